@@ -1,0 +1,1 @@
+"""Logs, traces, tokens, cost and budgets for AI agents."""

@@ -1,0 +1,46 @@
+"""Observing never raises into the user's program.
+
+A failure of ours is reported once per kind on the standard logger ``ai_dev_squad``; tests switch ``strict`` on
+(through ``ai_dev_squad.testing``) and get the exception itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+__all__ = ["report", "set_strict"]
+
+_log = logging.getLogger("ai_dev_squad")
+_state = threading.local()
+_seen: set[tuple[str, type[BaseException]]] = set()
+_strict = False
+
+
+def set_strict(strict: bool) -> bool:
+    """Raise internal failures instead of logging them. Returns the previous value."""
+    global _strict  # noqa: PLW0603 - one switch for the whole process, used by tests only
+    previous, _strict = _strict, strict
+    return previous
+
+
+def report(what: str, error: BaseException) -> None:
+    """Report that ``what`` failed with ``error``: once per kind, never recursively, raising only when strict."""
+    if _strict:
+        raise error
+    kind = (what, type(error))
+    # The log record may travel through our own logging bridge and fail there again.
+    if kind in _seen or getattr(_state, "reporting", False):
+        return
+    _state.reporting = True
+    try:
+        _seen.add(kind)
+        _log.warning(
+            "%s failed (%s: %s). Your program is fine; some telemetry is missing. Reported once.",
+            what,
+            type(error).__name__,
+            error,
+            exc_info=_log.isEnabledFor(logging.DEBUG),
+        )
+    finally:
+        _state.reporting = False

@@ -1,0 +1,1 @@
+"""Scenarios, scripted model server and scores."""
