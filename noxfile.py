@@ -1,0 +1,151 @@
+"""Everything that is checked or run: `nox` for all checks, `nox -s demo` for the main job, `nox -l` for the list.
+
+Facts are read where they stand: packages are folders with a pyproject.toml, Python versions are core's
+classifiers, tool versions are the dependency groups of the root pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.10.14"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+# A missing interpreter is skipped, and the closing lines say so, on a CI machine too.
+nox.options.error_on_missing_interpreters = False
+
+ROOT = Path(__file__).parent
+WORKSPACE = nox.project.load_toml(ROOT / "pyproject.toml")
+PACKAGES = {
+    str(project.parent.relative_to(ROOT / "packages")): nox.project.load_toml(project)
+    for project in sorted(ROOT.glob("packages/**/pyproject.toml"))
+}
+PYTHONS = nox.project.python_versions(PACKAGES["core"])
+
+# pyenv keeps interpreters that `pyenv global` does not name off PATH.
+_pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+_hidden = [str(path) for version in PYTHONS for path in sorted(_pyenv.glob(f"versions/{version}.*/bin"))]
+os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *_hidden])
+# uv reads its own settings, so a mirror configured for pip is handed on.
+if "PIP_INDEX_URL" in os.environ:
+    os.environ.setdefault("UV_DEFAULT_INDEX", os.environ["PIP_INDEX_URL"])
+
+
+def uv(session: nox.Session, *args: str) -> None:
+    """Run uv, which is fetched with pip first where nobody installed it: 4 s spent to save 40 in each environment."""
+    if session.venv_backend != "uv":
+        session.install("--quiet", "uv>=0.9,<1")
+    session.run_install("uv", *args, external=session.venv_backend == "uv", env={"UV_PYTHON_DOWNLOADS": "never"})
+
+
+def install(
+    session: nox.Session,
+    *groups: str,
+    packages: Iterable[str] = PACKAGES,
+    extras: bool = True,
+    options: tuple[str, ...] = (),
+) -> None:
+    """Install the wheels of ``packages``, built here from the tree and installed together, and dependency groups."""
+    wheels = Path(session.create_tmp()) / "wheels"
+    wheels.mkdir(exist_ok=True)
+    for old in wheels.iterdir():
+        old.unlink()
+    requirements = []
+    for package in packages:
+        uv(session, "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(ROOT / "packages" / package))
+        project = PACKAGES[package]["project"]
+        (wheel,) = wheels.glob(project["name"].replace("-", "_") + "-[0-9]*.whl")
+        chosen = f"[{','.join(project.get('optional-dependencies', {}))}]" if extras else ""
+        requirements.append(f"{project['name']}{chosen} @ {wheel.resolve().as_uri()}")
+    uv(
+        session,
+        "pip",
+        "install",
+        "--quiet",
+        *options,
+        *requirements,
+        *nox.project.dependency_groups(WORKSPACE, *groups),
+    )
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    uv(session, "pip", "install", "--quiet", *nox.project.dependency_groups(WORKSPACE, "lint"))
+    session.run("ruff", "--version")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of all packages and of a program that uses their public names."""
+    install(session, "types")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run all tests on the built wheels, installed together. Arguments after -- go to pytest."""
+    install(session, "test")
+    run_pytest(session, *(session.posargs or ["tests"]))
+
+
+@nox.session(python=PYTHONS[0])
+def floor(session: nox.Session) -> None:
+    """Run all tests with the oldest releases that the packages claim to support."""
+    install(session, "test", options=("--resolution=lowest-direct",))
+    run_pytest(session, *(session.posargs or ["tests"]))
+
+
+def run_pytest(session: nox.Session, *args: str) -> None:
+    """Run pytest with the wheels as the thing under test: a repository test fails when it is anything else."""
+    session.run("pytest", *args, env={"AI_DEV_SQUAD_TEST_WHEELS": "1"})
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run a LangGraph dev squad against a scripted model server and show what was observed."""
+    install(session, "demo", packages=("core", "adapters/langgraph", "parity"), extras=False)
+    session.run("python", "-m", "ai_dev_squad_parity.demo", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Execute all code in the documentation and check that the reference is up to date."""
+    install(session, "docs")
+    session.run("python", "tools/generate_reference.py", "--check")
+    run_pytest(session, "tests/integration/test_docs.py", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel of every package into dist/."""
+    for package in PACKAGES:
+        uv(session, "build", "--out-dir", str(ROOT / "dist"), str(ROOT / "packages" / package))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure side by side with peers in one run. Results are printed, never asserted."""
+    install(session, "bench")
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session
+def upstream_langgraph(session: nox.Session) -> None:
+    """Run LangGraph's own suite observed and unobserved, and compare the outcome of every test."""
+    install(session, "test")
+    session.run("python", "tools/upstream/langgraph.py", *session.posargs)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look up known vulnerabilities in everything that users of all extras install."""
+    install(session, "audit")
+    session.run("pip-audit", "--skip-editable", "--local", *session.posargs)
