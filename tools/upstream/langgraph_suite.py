@@ -1,0 +1,257 @@
+"""Run LangGraph's own test suite twice, unobserved and with every graph observed, and compare test by test.
+
+Observation may not change what a program does: the outcome of every test must be the same, every operation that
+started must have ended, no span may stay current after a test, and no context may fail to detach.
+
+    python tools/upstream/langgraph_suite.py [--package langgraph-prebuilt] [pytest arguments]
+
+The suite is the one of the *installed* version, taken from its source distribution on the package index; its test
+dependencies come from the dependency group ``test`` of the same distribution. The exit code is 1 on a difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+OURS = "ai-dev-squad"
+CHECKS = {
+    "left_open": "operations left open",
+    "closed_twice": "operations closed twice",
+    "closed_unopened": "operations closed without a start",
+    "dropped": "journal lines dropped",
+    "leaked_spans": "spans still current after a test",
+    "failed_detach": "'Failed to detach context' records",
+    "internal_failures": "internal failures reported by the observer",
+}
+"""The lists of ``observe_langgraph_plugin.Observations`` that must be empty, in words."""
+
+Outcomes = Mapping[str, str]
+
+
+@dataclass
+class Run:
+    """One run of the suite."""
+
+    outcomes: dict[str, str]
+    seconds: float
+    cached: bool = False
+    observations: list[dict[str, Any]] = field(default_factory=list)
+
+    def total(self, name: str) -> int:
+        return sum(seen[name] if isinstance(seen[name], int) else len(seen[name]) for seen in self.observations)
+
+    def listed(self, name: str) -> list[str]:
+        return [entry for seen in self.observations for entry in seen[name]]
+
+
+# ---------------------------------------------------------------------------------------------- comparing
+
+
+def differing(unobserved: Outcomes, observed: Outcomes) -> list[str]:
+    """The tests whose outcome differs, those that only one run has included."""
+    return sorted(test for test in unobserved.keys() | observed.keys() if unobserved.get(test) != observed.get(test))
+
+
+def verdict(unobserved: Sequence[str | None], observed: Sequence[str | None]) -> str:
+    """Judge a test by all its outcomes, the first pair and the reruns.
+
+    ``differs`` when an observed rerun ends as no unobserved run did; otherwise ``flaky``, by itself or because the
+    first difference never came back.
+    """
+    return "differs" if set(observed[1:]) - set(unobserved) or len(observed) == 1 else "flaky"
+
+
+# ---------------------------------------------------------------------------------------------- the suite
+
+
+def pip(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "pip", "--quiet", *arguments], check=True)
+
+
+def fetch(package: str, version: str, into: Path) -> Path:
+    """Unpack ``tests`` and ``pyproject.toml`` of the source distribution into ``into`` and return the directory.
+
+    The package itself is left behind, so that the tests import the installed one.
+    """
+    suite = into / "suite"
+    if suite.is_dir():
+        return suite
+    sdists = into / "sdist"
+    pip("download", "--no-deps", "--no-binary", package, "--dest", str(sdists), f"{package}=={version}")
+    (sdist,) = sdists.glob("*.tar.gz")
+    unpacked = into / "unpacked"
+    with tarfile.open(sdist) as archive:
+        top = archive.getnames()[0].partition("/")[0]
+        wanted = [m for m in archive if m.name.startswith((f"{top}/tests/", f"{top}/pyproject.toml"))]
+        if hasattr(tarfile, "data_filter"):
+            archive.extractall(unpacked, members=wanted, filter="data")
+        else:
+            archive.extractall(unpacked, members=wanted)  # noqa: S202 - an old interpreter; the index is trusted
+    if not (unpacked / top / "tests").is_dir():
+        raise SystemExit(f"{sdist.name} has no tests directory; choose a version whose source distribution ships one")
+    (unpacked / top).rename(suite)
+    shutil.rmtree(unpacked)
+    return suite
+
+
+def install_test_dependencies(suite: Path, package: str, version: str) -> None:
+    """Install the suite's own dependency group, without moving the version under test."""
+    pip("install", "--group", f"{suite / 'pyproject.toml'}:test", "pytest-xdist", f"{package}=={version}")
+
+
+def environment_key() -> str:
+    """Changes with the interpreter and with every installed version but ours: what the unobserved run depends on."""
+    found = sorted(
+        f"{distribution.metadata['Name']}=={distribution.version}"
+        for distribution in importlib.metadata.distributions()
+        if not distribution.metadata["Name"].startswith(OURS)
+    )
+    return hashlib.sha256("\n".join([platform.python_version(), *found]).encode()).hexdigest()[:16]
+
+
+def run_pytest(suite: Path, arguments: Iterable[str], work: Path, observe: str | None) -> Run:
+    """Run pytest in the suite, observed by the function ``observe`` or not at all; raise when it did not even run."""
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    outcomes = work / "outcomes.json"
+    environment = {
+        **os.environ,
+        "NO_DOCKER": "true",
+        "LANGSMITH_TRACING": "false",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
+        "UPSTREAM_OUTCOMES": str(outcomes),
+    }
+    plugins = ["-p", "outcome_plugin"]
+    if observe:
+        environment |= {"UPSTREAM_OBSERVE": observe, "UPSTREAM_OBSERVATIONS": str(work / "observed")}
+        plugins += ["-p", "observe_langgraph_plugin"]
+    command = [sys.executable, "-m", "pytest", *plugins, "-q", "-p", "no:cacheprovider"]
+    command += ["-o", "addopts=--strict-markers --strict-config", *arguments]
+    started = time.monotonic()
+    with (work / "output.txt").open("w", encoding="utf-8") as output:
+        code = subprocess.run(command, cwd=suite, env=environment, stdout=output, stderr=subprocess.STDOUT).returncode
+    if code not in (0, 1):
+        raise SystemExit(f"pytest ended with code {code}; its output is in {output.name}")
+    return Run(
+        outcomes=json.loads(outcomes.read_text(encoding="utf-8")),
+        seconds=time.monotonic() - started,
+        observations=[
+            json.loads(path.read_text(encoding="utf-8"))
+            for path in sorted((work / "observed").glob("*/observations.json"))
+        ],
+    )
+
+
+def run_unobserved(suite: Path, arguments: list[str], work: Path) -> Run:
+    """As ``run_pytest`` without observation; the result is kept for as long as the environment stays the same."""
+    key = hashlib.sha256(repr(arguments).encode()).hexdigest()[:8]
+    cache = work.parent / f"unobserved-{environment_key()}-{key}.json"
+    if cache.is_file():
+        return Run(**json.loads(cache.read_text(encoding="utf-8")), cached=True)
+    run = run_pytest(suite, arguments, work, None)
+    cache.write_text(json.dumps({"outcomes": run.outcomes, "seconds": run.seconds}), encoding="utf-8")
+    return run
+
+
+def judge(suite: Path, work: Path, observe: str, unobserved: Run, observed: Run, reruns: int) -> dict[str, str]:
+    """Rerun the differing tests both ways, one process and nothing beside them; return a verdict for each."""
+    tests = differing(unobserved.outcomes, observed.outcomes)
+    if not tests:
+        return {}
+    ways: list[tuple[Run, str | None]] = [(unobserved, None), (observed, observe)]
+    seen = [{test: [first.outcomes.get(test)] for test in tests} for first, _ in ways]
+    # A test that only one run knows cannot be asked for by name.
+    targets = [test for test in tests if test in unobserved.outcomes and test in observed.outcomes]
+    for _ in range(reruns if targets else 0):
+        for (_, function), outcomes in zip(ways, seen):
+            again = run_pytest(suite, targets, work / "rerun", function).outcomes
+            for test in targets:
+                outcomes[test].append(again.get(test))
+    return {
+        test: f"{verdict(seen[0][test], seen[1][test])}: unobserved {seen[0][test]}, observed {seen[1][test]}"
+        for test in tests
+    }
+
+
+# ---------------------------------------------------------------------------------------------- reporting
+
+
+def table(package: str, version: str, unobserved: Run, observed: Run, verdicts: Mapping[str, str]) -> str:
+    """The comparison as a Markdown table."""
+    counts = [Counter(run.outcomes.values()) for run in (unobserved, observed)]
+    rows = [(f"{package} {version}", "unobserved" + " (kept)" * unobserved.cached, "observed")]
+    rows += [("---", "--:", "--:")]
+    rows += [(word, f"{counts[0][word]:,}", f"{counts[1][word]:,}") for word in sorted(counts[0] | counts[1])]
+    rows += [("seconds", f"{unobserved.seconds:.0f}", f"{observed.seconds:.0f}")]
+    rows += [("tests with another outcome", "", str(sum(v.startswith("differs") for v in verdicts.values())))]
+    rows += [("flaky tests", "", str(sum(v.startswith("flaky") for v in verdicts.values())))]
+    rows += [("graphs observed", "", f"{observed.total('graphs'):,}")]
+    rows += [("operations started", "", f"{observed.total('started'):,}")]
+    rows += [("operations ended", "", f"{observed.total('ended'):,}")]
+    statuses: Counter[str] = Counter()
+    for seen in observed.observations:
+        statuses.update(seen["statuses"])
+    rows += [(f"… {status}", "", f"{count:,}") for status, count in statuses.most_common()]
+    rows += [(words, "", str(observed.total(name))) for name, words in CHECKS.items()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def details(observed: Run, verdicts: Mapping[str, str], limit: int = 20) -> list[str]:
+    """What to look at, at most ``limit`` lines of a kind."""
+    found = {"tests": [f"{test}: {words}" for test, words in verdicts.items()]}
+    found |= {words: observed.listed(name) for name, words in CHECKS.items()}
+    lines = []
+    for title, entries in found.items():
+        if entries:
+            lines += ["", f"{title} ({len(entries)}):", *(f"  {entry}" for entry in entries[:limit])]
+            lines += [f"  … and {len(entries) - limit} more"] * (len(entries) > limit)
+    return lines
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--package", default="langgraph", help="langgraph (default) or langgraph-prebuilt")
+    parser.add_argument("--observe", default="ai_dev_squad_langgraph._observe:observe_in_place", metavar="MODULE:FUNC")
+    parser.add_argument("--workers", type=int, default=2, help="pytest-xdist processes (default 2)")
+    parser.add_argument("--reruns", type=int, default=3, help="how often a differing test is rerun each way")
+    parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "upstream", help="where suites and results are")
+    parser.add_argument("--no-install", action="store_true", help="the test dependencies are there already")
+    options, arguments = parser.parse_known_args(argv)
+
+    version = importlib.metadata.version(options.package)
+    work = options.cache.resolve() / f"{options.package}-{version}"
+    suite = fetch(options.package, version, work)
+    if not options.no_install:
+        install_test_dependencies(suite, options.package, version)
+    arguments = ["-n", str(options.workers), "--dist", "worksteal", *(arguments or ["tests"])]
+
+    unobserved = run_unobserved(suite, arguments, work / "unobserved")
+    observed = run_pytest(suite, arguments, work / "observed", options.observe)
+    verdicts = judge(suite, work, options.observe, unobserved, observed, options.reruns)
+    print(table(options.package, version, unobserved, observed, verdicts))
+    print(*details(observed, verdicts), sep="\n")
+    print(f"\nEverything is in {work}")
+    failed = any(words.startswith("differs") for words in verdicts.values())
+    unbalanced = observed.total("started") != observed.total("ended") or observed.total("started") == 0
+    return int(failed or unbalanced or any(observed.total(name) for name in CHECKS))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

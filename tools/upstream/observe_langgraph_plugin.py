@@ -1,0 +1,169 @@
+"""pytest plugin: observe every graph that a test builds, and count what the observation left behind.
+
+``UPSTREAM_OBSERVE`` names the function (``module:function``) that makes a ``Pregel`` observed in place;
+``UPSTREAM_OBSERVATIONS`` is the directory where each worker leaves its journal and its ``Observations``.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import importlib
+import inspect
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OPENING = frozenset({"agent.start", "task.start", "tool.call", "llm.request"})
+CLOSING = frozenset({"agent.stop", "task.complete", "task.fail", "tool.result", "llm.response"})
+
+
+@dataclass
+class Observations:
+    """What one pytest process saw. Everything below ``statuses`` must stay empty."""
+
+    graphs: int = 0
+    started: int = 0
+    ended: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+    left_open: list[str] = field(default_factory=list)
+    closed_twice: list[str] = field(default_factory=list)
+    closed_unopened: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    leaked_spans: list[str] = field(default_factory=list)
+    failed_detach: list[str] = field(default_factory=list)
+    internal_failures: list[str] = field(default_factory=list)
+
+
+def balance(lines: Iterable[Any], seen: Observations) -> None:
+    """Count the operations of a journal into ``seen``: each must have one opening and exactly one closing line."""
+    opened: dict[str, str] = {}
+    closed: Counter[str] = Counter()
+    statuses: Counter[str] = Counter()
+    for line in lines:
+        label = f"{line.operation} {line.name} ({line.span_id})"
+        if line.event_type == "telemetry.dropped":
+            seen.dropped.append(line.message)
+        elif line.event_type in OPENING and line.span_id is not None:
+            opened[line.span_id] = label
+        elif line.event_type in CLOSING and line.span_id is not None:
+            closed[line.span_id] += 1
+            statuses[line.status or "none"] += 1
+            if closed[line.span_id] == 2:
+                seen.closed_twice.append(label)
+            if line.span_id not in opened:
+                seen.closed_unopened.append(label)
+    seen.started, seen.ended = len(opened), sum(closed.values())
+    seen.statuses = dict(sorted(statuses.items()))
+    seen.left_open = [label for span_id, label in opened.items() if span_id not in closed]
+
+
+class Recorder(logging.Handler):
+    """Remembers matching log records together with the test that was running."""
+
+    def __init__(self, into: list[str], test: Callable[[], str], match: str = "") -> None:
+        super().__init__(logging.WARNING)
+        self.into, self.test, self.match = into, test, match
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.match in (message := record.getMessage()):
+            self.into.append(f"{self.test()}: {message}")
+
+
+class Observer:
+    """Lives in each process that runs tests."""
+
+    def __init__(self, observe: Callable[[Any], Any], directory: Path) -> None:
+        self.observe, self.directory = observe, directory
+        self.seen = Observations()
+        self.test = "(no test running)"
+
+    def start(self) -> None:
+        import ai_dev_squad
+        from langgraph.pregel import Pregel
+
+        ai_dev_squad.configure(log_dir=str(self.directory))
+        unobserved_init = Pregel.__init__
+
+        @functools.wraps(unobserved_init)
+        def observed_init(graph: Any, *args: Any, **kwargs: Any) -> None:
+            unobserved_init(graph, *args, **kwargs)
+            self.observe(graph)
+            self.seen.graphs += 1
+
+        Pregel.__init__ = observed_init
+        running = lambda: self.test  # noqa: E731 - read late, when a record arrives
+        logging.getLogger("opentelemetry.context").addHandler(
+            Recorder(self.seen.failed_detach, running, "Failed to detach context")
+        )
+        logging.getLogger("ai_dev_squad").addHandler(Recorder(self.seen.internal_failures, running))
+
+    def check_current_span(self, where: str) -> None:
+        """Record a span that is still current where none may be, and remove it so that it counts once."""
+        from opentelemetry import context, trace
+
+        span = trace.get_current_span()
+        if span.get_span_context().is_valid:
+            self.seen.leaked_spans.append(f"{where}: {getattr(span, 'name', span)}")
+            context.attach(context.Context())
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        self.test = item.nodeid
+        result = yield
+        self.check_current_span(item.nodeid)
+        self.test = f"(after {item.nodeid})"
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        # An async test has a context of its own, gone when the runner returns: look from inside.
+        function = getattr(item, "obj", None)
+        if not inspect.iscoroutinefunction(function):
+            return (yield)
+
+        @functools.wraps(function)
+        async def checked(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                self.check_current_span(f"{item.nodeid} (inside the task)")
+
+        item.obj = checked
+        try:
+            return (yield)
+        finally:
+            item.obj = function
+
+    def pytest_sessionfinish(self) -> None:
+        import ai_dev_squad
+        from ai_dev_squad.events import read_journal
+
+        gc.collect()  # abandoned generators end their operations when they are collected
+        ai_dev_squad.flush()
+        balance(read_journal(self.directory), self.seen)
+        (self.directory / "observations.json").write_text(json.dumps(asdict(self.seen)), encoding="utf-8")
+
+
+def load(name: str) -> Callable[[Any], Any]:
+    """The function named ``module:function``."""
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker = getattr(config, "workerinput", None)
+    if worker is None and config.getoption("numprocesses", None):
+        return
+    directory = Path(os.environ["UPSTREAM_OBSERVATIONS"]) / (worker["workerid"] if worker else "main")
+    directory.mkdir(parents=True)
+    observer = Observer(load(os.environ["UPSTREAM_OBSERVE"]), directory)
+    observer.start()
+    config.pluginmanager.register(observer, "upstream-observer")

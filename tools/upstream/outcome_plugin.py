@@ -1,0 +1,49 @@
+"""pytest plugin: write the outcome of every test as one JSON object, ``{node id: outcome}``.
+
+The file's name comes from ``UPSTREAM_OUTCOMES``. Under pytest-xdist the controller sees every report and writes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+WORST_FIRST = ("error", "failed", "xpassed", "xfailed", "skipped", "passed")
+"""A test reports up to three phases; the first of these words that any phase earned is its outcome."""
+
+
+def phase_outcome(report: pytest.TestReport) -> str:
+    """The outcome of one phase (set-up, call, tear-down) in the words of pytest's own summary."""
+    if report.failed:
+        return "failed" if report.when == "call" else "error"
+    if hasattr(report, "wasxfail"):
+        return "xfailed" if report.skipped else "xpassed"
+    return "skipped" if report.skipped else "passed"
+
+
+class Outcomes:
+    """Collects outcomes while the suite runs and writes them at its end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.outcomes: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        earned = (self.outcomes.get(report.nodeid, "passed"), phase_outcome(report))
+        self.outcomes[report.nodeid] = min(earned, key=WORST_FIRST.index)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.outcomes[report.nodeid or "collection"] = "error"
+
+    def pytest_sessionfinish(self) -> None:
+        self.path.write_text(json.dumps(self.outcomes, indent=0, sort_keys=True), encoding="utf-8")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = os.environ.get("UPSTREAM_OUTCOMES")
+    if path and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Outcomes(Path(path)), "upstream-outcomes")
