@@ -1,0 +1,98 @@
+"""What only model calls have: money set aside before, tokens and cost settled after. Count once, here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ai_dev_squad.guard import report
+from ai_dev_squad.schema import Status, Usage
+
+if TYPE_CHECKING:
+    from ai_dev_squad.operations import ModelRequest, Operation
+    from ai_dev_squad.runtime import Pipeline
+
+__all__ = ["reserve", "settle"]
+
+_MISSING = Usage(source="missing")
+
+
+def reserve(operation: Operation, pipeline: Pipeline) -> None:
+    """Reserve the estimated cost of a call that is about to be made.
+
+    Raises ``BudgetExceeded`` when a budget says stop; the operation has failed then and nothing enters the ledger.
+    """
+    from ai_dev_squad.costs import BudgetExceeded  # noqa: PLC0415 - loaded only where a budget may stop a call
+
+    request = operation.request
+    if request is None:
+        return
+    try:
+        operation.reservation = pipeline.costs.reserve(
+            model=request.model,
+            provider=request.provider,
+            input_tokens=_count(request.prompt, request) or 0,
+            max_output_tokens=request.max_output_tokens,
+            session_id=operation.session_id,
+            agent_id=operation.agent_id,
+            framework=operation.framework,
+            user_id=operation.user_id,
+            run_id=operation.run_id,
+        )
+    except BudgetExceeded as refusal:
+        operation.request = None
+        operation.fail(refusal)
+        raise
+    except Exception as error:  # noqa: BLE001 - a failing estimate must not stop the user's call
+        report("reserving budget", error)
+
+
+def settle(operation: Operation, pipeline: Pipeline, status: Status, duration_ms: float) -> None:
+    """Enter a call that ended in the ledger and learn its cost."""
+    request = operation.request
+    if request is None:  # refused by a budget: it was never made
+        return
+    if operation.usage is None:
+        operation.usage = _estimate(operation, request) if status == "ok" else _MISSING
+    entry = pipeline.costs.record(
+        model=request.model,
+        provider=request.provider,
+        usage=operation.usage,
+        duration_ms=duration_ms,
+        session_id=operation.session_id,
+        agent_id=operation.agent_id,
+        framework=operation.framework,
+        user_id=operation.user_id,
+        trace_id=operation.trace_id,
+        span_id=operation.span_id,
+        status=status,
+        prompt_hash=request.prompt_hash,
+        attempt=operation.attempt,
+        service_tier=operation.service_tier,
+        cache_hit=operation.cache_hit,
+        reservation=operation.reservation,
+    )
+    operation.cost = entry.cost
+
+
+def _estimate(operation: Operation, request: ModelRequest) -> Usage:
+    """The provider sent no usage: count ourselves and say so, or say that it's missing. Never 0."""
+    try:
+        input_tokens = _count(request.prompt, request)
+        if input_tokens is None:
+            return _MISSING
+        output_tokens = _count(operation.output, request)
+        return Usage(input_tokens=input_tokens, output_tokens=output_tokens, source="estimated")
+    except Exception as error:  # noqa: BLE001 - an estimate is a courtesy
+        report("estimating tokens", error)
+        return _MISSING
+
+
+def _count(text: Any, request: ModelRequest) -> int | None:
+    if text is None:
+        return None
+    from ai_dev_squad.costs import tokens  # noqa: PLC0415 - loaded only when somebody needs a count
+
+    content = text()
+    if isinstance(content, str):
+        return tokens.count_tokens(content, request.model, request.provider).count
+    return tokens.estimate_messages(content, request.model, request.provider).count

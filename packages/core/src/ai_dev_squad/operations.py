@@ -1,0 +1,364 @@
+"""The hot path: every observed thing is an operation with one start and exactly one end.
+
+An adapter calls ``start(kind, name, ...)`` and later one of ``stop``, ``fail``, ``interrupt``, ``hand_off``, ``cancel``,
+``close_early``. The operation writes its opening and its closing journal line, holds its span and, for a model call,
+feeds costs, budgets and metrics. Nothing here raises into the caller, except ``reserve``, whose purpose that is.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind
+
+from ai_dev_squad import attributes as keys
+from ai_dev_squad import model_calls, runtime, spans
+from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, user_id_var
+from ai_dev_squad.guard import report
+from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Status, Usage
+
+if TYPE_CHECKING:
+    from ai_dev_squad.costs.budgets import Reservation
+    from ai_dev_squad.runtime import Pipeline
+
+__all__ = [
+    "AGENT",
+    "CHAT",
+    "EMBEDDINGS",
+    "RETRIEVAL",
+    "TASK",
+    "TEXT_COMPLETION",
+    "TOOL",
+    "WORKFLOW",
+    "Kind",
+    "ModelRequest",
+    "Operation",
+    "abandon_open_operations",
+    "open_operations",
+    "start",
+]
+
+_now = datetime.now
+_UTC = timezone.utc
+_clock = time.perf_counter_ns
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What sort of operation: how its span is called and which events open and close it."""
+
+    operation: str
+    """The value of ``gen_ai.operation.name``, or ``task``, for which there is no convention."""
+    name_key: str
+    """The attribute that carries the operation's name."""
+    opening: EventType
+    closing: EventType
+    failing: EventType
+    span_kind: SpanKind = SpanKind.INTERNAL
+    is_model_call: bool = False
+
+
+def _kind(operation: str, name_key: str, opening: EventType, closing: EventType, **more: Any) -> Kind:
+    return Kind(operation, name_key, opening, closing, more.pop("failing", closing), **more)
+
+
+def _model_call(operation: str) -> Kind:
+    events = EventType.LLM_REQUEST, EventType.LLM_RESPONSE
+    return _kind(operation, keys.REQUEST_MODEL, *events, span_kind=SpanKind.CLIENT, is_model_call=True)
+
+
+WORKFLOW = _kind("invoke_workflow", keys.WORKFLOW_NAME, EventType.AGENT_START, EventType.AGENT_STOP)
+AGENT = _kind("invoke_agent", keys.GEN_AI_AGENT_NAME, EventType.AGENT_START, EventType.AGENT_STOP)
+TASK = _kind("task", keys.TASK_NAME, EventType.TASK_START, EventType.TASK_COMPLETE, failing=EventType.TASK_FAIL)
+TOOL = _kind("execute_tool", keys.TOOL_NAME, EventType.TOOL_CALL, EventType.TOOL_RESULT)
+RETRIEVAL = _kind(
+    "retrieval", keys.DATA_SOURCE_ID, EventType.TOOL_CALL, EventType.TOOL_RESULT, span_kind=SpanKind.CLIENT
+)
+CHAT = _model_call("chat")
+TEXT_COMPLETION = _model_call("text_completion")
+EMBEDDINGS = _model_call("embeddings")
+
+_FAILED = frozenset({"error", "cancelled", "abandoned"})
+_LEVELS = {"error": "ERROR", "cancelled": "WARNING", "abandoned": "WARNING"}
+
+# Open operations, by identity. Leaving this table is what ends an operation: `dict.pop` is atomic.
+_open: dict[int, Operation] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open.clear)  # the parent process ends what the parent process began
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """What is known of a model call before it's made.
+
+    ``prompt`` returns the request's text or messages; it's called only when somebody needs it: a budget that may stop
+    the call, or an answer without usage. ``prompt_hash`` recognises identical prompts without keeping them.
+    """
+
+    model: str
+    provider: str
+    prompt: Callable[[], Any] | None = None
+    max_output_tokens: int | None = None
+    prompt_hash: str | None = None
+
+
+class Operation:
+    """One observed thing, from its start to its only end. ``start`` makes it.
+
+    An adapter may set ``usage``, ``output`` (a callable that returns the answer's text, for an estimate), ``cache_hit``
+    and ``service_tier`` of a model call before it ends.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_end_attributes",
+        "_pipeline",
+        "_start_attributes",
+        "_started_wall_ns",
+        "agent_id",
+        "attempt",
+        "cache_hit",
+        "correlation_id",
+        "cost",
+        "first_chunk_s",
+        "framework",
+        "kind",
+        "links",
+        "name",
+        "output",
+        "own_model_calls",
+        "own_tool_calls",
+        "parent",
+        "parent_span_id",
+        "request",
+        "reservation",
+        "run_id",
+        "service_tier",
+        "session_id",
+        "span",
+        "span_id",
+        "started_ns",
+        "status",
+        "trace_id",
+        "usage",
+        "user_id",
+    )
+
+    kind: Kind
+    name: str
+    framework: str
+    parent: Operation | None
+    run_id: str
+    """The trace id of the outermost operation: all that belongs to one run."""
+    span: Span
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    session_id: str | None
+    correlation_id: str | None
+    user_id: str | None
+    agent_id: str | None
+    attempt: int | None
+    status: Status | None
+    """``None`` while the operation is open."""
+    links: list[Link] | None
+    started_ns: int
+    """On the monotonic clock."""
+    request: ModelRequest | None
+    usage: Usage | None
+    cost: Cost | None
+    output: Callable[[], Any] | None
+    cache_hit: bool
+    service_tier: str | None
+    first_chunk_s: float | None
+    """Seconds from the start to the first chunk of a streamed answer."""
+    reservation: Reservation | None
+    own_model_calls: int
+    own_tool_calls: int
+    _pipeline: Pipeline
+    _started_wall_ns: int
+    _start_attributes: dict[str, Any] | None
+    _end_attributes: dict[str, Any] | None
+
+    # --- while it runs ------------------------------------------------------------------------------------------------
+
+    def annotate(self, attributes: Mapping[str, Any]) -> None:
+        """Add attributes, to be written when the operation ends. Text in them must be redacted already."""
+        if self._end_attributes is None:
+            self._end_attributes = dict(attributes)
+        else:
+            self._end_attributes.update(attributes)
+
+    def first_chunk(self) -> None:
+        """Note the arrival of the first chunk of a streamed answer; later calls change nothing."""
+        if self.first_chunk_s is None:
+            self.first_chunk_s = (_clock() - self.started_ns) / 1e9
+
+    def reserve(self) -> None:
+        """Set money aside for this model call; raise ``BudgetExceeded``, ending the operation, when none is left."""
+        if self._pipeline.costs.may_stop:
+            model_calls.reserve(self, self._pipeline)
+
+    def event(self, event_type: EventType, message: str, metadata: dict[str, Any] | None = None) -> None:
+        """Write a line that belongs to this operation without ending it, such as an interrupt or a hand-off."""
+        try:
+            self._pipeline.logger.emit(self._line("INFO", event_type, message, metadata))
+            spans.add_event(self.span, event_type.value, metadata)
+        except Exception as error:  # noqa: BLE001 - observing never raises into the user's program
+            report("writing an event", error)
+
+    # --- its only end -------------------------------------------------------------------------------------------------
+
+    def stop(self) -> bool:
+        """The operation succeeded. Like all ends: returns whether it was this call that ended it."""
+        return self._end("ok")
+
+    def fail(self, error: BaseException | ErrorInfo) -> bool:
+        """The operation failed. The exception itself stays as it is."""
+        return self._end("error", error)
+
+    def interrupt(self) -> bool:
+        """The operation waits for a person, which is no error."""
+        return self._end("interrupted")
+
+    def hand_off(self) -> bool:
+        """The operation passed control on to another agent or graph."""
+        return self._end("handoff")
+
+    def cancel(self) -> bool:
+        """The operation was cancelled from outside."""
+        return self._end("cancelled")
+
+    def close_early(self) -> bool:
+        """The consumer stopped listening before the operation was through."""
+        return self._end("closed_early")
+
+    def abandon(self) -> bool:
+        """Nobody ended the operation: its owner vanished, or the interpreter exits."""
+        return self._end("abandoned")
+
+    def _end(self, status: Status, error: BaseException | ErrorInfo | None = None) -> bool:
+        if _open.pop(id(self), None) is None:
+            return False
+        duration_ns = _clock() - self.started_ns
+        self.status = status
+        try:
+            self._write_end(status, duration_ns, None if error is None else self._pipeline.error_info(error))
+        except Exception as failure:  # noqa: BLE001 - observing never raises into the user's program
+            report("ending an operation", failure)
+        finally:
+            if self.reservation is not None:
+                self.reservation.release()  # without effect once the call is in the ledger
+        return True
+
+    def _write_end(self, status: Status, duration_ns: int, error: ErrorInfo | None) -> None:
+        pipeline, kind = self._pipeline, self.kind
+        if kind.is_model_call:
+            model_calls.settle(self, pipeline, status, duration_ns / 1e6)
+            if self.first_chunk_s is not None:
+                self.annotate({keys.RESPONSE_TIME_TO_FIRST_CHUNK: self.first_chunk_s})
+        started_with, ended_with = self._start_attributes, self._end_attributes
+        line = self._line(
+            _LEVELS.get(status, "INFO"),
+            kind.failing if status in _FAILED else kind.closing,
+            f"{kind.operation} {self.name}: {status}",
+            {**started_with, **ended_with} if started_with and ended_with else ended_with or started_with,
+        )
+        line.status, line.duration_ms, line.error, line.links = status, duration_ns / 1e6, error, self.links
+        line.usage, line.cost = self.usage, self.cost
+        pipeline.logger.emit(line)
+        spans.end(self, error, ended_with, self._started_wall_ns + duration_ns)
+        if pipeline.metrics is not None:
+            pipeline.metrics.operation_ended(self, duration_ns / 1e9, error)
+
+    def _line(self, level: Any, event_type: EventType, message: str, metadata: dict[str, Any] | None) -> JournalLine:
+        return JournalLine(
+            timestamp=_now(_UTC),
+            level=level,
+            event_type=event_type.value,
+            message=message,
+            session_id=self.session_id,
+            correlation_id=self.correlation_id,
+            agent_id=self.agent_id,
+            framework=self.framework,
+            name=self.name,
+            operation=self.kind.operation,
+            trace_id=self.trace_id,
+            span_id=self.span_id,
+            parent_span_id=self.parent_span_id,
+            metadata=metadata,
+        )
+
+
+def start(
+    kind: Kind,
+    name: str,
+    *,
+    framework: str,
+    parent: Operation | None = None,
+    context: Context | None = None,
+    attributes: dict[str, Any] | None = None,
+    agent_id: str | None = None,
+    session_id: str | None = None,
+    request: ModelRequest | None = None,
+    links: Sequence[Link] = (),
+    attempt: int | None = None,
+    started_at_ns: int | None = None,
+) -> Operation:
+    """Open an operation: start its span and write its opening line.
+
+    ``parent`` is the parent according to the framework; without it the current context decides, and ``context``
+    overrules both. Text in ``attributes`` must be redacted already, and the mapping is not to be changed afterwards.
+    ``started_at_ns`` (Unix time, ns) back-dates the start.
+    """
+    pipeline = runtime.pipeline()
+    operation = Operation()
+    operation._pipeline = pipeline
+    operation.kind, operation.name, operation.framework, operation.parent = kind, name, framework, parent
+    operation.request, operation.attempt = request, attempt
+    operation.links = list(links) or None
+    operation._start_attributes, operation._end_attributes = attributes, None
+    operation.status = operation.usage = operation.cost = operation.output = None
+    operation.first_chunk_s = operation.service_tier = operation.reservation = None
+    operation.cache_hit = False
+    operation.own_model_calls = operation.own_tool_calls = 0
+    _inherit(operation, parent, session_id, agent_id)
+    operation._started_wall_ns, operation.started_ns = time.time_ns(), _clock()
+    if started_at_ns is not None:
+        operation.started_ns -= operation._started_wall_ns - started_at_ns
+        operation._started_wall_ns = started_at_ns
+    spans.open_span(operation, pipeline, parent_context(parent) if context is None else context)
+    operation.run_id = operation.trace_id if parent is None else parent.run_id
+    _open[id(operation)] = operation
+    line = operation._line("INFO", kind.opening, f"{kind.operation} {name}", attributes)
+    line.links = operation.links
+    pipeline.logger.emit(line)
+    return operation
+
+
+def _inherit(operation: Operation, parent: Operation | None, session_id: str | None, agent_id: str | None) -> None:
+    """Ids that are not given come from the parent, and at the root from this thread's or task's session."""
+    if parent is not None:
+        operation.session_id = session_id or parent.session_id
+        operation.agent_id = agent_id or parent.agent_id
+        operation.correlation_id, operation.user_id = parent.correlation_id, parent.user_id
+    else:
+        operation.session_id = session_id_var.get() or session_id
+        operation.agent_id = agent_id
+        operation.correlation_id, operation.user_id = correlation_id_var.get(), user_id_var.get()
+
+
+def open_operations() -> list[Operation]:
+    """The operations of this process that have not ended yet."""
+    return list(_open.values())
+
+
+def abandon_open_operations() -> int:
+    """End everything that is still open, innermost first, as ``abandoned``. Called at exit. Returns how many."""
+    return sum(operation.abandon() for operation in reversed(open_operations()))

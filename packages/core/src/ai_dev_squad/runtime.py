@@ -1,0 +1,256 @@
+"""The only module with global state: what is configured, and what was built from it.
+
+Everything is built on first use, so the product works without any call, starts no thread at import and costs nothing
+until something is observed. ``configure`` replaces only the parts whose settings changed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ai_dev_squad.guard import report
+from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine, utc_now
+from ai_dev_squad.settings import Settings
+
+if TYPE_CHECKING:
+    from ai_dev_squad.costs import CostTracker
+    from ai_dev_squad.events import StructuredLogger
+    from ai_dev_squad.redaction import Redactor
+    from ai_dev_squad.tracing import TraceManager
+    from ai_dev_squad.tracing.metrics import GenAIMetrics
+
+__all__ = [
+    "Pipeline",
+    "configure",
+    "configure_cost_tracking",
+    "configure_logging",
+    "configure_tracing",
+    "flush",
+    "get_cost_tracker",
+    "get_logger",
+    "get_trace_manager",
+    "pipeline",
+    "settings",
+    "shutdown",
+]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Where operations go: compiled when configured, so that a call decides nothing."""
+
+    settings: Settings
+    logger: StructuredLogger
+    tracing: TraceManager
+    costs: CostTracker
+    metrics: GenAIMetrics | None
+    redactor: Redactor
+    capture_content: bool
+
+    def error_info(self, error: BaseException | ErrorInfo) -> ErrorInfo:
+        """What the journal says of an error, redacted."""
+        return error if isinstance(error, ErrorInfo) else self.redactor.exception(error)
+
+
+@dataclass
+class _State:
+    arguments: dict[str, Any] = field(default_factory=dict)
+    pipeline: Pipeline | None = None
+    exit_registered: bool = False
+
+
+_state = _State()
+_lock = threading.RLock()
+
+
+def pipeline() -> Pipeline:
+    """What is configured now; built with the defaults if nothing was."""
+    return _state.pipeline or _build({})
+
+
+def settings() -> Settings:
+    """The settings in force."""
+    return pipeline().settings
+
+
+def configure(**arguments: Any) -> None:
+    """Set up everything in one call. Optional: without it, defaults and the environment apply.
+
+    The arguments are the fields of ``Settings``; calling again changes only what is given. Raises ``ValueError`` for a
+    bad value and ``TypeError`` for an unknown name, and leaves everything as it was.
+    """
+    _build(arguments)
+
+
+def configure_logging(log_dir: str | None = None, enable_console: bool | None = None, **more: Any) -> StructuredLogger:
+    """Set up the journal and the logger, and return the logger."""
+    return _build({"log_dir": log_dir, "console": enable_console, **more}).logger
+
+
+def configure_tracing(
+    service_name: str | None = None, service_version: str | None = None, **more: Any
+) -> TraceManager:
+    """Set up tracing and return its manager."""
+    return _build({"service_name": service_name, "service_version": service_version, **more}).tracing
+
+
+def configure_cost_tracking(**more: Any) -> CostTracker:
+    """Set up cost tracking and return the tracker."""
+    return _build(more).costs
+
+
+def get_logger() -> StructuredLogger:
+    """The logger that is in force."""
+    return pipeline().logger
+
+
+def get_trace_manager() -> TraceManager:
+    """The trace manager that is in force."""
+    return pipeline().tracing
+
+
+def get_cost_tracker() -> CostTracker:
+    """The cost tracker that is in force."""
+    return pipeline().costs
+
+
+def flush(timeout: float | None = None) -> bool:
+    """Return when everything handed over so far is on disk and exported; ``False`` if ``timeout`` (s) ran out."""
+    current = _state.pipeline
+    if current is None:
+        return True
+    limit = current.settings.export_timeout_s if timeout is None else timeout
+    current.costs.budget_manager.flush()
+    exported = current.tracing.force_flush(limit * 1000)
+    return current.logger.flush(timeout) and exported
+
+
+def shutdown(timeout: float | None = None) -> None:
+    """End what is still open as abandoned, write everything, stop the threads. Later use starts anew."""
+    with _lock:
+        current, _state.pipeline = _state.pipeline, None
+    if current is None:
+        return
+    from ai_dev_squad.operations import abandon_open_operations  # noqa: PLC0415 - operations import this module
+
+    limit = current.settings.shutdown_timeout_s if timeout is None else timeout
+    abandon_open_operations()
+    for what, close in _closers(current, limit):
+        try:
+            close()
+        except Exception as error:  # noqa: BLE001 - one part that fails to close must not keep the others from it
+            report(f"closing {what}", error)
+
+
+def _closers(current: Pipeline, limit: float) -> list[tuple[str, Callable[[], Any]]]:
+    export_limit_ms = min(limit, current.settings.export_timeout_s) * 1000
+    return [
+        ("budgets", current.costs.budget_manager.close),
+        ("tracing", lambda: current.tracing.shutdown(export_limit_ms)),
+        ("journal", lambda: current.logger.close(limit)),
+    ]
+
+
+# --- building ---------------------------------------------------------------------------------------------------------
+
+
+def _build(arguments: dict[str, Any]) -> Pipeline:
+    with _lock:
+        if not arguments and _state.pipeline is not None:
+            return _state.pipeline
+        merged = {**_state.arguments, **{name: value for name, value in arguments.items() if value is not None}}
+        wanted = Settings.resolve(merged)
+        old = _state.pipeline
+        new = _assemble(wanted, old)
+        _state.arguments, _state.pipeline = merged, new
+        _register_exit(wanted)
+    if old is not None:
+        _retire(old, new)
+    return new
+
+
+def _assemble(wanted: Settings, old: Pipeline | None) -> Pipeline:
+    def kept(part: str) -> bool:
+        return old is not None and old.settings.part(part) == wanted.part(part)
+
+    redactor = old.redactor if old and kept("redaction") else _redactor(wanted)
+    logger = old.logger if old and kept("logging") and kept("redaction") else _logger(wanted, redactor)
+    tracing = old.tracing if old and kept("tracing") else _tracing(wanted, redactor)
+    costs = old.costs if old and kept("costs") and kept("logging") else _costs(wanted)
+    metrics = old.metrics if old and kept("metrics") else _metrics(wanted)
+    costs.budget_manager.on_event = _budget_event
+    return Pipeline(wanted, logger, tracing, costs, metrics, redactor, wanted.capture_content)
+
+
+def _redactor(wanted: Settings) -> Redactor:
+    from ai_dev_squad.redaction import Redactor  # noqa: PLC0415 - built on first use
+
+    return Redactor(
+        patterns=wanted.redact_patterns,
+        emails=wanted.redact_emails,
+        cards=wanted.redact_cards,
+        drop_keys=wanted.drop_keys,
+        max_string=wanted.max_content_chars,
+    )
+
+
+def _logger(wanted: Settings, redactor: Redactor) -> StructuredLogger:
+    from ai_dev_squad.events import Journal, StructuredLogger  # noqa: PLC0415 - built on first use
+
+    journal = Journal(
+        wanted.journal_path,
+        queue_size=wanted.queue_size,
+        on_full=wanted.on_full,
+        max_bytes=wanted.max_bytes or None,
+        max_age=wanted.max_age_s or None,
+        keep=wanted.keep_files,
+        compress=wanted.compress,
+        fsync=wanted.fsync,
+    )
+    return StructuredLogger(wanted.log_dir, wanted.console, journal=journal, redactor=redactor)
+
+
+def _tracing(wanted: Settings, redactor: Redactor) -> TraceManager:
+    from ai_dev_squad.tracing import TraceManager  # noqa: PLC0415 - built on first use
+
+    return TraceManager(wanted.service_name, wanted.service_version)
+
+
+def _costs(wanted: Settings) -> CostTracker:
+    from ai_dev_squad.costs import CostTracker  # noqa: PLC0415 - built on first use
+
+    return CostTracker()
+
+
+def _metrics(wanted: Settings) -> GenAIMetrics | None:
+    return None
+
+
+def _budget_event(event_type: EventType, level: str, message: str, metadata: dict[str, Any]) -> None:
+    pipeline().logger.emit(
+        JournalLine(
+            timestamp=utc_now(), level=level, event_type=event_type.value, message=message, metadata=metadata
+        )
+    )
+
+
+def _register_exit(wanted: Settings) -> None:
+    if _state.exit_registered:
+        return
+    from ai_dev_squad.exit import at_exit  # noqa: PLC0415 - built on first use
+
+    at_exit(shutdown, sigterm=wanted.handle_sigterm)
+    _state.exit_registered = True
+
+
+def _retire(old: Pipeline, new: Pipeline) -> None:
+    """Close the parts that were replaced, after the new ones took over."""
+    if old.tracing is not new.tracing:
+        old.tracing.shutdown(old.settings.export_timeout_s * 1000)
+    if old.costs is not new.costs:
+        old.costs.budget_manager.close()
+    if old.logger is not new.logger:
+        old.logger.close(old.settings.shutdown_timeout_s)

@@ -1,0 +1,249 @@
+"""Every setting in one place: its meaning, its default, the environment variable that sets it.
+
+Order: an argument of ``configure``, then the environment, then the default. Bad values raise ``ValueError`` with the
+setting's name, the value, what is allowed and the cure.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ai_dev_squad.guard import report
+
+__all__ = ["Settings"]
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+# Values of OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, besides true and false.
+_CONTENT_MODES = {"no_content": False, "span_only": True, "event_only": True, "span_and_event": True}
+
+
+def _setting(default: Any, part: str, env: str | tuple[str, ...], meaning: str, **more: Any) -> Any:
+    names = (env,) if isinstance(env, str) else env
+    metadata = {"part": part, "env": names, "meaning": meaning, **more}
+    if isinstance(default, (dict, list)):
+        return field(default_factory=type(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the product behaves. Made by ``Settings.resolve``; ``configure`` takes the same names as arguments."""
+
+    enabled: bool = _setting(True, "all", "AI_DEV_SQUAD_ENABLED", "Off: operations are observed by nobody.")
+    # Journal and logging
+    log_dir: str = _setting("logs", "logging", "AI_DEV_SQUAD_LOG_DIR", "Where the journal is written.")
+    journal: bool = _setting(True, "logging", "AI_DEV_SQUAD_JOURNAL", "Write the journal file.")
+    log_level: str = _setting(
+        "DEBUG",
+        "logging",
+        "AI_DEV_SQUAD_LOG_LEVEL",
+        "Events below this level are not logged.",
+        allowed=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+    )
+    console: bool = _setting(False, "logging", "AI_DEV_SQUAD_CONSOLE", "Also print events for people, on stderr.")
+    queue_size: int = _setting(
+        65_536, "logging", "AI_DEV_SQUAD_QUEUE_SIZE", "Lines that may wait to be written.", minimum=1
+    )
+    on_full: str = _setting(
+        "drop",
+        "logging",
+        "AI_DEV_SQUAD_ON_FULL",
+        "When the queue is full: drop the line and count it, or block the caller.",
+        allowed=("drop", "block"),
+    )
+    fsync: bool = _setting(False, "logging", "AI_DEV_SQUAD_FSYNC", "Force every batch through to the disk.")
+    max_bytes: int = _setting(
+        64 * 1024 * 1024, "logging", "AI_DEV_SQUAD_MAX_BYTES", "Rotate the journal at this size; 0 never.", minimum=0
+    )
+    max_age_s: float = _setting(
+        0.0, "logging", "AI_DEV_SQUAD_MAX_AGE_S", "Rotate the journal at this age in seconds; 0 never.", minimum=0
+    )
+    keep_files: int = _setting(
+        10, "logging", "AI_DEV_SQUAD_KEEP_FILES", "How many rotated files are kept.", minimum=0
+    )
+    compress: bool = _setting(True, "logging", "AI_DEV_SQUAD_COMPRESS", "Compress rotated files with gzip.")
+    # Tracing
+    service_name: str = _setting(
+        "ai-dev-squad", "tracing", ("AI_DEV_SQUAD_SERVICE_NAME", "OTEL_SERVICE_NAME"), "The name of your service."
+    )
+    service_version: str = _setting("1.0.0", "tracing", "AI_DEV_SQUAD_SERVICE_VERSION", "Its version.")
+    environment: str | None = _setting(
+        None, "tracing", "AI_DEV_SQUAD_ENVIRONMENT", "Its environment, such as production."
+    )
+    exporter: str | None = _setting(
+        None,
+        "tracing",
+        ("AI_DEV_SQUAD_EXPORTER", "OTEL_TRACES_EXPORTER"),
+        "Where spans go. Unset: nowhere, unless an endpoint is set.",
+        allowed=("otlp", "console", "jaeger", "none"),
+    )
+    endpoint: str | None = _setting(
+        None,
+        "tracing",
+        ("AI_DEV_SQUAD_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        "The OTLP endpoint.",
+    )
+    protocol: str | None = _setting(
+        None,
+        "tracing",
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        "The OTLP protocol; unset: told from the endpoint's port.",
+        allowed=("grpc", "http/protobuf"),
+    )
+    headers: dict[str, str] = _setting({}, "tracing", (), "Headers for the OTLP endpoint.")
+    sampler: Any = _setting(None, "tracing", "OTEL_TRACES_SAMPLER", "An OpenTelemetry sampler, or its name.")
+    resource_attributes: dict[str, Any] = _setting({}, "tracing", (), "Further attributes of your service.")
+    set_global: bool = _setting(
+        False, "tracing", "AI_DEV_SQUAD_SET_GLOBAL", "Make our tracer provider the process's own, if it has none."
+    )
+    instrument_requests: bool = _setting(
+        False, "tracing", "AI_DEV_SQUAD_INSTRUMENT_REQUESTS", "Trace calls made with the requests library."
+    )
+    export_timeout_s: float = _setting(
+        2.0,
+        "tracing",
+        "AI_DEV_SQUAD_EXPORT_TIMEOUT_S",
+        "How long a dead endpoint may hold up a flush or the exit.",
+        minimum=0,
+    )
+    meter_provider: Any = _setting(
+        None, "metrics", (), "Record GenAI metrics here: a MeterProvider, or 'global' for the application's own."
+    )
+    # Costs
+    ledger_size: int = _setting(
+        10_000, "costs", "AI_DEV_SQUAD_LEDGER_SIZE", "Model calls kept in memory; totals are exact without.", minimum=1
+    )
+    budget_file: str | None = _setting(
+        None, "costs", "AI_DEV_SQUAD_BUDGET_FILE", "Where spend is kept over restarts; unset: budgets.json in log_dir."
+    )
+    prices_file: str | None = _setting(
+        None, "costs", "AI_DEV_SQUAD_PRICES_FILE", "A JSON file with your own prices."
+    )
+    # Content and redaction
+    capture_content: bool = _setting(
+        False,
+        "redaction",
+        ("AI_DEV_SQUAD_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
+        "Capture prompts, answers, tool arguments and results.",
+    )
+    redact_patterns: tuple[Any, ...] = _setting((), "redaction", (), "Further regular expressions to redact.")
+    redact_emails: bool = _setting(False, "redaction", "AI_DEV_SQUAD_REDACT_EMAILS", "Redact e-mail addresses.")
+    redact_cards: bool = _setting(False, "redaction", "AI_DEV_SQUAD_REDACT_CARDS", "Redact payment card numbers.")
+    drop_keys: tuple[str, ...] = _setting(
+        (), "redaction", "AI_DEV_SQUAD_DROP_KEYS", "Keys whose values are never captured (comma-separated, globs)."
+    )
+    max_content_chars: int = _setting(
+        16_384, "redaction", "AI_DEV_SQUAD_MAX_CONTENT_CHARS", "Longer captured strings are cut, and say so.", minimum=1
+    )
+    # Process
+    shutdown_timeout_s: float = _setting(
+        5.0, "all", "AI_DEV_SQUAD_SHUTDOWN_TIMEOUT_S", "How long the exit may wait for the last lines.", minimum=0
+    )
+    handle_sigterm: bool = _setting(
+        True, "all", "AI_DEV_SQUAD_HANDLE_SIGTERM", "Flush on SIGTERM when the program has no handler of its own."
+    )
+
+    @classmethod
+    def resolve(cls, arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+        """Settings from ``arguments`` over the environment over defaults. Raises ``ValueError`` or ``TypeError``."""
+        environ = os.environ if environ is None else environ
+        known = {setting.name: setting for setting in fields(cls)}
+        unknown = sorted(set(arguments) - set(known))
+        if unknown:
+            raise TypeError(f"unknown setting {', '.join(map(repr, unknown))}; allowed: {', '.join(sorted(known))}")
+        values: dict[str, Any] = {}
+        for name, setting in known.items():
+            if arguments.get(name) is not None:
+                values[name] = _checked(setting, arguments[name], name)
+                continue
+            for variable in setting.metadata["env"]:
+                if environ.get(variable, "") == "":
+                    continue
+                try:
+                    values[name] = _checked(setting, environ[variable], variable)
+                except ValueError as error:
+                    if not variable.startswith("OTEL_"):
+                        raise
+                    # OTEL_* variables speak to every OpenTelemetry program; one we don't understand isn't an error.
+                    report(f"reading {variable}", error)
+                break
+        return cls(**values)
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal's file."""
+        return Path(self.log_dir) / "ai_dev_squad.jsonl"
+
+    def part(self, name: str) -> tuple[Any, ...]:
+        """The values that one part of the product depends on; equal values mean that it can stay as it is."""
+        return tuple(getattr(self, f.name) for f in fields(self) if f.metadata["part"] in {name, "all"})
+
+
+def _checked(setting: Field[Any], value: Any, source: str) -> Any:
+    value = _CONVERT.get(str(setting.type), _unchanged)(value, source)
+    allowed = setting.metadata.get("allowed")
+    if allowed:
+        match = next((item for item in allowed if str(value).lower() == item.lower()), None)
+        if match is None:
+            raise ValueError(f"{source}={value!r} is not allowed; use one of {', '.join(map(repr, allowed))}")
+        return match
+    minimum = setting.metadata.get("minimum")
+    if minimum is not None and not value >= minimum:
+        raise ValueError(f"{source}={value!r} is too small; use {minimum} or more")
+    return value
+
+
+def _bool(value: Any, source: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    if text in _CONTENT_MODES and "CONTENT" in source:
+        return _CONTENT_MODES[text]
+    raise ValueError(f"{source}={value!r} is neither true nor false; write 'true' or 'false'")
+
+
+def _number(convert: Callable[[Any], Any], what: str) -> Callable[[Any, str], Any]:
+    def number(value: Any, source: str) -> Any:
+        try:
+            if isinstance(value, bool):
+                raise TypeError  # noqa: TRY301 - True is no number of lines
+            return convert(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{source}={value!r} is not {what}; write it like {source}={convert(10)}") from None
+
+    return number
+
+
+def _strings(value: Any, source: str) -> tuple[str, ...]:  # noqa: ARG001 - same shape as the other converters
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return tuple(value)
+
+
+def _string(value: Any, source: str) -> str:
+    if isinstance(value, (str, Path)):
+        return str(value)
+    raise ValueError(f"{source}={value!r} is not text; write a string")
+
+
+def _unchanged(value: Any, source: str) -> Any:  # noqa: ARG001 - same shape as the other converters
+    return value
+
+
+_CONVERT: dict[str, Callable[[Any, str], Any]] = {
+    "bool": _bool,
+    "int": _number(int, "a whole number"),
+    "float": _number(float, "a number"),
+    "str": _string,
+    "str | None": _string,
+    "tuple[str, ...]": _strings,
+}
