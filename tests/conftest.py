@@ -1,0 +1,118 @@
+"""What every test starts from: a fresh runtime, an empty directory, a clean environment, and no network."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
+
+from ai_dev_squad import guard
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The same examples in every run; `--hypothesis-profile=explore` looks for new ones.
+set_hypothesis_home_dir(ROOT / ".cache" / "hypothesis")
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True, database=None)
+hypothesis.settings.register_profile("explore", deadline=None, print_blob=True, max_examples=2000)
+hypothesis.settings.load_profile("repeatable")
+
+OBSERVED_VARIABLES = ("AI_DEV_SQUAD_", "OTEL_", "LANGSMITH_", "LANGCHAIN_", "OPENAI_", "TIKTOKEN_")
+PROXY_VARIABLES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+KEPT_VARIABLES = {"AI_DEV_SQUAD_TEST_WHEELS"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker that widens the socket guard."""
+    config.addinivalue_line("markers", "dials(*hosts): this test may try to reach these hosts besides the loopback")
+    sys.addaudithook(_sockets.audit)
+
+
+def pytest_report_header() -> str:
+    """Say in the first lines what is under test: the built wheels or the source tree."""
+    return f"under test: {Path(guard.__file__).parent}"
+
+
+class SocketGuard:
+    """Refuses every connection and look-up beyond the loopback while a test runs, and remembers what it refused."""
+
+    def __init__(self) -> None:
+        self.active = False
+        self.allowed: set[str] = set()
+        self.refused: list[str] = []
+
+    def audit(self, event: str, args: tuple[Any, ...]) -> None:
+        """Interpreter audit hook: it sees connections of every thread and library, except those made in C."""
+        if event not in {"socket.connect", "socket.getaddrinfo", "socket.sendto"} or not self.active:
+            return
+        address = args[1] if event != "socket.getaddrinfo" else (args[0],)
+        # A path, not a tuple: a Unix socket.
+        if not isinstance(address, tuple) or not address:
+            return
+        host = address[0].decode() if isinstance(address[0], bytes) else address[0]
+        if host in self.allowed or _is_loopback(host):
+            return
+        self.refused.append(f"{event} {host}")
+        raise ConnectionRefusedError(f"tests may not reach {host!r}; mark the test with @pytest.mark.dials({host!r})")
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host in {None, "", "localhost", "0.0.0.0", "::"}:
+        return True
+    try:
+        return ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+_sockets = SocketGuard()
+
+
+@pytest.fixture
+def socket_guard() -> SocketGuard:
+    """The guard of this test."""
+    return _sockets
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
+    marker = request.node.get_closest_marker("dials")
+    _sockets.allowed = set(marker.args) if marker else set()
+    _sockets.refused.clear()
+    _sockets.active = True
+    yield
+    _sockets.active = False
+    if _sockets.refused:
+        pytest.fail(f"connections beyond the loopback: {', '.join(_sockets.refused)}")
+
+
+@pytest.fixture(autouse=True)
+def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _no_network: None) -> Iterator[None]:
+    for name in os.environ:
+        if name not in KEPT_VARIABLES and (name.startswith(OBSERVED_VARIABLES) or name.lower() in PROXY_VARIABLES):
+            monkeypatch.delenv(name)
+    # LangChain's own tracing would otherwise look for its server.
+    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+    monkeypatch.chdir(tmp_path)
+    _reset()
+    before = guard.set_strict(True)
+    yield
+    guard.set_strict(before)
+    _reset()
+
+
+def _reset() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        try:
+            from ai_dev_squad.testing import reset
+        except ImportError:
+            return
+        reset()
