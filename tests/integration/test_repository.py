@@ -1,0 +1,187 @@
+"""What holds for the tree as a whole, whatever the packages do."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.metadata
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECTS = {
+    project.parent: tomllib.loads(project.read_text(encoding="utf-8"))
+    for project in sorted(ROOT.glob("packages/**/pyproject.toml"))
+}
+FOLDERS = pytest.mark.parametrize("folder", [pytest.param(p, id=p.name) for p in PROJECTS])
+FRAMEWORKS = {folder.name for folder in PROJECTS if folder.parent.name == "adapters"}
+MAX_LINES = 400
+
+
+def import_name(folder: Path) -> str:
+    """The package's import name: the distribution's, a hyphen becoming an underscore."""
+    return PROJECTS[folder]["project"]["name"].replace("-", "_")
+
+
+def sources(folder: Path) -> Iterator[Path]:
+    """The package's modules."""
+    return (folder / "src").rglob("*.py")
+
+
+def test_no_init_file_can_hide_a_framework():
+    """`langgraph` is a namespace package: an __init__.py in a folder of that name would take its place."""
+    found = [
+        *(ROOT / "tests").rglob("__init__.py"),
+        *(ROOT / "packages").glob("__init__.py"),
+        *(ROOT / "packages").glob("*/__init__.py"),
+        *(ROOT / "packages/adapters").glob("*/__init__.py"),
+    ]
+    assert found == []
+
+
+def test_test_files_are_named_after_frameworks_and_folders_never():
+    """A folder tests/…/langgraph would be importable as langgraph itself."""
+    assert FRAMEWORKS
+    assert [path for path in (ROOT / "tests").rglob("*") if path.is_dir() and path.name in FRAMEWORKS] == []
+
+
+@FOLDERS
+def test_every_package_has_the_same_parts(folder: Path):
+    """A package is a folder with project file, README, changelog, licence and one typed import package."""
+    name = import_name(folder)
+    parts = [
+        "pyproject.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        f"src/{name}/__init__.py",
+        f"src/{name}/py.typed",
+    ]
+    assert [part for part in parts if not (folder / part).exists()] == []
+    assert [path.name for path in (folder / "src").iterdir() if path.name != "__pycache__"] == [name]
+    assert (folder / "LICENSE").read_text(encoding="utf-8") == (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+@FOLDERS
+def test_the_version_stands_once(folder: Path):
+    """The project file has the version; the installed metadata follows, the changelog begins with it, no code repeats it."""
+    project = PROJECTS[folder]["project"]
+    assert importlib.metadata.version(project["name"]) == project["version"]
+    first = re.search(r"^## \[?([^\s\]]+)", (folder / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert first is not None
+    assert first.group(1) in {"Unreleased", project["version"]}
+    repeated = [path for path in sources(folder) if re.search(r"__version__\s*=\s*[\"']", path.read_text("utf-8"))]
+    assert repeated == []
+    package = importlib.import_module(import_name(folder))
+    assert getattr(package, "__version__", project["version"]) == project["version"]
+
+
+@FOLDERS
+def test_every_dependency_has_a_lower_and_an_upper_bound(folder: Path):
+    """A resolver can only refuse what a range excludes."""
+    project = PROJECTS[folder]["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    requirements = [Requirement(text) for group in (project["dependencies"], *extras) for text in group]
+    unbounded = [
+        str(requirement)
+        for requirement in requirements
+        if {"<", ">="} != {clause.operator for clause in requirement.specifier if clause.operator != "!="}
+    ]
+    assert unbounded == []
+
+
+@FOLDERS
+def test_a_package_accepts_the_siblings_of_this_tree(folder: Path):
+    """Adapters depend on a range of core; the core beside them lies within it, and nothing pins a sibling exactly."""
+    versions = {p["project"]["name"]: Version(p["project"]["version"]) for p in PROJECTS.values()}
+    required = {
+        requirement.name: requirement.specifier
+        for requirement in map(Requirement, PROJECTS[folder]["project"]["dependencies"])
+        if requirement.name in versions
+    }
+    if folder.parent.name == "adapters":
+        assert "ai-dev-squad" in required
+    assert {name: specifier.contains(versions[name]) for name, specifier in required.items()} == dict.fromkeys(
+        required, True
+    )
+
+
+@FOLDERS
+def test_the_python_versions_are_those_of_core(folder: Path):
+    """All packages claim the same interpreters, so that one list of test sessions covers them."""
+
+    def claims(project: dict[str, Any]) -> tuple[str, list[str]]:
+        named = [c for c in project["classifiers"] if c.startswith("Programming Language :: Python :: 3.")]
+        return project["requires-python"], named
+
+    core = PROJECTS[ROOT / "packages/core"]["project"]
+    assert claims(PROJECTS[folder]["project"]) == claims(core)
+
+
+@FOLDERS
+def test_modules_stay_readable(folder: Path):
+    """No module is longer than 400 lines."""
+    lengths = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in sources(folder)}
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
+
+
+@FOLDERS
+def test_what_is_tested_is_what_is_shipped(folder: Path):
+    """In the nox sessions the package comes from its wheel, with py.typed and the licence in it."""
+    package = importlib.import_module(import_name(folder))
+    location = Path(str(package.__file__)).parent
+    assert (location / "py.typed").exists()
+    if "AI_DEV_SQUAD_TEST_WHEELS" in os.environ:
+        assert location.parent.name == "site-packages"
+        assert ROOT / "packages" not in location.parents
+        files = {path.name for path in importlib.metadata.files(PROJECTS[folder]["project"]["name"]) or ()}
+        assert {"py.typed", "LICENSE"} <= files
+
+
+def test_every_test_says_what_it_specifies():
+    """Every test function has a docstring, and nothing is skipped or expected to fail without a reason."""
+    silent, unreasoned = [], []
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        if path.is_relative_to(ROOT / "tests/guide"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            if is_function and node.name.startswith("test_") and not ast.get_docstring(node):
+                silent.append(f"{path.name}::{node.name}")
+            if isinstance(node, ast.Attribute) and node.attr in {"skip", "xfail"} and "mark" in ast.dump(node.value):
+                unreasoned.append(f"{path.name}:{node.lineno}")
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and (node.func.attr in {"skip", "xfail"})
+                and any(keyword.arg == "reason" for keyword in node.keywords)
+                and f"{path.name}:{node.lineno}" in unreasoned
+            ):
+                unreasoned.remove(f"{path.name}:{node.lineno}")
+    assert silent == []
+    assert unreasoned == []
+
+
+def test_every_environment_variable_is_documented():
+    """A variable that the code reads stands in the documentation."""
+    read = {
+        name
+        for folder in PROJECTS
+        for path in sources(folder)
+        for name in re.findall(r"[\"'](AI_DEV_SQUAD_[A-Z0-9_]*[A-Z0-9])[\"']", path.read_text(encoding="utf-8"))
+    }
+    documented = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
+    assert sorted(name for name in read if name not in documented) == []
