@@ -1,0 +1,402 @@
+"""The script: what the model says, in which order, to whom, and what goes wrong.
+
+A ``Script`` never changes; a ``Performance`` of it counts which steps are used up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Union
+
+from .matchers import Matcher, matches
+from .request import ModelRequest
+from .counts import Tokens
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = [
+    "Action",
+    "Call",
+    "Direction",
+    "Fail",
+    "Hang",
+    "Performance",
+    "Reply",
+    "Script",
+    "ScriptError",
+    "Step",
+    "Taken",
+    "Unmatched",
+    "call",
+    "disconnect",
+    "fail",
+    "hang",
+    "reply",
+    "respond",
+    "role",
+    "structured",
+    "tool_calls",
+]
+
+
+class ScriptError(ValueError):
+    """The script cannot be performed; the message says which step, what is allowed and how to write it."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool call the model asks for. Without an ``id`` it gets one that is the same in every run."""
+
+    name: str
+    arguments: str
+    id: str | None = None
+
+
+def call(name: str, /, *, id: str | None = None, raw: str | None = None, **arguments: Any) -> Call:
+    """``call("search", q="x")``. ``raw`` sends this text as the arguments instead, valid JSON or not."""
+    return Call(name, json.dumps(arguments, separators=(",", ":")) if raw is None else raw, id)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer of the model, and the directions for delivering it."""
+
+    texts: tuple[str, ...] = ("",)
+    """One text per choice; when the request asks for more choices, they start again from the first."""
+    calls: tuple[Call, ...] = ()
+    usage: Tokens | None = None
+    """The tokens billed; ``None`` counts the texts by the four-character rule."""
+    report_usage: bool = True
+    """``False``: the tokens are billed, but the client is never told."""
+    finish_reason: str | None = None
+    """``None`` is "stop", or "tool_calls" when tools are called."""
+    refusal: str | None = None
+    reasoning: str | None = None
+    model: str | None = None
+    """The model the answer names; ``None`` is the one asked for."""
+    latency: float = 0.0
+    """Seconds before the first byte of the response."""
+    first_token: float = 0.0
+    """Seconds between the response head and the first piece of a stream."""
+    per_chunk: float = 0.0
+    """Seconds before each further piece of a stream."""
+    chunk_size: int = 12
+    """Characters of text or tool arguments per piece of a stream."""
+    cut_after: int | None = None
+    """Close the connection after this many events of a stream; a plain response is cut in the middle of its body."""
+    half_line: bool = False
+    """With ``cut_after``: send the first half of the next line as well."""
+    content_type: str | None = None
+    """A wrong content type, such as ``text/html``."""
+
+    def __post_init__(self) -> None:
+        for name in ("latency", "first_token", "per_chunk"):
+            if getattr(self, name) < 0:
+                raise ScriptError(f"{name} is {getattr(self, name)!r}; allowed is 0 or more seconds")
+        if self.chunk_size < 1:
+            raise ScriptError(f"chunk_size is {self.chunk_size!r}; allowed is 1 or more characters")
+        if self.half_line and self.cut_after is None:
+            raise ScriptError("half_line needs cut_after: say after how many events the connection is cut")
+
+
+@dataclass(frozen=True)
+class Fail:
+    """An HTTP error."""
+
+    status: int
+    message: str | None = None
+    code: str | None = None
+    retry_after: float | None = None
+    """Seconds, sent as ``Retry-After`` and ``retry-after-ms``."""
+    latency: float = 0.0
+    content_type: str = "application/json"
+    body: str | None = None
+    """Sent as it is, instead of the provider's JSON error."""
+
+
+@dataclass(frozen=True)
+class Hang:
+    """No answer: the connection stays open for ``seconds`` (``None``: until the client gives up), then is closed."""
+
+    seconds: float | None = None
+
+
+Action: TypeAlias = Union[Reply, Fail, Hang]
+
+
+class Direction(TypedDict, total=False):
+    """Keywords that every answer takes; the fields of ``Reply`` and ``Step`` say what they mean."""
+
+    when: Matcher | Callable[[ModelRequest], bool] | None
+    times: int | None
+    usage: Tokens | None
+    report_usage: bool
+    finish_reason: str | None
+    refusal: str | None
+    reasoning: str | None
+    model: str | None
+    latency: float
+    first_token: float
+    per_chunk: float
+    chunk_size: int
+    cut_after: int | None
+    half_line: bool
+    content_type: str | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the script: to whom (``when``), how often (``times``, ``None`` for ever), and what happens."""
+
+    action: Action | Callable[[ModelRequest], Step | Action | str]
+    when: Matcher | None = None
+    times: int | None = 1
+    role: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.times is not None and (type(self.times) is not int or self.times < 1):
+            raise ScriptError(f"times is {self.times!r}; allowed is 1 or more, or None for ever")
+
+    @property
+    def description(self) -> str:
+        """The step in a few words, as error messages and the truth name it."""
+        return _describe(self.action) + (f" when {self.when.description}" if self.when else "")
+
+    def resolve(self, request: ModelRequest) -> Action:
+        """What happens for this request; a callable is asked now."""
+        action: Any = self.action
+        if callable(action):
+            action = action(request)
+        if isinstance(action, Step):
+            return action.resolve(request)
+        if isinstance(action, str):
+            return Reply((action,))
+        if isinstance(action, (Reply, Fail, Hang)):
+            return action
+        raise ScriptError(f"{self.description} returned {action!r}; return reply(...), fail(...), hang() or a text")
+
+
+def reply(text: str | Sequence[str] = "", /, **direction: Unpack[Direction]) -> Step:
+    """The model says this. A list gives one text per choice (``n``)."""
+    return _step(direction, texts=(text,) if isinstance(text, str) else tuple(text))
+
+
+def tool_calls(*calls: Call, text: str = "", **direction: Unpack[Direction]) -> Step:
+    """The model asks for these tools, in parallel, perhaps with a text."""
+    if not calls:
+        raise ScriptError('tool_calls() names no tool; write tool_calls(call("search", q="x"))')
+    return _step(direction, texts=(text,), calls=calls)
+
+
+def structured(value: Any, /, **direction: Unpack[Direction]) -> Step:
+    """The model answers with this JSON value: as text, or as arguments when the request forces a tool call."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    plain = _step(direction, texts=(text,))
+
+    def act(request: ModelRequest) -> Action:
+        action = plain.resolve(request)
+        if request.forced_tool is None or not isinstance(action, Reply):
+            return action
+        return replace(action, texts=("",), calls=(Call(request.forced_tool, text),))
+
+    return replace(plain, action=act)
+
+
+def fail(
+    status: int,
+    *,
+    retry_after: float | None = None,
+    message: str | None = None,
+    code: str | None = None,
+    latency: float = 0.0,
+    content_type: str = "application/json",
+    body: str | None = None,
+    when: Matcher | Callable[[ModelRequest], bool] | None = None,
+    times: int | None = 1,
+) -> Step:
+    """The service answers with this HTTP error; ``retry_after`` is in seconds."""
+    if not 400 <= status <= 599:
+        raise ScriptError(f"status is {status!r}; allowed is an HTTP error from 400 to 599")
+    action = Fail(status, message, code, retry_after, latency, content_type, body)
+    return Step(action, _matcher(when), times)
+
+
+def hang(
+    seconds: float | None = None,
+    *,
+    when: Matcher | Callable[[ModelRequest], bool] | None = None,
+    times: int | None = 1,
+) -> Step:
+    """The service accepts the request and never answers; the client has to give up."""
+    return Step(Hang(seconds), _matcher(when), times)
+
+
+def disconnect(*, when: Matcher | Callable[[ModelRequest], bool] | None = None, times: int | None = 1) -> Step:
+    """The service closes the connection without a word."""
+    return Step(Hang(0.0), _matcher(when), times)
+
+
+def respond(
+    act: Callable[[ModelRequest], Step | Action | str],
+    *,
+    when: Matcher | Callable[[ModelRequest], bool] | None = None,
+    times: int | None = 1,
+) -> Step:
+    """What the model says depends on the request: ``respond(lambda request: reply(request.last.text))``."""
+    return Step(act, _matcher(when), times)
+
+
+Line: TypeAlias = Union[Step, Callable[[ModelRequest], Union[Step, Action, str]], Iterable["Line"]]
+
+
+def role(name: str, when: Matcher | Callable[[ModelRequest], bool], *steps: Line) -> list[Step]:
+    """The lines of one role: every step also needs ``when``, and the truth carries ``name``."""
+    matcher = _matcher(when)
+    assert matcher is not None
+    return [
+        replace(step, when=matcher & step.when if step.when else matcher, role=name) for step in _flatten(steps)
+    ]
+
+
+class Script:
+    """Steps in order. A request gets the first step that matches it and is not used up, else the ``default``."""
+
+    def __init__(self, steps: Iterable[Line] = (), *, default: Step | str | None = None) -> None:
+        self.steps: tuple[Step, ...] = tuple(_flatten(steps))
+        if isinstance(default, str):
+            default = reply(default)
+        self.default: Step | None = default and replace(default, times=None)
+
+    def __repr__(self) -> str:
+        return f"Script({len(self.steps)} steps{', default' if self.default else ''})"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A step given to a request: its place in the script, and the how-manieth use this is (both from 0)."""
+
+    step: Step
+    position: int | None
+    use: int
+
+    @property
+    def label(self) -> str:
+        """``planner[0]``: the role (or "step"; "default") and the place."""
+        return "default" if self.position is None else f"{self.step.role or 'step'}[{self.position}]"
+
+
+class Unmatched(LookupError):
+    """No step answers this request."""
+
+
+class Performance:
+    """One run of a script. Thread-safe."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self._lock = Lock()
+        self._uses = [0] * (len(script.steps) + 1)
+
+    def take(self, request: ModelRequest) -> Taken:
+        """The step for this request. Raises ``Unmatched`` with what was asked and which steps were left."""
+        with self._lock:
+            for position, step in enumerate(self.script.steps):
+                if self._is_left(position) and self._matches(step, request):
+                    return Taken(step, position, self._use(position))
+            if self.script.default is not None and request.endpoint != "embeddings":
+                return Taken(self.script.default, None, self._use(-1))
+        raise Unmatched(f"no step of the script matches this request: {_asked(request)}. {self._left_text()}")
+
+    def reset(self) -> None:
+        """Start again from the first step."""
+        with self._lock:
+            self._uses = [0] * len(self._uses)
+
+    def left(self) -> tuple[str, ...]:
+        """The steps not used up, those repeated for ever aside: empty when the script was played to its end."""
+        with self._lock:
+            return tuple(
+                f"{position}: {step.description}"
+                for position, step in enumerate(self.script.steps)
+                if step.times is not None and self._is_left(position)
+            )
+
+    def _is_left(self, position: int) -> bool:
+        times = self.script.steps[position].times
+        return times is None or self._uses[position] < times
+
+    def _use(self, position: int) -> int:
+        self._uses[position] += 1
+        return self._uses[position] - 1
+
+    @staticmethod
+    def _matches(step: Step, request: ModelRequest) -> bool:
+        # An embedding has an answer of its own, so a step for anybody is not spent on one.
+        return request.endpoint != "embeddings" if step.when is None else step.when(request)
+
+    def _left_text(self) -> str:
+        left = [
+            f"{position}: {step.description}"
+            for position, step in enumerate(self.script.steps)
+            if self._is_left(position)
+        ]
+        return f"Steps left: {'; '.join(left)}" if left else "No step is left; add one, or give the script a default"
+
+
+def _asked(request: ModelRequest) -> str:
+    return (
+        f"{request.endpoint}, model {request.model!r}, {len(request.messages)} messages, "
+        f"system {_short(request.system)!r}, last ({request.last.role}) {_short(request.last.text)!r}, "
+        f"tools {', '.join(request.tools) or 'none'}"
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _describe(action: Any) -> str:
+    if isinstance(action, Reply):
+        if action.calls:
+            return f"tool_calls({', '.join(c.name for c in action.calls)})"
+        return f"reply({_short(action.texts[0])!r})"
+    if isinstance(action, Fail):
+        return f"fail({action.status})"
+    if isinstance(action, Hang):
+        return "disconnect()" if action.seconds == 0 else "hang()"
+    return f"{getattr(action, '__name__', type(action).__name__)}(request)"
+
+
+def _matcher(when: Matcher | Callable[[ModelRequest], bool] | None) -> Matcher | None:
+    if when is None or isinstance(when, Matcher):
+        return when
+    if callable(when):
+        return matches(when)
+    raise ScriptError(f'when is {when!r}; write a matcher, such as system_contains("planner")')
+
+
+def _step(direction: Mapping[str, Any], **what: Any) -> Step:
+    options = dict(direction)
+    when, times = _matcher(options.pop("when", None)), options.pop("times", 1)
+    unknown = sorted(set(options) - Direction.__annotations__.keys())
+    if unknown:
+        raise ScriptError(f"unknown keyword {', '.join(unknown)}; allowed: {', '.join(Direction.__annotations__)}")
+    return Step(Reply(**what, **options), when, times)
+
+
+def _flatten(lines: Iterable[Line]) -> Iterator[Step]:
+    for line in lines:
+        if isinstance(line, Step):
+            yield line
+        elif isinstance(line, (Reply, Fail, Hang)) or callable(line):
+            yield Step(line)
+        elif isinstance(line, str):
+            yield reply(line)
+        elif isinstance(line, Iterable):
+            yield from _flatten(line)
+        else:
+            raise ScriptError(f"{line!r} is not a step; write reply(...), tool_calls(...), fail(...), hang() or role(...)")

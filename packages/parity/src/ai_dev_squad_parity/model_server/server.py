@@ -1,0 +1,280 @@
+"""The server: a thread with an event loop that answers from the script and records the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from . import chat, embeddings, messages, responses
+from .answer import Answer, answer, dumps, error_body
+from .http import Connection, Delivery, HttpRequest, response, stream_head
+from .request import BadRequest, Endpoint, ModelRequest, parse
+from .script import Fail, Hang, Line, Performance, Reply, Script, Taken, Unmatched
+from .truth import Recorder, Truth
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["ModelServer"]
+
+_ENDPOINTS: dict[str, Endpoint] = {
+    "/chat/completions": "chat.completions",
+    "/responses": "responses",
+    "/messages": "messages",
+    "/embeddings": "embeddings",
+}
+_FORMATS: dict[str, Any] = {"chat.completions": chat, "responses": responses, "messages": messages}
+
+
+class ModelServer:
+    """A model provider on loopback that plays a script and knows the truth.
+
+    ``with ModelServer(script) as server:`` or ``start()`` and ``close()``. ``server.base_url`` is for OpenAI clients,
+    ``server.url`` for Anthropic's. Raises ``OSError`` when the port is taken.
+    """
+
+    def __init__(
+        self,
+        script: Script | Iterable[Line] = (),
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        models: Sequence[str] = ("gpt-4o-mini", "gpt-4o", "text-embedding-3-small"),
+        keep_messages: bool = False,
+    ) -> None:
+        self.script = script if isinstance(script, Script) else Script(script)
+        self.host = host
+        self.port = port
+        self.models = tuple(models)
+        self._performance = Performance(self.script)
+        self._recorder = Recorder(keep_messages=keep_messages)
+        self._connections: set[Connection] = set()
+        self._loop: asyncio.SelectorEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``, without a path."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """The URL with ``/v1``, as OpenAI clients want it."""
+        return f"{self.url}/v1"
+
+    @property
+    def truth(self) -> Truth:
+        """What happened so far. Calls under way are ``active``; ``settle()`` waits for them."""
+        return Truth(self._recorder.calls(), self._performance.left())
+
+    def settle(self, timeout: float = 5.0) -> Truth:
+        """Wait until no call is under way, then the truth. Raises ``TimeoutError`` after ``timeout`` seconds."""
+        if not self._recorder.settle(timeout):
+            active = [c.index for c in self._recorder.calls() if c.outcome == "active"]
+            raise TimeoutError(f"calls {active} are still under way after {timeout} s; let their clients finish or close")
+        return self.truth
+
+    def reset(self) -> None:
+        """Forget the truth and start the script again."""
+        self._performance.reset()
+        self._recorder.reset()
+
+    def start(self) -> Self:
+        """Listen, and answer from now on. Starting twice is an error."""
+        if self._thread is not None:
+            raise RuntimeError("the server is running already; close() it before another start()")
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listener = socket.create_server((self.host, self.port), family=family, backlog=1024)
+        self.port = listener.getsockname()[1]
+        self._loop = asyncio.SelectorEventLoop()
+        self._thread = threading.Thread(
+            target=self._run, args=(self._loop, listener), name=f"model-server-{self.port}", daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """Close every connection and end the thread. The truth stays. Closing twice is harmless."""
+        thread, loop, self._thread, self._loop = self._thread, self._loop, None, None
+        if thread is None or loop is None:
+            return
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, loop: asyncio.SelectorEventLoop, listener: socket.socket) -> None:
+        asyncio.set_event_loop(loop)
+        server = loop.run_until_complete(
+            loop.create_server(lambda: Connection(self._answer, self._connections), sock=listener)
+        )
+        try:
+            loop.run_forever()
+        finally:
+            server.close()
+            for connection in tuple(self._connections):
+                connection.abort()
+            # Aborted transports report their loss in the next turns of the loop; only then are the records closed.
+            while self._connections:
+                loop.run_until_complete(asyncio.sleep(0))
+            pending = asyncio.all_tasks(loop)
+            if pending:
+                loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            loop.run_until_complete(server.wait_closed())
+            loop.close()
+            asyncio.set_event_loop(None)
+
+    def _answer(self, http: HttpRequest) -> Delivery:
+        for suffix, endpoint in _ENDPOINTS.items():
+            if http.path.endswith(suffix):
+                if http.method != "POST":
+                    return _plain(405, {"error": {"message": f"{http.method} is not allowed here; use POST"}})
+                return self._model_call(endpoint, http)
+        return self._other(http)
+
+    def _other(self, http: HttpRequest) -> Delivery:
+        match (http.method, http.path):
+            case ("GET", "/truth"):
+                return _plain(200, self.truth.to_dict())
+            case ("POST", "/reset"):
+                self.reset()
+                return _plain(200, {"reset": True})
+            case ("GET", "/v1/models" | "/models"):
+                data = [{"id": m, "object": "model", "created": 0, "owned_by": "scripted"} for m in self.models]
+                return _plain(200, {"object": "list", "data": data})
+            case ("GET", "/"):
+                return _plain(200, {"script": repr(self.script), "calls": len(self._recorder.calls())})
+        known = ", ".join((*(f"/v1{path}" for path in _ENDPOINTS), "/v1/models", "/truth", "/reset"))
+        return _plain(404, {"error": {"message": f"unknown path {http.method} {http.path}; known: {known}"}})
+
+    def _model_call(self, endpoint: Endpoint, http: HttpRequest) -> Delivery:
+        try:
+            request = parse(endpoint, http.body, http.headers)
+        except (BadRequest, AttributeError, TypeError, KeyError) as error:
+            # The other kinds come from a body whose parts have the wrong JSON type.
+            request = ModelRequest(endpoint, "", (), headers=http.headers)
+            ticket = self._recorder.open(request)
+            message = str(error) if isinstance(error, BadRequest) else f"the body has a part of a wrong type: {error}"
+            self._recorder.close(ticket, "rejected", status=400, error=message)
+            return _plain(400, error_body(endpoint, Fail(400, message)))
+        ticket = self._recorder.open(request)
+        try:
+            taken = self._take(request)
+            action = taken.step.resolve(request)
+        except Exception as error:  # a script's own function may raise anything, and the caller must be told
+            message = str(error) if isinstance(error, Unmatched) else f"the script raised {error!r}"
+            self._recorder.close(ticket, "unexpected", status=400, error=message)
+            return _plain(400, error_body(endpoint, Fail(400, message, code="unexpected_request")))
+        self._recorder.update(ticket, step=taken.label, role=taken.step.role)
+        if isinstance(action, Fail):
+            return self._failure(ticket, endpoint, action)
+        if isinstance(action, Hang):
+            return Delivery(
+                (),
+                end="hung",
+                hang_seconds=action.seconds,
+                before_last=lambda end, sent: self._recorder.close(ticket, "hung"),
+            )
+        if endpoint == "embeddings":
+            action = replace(action, texts=("",), calls=())
+        return self._reply(ticket, answer(request, action, taken, ticket[1]))
+
+    def _take(self, request: ModelRequest) -> Taken:
+        try:
+            return self._performance.take(request)
+        except Unmatched:
+            if request.endpoint != "embeddings":
+                raise
+            return Taken(_EMBEDDING, None, 0)
+
+    def _failure(self, ticket: tuple[int, int], endpoint: str, fail: Fail) -> Delivery:
+        headers = {}
+        if fail.retry_after is not None:
+            headers = {"retry-after": f"{fail.retry_after:g}", "retry-after-ms": f"{fail.retry_after * 1000:g}"}
+        body = error_body(endpoint, fail)
+        data = response(fail.status, body, content_type=fail.content_type, headers=headers)
+        self._recorder.update(ticket, status=fail.status, error=fail.code or str(fail.status))
+
+        def before_last(end: str, sent: int) -> None:
+            self._recorder.close(ticket, "failed" if end == "completed" else "client_closed")
+
+        return Delivery([(fail.latency, data)], timed=fail.latency > 0, before_last=before_last)
+
+    def _reply(self, ticket: tuple[int, int], answered: Answer) -> Delivery:
+        request, reply = answered.request, answered.reply
+        wire = _FORMATS.get(request.endpoint)
+        self._recorder.update(
+            ticket,
+            status=200,
+            billed=answered.billed,
+            finish_reasons=(answered.finish_reason,) * len(answered.texts),
+            tool_calls=answered.calls,
+            response_id=wire.response_id(answered) if wire else None,
+            response_model=answered.model,
+        )
+
+        def before_last(end: Any, sent: int) -> None:
+            told = answered.reported if end == "completed" else None
+            self._recorder.close(ticket, end, reported=told, events_sent=max(0, sent - 1) if request.stream else 0)
+
+        headers = {"x-request-id": f"req_{answered.number}"}
+        if request.stream and wire:
+            return _stream(wire.events(answered), reply, headers, before_last)
+        body = dumps((wire or embeddings).body(answered))
+        data = response(200, body, content_type=reply.content_type or "application/json", headers=headers)
+        if reply.cut_after is not None:
+            data = data[: len(data) - len(body) // 2 - 1]
+        return Delivery(
+            [(reply.latency, data)],
+            timed=reply.latency > 0,
+            end="completed" if reply.cut_after is None else "cut",
+            before_last=before_last,
+        )
+
+
+_EMBEDDING = Script(default="").default
+assert _EMBEDDING is not None
+
+
+def _plain(status: int, value: Any) -> Delivery:
+    body = value if isinstance(value, bytes) else dumps(value)
+    return Delivery([(0.0, response(status, body))])
+
+
+def _stream(events: Iterable[bytes], reply: Reply, headers: dict[str, str], before_last: Any) -> Delivery:
+    sent = list(events)
+    end: Any = "completed"
+    half = b""
+    if reply.cut_after is not None and reply.cut_after < len(sent):
+        end = "cut"
+        if reply.half_line:
+            cut = sent[reply.cut_after]
+            half = cut[: len(cut) // 2]
+        sent = sent[: reply.cut_after]
+    chunks = [b"%x\r\n%b\r\n" % (len(event), event) for event in sent]
+    if half:
+        chunks.append(b"%x\r\n%b\r\n" % (len(half), half))
+    if end == "completed":
+        # The end mark of the body travels with the last event: one without the other would be a broken stream.
+        chunks[-1] += b"0\r\n\r\n"
+    waits = [reply.first_token] + [reply.per_chunk] * (len(chunks) - 1)
+    head = stream_head(reply.content_type or "text/event-stream; charset=utf-8", headers)
+    return Delivery(
+        [(reply.latency, head), *zip(waits, chunks)],
+        timed=bool(reply.latency or reply.first_token or reply.per_chunk),
+        end=end,
+        before_last=before_last,
+    )
