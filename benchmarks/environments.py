@@ -1,0 +1,80 @@
+"""One environment per peer, because their pins conflict with one another and with ours.
+
+``ours`` is the environment that runs the benchmarks; the others are made once under ``.cache/bench`` and share our
+versions of the framework under test. An environment that can't be made costs its rows of the table, nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["CACHE", "OURS", "REQUIREMENTS", "python_of", "versions"]
+
+CACHE = Path(__file__).resolve().parents[1] / ".cache" / "bench"
+OURS = "ours"
+
+_LANGGRAPH = ["langgraph", "langgraph-checkpoint", "langchain-core"]
+_EXPORTER = "opentelemetry-exporter-otlp-proto-http"
+REQUIREMENTS = {
+    "openinference": [*_LANGGRAPH, "openinference-instrumentation-langchain", "opentelemetry-sdk", _EXPORTER],
+    "openllmetry": [*_LANGGRAPH, "opentelemetry-instrumentation-langchain", "opentelemetry-sdk", _EXPORTER],
+    "traceloop": [*_LANGGRAPH, "traceloop-sdk"],
+    "openlit": [*_LANGGRAPH, "openlit", _EXPORTER],
+    "logging": ["loguru", "structlog", "orjson", "python-json-logger"],
+    "genai-prices": ["genai-prices"],
+    "tokencost": ["tokencost"],
+    "litellm": ["litellm"],
+}
+"""What each environment holds. The framework under test is pinned to the version in ``ours``."""
+
+
+def _pinned(requirement: str) -> str:
+    return f"{requirement}=={importlib.metadata.version(requirement)}" if requirement in _LANGGRAPH else requirement
+
+
+def _make(directory: Path, requirements: list[str]) -> None:
+    uv = shutil.which("uv")
+    if uv:
+        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, directory], check=True)
+        command = [uv, "pip", "install", "--quiet", "--python", directory / "bin" / "python"]
+    else:
+        subprocess.run([sys.executable, "-m", "venv", directory], check=True)
+        command = [directory / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    subprocess.run([*command, *requirements], check=True)
+
+
+def python_of(name: str) -> Path | None:
+    """The interpreter of environment ``name``, made on first use; ``None`` (and a word on stderr) if that fails."""
+    if name == OURS:
+        return Path(sys.executable)
+    requirements = [_pinned(requirement) for requirement in REQUIREMENTS[name]]
+    key = hashlib.sha256(json.dumps([sys.version, requirements]).encode()).hexdigest()[:8]
+    directory = CACHE / f"{name}-{key}"
+    ready = directory / "ready"
+    if not ready.exists():
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _make(directory, requirements)
+        except subprocess.CalledProcessError as error:
+            print(f"{name}: no environment, its rows are left out ({error})", file=sys.stderr)
+            return None
+        ready.touch()
+    return directory / "bin" / "python"
+
+
+def versions(*distributions: str) -> dict[str, str]:
+    """The versions of those distributions that the running interpreter has."""
+    found = {}
+    for distribution in distributions:
+        try:
+            found[distribution] = importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,84 @@
+"""A subject of measurement in a process of its own, asked over a pipe, so that rounds of several can alternate.
+
+The parent holds one ``Worker`` per variant and asks them in turn: what the machine does beside us then hits all alike.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Worker", "WorkerFailed", "fresh", "serve"]
+
+Subject = Callable[..., Mapping[str, Any]]
+
+
+class WorkerFailed(RuntimeError):
+    """The worker's process died or answered with an error."""
+
+
+class Worker:
+    """The parent's end: starts ``python script --worker variant`` and asks it."""
+
+    def __init__(self, python: Path, script: str, variant: str, **environ: str) -> None:
+        self.variant = variant
+        self._process = subprocess.Popen(
+            [python, script, "--worker", variant],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **environ},
+            text=True,
+        )
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Let the subject do ``request`` and return its answer. Raises ``WorkerFailed``."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise WorkerFailed(f"{self.variant} is gone: {error}") from error
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise WorkerFailed(f"{self.variant} ended with code {self._process.wait()}")
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def serve(subject: Subject) -> None:
+    """The child's end: answer requests from stdin until it closes. What the subject prints goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for request in sys.stdin:
+        answers.write(json.dumps(subject(**json.loads(request))) + "\n")
+        answers.flush()
+
+
+def fresh(python: Path, script: str, variant: str, timeout: float = 600, **environ: str) -> dict[str, Any]:
+    """One answer of a process that lives only for it: ``python script --worker variant``, last line of stdout."""
+    done = subprocess.run(
+        [python, script, "--worker", variant],
+        env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    if done.returncode:
+        raise WorkerFailed(f"{variant} ended with code {done.returncode}")
+    return json.loads(done.stdout.splitlines()[-1])
