@@ -118,7 +118,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Execute all code in the documentation and check that the reference is up to date."""
-    install(session, "docs")
+    install(session, "test")
     session.run("python", "tools/generate_reference.py", "--check")
     run_pytest(session, "tests/integration/test_docs.py", *session.posargs)
 
@@ -132,16 +132,19 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure side by side with peers in one run. Results are printed, never asserted."""
-    install(session, "bench")
-    session.run("python", "benchmarks/run.py", *session.posargs)
+    """Measure side by side with peers. Results are printed, never asserted. Names after -- choose benchmarks."""
+    install(session)
+    for program in sorted((ROOT / "benchmarks").glob("*.py")):
+        is_program = 'if __name__ == "__main__":' in program.read_text(encoding="utf-8")
+        if is_program and (not session.posargs or program.stem in session.posargs):
+            session.run("python", str(program))
 
 
 @nox.session
 def upstream_langgraph(session: nox.Session) -> None:
     """Run LangGraph's own suite observed and unobserved, and compare the outcome of every test."""
     install(session, "test")
-    session.run("python", "tools/upstream/langgraph.py", *session.posargs)
+    session.run("python", "tools/upstream/langgraph_suite.py", *session.posargs)
 
 
 @nox.session
