@@ -1,0 +1,295 @@
+"""Which price a call has: what the user said first, then the published table, and otherwise nothing.
+
+The first call with a model resolves its name and compiles the price; every other call is one dictionary look-up and a
+few multiplications of integers.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from ai_dev_squad.costs.catalog import catalog
+from ai_dev_squad.costs.models import ModelPricing, ModelProvider, provider_name
+from ai_dev_squad.costs.names import OPEN_ENDPOINTS, provider_key, spellings
+from ai_dev_squad.costs.rates import Price, Rates, UnknownPrice
+from ai_dev_squad.schema import Cost, Usage
+
+__all__ = ["ModelPricing", "ModelProvider", "PriceList", "PricingModels"]
+
+KNOWN_KEPT = 4096
+UNKNOWN_KEPT = 1024
+RETRY_AFTER = 60.0
+"""Seconds after which a custom provider that failed is asked again."""
+
+_STANDARD = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand", "on-demand", "none"})
+
+Key: TypeAlias = tuple[Any, ...]
+Ask: TypeAlias = Callable[[str, str], "ModelPricing | None"]
+"""``ask(provider, model)``: what a custom provider says; it may raise."""
+
+
+class PricingModels(MutableMapping[str, ModelPricing]):
+    """Prices by ``"provider:model"``: your own, which you may set and delete, and behind them the published table."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self.own: dict[str, ModelPricing] = {}
+        """Only the prices that were set here."""
+        self._changed = changed
+
+    def __getitem__(self, key: str) -> ModelPricing:
+        own = self.own.get(key)
+        published = own or _published(key)
+        if published is None:
+            raise KeyError(key)
+        return published
+
+    def __setitem__(self, key: str, pricing: ModelPricing) -> None:
+        """Raises ``ValueError`` for a key that is not ``"provider:model"`` or a value that is no valid price."""
+        if not isinstance(pricing, ModelPricing):
+            raise ValueError(f"the price of {key!r} is {pricing!r}; allowed: a ModelPricing")
+        if not isinstance(key, str) or not all(part.strip() for part in key.partition(":")):
+            raise ValueError(f"pricing key {key!r} is not 'provider:model'; write it like 'openai:gpt-4o'")
+        pricing.compiled()
+        self.own[key] = pricing
+        self._changed()
+
+    def __delitem__(self, key: str) -> None:
+        del self.own[key]
+        self._changed()
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.own or (isinstance(key, str) and _published(key) is not None)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from dict.fromkeys((*self.own, *_published_keys()))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"<PricingModels: {len(self.own)} of your own, {len(_published_keys())} published>"
+
+
+class PriceList:
+    """Finds the price of a call. Safe under threads; user prices take effect with the next call."""
+
+    def __init__(self, *, local_providers: Iterable[str] = ("ollama",)) -> None:
+        self.models = PricingModels(self.forget)
+        self.local = {provider_key(provider_name(name)) for name in local_providers}
+        self.aliases: dict[tuple[str | None, str], str] = {}
+        self.ask: dict[str, Ask] = {}
+        """By provider name: called once for a model whose price is needed."""
+        self.failures: list[tuple[str, BaseException]] = []
+        """What custom providers raised and nobody reported yet."""
+        self._lock = threading.Lock()
+        self._known: dict[Key, Price] = {}
+        self._unknown: dict[Key, UnknownPrice] = {}
+        self._own_by_name: dict[tuple[str, str], ModelPricing] | None = None
+
+    def forget(self) -> None:
+        """Resolve every model anew: prices, aliases or providers have changed."""
+        with self._lock:
+            # New dictionaries, not emptied ones: a look-up under way keeps writing into the old ones.
+            self._known, self._unknown, self._own_by_name = {}, {}, None
+
+    def cost(
+        self,
+        model: str,
+        provider: str,
+        usage: Usage,
+        *,
+        service_tier: str | None = None,
+        cache_ttl: str | None = None,
+        at: float | None = None,
+    ) -> Cost:
+        """What a call cost at a moment (seconds since the epoch, now by default). Never raises."""
+        if service_tier is None and cache_ttl is None:
+            try:
+                found = self._known.get((model, provider))
+            except TypeError:
+                return Cost(usd=None, reason=f"model {model!r} of provider {provider!r} is not a name")
+            if found is not None and (not found.dated or (at is None and found.since <= time.time() < found.until)):
+                return found.cost(usage)
+        return self.find(model, provider, service_tier=service_tier, cache_ttl=cache_ttl, at=at).cost(usage)
+
+    def find(
+        self,
+        model: str,
+        provider: str | None,
+        *,
+        service_tier: str | None = None,
+        cache_ttl: str | None = None,
+        at: float | None = None,
+    ) -> Price | UnknownPrice:
+        """The price itself, with its label, date, source and page; or an ``UnknownPrice`` with the reason."""
+        if isinstance(provider, ModelProvider):
+            provider = provider.value
+        if not isinstance(model, str) or not model.strip() or not (provider is None or isinstance(provider, str)):
+            return UnknownPrice("", f"model {model!r} of provider {provider!r} is not a name")
+        tier = None if service_tier is None else str(service_tier).strip().lower()
+        if tier in _STANDARD:
+            tier = None
+        long_cache = cache_ttl == "1h"
+        key: Key = (model, provider) if tier is None and not long_cache else (model, provider, tier, long_cache)
+        known, unknown = self._known, self._unknown
+        found = known.get(key) or unknown.get(key)
+        if found is not None and not found.dated:
+            return found
+        moment = time.time() if at is None else at
+        if found is not None and found.since <= moment < found.until:
+            return found
+        found = self._resolve(model, provider or "", tier, moment, long_cache=long_cache)
+        if isinstance(found, UnknownPrice):
+            _keep(unknown, key, found, UNKNOWN_KEPT)
+        elif at is None or not found.dated or key not in known:
+            _keep(known, key, found, KNOWN_KEPT)
+        return found
+
+    def add_alias(self, name: str, target: str, provider: str | None = None) -> None:
+        """Price ``name`` (of one provider, or of any) as ``target``: a model, or ``"provider/model"``.
+
+        Raises ``ValueError`` when the target has no price, or is itself an alias.
+        """
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"alias {name!r} is not a name; give the deployment or model name as your calls report it")
+        house = None if provider is None else provider_key(provider_name(provider))
+        found = self._resolve(target, house or "", None, time.time(), follow=False)
+        if isinstance(found, UnknownPrice):
+            raise ValueError(
+                f"alias {name!r} points to {target!r}, which has no price; allowed: a priced model, or "
+                f"'provider/model' such as 'azure/gpt-4o' ({found.reason})"
+            )
+        self.aliases[(house, name.strip().lower())] = target
+        self.forget()
+
+    def declare_local(self, provider: str) -> None:
+        """Every model of this provider runs on the user's own machine and costs 0, such as ``"vllm"``."""
+        self.local.add(provider_key(provider_name(provider)))
+        self.forget()
+
+    def _resolve(
+        self, model: str, provider: str, tier: str | None, at: float, *, long_cache: bool = False, follow: bool = True
+    ) -> Price | UnknownPrice:
+        house = provider_key(provider)
+        name = model.strip().lower()
+        own = self._own(model, provider)
+        if own is not None:
+            return _with_note(own, tier)
+        if follow:
+            target = self.aliases.get((house, name)) or self.aliases.get((None, name))
+            if target is not None:
+                return self._resolve(target, provider, tier, at, long_cache=long_cache, follow=False)
+        failed = None
+        ask = self.ask.get(provider) or self.ask.get(house)
+        if ask is not None:
+            try:
+                answer = ask(provider, model)
+                if answer is not None:
+                    return _with_note(answer, tier)
+            except Exception as error:  # the user's code, or the network behind it
+                self.failures.append((f"get_pricing of provider {provider!r}", error))
+                failed = UnknownPrice(
+                    f"{provider}/{model}",
+                    f"provider {provider!r} failed to price {model!r} ({type(error).__name__}: {error}); it is asked "
+                    f"again in {RETRY_AFTER:.0f} s",
+                    until=at + RETRY_AFTER,
+                )
+        if house in self.local and not (house == "ollama" and name.endswith("cloud")):
+            return Price(f"{house}/{model}", Rates(input=0, output=0), source="local")
+        if failed is not None:
+            return failed
+        return self._published(name, house, tier, at, long_cache=long_cache) or self._by_prefix(
+            name, house, tier, at, long_cache=long_cache, follow=follow
+        )
+
+    def _own(self, model: str, provider: str) -> ModelPricing | None:
+        own = self.models.own.get(f"{provider}:{model}")
+        if own is not None or not self.models.own:
+            return own
+        by_name = self._own_by_name
+        if by_name is None:
+            by_name = {}
+            for key, pricing in list(self.models.own.items()):
+                house, _, name = key.partition(":")
+                by_name[(provider_key(house), name.strip().lower())] = pricing
+            self._own_by_name = by_name
+        return by_name.get((provider_key(provider), model.strip().lower()))
+
+    def _published(self, name: str, house: str, tier: str | None, at: float, *, long_cache: bool) -> Price | None:
+        table = catalog()
+        owner = table.provider_named(house) if house else None
+        owners = [] if owner is None else [owner]
+        if owner is None or house in OPEN_ENDPOINTS:
+            maker = next((maker for spelling in spellings(name) if (maker := table.maker(spelling))), None)
+            owners += [] if maker is None else [maker]
+        for candidate in owners:
+            for spelling in spellings(name):
+                found = table.find(candidate, spelling)
+                if found is not None:
+                    price = table.price(*found, at=at, tier=tier, long_cache=long_cache)
+                    if price is not None:
+                        return price
+        return None
+
+    def _by_prefix(
+        self, name: str, house: str, tier: str | None, at: float, *, long_cache: bool, follow: bool
+    ) -> Price | UnknownPrice:
+        """``openai/gpt-4o``: the provider stands in the name, as gateways write it. Or else: unknown."""
+        head, slash, rest = name.partition("/")
+        spoken = provider_key(head)
+        table = catalog()
+        named = spoken in table.providers or spoken in self.local or spoken in self.ask
+        here = house in OPEN_ENDPOINTS or (not house) or table.provider_named(house) in {None, spoken}
+        if slash and rest and named and here:
+            found = self._resolve(rest, spoken, tier, at, long_cache=long_cache, follow=follow)
+            if not isinstance(found, UnknownPrice):
+                return found
+        return UnknownPrice(f"{house}/{name}", _reason(name, house))
+
+
+def _reason(model: str, provider: str) -> str:
+    elsewhere = [] if provider in catalog().providers else _sellers(model)
+    hint = f" (known of {', '.join(elsewhere)}: name the provider)" if elsewhere else ""
+    return (
+        f"no price is known for model {model!r} of provider {provider!r}{hint}; give one with "
+        f"add_pricing_model(ModelPricing(...)), point to one with add_alias, or declare the provider local"
+    )
+
+
+def _sellers(model: str) -> list[str]:
+    table = catalog()
+    return [name for name in table.providers if not name.startswith("huggingface") and table.find(name, model)][:5]
+
+
+def _with_note(pricing: ModelPricing, tier: str | None) -> Price:
+    price = pricing.compiled()
+    if tier is not None and not pricing.local:
+        price.note = f"no price is known for service tier {tier!r}; this is your standard price"
+    return price
+
+
+def _keep(cache: dict[Key, Any], key: Key, found: Price | UnknownPrice, limit: int) -> None:
+    if len(cache) >= limit and key not in cache:
+        try:
+            cache.pop(next(iter(cache)), None)
+        except (StopIteration, RuntimeError):  # another thread was faster
+            cache.clear()
+    cache[key] = found
+
+
+def _published(key: str) -> ModelPricing | None:
+    provider, _, model = key.partition(":")
+    table = catalog()
+    found = table.find(provider_key(provider), model.strip().lower()) if model else None
+    price = None if found is None else table.price(*found, at=time.time(), tier=None)
+    return None if price is None else ModelPricing.of(model, provider_key(provider), price)
+
+
+@lru_cache(maxsize=1)
+def _published_keys() -> tuple[str, ...]:
+    keys = (f"{name}:{model.id}" for name, house in catalog().providers.items() for model in house.models)
+    return tuple(key for key in keys if _published(key) is not None)

@@ -1,0 +1,286 @@
+"""From token counts to money.
+
+All arithmetic is in whole pico-dollars (1e-12 USD). The finest published price, 0.000001 USD per million tokens, is
+one pico-dollar a token, so a price is an integer, a cost is an exact product, and a sum over a million calls has no
+rounding error. A float appears once, when the result is handed out; it is the float nearest to the exact amount.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ai_dev_squad.schema import Cost, Usage
+
+__all__ = ["PICO", "Part", "Price", "Rates", "UnknownPrice", "pico_usd"]
+
+PICO = 1_000_000_000_000
+"""Pico-dollars in one US dollar."""
+
+
+def pico_usd(usd: float) -> int:
+    """An amount in whole pico-dollars. A cost that this package calculated comes back exactly (up to 2,000 USD)."""
+    return round(usd * PICO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Pico-dollars per token. ``None`` means "no price of its own": the tokens then cost what the whole costs."""
+
+    input: int | None = None
+    output: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    cache_write_1h: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
+    cache_audio_read: int | None = None
+    reasoning_output: int | None = None
+    request: int | None = None
+    """Pico-dollars per call, on top of the tokens."""
+
+    def per_token(self, *, long_cache: bool = False) -> _Tokens:
+        """The rate of each disjoint kind of token; ``long_cache`` asks for cache writes that live for an hour."""
+        whole_in, whole_out = self.input or 0, self.output or 0
+        read = whole_in if self.cache_read is None else self.cache_read
+        written = self.cache_write_1h if long_cache and self.cache_write_1h is not None else self.cache_write
+        return _Tokens(
+            input=whole_in,
+            cache_read=read,
+            cache_write=whole_in if written is None else written,
+            audio_input=whole_in if self.audio_input is None else self.audio_input,
+            cache_audio_read=read if self.cache_audio_read is None else self.cache_audio_read,
+            output=whole_out,
+            audio_output=whole_out if self.audio_output is None else self.audio_output,
+            reasoning_output=whole_out if self.reasoning_output is None else self.reasoning_output,
+        )
+
+
+class _Tokens(NamedTuple):
+    """Something for each disjoint kind of token: the first five add up to the input, the other three to the output."""
+
+    input: int
+    cache_read: int
+    cache_write: int
+    audio_input: int
+    cache_audio_read: int
+    output: int
+    audio_output: int
+    reasoning_output: int
+
+    def differences(self) -> tuple[int, int, int, int, int]:
+        """Of rates: the base rates, and what a cached, written or reasoning token costs more or less than they say."""
+        return (
+            self.input,
+            self.cache_read - self.input,
+            self.cache_write - self.input,
+            self.output,
+            self.reasoning_output - self.output,
+        )
+
+
+def disjoint(usage: Usage) -> _Tokens:
+    """The tokens of a call, each in exactly one kind: ``input`` and ``output`` are what no subset claims.
+
+    Subsets that exceed their whole raise it, because those tokens were seen. Where cached and audio tokens together
+    exceed the input, the overlap is cached audio. Negative counts are taken as 0.
+    """
+    whole_in = max(0, usage.input_tokens or 0)
+    read = max(0, usage.cache_read_input_tokens or 0)
+    written = max(0, usage.cache_write_input_tokens or 0)
+    heard = max(0, usage.audio_input_tokens or 0)
+    whole_out = max(0, usage.output_tokens or 0)
+    said = max(0, usage.audio_output_tokens or 0)
+    thought = max(0, usage.reasoning_output_tokens or 0)
+    heard_again = 0
+    whole_in = max(whole_in, read + written, heard)
+    twice = read + written + heard - whole_in
+    if twice > 0:
+        heard_again = min(twice, read)
+        read -= heard_again
+        heard -= twice
+    whole_out = max(whole_out, said, thought)
+    thought = min(thought, whole_out - said)
+    return _Tokens(
+        whole_in - read - written - heard - heard_again,
+        read,
+        written,
+        heard,
+        heard_again,
+        whole_out - said - thought,
+        said,
+        thought,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a cost: so many tokens at one rate."""
+
+    tokens: int
+    usd_per_mtok: float
+    usd: float
+
+
+class Price:
+    """The price of one model at one moment, found and compiled: ``cost(usage)`` is all that is left to do."""
+
+    __slots__ = (
+        "_fast",
+        "_fast_steps",
+        "_gap",
+        "_per_token",
+        "_steps",
+        "context_window",
+        "date",
+        "dated",
+        "label",
+        "note",
+        "rates",
+        "since",
+        "source",
+        "tiers",
+        "until",
+        "url",
+    )
+
+    def __init__(
+        self,
+        label: str,
+        rates: Rates,
+        *,
+        source: str,
+        date: str | None = None,
+        tiers: tuple[tuple[int, Rates], ...] = (),
+        context_window: int | None = None,
+        url: str | None = None,
+        note: str | None = None,
+        since: float = -math.inf,
+        until: float = math.inf,
+        long_cache: bool = False,
+    ) -> None:
+        self.label = label
+        """The price as ``provider/model``, with ``@tier`` when a service tier has its own."""
+        self.rates = rates
+        self.tiers = tiers
+        """``(more input tokens than, rates)``, ascending: the rates of long prompts, for all tokens of the call."""
+        self.source = source
+        self.date = date
+        """The day (ISO) the price was read from its source."""
+        self.url = url
+        """The page on which the provider publishes it."""
+        self.context_window = context_window
+        self.note = note
+        """What the reader of a cost should know, such as a service tier without a price of its own."""
+        self.since = since
+        self.until = until
+        """Seconds since the epoch between which this price holds."""
+        self.dated = until != math.inf or since != -math.inf
+        self._per_token = rates.per_token(long_cache=long_cache)
+        self._steps = tuple((start, step, step.per_token(long_cache=long_cache)) for start, step in reversed(tiers))
+        self._fast = self._per_token.differences()
+        self._fast_steps = tuple((start, per_token.differences()) for start, _, per_token in self._steps)
+        self._gap = rates.input is None or rates.output is None or bool(rates.request)
+
+    def cost(self, usage: Usage) -> Cost:
+        """What the call cost. ``usd`` is ``None`` when the tokens were not counted or have no price; never raises."""
+        try:
+            whole_in, whole_out = usage.input_tokens, usage.output_tokens
+            if self._gap or whole_in is None or whole_out is None or usage.audio_input_tokens or usage.audio_output_tokens:
+                reason = self._why_not(usage)
+                if reason is not None:
+                    return Cost(usd=None, reason=reason)
+                pico = self._sum(usage)
+            else:
+                read = usage.cache_read_input_tokens or 0
+                written = usage.cache_write_input_tokens or 0
+                thought = usage.reasoning_output_tokens or 0
+                # Or-ing integers gives a negative number exactly when one of them is negative.
+                if ((whole_in - read - written) | read | written | (whole_out - thought) | thought) < 0:
+                    pico = self._sum(usage)
+                else:
+                    # Whole numbers at the base rate, each subset only the difference to it: the same sum, sooner.
+                    base_in, less_read, more_written, base_out, more_thought = self._fast
+                    for start, fast in self._fast_steps:
+                        if whole_in > start:
+                            base_in, less_read, more_written, base_out, more_thought = fast
+                            break
+                    pico = (
+                        whole_in * base_in
+                        + read * less_read
+                        + written * more_written
+                        + whole_out * base_out
+                        + thought * more_thought
+                    )
+            return Cost(
+                usd=pico / PICO,
+                price=self.label,
+                price_date=self.date,
+                price_source=self.source,
+                reason=self.note,
+            )
+        except (TypeError, ValueError, OverflowError) as error:
+            return Cost(usd=None, reason=f"the token counts are not whole numbers: {error}")
+
+    def parts(self, usage: Usage) -> dict[str, Part]:
+        """The cost part by part, tokens and rate of each; they add up to the whole. Kinds without tokens are left out.
+
+        Raises ``TypeError`` for token counts that are not numbers.
+        """
+        tokens = disjoint(usage)
+        rates, _ = self._at(tokens)
+        parts = {
+            kind: Part(count, rate / 1_000_000, count * rate / PICO)
+            for kind, count, rate in zip(_Tokens._fields, tokens, rates, strict=True)
+            if count
+        }
+        if self.rates.request:
+            parts["request"] = Part(0, 0.0, self.rates.request / PICO)
+        return parts
+
+    def _sum(self, usage: Usage) -> int:
+        tokens = disjoint(usage)
+        rates, request = self._at(tokens)
+        a, b, c, d, e, f, g, h = tokens
+        i, j, k, m, n, o, p, q = rates
+        return a * i + b * j + c * k + d * m + e * n + f * o + g * p + h * q + request
+
+    def _at(self, tokens: _Tokens) -> tuple[_Tokens, int]:
+        """The rates for a call of this size, and the price of the call itself."""
+        if self._steps:
+            size = sum(tokens[:5])
+            for start, step, per_token in self._steps:
+                if size > start:
+                    return per_token, step.request or 0
+        return self._per_token, self.rates.request or 0
+
+    def _why_not(self, usage: Usage) -> str | None:
+        if usage.input_tokens is None and usage.output_tokens is None:
+            return "the tokens of this call were not counted"
+        missing = [
+            side
+            for side, rate, tokens in (
+                ("input", self.rates.input, usage.input_tokens),
+                ("output", self.rates.output, usage.output_tokens),
+            )
+            if rate is None and tokens
+        ]
+        return f"{self.label} has no price for {' and '.join(missing)} tokens" if missing else None
+
+
+class UnknownPrice:
+    """No price, and why. It answers like a ``Price``, with ``usd=None`` and the reason."""
+
+    __slots__ = ("_cost", "dated", "label", "reason", "since", "until")
+
+    def __init__(self, label: str, reason: str, *, until: float = math.inf) -> None:
+        self.label = label
+        self.reason = reason
+        self.since, self.until = -math.inf, until
+        self.dated = until != math.inf
+        self._cost = Cost(usd=None, reason=reason)
+
+    def cost(self, usage: Usage) -> Cost:
+        """``Cost(usd=None, reason=…)``: never 0."""
+        return self._cost
