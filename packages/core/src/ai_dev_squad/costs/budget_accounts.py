@@ -1,0 +1,335 @@
+"""The running sums: one account for each limit, found from an entry without looking at any other.
+
+Nothing here locks: ``BudgetManager`` holds its lock around every call. Amounts are whole picodollars.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+from ai_dev_squad.costs.budget_rules import PICO, Budget, BudgetStatus, dollars, moment, to_pico
+from ai_dev_squad.costs.periods import window
+
+__all__ = ["Account", "Crossing", "Index", "Labels", "Ledger", "labels_of", "model_family"]
+
+_log = logging.getLogger("ai_dev_squad")
+
+Labels: TypeAlias = "tuple[str | None, str | None, str | None, str | None, str | None, str | None, str | None]"
+"""framework, agent, model, session, user, model family, run: what a call is filed under."""
+
+_FRAMEWORK, _AGENT, _MODEL, _SESSION, _USER, _FAMILY, _RUN = range(7)
+_PER_POSITION = {
+    "framework": _FRAMEWORK,
+    "agent": _AGENT,
+    "session": _SESSION,
+    "user": _USER,
+    "model": _FAMILY,
+    "run": _RUN,
+}
+_SCOPE_POSITION = {"framework": _FRAMEWORK, "agent_id": _AGENT, "session_id": _SESSION, "user_id": _USER}
+_NEVER = 1 << 200
+_MINIMUM_ELAPSED = 0.01
+
+# gpt-4o-2024-08-06, claude-3-5-sonnet-20241022, claude-3-5-sonnet@20241022, gemini-1.5-pro-002 stays as it is.
+_DATED = re.compile(r"[-@](?:\d{4}-\d{2}-\d{2}|\d{8})$")
+
+
+@lru_cache(maxsize=1024)
+def model_family(model: str | None) -> str | None:
+    """``model`` without the date of its snapshot: a call to ``gpt-4o`` is answered by ``gpt-4o-2024-08-06``."""
+    return model and _DATED.sub("", model)
+
+
+def labels_of(
+    framework: str | None,
+    agent_id: str | None,
+    model: str | None,
+    session_id: str | None,
+    user_id: str | None,
+    run_id: str | None,
+) -> Labels:
+    """The labels in the order that ``Index`` and ``Ledger`` read them."""
+    return (framework, agent_id, model, session_id, user_id, model_family(model), run_id)
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """An amount that was reached: ``threshold`` of the limit, or (``None``) the limit was exceeded."""
+
+    ledger: Ledger
+    key: str | None
+    spent: int
+    threshold: float | None
+
+
+class Account:
+    """One limit's sums in the current period. ``spent - base`` is what no file has yet."""
+
+    __slots__ = (
+        "alerted",
+        "base",
+        "end",
+        "exceeded_event_at",
+        "key",
+        "next_alert",
+        "refused",
+        "reserved",
+        "spent",
+        "start",
+        "touched",
+        "unpriced",
+        "unpriced_base",
+    )
+
+    def __init__(self, key: str | None) -> None:
+        self.key = key
+        self.start = self.end = math.nan
+        self.reserved = 0
+        self.touched = 0.0
+        self.alerted: set[float | None] = set()
+        self.begin(math.nan, math.nan, _NEVER)
+
+    def begin(self, start: float, end: float, next_alert: int) -> None:
+        """Begin a period at nothing spent. Reservations of running calls stay: they will be spent in this one."""
+        self.start, self.end = start, end
+        self.spent = self.base = 0
+        self.unpriced = self.unpriced_base = 0
+        self.refused = 0
+        self.exceeded_event_at = -math.inf
+        self.alerted.clear()
+        self.next_alert = next_alert
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether it holds anything that no file has."""
+        return self.spent != self.base or self.unpriced != self.unpriced_base
+
+
+class Ledger:
+    """One budget's accounts: a single one, or one for each value of ``per`` (the least recently used are let go)."""
+
+    def __init__(self, budget: Budget, max_keys: int) -> None:
+        self.accounts: OrderedDict[str | None, Account] = OrderedDict()
+        self.parting: dict[str | None, Account] = {}
+        """Accounts let go before a file had them."""
+        self.keep_parting = False
+        self.max_keys = max_keys
+        self.start = self.end = -math.inf
+        self.started = False
+        self._position: int | None = None
+        self._single: Account | None = None
+        self._overflowed = False
+        self.adopt(budget)
+
+    def adopt(self, budget: Budget) -> None:
+        """Follow ``budget`` from now on; sums stay. An alert that the new limit has not reached yet is armed again."""
+        self.budget = budget
+        self.limit = to_pico(budget.limit_usd)
+        self.stops = budget.on_exceed == "stop"
+        self._position = None if budget.per is None else _PER_POSITION[budget.per]
+        # A limit is exceeded by the first picodollar above it, a threshold is reached exactly.
+        self._crossings: list[tuple[int, float | None]] = [
+            (round(threshold * self.limit), threshold) for threshold in budget.alert_thresholds
+        ]
+        self._crossings.append((self.limit + 1, None))
+        self._crossings.sort(key=lambda crossing: crossing[0])
+        for account in self.accounts.values():
+            self.rearm(account)
+
+    def begin(self, account: Account) -> None:
+        """Put ``account`` at the beginning of the current period."""
+        account.begin(self.start, self.end, self._crossings[0][0])
+
+    def rearm(self, account: Account) -> None:
+        """Forget alerts that thresholds and limit no longer justify, and find the amount that alerts next."""
+        account.alerted = {name for at, name in self._crossings if name in account.alerted and at <= account.spent}
+        self._arm(account)
+
+    def account(self, labels: Labels, now: float) -> Account:
+        """The account that a call with ``labels`` belongs to, in the period of ``now``."""
+        account = self._single
+        if account is None:
+            key = None if self._position is None else labels[self._position]
+            account = self.account_of(key)
+        return self.current(account, now)
+
+    def current(self, account: Account, now: float) -> Account:
+        """``account``, brought to the period of ``now``."""
+        # A clock that steps back stays in the period it was in: a limit never forgets what was spent.
+        if now >= self.end:
+            self._advance(now)
+        if account.start != self.start:
+            self.begin(account)
+        account.touched = now
+        return account
+
+    def account_of(self, key: str | None) -> Account:
+        """The account of ``key``, made when there is none; it may still be in an earlier period."""
+        if key is not None and type(key) is not str:
+            key = str(key)
+        account = self.accounts.get(key)
+        if account is not None:
+            self.accounts.move_to_end(key)
+            return account
+        account = self.parting.pop(key, None) or Account(key)
+        self.accounts[key] = account
+        if self._position is None:
+            self._single = account
+        elif len(self.accounts) > self.max_keys:
+            self._let_go()
+        return account
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether any account holds what no file has."""
+        return bool(self.parting) or any(account.unsaved for account in self.accounts.values())
+
+    def charge(self, account: Account, cost: int | None) -> list[Crossing] | None:
+        """Add ``cost``, or count a call of unknown price (``None``). Returns the crossings, ascending, if any."""
+        if cost is None:
+            account.unpriced += 1
+            return None
+        account.spent += cost
+        return self.crossed(account) if account.spent >= account.next_alert else None
+
+    def crossed(self, account: Account) -> list[Crossing]:
+        """Take every amount that ``account`` has reached and not alerted for in this period, ascending."""
+        reached = [name for at, name in self._crossings if at <= account.spent and name not in account.alerted]
+        account.alerted.update(reached)
+        self._arm(account)
+        return [Crossing(self, account.key, account.spent, name) for name in reached]
+
+    def refresh(self, now: float) -> Iterator[Account]:
+        """Every account, brought to the period of ``now``; the only one of a budget without ``per`` is made."""
+        if self._position is None and self._single is None:
+            self.account_of(None)
+        if now >= self.end:
+            self._advance(now)
+        for account in list(self.accounts.values()):
+            if account.start != self.start:
+                self.begin(account)
+            yield account
+
+    def status(self, account: Account, now: float) -> BudgetStatus:
+        """What ``account`` amounts to at ``now``."""
+        budget = self.budget
+        return BudgetStatus(
+            name=budget.name,
+            scope=budget.scope,
+            per=budget.per,
+            key=account.key,
+            period=budget.period,  # type: ignore[arg-type]  # normalised when the budget was made
+            period_start=moment(account.start),
+            resets_at=moment(account.end),
+            limit_usd=budget.limit_usd,
+            spent_usd=account.spent / PICO,
+            reserved_usd=account.reserved / PICO,
+            remaining_usd=max(0, self.limit - account.spent - account.reserved) / PICO,
+            ratio=account.spent / self.limit,
+            alerts_sent=tuple(sorted(name for name in account.alerted if name is not None)),
+            unpriced_calls=account.unpriced,
+            refused_calls=account.refused,
+            on_exceed=budget.on_exceed,
+            forecast_usd=_forecast(account, now),
+        )
+
+    def refusal(self, account: Account, estimate: int | None) -> str:
+        """Why a call is refused, and what can be done."""
+        budget = self.budget
+        of = "" if budget.per is None else f" for {budget.per} {account.key!r}"
+        asked = "an unknown price" if estimate is None else f"{dollars(estimate)} estimated for it"
+        resets = moment(account.end)
+        local = resets and f"{resets.astimezone(budget.zone):%Y-%m-%d %H:%M %Z}"
+        again = {"period": budget.period, **budget.scope, **({"per": budget.per} if budget.per else {})}
+        arguments = ", ".join(f"{name}={value!r}" for name, value in again.items())
+        return (
+            f"budget {budget.name!r}{of} refuses this call before it is made: {dollars(account.spent)} spent + "
+            f"{dollars(account.reserved)} reserved + {asked} would exceed the {budget.period} limit of "
+            f"{dollars(self.limit)}; {f'it resets at {local}' if local else 'it never resets by itself'}. To go on now, "
+            f"raise it: set_budget({budget.name!r}, limit_usd=<more>, {arguments}, on_exceed='stop'); "
+            f"or choose a cheaper model"
+        )
+
+    def _advance(self, now: float) -> None:
+        start, end = window(self.budget.period, self.budget.zone, now)  # type: ignore[arg-type]  # normalised
+        # Odd zones (an hour skipped at midnight) may not step back either.
+        self.start, self.end = max(start, self.end) if self.started else start, end
+        self.started = True
+        if self.budget.alerts_sent:
+            self.budget.alerts_sent.clear()
+
+    def _arm(self, account: Account) -> None:
+        account.next_alert = next((at for at, name in self._crossings if name not in account.alerted), _NEVER)
+        for name in account.alerted:
+            if name is not None:
+                self.budget.alerts_sent[name] = True
+
+    def _let_go(self) -> None:
+        """Let go of the account used longest ago that no running call depends on."""
+        key = next((key for key, account in self.accounts.items() if not account.reserved), None)
+        if key is None:
+            return
+        account = self.accounts.pop(key)
+        if self.keep_parting and account.unsaved and len(self.parting) < self.max_keys:
+            self.parting[key] = account
+        if not self._overflowed:
+            self._overflowed = True
+            _log.warning(
+                "budget %r has seen more than %d values of %s; the ones used longest ago are forgotten, and a value "
+                "that comes back starts at 0 (raise max_keys to keep more). Said once.",
+                self.budget.name,
+                self.max_keys,
+                self.budget.per,
+            )
+
+
+class Index:
+    """Which ledgers a call belongs to: one dictionary look-up for each combination of scopes in use."""
+
+    def __init__(self, ledgers: list[Ledger]) -> None:
+        self._everywhere = tuple(ledger for ledger in ledgers if not ledger.budget.scope)
+        self._groups: list[tuple[Callable[[Labels], Any], dict[Any, tuple[Ledger, ...]]]] = []
+        shapes: dict[tuple[int, ...], dict[Any, tuple[Ledger, ...]]] = {}
+        for ledger in ledgers:
+            positions = _positions(ledger.budget)
+            if not positions:
+                continue
+            values = tuple(positions.values())
+            group = shapes.setdefault(tuple(positions), {})
+            # itemgetter of one position gives the value itself, not a tuple of it.
+            value = values[0] if len(values) == 1 else values
+            group[value] = (*group.get(value, ()), ledger)
+        for shape, group in shapes.items():
+            self._groups.append((itemgetter(*shape), group))
+
+    def matching(self, labels: Labels) -> tuple[Ledger, ...]:
+        """Every ledger whose scope holds ``labels``."""
+        found = self._everywhere
+        for value_of, group in self._groups:
+            more = group.get(value_of(labels))
+            if more is not None:
+                found += more
+        return found
+
+
+def _positions(budget: Budget) -> dict[int, str]:
+    positions = {_SCOPE_POSITION[name]: value for name, value in budget.scope.items() if name != "model"}
+    if budget.model is not None:
+        # A budget for gpt-4o covers its dated snapshots, one for a snapshot covers only that.
+        positions[_FAMILY if model_family(budget.model) == budget.model else _MODEL] = budget.model
+    return positions
+
+
+def _forecast(account: Account, now: float) -> float | None:
+    elapsed = (now - account.start) / (account.end - account.start) if math.isfinite(account.end) else 0.0
+    if elapsed < _MINIMUM_ELAPSED:
+        return None
+    return account.spent / PICO / min(elapsed, 1.0)

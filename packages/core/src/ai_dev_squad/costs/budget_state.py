@@ -1,0 +1,259 @@
+"""Spend that survives a restart: one small JSON file that several processes add to.
+
+Each process adds, under a file lock, what it has spent since its last visit, and takes over what the others have
+added. The file is replaced in one step, so a reader or a crash never meets half a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from ai_dev_squad.costs.budget_accounts import Account, Crossing, Ledger
+from ai_dev_squad.costs.budget_rules import PICO
+from ai_dev_squad.costs.periods import timezone_name
+from ai_dev_squad.guard import report
+
+__all__ = ["StateFile", "StoredBudget", "merge", "settle"]
+
+_LOCK_TIMEOUT_S = 5.0
+_LOCK_PAUSE_S = 0.005
+_FORMAT = 1
+
+
+class StoredAccount(msgspec.Struct, omit_defaults=True):
+    """One limit's sums. ``spent_usd`` is decimal text, exact to the picodollar; times are seconds since the epoch."""
+
+    key: str | None = None
+    period_start: float | None = None
+    period_end: float | None = None
+    spent_usd: str = "0"
+    unpriced_calls: int = 0
+    alerts_sent: list[float] = []
+    exceeded: bool = False
+    updated: float = 0.0
+
+    def spent(self) -> int:
+        """``spent_usd`` in picodollars. Raises ``ValueError`` when it is not an amount."""
+        try:
+            amount = int(Decimal(self.spent_usd) * PICO)
+        except ArithmeticError as error:
+            raise ValueError(f"spent_usd {self.spent_usd!r} is not an amount") from error
+        if amount < 0:
+            raise ValueError(f"spent_usd {self.spent_usd!r} is below 0")
+        return amount
+
+
+class StoredBudget(msgspec.Struct, omit_defaults=True):
+    """The accounts of one budget, and what they count: a budget of another scope does not take them over."""
+
+    name: str
+    period: str
+    timezone: str = "UTC"
+    per: str | None = None
+    scope: dict[str, str] = {}
+    accounts: list[StoredAccount] = []
+
+    def expire(self, now: float) -> None:
+        """Drop accounts whose period is over."""
+        self.accounts = [account for account in self.accounts if account.period_end is None or account.period_end > now]
+
+
+class _State(msgspec.Struct):
+    format: int = _FORMAT
+    budgets: list[StoredBudget] = []
+
+
+class StateFile:
+    """The file at ``path`` and the lock beside it. Nothing is created before the first write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock_path = path.with_name(path.name + ".lock")
+
+    def read(self) -> list[StoredBudget]:
+        """What the file holds; nothing when it does not exist. One that cannot be understood is kept aside."""
+        try:
+            state = self._decode(self.path.read_bytes())
+        except FileNotFoundError:
+            return []
+        except (msgspec.MsgspecError, ValueError) as error:
+            aside = self.path.with_name(f"{self.path.name}.unreadable-{time.time_ns()}")
+            with contextlib.suppress(FileNotFoundError):  # another process was first
+                self.path.replace(aside)
+            report(f"reading the budget state (kept as {aside}; spend is counted anew from here)", error)
+            return []
+        return state.budgets
+
+    def write(self, budgets: list[StoredBudget]) -> None:
+        """Replace the file in one step. When this returns, it is on disk."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
+        text = msgspec.json.format(msgspec.json.encode(_State(budgets=budgets)), indent=1)
+        try:
+            with temporary.open("wb") as file:
+                file.write(text + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out. Raises ``TimeoutError`` when one of them holds on for more than 5 s."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock_path.open("a+b") as file:
+            deadline = time.monotonic() + _LOCK_TIMEOUT_S
+            while not _try_lock(file.fileno()):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(
+                        f"another process has held {self._lock_path} for over {_LOCK_TIMEOUT_S:g} s; it is tried again "
+                        f"later and nothing is lost meanwhile"
+                    )
+                time.sleep(_LOCK_PAUSE_S)
+            try:
+                yield
+            finally:
+                # Closing alone would not do: a child forked meanwhile shares the lock.
+                _unlock(file.fileno())
+
+    def _decode(self, content: bytes) -> _State:
+        state = msgspec.json.decode(content, type=_State)
+        if state.format != _FORMAT:
+            raise ValueError(f"format {state.format} of {self.path} is unknown; this version writes {_FORMAT}")
+        for budget in state.budgets:
+            for account in budget.accounts:
+                account.spent()
+        return state
+
+
+if sys.platform == "win32":  # pragma: no cover - the same three lines for another system
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+# --- between the file and the accounts --------------------------------------------------------------------------------
+
+
+def merge(ledger: Ledger, stored: list[StoredBudget], now: float) -> list[Crossing]:
+    """Take over what others have added, and put this process's share into ``stored``.
+
+    Returns the alerts that the sum has reached and nobody has sent. Call ``settle`` once ``stored`` is on disk.
+    """
+    record = _record_of(ledger, stored)
+    by_key = {account.key: account for account in record.accounts}
+    crossings: list[Crossing] = []
+    for account in [*ledger.refresh(now), *ledger.parting.values()]:
+        theirs = by_key.get(account.key)
+        if theirs is not None and theirs.period_start != _finite(account.start):
+            # Another process is in the next period already, or left the last one behind.
+            if theirs.period_start is not None and theirs.period_start > account.start:
+                continue
+            theirs = None
+        if theirs is not None:
+            crossings += _take_over(ledger, account, theirs)
+        by_key[account.key] = _stored(account)
+    for key, theirs in by_key.items():
+        if key not in ledger.accounts and len(ledger.accounts) < ledger.max_keys and key not in ledger.parting:
+            crossings += _adopt(ledger, theirs)
+    accounts = sorted(by_key.values(), key=lambda account: (-account.updated, account.key or ""))
+    record.accounts = [account for account in accounts if _worth_keeping(account)][: ledger.max_keys]
+    record.expire(now)
+    return crossings
+
+
+def settle(ledger: Ledger, stored: list[StoredBudget]) -> None:
+    """Remember that ``stored`` is on disk, so that it is not added a second time."""
+    for theirs in _record_of(ledger, stored).accounts:
+        for accounts in (ledger.accounts, ledger.parting):
+            account = accounts.get(theirs.key)
+            if account is not None and theirs.period_start == _finite(account.start):
+                account.base, account.unpriced_base = theirs.spent(), theirs.unpriced_calls
+    for key, account in list(ledger.parting.items()):
+        if account.start != ledger.start or not account.unsaved:
+            del ledger.parting[key]
+
+
+def _record_of(ledger: Ledger, stored: list[StoredBudget]) -> StoredBudget:
+    budget = ledger.budget
+    mine = StoredBudget(budget.name, budget.period, timezone_name(budget.zone), budget.per, budget.scope)
+    for record in stored:
+        if msgspec.structs.replace(record, accounts=[]) == mine:
+            return record
+    stored.append(mine)
+    return mine
+
+
+def _take_over(ledger: Ledger, account: Account, theirs: StoredAccount) -> list[Crossing]:
+    spent = theirs.spent()
+    account.spent += spent - account.base
+    account.unpriced += theirs.unpriced_calls - account.unpriced_base
+    account.base, account.unpriced_base = spent, theirs.unpriced_calls
+    account.alerted.update(theirs.alerts_sent)
+    if theirs.exceeded:
+        account.alerted.add(None)
+    ledger.rearm(account)
+    return ledger.crossed(account)
+
+
+def _adopt(ledger: Ledger, theirs: StoredAccount) -> list[Crossing]:
+    if theirs.period_start != _finite(ledger.start):
+        return []
+    account = ledger.account_of(theirs.key)
+    ledger.begin(account)
+    account.touched = theirs.updated
+    return _take_over(ledger, account, theirs)
+
+
+def _stored(account: Account) -> StoredAccount:
+    return StoredAccount(
+        key=account.key,
+        period_start=_finite(account.start),
+        period_end=_finite(account.end),
+        spent_usd=f"{Decimal(account.spent).scaleb(-12):f}",
+        unpriced_calls=account.unpriced,
+        alerts_sent=sorted(name for name in account.alerted if name is not None),
+        exceeded=None in account.alerted,
+        updated=account.touched,
+    )
+
+
+def _worth_keeping(account: StoredAccount) -> bool:
+    return account.spent() > 0 or account.unpriced_calls > 0
+
+
+def _finite(seconds: float) -> float | None:
+    return seconds if abs(seconds) != float("inf") else None
