@@ -21,7 +21,7 @@ The names, all kept stable:
 
 - server: ``ModelServer`` (``url``, ``base_url``, ``truth``, ``settle()``, ``reset()``, ``start()``, ``close()``)
 - script: ``Script``, ``Step``, ``role``, ``reply``, ``tool_calls``, ``call``, ``structured``, ``respond``, ``fail``,
-  ``hang``, ``disconnect``, ``ScriptError``; what they are made of: ``Reply``, ``Fail``, ``Hang``, ``Call``
+  ``hang``, ``disconnect``, ``ScriptError``, ``load_script``; what they are made of: ``Reply``, ``Fail``, ``Hang``, ``Call``
 - who is meant: ``Matcher`` and ``system_contains``, ``message_contains``, ``last_message_contains``, ``model_is``,
   ``header_is``, ``offers_tools``, ``after_tool_result``, ``endpoint_is``, ``streamed``, ``matches``
 - tokens: ``Tokens``, ``tokens``, ``count_tokens``
@@ -29,6 +29,7 @@ The names, all kept stable:
 - truth: ``Truth``, ``Totals``, ``CallRecord``
 """
 
+from .counts import Tokens, count_tokens, tokens
 from .matchers import (
     Matcher,
     after_tool_result,
@@ -61,8 +62,8 @@ from .script import (
     structured,
     tool_calls,
 )
+from .scriptfile import load_script
 from .server import ModelServer
-from .counts import Tokens, count_tokens, tokens
 from .truth import CallRecord, Totals, Truth
 
 __all__ = [
@@ -91,6 +92,7 @@ __all__ = [
     "hang",
     "header_is",
     "last_message_contains",
+    "load_script",
     "matches",
     "message_contains",
     "model_is",

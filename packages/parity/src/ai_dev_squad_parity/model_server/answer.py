@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .request import ModelRequest, ToolCall
-from .script import Fail, Reply, Taken
 from .counts import Tokens, count_tokens
+from .performance import Taken
+from .request import ModelRequest, ToolCall
+from .script import Call, Fail, Reply
 
 __all__ = ["Answer", "answer", "dumps", "error_body", "pieces", "sse"]
 
@@ -42,6 +43,8 @@ class Answer:
 
 def answer(request: ModelRequest, reply: Reply, taken: Taken, index: int) -> Answer:
     """Make a reply definite. Tool call ids depend on the script alone, so that they are the same in every run."""
+    if reply.fits_forced_tool and request.forced_tool is not None:
+        reply = replace(reply, texts=("",), calls=(Call(request.forced_tool, reply.texts[0]),))
     place = "default" if taken.position is None else str(taken.position)
     calls = tuple(
         ToolCall(c.name, c.arguments, c.id or f"call_{place}_{taken.use}_{k}") for k, c in enumerate(reply.calls)

@@ -52,7 +52,7 @@ class Tokens:
 
 
 def tokens(
-    input: int,
+    input: int,  # noqa: A002 (the word a script reads best with)
     output: int = 0,
     *,
     cached: int = 0,

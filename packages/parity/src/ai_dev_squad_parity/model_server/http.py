@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Literal, cast
 
-__all__ = ["Connection", "Delivery", "HttpRequest", "ProtocolError", "read_request", "response", "stream_head"]
+__all__ = ["Connection", "Delivery", "End", "HttpRequest", "ProtocolError", "read_request", "response", "stream_head"]
 
 MAX_HEAD = 64 * 1024
 MAX_BODY = 64 * 1024 * 1024
@@ -41,6 +41,7 @@ class HttpRequest:
 
 
 End = Literal["completed", "cut", "client_closed", "hung"]
+"""How a delivery ended."""
 
 
 @dataclass
@@ -229,7 +230,8 @@ class Connection(asyncio.Protocol):
         if delivery.end == "hung":
             await asyncio.sleep(FOR_EVER if delivery.hang_seconds is None else delivery.hang_seconds)
         self._delivery = self._task = None
-        delivery.before_last(delivery.end, len(delivery.pieces))
+        # A hang that comes to its end is the server closing the connection.
+        delivery.before_last("cut" if delivery.end == "hung" else delivery.end, len(delivery.pieces))
         self._transport.write(last[1])
         self._end(delivery)
         self._serve()

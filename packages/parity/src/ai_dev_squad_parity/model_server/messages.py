@@ -53,7 +53,7 @@ def body(answer: Answer) -> dict[str, Any]:
         "content": _blocks(answer),
         "stop_reason": _STOP_REASONS.get(answer.finish_reason, answer.finish_reason),
         "stop_sequence": None,
-        "usage": usage(answer.reported or Tokens()),
+        **({"usage": usage(answer.reported)} if answer.reported else {}),
     }
 
 
@@ -64,8 +64,10 @@ def events(answer: Answer) -> Iterator[bytes]:
         return sse({"type": kind, **data}, kind)
 
     whole = body(answer)
-    counted = whole["usage"]
-    opening = {**whole, "content": [], "stop_reason": None, "usage": {**counted, "output_tokens": 0}}
+    counted = {"usage": whole["usage"]} if "usage" in whole else {}
+    opening = {**whole, "content": [], "stop_reason": None}
+    if counted:
+        opening["usage"] = {**counted["usage"], "output_tokens": 0}
     yield event("message_start", message=opening)
     for index, block in enumerate(whole["content"]):
         empty, deltas = _streamed(block, answer.reply.chunk_size)
@@ -74,7 +76,7 @@ def events(answer: Answer) -> Iterator[bytes]:
             yield event("content_block_delta", index=index, delta=delta)
         yield event("content_block_stop", index=index)
     delta = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
-    yield event("message_delta", delta=delta, usage=counted)
+    yield event("message_delta", delta=delta, **counted)
     yield event("message_stop")
 
 

@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 from .counts import count_tokens
 
-__all__ = ["BadRequest", "Endpoint", "Message", "ModelRequest", "ToolCall", "parse"]
+__all__ = ["Endpoint", "Message", "ModelRequest", "RequestError", "ToolCall", "parse"]
 
 Endpoint = Literal["chat.completions", "responses", "messages", "embeddings"]
 """The endpoints that are model calls: chat completions, responses, Anthropic's messages, embeddings."""
 
 
-class BadRequest(ValueError):
+class RequestError(ValueError):
     """The body is not one that the real service would accept."""
 
 
@@ -88,31 +88,31 @@ class ModelRequest:
 
 
 def parse(endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -> ModelRequest:
-    """Read a request body. Raises ``BadRequest`` with the reason."""
+    """Read a request body. Raises ``RequestError`` with the reason."""
     try:
         data = json.loads(body)
     except ValueError as error:
-        raise BadRequest(f"the body is not JSON: {error}") from None
+        raise RequestError(f"the body is not JSON: {error}") from None
     if not isinstance(data, dict):
-        raise BadRequest(f"the body is a JSON {type(data).__name__}; send an object")
+        raise RequestError(f"the body is a JSON {type(data).__name__}; send an object")
     model = data.get("model")
     if not isinstance(model, str) or not model:
-        raise BadRequest("you must provide a model parameter")
+        raise RequestError("you must provide a model parameter")
     return _PARSERS[endpoint](model, data, headers)
 
 
 def _chat(model: str, data: dict[str, Any], headers: Mapping[str, str]) -> ModelRequest:
     messages = tuple(_chat_message(m) for m in _objects(data, "messages"))
     if not messages:
-        raise BadRequest("messages is empty; send at least one message")
+        raise RequestError("messages is empty; send at least one message")
     _check_tool_pairs(messages)
     n = data.get("n") or 1
     if type(n) is not int or not 1 <= n <= 128:
-        raise BadRequest(f"n is {n!r}; allowed is a whole number from 1 to 128")
+        raise RequestError(f"n is {n!r}; allowed is a whole number from 1 to 128")
     options = data.get("stream_options") or {}
     stream = bool(data.get("stream"))
     if options and not stream:
-        raise BadRequest("stream_options is only allowed when stream is true")
+        raise RequestError("stream_options is only allowed when stream is true")
     choice = data.get("tool_choice")
     return ModelRequest(
         endpoint="chat.completions",
@@ -176,7 +176,7 @@ def _embeddings(model: str, data: dict[str, Any], headers: Mapping[str, str]) ->
     if isinstance(given, str) or (isinstance(given, list) and given and isinstance(given[0], int)):
         given = [given]
     if not isinstance(given, list) or not given:
-        raise BadRequest("input must be a text, a list of texts, or lists of token numbers")
+        raise RequestError("input must be a text, a list of texts, or lists of token numbers")
     texts = (item if isinstance(item, str) else json.dumps(item) for item in given)
     return ModelRequest(
         endpoint="embeddings",
@@ -193,7 +193,7 @@ _PARSERS = {"chat.completions": _chat, "responses": _responses, "messages": _mes
 def _objects(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     value = data.get(key)
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise BadRequest(f"{key} must be a list of objects")
+        raise RequestError(f"{key} must be a list of objects")
     return value
 
 
@@ -240,7 +240,7 @@ def _anthropic_message(item: Mapping[str, Any]) -> list[Message]:
         if part.get("type") == "tool_result"
     ]
     calls = tuple(
-        ToolCall(part.get("name", ""), json.dumps(part.get("input")), part.get("id", ""))
+        ToolCall(str(part.get("name", "")), json.dumps(part.get("input")), str(part.get("id", "")))
         for part in parts
         if part.get("type") == "tool_use"
     )
@@ -255,7 +255,7 @@ def _check_tool_pairs(messages: Sequence[Message]) -> None:
     for position, message in enumerate(messages):
         if message.role == "tool":
             if message.tool_call_id not in open_ids:
-                raise BadRequest(
+                raise RequestError(
                     f"messages[{position}] answers tool call {message.tool_call_id!r}, which the assistant message "
                     f"before it did not ask for; open calls: {list(open_ids) or 'none'}"
                 )
@@ -265,7 +265,7 @@ def _check_tool_pairs(messages: Sequence[Message]) -> None:
             break
         open_ids = {call.id: None for call in message.tool_calls}
     if open_ids:
-        raise BadRequest(
+        raise RequestError(
             f"an assistant message with 'tool_calls' must be followed by a tool message for each; "
             f"unanswered: {', '.join(open_ids)}"
         )

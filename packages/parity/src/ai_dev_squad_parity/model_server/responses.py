@@ -157,7 +157,7 @@ def _item_events(item: dict[str, Any], size: int) -> Iterator[tuple[str, dict[st
         field = "refusal" if part["type"] == "refusal" else "text"
         prefix = "response.content_part"
         deltas = "response.refusal" if field == "refusal" else "response.output_text"
-    logprobs = {"logprobs": []} if deltas == "response.output_text" else {}
+    logprobs: dict[str, Any] = {"logprobs": []} if deltas == "response.output_text" else {}
     yield f"{prefix}.added", {**place, "part": {**part, field: ""}}
     for piece in pieces(part[field], size):
         yield f"{deltas}.delta", {**place, "delta": piece, **logprobs}

@@ -1,6 +1,6 @@
 """The script: what the model says, in which order, to whom, and what goes wrong.
 
-A ``Script`` never changes; a ``Performance`` of it counts which steps are used up.
+A ``Script`` never changes, so one script can serve many runs.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Union
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
+from .counts import Tokens
 from .matchers import Matcher, matches
 from .request import ModelRequest
-from .counts import Tokens
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -24,13 +23,10 @@ __all__ = [
     "Direction",
     "Fail",
     "Hang",
-    "Performance",
     "Reply",
     "Script",
     "ScriptError",
     "Step",
-    "Taken",
-    "Unmatched",
     "call",
     "disconnect",
     "fail",
@@ -38,6 +34,7 @@ __all__ = [
     "reply",
     "respond",
     "role",
+    "shorten",
     "structured",
     "tool_calls",
 ]
@@ -56,7 +53,7 @@ class Call:
     id: str | None = None
 
 
-def call(name: str, /, *, id: str | None = None, raw: str | None = None, **arguments: Any) -> Call:
+def call(name: str, /, *, id: str | None = None, raw: str | None = None, **arguments: Any) -> Call:  # noqa: A002
     """``call("search", q="x")``. ``raw`` sends this text as the arguments instead, valid JSON or not."""
     return Call(name, json.dumps(arguments, separators=(",", ":")) if raw is None else raw, id)
 
@@ -92,6 +89,8 @@ class Reply:
     """With ``cut_after``: send the first half of the next line as well."""
     content_type: str | None = None
     """A wrong content type, such as ``text/html``."""
+    fits_forced_tool: bool = False
+    """When the request forces a tool call, the text is that call's arguments."""
 
     def __post_init__(self) -> None:
         for name in ("latency", "first_token", "per_chunk"):
@@ -125,7 +124,7 @@ class Hang:
     seconds: float | None = None
 
 
-Action: TypeAlias = Union[Reply, Fail, Hang]
+Action: TypeAlias = Reply | Fail | Hang
 
 
 class Direction(TypedDict, total=False):
@@ -195,15 +194,7 @@ def tool_calls(*calls: Call, text: str = "", **direction: Unpack[Direction]) -> 
 def structured(value: Any, /, **direction: Unpack[Direction]) -> Step:
     """The model answers with this JSON value: as text, or as arguments when the request forces a tool call."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    plain = _step(direction, texts=(text,))
-
-    def act(request: ModelRequest) -> Action:
-        action = plain.resolve(request)
-        if request.forced_tool is None or not isinstance(action, Reply):
-            return action
-        return replace(action, texts=("",), calls=(Call(request.forced_tool, text),))
-
-    return replace(plain, action=act)
+    return _step(direction, texts=(text,), fits_forced_tool=True)
 
 
 def fail(
@@ -250,16 +241,14 @@ def respond(
     return Step(act, _matcher(when), times)
 
 
-Line: TypeAlias = Union[Step, Callable[[ModelRequest], Union[Step, Action, str]], Iterable["Line"]]
+Line: TypeAlias = Step | Action | str | Callable[[ModelRequest], Step | Action | str] | Iterable["Line"]
 
 
 def role(name: str, when: Matcher | Callable[[ModelRequest], bool], *steps: Line) -> list[Step]:
     """The lines of one role: every step also needs ``when``, and the truth carries ``name``."""
     matcher = _matcher(when)
     assert matcher is not None
-    return [
-        replace(step, when=matcher & step.when if step.when else matcher, role=name) for step in _flatten(steps)
-    ]
+    return [replace(step, when=matcher & step.when if step.when else matcher, role=name) for step in _flatten(steps)]
 
 
 class Script:
@@ -275,87 +264,8 @@ class Script:
         return f"Script({len(self.steps)} steps{', default' if self.default else ''})"
 
 
-@dataclass(frozen=True)
-class Taken:
-    """A step given to a request: its place in the script, and the how-manieth use this is (both from 0)."""
-
-    step: Step
-    position: int | None
-    use: int
-
-    @property
-    def label(self) -> str:
-        """``planner[0]``: the role (or "step"; "default") and the place."""
-        return "default" if self.position is None else f"{self.step.role or 'step'}[{self.position}]"
-
-
-class Unmatched(LookupError):
-    """No step answers this request."""
-
-
-class Performance:
-    """One run of a script. Thread-safe."""
-
-    def __init__(self, script: Script) -> None:
-        self.script = script
-        self._lock = Lock()
-        self._uses = [0] * (len(script.steps) + 1)
-
-    def take(self, request: ModelRequest) -> Taken:
-        """The step for this request. Raises ``Unmatched`` with what was asked and which steps were left."""
-        with self._lock:
-            for position, step in enumerate(self.script.steps):
-                if self._is_left(position) and self._matches(step, request):
-                    return Taken(step, position, self._use(position))
-            if self.script.default is not None and request.endpoint != "embeddings":
-                return Taken(self.script.default, None, self._use(-1))
-        raise Unmatched(f"no step of the script matches this request: {_asked(request)}. {self._left_text()}")
-
-    def reset(self) -> None:
-        """Start again from the first step."""
-        with self._lock:
-            self._uses = [0] * len(self._uses)
-
-    def left(self) -> tuple[str, ...]:
-        """The steps not used up, those repeated for ever aside: empty when the script was played to its end."""
-        with self._lock:
-            return tuple(
-                f"{position}: {step.description}"
-                for position, step in enumerate(self.script.steps)
-                if step.times is not None and self._is_left(position)
-            )
-
-    def _is_left(self, position: int) -> bool:
-        times = self.script.steps[position].times
-        return times is None or self._uses[position] < times
-
-    def _use(self, position: int) -> int:
-        self._uses[position] += 1
-        return self._uses[position] - 1
-
-    @staticmethod
-    def _matches(step: Step, request: ModelRequest) -> bool:
-        # An embedding has an answer of its own, so a step for anybody is not spent on one.
-        return request.endpoint != "embeddings" if step.when is None else step.when(request)
-
-    def _left_text(self) -> str:
-        left = [
-            f"{position}: {step.description}"
-            for position, step in enumerate(self.script.steps)
-            if self._is_left(position)
-        ]
-        return f"Steps left: {'; '.join(left)}" if left else "No step is left; add one, or give the script a default"
-
-
-def _asked(request: ModelRequest) -> str:
-    return (
-        f"{request.endpoint}, model {request.model!r}, {len(request.messages)} messages, "
-        f"system {_short(request.system)!r}, last ({request.last.role}) {_short(request.last.text)!r}, "
-        f"tools {', '.join(request.tools) or 'none'}"
-    )
-
-
-def _short(text: str) -> str:
+def shorten(text: str) -> str:
+    """The text, or its beginning when it is long."""
     return text if len(text) <= 120 else text[:117] + "..."
 
 
@@ -363,7 +273,7 @@ def _describe(action: Any) -> str:
     if isinstance(action, Reply):
         if action.calls:
             return f"tool_calls({', '.join(c.name for c in action.calls)})"
-        return f"reply({_short(action.texts[0])!r})"
+        return f"reply({shorten(action.texts[0])!r})"
     if isinstance(action, Fail):
         return f"fail({action.status})"
     if isinstance(action, Hang):
@@ -392,11 +302,11 @@ def _flatten(lines: Iterable[Line]) -> Iterator[Step]:
     for line in lines:
         if isinstance(line, Step):
             yield line
-        elif isinstance(line, (Reply, Fail, Hang)) or callable(line):
-            yield Step(line)
         elif isinstance(line, str):
             yield reply(line)
+        elif isinstance(line, (Reply, Fail, Hang)) or callable(line):
+            yield Step(line)
         elif isinstance(line, Iterable):
             yield from _flatten(line)
         else:
-            raise ScriptError(f"{line!r} is not a step; write reply(...), tool_calls(...), fail(...), hang() or role(...)")
+            raise ScriptError(f"{line!r} is no step; write reply(...), tool_calls(...), fail(...), hang() or role(...)")

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from . import chat, embeddings, messages, responses
 from .answer import Answer, answer, dumps, error_body
-from .http import Connection, Delivery, HttpRequest, response, stream_head
-from .request import BadRequest, Endpoint, ModelRequest, parse
-from .script import Fail, Hang, Line, Performance, Reply, Script, Taken, Unmatched
-from .truth import Recorder, Truth
+from .delivery import FORMATS, plain_delivery, stream_delivery, told_usage
+from .http import Connection, Delivery, End, HttpRequest, response
+from .performance import NoStepError, Performance, Taken
+from .request import Endpoint, ModelRequest, RequestError, parse
+from .script import Fail, Hang, Line, Reply, Script, Step
+from .truth import Outcome, Recorder, Ticket, Truth
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,7 +30,6 @@ _ENDPOINTS: dict[str, Endpoint] = {
     "/messages": "messages",
     "/embeddings": "embeddings",
 }
-_FORMATS: dict[str, Any] = {"chat.completions": chat, "responses": responses, "messages": messages}
 
 
 class ModelServer:
@@ -78,7 +78,9 @@ class ModelServer:
         """Wait until no call is under way, then the truth. Raises ``TimeoutError`` after ``timeout`` seconds."""
         if not self._recorder.settle(timeout):
             active = [c.index for c in self._recorder.calls() if c.outcome == "active"]
-            raise TimeoutError(f"calls {active} are still under way after {timeout} s; let their clients finish or close")
+            raise TimeoutError(
+                f"calls {active} are still under way after {timeout} s; let their clients finish or close"
+            )
         return self.truth
 
     def reset(self) -> None:
@@ -163,118 +165,90 @@ class ModelServer:
     def _model_call(self, endpoint: Endpoint, http: HttpRequest) -> Delivery:
         try:
             request = parse(endpoint, http.body, http.headers)
-        except (BadRequest, AttributeError, TypeError, KeyError) as error:
+        except (RequestError, AttributeError, TypeError, KeyError) as error:
             # The other kinds come from a body whose parts have the wrong JSON type.
-            request = ModelRequest(endpoint, "", (), headers=http.headers)
-            ticket = self._recorder.open(request)
-            message = str(error) if isinstance(error, BadRequest) else f"the body has a part of a wrong type: {error}"
-            self._recorder.close(ticket, "rejected", status=400, error=message)
-            return _plain(400, error_body(endpoint, Fail(400, message)))
+            message = str(error) if isinstance(error, RequestError) else f"a part of the body has a wrong type: {error}"
+            ticket = self._recorder.open(ModelRequest(endpoint, "", (), headers=http.headers))
+            return self._refuse(ticket, endpoint, "rejected", Fail(400, message))
         ticket = self._recorder.open(request)
         try:
-            taken = self._take(request)
-            action = taken.step.resolve(request)
-        except Exception as error:  # a script's own function may raise anything, and the caller must be told
-            message = str(error) if isinstance(error, Unmatched) else f"the script raised {error!r}"
-            self._recorder.close(ticket, "unexpected", status=400, error=message)
-            return _plain(400, error_body(endpoint, Fail(400, message, code="unexpected_request")))
+            return self._perform(ticket, request)
+        except NoStepError as error:
+            return self._refuse(ticket, endpoint, "unexpected", Fail(400, str(error), code="unexpected_request"))
+        except Exception as error:  # noqa: BLE001 (a script's own functions may raise anything)
+            message = f"the script raised {error!r}"
+            return self._refuse(ticket, endpoint, "unexpected", Fail(400, message, code="script_error"))
+
+    def _refuse(self, ticket: Ticket, endpoint: Endpoint, outcome: Outcome, fail: Fail) -> Delivery:
+        self._recorder.close(ticket, outcome, status=fail.status, error=fail.message)
+        return _plain(fail.status, error_body(endpoint, fail))
+
+    def _perform(self, ticket: Ticket, request: ModelRequest) -> Delivery:
+        taken = self._take(request)
         self._recorder.update(ticket, step=taken.label, role=taken.step.role)
+        action = taken.step.resolve(request)
         if isinstance(action, Fail):
-            return self._failure(ticket, endpoint, action)
+            return self._failure(ticket, request.endpoint, action)
         if isinstance(action, Hang):
             return Delivery(
                 (),
                 end="hung",
                 hang_seconds=action.seconds,
-                before_last=lambda end, sent: self._recorder.close(ticket, "hung"),
+                before_last=lambda end, sent: self._recorder.close(ticket, end),
             )
-        if endpoint == "embeddings":
+        if request.endpoint == "embeddings":
             action = replace(action, texts=("",), calls=())
-        return self._reply(ticket, answer(request, action, taken, ticket[1]))
+        return self._reply(ticket, answer(request, action, taken, ticket.index))
 
     def _take(self, request: ModelRequest) -> Taken:
         try:
             return self._performance.take(request)
-        except Unmatched:
+        except NoStepError:
             if request.endpoint != "embeddings":
                 raise
-            return Taken(_EMBEDDING, None, 0)
+            return Taken(Step(Reply()), None, 0)
 
-    def _failure(self, ticket: tuple[int, int], endpoint: str, fail: Fail) -> Delivery:
+    def _failure(self, ticket: Ticket, endpoint: Endpoint, fail: Fail) -> Delivery:
         headers = {}
         if fail.retry_after is not None:
             headers = {"retry-after": f"{fail.retry_after:g}", "retry-after-ms": f"{fail.retry_after * 1000:g}"}
-        body = error_body(endpoint, fail)
-        data = response(fail.status, body, content_type=fail.content_type, headers=headers)
+        data = response(fail.status, error_body(endpoint, fail), content_type=fail.content_type, headers=headers)
         self._recorder.update(ticket, status=fail.status, error=fail.code or str(fail.status))
 
-        def before_last(end: str, sent: int) -> None:
+        def before_last(end: End, sent: int) -> None:
             self._recorder.close(ticket, "failed" if end == "completed" else "client_closed")
 
         return Delivery([(fail.latency, data)], timed=fail.latency > 0, before_last=before_last)
 
-    def _reply(self, ticket: tuple[int, int], answered: Answer) -> Delivery:
+    def _reply(self, ticket: Ticket, answered: Answer) -> Delivery:
         request, reply = answered.request, answered.reply
-        wire = _FORMATS.get(request.endpoint)
+        wire = FORMATS[request.endpoint]
+        headers = {"x-request-id": f"req_{answered.number}"}
+        if request.stream and request.endpoint != "embeddings":
+            events = list(wire.events(answered))
+            delivery = stream_delivery(events, reply, headers)
+        else:
+            events = []
+            delivery = plain_delivery(dumps(wire.body(answered)), reply, headers)
         self._recorder.update(
             ticket,
             status=200,
             billed=answered.billed,
             finish_reasons=(answered.finish_reason,) * len(answered.texts),
             tool_calls=answered.calls,
-            response_id=wire.response_id(answered) if wire else None,
+            response_id=wire.response_id(answered),
             response_model=answered.model,
         )
 
-        def before_last(end: Any, sent: int) -> None:
-            told = answered.reported if end == "completed" else None
-            self._recorder.close(ticket, end, reported=told, events_sent=max(0, sent - 1) if request.stream else 0)
+        def before_last(end: End, sent: int) -> None:
+            told = told_usage(answered, max(0, sent - 1), len(events)) if events else None
+            if not events and end == "completed":
+                told = answered.reported
+            self._recorder.close(ticket, end, reported=told, events_sent=max(0, sent - 1) if events else 0)
 
-        headers = {"x-request-id": f"req_{answered.number}"}
-        if request.stream and wire:
-            return _stream(wire.events(answered), reply, headers, before_last)
-        body = dumps((wire or embeddings).body(answered))
-        data = response(200, body, content_type=reply.content_type or "application/json", headers=headers)
-        if reply.cut_after is not None:
-            data = data[: len(data) - len(body) // 2 - 1]
-        return Delivery(
-            [(reply.latency, data)],
-            timed=reply.latency > 0,
-            end="completed" if reply.cut_after is None else "cut",
-            before_last=before_last,
-        )
-
-
-_EMBEDDING = Script(default="").default
-assert _EMBEDDING is not None
+        delivery.before_last = before_last
+        return delivery
 
 
 def _plain(status: int, value: Any) -> Delivery:
-    body = value if isinstance(value, bytes) else dumps(value)
-    return Delivery([(0.0, response(status, body))])
-
-
-def _stream(events: Iterable[bytes], reply: Reply, headers: dict[str, str], before_last: Any) -> Delivery:
-    sent = list(events)
-    end: Any = "completed"
-    half = b""
-    if reply.cut_after is not None and reply.cut_after < len(sent):
-        end = "cut"
-        if reply.half_line:
-            cut = sent[reply.cut_after]
-            half = cut[: len(cut) // 2]
-        sent = sent[: reply.cut_after]
-    chunks = [b"%x\r\n%b\r\n" % (len(event), event) for event in sent]
-    if half:
-        chunks.append(b"%x\r\n%b\r\n" % (len(half), half))
-    if end == "completed":
-        # The end mark of the body travels with the last event: one without the other would be a broken stream.
-        chunks[-1] += b"0\r\n\r\n"
-    waits = [reply.first_token] + [reply.per_chunk] * (len(chunks) - 1)
-    head = stream_head(reply.content_type or "text/event-stream; charset=utf-8", headers)
-    return Delivery(
-        [(reply.latency, head), *zip(waits, chunks)],
-        timed=bool(reply.latency or reply.first_token or reply.per_chunk),
-        end=end,
-        before_last=before_last,
-    )
+    return Delivery([(0.0, response(status, value if isinstance(value, bytes) else dumps(value)))])

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from threading import Condition
 from time import monotonic
 from typing import Any, Literal
+from urllib.request import urlopen
 
-from .request import Endpoint, Message, ModelRequest, ToolCall
 from .counts import Tokens
+from .request import Endpoint, Message, ModelRequest, ToolCall
 
-__all__ = ["CallRecord", "Outcome", "Recorder", "Totals", "Truth"]
+__all__ = ["CallRecord", "Outcome", "Recorder", "Ticket", "Totals", "Truth"]
 
 Outcome = Literal["active", "completed", "failed", "cut", "client_closed", "hung", "unexpected", "rejected"]
 """How a call ended: ``completed`` to the last byte; ``failed`` with a scripted HTTP error; ``cut`` by the server on
-purpose; ``client_closed`` when the client went away first; ``hung`` when the server never answered; ``unexpected``
+purpose; ``client_closed`` when the client went away in the middle; ``hung`` when it gave up waiting; ``unexpected``
 when no step matched; ``rejected`` when the body was not acceptable; ``active`` while it lasts."""
 
 
@@ -117,6 +119,12 @@ class Truth:
         return {"totals": asdict(self.totals), "calls": calls, "steps_left": list(self.steps_left)}
 
     @classmethod
+    def fetch(cls, url: str, *, timeout: float = 5.0) -> Truth:
+        """The truth of a server in another process, by its ``url``. Raises ``OSError`` when it does not answer."""
+        with urlopen(f"{url}/truth", timeout=timeout) as response:  # noqa: S310 (the caller's own server)
+            return cls.from_dict(json.load(response))
+
+    @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Truth:
         """The inverse of ``to_dict``, for a server in another process."""
         return cls(tuple(_call_from_dict(call) for call in data["calls"]), tuple(data["steps_left"]))
@@ -151,6 +159,14 @@ def _call_from_dict(data: Mapping[str, Any]) -> CallRecord:
     )
 
 
+@dataclass(frozen=True)
+class Ticket:
+    """A call under way: which reset it came after, and its index."""
+
+    generation: int
+    index: int
+
+
 class Recorder:
     """Writes the truth. Thread-safe: the server's thread records while others read."""
 
@@ -162,8 +178,8 @@ class Recorder:
         self._ended = 0
         self._generation = 0
 
-    def open(self, request: ModelRequest) -> tuple[int, int]:
-        """Note an arrival. Returns the ticket for ``update`` and ``close``: generation and index."""
+    def open(self, request: ModelRequest) -> Ticket:
+        """Note an arrival. Returns the ticket for ``update`` and ``close``."""
         headers = request.headers
         retry = headers.get("x-stainless-retry-count", "0")
         record = CallRecord(
@@ -184,20 +200,20 @@ class Recorder:
             index = len(self._calls)
             self._calls.append(replace(record, index=index, in_flight=len(self._started)))
             self._started[index] = monotonic()
-            return self._generation, index
+            return Ticket(self._generation, index)
 
-    def update(self, ticket: tuple[int, int], **facts: Any) -> None:
+    def update(self, ticket: Ticket, **facts: Any) -> None:
         """Add facts to a call under way. A call from before a reset is forgotten."""
-        generation, index = ticket
+        index = ticket.index
         with self._changed:
-            if generation == self._generation:
+            if ticket.generation == self._generation:
                 self._calls[index] = replace(self._calls[index], **facts)
 
-    def close(self, ticket: tuple[int, int], outcome: Outcome, **facts: Any) -> None:
+    def close(self, ticket: Ticket, outcome: Outcome, **facts: Any) -> None:
         """Note the end of a call. Only the first end counts."""
-        generation, index = ticket
+        index = ticket.index
         with self._changed:
-            if generation != self._generation or index not in self._started:
+            if ticket.generation != self._generation or index not in self._started:
                 return
             duration = monotonic() - self._started.pop(index)
             self._calls[index] = replace(

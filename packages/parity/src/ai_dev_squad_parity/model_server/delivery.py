@@ -1,0 +1,73 @@
+"""From an answer to timed pieces on the wire: streams, plain bodies, and both of them cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import ModuleType
+
+from . import chat, embeddings, messages, responses
+from .answer import Answer
+from .counts import Tokens
+from .http import Delivery, response, stream_head
+from .request import Endpoint
+from .script import Reply, ScriptError
+
+__all__ = ["FORMATS", "plain_delivery", "stream_delivery", "told_usage"]
+
+FORMATS: Mapping[Endpoint, ModuleType] = {
+    "chat.completions": chat,
+    "responses": responses,
+    "messages": messages,
+    "embeddings": embeddings,
+}
+"""The wire format of each endpoint: a module with ``response_id``, ``body`` and, except for embeddings, ``events``."""
+
+END_OF_BODY = b"0\r\n\r\n"
+
+
+def plain_delivery(body: bytes, reply: Reply, headers: Mapping[str, str]) -> Delivery:
+    """A response in one piece; with ``cut_after``, the connection is cut in the middle of the body."""
+    data = response(200, body, content_type=reply.content_type or "application/json", headers=headers)
+    timed = reply.latency > 0
+    if reply.cut_after is None:
+        return Delivery([(reply.latency, data)], timed=timed)
+    return Delivery([(reply.latency, data[: len(data) - (len(body) + 1) // 2])], timed=timed, end="cut")
+
+
+def stream_delivery(events: Sequence[bytes], reply: Reply, headers: Mapping[str, str]) -> Delivery:
+    """A chunked stream, one event a chunk. Raises ``ScriptError`` when it is to be cut after its end."""
+    chunks = [_chunk(event) for event in events]
+    if reply.cut_after is None:
+        # The end mark of the body travels with the last event: one without the other would be a broken stream.
+        chunks[-1] += END_OF_BODY
+    elif reply.cut_after >= len(events):
+        raise ScriptError(f"cut_after={reply.cut_after}, but this stream has {len(events)} events; cut it earlier")
+    else:
+        following = events[reply.cut_after]
+        chunks = chunks[: reply.cut_after]
+        if reply.half_line:
+            chunks.append(_chunk(following[: len(following) // 2]))
+    waits = (reply.first_token, *(reply.per_chunk for _ in chunks[1:]))
+    head = stream_head(reply.content_type or "text/event-stream; charset=utf-8", headers)
+    return Delivery(
+        [(reply.latency, head), *zip(waits, chunks, strict=False)],
+        timed=bool(reply.latency or reply.first_token or reply.per_chunk),
+        end="completed" if reply.cut_after is None else "cut",
+    )
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def told_usage(answer: Answer, sent: int, total: int) -> Tokens | None:
+    """The usage a client knows after ``sent`` of ``total`` events of a stream."""
+    if answer.reported is None:
+        return None
+    # Only the responses endpoint tells it in the very last event; the others still close the stream after it.
+    if sent >= (total if answer.request.endpoint == "responses" else total - 1):
+        return answer.reported
+    if answer.request.endpoint == "messages" and sent >= 1:
+        return replace(answer.reported, output_tokens=0, reasoning_output_tokens=0, audio_output_tokens=0)
+    return None
