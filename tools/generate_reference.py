@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,42 +31,48 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when something is out of date")
     check = parser.parse_args().check
-    stale = out_of_date()
-    for path, text in stale.items():
-        print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}")
-        if not check:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    if check and stale:
+    wrong = False
+    for path, make in makers().items():
+        try:
+            text = make()
+        except (ImportError, AttributeError) as error:
+            print(f"{path.relative_to(ROOT)} is left as it is: {error}")
+            wrong = True
+            continue
+        if read(path) != text:
+            print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}")
+            wrong = wrong or check
+            if not check:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+    if check and wrong:
         print("Run `python tools/generate_reference.py` and commit what it writes.")
-    return int(check and bool(stale))
+    return int(wrong)
 
 
-def out_of_date() -> dict[Path, str]:
-    """The files whose committed text differs from what the code says now, with the new text."""
-    return {
-        path: text
-        for path, text in generated().items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    }
+def out_of_date() -> list[str]:
+    """The generated files whose committed text differs from what the code says now."""
+    return [str(path.relative_to(ROOT)) for path, make in makers().items() if read(path) != make()]
 
 
-def generated() -> dict[Path, str]:
-    """Every generated file and its text."""
+def makers() -> dict[Path, Callable[[], str]]:
+    """Every generated file, and what makes its text."""
     reference = ROOT / "docs" / "reference"
-    files = {}
-    try:
-        files[ROOT / "tests" / "typing" / "public_names.txt"] = "\n".join(public_names()) + "\n"
-        files |= {reference / f"{package}.md": api_page(package) for package in PACKAGES}
-    except (ImportError, AttributeError) as error:
-        print(f"public names and interface pages are left as they are: {error}", file=sys.stderr)
-    makers: dict[str, Callable[[], str]] = {
-        "settings.md": settings_page,
-        "events.md": events_page,
-        "attributes.md": attributes_page,
-        "journal.schema.json": journal_schema,
+    pages: dict[Path, Callable[[], str]] = {
+        reference / f"{package}.md": partial(api_page, package) for package in PACKAGES
     }
-    return files | {reference / name: maker() for name, maker in makers.items()}
+    return pages | {
+        reference / "settings.md": settings_page,
+        reference / "events.md": events_page,
+        reference / "attributes.md": attributes_page,
+        reference / "journal.schema.json": journal_schema,
+        ROOT / "tests" / "typing" / "public_names.txt": lambda: "\n".join(public_names()) + "\n",
+    }
+
+
+def read(path: Path) -> str:
+    """The committed text; nothing when there is none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 # Public names
@@ -273,9 +279,9 @@ def settings_page() -> str:
 
 def events_page() -> str:
     """The event types and the fields of one journal line."""
-    from ai_dev_squad.schema import EventType, json_schema
+    from ai_dev_squad.schema import EventType
 
-    schema = json_schema()
+    schema = line_schema()
     definitions = schema.get("$defs", {})
     introduction = (
         "The journal is a text file with one JSON object a line. The machine-readable description of a line is "
@@ -330,10 +336,19 @@ def attributes_page() -> str:
 
 
 def journal_schema() -> str:
-    """The JSON Schema of one journal line."""
+    """The JSON Schema of one journal line, as a file."""
+    return json.dumps(line_schema(), indent=2) + "\n"
+
+
+def line_schema() -> dict[str, Any]:
+    """The JSON Schema of one journal line. Before Python 3.13 a docstring keeps the indentation of its source."""
     from ai_dev_squad.schema import json_schema
 
-    return json.dumps(json_schema(), indent=2) + "\n"
+    schema = json_schema()
+    for definition in schema.get("$defs", {}).values():
+        if "description" in definition:
+            definition["description"] = inspect.cleandoc(definition["description"])
+    return schema
 
 
 def page(title: str, *parts: str) -> str:
