@@ -148,7 +148,7 @@ def _stdlib(path: Path) -> Iterator[tuple[Write, Drain]]:
     target.close()
 
 
-_OPEN = dict(zip(_SUBJECTS, (_journal, _logger, _loguru, _structlog, _stdlib)))
+_OPEN = dict(zip(_SUBJECTS, (_journal, _logger, _loguru, _structlog, _stdlib), strict=True))
 
 
 def _work(name: str) -> None:

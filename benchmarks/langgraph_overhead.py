@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -26,8 +27,7 @@ _AHEAD = 3.0
 
 
 def _resident_mib() -> float:
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _work(name: str) -> None:
@@ -114,7 +114,7 @@ def _report(answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], r
     )  # fmt: skip
     wall = {name: [a["wall_ms"] for a in found] for name, found in answers.items()}
     cpu = {name: [a["cpu_ms"] for a in found] for name, found in answers.items()}
-    added = {name: median(v - b for v, b in zip(wall[name], wall["bare"])) * 1e3 for name in answers}
+    added = {name: median(v - b for v, b in zip(wall[name], wall["bare"], strict=True)) * 1e3 for name in answers}
     for name, found in answers.items():
         report.rows.append(
             {
@@ -142,10 +142,10 @@ def _targets(wall: dict[str, list[float]], added: dict[str, float]) -> list[Targ
             ratio = paired_ratio(wall[name], wall["bare"])
             targets.append(Target(f"{name} / bare at most {limit}", f"{ratio:.2f}", ratio <= limit))
     ours = "ours: journal, costs, OTLP"
-    for peer in wall:
+    for peer, times in wall.items():
         if ours in wall and not peer.startswith(("ours", "bare")):
             ahead = added[peer] / added[ours]
-            whole = paired_ratio(wall[peer], wall[ours])
+            whole = paired_ratio(times, wall[ours])
             words = f"{ahead:.1f}x less added time (whole run {whole:.1f}x)"
             targets.append(Target(f"{ours}: ahead of {peer} by {_AHEAD:.0f}x", words, ahead >= _AHEAD))
     return targets

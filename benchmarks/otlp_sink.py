@@ -1,8 +1,8 @@
 """A local OTLP/HTTP receiver: answers everything at once, counts requests and bytes, and spans while asked to.
 
-    POST /v1/traces      as any collector
-    POST /count/on|off   decode what comes in and count its spans per service (not while something is timed)
-    GET  /stats          {"requests": …, "bytes": …, "spans": {service: …}}
+POST /v1/traces      as any collector
+POST /count/on|off   decode what comes in and count its spans per service (not while something is timed)
+GET  /stats          {"requests": …, "bytes": …, "spans": {service: …}}
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import urllib.request
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["Sink"]
 
@@ -24,7 +24,7 @@ class _Handler(BaseHTTPRequestHandler):
     counting = False
     requests = 0
     bytes = 0
-    spans: Counter[str] = Counter()
+    spans: ClassVar[Counter[str]] = Counter()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

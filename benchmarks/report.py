@@ -65,7 +65,7 @@ def _cell(value: Any, style: str) -> str:
 
 def paired_ratio(values: Sequence[float], baseline: Sequence[float]) -> float:
     """The median over the rounds of value / baseline: what slows a whole round down cancels out."""
-    return median(value / base for value, base in zip(values, baseline))
+    return median(value / base for value, base in zip(values, baseline, strict=True))
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

@@ -26,7 +26,7 @@ def build_graph() -> Any:
     names = [f"node_{number}" for number in range(NODES)]
     for name in names:
         builder.add_node(name, node)
-    for left, right in zip([START, *names], [*names, END]):
+    for left, right in zip([START, *names], [*names, END], strict=True):
         builder.add_edge(left, right)
     return builder.compile()
 

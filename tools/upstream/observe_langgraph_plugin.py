@@ -13,6 +13,7 @@ import inspect
 import json
 import logging
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import SpanProcessor
 
 OPENING = frozenset({"agent.start", "task.start", "tool.call", "llm.request"})
 CLOSING = frozenset({"agent.stop", "task.complete", "task.fail", "tool.result", "llm.response"})
@@ -32,6 +34,8 @@ class Observations:
     graphs: int = 0
     started: int = 0
     ended: int = 0
+    spans_started: int = 0
+    spans_ended: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     left_open: list[str] = field(default_factory=list)
     closed_twice: list[str] = field(default_factory=list)
@@ -65,6 +69,21 @@ def balance(lines: Iterable[Any], seen: Observations) -> None:
     seen.left_open = [label for span_id, label in opened.items() if span_id not in closed]
 
 
+class SpanCounter(SpanProcessor):
+    """Stands where an exporter would, so that real spans are built."""
+
+    def __init__(self, seen: Observations) -> None:
+        self.seen, self.lock = seen, threading.Lock()
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        with self.lock:
+            self.seen.spans_started += 1
+
+    def on_end(self, span: Any) -> None:
+        with self.lock:
+            self.seen.spans_ended += 1
+
+
 class Recorder(logging.Handler):
     """Remembers matching log records together with the test that was running."""
 
@@ -86,10 +105,16 @@ class Observer:
         self.test = "(no test running)"
 
     def start(self) -> None:
-        import ai_dev_squad
         from langgraph.pregel import Pregel
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
 
-        ai_dev_squad.configure(log_dir=str(self.directory))
+        import ai_dev_squad
+
+        provider = TracerProvider()
+        provider.add_span_processor(SpanCounter(self.seen))
+        trace.set_tracer_provider(provider)
+        ai_dev_squad.configure(log_dir=str(self.directory), on_full="block")
         unobserved_init = Pregel.__init__
 
         @functools.wraps(unobserved_init)

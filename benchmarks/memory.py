@@ -1,0 +1,125 @@
+"""Memory over a million operations: journal and ledger on, model calls with cost, a budget, a new session every run.
+
+One process; after every interval it says how large it is (resident set), how many operations are open and how many
+calls the ledger holds. A second, shorter process traces Python's allocations, which is exact and slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import environments
+from report import Report, Target, main
+from worker import Worker, serve
+
+_PER_RUN = 10  # one workflow, three tasks, three model calls, three tools
+_INTERVALS = 10
+_FLAT_MIB = 5.0
+
+
+def _resident_mib() -> float:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _one_run(session: str) -> None:
+    from ai_dev_squad import operations
+    from ai_dev_squad.schema import Usage
+
+    start, request = operations.start, operations.ModelRequest("gpt-4o-mini", "openai")
+    squad = start(operations.WORKFLOW, "squad", framework="bench", session_id=session)
+    for name in ("plan", "code", "review"):
+        task = start(operations.TASK, name, framework="bench", parent=squad, agent_id=name)
+        call = start(operations.CHAT, "gpt-4o-mini", framework="bench", parent=task, request=request)
+        call.usage = Usage(input_tokens=1_200, output_tokens=150, cache_read_input_tokens=1_024, source="provider")
+        call.stop()
+        tool = start(operations.TOOL, "search", framework="bench", parent=task)
+        tool.stop()
+        task.stop()
+    squad.stop()
+
+
+def _work(variant: str) -> None:
+    """Run operations when asked; trace allocations if the variant says so."""
+    import ai_dev_squad
+    from ai_dev_squad import operations
+
+    directory = tempfile.mkdtemp(prefix="bench-memory-", dir=os.environ.get("BENCH_DIR"))
+    ai_dev_squad.configure(log_dir=directory, on_full="block", keep_files=1)
+    ai_dev_squad.get_cost_tracker().budget_manager.set_budget("all", 1_000_000.0, "day")
+    done = 0
+    if variant == "traced":
+        tracemalloc.start()
+
+    def run(count: int) -> dict[str, Any]:
+        nonlocal done
+        started = time.perf_counter()
+        for _ in range(count // _PER_RUN):
+            _one_run(f"session-{done}")
+            done += _PER_RUN
+        ai_dev_squad.flush()
+        seconds = time.perf_counter() - started
+        gc.collect()
+        traced, peak = tracemalloc.get_traced_memory()
+        return {
+            "operations": done,
+            "rss_mib": _resident_mib(),
+            "open": len(operations.open_operations()),
+            "us": seconds / count * 1e6,
+            "traced_mib": traced / 2**20,
+            "peak_mib": peak / 2**20,
+            "versions": environments.versions("ai-dev-squad"),
+        }
+
+    serve(run)
+
+
+def measure(options: argparse.Namespace) -> Report:
+    """Run the million in intervals, then a tenth of it traced."""
+    total = 50_000 if options.quick else 1_000_000
+    report = Report(
+        title="Memory over many operations",
+        how="Start and end of workflow, tasks, tools and model calls through the core, journal, ledger and a budget "
+        "on, a new session every run, everything flushed at the end of an interval.",
+        columns={
+            "operations": ",d", "RSS MiB": ".1f", "open operations": "d", "us/operation": ".1f",
+            "traced MiB": ".2f", "traced peak MiB": ".2f",
+        },
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        rows = {
+            variant: _intervals(variant, count // _INTERVALS, directory)
+            for variant, count in (("plain", total), ("traced", total // 10))
+        }
+    for variant, answers in rows.items():
+        for answer in answers:
+            row = {"operations": answer["operations"], "open operations": answer["open"], "us/operation": answer["us"]}
+            if variant == "plain":
+                row["RSS MiB"] = answer["rss_mib"]
+            else:
+                row |= {"traced MiB": answer["traced_mib"], "traced peak MiB": answer["peak_mib"]}
+            report.rows.append(row)
+            report.used(answer["versions"])
+    # The ledger fills up to its bound during the first fifth.
+    first, last = rows["plain"][_INTERVALS // 5 - 1], rows["plain"][-1]
+    grown = last["rss_mib"] - first["rss_mib"]
+    text = f"resident set grows by less than {_FLAT_MIB:g} MiB from {first['operations']:,} to {last['operations']:,}"
+    report.targets = [Target(text, f"{grown:+.1f} MiB", grown < _FLAT_MIB)]
+    return report
+
+
+def _intervals(variant: str, count: int, directory: str) -> list[dict[str, Any]]:
+    worker = Worker(environments.python_of(environments.OURS), __file__, variant, BENCH_DIR=directory)
+    answers = [worker.ask(count=count) for _ in range(_INTERVALS)]
+    worker.close()
+    return answers
+
+
+if __name__ == "__main__":
+    main(measure, _work, __doc__)
