@@ -77,10 +77,21 @@ class Scope(trace.Span):
         scope: Scope = self
         while scope.healed:
             outer = scope.outer_span
-            if not isinstance_scope(outer):
+            # `isinstance` would be answered by the span that the scope stands for.
+            if type(outer) is not Scope:
                 return outer
             scope = outer
         return scope.operation.span
+
+    def operation_in_charge(self) -> Operation | None:
+        """The operation whose span this scope stands for, or ``None`` if that span isn't one of ours."""
+        scope: Scope = self
+        while scope.healed:
+            outer = scope.outer_span
+            if type(outer) is not Scope:
+                return None
+            scope = outer
+        return scope.operation
 
     # Other instrumentations test `isinstance(span, ReadableSpan)`; the answer must be that of the real span.
     __class__ = property(lambda self: type(self.target()))  # type: ignore[assignment]
@@ -119,11 +130,6 @@ class Scope(trace.Span):
 
     def end(self, end_time: int | None = None) -> None:
         """Only the operation ends its span."""
-
-
-def isinstance_scope(span: object) -> bool:
-    """Whether ``span`` is a scope; plain ``isinstance`` is answered by the span that the scope stands for."""
-    return type(span) is Scope
 
 
 def _resolved(span: trace.Span) -> trace.Span:

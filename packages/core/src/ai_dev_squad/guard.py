@@ -6,10 +6,13 @@ A failure of ours is reported once per kind on the standard logger ``ai_dev_squa
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
+from collections.abc import Callable
+from typing import ParamSpec
 
-__all__ = ["report", "set_strict"]
+__all__ = ["guarded", "report", "set_strict"]
 
 _log = logging.getLogger("ai_dev_squad")
 _state = threading.local()
@@ -44,3 +47,22 @@ def report(what: str, error: BaseException) -> None:
         )
     finally:
         _state.reporting = False
+
+
+_P = ParamSpec("_P")
+
+
+def guarded(what: str) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+    """Decorate a callback that a framework calls: whatever goes wrong inside is reported and goes no further."""
+
+    def decorate(function: Callable[_P, None]) -> Callable[_P, None]:
+        @functools.wraps(function)
+        def call(*args: _P.args, **kwargs: _P.kwargs) -> None:
+            try:
+                function(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - the user's program comes first
+                report(what, error)
+
+        return call
+
+    return decorate

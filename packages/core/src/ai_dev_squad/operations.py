@@ -31,6 +31,7 @@ __all__ = [
     "AGENT",
     "CHAT",
     "EMBEDDINGS",
+    "REMOTE_AGENT",
     "RETRIEVAL",
     "TASK",
     "TEXT_COMPLETION",
@@ -75,6 +76,9 @@ def _model_call(operation: str) -> Kind:
 
 WORKFLOW = _kind("invoke_workflow", keys.WORKFLOW_NAME, EventType.AGENT_START, EventType.AGENT_STOP)
 AGENT = _kind("invoke_agent", keys.GEN_AI_AGENT_NAME, EventType.AGENT_START, EventType.AGENT_STOP)
+REMOTE_AGENT = _kind(
+    "invoke_agent", keys.GEN_AI_AGENT_NAME, EventType.AGENT_START, EventType.AGENT_STOP, span_kind=SpanKind.CLIENT
+)
 TASK = _kind("task", keys.TASK_NAME, EventType.TASK_START, EventType.TASK_COMPLETE, failing=EventType.TASK_FAIL)
 TOOL = _kind("execute_tool", keys.TOOL_NAME, EventType.TOOL_CALL, EventType.TOOL_RESULT)
 RETRIEVAL = _kind(
@@ -115,40 +119,26 @@ class Operation:
     and ``service_tier`` of a model call before it ends.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_end_attributes",
-        "_pipeline",
-        "_start_attributes",
-        "_started_wall_ns",
-        "agent_id",
-        "attempt",
-        "cache_hit",
-        "correlation_id",
-        "cost",
-        "first_chunk_s",
-        "framework",
-        "kind",
-        "links",
-        "name",
-        "output",
-        "own_model_calls",
-        "own_tool_calls",
-        "parent",
-        "parent_span_id",
-        "request",
-        "reservation",
-        "run_id",
-        "service_tier",
-        "session_id",
-        "span",
-        "span_id",
-        "started_ns",
-        "status",
-        "trace_id",
-        "usage",
-        "user_id",
-    )
+    # What most operations never set stands here, as class attributes, and costs a start nothing.
+    request: ModelRequest | None = None
+    usage: Usage | None = None
+    cost: Cost | None = None
+    output: Callable[[], Any] | None = None
+    cache_hit: bool = False
+    service_tier: str | None = None
+    first_chunk_s: float | None = None
+    """Seconds from the start to the first chunk of a streamed answer."""
+    reservation: Reservation | None = None
+    own_model_calls: int = 0
+    own_tool_calls: int = 0
+    links: list[Link] | None = None
+    attempt: int | None = None
+    parent_span_id: str | None = None
+    status: Status | None = None
+    """``None`` while the operation is open."""
+    _ended_with: dict[str, Any] | None = None
+    _span: Span | None = None
+    _started_wall_ns: int = 0
 
     kind: Kind
     name: str
@@ -156,44 +146,33 @@ class Operation:
     parent: Operation | None
     run_id: str
     """The trace id of the outermost operation: all that belongs to one run."""
-    span: Span
     trace_id: str
     span_id: str
-    parent_span_id: str | None
     session_id: str | None
     correlation_id: str | None
     user_id: str | None
     agent_id: str | None
-    attempt: int | None
-    status: Status | None
-    """``None`` while the operation is open."""
-    links: list[Link] | None
     started_ns: int
     """On the monotonic clock."""
-    request: ModelRequest | None
-    usage: Usage | None
-    cost: Cost | None
-    output: Callable[[], Any] | None
-    cache_hit: bool
-    service_tier: str | None
-    first_chunk_s: float | None
-    """Seconds from the start to the first chunk of a streamed answer."""
-    reservation: Reservation | None
-    own_model_calls: int
-    own_tool_calls: int
     _pipeline: Pipeline
-    _started_wall_ns: int
-    _start_attributes: dict[str, Any] | None
-    _end_attributes: dict[str, Any] | None
+    _started_with: dict[str, Any] | None
+
+    @property
+    def span(self) -> Span:
+        """The operation's span. Without a receiver it is made when somebody asks, to carry the ids onwards."""
+        span = self._span
+        if span is None:
+            span = self._span = spans.carrier(self)
+        return span
 
     # --- while it runs ------------------------------------------------------------------------------------------------
 
     def annotate(self, attributes: Mapping[str, Any]) -> None:
         """Add attributes, to be written when the operation ends. Text in them must be redacted already."""
-        if self._end_attributes is None:
-            self._end_attributes = dict(attributes)
+        if self._ended_with is None:
+            self._ended_with = dict(attributes)
         else:
-            self._end_attributes.update(attributes)
+            self._ended_with.update(attributes)
 
     def first_chunk(self) -> None:
         """Note the arrival of the first chunk of a streamed answer; later calls change nothing."""
@@ -205,11 +184,16 @@ class Operation:
         if self._pipeline.costs.may_stop:
             model_calls.reserve(self, self._pipeline)
 
+    def link(self, link: Link) -> None:
+        """Refer to another span, such as the run that this one continues."""
+        self.links = [*(self.links or ()), link]
+        spans.add_link(self, link)
+
     def event(self, event_type: EventType, message: str, metadata: dict[str, Any] | None = None) -> None:
         """Write a line that belongs to this operation without ending it, such as an interrupt or a hand-off."""
         try:
             self._pipeline.logger.emit(self._line("INFO", event_type, message, metadata))
-            spans.add_event(self.span, event_type.value, metadata)
+            spans.add_event(self, event_type.value, metadata)
         except Exception as error:  # noqa: BLE001 - observing never raises into the user's program
             report("writing an event", error)
 
@@ -243,6 +227,10 @@ class Operation:
         """Nobody ended the operation: its owner vanished, or the interpreter exits."""
         return self._end("abandoned")
 
+    def end_as(self, status: Status, error: BaseException | ErrorInfo | None = None) -> bool:
+        """The end that ``status`` names, for adapters that learn the status first."""
+        return self._end(status, error)
+
     def _end(self, status: Status, error: BaseException | ErrorInfo | None = None) -> bool:
         if _open.pop(id(self), None) is None:
             return False
@@ -263,7 +251,7 @@ class Operation:
             model_calls.settle(self, pipeline, status, duration_ns / 1e6)
             if self.first_chunk_s is not None:
                 self.annotate({keys.RESPONSE_TIME_TO_FIRST_CHUNK: self.first_chunk_s})
-        started_with, ended_with = self._start_attributes, self._end_attributes
+        started_with, ended_with = self._started_with, self._ended_with
         line = self._line(
             _LEVELS.get(status, "INFO"),
             kind.failing if status in _FAILED else kind.closing,
@@ -273,7 +261,8 @@ class Operation:
         line.status, line.duration_ms, line.error, line.links = status, duration_ns / 1e6, error, self.links
         line.usage, line.cost = self.usage, self.cost
         pipeline.logger.emit(line)
-        spans.end(self, error, ended_with, self._started_wall_ns + duration_ns)
+        if self._span is not None:
+            spans.end(self, self._span, error, duration_ns)
         if pipeline.metrics is not None:
             pipeline.metrics.operation_ended(self, duration_ns / 1e9, error)
 
@@ -321,23 +310,23 @@ def start(
     operation = Operation()
     operation._pipeline = pipeline
     operation.kind, operation.name, operation.framework, operation.parent = kind, name, framework, parent
-    operation.request, operation.attempt = request, attempt
-    operation.links = list(links) or None
-    operation._start_attributes, operation._end_attributes = attributes, None
-    operation.status = operation.usage = operation.cost = operation.output = None
-    operation.first_chunk_s = operation.service_tier = operation.reservation = None
-    operation.cache_hit = False
-    operation.own_model_calls = operation.own_tool_calls = 0
+    operation._started_with = attributes
+    if request is not None:
+        operation.request = request
+    if attempt is not None:
+        operation.attempt = attempt
+    if links:
+        operation.links = list(links)
     _inherit(operation, parent, session_id, agent_id)
-    operation._started_wall_ns, operation.started_ns = time.time_ns(), _clock()
+    operation.started_ns = _clock()
     if started_at_ns is not None:
-        operation.started_ns -= operation._started_wall_ns - started_at_ns
-        operation._started_wall_ns = started_at_ns
-    spans.open_span(operation, pipeline, parent_context(parent) if context is None else context)
+        operation.started_ns -= time.time_ns() - started_at_ns
+    spans.open_span(operation, pipeline.tracing, parent_context(parent) if context is None else context, started_at_ns)
     operation.run_id = operation.trace_id if parent is None else parent.run_id
     _open[id(operation)] = operation
     line = operation._line("INFO", kind.opening, f"{kind.operation} {name}", attributes)
-    line.links = operation.links
+    if links:
+        line.links = operation.links
     pipeline.logger.emit(line)
     return operation
 

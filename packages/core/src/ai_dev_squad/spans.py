@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from random import getrandbits
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,13 +13,14 @@ from opentelemetry.context import Context
 from opentelemetry.trace import StatusCode
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.context import Scope
 from ai_dev_squad.schema import Cost, ErrorInfo, Link, Usage
 
 if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
-    from ai_dev_squad.runtime import Pipeline
+    from ai_dev_squad.tracing import TraceManager
 
-__all__ = ["add_event", "cost_attributes", "end", "open_span", "usage_attributes"]
+__all__ = ["add_event", "add_link", "carrier", "cost_attributes", "end", "flat", "open_span", "usage_attributes"]
 
 _USAGE_KEYS = {
     "input_tokens": keys.USAGE_INPUT_TOKENS,
@@ -37,30 +40,48 @@ _COST_KEYS = {
 }
 
 
-def open_span(operation: Operation, pipeline: Pipeline, context: Context) -> None:
-    """Start the operation's span under the span of ``context`` and note its ids."""
-    tracing = pipeline.tracing
-    parent = trace.get_current_span(context).get_span_context()
-    span = tracing.start_span(
+def open_span(operation: Operation, tracing: TraceManager, context: Context, started_at_ns: int | None) -> None:
+    """Give the operation its ids and, when somebody receives spans, its span."""
+    above = trace.get_current_span(context)
+    if tracing.recording:
+        _record(operation, tracing, context, started_at_ns or time.time_ns())
+    elif type(above) is Scope and (parent := above.operation_in_charge()) is not None:
+        # The usual case: the parent is one of ours, and its ids are at hand as text.
+        operation.trace_id, operation.parent_span_id = parent.trace_id, parent.span_id
+        operation.span_id = format(getrandbits(64) or 1, "016x")
+        return
+    else:
+        operation.trace_id = format(above.get_span_context().trace_id or getrandbits(128) or 1, "032x")
+        operation.span_id = format(getrandbits(64) or 1, "016x")
+    if parent_id := above.get_span_context().span_id:
+        operation.parent_span_id = format(parent_id, "016x")
+
+
+def _record(operation: Operation, tracing: TraceManager, context: Context, started_at_ns: int) -> None:
+    operation._started_wall_ns = started_at_ns
+    operation._span = tracing.start_span(
         f"{operation.kind.operation} {operation.name}",
         context=context,
         kind=operation.kind.span_kind,
-        attributes=_start_attributes(operation) if tracing.recording else None,
-        start_time=operation._started_wall_ns,
-        links=_links(operation.links) if operation.links else (),
+        attributes=_start_attributes(operation),
+        start_time=started_at_ns,
+        links=[_link(link) for link in operation.links or ()],
     )
-    own = span.get_span_context()
-    operation.span = span
+    own = operation._span.get_span_context()
     operation.trace_id = format(own.trace_id, "032x")
     operation.span_id = format(own.span_id, "016x")
-    operation.parent_span_id = format(parent.span_id, "016x") if parent.span_id else None
 
 
-def end(operation: Operation, error: ErrorInfo | None, ended_with: Mapping[str, Any] | None, end_time_ns: int) -> None:
+def carrier(operation: Operation) -> trace.Span:
+    """A span that nobody receives: it hands the ids on to the user's own spans and to outgoing HTTP headers."""
+    ids = trace.SpanContext(int(operation.trace_id, 16), int(operation.span_id, 16), is_remote=False)
+    return trace.NonRecordingSpan(ids)
+
+
+def end(operation: Operation, span: trace.Span, error: ErrorInfo | None, duration_ns: int) -> None:
     """Write what is known only now, and end the span."""
-    span = operation.span
     if span.is_recording():
-        attributes: dict[str, Any] = {} if ended_with is None else flat(ended_with)
+        attributes: dict[str, Any] = {} if operation._ended_with is None else flat(operation._ended_with)
         if operation.status != "ok":
             attributes[keys.OPERATION_STATUS] = operation.status
         if operation.usage is not None:
@@ -73,13 +94,22 @@ def end(operation: Operation, error: ErrorInfo | None, ended_with: Mapping[str, 
             span.set_status(StatusCode.ERROR, error.message or error.type)
         if attributes:
             span.set_attributes(attributes)
-    span.end(end_time_ns)
+    span.end(operation._started_wall_ns + duration_ns)
 
 
-def add_event(span: trace.Span, name: str, attributes: Mapping[str, Any] | None) -> None:
+def add_event(operation: Operation, name: str, attributes: Mapping[str, Any] | None) -> None:
     """Add a span event when somebody receives the span."""
-    if span.is_recording():
+    span = operation._span
+    if span is not None and span.is_recording():
         span.add_event(name, None if attributes is None else flat(attributes))
+
+
+def add_link(operation: Operation, link: Link) -> None:
+    """Add a link when somebody receives the span."""
+    span = operation._span
+    if span is not None and span.is_recording():
+        converted = _link(link)
+        span.add_link(converted.context, converted.attributes)
 
 
 def usage_attributes(usage: Usage) -> dict[str, Any]:
@@ -117,8 +147,8 @@ def _start_attributes(operation: Operation) -> dict[str, Any]:
     if request is not None:
         attributes[keys.PROVIDER_NAME] = attributes[keys.LLM_PROVIDER] = request.provider
         attributes[keys.LLM_MODEL] = request.model
-    if operation._start_attributes:
-        attributes.update(flat(operation._start_attributes))
+    if operation._started_with:
+        attributes.update(flat(operation._started_with))
     return attributes
 
 
@@ -135,11 +165,6 @@ def _flat_value(value: Any) -> Any:
     return msgspec.json.encode(value).decode()
 
 
-def _links(links: list[Link]) -> list[trace.Link]:
-    return [
-        trace.Link(
-            trace.SpanContext(int(link.trace_id, 16), int(link.span_id, 16), is_remote=True),
-            None if link.type is None else {keys.LINK_TYPE: link.type},
-        )
-        for link in links
-    ]
+def _link(link: Link) -> trace.Link:
+    context = trace.SpanContext(int(link.trace_id, 16), int(link.span_id, 16), is_remote=True)
+    return trace.Link(context, None if link.type is None else {keys.LINK_TYPE: link.type})

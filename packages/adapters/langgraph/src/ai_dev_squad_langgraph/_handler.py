@@ -1,0 +1,365 @@
+"""The seam: one callback handler that turns LangChain's and LangGraph's events into operations.
+
+It runs inline, in the context of the code it observes, never raises (except ``BudgetExceeded``, before a model call)
+and never changes what it's given. The names and signatures of its methods are LangChain's.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ai_dev_squad import attributes as keys
+from ai_dev_squad import openai_usage, operations, runtime
+from ai_dev_squad.costs import BudgetExceeded
+from ai_dev_squad.guard import guarded, report
+from ai_dev_squad.schema import ErrorInfo, EventType
+from langchain_core.tracers.base import BaseTracer
+from langgraph.callbacks import GraphCallbackHandler
+from langgraph.errors import ParentCommand
+from opentelemetry import context as otel_context
+
+from ai_dev_squad_langgraph import _resume, _translate
+from ai_dev_squad_langgraph._runs import FRAMEWORK, RUNS, Run, become_graph, enclosing_operation, end_run
+from ai_dev_squad_langgraph._scope import SLOT_KEY, GraphSlot
+
+__all__ = ["HANDLER", "ObservingHandler"]
+
+
+class ObservingHandler(GraphCallbackHandler, BaseTracer):  # type: ignore[misc]
+    """One per process. A ``BaseTracer`` only because LangGraph sends trace-policy payloads to no other handler."""
+
+    # Inline: no executor hop for each event in asynchronous code, and the caller's own context.
+    run_inline = True
+    # `BudgetExceeded` has to reach the caller; nothing else ever leaves a method of this class.
+    raise_error = True
+    ignore_retry = True
+    ignore_custom_event = True
+
+    def __init__(self) -> None:  # BaseTracer's own bookkeeping of runs is never used
+        self.run_map: dict[str, Any] = {}
+        self.order_map: dict[Any, Any] = {}
+
+    # LangChain copies, deep-copies and de-duplicates handlers in sets: there is one identity for ever.
+    def __copy__(self) -> ObservingHandler:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ObservingHandler:
+        return self
+
+    def __reduce__(self) -> str:
+        return "HANDLER"
+
+    def _persist_run(self, run: Any) -> None:
+        """BaseTracer's hook for finished runs; nothing to do."""
+
+    # --- graphs and nodes ---------------------------------------------------------------------------------------------
+
+    def on_chain_start(
+        self,
+        serialized: Any,
+        inputs: Any,
+        *,
+        run_id: Any,
+        parent_run_id: Any = None,
+        metadata: dict[str, Any] | None = None,
+        name: str | None = None,
+        **_: Any,
+    ) -> None:
+        # Guarded by hand, as is `on_chain_end`: every node passes here, and a decorator costs a call.
+        try:
+            if run_id not in RUNS:
+                self._start_chain(run_id, RUNS.get(parent_run_id), name or "LangGraph", metadata or {})
+        except Exception as error:  # noqa: BLE001 - the user's program comes first
+            report("observing the start of a chain", error)
+
+    def _start_chain(self, run_id: Any, parent: Run | None, name: str, metadata: dict[str, Any]) -> None:
+        run = Run(run_id, parent, name, metadata)
+        slot: GraphSlot | None = otel_context.get_current().get(SLOT_KEY)  # type: ignore[assignment]
+        if slot is not None and slot.run is None:
+            slot.run = run
+            if slot.name is not None:
+                run.name = slot.name
+            become_graph(run, attach=True)
+            return
+        namespace = _translate.task_namespace(name, metadata, None if parent is None else parent.namespace)
+        if namespace is None:
+            run.started_at_ns = time.time_ns()
+            return
+        if parent is not None and parent.operation is None:
+            become_graph(parent, attach=False)  # a nested graph shows itself by its first node
+        self._start_task(run, parent, namespace)
+
+    def _start_task(self, run: Run, parent: Run | None, namespace: str) -> None:
+        run.namespace = namespace
+        attempt = 1
+        if parent is not None:
+            attempts = parent.attempts = parent.attempts or {}
+            attempt = attempts[namespace] = attempts.get(namespace, 0) + 1
+        graph = enclosing_operation(parent)
+        in_agent = graph is not None and graph.kind is operations.AGENT
+        run.begin(
+            operations.start(
+                operations.TASK,
+                run.name,
+                framework=FRAMEWORK,
+                parent=graph,
+                attributes=_translate.task_attributes(namespace, run.metadata),
+                # In an agent's graph the nodes are its parts; elsewhere a node is what people call an agent.
+                agent_id=None if in_agent else run.name,
+                attempt=attempt,
+            )
+        )
+
+    def on_chain_end(self, outputs: Any, *, run_id: Any, **_: Any) -> None:
+        try:
+            run = RUNS.get(run_id)
+            if run is not None:
+                end_run(run)
+        except Exception as error:  # noqa: BLE001 - the user's program comes first
+            report("observing the end of a chain", error)
+
+    @guarded("observing a failed chain")
+    def on_chain_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
+        run = RUNS.get(run_id)
+        if run is None:
+            return
+        run.status = _translate.outcome(error)
+        if isinstance(error, ParentCommand) and run.operation is not None and not run.children:
+            run.operation.event(EventType.AGENT_HANDOFF, f"{run.name} hands off", _translate.handoff_target(error))
+        end_run(run, error)
+
+    @guarded("observing an interrupt")
+    def on_interrupt(self, event: Any) -> None:
+        run = RUNS.get(event.run_id)
+        if run is not None and run.operation is not None:
+            run.status = "interrupted"
+            _resume.interrupted(run, event)
+
+    @guarded("observing a resume")
+    def on_resume(self, event: Any) -> None:
+        run = RUNS.get(event.run_id)
+        if run is not None and run.operation is not None:
+            _resume.resumed(run, event)
+
+    # --- model calls --------------------------------------------------------------------------------------------------
+
+    def on_chat_model_start(
+        self,
+        serialized: Any,
+        messages: Any,
+        *,
+        run_id: Any,
+        parent_run_id: Any = None,
+        metadata: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> None:
+        self._start_model_call(operations.CHAT, messages, run_id, parent_run_id, metadata or {}, more)
+
+    def on_llm_start(
+        self,
+        serialized: Any,
+        prompts: Any,
+        *,
+        run_id: Any,
+        parent_run_id: Any = None,
+        metadata: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> None:
+        self._start_model_call(operations.TEXT_COMPLETION, prompts, run_id, parent_run_id, metadata or {}, more)
+
+    def _start_model_call(
+        self,
+        kind: operations.Kind,
+        prompts: Any,
+        run_id: Any,
+        parent_run_id: Any,
+        metadata: dict[str, Any],
+        more: dict[str, Any],
+    ) -> None:
+        if run_id in RUNS:
+            return
+        try:
+            openai_usage.install()
+            run = _open_model_call(kind, prompts, run_id, parent_run_id, metadata, more)
+            assert run.operation is not None
+            try:
+                run.operation.reserve()
+            except BudgetExceeded:
+                end_run(run)  # LangChain reports no end of a call whose start was refused
+                raise
+            # In a batch several calls start before the first is made: none of them is the current one.
+            if more.get("batch_size", 1) == 1:
+                run.begin(run.operation)
+        except BudgetExceeded:
+            raise
+        except Exception as error:  # noqa: BLE001 - the user's program comes first
+            report("observing the start of a model call", error)
+
+    @guarded("observing a streamed chunk")
+    def on_llm_new_token(self, token: Any, *, run_id: Any, **_: Any) -> None:
+        run = RUNS.get(run_id)
+        if run is not None and run.operation is not None and run.operation.first_chunk_s is None:
+            run.operation.first_chunk()
+            # `model.stream()` is a generator: from the first chunk on, what runs in this context is its consumer. The
+            # HTTP request is already under way, so nothing of it is lost.
+            run.leave_scope()
+
+    @guarded("observing a streamed event")
+    def on_stream_event(self, event: Any, *, run_id: Any, **_: Any) -> None:
+        self.on_llm_new_token("", run_id=run_id)
+
+    @guarded("observing the end of a model call")
+    def on_llm_end(self, response: Any, *, run_id: Any, **_: Any) -> None:
+        run = RUNS.get(run_id)
+        if run is None or run.operation is None:
+            return
+        try:
+            _take_answer(run.operation, response)
+        finally:
+            end_run(run)
+
+    @guarded("observing a failed model call")
+    def on_llm_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
+        run = RUNS.get(run_id)
+        if run is not None:
+            run.status = _translate.outcome(error)
+            end_run(run, error)
+
+    # --- tools and retrievers -----------------------------------------------------------------------------------------
+
+    @guarded("observing the start of a tool")
+    def on_tool_start(
+        self,
+        serialized: Any,
+        input_str: str,
+        *,
+        run_id: Any,
+        parent_run_id: Any = None,
+        metadata: dict[str, Any] | None = None,
+        inputs: Any = None,
+        name: str | None = None,
+        tool_call_id: str | None = None,
+        **_: Any,
+    ) -> None:
+        if run_id in RUNS:
+            return
+        pipeline = runtime.pipeline()
+        attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
+        if tool_call_id:
+            attributes[keys.TOOL_CALL_ID] = tool_call_id
+        if pipeline.capture_content:
+            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(inputs if inputs is not None else input_str)
+        tool = (serialized or {}).get("name") or name or "tool"
+        self._start(operations.TOOL, tool, run_id, parent_run_id, metadata, attributes)
+
+    def _start(
+        self,
+        kind: operations.Kind,
+        name: str,
+        run_id: Any,
+        parent_run_id: Any,
+        metadata: dict[str, Any] | None,
+        attributes: dict[str, Any],
+    ) -> None:
+        parent = RUNS.get(parent_run_id)
+        run = Run(run_id, parent, name, metadata or {})
+        run.begin(
+            operations.start(
+                kind, name, framework=FRAMEWORK, parent=enclosing_operation(parent), attributes=attributes
+            )
+        )
+
+    @guarded("observing the end of a tool")
+    def on_tool_end(self, output: Any, *, run_id: Any, **_: Any) -> None:
+        run = RUNS.get(run_id)
+        if run is None or run.operation is None:
+            return
+        pipeline = runtime.pipeline()
+        if pipeline.capture_content:
+            content = getattr(output, "content", output)
+            run.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(content)})
+        if getattr(output, "status", None) == "error":
+            # The tool's error was turned into a message for the model: the run goes on, but this tool call failed.
+            text = pipeline.redactor.text(str(output.content)) if pipeline.capture_content else ""
+            run.operation.fail(ErrorInfo(type="tool_error", message=text))
+        end_run(run)
+
+    @guarded("observing a failed tool")
+    def on_tool_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
+        run = RUNS.get(run_id)
+        if run is not None:
+            run.status = _translate.outcome(error)
+            end_run(run, error)
+
+    @guarded("observing the start of a retriever")
+    def on_retriever_start(
+        self,
+        serialized: Any,
+        query: str,
+        *,
+        run_id: Any,
+        parent_run_id: Any = None,
+        metadata: dict[str, Any] | None = None,
+        name: str | None = None,
+        **_: Any,
+    ) -> None:
+        if run_id in RUNS:
+            return
+        pipeline = runtime.pipeline()
+        attributes: dict[str, Any] = {}
+        if pipeline.capture_content:
+            attributes[keys.RETRIEVAL_QUERY_TEXT] = pipeline.redactor.text(query)
+        retriever = name or (serialized or {}).get("name") or "retriever"
+        self._start(operations.RETRIEVAL, retriever, run_id, parent_run_id, metadata, attributes)
+
+    @guarded("observing the end of a retriever")
+    def on_retriever_end(self, documents: Any, *, run_id: Any, **_: Any) -> None:
+        run = RUNS.get(run_id)
+        if run is None or run.operation is None:
+            return
+        run.operation.annotate({"langchain.documents": len(documents or ())})
+        end_run(run)
+
+    on_retriever_error = on_tool_error
+
+
+def _open_model_call(
+    kind: operations.Kind, prompts: Any, run_id: Any, parent_run_id: Any, metadata: dict[str, Any], more: dict[str, Any]
+) -> Run:
+    pipeline = runtime.pipeline()
+    params = more.get("invocation_params") or {}
+    request = _translate.model_request(metadata, params, prompts)
+    attributes = _translate.model_attributes(metadata, params, _translate.conversation_id(metadata))
+    if pipeline.capture_content:
+        attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(_translate.messages_content(prompts))
+    parent = RUNS.get(parent_run_id)
+    run = Run(run_id, parent, request.model, metadata)
+    run.begin(
+        operations.start(
+            kind,
+            request.model,
+            framework=FRAMEWORK,
+            parent=enclosing_operation(parent),
+            attributes=attributes,
+            request=request,
+        ),
+        attach=False,
+    )
+    return run
+
+
+def _take_answer(operation: operations.Operation, response: Any) -> None:
+    usage, operation.cache_hit = _translate.usage_of(response)
+    if usage is not None:  # else a stream may have left it with the operation already
+        operation.usage = usage
+    operation.output = lambda: _translate.response_text(response)
+    operation.annotate(_translate.response_attributes(response))
+    pipeline = runtime.pipeline()
+    if operation.cache_hit:
+        operation.annotate({keys.CACHE_HIT: True})
+    if pipeline.capture_content:
+        operation.annotate({keys.OUTPUT_MESSAGES: pipeline.redactor.value(_translate.response_content(response))})
+
+
+HANDLER = ObservingHandler()

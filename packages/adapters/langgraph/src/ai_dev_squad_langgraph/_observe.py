@@ -1,0 +1,118 @@
+"""``observe``: the one call."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from ai_dev_squad import runtime
+from langgraph.graph import StateGraph
+from langgraph.pregel import Pregel
+from langgraph.pregel.remote import RemoteGraph
+
+from ai_dev_squad_langgraph._handler import HANDLER
+from ai_dev_squad_langgraph._scope import NAME, ORIGINAL, observed_class
+
+__all__ = ["observe", "unobserve"]
+
+T = TypeVar("T")
+
+
+def observe(graph: T, *, name: str | None = None) -> T:
+    """Observe a LangGraph graph: every run of what is returned is logged, traced, counted and priced.
+
+    ``graph`` may be a compiled graph or a functional-API entrypoint (a copy is returned; the original stays
+    unobserved), a ``RemoteGraph`` (likewise), a ``StateGraph`` builder (the same builder is returned; what it compiles
+    is observed) or a function that returns any of these. ``name`` is how the run is called; without it, LangGraph's own
+    name is used. The type, schemas, signatures and results stay as they are; observing twice changes nothing more.
+
+    Raises ``TypeError`` for anything else, and ``ValueError`` for bad settings, here rather than in the middle of a run.
+    """
+    runtime.pipeline()
+    if isinstance(graph, (Pregel, RemoteGraph)):
+        # Not `graph.copy()` or `with_config()`: those lose parts of the graph (output mappers, serialisation lists).
+        copied = copy.copy(graph)
+        observe_in_place(copied, name)
+        return cast(T, copied)
+    if isinstance(graph, StateGraph):
+        if not isinstance(graph.__dict__.get("compile"), _ObservedCompile):
+            graph.compile = _ObservedCompile(graph, name)  # type: ignore[method-assign]
+        return cast(T, graph)
+    if inspect.isfunction(graph) or inspect.ismethod(graph):
+        return cast(T, _observed_factory(graph, name))
+    raise TypeError(
+        f"cannot observe {type(graph).__name__!r}; allowed: a compiled graph, a StateGraph, an entrypoint, a "
+        "RemoteGraph, or a function that returns one of these"
+    )
+
+
+def observe_in_place(graph: Any, name: str | None = None) -> None:
+    """Observe this very object."""
+    if name is not None:
+        graph.__dict__[NAME] = name
+    cls = type(graph)
+    if ORIGINAL in cls.__dict__:
+        return
+    if isinstance(graph, RemoteGraph):
+        from ai_dev_squad_langgraph._remote import observed_remote_class  # noqa: PLC0415 - few graphs are remote
+
+        graph.__class__ = observed_remote_class(cls)
+    else:
+        graph.__class__ = observed_class(cls, HANDLER)
+
+
+def unobserve(graph: T) -> T:
+    """Stop observing: later runs emit nothing. Runs under way are observed to their end. Returns ``graph``."""
+    cls = type(graph)
+    if ORIGINAL in cls.__dict__:
+        cast(Any, graph).__class__ = cls.__dict__[ORIGINAL]
+        graph.__dict__.pop(NAME, None)
+    elif isinstance(graph, StateGraph) and isinstance(graph.__dict__.get("compile"), _ObservedCompile):
+        del graph.compile
+    elif isinstance(original := getattr(graph, ORIGINAL, None), Callable):  # type: ignore[arg-type]
+        return cast(T, original)
+    return graph
+
+
+class _ObservedCompile:
+    """A builder's ``compile``, whose graphs are observed."""
+
+    def __init__(self, builder: Any, name: str | None) -> None:
+        self._builder, self._name = builder, name
+        functools.update_wrapper(self, type(builder).compile)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        graph = type(self._builder).compile(self._builder, *args, **kwargs)
+        observe_in_place(graph, self._name)
+        return graph
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(type(self._builder).compile.__get__(self._builder))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _ObservedCompile:
+        return _ObservedCompile(copy.deepcopy(self._builder, memo), self._name)
+
+
+def _observed_factory(factory: Callable[..., Any], name: str | None) -> Callable[..., Any]:
+    if hasattr(factory, ORIGINAL):
+        return factory
+    if inspect.iscoroutinefunction(factory):
+
+        @functools.wraps(factory)
+        async def build_async(*args: Any, **kwargs: Any) -> Any:
+            return observe(await factory(*args, **kwargs), name=name)
+
+        wrapped: Callable[..., Any] = build_async
+    else:
+
+        @functools.wraps(factory)
+        def build(*args: Any, **kwargs: Any) -> Any:
+            return observe(factory(*args, **kwargs), name=name)
+
+        wrapped = build
+    setattr(wrapped, ORIGINAL, factory)
+    return wrapped

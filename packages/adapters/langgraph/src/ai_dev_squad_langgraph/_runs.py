@@ -1,0 +1,108 @@
+"""The run tree: LangChain's runs by id, and the operation that each of them is, if it is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ai_dev_squad import operations
+from ai_dev_squad.context import Scope, enter, heal
+from ai_dev_squad.operations import Operation
+from ai_dev_squad.schema import Status
+
+from ai_dev_squad_langgraph import _translate
+
+__all__ = ["RUNS", "Run", "enclosing_operation", "end_run"]
+
+FRAMEWORK = "langgraph"
+
+RUNS: dict[Any, Run] = {}
+"""Open runs of the whole process by LangChain run id: whichever handler comes second finds the run and leaves it be."""
+
+
+class Run:
+    """One LangChain run. A chain that is neither graph nor node has no operation and only links the tree."""
+
+    __slots__ = (
+        "attempts",
+        "children",
+        "metadata",
+        "name",
+        "namespace",
+        "operation",
+        "parent",
+        "run_id",
+        "scope",
+        "started_at_ns",
+        "status",
+    )
+
+    def __init__(self, run_id: Any, parent: Run | None, name: str, metadata: Mapping[str, Any]) -> None:
+        self.run_id, self.parent, self.name, self.metadata = run_id, parent, name, metadata
+        self.operation: Operation | None = None
+        self.scope: Scope | None = None
+        self.namespace: str | None = None if parent is None else parent.namespace
+        self.children: dict[Any, Run] | None = None
+        self.attempts: dict[str, int] | None = None
+        self.started_at_ns = 0
+        self.status: Status = "ok"
+        RUNS[run_id] = self
+        if parent is not None:
+            if parent.children is None:
+                parent.children = {}
+            parent.children[run_id] = self
+
+    def begin(self, operation: Operation, *, attach: bool = True) -> None:
+        """This run is that operation; its span becomes current."""
+        self.operation = operation
+        if attach:
+            self.scope = enter(operation)
+
+    def leave_scope(self) -> None:
+        """The operation's span is no longer current; the operation may go on."""
+        if self.scope is not None:
+            heal(self.scope)
+
+
+def enclosing_operation(run: Run | None) -> Operation | None:
+    """The operation that a new run below ``run`` belongs to."""
+    while run is not None:
+        if run.operation is not None:
+            return run.operation
+        run = run.parent
+    return None
+
+
+def become_graph(run: Run, *, attach: bool) -> None:
+    """This run turned out to be a graph: open its operation, back-dated if the run began earlier."""
+    metadata = run.metadata
+    conversation = _translate.conversation_id(metadata)
+    kind = operations.AGENT if _translate.is_agent(run.name, metadata) else operations.WORKFLOW
+    redactor = operations.runtime.pipeline().redactor
+    run.begin(
+        operations.start(
+            kind,
+            run.name,
+            framework=FRAMEWORK,
+            parent=enclosing_operation(run.parent),
+            attributes=redactor.value(_translate.graph_attributes(run.run_id, metadata, conversation)),
+            agent_id=run.name,
+            session_id=None if conversation is None else redactor.text(conversation),
+            started_at_ns=run.started_at_ns or None,
+        ),
+        attach=attach,
+    )
+
+
+def end_run(run: Run, error: BaseException | None = None) -> None:
+    """End a run, first those of its children that nobody ended, then its operation."""
+    RUNS.pop(run.run_id, None)
+    if run.parent is not None and run.parent.children:
+        run.parent.children.pop(run.run_id, None)
+    for child in list(run.children.values()) if run.children else ():
+        # `generate` on a batch that raises never ends the siblings of the call that failed.
+        child.status = "abandoned" if run.status == "ok" else run.status
+        end_run(child, error if run.status == "error" else None)
+    run.leave_scope()
+    if run.operation is not None:
+        run.operation.end_as(run.status, error if run.status == "error" else None)

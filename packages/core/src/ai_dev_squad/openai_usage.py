@@ -1,0 +1,172 @@
+"""Token counts of streamed OpenAI answers, asked for without the program noticing.
+
+An OpenAI-compatible server reports usage in a stream only when ``stream_options.include_usage`` asks for it, and
+frameworks leave that off for custom endpoints. Inside an observed model call that streams and did not choose for itself,
+the request asks, the extra chunk is read here, and the program receives the stream it would have received anyway. A
+server that refuses the option is asked once: the call is repeated without it, and that endpoint is left alone after.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from ai_dev_squad.context import current_operation
+from ai_dev_squad.guard import report
+from ai_dev_squad.operations import Operation
+from ai_dev_squad.patching import Patches
+from ai_dev_squad.schema import Usage
+
+__all__ = ["install", "uninstall", "usage_from_openai"]
+
+_RAW_RESPONSE = "X-Stainless-Raw-Response"  # the client's own header for `with_raw_response`
+_lock = threading.Lock()
+_patches: Patches | None = None
+_refusing: set[str] = set()
+
+
+def usage_from_openai(usage: Any) -> Usage:
+    """The schema's usage from an OpenAI ``CompletionUsage`` or ``ResponseUsage``, an object or a mapping."""
+    inputs = _first(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
+    outputs = _first(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
+    return Usage(
+        input_tokens=_first(usage, "prompt_tokens", "input_tokens"),
+        output_tokens=_first(usage, "completion_tokens", "output_tokens"),
+        cache_read_input_tokens=_first(inputs, "cached_tokens"),
+        cache_write_input_tokens=_first(inputs, "cache_write_tokens", "cache_creation_tokens"),
+        reasoning_output_tokens=_first(outputs, "reasoning_tokens"),
+        audio_input_tokens=_first(inputs, "audio_tokens"),
+        audio_output_tokens=_first(outputs, "audio_tokens"),
+        source="provider",
+    )
+
+
+def _first(source: Any, *names: str) -> Any:
+    for name in names:
+        value = source.get(name) if isinstance(source, dict) else getattr(source, name, None)
+        if value is not None:
+            return value
+    return None
+
+
+def install() -> None:
+    """Ask for usage from now on. Does nothing while the ``openai`` package isn't loaded; harmless when repeated."""
+    global _patches  # noqa: PLW0603 - one class-level patch for the process
+    if _patches is not None or "openai" not in sys.modules:
+        return
+    with _lock:
+        if _patches is not None:
+            return
+        from openai.resources.chat.completions import (  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
+            AsyncCompletions,
+            Completions,
+        )
+
+        patches = Patches()
+        patches.wrap(Completions, "create", _asking)
+        patches.wrap(AsyncCompletions, "create", _asking_async)
+        _patches = patches
+
+
+def uninstall() -> None:
+    """Put the client back as it was."""
+    global _patches  # noqa: PLW0603 - see install
+    with _lock:
+        if _patches is not None:
+            _patches.close()
+            _patches = None
+
+
+def _asks(client: Any, arguments: dict[str, Any]) -> Operation | None:
+    """The operation that wants the usage of this request, if there is one and the program didn't choose for itself."""
+    try:
+        operation = current_operation()
+        if operation is None or not operation.kind.is_model_call or arguments.get("stream") is not True:
+            return None
+        if isinstance(arguments.get("stream_options"), dict) or _RAW_RESPONSE in (arguments.get("extra_headers") or {}):
+            return None
+        return None if _endpoint(client) in _refusing else operation
+    except Exception as error:  # noqa: BLE001 - the user's call comes first
+        report("asking for usage", error)
+        return None
+
+
+def _endpoint(client: Any) -> str:
+    return str(client._client.base_url)
+
+
+def _refused(client: Any, error: Exception) -> bool:
+    """Whether the server rejected the request, perhaps for the option we added."""
+    if type(error).__name__ not in {"BadRequestError", "UnprocessableEntityError"}:
+        return False
+    _refusing.add(_endpoint(client))
+    return True
+
+
+def _asking(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def create(self: Any, *args: Any, **arguments: Any) -> Any:
+        operation = _asks(self, arguments)
+        if operation is None:
+            return original(self, *args, **arguments)
+        try:
+            stream = original(self, *args, **arguments, stream_options={"include_usage": True})
+        except Exception as error:
+            if _refused(self, error):
+                return original(self, *args, **arguments)
+            raise
+        if hasattr(stream, "_iterator"):
+            stream._iterator = _without_usage(stream._iterator, operation)
+        return stream
+
+    return create
+
+
+def _asking_async(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def create(self: Any, *args: Any, **arguments: Any) -> Any:
+        operation = _asks(self, arguments)
+        if operation is None:
+            return await original(self, *args, **arguments)
+        try:
+            stream = await original(self, *args, **arguments, stream_options={"include_usage": True})
+        except Exception as error:
+            if _refused(self, error):
+                return await original(self, *args, **arguments)
+            raise
+        if hasattr(stream, "_iterator"):
+            stream._iterator = _without_usage_async(stream._iterator, operation)
+        return stream
+
+    return create
+
+
+def _without_usage(chunks: Iterator[Any], operation: Operation) -> Iterator[Any]:
+    for chunk in chunks:
+        if not _keeps_usage(chunk, operation):
+            yield chunk
+
+
+async def _without_usage_async(chunks: AsyncIterator[Any], operation: Operation) -> AsyncIterator[Any]:
+    async for chunk in chunks:
+        if not _keeps_usage(chunk, operation):
+            yield chunk
+
+
+def _keeps_usage(chunk: Any, operation: Operation) -> bool:
+    """Note the usage of a chunk. True if the chunk carries nothing else, as the program would never have seen it."""
+    usage = getattr(chunk, "usage", None)
+    if usage is None:
+        return False
+    try:
+        operation.usage = usage_from_openai(usage)
+        if chunk.choices:
+            chunk.usage = None
+            return False
+    except Exception as error:  # noqa: BLE001 - the user's stream comes first
+        report("reading streamed usage", error)
+        return False
+    return True
