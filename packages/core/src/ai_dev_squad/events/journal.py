@@ -1,0 +1,536 @@
+"""The journal's writer: callers append to a queue, one background thread encodes and writes whole lines.
+
+``Journal.write`` is the hot path of the product: a length check and a ``deque.append``, no lock. The number it compares
+with, ``_mark``, carries the thread's state: 0 while the thread sleeps (the first line wakes it), some thousands while it
+lets a batch gather, the queue's size while it works.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+import threading
+import time
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from ai_dev_squad.events.append import AppendFile
+from ai_dev_squad.events.rotation import Rotation, compress_rotated, prune, rotated_files
+from ai_dev_squad.events.sanitise import encode_safely
+from ai_dev_squad.exit import at_exit
+from ai_dev_squad.guard import report
+from ai_dev_squad.schema import JournalLine, utc_now
+
+__all__ = ["JOURNAL_FILE_NAME", "Journal", "JournalStats", "NullJournal", "flush_all"]
+
+JOURNAL_FILE_NAME = "ai_dev_squad.jsonl"
+"""The journal's name in a log directory."""
+
+_BATCH_LINES = 4_096
+_BATCH_BYTES = 4 << 20
+_GATHER_LINES = 2_048
+_IDLE_S = 1.0
+_IDLE_ROUNDS = 10
+_RETRY_S = (0.05, 2.0)
+_BLOCKED_S = 0.0005
+_EXIT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class JournalStats:
+    """What a journal of this process did so far."""
+
+    written: int
+    """Lines in the file."""
+    dropped: int
+    """Lines given up because the queue was full; each is counted in a ``telemetry.dropped`` line."""
+    queued: int
+    """Lines that wait to be written."""
+    bytes: int
+    """Bytes in the file, before compression."""
+    errors: int
+    """Attempts to write that failed."""
+    rotations: int
+    """Rotations by this process."""
+
+
+class _Request:
+    """A ``flush`` that waits for its answer."""
+
+    def __init__(self) -> None:
+        self.answered = threading.Lock()
+        self.answered.acquire()
+        self.on_disk = False
+
+    def answer(self, on_disk: bool) -> None:
+        self.on_disk = on_disk
+        self.answered.release()
+
+
+class Journal:
+    """An append-only file of JSON lines, written by a background thread that starts with the first line.
+
+    ``queue_size`` lines may wait; when that many do, ``on_full`` chooses to drop the line (counted, and reported in the
+    journal) or to block the caller until there's room, for as long as the file can be written at all. Lines reach the
+    file within about ``flush_interval`` seconds. ``max_bytes`` and ``max_age`` (seconds) rotate the file, ``keep`` is how
+    many rotated files stay (``None``: all), ``compress`` packs them with gzip, ``fsync`` forces every batch through to
+    the disk. Several processes and forked workers may write one file. Raises ``ValueError`` for impossible settings.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        queue_size: int = 65_536,
+        on_full: Literal["drop", "block"] = "drop",
+        flush_interval: float = 0.1,
+        max_bytes: int | None = 64 << 20,
+        max_age: float | None = None,
+        keep: int | None = 10,
+        compress: bool = True,
+        fsync: bool = False,
+    ) -> None:
+        # Resolved once: the program may change its directory, and a rotation must rename the file, not a link to it.
+        self.path = Path(os.path.realpath(path))
+        _check(self.path, queue_size, on_full, flush_interval, max_bytes, max_age, keep)
+        self._rotation = Rotation(max_bytes, max_age, keep, compress)
+        self._limit = queue_size
+        self._on_full = on_full
+        self._interval = flush_interval
+        self._fsync = fsync
+        self._gather = max(1, min(_GATHER_LINES, queue_size // 2))
+        self._encode_lines = msgspec.json.Encoder().encode_lines
+        self._queue: deque[JournalLine] = deque()
+        self._begin()
+        _journals.add(self)
+        at_exit(flush_all, sigterm=False)
+
+    def _begin(self) -> None:
+        """The state of a journal that hasn't written yet, in this process."""
+        self._mark = 0
+        self._file = AppendFile(self.path, self._rotation, self._on_notice)
+        self._io = threading.RLock()
+        self._starting = threading.Lock()
+        self._wake = threading.Lock()
+        self._wake.acquire()
+        self._thread: threading.Thread | None = None
+        self._compressing: threading.Thread | None = None
+        self._swept = False
+        self._stopping = False
+        self._closed = False
+        self._draining = self._worked = False
+        self._requests: deque[_Request] = deque()
+        self._notices: list[JournalLine] = []
+        self._pending = b""
+        self._failed_at: float | None = None
+        self._failure: OSError | None = None
+        self._strict_error: Exception | None = None
+        # ``next`` on a counter is atomic, ``+=`` on an attribute isn't.
+        self._drop_count = itertools.count(1)
+        self._drop_lock = threading.RLock()
+        self._drops_asked = 0
+        self._drops_told = 0
+        self._written = self._bytes = self._errors = self._rotations = 0
+
+    # --- the caller's side --------------------------------------------------------------------------------------------
+
+    def write(self, line: JournalLine) -> None:
+        """Hand a line over. Never raises, and waits only when ``on_full="block"`` and the queue is full."""
+        if len(self._queue) >= self._mark:
+            self._write_and_wake(line)
+        else:
+            self._queue.append(line)
+
+    def _write_and_wake(self, line: JournalLine) -> None:
+        if len(self._queue) >= self._limit and not self._make_room():
+            next(self._drop_count)
+            return
+        self._queue.append(line)
+        if self._closed or not self._ensure_thread():
+            while self._drain(blocking=False) and self._queue:
+                pass
+            return
+        self._mark = self._limit
+        self._wake_up()
+
+    def _make_room(self) -> bool:
+        """Wait for room in the queue, if that was chosen and can be hoped for."""
+        if self._closed or not self._ensure_thread():
+            self._drain(blocking=False)
+            return len(self._queue) < self._limit
+        while self._on_full == "block" and threading.current_thread() is not self._thread:
+            # While the disk fails there will be no room soon, and the caller isn't to suffer for it.
+            if self._failed_at is not None or self._closed:
+                break
+            self._wake_up()
+            time.sleep(_BLOCKED_S)
+            if len(self._queue) < self._limit:
+                return True
+        return len(self._queue) < self._limit
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Return when every line handed over before the call is in the file (with ``fsync``: on the disk).
+
+        ``False`` if that failed or ``timeout`` (seconds) ran out; the lines are kept and tried again.
+        """
+        on_disk = self._flush(None if timeout is None else time.monotonic() + timeout)
+        error, self._strict_error = self._strict_error, None
+        if error is not None:
+            raise error
+        return on_disk
+
+    def _flush(self, deadline: float | None) -> bool:
+        thread = self._thread
+        if thread is threading.current_thread():
+            return False
+        if thread is None or not thread.is_alive():
+            return self._drain(blocking=True, deadline=deadline)
+        request = _Request()
+        self._requests.append(request)
+        self._wake_up()
+        while True:
+            left = 0.05 if deadline is None else max(0.0, min(0.05, deadline - time.monotonic()))
+            if request.answered.acquire(timeout=left):
+                return request.on_disk
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            if not thread.is_alive():
+                return self._drain(blocking=True, deadline=deadline)
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Flush, stop the thread, wait for a compression and close the file. A later line is written at once.
+
+        Returns what ``flush`` returned. ``timeout`` is in seconds and bounds the whole call.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        on_disk = self._flush(deadline)
+        if not on_disk and (lines := len(self._queue) + self._pending.count(b"\n")):
+            self._report(f"closing the journal {str(self.path)!r}", OSError(f"{lines} events are not on disk"))
+        self._closed = self._stopping = True
+        self._mark = 0
+        self._wake_up()
+        for thread in (self._thread, self._compressing):
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        if self._io.acquire(blocking=False):
+            try:
+                self._file.close()
+            finally:
+                self._io.release()
+        error, self._strict_error = self._strict_error, None
+        if error is not None:
+            raise error
+        return on_disk
+
+    @property
+    def stats(self) -> JournalStats:
+        """What this journal did so far, in this process."""
+        return JournalStats(
+            written=self._written,
+            dropped=self._dropped(),
+            queued=len(self._queue),
+            bytes=self._bytes,
+            errors=self._errors,
+            rotations=self._rotations,
+        )
+
+    def _dropped(self) -> int:
+        with self._drop_lock:
+            self._drops_asked += 1
+            return next(self._drop_count) - self._drops_asked
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _wake_up(self) -> None:
+        # A bare lock as a signal: unlike an Event it may be used in signal handlers and finalizers.
+        try:
+            self._wake.release()
+        except RuntimeError:
+            pass
+
+    def _ensure_thread(self) -> bool:
+        """Whether there's a thread; starts one if not. At interpreter shutdown none can be started."""
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            return True
+        if not self._starting.acquire(blocking=False):
+            return True
+        try:
+            thread = threading.Thread(target=self._run, name="ai-dev-squad-journal", daemon=True)
+            thread.start()
+            self._thread = thread
+        except RuntimeError:
+            return False
+        finally:
+            self._starting.release()
+        return True
+
+    def _run(self) -> None:
+        idle = 0
+        retry = _RETRY_S[0]
+        while not self._stopping:
+            self._mark = self._limit
+            try:
+                worked = self._drain(blocking=True) and self._worked
+            except Exception as error:  # noqa: BLE001 - the thread must outlive whatever this is
+                worked = False
+                self._report("writing the journal", error)
+            idle = 0 if worked or self._queue or self._failed_at is not None else idle + 1
+            if idle > _IDLE_ROUNDS:
+                break
+            if self._failed_at is not None:
+                self._wake.acquire(timeout=retry)
+                retry = min(retry * 2, _RETRY_S[1])
+                continue
+            retry = _RETRY_S[0]
+            self._mark = 0 if idle else self._gather
+            if len(self._queue) < max(1, self._mark):
+                self._wake.acquire(timeout=_IDLE_S if idle else self._interval)
+        self._mark = 0
+        if not self._stopping:
+            self._rest()
+
+    def _rest(self) -> None:
+        """A journal that nobody uses for a while keeps neither a thread nor an open file."""
+        with self._io:
+            self._file.close()
+        # From here on a line starts a new thread; one that came just before is written by this one.
+        self._thread = None
+        if self._queue or self._requests:
+            self._drain(blocking=True)
+
+    def _drain(self, *, blocking: bool, deadline: float | None = None) -> bool:
+        """Write what was handed over before this moment and answer the flushes that asked for it."""
+        wait = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
+        if not (self._io.acquire(timeout=wait) if blocking else self._io.acquire(blocking=False)):
+            return False
+        # A signal handler or finalizer that logs may find its own thread in the middle of this.
+        if self._draining:
+            self._io.release()
+            return False
+        self._draining = True
+        try:
+            requests = [self._requests.popleft() for _ in range(len(self._requests))]
+            before = self._written
+            on_disk = False
+            try:
+                on_disk = self._write_lines(len(self._queue))
+            finally:
+                self._worked = self._written != before
+                for request in requests:
+                    request.answer(on_disk)
+            return on_disk
+        finally:
+            self._draining = False
+            self._io.release()
+
+    def _write_lines(self, count: int) -> bool:
+        popleft = self._queue.popleft
+        if (self._pending or self._failed_at is not None) and not self._append():
+            return False
+        self._tell_drops()
+        while count or self._notices:
+            notices, self._notices = self._notices, []
+            size = 0
+            parts = [encode_safely(notice) for notice in notices]
+            while count and size < _BATCH_BYTES:
+                take = min(count, _BATCH_LINES)
+                count -= take
+                parts.append(self._encode([popleft() for _ in range(take)]))
+                size += len(parts[-1])
+            self._pending = b"".join(parts)
+            if not self._append():
+                return False
+        return True
+
+    def _encode(self, lines: list[JournalLine]) -> bytes:
+        try:
+            return self._encode_lines(lines)
+        except Exception:  # noqa: BLE001 - one bad line must not cost the others
+            return b"".join(map(encode_safely, lines))
+
+    def _append(self) -> bool:
+        """Try to put the pending bytes into the file; what doesn't go in stays pending."""
+        size, error = self._file.append(self._pending, fsync=self._fsync)
+        self._written += self._pending.count(b"\n", 0, size)
+        self._bytes += size
+        self._pending = self._pending[size:]
+        if error is not None:
+            self._errors += 1
+            self._failure = error
+            if self._failed_at is None:
+                self._failed_at = time.monotonic()
+                self._report(f"writing the journal {str(self.path)!r}", error)
+            return False
+        if self._failed_at is not None:
+            self._recovered()
+        if not self._swept:
+            self._swept = True
+            self._sweep()
+        return True
+
+    # --- what must not stay silent ------------------------------------------------------------------------------------
+
+    def _report(self, what: str, error: Exception) -> None:
+        try:
+            report(what, error)
+        except Exception as strict:  # noqa: BLE001 - raised at the next flush, where somebody can see it
+            self._strict_error = strict
+
+    def _notify(self, message: str, **metadata: Any) -> None:
+        self._notices.append(
+            JournalLine(
+                timestamp=utc_now(),
+                level="WARNING",
+                event_type="telemetry.dropped",
+                message=message,
+                metadata={**metadata, "pid": os.getpid()},
+            )
+        )
+
+    def _tell_drops(self) -> None:
+        dropped = self._dropped() - self._drops_told
+        if dropped:
+            self._drops_told += dropped
+            self._notify(
+                f"{dropped} events were dropped: {self._limit} were waiting to be written already",
+                dropped=dropped,
+                reason="queue_full",
+                queue_size=self._limit,
+            )
+
+    def _recovered(self) -> None:
+        error, failed_at = self._failure, self._failed_at
+        self._failed_at = self._failure = None
+        assert failed_at is not None
+        dropped = self._dropped() - self._drops_told
+        self._drops_told += dropped
+        seconds = round(time.monotonic() - failed_at, 3)
+        self._notify(
+            f"the journal could not be written for {seconds} s; {dropped} events were dropped meanwhile",
+            dropped=dropped,
+            reason="write_failed",
+            seconds=seconds,
+            error=f"{type(error).__name__}: {error}",
+        )
+
+    def _on_notice(self, reason: str, details: dict[str, Any]) -> None:
+        if reason == "rotated":
+            self._rotations += 1
+            self._sweep()
+        elif reason == "rotation_failed":
+            self._report(f"rotating the journal {str(self.path)!r}", details["error"])
+        elif reason == "torn_line":
+            self._notify("a line that another writer left unfinished was removed", dropped=1, reason=reason, **details)
+        else:
+            self._report(f"keeping the journal {str(self.path)!r}", FileNotFoundError("the file was removed"))
+            self._notify("the journal was removed with the lines in it; a new one was begun", reason=reason, **details)
+
+    # --- rotated files ------------------------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        """Compress and prune rotated files in the background, also those that an earlier process left behind."""
+        if self._compressing is not None and self._compressing.is_alive():
+            self._swept = False
+            return
+        if not rotated_files(self.path):
+            return
+        thread = threading.Thread(target=self._tidy, name="ai-dev-squad-gzip", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._swept = False
+        else:
+            self._compressing = thread
+
+    def _tidy(self) -> None:
+        try:
+            if self._rotation.compress:
+                compress_rotated(self.path, self._rotation.keep)
+            else:
+                prune(self.path, self._rotation.keep)
+        except Exception as error:  # noqa: BLE001 - the plain file is still there, and the next rotation tries again
+            self._report(f"compressing the rotated journals of {str(self.path)!r}", error)
+
+    # --- processes ----------------------------------------------------------------------------------------------------
+
+    def _after_fork(self) -> None:
+        """In the child: the parent's thread writes the parent's lines, so the child begins with none."""
+        self._queue.clear()
+        closed, file = self._closed, self._file
+        file.close()
+        self._begin()
+        self._closed = self._stopping = closed
+
+
+class NullJournal:
+    """A journal that keeps nothing, for programs that switched theirs off."""
+
+    stats = JournalStats(written=0, dropped=0, queued=0, bytes=0, errors=0, rotations=0)
+
+    def write(self, line: JournalLine) -> None:
+        """Forget the line."""
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Nothing ever waits."""
+        return True
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Nothing is open."""
+        return True
+
+
+_journals: weakref.WeakSet[Journal] = weakref.WeakSet()
+
+
+def flush_all() -> None:
+    """Flush every journal of this process, each for at most five seconds."""
+    for journal in list(_journals):
+        journal.flush(_EXIT_TIMEOUT_S)
+
+
+def _after_fork_in_child() -> None:
+    for journal in list(_journals):
+        journal._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _check(
+    path: Path,
+    queue_size: int,
+    on_full: str,
+    flush_interval: float,
+    max_bytes: int | None,
+    max_age: float | None,
+    keep: int | None,
+) -> None:
+    if on_full not in {"drop", "block"}:
+        raise ValueError(f"on_full={on_full!r} is not allowed; use 'drop' or 'block'")
+    for name, value, allowed, least in (
+        ("queue_size", queue_size, "a whole number of lines, 1 or more", 1),
+        ("flush_interval", flush_interval, "seconds, more than 0", 1e-6),
+        ("max_bytes", max_bytes, "bytes, 1 or more, or None for no limit", 1),
+        ("max_age", max_age, "seconds, more than 0, or None for no limit", 1e-6),
+        ("keep", keep, "a number of files, 0 or more, or None for all", 0),
+    ):
+        if value is None and "None" in allowed:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
+            raise ValueError(f"{name}={value!r} is not allowed; use {allowed}")
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if stat.S_ISDIR(mode):
+        raise ValueError(
+            f"the journal's path {str(path)!r} is a directory; name a file in it, such as {JOURNAL_FILE_NAME!r}"
+        )
