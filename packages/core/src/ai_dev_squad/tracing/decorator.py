@@ -1,0 +1,184 @@
+"""``trace_function``: a span for every call of a function, of whatever kind.
+
+The span is current while the function's body runs and ends exactly once when the body is through: for a coroutine when
+it was awaited, for a generator when it is exhausted, closed or fails. A generator that is never iterated never ran, and
+has no span.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from ai_dev_squad import attributes as keys
+from ai_dev_squad.guard import report
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanKind
+
+    from ai_dev_squad.tracing.calls import Call
+    from ai_dev_squad.tracing.manager import TraceManager
+
+__all__ = ["trace_function"]
+
+F = TypeVar("F", bound="Callable[..., Any] | staticmethod[Any, Any] | classmethod[Any, Any, Any]")
+
+Opening = Callable[[], "tuple[TraceManager, str, Mapping[str, Any] | None, SpanKind | None] | None"]
+"""Says, at each call, which manager makes the span and what it's called; ``None``: this call isn't traced."""
+
+
+@overload
+def trace_function(operation_name: F, /) -> F: ...
+
+
+@overload
+def trace_function(
+    operation_name: str | None = None, attributes: Mapping[str, Any] | None = None
+) -> Callable[[F], F]: ...
+
+
+def trace_function(operation_name: Any = None, attributes: Mapping[str, Any] | None = None) -> Any:
+    """Trace every call of the decorated function, with or without parentheses.
+
+    Works on functions, methods, static and class methods, coroutines, generators and asynchronous generators; what is
+    decorated keeps its signature and kind. The span is called ``operation_name``, else module and name of the function,
+    and carries ``attributes``, ``function.name``, ``function.module`` and the type of the result. The trace manager is
+    the one in force at each call. Raises ``TypeError`` for what is no function.
+    """
+    if operation_name is not None and not isinstance(operation_name, str):
+        return _traced(operation_name, None, attributes)
+    return lambda function: _traced(function, operation_name, attributes)
+
+
+def _traced(function: Any, operation_name: str | None, attributes: Mapping[str, Any] | None) -> Any:
+    inner = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
+    _check_function(inner)
+    name = operation_name or f"{_module(inner)}.{_name(inner)}"
+    described = {**(attributes or {}), keys.FUNCTION_NAME: _name(inner), keys.FUNCTION_MODULE: _module(inner)}
+
+    def opening() -> tuple[TraceManager, str, Mapping[str, Any] | None, SpanKind | None] | None:
+        from ai_dev_squad.runtime import get_trace_manager  # the runtime builds on this package
+
+        try:
+            return get_trace_manager(), name, described, None
+        except Exception as failure:  # noqa: BLE001 - observing never raises into the user's program
+            report("tracing a function", failure)
+            return None
+
+    return wrap(function, opening, result_type=True)
+
+
+def wrap(function: Any, opening: Opening, *, result_type: bool = False) -> Any:
+    """``function`` with a span around each call. Raises ``TypeError`` for what is no function."""
+    if isinstance(function, (staticmethod, classmethod)):
+        return type(function)(wrap(function.__func__, opening, result_type=result_type))
+    _check_function(function)
+    if inspect.isasyncgenfunction(function):
+        return _wrap_async_generator(function, opening, result_type)
+    if inspect.isgeneratorfunction(function):
+        return _wrap_generator(function, opening, result_type)
+    if inspect.iscoroutinefunction(function):
+        return _wrap_coroutine(function, opening, result_type)
+    return _wrap_function(function, opening, result_type)
+
+
+def _wrap_function(function: Callable[..., Any], opening: Opening, result_type: bool) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        call = _call_class()(opening)
+        with call:
+            result = function(*args, **kwargs)
+            call.succeeded(result, result_type)
+        return result
+
+    return traced
+
+
+def _wrap_coroutine(function: Callable[..., Any], opening: Opening, result_type: bool) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def traced(*args: Any, **kwargs: Any) -> Any:
+        call = _call_class()(opening)
+        with call:
+            result = await function(*args, **kwargs)
+            call.succeeded(result, result_type)
+        return result
+
+    return traced
+
+
+def _wrap_generator(function: Callable[..., Any], opening: Opening, result_type: bool) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def traced(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        call = _call_class()(opening)
+        with call.suspended():
+            generator = function(*args, **kwargs)
+            resume, value = generator.send, None
+            while True:
+                try:
+                    with call.resumed():
+                        item = resume(value)
+                except StopIteration as stop:
+                    call.succeeded(stop.value, result_type)
+                    return stop.value
+                try:
+                    value = yield item
+                    resume = generator.send
+                except GeneratorExit:
+                    with call.resumed():
+                        generator.close()
+                    raise
+                except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
+                    resume, value = generator.throw, error
+
+    return traced
+
+
+def _wrap_async_generator(function: Callable[..., Any], opening: Opening, result_type: bool) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def traced(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        call = _call_class()(opening)
+        with call.suspended():
+            generator = function(*args, **kwargs)
+            resume, value = generator.asend, None
+            while True:
+                try:
+                    with call.resumed():
+                        item = await resume(value)
+                except StopAsyncIteration:
+                    call.succeeded(None, result_type)
+                    return
+                try:
+                    value = yield item
+                    resume = generator.asend
+                except GeneratorExit:
+                    with call.resumed():
+                        await generator.aclose()
+                    raise
+                except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
+                    resume, value = generator.athrow, error
+
+    return traced
+
+
+@functools.cache
+def _call_class() -> type[Call]:
+    # Loads the OpenTelemetry API, which a program that only decorates functions doesn't need yet.
+    from ai_dev_squad.tracing.calls import Call
+
+    return Call
+
+
+def _check_function(function: Any) -> None:
+    if isinstance(function, type) or not callable(function):
+        what = f"the class {function.__qualname__}" if isinstance(function, type) else repr(function)
+        raise TypeError(f"trace_function decorates functions and methods, not {what}; decorate its methods instead")
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
+def _module(function: Any) -> str:
+    return getattr(function, "__module__", None) or type(function).__module__

@@ -1,0 +1,303 @@
+"""Hands ended spans to an exporter, in batches, from a thread of its own.
+
+The SDK's batch processor can't bound a flush or a shutdown while its exporter waits for a dead endpoint. This one
+always keeps the promised time, counts what it loses, and says once, calmly, that spans are not arriving.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from ai_dev_squad.guard import report
+from ai_dev_squad.tracing.redacting import redacted
+
+__all__ = ["SpanDelivery", "bounded", "quieten"]
+
+_log = logging.getLogger("ai_dev_squad")
+_delivering = threading.local()
+
+
+class _Marker(threading.Event):
+    """Stands in the queue behind the spans that a flush waits for."""
+
+
+class SpanDelivery(SpanProcessor):
+    """A span processor that never blocks the program and never outstays its time.
+
+    A full queue loses its oldest span. ``on_lost(count, reason)`` hears of every loss, from the delivering thread or
+    the thread that ended the span. After ``shutdown`` it does nothing, so it may stay attached to a provider.
+    """
+
+    def __init__(
+        self,
+        exporter: SpanExporter,
+        destination: str,
+        *,
+        max_queue_size: int = 8_192,
+        max_batch_size: int = 512,
+        delay_ms: float = 5_000,
+        shutdown_timeout_ms: float = 2_000,
+        at_exit: bool = True,
+        redact: Callable[[str], str] | None = None,
+        on_lost: Callable[[int, str], None] | None = None,
+    ) -> None:
+        self.exporter, self.destination = exporter, destination
+        self.exported = self.lost = 0
+        self._max_queue_size, self._max_batch_size = max_queue_size, max_batch_size
+        self._delay_s, self._shutdown_timeout_ms = delay_ms / 1000, shutdown_timeout_ms
+        self._redact, self._on_lost = redact, on_lost
+        self._queue: deque[ReadableSpan | _Marker] = deque()
+        self._closed = self._failing = False
+        self._start_afresh()
+        own = weakref.ref(self)
+        self._at_exit = (lambda: _shut_down(own)) if at_exit else None
+        if self._at_exit is not None:
+            atexit.register(self._at_exit)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: _start_afresh(own))
+
+    def _start_afresh(self) -> None:
+        # In a forked child the thread is gone, and the parent process exports what is queued.
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        self._wake = threading.Event()
+        self._queue.clear()
+
+    # --- called by the program ----------------------------------------------------------------------------------------
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Start the thread with the first span: at interpreter exit, when it may end, no thread can start any more."""
+        if self._thread is None and not self._closed:
+            self._start_thread()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue a sampled span."""
+        if self._closed or not span.context.trace_flags.sampled:
+            return
+        if self._thread is None:
+            self._start_thread()
+        queue = self._queue
+        while len(queue) >= self._max_queue_size:
+            self._lose_oldest()
+        queue.append(span)
+        if len(queue) >= self._max_batch_size and not self._wake.is_set():
+            self._wake.set()
+
+    def force_flush(self, timeout_millis: float = 30_000) -> bool:
+        """Return when the spans that ended so far were handed to the exporter; ``False`` if the time ran out.
+
+        ``True`` also when the exporter failed to deliver them: they're gone, and counted in ``lost``.
+        """
+        marker = self.begin_flush()
+        return marker is None or marker.wait(max(0.0, timeout_millis / 1000))
+
+    def begin_flush(self) -> threading.Event | None:
+        """Ask for a flush without waiting: an event that will be set, or ``None`` when nothing is queued."""
+        if self._closed or self._thread is None or not self._start_thread():
+            return None
+        marker = _Marker()
+        self._queue.append(marker)
+        self._wake.set()
+        return marker
+
+    def shutdown(self, timeout_ms: float | None = None) -> None:
+        """Export what is queued and stop, within ``timeout_ms`` (default: that of the constructor)."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        if self._at_exit is not None:
+            atexit.unregister(self._at_exit)
+        limit_s = (self._shutdown_timeout_ms if timeout_ms is None else timeout_ms) / 1000
+        deadline = time.monotonic() + limit_s
+        self._wake.set()
+        thread = self._thread
+        if thread is not None:
+            thread.join(limit_s * 0.9)
+        left = sum(1 for item in self._take(self._max_queue_size) if not _release(item))
+        # This ends an export that waits before it tries again, so that its thread can still say why it failed.
+        bounded(self.exporter.shutdown, max(0.1, deadline - time.monotonic()), "shutting an exporter down")
+        if thread is not None:
+            thread.join(max(0.05, deadline - time.monotonic()))
+        if left:
+            self._failed(left, f"{limit_s:g} s were not enough to deliver the last spans")
+
+    @property
+    def queued(self) -> int:
+        """Spans that wait."""
+        return len(self._queue)
+
+    # --- the delivering thread ----------------------------------------------------------------------------------------
+
+    def _start_thread(self) -> bool:
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive():
+                return True
+            thread = threading.Thread(target=self._run, name="ai-dev-squad-spans", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter is shutting down
+                return False
+            self._thread = thread
+            return True
+
+    def _run(self) -> None:
+        # Exporters make HTTP calls: whatever instruments those must not trace our own.
+        otel_context.attach(otel_context.set_value(_suppress_key(), True))
+        _delivering.active = True
+        while not self._closed:
+            self._wake.wait(self._delay_s)
+            self._wake.clear()
+            self._drain()
+        self._drain()
+
+    def _drain(self) -> None:
+        while self._queue:
+            spans: list[ReadableSpan] = []
+            markers: list[_Marker] = []
+            for item in self._take(self._max_batch_size):
+                if isinstance(item, _Marker):
+                    markers.append(item)
+                    break
+                spans.append(item)
+            if spans:
+                self._export(spans)
+            for marker in markers:
+                marker.set()
+
+    def _take(self, limit: int) -> Iterator[ReadableSpan | _Marker]:
+        for _ in range(limit):
+            try:
+                yield self._queue.popleft()
+            except IndexError:
+                return
+
+    def _export(self, spans: list[ReadableSpan]) -> None:
+        _delivering.message = None
+        why = "the exporter gave no reason"
+        try:
+            if self._redact is not None:
+                redact = self._redact
+                spans = [redacted(span, redact) for span in spans]
+            delivered = self.exporter.export(spans) is SpanExportResult.SUCCESS
+        except Exception as error:  # noqa: BLE001 - a failing exporter must not end the thread
+            delivered, why = False, f"{type(error).__name__}: {error}"
+        if not delivered:
+            self._failed(len(spans), _delivering.message or why)
+            return
+        self.exported += len(spans)
+        if self._failing:
+            self._failing = False
+            _log.info("spans reach %s again; %d were lost meanwhile", self.destination, self.lost)
+
+    def _failed(self, count: int, why: str) -> None:
+        self._count_lost(count, "they could not be delivered")
+        if self._failing:
+            return
+        self._failing = True
+        _log.warning(
+            "spans do not reach %s (%s). Your program is fine and its journal is complete; export goes on being tried. "
+            "This is reported once until spans arrive again.",
+            self.destination,
+            why,
+        )
+
+    def _lose_oldest(self) -> None:
+        for item in self._take(1):
+            if not _release(item):
+                self._count_lost(1, "the queue was full")
+
+    def _count_lost(self, count: int, reason: str) -> None:
+        with self._counting:
+            self.lost += count
+        if self._on_lost is not None:
+            try:
+                self._on_lost(count, reason)
+            except Exception as error:  # noqa: BLE001 - counting a loss must not cause another
+                _log.debug("reporting lost spans failed: %r", error)
+
+
+def _release(item: ReadableSpan | _Marker) -> bool:
+    """Tell whoever waits for a marker that the wait is over; ``False`` for a span."""
+    if isinstance(item, _Marker):
+        item.set()
+        return True
+    return False
+
+
+def _shut_down(own: weakref.ref[SpanDelivery]) -> None:
+    delivery = own()
+    if delivery is not None:
+        delivery.shutdown()
+
+
+def _start_afresh(own: weakref.ref[SpanDelivery]) -> None:
+    delivery = own()
+    if delivery is not None:
+        delivery._start_afresh()
+
+
+def _suppress_key() -> str:
+    return getattr(otel_context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
+
+
+def bounded(call: Callable[[], Any], timeout_s: float, what: str) -> bool:
+    """Call something that may hang; return within ``timeout_s`` whether it finished."""
+
+    def run() -> None:
+        _delivering.active = True
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - closing is all that is left to do
+            _log.debug("%s failed: %r", what, error)
+        finally:
+            _delivering.active = False
+
+    thread = threading.Thread(target=run, name="ai-dev-squad-close", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # Python 3.12+ starts no thread while the interpreter shuts down
+        run()
+        return True
+    thread.join(timeout_s)
+    return not thread.is_alive()
+
+
+class _Quiet(logging.Filter):
+    """Keeps what an exporter logs from our own thread, to be told once, calmly; other threads' records pass."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not getattr(_delivering, "active", False):
+            return True
+        try:
+            # The first message names the cause; those that follow only say that it's being tried again.
+            if getattr(_delivering, "message", None) is None:
+                _delivering.message = record.getMessage()
+        except Exception as error:  # noqa: BLE001 - a malformed record is still no reason to fail
+            report("reading an exporter's log record", error)
+        return False
+
+
+_quiet = _Quiet()
+
+
+def quieten(*loggers: str) -> None:
+    """Let the exporters' retry messages be reported once by us instead of at every attempt."""
+    for name in loggers:
+        logger = logging.getLogger(name)
+        if _quiet not in logger.filters:
+            logger.addFilter(_quiet)
