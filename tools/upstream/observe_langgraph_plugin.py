@@ -1,6 +1,6 @@
 """pytest plugin: observe every graph that a test builds, and count what the observation left behind.
 
-``UPSTREAM_OBSERVE`` names the function (``module:function``) that makes a ``Pregel`` observed in place;
+``UPSTREAM_OBSERVE`` names the function (``module:function``) that makes a graph observed in place;
 ``UPSTREAM_OBSERVATIONS`` is the directory where each worker leaves its journal and its ``Observations``.
 """
 
@@ -106,6 +106,7 @@ class Observer:
 
     def start(self) -> None:
         from langgraph.pregel import Pregel
+        from langgraph.pregel.remote import RemoteGraph
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider
 
@@ -115,7 +116,17 @@ class Observer:
         provider.add_span_processor(SpanCounter(self.seen))
         trace.set_tracer_provider(provider)
         ai_dev_squad.configure(log_dir=str(self.directory), on_full="block")
-        unobserved_init = Pregel.__init__
+        self.observe_instances_of(Pregel)
+        self.observe_instances_of(RemoteGraph)
+        running = lambda: self.test  # noqa: E731 - read late, when a record arrives
+        logging.getLogger("opentelemetry.context").addHandler(
+            Recorder(self.seen.failed_detach, running, "Failed to detach context")
+        )
+        logging.getLogger("ai_dev_squad").addHandler(Recorder(self.seen.internal_failures, running))
+
+    def observe_instances_of(self, cls: Any) -> None:
+        """From now on every instance of ``cls`` is observed as soon as it is initialised."""
+        unobserved_init = cls.__init__
 
         @functools.wraps(unobserved_init)
         def observed_init(graph: Any, *args: Any, **kwargs: Any) -> None:
@@ -123,12 +134,7 @@ class Observer:
             self.observe(graph)
             self.seen.graphs += 1
 
-        Pregel.__init__ = observed_init
-        running = lambda: self.test  # noqa: E731 - read late, when a record arrives
-        logging.getLogger("opentelemetry.context").addHandler(
-            Recorder(self.seen.failed_detach, running, "Failed to detach context")
-        )
-        logging.getLogger("ai_dev_squad").addHandler(Recorder(self.seen.internal_failures, running))
+        cls.__init__ = observed_init
 
     def check_current_span(self, where: str) -> None:
         """Record a span that is still current where none may be, and remove it so that it counts once."""
