@@ -88,8 +88,10 @@ _HEADERS = (
     (
         "url_password",
         ":",
-        r"(?<=[A-Za-z0-9+.-]:)//[^\s/?#@:\"'<>\\]{0,256}:"
-        r"(?P<NAME>(?!\[redacted:[a-z0-9-]{1,40}\]@)[^\s/?#\"'<>\\]{1,1024})(?=@)",
+        (
+            r"(?<=[A-Za-z0-9+.-]:)//[^\s/?#@:\"'<>\\]{0,256}:"
+            r"(?P<NAME>(?!\[redacted:[a-z0-9-]{1,40}\]@)[^\s/?#\"'<>\\]{1,1024})(?=@)"
+        ),
     ),
     ("private_key", "B", r"(?P<NAME>(?<=-----B)EGIN [A-Z0-9 ]{0,40}PRIVATE KEY)"),
 )
@@ -127,7 +129,11 @@ def compile_scanner(*, contexts: bool = True, emails: bool = False, cards: bool 
             by_pivot.setdefault(pivot, []).append(pattern.replace("NAME", name).replace("DIGIT", pivot))
 
     for kind, before, pivot, after, whole_word in _SHAPES:
-        add([pivot], kind.replace("-", "_"), f"(?<=(?P<NAME>{before}){pivot})" + _not_inside_a_word(before + pivot, whole_word) + after)
+        add(
+            [pivot],
+            kind.replace("-", "_"),
+            f"(?<=(?P<NAME>{before}){pivot})" + _not_inside_a_word(before + pivot, whole_word) + after,
+        )
     for group, pivots, pattern in _HEADERS:
         add(pivots, group, pattern)
     if contexts:
@@ -144,7 +150,7 @@ def compile_scanner(*, contexts: bool = True, emails: bool = False, cards: bool 
 
 
 def _not_inside_a_word(fixed: str, wanted: bool) -> str:
-    """So that ``task-…`` isn't read as ``sk-…``; an escape such as ``\\n`` or ``%20`` before it is no word."""
+    r"""So that ``task-…`` isn't read as ``sk-…``; an escape such as ``\n`` or ``%20`` before it is no word."""
     if not wanted:
         return ""
     return rf"(?:(?<![A-Za-z0-9]{fixed})|(?<=\\[nrt]{fixed})|(?<=%[0-9A-Fa-f]{{2}}{fixed}))"
@@ -155,22 +161,18 @@ def kind_of_group(group: str) -> str:
     return group.partition("__")[0].replace("_", "-")
 
 
+_KEY_OWNERS = (
+    "api secret access account auth signing encryption master subscription shared service license storage"
+    " openai anthropic azure cohere mistral groq gemini pinecone together"
+).split()
+
 # Checked in this order against the end of a name.
 _SECRET_ENDINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("password", ("password", "passwords", "passwd", "pwd", "passphrase", "passcode")),
     ("private-key", ("private_key", "privatekey")),
     (
         "api-key",
-        tuple(
-            word + joint + "key"
-            for word in ("api", "secret", "access", "account", "auth", "signing", "encryption", "master", "subscription")
-            for joint in ("_", "")
-        )
-        + ("apikeys", "api_keys", "shared_key", "service_key", "license_key")
-        + tuple(
-            provider + "_key"
-            for provider in ("openai", "anthropic", "azure", "cohere", "mistral", "groq", "gemini", "pinecone", "together")
-        ),
+        tuple(f"{owner}{joint}key{plural}" for owner in _KEY_OWNERS for joint in ("_", "") for plural in ("", "s")),
     ),
     ("secret", ("secret", "secrets")),
     ("credentials", ("credential", "credentials")),
@@ -178,14 +180,24 @@ _SECRET_ENDINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cookie", ("cookie", "cookies")),
     ("token", ("jwt", "bearer")),
 )
-_SECRET_LAST_WORDS = {"auth": "authorization", "sig": "signature", "otp": "password", "cvv": "card-code", "cvc": "card-code"}
-_PASS_OF = frozenset("db user smtp ftp sftp ssh mysql pg postgres redis mongo rabbitmq admin root mail email proxy http".split())
+_SECRET_LAST_WORDS = {
+    "auth": "authorization",
+    "sig": "signature",
+    "otp": "password",
+    "cvv": "card-code",
+    "cvc": "card-code",
+}
+_PASS_OF = frozenset(
+    "db user smtp ftp sftp ssh mysql pg postgres redis mongo rabbitmq admin root mail email proxy http".split()
+)
 # A token that is a piece of text, a unit or a limit, never a credential.
 _TEXT_TOKENS = frozenset(
     "per eos bos pad unk sep cls mask stop start end begin max min first last next prev new special image audio video text"
     " input output prompt completion decoder encoder each single one".split()
 )
-_DECORATION = frozenset("value values hash hashed text plain plaintext header b64 base64 env raw old new current".split())
+_DECORATION = frozenset(
+    "value values hash hashed text plain plaintext header b64 base64 env raw old new current".split()
+)
 _CASE_CHANGE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 

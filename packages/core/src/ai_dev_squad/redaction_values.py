@@ -1,0 +1,344 @@
+"""Any object as a bounded JSON-ready structure, without ever running an unknown object's code."""
+
+from __future__ import annotations
+
+import collections
+import enum
+import fnmatch
+import re
+import types
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, time
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ai_dev_squad.redaction_patterns import secret_kind
+
+__all__ = ["Limits", "compile_walker"]
+
+_ROOM = 40
+"""Characters kept free in every open container, so that there is always room to say what was cut."""
+
+
+class Limits(NamedTuple("Limits", [("string", int), ("items", int), ("depth", int), ("total", int)])):
+    """The bounds of one value. Raises ``ValueError`` for one that leaves no room to say what was cut."""
+
+    __slots__ = ()
+
+    def __new__(cls, string: int, items: int, depth: int, total: int) -> Limits:
+        for name, given, least in (
+            ("max_string", string, 64),
+            ("max_items", items, 2),
+            ("max_depth", depth, 1),
+            ("max_total", total, 1000),
+        ):
+            if type(given) is not int or given < least:
+                raise ValueError(f"{name}={given!r} isn't allowed; write a whole number of at least {least}")
+        return super().__new__(cls, string, items, depth, total)
+
+
+class _Key(NamedTuple):
+    shown: str
+    kind: str | None
+    dropped: bool
+
+
+_Text = Callable[[str], str]
+_SEQUENCES: tuple[type, ...] = (
+    list,
+    tuple,
+    set,
+    frozenset,
+    collections.deque,
+    range,
+    type({}.keys()),
+    type({}.values()),
+)
+# By name, so that nothing is imported for a type that a program never uses. Their str() is the standard library's.
+_PRINTABLE = frozenset(
+    {
+        ("datetime", "timedelta"),
+        ("datetime", "timezone"),
+        ("decimal", "Decimal"),
+        ("fractions", "Fraction"),
+        ("uuid", "UUID"),
+        ("builtins", "complex"),
+        *(
+            (module, name)
+            for module in ("pathlib", "pathlib._local")
+            for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+        ),
+    }
+)
+_INT64 = 2**63
+
+
+def compile_walker(
+    text: _Text,
+    exception_text: Callable[[BaseException], str],
+    label: Callable[[str, str], str],
+    drop_keys: tuple[Any, ...],
+    limits: Limits,
+    *,
+    numbers: bool,
+) -> Callable[[int], Callable[[Any], Any]]:
+    """A function from the total size allowed to the function that converts one value."""
+    drops = _compile_drop(drop_keys)
+    keys: dict[str, _Key] = {}
+
+    def key_of(name: str) -> _Key:
+        known = keys.get(name)
+        if known is None:
+            known = _Key(text(name), secret_kind(name), drops is not None and drops(name.lower()) is not None)
+            # Programs use few names; data used as keys must not pile up here.
+            if len(keys) >= 4096:
+                keys.clear()
+            if len(name) <= 128:
+                keys[name] = known
+        return known
+
+    def number(v: int) -> Any:
+        if not numbers and -_INT64 <= v < _INT64:
+            return v
+        if numbers and v.bit_length() <= 1024 and (shown := text(str(v))) != str(v):
+            return shown
+        if -_INT64 <= v < _INT64:
+            return v
+        return text(str(v) if v.bit_length() <= 1024 else f"<integer of {v.bit_length()} bits>")
+
+    def leaf(v: Any) -> Any:
+        """``v`` as text or number; containers and objects with fields never come here."""
+        t = type(v)
+        if t is int:
+            return number(v)
+        if isinstance(v, str):
+            return text(str.__str__(v))
+        if isinstance(v, int):
+            return number(int.__int__(v))
+        if isinstance(v, float):
+            plain = float.__float__(v)
+            if plain - plain == 0:
+                return plain
+            return text({"inf": "Infinity", "-inf": "-Infinity"}.get(repr(plain), "NaN"))
+        if isinstance(v, (bytes, bytearray, memoryview)):
+            return _bytes_text(v, text, limits.string)
+        if isinstance(v, (date, time)) and t.__module__ == "datetime":
+            return v.isoformat()
+        if (t.__module__, t.__qualname__) in _PRINTABLE:
+            return text(str(v))
+        if isinstance(v, BaseException):
+            return text(f"{t.__name__}: {exception_text(v)}")
+        if t.__name__ in ("SecretStr", "SecretBytes") or hasattr(t, "get_secret_value"):
+            return "[redacted:secret]"
+        if t is re.Pattern:
+            return text(str(v.pattern))
+        return text(_described(v, t))
+
+    def start(total: int) -> Callable[[Any], Any]:
+        def value(v: Any) -> Any:
+            t = type(v)
+            if t is str:
+                return text(v)
+            if t is bool or v is None:
+                return v
+            return Walk(total).convert(v, 0)
+
+        return value
+
+    class Walk:
+        """One conversion: how much may still be written, and which containers are open."""
+
+        __slots__ = ("left", "open")
+
+        def __init__(self, total: int) -> None:
+            self.left = total
+            self.open: list[int] = []
+
+        def convert(self, v: Any, depth: int) -> Any:
+            t = type(v)
+            if t is str:
+                return text(v)
+            if t is bool or v is None:
+                return v
+            if t is dict:
+                return self.container(v, v, depth, mapping=True)
+            if t is list:
+                return self.container(v, v, depth, mapping=False)
+            if t is int or t is float:
+                return leaf(v)
+            try:
+                fields = _fields_of(v, t)
+                if fields is not None:
+                    return self.container(v, fields, depth, mapping=True)
+                if isinstance(v, _SEQUENCES):
+                    return self.container(v, v, depth, mapping=False)
+                if isinstance(v, enum.Enum):
+                    return self.convert(v._value_, depth) if not isinstance(v._value_, enum.Enum) else text(v._name_)
+                scalar = _numpy_scalar(v, t)
+                return leaf(v if scalar is None else scalar)
+            except Exception as error:  # noqa: BLE001 - an object of a stranger may fail in any way
+                return text(f"<{t.__name__}: unreadable, {type(error).__name__}>")
+
+        def container(self, v: Any, content: Any, depth: int, *, mapping: bool) -> Any:
+            if id(v) in self.open:
+                return text("…(cycle)")
+            size = len(content)
+            if size and (depth >= limits.depth or self.left < _ROOM * (depth + 1)):
+                return text(f"…({type(v).__name__[:16]} of {size})")
+            self.open.append(id(v))
+            try:
+                return (self.mapping if mapping else self.sequence)(content, size, depth)
+            finally:
+                self.open.pop()
+
+        def pays(self, cost: int, depth: int, *, last: bool) -> bool:
+            """Whether ``cost`` can be paid and every open container can still say what it lacks afterwards."""
+            if self.left - cost < _ROOM * (depth if last else depth + 1):
+                return False
+            self.left -= cost
+            return True
+
+        def sequence(self, items: Iterable[Any], size: int, depth: int) -> list[Any]:
+            out: list[Any] = []
+            taken = list(islice(items, limits.items))
+            pair = type(items) is tuple and size == 2 and type(taken[0]) is str
+            for index, item in enumerate(taken):
+                last = index == size - 1
+                if (index == limits.items - 1 and not last) or not self.pays(2, depth, last=last):
+                    out.append(f"…(+{size - index} items)")
+                    break
+                # A header is a pair of name and value.
+                kind = key_of(taken[0]).kind if pair and index else None
+                converted = self.convert(item, depth + 1) if kind is None else self.secret(kind, item, depth + 1)
+                if not self.pays(_size(converted), depth, last=last):
+                    out.append(f"…(+{size - index} items)")
+                    break
+                out.append(converted)
+            return out
+
+        def mapping(self, items: dict[Any, Any], size: int, depth: int) -> dict[str, Any]:
+            out: dict[str, Any] = {}
+            # One C call, so that another thread's change can't come between two items.
+            pairs = list(dict.items(items)) if size <= limits.items else list(islice(dict.items(items), limits.items))
+            for index, (name, item) in enumerate(pairs):
+                shown, kind, dropped = key_of(name if type(name) is str else _key_text(name, leaf))
+                if dropped:
+                    continue
+                last = index == size - 1
+                if (index == limits.items - 1 and not last) or not self.pays(len(shown) + 4, depth, last=last):
+                    out["…"] = f"…(+{size - index} keys)"
+                    break
+                converted = self.convert(item, depth + 1) if kind is None else self.secret(kind, item, depth + 1)
+                if not self.pays(_size(converted), depth, last=last):
+                    out["…"] = f"…(+{size - index} keys)"
+                    break
+                while shown in out:
+                    shown += "'"
+                out[shown] = converted
+            return out
+
+        def secret(self, kind: str, v: Any, depth: int) -> Any:
+            """The value behind a secret name: its label, except where there is nothing to hide."""
+            if v is None or v is True or v is False or isinstance(v, float) or (kind == "token" and type(v) is int):
+                return self.convert(v, depth)
+            if isinstance(v, str):
+                return label(kind, str.__str__(v)) if str.__len__(v) else ""
+            fields = _fields_of(v, type(v))
+            if (fields is not None and not fields) or (isinstance(v, (list, tuple, bytes)) and not len(v)):
+                return self.convert(v, depth)
+            return f"[redacted:{kind}]"
+
+    return start
+
+
+def _size(converted: Any) -> int:
+    """What a finished value costs beside its entry; containers have paid for their content already."""
+    t = type(converted)
+    return len(converted) if t is str else 0 if t is dict or t is list else 8
+
+
+def _compile_drop(names: tuple[Any, ...]) -> Callable[[str], Any] | None:
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise ValueError(
+                f"drop_keys contains {name!r}; write key names or patterns such as 'documents' or '*_blob'"
+            )
+    if not names:
+        return None
+    return re.compile("|".join(fnmatch.translate(name.lower()) for name in names)).match
+
+
+def _fields_of(v: Any, t: type) -> dict[Any, Any] | None:
+    """The dictionary behind ``v``, read past any code of its class; ``None`` when it isn't made of named fields."""
+    if isinstance(v, dict):
+        return v
+    if t is types.MappingProxyType:
+        return dict(v)
+    if isinstance(v, collections.UserDict):
+        return v.data
+    if isinstance(v, type):
+        return None
+    if isinstance(v, tuple):
+        names = getattr(t, "_fields", None)
+        return dict(zip(names, tuple.__iter__(v), strict=False)) if isinstance(names, tuple) else None
+    if isinstance(getattr(t, "__pydantic_fields__", None), dict) or isinstance(getattr(t, "model_fields", None), dict):
+        return _without_private(v)
+    for declared in ("__dataclass_fields__", "__struct_fields__", "__attrs_attrs__"):
+        names = getattr(t, declared, None)
+        if isinstance(names, (dict, tuple)):
+            return dict(_read_fields(v, [name if isinstance(name, str) else name.name for name in names]))
+    return None
+
+
+def _without_private(v: Any) -> dict[str, Any]:
+    stored = object.__getattribute__(v, "__dict__")
+    return {name: item for name, item in stored.items() if not name.startswith("_")}
+
+
+def _read_fields(v: Any, names: list[str]) -> Iterator[tuple[str, Any]]:
+    for name in names:
+        try:
+            # Past a user's __getattr__; a field that was never set is simply absent.
+            yield name, object.__getattribute__(v, name)
+        except AttributeError:
+            continue
+
+
+def _numpy_scalar(v: Any, t: type) -> Any:
+    """A plain number for numpy's scalars, without importing numpy."""
+    if t.__module__ == "numpy" and getattr(v, "shape", None) == () and hasattr(t, "item"):
+        plain = v.item()
+        return plain if isinstance(plain, (int, float, str, bytes)) else None
+    return None
+
+
+def _described(v: Any, t: type) -> str:
+    """What kind of object it is, with its size where the class tells it without computing."""
+    if isinstance(v, (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType)):
+        return f"<{t.__name__} {getattr(v, '__qualname__', None) or getattr(v, '__name__', '?')}>"
+    described = t.__qualname__ if t.__module__ == "builtins" else f"{t.__module__}.{t.__qualname__}"
+    if t.__module__.partition(".")[0] in ("numpy", "pandas", "torch", "jax", "jaxlib", "polars"):
+        shape = getattr(v, "shape", None)
+        described += f" shape={tuple(shape)}" if isinstance(shape, tuple) else ""
+    return f"<{described}>"
+
+
+def _bytes_text(v: bytes | bytearray | memoryview, text: _Text, limit: int) -> str:
+    size = v.nbytes if isinstance(v, memoryview) else len(v)
+    if isinstance(v, memoryview) or size > limit:
+        return f"<{size} bytes>"
+    try:
+        decoded = bytes(v).decode()
+    except UnicodeDecodeError:
+        return f"<{size} bytes>"
+    return text(decoded) if decoded.isprintable() else f"<{size} bytes>"
+
+
+def _key_text(name: Any, leaf: Callable[[Any], Any]) -> str:
+    if name is None or isinstance(name, bool):
+        return {None: "null", True: "true", False: "false"}[name]
+    if isinstance(name, enum.Enum):
+        name = name._value_
+    if isinstance(name, tuple):
+        return f"({', '.join(_key_text(part, leaf) for part in name[:8])})"
+    return str(leaf(name))
