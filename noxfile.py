@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import nox
+from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.10.14"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -35,6 +36,14 @@ os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *_hidden])
 # uv reads its own settings, so a mirror configured for pip is handed on.
 if "PIP_INDEX_URL" in os.environ:
     os.environ.setdefault("UV_DEFAULT_INDEX", os.environ["PIP_INDEX_URL"])
+
+
+def third_party() -> list[str]:
+    """What the packages and their extras require, other than one another."""
+    projects = [data["project"] for data in PACKAGES.values()]
+    ours = {project["name"] for project in projects}
+    groups = [[project["dependencies"], *project.get("optional-dependencies", {}).values()] for project in projects]
+    return sorted({text for group in groups for texts in group for text in texts if Requirement(text).name not in ours})
 
 
 def uv(session: nox.Session, *args: str) -> None:
@@ -101,7 +110,9 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def floor(session: nox.Session) -> None:
     """Run all tests with the oldest releases that the packages claim to support."""
-    install(session, "test", options=("--resolution=lowest-direct",))
+    # Only what is asked for by name is taken at its lowest, so the packages' own requirements are named.
+    install(session, "test", options=("--resolution=lowest-direct", *third_party()))
+    uv(session, "pip", "list", "--quiet")
     run_pytest(session, *(session.posargs or ["tests"]))
 
 
@@ -152,5 +163,8 @@ def upstream_langgraph(session: nox.Session) -> None:
 @nox.session
 def audit(session: nox.Session) -> None:
     """Look up known vulnerabilities in everything that users of all extras install."""
-    install(session, "audit")
-    session.run("pip-audit", "--skip-editable", "--local", *session.posargs)
+    uv(session, "pip", "install", "--quiet", *nox.project.dependency_groups(WORKSPACE, "audit"))
+    wanted, locked = Path(session.create_tmp()) / "wanted.in", Path(session.create_tmp()) / "locked.txt"
+    wanted.write_text("\n".join(third_party()), encoding="utf-8")
+    uv(session, "pip", "compile", "--quiet", "--output-file", str(locked), str(wanted))
+    session.run("pip-audit", "--strict", "--disable-pip", "--no-deps", "--requirement", str(locked), *session.posargs)
