@@ -1,1 +1,158 @@
-"""Logs, traces, tokens, cost and budgets for AI agents."""
+"""Logs, traces, tokens, cost and budgets for AI agents.
+
+Nothing is needed to begin: an adapter's ``observe`` works with defaults. ``configure`` sets everything in one call,
+``flush`` waits until everything is on disk and exported. Names are loaded when first used, so that importing this
+package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ai_dev_squad.context import current_operation, session
+    from ai_dev_squad.costs import (
+        Budget,
+        BudgetExceeded,
+        BudgetManager,
+        CostEntry,
+        CostTracker,
+        ModelPricing,
+        ModelProvider,
+        OptimizedCostTracker,
+        savings_report,
+    )
+    from ai_dev_squad.events import (
+        EventFilter,
+        Journal,
+        JournalHandler,
+        StructuredLogger,
+        follow_journal,
+        read_journal,
+    )
+    from ai_dev_squad.redaction import Redactor
+    from ai_dev_squad.runtime import (
+        configure,
+        configure_cost_tracking,
+        configure_logging,
+        configure_tracing,
+        flush,
+        get_cost_tracker,
+        get_logger,
+        get_trace_manager,
+        settings,
+        shutdown,
+    )
+    from ai_dev_squad.schema import (
+        Cost,
+        EventType,
+        JournalLine,
+        LogEvent,
+        LogLevel,
+        Usage,
+        register_event_type,
+    )
+    from ai_dev_squad.settings import Settings
+    from ai_dev_squad.tracing import TraceManager, continue_trace, extract, inject, trace_function
+
+_HOMES = {
+    "context": ("current_operation", "session"),
+    "costs": (
+        "Budget",
+        "BudgetExceeded",
+        "BudgetManager",
+        "CostEntry",
+        "CostTracker",
+        "ModelPricing",
+        "ModelProvider",
+        "OptimizedCostTracker",
+        "savings_report",
+    ),
+    "events": (
+        "EventFilter",
+        "Journal",
+        "JournalHandler",
+        "StructuredLogger",
+        "follow_journal",
+        "read_journal",
+    ),
+    "redaction": ("Redactor",),
+    "runtime": (
+        "configure",
+        "configure_cost_tracking",
+        "configure_logging",
+        "configure_tracing",
+        "flush",
+        "get_cost_tracker",
+        "get_logger",
+        "get_trace_manager",
+        "settings",
+        "shutdown",
+    ),
+    "schema": ("Cost", "EventType", "JournalLine", "LogEvent", "LogLevel", "Usage", "register_event_type"),
+    "settings": ("Settings",),
+    "tracing": ("TraceManager", "continue_trace", "extract", "inject", "trace_function"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Budget",
+    "BudgetExceeded",
+    "BudgetManager",
+    "Cost",
+    "CostEntry",
+    "CostTracker",
+    "EventFilter",
+    "EventType",
+    "Journal",
+    "JournalHandler",
+    "JournalLine",
+    "LogEvent",
+    "LogLevel",
+    "ModelPricing",
+    "ModelProvider",
+    "OptimizedCostTracker",
+    "Redactor",
+    "Settings",
+    "StructuredLogger",
+    "TraceManager",
+    "Usage",
+    "configure",
+    "configure_cost_tracking",
+    "configure_logging",
+    "configure_tracing",
+    "continue_trace",
+    "current_operation",
+    "extract",
+    "flush",
+    "follow_journal",
+    "get_cost_tracker",
+    "get_logger",
+    "get_trace_manager",
+    "inject",
+    "read_journal",
+    "register_event_type",
+    "savings_report",
+    "session",
+    "settings",
+    "shutdown",
+    "trace_function",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is not None:
+        value = getattr(importlib.import_module(f"ai_dev_squad.{home}"), name)
+        globals()[name] = value
+        return value
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - reading metadata takes time and is seldom needed
+
+        return version("ai-dev-squad")
+    raise AttributeError(f"module 'ai_dev_squad' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

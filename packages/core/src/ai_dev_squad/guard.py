@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import ParamSpec
 
-__all__ = ["guarded", "report", "set_strict"]
+__all__ = ["forget", "guarded", "report", "set_strict"]
 
 _log = logging.getLogger("ai_dev_squad")
 _state = threading.local()
@@ -66,3 +66,8 @@ def guarded(what: str) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
         return call
 
     return decorate
+
+
+def forget() -> None:
+    """Report every kind of failure anew."""
+    _seen.clear()

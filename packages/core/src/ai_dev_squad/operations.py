@@ -311,6 +311,8 @@ def start(
     operation._pipeline = pipeline
     operation.kind, operation.name, operation.framework, operation.parent = kind, name, framework, parent
     operation._started_with = attributes
+    if parent is None:
+        pipeline.tracing.refresh()  # the application may have set its tracer provider since
     if request is not None:
         operation.request = request
     if attempt is not None:

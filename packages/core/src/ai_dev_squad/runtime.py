@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad.guard import report
-from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine, utc_now
+from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine, LogLevel, utc_now
 from ai_dev_squad.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = [
     "configure_cost_tracking",
     "configure_logging",
     "configure_tracing",
+    "exchange",
     "flush",
     "get_cost_tracker",
     "get_logger",
@@ -53,6 +54,10 @@ class Pipeline:
     def error_info(self, error: BaseException | ErrorInfo) -> ErrorInfo:
         """What the journal says of an error, redacted."""
         return error if isinstance(error, ErrorInfo) else self.redactor.exception(error)
+
+    def with_logger(self, logger: StructuredLogger) -> Pipeline:
+        """The same, writing to another logger."""
+        return replace(self, logger=logger)
 
 
 @dataclass
@@ -115,6 +120,14 @@ def get_trace_manager() -> TraceManager:
 def get_cost_tracker() -> CostTracker:
     """The cost tracker that is in force."""
     return pipeline().costs
+
+
+def exchange(pipeline: Pipeline | None, arguments: dict[str, Any]) -> tuple[Pipeline | None, dict[str, Any]]:
+    """Put another pipeline in force and return the one before, with its arguments, to be put back. For tests."""
+    with _lock:
+        before = _state.pipeline, _state.arguments
+        _state.pipeline, _state.arguments = pipeline, arguments
+        return before
 
 
 def flush(timeout: float | None = None) -> bool:
@@ -181,7 +194,7 @@ def _assemble(wanted: Settings, old: Pipeline | None) -> Pipeline:
     tracing = old.tracing if old and kept("tracing") else _tracing(wanted, redactor)
     costs = old.costs if old and kept("costs") and kept("logging") else _costs(wanted)
     metrics = old.metrics if old and kept("metrics") else _metrics(wanted)
-    costs.budget_manager.on_event = _budget_event
+    costs.budget_manager.on_event = _emit
     return Pipeline(wanted, logger, tracing, costs, metrics, redactor, wanted.capture_content)
 
 
@@ -198,25 +211,61 @@ def _redactor(wanted: Settings) -> Redactor:
 
 
 def _logger(wanted: Settings, redactor: Redactor) -> StructuredLogger:
-    from ai_dev_squad.events import Journal, StructuredLogger  # noqa: PLC0415 - built on first use
+    from ai_dev_squad.events import EventFilter, Journal, NullJournal, StructuredLogger  # noqa: PLC0415
 
-    journal = Journal(
-        wanted.journal_path,
-        queue_size=wanted.queue_size,
-        on_full=wanted.on_full,
-        max_bytes=wanted.max_bytes or None,
-        max_age=wanted.max_age_s or None,
-        keep=wanted.keep_files,
-        compress=wanted.compress,
-        fsync=wanted.fsync,
+    journal = (
+        Journal(
+            wanted.journal_path,
+            queue_size=wanted.queue_size,
+            on_full=wanted.on_full,  # type: ignore[arg-type] - checked by the settings
+            max_bytes=wanted.max_bytes or None,
+            max_age=wanted.max_age_s or None,
+            keep=wanted.keep_files,
+            compress=wanted.compress,
+            fsync=wanted.fsync,
+        )
+        if wanted.journal
+        else NullJournal()
     )
-    return StructuredLogger(wanted.log_dir, wanted.console, journal=journal, redactor=redactor)
+    event_filter = None
+    if wanted.log_level != "DEBUG":
+        event_filter = EventFilter()
+        event_filter.set_level_filter(LogLevel[wanted.log_level])
+    return StructuredLogger(wanted.log_dir, wanted.console, journal=journal, filter=event_filter, redactor=redactor)
 
 
 def _tracing(wanted: Settings, redactor: Redactor) -> TraceManager:
-    from ai_dev_squad.tracing import TraceManager  # noqa: PLC0415 - built on first use
+    from ai_dev_squad.tracing import TraceManager  # noqa: PLC0415
 
-    return TraceManager(wanted.service_name, wanted.service_version)
+    manager = TraceManager(
+        wanted.service_name,
+        wanted.service_version,
+        environment=wanted.environment,
+        resource_attributes=wanted.resource_attributes,
+        sampler=wanted.sampler,
+        set_global=wanted.set_global,
+        shutdown_timeout_ms=wanted.export_timeout_s * 1000,
+        shutdown_at_exit=False,  # `shutdown` of this module sees to it
+        redact=redactor.text,
+        on_lost=_spans_lost,
+        instrument_requests=wanted.instrument_requests,
+    )
+    exporter = wanted.exporter or ("otlp" if wanted.endpoint else None)
+    if exporter is not None and exporter != "none":
+        manager.add_exporter(exporter, **_exporter_options(exporter, wanted))
+    return manager
+
+
+def _exporter_options(exporter: Any, wanted: Settings) -> dict[str, Any]:
+    if exporter not in {"otlp", "jaeger"}:
+        return {}
+    given = {"endpoint": wanted.endpoint, "protocol": wanted.protocol, "headers": wanted.headers}
+    return {name: value for name, value in given.items() if value}
+
+
+def _spans_lost(count: int, reason: str) -> None:
+    message = f"{count} spans could not be delivered: {reason}"
+    _emit(EventType.TELEMETRY_DROPPED, "WARNING", message, {"spans": count, "reason": reason})
 
 
 def _costs(wanted: Settings) -> CostTracker:
@@ -229,12 +278,18 @@ def _metrics(wanted: Settings) -> GenAIMetrics | None:
     return None
 
 
-def _budget_event(event_type: EventType, level: str, message: str, metadata: dict[str, Any]) -> None:
-    pipeline().logger.emit(
-        JournalLine(
-            timestamp=utc_now(), level=level, event_type=event_type.value, message=message, metadata=metadata
+def _emit(event_type: EventType, level: str, message: str, metadata: dict[str, Any]) -> None:
+    """Write a line that belongs to no operation."""
+    current = _state.pipeline
+    if current is not None:
+        line = JournalLine(
+            timestamp=utc_now(),
+            level=level,  # type: ignore[arg-type]
+            event_type=event_type.value,
+            message=message,
+            metadata=metadata,
         )
-    )
+        current.logger.emit(line)
 
 
 def _register_exit(wanted: Settings) -> None:

@@ -75,11 +75,11 @@ class Settings:
     environment: str | None = _setting(
         None, "tracing", "AI_DEV_SQUAD_ENVIRONMENT", "Its environment, such as production."
     )
-    exporter: str | None = _setting(
+    exporter: Any = _setting(
         None,
         "tracing",
         ("AI_DEV_SQUAD_EXPORTER", "OTEL_TRACES_EXPORTER"),
-        "Where spans go. Unset: nowhere, unless an endpoint is set.",
+        "Where spans go: a name, or an OpenTelemetry exporter. Unset: nowhere, unless an endpoint is set.",
         allowed=("otlp", "console", "jaeger", "none"),
     )
     endpoint: str | None = _setting(
@@ -187,7 +187,7 @@ class Settings:
 def _checked(setting: Field[Any], value: Any, source: str) -> Any:
     value = _CONVERT.get(str(setting.type), _unchanged)(value, source)
     allowed = setting.metadata.get("allowed")
-    if allowed:
+    if allowed and isinstance(value, str):
         match = next((item for item in allowed if str(value).lower() == item.lower()), None)
         if match is None:
             raise ValueError(f"{source}={value!r} is not allowed; use one of {', '.join(map(repr, allowed))}")

@@ -1,0 +1,140 @@
+"""For tests of programs and adapters: capture what is observed, with ids and times that never change.
+
+>>> with capture() as captured:
+...     my_graph.invoke(...)
+>>> captured.tree()
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from ai_dev_squad import guard, operations, runtime, spans
+from ai_dev_squad.schema import JournalLine
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+__all__ = ["Captured", "capture", "fixed_ids_and_clock", "reset"]
+
+
+class MemoryJournal:
+    """A journal that keeps its lines in a list."""
+
+    def __init__(self, lines: list[JournalLine]) -> None:
+        self.write = lines.append
+
+    def flush(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - a journal's signature
+        """Nothing to wait for."""
+        return True
+
+    def close(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - a journal's signature
+        """Nothing to close."""
+        return True
+
+
+@dataclass
+class Captured:
+    """What was observed inside a ``capture`` block."""
+
+    lines: list[JournalLine] = field(default_factory=list)
+    """Every journal line, in order."""
+    spans: list[ReadableSpan] = field(default_factory=list)
+    """Every finished span; empty unless ``capture(spans=True)``."""
+
+    def closing(self, operation: str | None = None) -> list[JournalLine]:
+        """The lines that ended an operation, in order; of one kind of operation if given."""
+        return [line for line in self.lines if line.status and operation in {None, line.operation}]
+
+    def opening(self) -> list[JournalLine]:
+        """The lines that started an operation, in order."""
+        return [line for line in self.lines if line.operation and not line.status and line.event_type in _OPENING]
+
+    def tree(self) -> str:
+        """The operations as an indented text, one a line: what, name, status. Siblings in the order they started."""
+        ended = {line.span_id: line for line in self.closing()}
+        below: dict[str | None, list[JournalLine]] = {}
+        for line in self.opening():
+            parent = line.parent_span_id if line.parent_span_id in {other.span_id for other in self.opening()} else None
+            below.setdefault(parent, []).append(line)
+
+        def render(parent: str | None, depth: int) -> Iterator[str]:
+            for line in below.get(parent, ()):
+                end = ended.get(line.span_id)
+                yield f"{'  ' * depth}{line.operation} {line.name}: {end.status if end else 'open'}"
+                yield from render(line.span_id, depth + 1)
+
+        return "\n".join(render(None, 0))
+
+
+_OPENING = frozenset({"agent.start", "task.start", "tool.call", "llm.request"})
+
+
+@contextmanager
+def capture(*, spans: bool = False, **settings: Any) -> Iterator[Captured]:
+    """Observe into memory. Inside the block a failure of ours raises; afterwards the runtime is as it was before.
+
+    ``spans`` also records OpenTelemetry spans; the other arguments are settings, as for ``configure``.
+    """
+    from ai_dev_squad.events import StructuredLogger  # noqa: PLC0415 - tests pay only for what they use
+
+    captured = Captured()
+    before = runtime.exchange(None, {})
+    strict = guard.set_strict(True)
+    try:
+        runtime.configure(**{"journal": False, "handle_sigterm": False, **settings})
+        built = runtime.pipeline()
+        logger = StructuredLogger(
+            built.settings.log_dir, journal=MemoryJournal(captured.lines), redactor=built.redactor
+        )
+        runtime.exchange(built.with_logger(logger), dict(settings))
+        if spans:
+            built.tracing.add_exporter(_memory_exporter(captured.spans))
+        yield captured
+        built.tracing.force_flush(5_000)
+    finally:
+        runtime.shutdown(0)
+        guard.set_strict(strict)
+        runtime.exchange(*before)
+
+
+def _memory_exporter(into: list[ReadableSpan]) -> Any:
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult  # noqa: PLC0415 - needs the SDK
+
+    class MemoryExporter(SpanExporter):
+        def export(self, batch: Any) -> SpanExportResult:
+            into.extend(batch)
+            return SpanExportResult.SUCCESS
+
+    return MemoryExporter()
+
+
+@contextmanager
+def fixed_ids_and_clock() -> Iterator[None]:
+    """Ids count 1, 2, 3 and every look at the clock is one second later, from 2026-01-01: whole results can be compared."""
+    ids = itertools.count(1)
+    seconds = itertools.count()
+    start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    replaced = [
+        (spans, "getrandbits", lambda _bits: next(ids)),
+        (operations, "_now", lambda _zone: start + timedelta(seconds=next(seconds))),
+        (operations, "_clock", lambda: next(seconds) * 1_000_000_000),
+    ]
+    with ExitStack() as undo:
+        for module, name, value in replaced:
+            undo.callback(setattr, module, name, getattr(module, name))
+            setattr(module, name, value)
+        yield
+
+
+def reset() -> None:
+    """Forget everything that was configured, observed or reported in this process."""
+    runtime.shutdown(1)
+    runtime.exchange(None, {})
+    operations.abandon_open_operations()
+    guard.forget()
