@@ -138,6 +138,8 @@ class Operation:
     """``None`` while the operation is open."""
     _ended_with: dict[str, Any] | None = None
     _span: Span | None = None
+    _failed_below: int = 0
+    """The identity of the exception that an operation below failed with, so that its stack is kept once."""
     _started_wall_ns: int = 0
 
     kind: Kind
@@ -237,13 +239,21 @@ class Operation:
         duration_ns = _clock() - self.started_ns
         self.status = status
         try:
-            self._write_end(status, duration_ns, None if error is None else self._pipeline.error_info(error))
+            self._write_end(status, duration_ns, None if error is None else self._error_info(error))
         except Exception as failure:  # noqa: BLE001 - observing never raises into the user's program
             report("ending an operation", failure)
         finally:
             if self.reservation is not None:
                 self.reservation.release()  # without effect once the call is in the ledger
         return True
+
+    def _error_info(self, error: BaseException | ErrorInfo) -> ErrorInfo:
+        if isinstance(error, ErrorInfo):
+            return error
+        passing_through = self._failed_below == id(error)
+        if self.parent is not None:
+            self.parent._failed_below = id(error)
+        return self._pipeline.error_info(error, with_stack=not passing_through)
 
     def _write_end(self, status: Status, duration_ns: int, error: ErrorInfo | None) -> None:
         pipeline, kind = self._pipeline, self.kind
@@ -325,6 +335,8 @@ def start(
         operation.started_ns -= time.time_ns() - started_at_ns
     spans.open_span(operation, pipeline.tracing, parent_context(parent) if context is None else context, started_at_ns)
     operation.run_id = operation.trace_id if parent is None else parent.run_id
+    if pipeline.metrics is not None:
+        _count_for_agent(operation)
     _open[id(operation)] = operation
     line = operation._line("INFO", kind.opening, f"{kind.operation} {name}", attributes)
     if links:
@@ -343,6 +355,17 @@ def _inherit(operation: Operation, parent: Operation | None, session_id: str | N
         operation.session_id = session_id_var.get() or session_id
         operation.agent_id = agent_id
         operation.correlation_id, operation.user_id = correlation_id_var.get(), user_id_var.get()
+
+
+def _count_for_agent(operation: Operation) -> None:
+    """The agent or workflow around a call counts it as its own."""
+    owner = operation.parent
+    while owner is not None and owner.kind.opening is not EventType.AGENT_START:
+        owner = owner.parent
+    if owner is not None and operation.kind.is_model_call:
+        owner.own_model_calls += 1
+    elif owner is not None and operation.kind is TOOL:
+        owner.own_tool_calls += 1
 
 
 def open_operations() -> list[Operation]:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine, LogLevel, utc_now
 from ai_dev_squad.settings import Settings
@@ -51,9 +53,14 @@ class Pipeline:
     redactor: Redactor
     capture_content: bool
 
-    def error_info(self, error: BaseException | ErrorInfo) -> ErrorInfo:
+    def error_info(self, error: BaseException, *, with_stack: bool) -> ErrorInfo:
         """What the journal says of an error, redacted."""
-        return error if isinstance(error, ErrorInfo) else self.redactor.exception(error)
+        info = self.redactor.exception(error)
+        if not with_stack or error.__traceback__ is None:
+            return info
+        from ai_dev_squad.tracing.errors import stack_trace  # noqa: PLC0415 - only when something failed
+
+        return structs.replace(info, stacktrace=stack_trace(error, self.redactor.text))
 
     def with_logger(self, logger: StructuredLogger) -> Pipeline:
         """The same, writing to another logger."""
@@ -275,7 +282,11 @@ def _costs(wanted: Settings) -> CostTracker:
 
 
 def _metrics(wanted: Settings) -> GenAIMetrics | None:
-    return None
+    if wanted.meter_provider is None:
+        return None
+    from ai_dev_squad.tracing import create_metrics  # noqa: PLC0415
+
+    return create_metrics(wanted.meter_provider)
 
 
 def _emit(event_type: EventType, level: str, message: str, metadata: dict[str, Any]) -> None:

@@ -113,6 +113,8 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     type: str
     message: str = ""
+    stacktrace: str | None = None
+    """Redacted; only where the error arose, not on the operations it passed through."""
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -190,7 +192,7 @@ def registered_event_types() -> tuple[str, ...]:
 
 def resolve_event_type(value: EventType | str) -> str:
     """The event type's string. Raises ``ValueError`` for one that was never registered."""
-    known = _registered.get(value)
+    known = _registered.get(value) if isinstance(value, str) else None
     if known is None:
         raise ValueError(
             f"unknown event type {value!r}; allowed: {', '.join(registered_event_types())}; "
@@ -207,6 +209,8 @@ def utc_now() -> datetime:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of one journal line, generated from ``JournalLine``."""
     schema = msgspec.json.schema(JournalLine)
+    # msgspec says so only where it also checks for an offset, and a reader forgives a missing one.
+    schema["$defs"]["JournalLine"]["properties"]["timestamp"]["format"] = "date-time"
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"AI Dev Squad journal line, schema {SCHEMA_VERSION}",

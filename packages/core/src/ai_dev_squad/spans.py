@@ -92,6 +92,8 @@ def end(operation: Operation, span: trace.Span, error: ErrorInfo | None, duratio
             attributes[keys.ERROR_TYPE] = error.type
             # Success stays unset, as the conventions ask; only errors have a status.
             span.set_status(StatusCode.ERROR, error.message or error.type)
+            if error.stacktrace is not None:
+                span.add_event("exception", _exception_attributes(error))
         if attributes:
             span.set_attributes(attributes)
     span.end(operation._started_wall_ns + duration_ns)
@@ -124,6 +126,14 @@ def cost_attributes(cost: Cost) -> dict[str, Any]:
 
 def _named(source: Usage | Cost, names: Mapping[str, str]) -> dict[str, Any]:
     return {key: value for field, key in names.items() if (value := getattr(source, field)) is not None}
+
+
+def _exception_attributes(error: ErrorInfo) -> dict[str, Any]:
+    return {
+        "exception.type": error.type,
+        "exception.message": error.message,
+        "exception.stacktrace": error.stacktrace,
+    }
 
 
 def _start_attributes(operation: Operation) -> dict[str, Any]:
