@@ -341,14 +341,25 @@ def journal_schema() -> str:
 
 
 def line_schema() -> dict[str, Any]:
-    """The JSON Schema of one journal line. Before Python 3.13 a docstring keeps the indentation of its source."""
+    """The JSON Schema of one journal line, alike for all versions of Python and msgspec.
+
+    Before Python 3.13 a docstring keeps the indentation of its source, and releases of msgspec order options differently.
+    """
     from ai_dev_squad.schema import json_schema
 
-    schema = json_schema()
-    for definition in schema.get("$defs", {}).values():
-        if "description" in definition:
-            definition["description"] = inspect.cleandoc(definition["description"])
-    return schema
+    return dict(normalised(json_schema()))
+
+
+def normalised(value: Any) -> Any:
+    """JSON with descriptions without indentation, and ``null`` as the last option."""
+    if isinstance(value, list):
+        return [normalised(item) for item in value]
+    if not isinstance(value, dict):
+        return inspect.cleandoc(value) if isinstance(value, str) else value
+    value = {key: normalised(item) for key, item in value.items()}
+    if "anyOf" in value:
+        value["anyOf"].sort(key=lambda option: option.get("type") == "null")
+    return value
 
 
 def page(title: str, *parts: str) -> str:
