@@ -16,24 +16,18 @@ import weakref
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
-
-from ai_dev_squad.events.append import AppendFile
-from ai_dev_squad.events.rotation import Rotation, compress_rotated, prune, rotated_files
-from ai_dev_squad.events.sanitise import encode_safely
+from ai_dev_squad.events.rotation import Rotation
+from ai_dev_squad.events.writer import LineWriter
 from ai_dev_squad.exit import at_exit
-from ai_dev_squad.guard import report
-from ai_dev_squad.schema import JournalLine, utc_now
+from ai_dev_squad.schema import JournalLine
 
 __all__ = ["JOURNAL_FILE_NAME", "Journal", "JournalStats", "NullJournal", "flush_all"]
 
 JOURNAL_FILE_NAME = "ai_dev_squad.jsonl"
 """The journal's name in a log directory."""
 
-_BATCH_LINES = 4_096
-_BATCH_BYTES = 4 << 20
 _GATHER_LINES = 2_048
 _IDLE_S = 1.0
 _IDLE_ROUNDS = 10
@@ -105,7 +99,6 @@ class Journal:
         self._interval = flush_interval
         self._fsync = fsync
         self._gather = max(1, min(_GATHER_LINES, queue_size // 2))
-        self._encode_lines = msgspec.json.Encoder().encode_lines
         self._queue: deque[JournalLine] = deque()
         self._begin()
         _journals.add(self)
@@ -114,29 +107,26 @@ class Journal:
     def _begin(self) -> None:
         """The state of a journal that hasn't written yet, in this process."""
         self._mark = 0
-        self._file = AppendFile(self.path, self._rotation, self._on_notice)
+        self._writer = LineWriter(
+            self.path,
+            self._queue,
+            self._rotation,
+            fsync=self._fsync,
+            queue_size=self._limit,
+            dropped=self._dropped,
+        )
         self._io = threading.RLock()
         self._starting = threading.Lock()
         self._wake = threading.Lock()
         self._wake.acquire()
         self._thread: threading.Thread | None = None
-        self._compressing: threading.Thread | None = None
-        self._swept = False
-        self._stopping = False
-        self._closed = False
-        self._draining = self._worked = False
         self._requests: deque[_Request] = deque()
-        self._notices: list[JournalLine] = []
-        self._pending = b""
-        self._failed_at: float | None = None
-        self._failure: OSError | None = None
-        self._strict_error: Exception | None = None
+        self._stopping = self._closed = False
+        self._draining = self._worked = False
         # ``next`` on a counter is atomic, ``+=`` on an attribute isn't.
         self._drop_count = itertools.count(1)
         self._drop_lock = threading.RLock()
         self._drops_asked = 0
-        self._drops_told = 0
-        self._written = self._bytes = self._errors = self._rotations = 0
 
     # --- the caller's side --------------------------------------------------------------------------------------------
 
@@ -152,11 +142,13 @@ class Journal:
             next(self._drop_count)
             return
         self._queue.append(line)
+        # Before asking whether we're closed: `close` sets these in the other order, so one of us sees the other.
+        self._mark = self._limit
         if self._closed or not self._ensure_thread():
+            self._mark = 0
             while self._drain(blocking=False) and self._queue:
                 pass
             return
-        self._mark = self._limit
         self._wake_up()
 
     def _make_room(self) -> bool:
@@ -166,7 +158,7 @@ class Journal:
             return len(self._queue) < self._limit
         while self._on_full == "block" and threading.current_thread() is not self._thread:
             # While the disk fails there will be no room soon, and the caller isn't to suffer for it.
-            if self._failed_at is not None or self._closed:
+            if self._writer.failing or self._closed:
                 break
             self._wake_up()
             time.sleep(_BLOCKED_S)
@@ -180,9 +172,7 @@ class Journal:
         ``False`` if that failed or ``timeout`` (seconds) ran out; the lines are kept and tried again.
         """
         on_disk = self._flush(None if timeout is None else time.monotonic() + timeout)
-        error, self._strict_error = self._strict_error, None
-        if error is not None:
-            raise error
+        self._raise_strict()
         return on_disk
 
     def _flush(self, deadline: float | None) -> bool:
@@ -210,34 +200,42 @@ class Journal:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         on_disk = self._flush(deadline)
-        if not on_disk and (lines := len(self._queue) + self._pending.count(b"\n")):
-            self._report(f"closing the journal {str(self.path)!r}", OSError(f"{lines} events are not on disk"))
+        if not on_disk:
+            self._report_unwritten("closing")
         self._closed = self._stopping = True
         self._mark = 0
         self._wake_up()
-        for thread in (self._thread, self._compressing):
+        for thread in (self._thread, self._writer.compressing):
             if thread is not None and thread is not threading.current_thread():
                 thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
         if self._io.acquire(blocking=False):
             try:
-                self._file.close()
+                self._writer.close_file()
             finally:
                 self._io.release()
-        error, self._strict_error = self._strict_error, None
+        self._raise_strict()
+        return on_disk
+
+    def _report_unwritten(self, doing: str) -> None:
+        lines = self._writer.waiting
+        if lines:
+            self._writer.report(f"{doing} the journal {str(self.path)!r}", OSError(f"{lines} events are not on disk"))
+
+    def _raise_strict(self) -> None:
+        error, self._writer.strict_error = self._writer.strict_error, None
         if error is not None:
             raise error
-        return on_disk
 
     @property
     def stats(self) -> JournalStats:
         """What this journal did so far, in this process."""
         return JournalStats(
-            written=self._written,
+            written=self._writer.written,
             dropped=self._dropped(),
             queued=len(self._queue),
-            bytes=self._bytes,
-            errors=self._errors,
-            rotations=self._rotations,
+            bytes=self._writer.bytes,
+            errors=self._writer.errors,
+            rotations=self._writer.rotations,
         )
 
     def _dropped(self) -> int:
@@ -280,11 +278,11 @@ class Journal:
                 worked = self._drain(blocking=True) and self._worked
             except Exception as error:  # noqa: BLE001 - the thread must outlive whatever this is
                 worked = False
-                self._report("writing the journal", error)
-            idle = 0 if worked or self._queue or self._failed_at is not None else idle + 1
+                self._writer.report("writing the journal", error)
+            idle = 0 if worked or self._queue or self._writer.failing else idle + 1
             if idle > _IDLE_ROUNDS:
                 break
-            if self._failed_at is not None:
+            if self._writer.failing:
                 self._wake.acquire(timeout=retry)
                 retry = min(retry * 2, _RETRY_S[1])
                 continue
@@ -299,7 +297,7 @@ class Journal:
     def _rest(self) -> None:
         """A journal that nobody uses for a while keeps neither a thread nor an open file."""
         with self._io:
-            self._file.close()
+            self._writer.close_file()
         # From here on a line starts a new thread; one that came just before is written by this one.
         self._thread = None
         if self._queue or self._requests:
@@ -317,12 +315,12 @@ class Journal:
         self._draining = True
         try:
             requests = [self._requests.popleft() for _ in range(len(self._requests))]
-            before = self._written
+            before = self._writer.written
             on_disk = False
             try:
-                on_disk = self._write_lines(len(self._queue))
+                on_disk = self._writer.write_lines(len(self._queue))
             finally:
-                self._worked = self._written != before
+                self._worked = self._writer.written != before
                 for request in requests:
                     request.answer(on_disk)
             return on_disk
@@ -330,141 +328,13 @@ class Journal:
             self._draining = False
             self._io.release()
 
-    def _write_lines(self, count: int) -> bool:
-        popleft = self._queue.popleft
-        if (self._pending or self._failed_at is not None) and not self._append():
-            return False
-        self._tell_drops()
-        while count or self._notices:
-            notices, self._notices = self._notices, []
-            size = 0
-            parts = [encode_safely(notice) for notice in notices]
-            while count and size < _BATCH_BYTES:
-                take = min(count, _BATCH_LINES)
-                count -= take
-                parts.append(self._encode([popleft() for _ in range(take)]))
-                size += len(parts[-1])
-            self._pending = b"".join(parts)
-            if not self._append():
-                return False
-        return True
-
-    def _encode(self, lines: list[JournalLine]) -> bytes:
-        try:
-            return self._encode_lines(lines)
-        except Exception:  # noqa: BLE001 - one bad line must not cost the others
-            return b"".join(map(encode_safely, lines))
-
-    def _append(self) -> bool:
-        """Try to put the pending bytes into the file; what doesn't go in stays pending."""
-        size, error = self._file.append(self._pending, fsync=self._fsync)
-        self._written += self._pending.count(b"\n", 0, size)
-        self._bytes += size
-        self._pending = self._pending[size:]
-        if error is not None:
-            self._errors += 1
-            self._failure = error
-            if self._failed_at is None:
-                self._failed_at = time.monotonic()
-                self._report(f"writing the journal {str(self.path)!r}", error)
-            return False
-        if self._failed_at is not None:
-            self._recovered()
-        if not self._swept:
-            self._swept = True
-            self._sweep()
-        return True
-
-    # --- what must not stay silent ------------------------------------------------------------------------------------
-
-    def _report(self, what: str, error: Exception) -> None:
-        try:
-            report(what, error)
-        except Exception as strict:  # noqa: BLE001 - raised at the next flush, where somebody can see it
-            self._strict_error = strict
-
-    def _notify(self, message: str, **metadata: Any) -> None:
-        self._notices.append(
-            JournalLine(
-                timestamp=utc_now(),
-                level="WARNING",
-                event_type="telemetry.dropped",
-                message=message,
-                metadata={**metadata, "pid": os.getpid()},
-            )
-        )
-
-    def _tell_drops(self) -> None:
-        dropped = self._dropped() - self._drops_told
-        if dropped:
-            self._drops_told += dropped
-            self._notify(
-                f"{dropped} events were dropped: {self._limit} were waiting to be written already",
-                dropped=dropped,
-                reason="queue_full",
-                queue_size=self._limit,
-            )
-
-    def _recovered(self) -> None:
-        error, failed_at = self._failure, self._failed_at
-        self._failed_at = self._failure = None
-        assert failed_at is not None
-        dropped = self._dropped() - self._drops_told
-        self._drops_told += dropped
-        seconds = round(time.monotonic() - failed_at, 3)
-        self._notify(
-            f"the journal could not be written for {seconds} s; {dropped} events were dropped meanwhile",
-            dropped=dropped,
-            reason="write_failed",
-            seconds=seconds,
-            error=f"{type(error).__name__}: {error}",
-        )
-
-    def _on_notice(self, reason: str, details: dict[str, Any]) -> None:
-        if reason == "rotated":
-            self._rotations += 1
-            self._sweep()
-        elif reason == "rotation_failed":
-            self._report(f"rotating the journal {str(self.path)!r}", details["error"])
-        elif reason == "torn_line":
-            self._notify("a line that another writer left unfinished was removed", dropped=1, reason=reason, **details)
-        else:
-            self._report(f"keeping the journal {str(self.path)!r}", FileNotFoundError("the file was removed"))
-            self._notify("the journal was removed with the lines in it; a new one was begun", reason=reason, **details)
-
-    # --- rotated files ------------------------------------------------------------------------------------------------
-
-    def _sweep(self) -> None:
-        """Compress and prune rotated files in the background, also those that an earlier process left behind."""
-        if self._compressing is not None and self._compressing.is_alive():
-            self._swept = False
-            return
-        if not rotated_files(self.path):
-            return
-        thread = threading.Thread(target=self._tidy, name="ai-dev-squad-gzip", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:
-            self._swept = False
-        else:
-            self._compressing = thread
-
-    def _tidy(self) -> None:
-        try:
-            if self._rotation.compress:
-                compress_rotated(self.path, self._rotation.keep)
-            else:
-                prune(self.path, self._rotation.keep)
-        except Exception as error:  # noqa: BLE001 - the plain file is still there, and the next rotation tries again
-            self._report(f"compressing the rotated journals of {str(self.path)!r}", error)
-
     # --- processes ----------------------------------------------------------------------------------------------------
 
     def _after_fork(self) -> None:
         """In the child: the parent's thread writes the parent's lines, so the child begins with none."""
         self._queue.clear()
-        closed, file = self._closed, self._file
-        file.close()
+        self._writer.close_file()
+        closed = self._closed
         self._begin()
         self._closed = self._stopping = closed
 
@@ -492,7 +362,8 @@ _journals: weakref.WeakSet[Journal] = weakref.WeakSet()
 def flush_all() -> None:
     """Flush every journal of this process, each for at most five seconds."""
     for journal in list(_journals):
-        journal.flush(_EXIT_TIMEOUT_S)
+        if not journal.flush(_EXIT_TIMEOUT_S):
+            journal._report_unwritten("flushing")
 
 
 def _after_fork_in_child() -> None:
