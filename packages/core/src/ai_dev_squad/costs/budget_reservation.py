@@ -47,7 +47,7 @@ class Reservation:
         if self._open:
             self._manager._release(self)
 
-    def __enter__(self) -> Reservation:  # noqa: PYI034 - Self is newer than Python 3.10
+    def __enter__(self) -> Reservation:
         """The reservation itself."""
         return self
 

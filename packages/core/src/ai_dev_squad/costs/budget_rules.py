@@ -177,7 +177,7 @@ class BudgetStatus:
     1 % of the period has passed, and when it never ends."""
 
 
-class BudgetExceeded(RuntimeError):  # noqa: N818 - the name is the contract with every adapter
+class BudgetExceeded(RuntimeError):
     """A model call was refused before it was made, because a budget with ``on_exceed="stop"`` would not hold.
 
     A ``RuntimeError``, because retry policies treat those as final: trying again costs the same. ``budget`` is the

@@ -56,7 +56,7 @@ class StoredBudget(msgspec.Struct, omit_defaults=True):
 
     name: str
     period: str
-    timezone: str = "UTC"
+    timezone: str
     per: str | None = None
     scope: dict[str, str] = {}
     accounts: list[StoredAccount] = []

@@ -56,7 +56,7 @@ class BudgetTable(dict[str, Budget]):
         """Take over other budgets, all or none."""
         self._become(dict(self, **dict(*others, **named)))
 
-    def __ior__(self, other: Any) -> BudgetTable:  # type: ignore[override,misc]  # noqa: PYI034 - no Self before 3.11
+    def __ior__(self, other: Any) -> BudgetTable:  # type: ignore[override,misc]
         """Take over other budgets, all or none."""
         self.update(other)
         return self

@@ -332,7 +332,7 @@ class BudgetManager:
             announce_crossing(crossing, callbacks, self.on_event)
 
     def _after_fork(self) -> None:
-        """In a forked child: what the parent has not saved yet is the parent's to save, and so are its calls."""
+        """In a forked child: running calls are the parent's, and what it has not saved comes by way of the file."""
         self._lock = threading.RLock()
         self._epoch += 1
         self._abandoned.clear()
@@ -340,7 +340,8 @@ class BudgetManager:
             ledger.parting.clear()
             for account in ledger.accounts.values():
                 account.reserved = 0
-                account.base, account.unpriced_base = account.spent, account.unpriced
+                if self._saver is not None:
+                    account.spent, account.unpriced = account.base, account.unpriced_base
         if self._saver is not None:
             self._saver.after_fork()
 
