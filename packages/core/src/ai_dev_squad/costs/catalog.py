@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import TypeAlias
 
@@ -104,8 +105,7 @@ class Catalog(msgspec.Struct):
                 note = f"no price is known for service tier {tier!r}; this is the standard price"
             else:
                 label += "@" + tier
-                padded = [*special, *[None] * (len(row) - len(special))]
-                row = [new if new is not None else old for new, old in zip(padded, [*row, *[None] * len(padded)])]
+                row = [old if new is None else new for new, old in zip_longest(special, row)]
         since, until = _span(model, at)
         rates, tiers = self._rates(row)
         return Price(
@@ -123,7 +123,9 @@ class Catalog(msgspec.Struct):
         )
 
     def _rates(self, row: Sequence[Rate]) -> tuple[Rates, tuple[tuple[int, Rates], ...]]:
-        starts = sorted({int(step[0]) for rate in row if isinstance(rate, list) for step in rate[1:] if isinstance(step, list)})
+        starts = sorted(
+            {int(step[0]) for rate in row if isinstance(rate, list) for step in rate[1:] if isinstance(step, list)}
+        )
 
         def at_size(size: int) -> Rates:
             values = {unit: _step(rate, size) for unit, rate in zip(self.units, row, strict=False)}

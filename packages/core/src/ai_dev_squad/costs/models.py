@@ -10,7 +10,12 @@ from typing import Any
 
 from ai_dev_squad.costs.rates import Price, Rates
 
-__all__ = ["ModelPricing", "ModelProvider", "provider_name"]
+__all__ = ["ModelPricing", "ModelProvider", "is_name", "provider_name"]
+
+
+def is_name(value: Any) -> bool:
+    """Whether a value from the outside is a string with something in it."""
+    return isinstance(value, str) and bool(value.strip())
 
 
 class ModelProvider(str, Enum):
@@ -36,7 +41,7 @@ def provider_name(provider: ModelProvider | str) -> str:
     """The provider as the string it is filed under. Raises ``ValueError`` for anything that is not a name."""
     if isinstance(provider, ModelProvider):
         return provider.value
-    if not isinstance(provider, str) or not provider.strip():
+    if not is_name(provider):
         raise ValueError(f"provider {provider!r} is not a name; give a ModelProvider or a string such as 'openai'")
     return provider
 
@@ -67,13 +72,13 @@ class ModelPricing:
     source: str = field(default="user", kw_only=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model_name, str) or not self.model_name.strip():
+        if not is_name(self.model_name):
             raise ValueError(f"model_name {self.model_name!r} is not a name; give the model's name, such as 'gpt-4o'")
         provider_name(self.provider)
         for item in fields(self):
             if item.name.endswith("_per_1k_tokens"):
                 self._check_price(item.name, getattr(self, item.name), optional=item.default is None)
-        window = self.context_window
+        window: Any = self.context_window
         if window is not None and (isinstance(window, bool) or not isinstance(window, int) or window <= 0):
             raise ValueError(
                 f"context_window of {self.model_name!r} is {window!r}; allowed: a whole number of tokens above 0, or "

@@ -60,7 +60,9 @@ _PROVIDERS = {
     "chatollama": "ollama",
 }
 
-OPEN_ENDPOINTS = frozenset({"openai", "litellm", "openai_like", "custom_openai", "openai-compatible", "unknown", "custom"})
+OPEN_ENDPOINTS = frozenset(
+    {"openai", "litellm", "openai_like", "custom_openai", "openai-compatible", "unknown", "custom"}
+)
 """Providers whose name only says which protocol is spoken: the model tells who answers."""
 
 _DATES = re.compile(r"[-@](?:20\d{2}-?[01]\d-?[0-3]\d)$")

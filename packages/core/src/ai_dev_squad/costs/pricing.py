@@ -6,14 +6,13 @@ few multiplications of integers.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ai_dev_squad.costs.catalog import catalog
-from ai_dev_squad.costs.models import ModelPricing, ModelProvider, provider_name
+from ai_dev_squad.costs.models import ModelPricing, ModelProvider, is_name, provider_name
 from ai_dev_squad.costs.names import OPEN_ENDPOINTS, provider_key, spellings
 from ai_dev_squad.costs.rates import Price, Rates, UnknownPrice
 from ai_dev_squad.schema import Cost, Usage
@@ -51,7 +50,7 @@ class PricingModels(MutableMapping[str, ModelPricing]):
         """Raises ``ValueError`` for a key that is not ``"provider:model"`` or a value that is no valid price."""
         if not isinstance(pricing, ModelPricing):
             raise ValueError(f"the price of {key!r} is {pricing!r}; allowed: a ModelPricing")
-        if not isinstance(key, str) or not all(part.strip() for part in key.partition(":")):
+        if not is_name(key) or not all(part.strip() for part in key.partition(":")):
             raise ValueError(f"pricing key {key!r} is not 'provider:model'; write it like 'openai:gpt-4o'")
         pricing.compiled()
         self.own[key] = pricing
@@ -85,16 +84,14 @@ class PriceList:
         """By provider name: called once for a model whose price is needed."""
         self.failures: list[tuple[str, BaseException]] = []
         """What custom providers raised and nobody reported yet."""
-        self._lock = threading.Lock()
         self._known: dict[Key, Price] = {}
         self._unknown: dict[Key, UnknownPrice] = {}
         self._own_by_name: dict[tuple[str, str], ModelPricing] | None = None
 
     def forget(self) -> None:
         """Resolve every model anew: prices, aliases or providers have changed."""
-        with self._lock:
-            # New dictionaries, not emptied ones: a look-up under way keeps writing into the old ones.
-            self._known, self._unknown, self._own_by_name = {}, {}, None
+        # New dictionaries, not emptied ones: a look-up under way keeps writing into the old ones.
+        self._known, self._unknown, self._own_by_name = {}, {}, None
 
     def cost(
         self,
@@ -128,7 +125,7 @@ class PriceList:
         """The price itself, with its label, date, source and page; or an ``UnknownPrice`` with the reason."""
         if isinstance(provider, ModelProvider):
             provider = provider.value
-        if not isinstance(model, str) or not model.strip() or not (provider is None or isinstance(provider, str)):
+        if not is_name(model) or not (not provider or is_name(provider)):
             return UnknownPrice("", f"model {model!r} of provider {provider!r} is not a name")
         tier = None if service_tier is None else str(service_tier).strip().lower()
         if tier in _STANDARD:
@@ -154,7 +151,7 @@ class PriceList:
 
         Raises ``ValueError`` when the target has no price, or is itself an alias.
         """
-        if not isinstance(name, str) or not name.strip():
+        if not is_name(name):
             raise ValueError(f"alias {name!r} is not a name; give the deployment or model name as your calls report it")
         house = None if provider is None else provider_key(provider_name(provider))
         found = self._resolve(target, house or "", None, time.time(), follow=False)
@@ -190,7 +187,7 @@ class PriceList:
                 answer = ask(provider, model)
                 if answer is not None:
                     return _with_note(answer, tier)
-            except Exception as error:  # the user's code, or the network behind it
+            except Exception as error:  # noqa: BLE001 - the user's code, or the network behind it
                 self.failures.append((f"get_pricing of provider {provider!r}", error))
                 failed = UnknownPrice(
                     f"{provider}/{model}",

@@ -187,7 +187,13 @@ class Price:
         """What the call cost. ``usd`` is ``None`` when the tokens were not counted or have no price; never raises."""
         try:
             whole_in, whole_out = usage.input_tokens, usage.output_tokens
-            if self._gap or whole_in is None or whole_out is None or usage.audio_input_tokens or usage.audio_output_tokens:
+            if (
+                self._gap
+                or whole_in is None
+                or whole_out is None
+                or usage.audio_input_tokens
+                or usage.audio_output_tokens
+            ):
                 reason = self._why_not(usage)
                 if reason is not None:
                     return Cost(usd=None, reason=reason)

@@ -1,0 +1,33 @@
+"""What model calls cost: prices, the ledger, token counts, budgets."""
+
+from ai_dev_squad.costs.budgets import Budget, BudgetExceeded, BudgetManager, BudgetStatus, Reservation
+from ai_dev_squad.costs.entry import CostEntry
+from ai_dev_squad.costs.ledger import Ledger, Totals, UnpricedModel
+from ai_dev_squad.costs.models import ModelPricing, ModelProvider
+from ai_dev_squad.costs.price_book import CustomProvider
+from ai_dev_squad.costs.rates import Part, Price, UnknownPrice
+from ai_dev_squad.costs.tokens import TokenCount, count_tokens, estimate_messages
+from ai_dev_squad.costs.tracker import CostTracker, OptimizedCostTracker
+
+__all__ = [
+    "Budget",
+    "BudgetExceeded",
+    "BudgetManager",
+    "BudgetStatus",
+    "CostEntry",
+    "CostTracker",
+    "CustomProvider",
+    "Ledger",
+    "ModelPricing",
+    "ModelProvider",
+    "OptimizedCostTracker",
+    "Part",
+    "Price",
+    "Reservation",
+    "TokenCount",
+    "Totals",
+    "UnknownPrice",
+    "UnpricedModel",
+    "count_tokens",
+    "estimate_messages",
+]
