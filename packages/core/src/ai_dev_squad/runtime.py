@@ -276,9 +276,14 @@ def _spans_lost(count: int, reason: str) -> None:
 
 
 def _costs(wanted: Settings) -> CostTracker:
-    from ai_dev_squad.costs import CostTracker  # noqa: PLC0415 - built on first use
+    from ai_dev_squad.costs import BudgetManager, CostTracker  # noqa: PLC0415
 
-    return CostTracker()
+    spend = wanted.budget_file or (wanted.journal_path.parent / "budgets.json" if wanted.journal else None)
+    return CostTracker(
+        max_entries=wanted.ledger_size,
+        budget_manager=BudgetManager(state_path=spend),
+        prices_file=wanted.prices_file,
+    )
 
 
 def _metrics(wanted: Settings) -> GenAIMetrics | None:

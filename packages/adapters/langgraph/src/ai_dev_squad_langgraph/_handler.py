@@ -97,7 +97,8 @@ class ObservingHandler(GraphCallbackHandler, BaseTracer):  # type: ignore[misc]
             attempts = parent.attempts = parent.attempts or {}
             attempt = attempts[namespace] = attempts.get(namespace, 0) + 1
         graph = enclosing_operation(parent)
-        in_agent = graph is not None and graph.kind is operations.AGENT
+        # People call the nodes of a graph its agents; inside an agent or a nested graph, nodes are parts of one.
+        is_part = graph is not None and (graph.kind is operations.AGENT or graph.parent is not None)
         run.begin(
             operations.start(
                 operations.TASK,
@@ -105,8 +106,7 @@ class ObservingHandler(GraphCallbackHandler, BaseTracer):  # type: ignore[misc]
                 framework=FRAMEWORK,
                 parent=graph,
                 attributes=_translate.task_attributes(namespace, run.metadata),
-                # In an agent's graph the nodes are its parts; elsewhere a node is what people call an agent.
-                agent_id=None if in_agent else run.name,
+                agent_id=None if is_part else run.name,
                 attempt=attempt,
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ai_dev_squad import operations
+from ai_dev_squad import operations, runtime
 from ai_dev_squad.context import Scope, enter, heal
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.schema import Status
@@ -78,15 +78,16 @@ def become_graph(run: Run, *, attach: bool) -> None:
     metadata = run.metadata
     conversation = _translate.conversation_id(metadata)
     kind = operations.AGENT if _translate.is_agent(run.name, metadata) else operations.WORKFLOW
-    redactor = operations.runtime.pipeline().redactor
+    parent = enclosing_operation(run.parent)
+    redactor = runtime.pipeline().redactor
     run.begin(
         operations.start(
             kind,
             run.name,
             framework=FRAMEWORK,
-            parent=enclosing_operation(run.parent),
+            parent=parent,
             attributes=redactor.value(_translate.graph_attributes(run.run_id, metadata, conversation)),
-            agent_id=run.name,
+            agent_id=run.name if parent is None or kind is operations.AGENT else None,
             session_id=None if conversation is None else redactor.text(conversation),
             started_at_ns=run.started_at_ns or None,
         ),
