@@ -111,7 +111,7 @@ def tests(session: nox.Session) -> None:
 def floor(session: nox.Session) -> None:
     """Run all tests with the oldest releases that the packages claim to support."""
     # Only what is asked for by name is taken at its lowest, so the packages' own requirements are named.
-    install(session, "test", options=("--resolution=lowest-direct", *third_party()))
+    install(session, "floor", options=("--resolution=lowest-direct", *third_party()))
     uv(session, "pip", "list", "--quiet")
     run_pytest(session, *(session.posargs or ["tests"]))
 

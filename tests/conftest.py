@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import hypothesis
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from ai_dev_squad import guard
+from ai_dev_squad import guard, testing
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -101,18 +100,8 @@ def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _no_network: None) -
     # LangChain's own tracing would otherwise look for its server.
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
     monkeypatch.chdir(tmp_path)
-    _reset()
+    testing.reset()
     before = guard.set_strict(True)
     yield
     guard.set_strict(before)
-    _reset()
-
-
-def _reset() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("default")
-        try:
-            from ai_dev_squad.testing import reset
-        except ImportError:
-            return
-        reset()
+    testing.reset()
