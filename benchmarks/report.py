@@ -42,7 +42,7 @@ class Report:
 
     def markdown(self, check: bool) -> str:
         """The report as Markdown; with ``check`` the targets too."""
-        numeric = [isinstance(self.rows[0].get(name), (int, float)) if self.rows else False for name in self.columns]
+        numeric = [any(isinstance(row.get(name), (int, float)) for row in self.rows) for name in self.columns]
         lines = [f"## {self.title}", "", self.how, ""]
         lines += [_line(self.columns), _line("--:" if right else "---" for right in numeric)]
         lines += [_line(_cell(row.get(name), style) for name, style in self.columns.items()) for row in self.rows]

@@ -148,6 +148,7 @@ def run_pytest(suite: Path, arguments: Iterable[str], work: Path, observe: str |
     with (work / "output.txt").open("w", encoding="utf-8") as output:
         done = subprocess.run(command, cwd=suite, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
     if done.returncode not in (0, 1):
+        print(*Path(output.name).read_text(encoding="utf-8").splitlines()[-15:], sep="\n", file=sys.stderr)
         raise SystemExit(f"pytest ended with code {done.returncode}; its output is in {output.name}")
     return Run(
         outcomes=json.loads(outcomes.read_text(encoding="utf-8")),
