@@ -145,12 +145,9 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure side by side with peers. Results are printed, never asserted. Names after -- choose benchmarks."""
+    """Measure side by side with peers. Results are printed, never asserted. Arguments after -- go to the program."""
     install(session)
-    for program in sorted((ROOT / "benchmarks").glob("*.py")):
-        is_program = 'if __name__ == "__main__":' in program.read_text(encoding="utf-8")
-        if is_program and (not session.posargs or program.stem in session.posargs):
-            session.run("python", str(program))
+    session.run("python", "benchmarks/run.py", *session.posargs)
 
 
 @nox.session

@@ -71,7 +71,8 @@ def test_every_package_has_the_same_parts(folder: Path):
         f"src/{name}/py.typed",
     ]
     assert [part for part in parts if not (folder / part).exists()] == []
-    assert [path.name for path in (folder / "src").iterdir() if path.name != "__pycache__"] == [name]
+    packages = [path.name for path in (folder / "src").iterdir() if path.name.isidentifier() and path.name[0] != "_"]
+    assert packages == [name]
     assert (folder / "LICENSE").read_text(encoding="utf-8") == (ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
@@ -173,6 +174,15 @@ def test_every_test_says_what_it_specifies():
                 unreasoned.remove(f"{path.name}:{node.lineno}")
     assert silent == []
     assert unreasoned == []
+
+
+def test_a_fresh_machine_needs_two_commands():
+    """The README gives them before anything else is asked of a reader, and CI runs the second one."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "pip install nox && nox -s demo" in readme
+    assert re.search(r"^nox\b(?! -s)", readme, re.MULTILINE)
+    assert (ROOT / ".ci/run").read_text(encoding="utf-8").endswith('nox "$@"\n')
+    assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
 def test_every_environment_variable_is_documented():
