@@ -208,9 +208,7 @@ class Pause(Exception):
         (Pause("wait"), "interrupted"),
     ],
 )
-def test_what_only_steers_ends_the_span_without_an_error(
-    traced: Any, error: BaseException, status: str | None
-) -> None:
+def test_what_only_steers_ends_the_span_without_an_error(traced: Any, error: BaseException, status: str | None) -> None:
     """Cancellation, early close and declared control flow end the span, say so, and are no errors."""
     register_control_flow(Pause, "interrupted")
     with pytest.raises(type(error)):
@@ -298,9 +296,7 @@ def test_a_hostile_exception_is_still_only_the_users(traced: Any) -> None:
 def test_redaction_reaches_every_text_that_leaves() -> None:
     """Exception text, stack trace, attributes and even the user's own attributes are redacted; structure stays."""
     memory = InMemorySpanExporter()
-    manager = TraceManager(
-        "squad", use_global=False, redact=lambda text: text.replace("sk-secret", "[key]")
-    )
+    manager = TraceManager("squad", use_global=False, redact=lambda text: text.replace("sk-secret", "[key]"))
     manager.add_exporter(memory)
     with pytest.raises(ValueError, match="sk-secret"):
         with manager.trace_operation("op", {"given": "sk-secret", "object": ["sk-secret"]}) as span:
@@ -360,7 +356,7 @@ def test_a_provider_without_processors_refuses_exporters_with_a_cure() -> None:
         def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
             return trace.get_tracer("x")
 
-    with pytest.raises(TypeError, match="Foreign takes no span processors.*use_global=False"):
+    with pytest.raises(TypeError, match=r"Foreign takes no span processors.*use_global=False"):
         TraceManager("squad", provider=Foreign()).add_exporter("console")
 
 
@@ -384,10 +380,13 @@ def run_global(body: str) -> Any:
 
 def test_a_manager_never_sets_the_global_provider_unasked() -> None:
     """With an exporter added, the global provider is still the API's placeholder."""
-    assert run_global(
-        "manager = TraceManager('squad')\nmanager.add_exporter(memory)\n"
-        "print(json.dumps(type(trace.get_tracer_provider()).__name__))"
-    ) == "ProxyTracerProvider"
+    assert (
+        run_global(
+            "manager = TraceManager('squad')\nmanager.add_exporter(memory)\n"
+            "print(json.dumps(type(trace.get_tracer_provider()).__name__))"
+        )
+        == "ProxyTracerProvider"
+    )
 
 
 def test_a_provider_that_the_application_sets_later_is_picked_up() -> None:

@@ -62,10 +62,11 @@ def _traced(function: Any, operation_name: str | None, attributes: Mapping[str, 
         from ai_dev_squad.runtime import get_trace_manager  # the runtime builds on this package
 
         try:
-            return get_trace_manager(), name, described, None
+            manager: TraceManager | None = get_trace_manager()
         except Exception as failure:  # noqa: BLE001 - observing never raises into the user's program
             report("tracing a function", failure)
             return None
+        return None if manager is None else (manager, name, described, None)
 
     return wrap(function, opening, result_type=True)
 

@@ -60,7 +60,8 @@ class SpanDelivery(SpanProcessor):
         self._delay_s, self._shutdown_timeout_ms = delay_ms / 1000, shutdown_timeout_ms
         self._redact, self._on_lost = redact, on_lost
         self._queue: deque[ReadableSpan | _Marker] = deque()
-        self._closed = self._failing = False
+        self._closed = self._failing = self._given_up = False
+        self._in_flight = 0
         self._start_afresh()
         own = weakref.ref(self)
         self._at_exit = (lambda: _shut_down(own)) if at_exit else None
@@ -133,6 +134,9 @@ class SpanDelivery(SpanProcessor):
         bounded(self.exporter.shutdown, max(0.1, deadline - time.monotonic()), "shutting an exporter down")
         if thread is not None:
             thread.join(max(0.05, deadline - time.monotonic()))
+            if thread.is_alive():
+                self._given_up = True
+                left += self._in_flight
         if left:
             self._failed(left, f"{limit_s:g} s were not enough to deliver the last spans")
 
@@ -193,9 +197,13 @@ class SpanDelivery(SpanProcessor):
             if self._redact is not None:
                 redact = self._redact
                 spans = [redacted(span, redact) for span in spans]
+            self._in_flight = len(spans)
             delivered = self.exporter.export(spans) is SpanExportResult.SUCCESS
         except Exception as error:  # noqa: BLE001 - a failing exporter must not end the thread
             delivered, why = False, f"{type(error).__name__}: {error}"
+        self._in_flight = 0
+        if self._given_up:  # the shutdown has counted them already, and said so
+            return
         if not delivered:
             self._failed(len(spans), _delivering.message or why)
             return
