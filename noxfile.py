@@ -153,7 +153,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def upstream_langgraph(session: nox.Session) -> None:
     """Run LangGraph's own suite observed and unobserved, and compare the outcome of every test."""
-    install(session, "test")
+    install(session, "upstream", packages=("core", "adapters/langgraph"), extras=False)
     session.run("python", "tools/upstream/langgraph_suite.py", *session.posargs)
 
 
