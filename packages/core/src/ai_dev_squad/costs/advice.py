@@ -53,9 +53,9 @@ class SavingsReport:
 
     def to_markdown(self) -> str:
         """The report as Markdown: a table, then each advice with its evidence."""
-        lines = ["# Savings report", "", self._summary(), ""]
+        lines = ["# Savings report", "", self._summary()]
         if self.advice:
-            lines += ["| Up to | Advice | Confidence |", "| ---: | --- | --- |"]
+            lines += ["", "| Up to | Advice | Confidence |", "| ---: | --- | --- |"]
             lines += [f"| {_amount(item)} | {_escaped(item.title)} | {item.confidence} |" for item in self.advice]
             lines += ["", "Amounts overlap; they don't add up."]
         for item in self.advice:
@@ -72,10 +72,10 @@ class SavingsReport:
     def _summary(self) -> str:
         if self.first is None or self.last is None:
             return "no model calls."
-        unpriced = f"; {self.unpriced_calls:,} calls of unknown cost are not in it" if self.unpriced_calls else ""
+        unpriced = f" (without {_count(self.unpriced_calls, 'call')} of unknown cost)" if self.unpriced_calls else ""
         return (
-            f"{dollars(to_pico(self.spent_usd))} for {self.calls:,} model calls, {self.first:%Y-%m-%d %H:%M} to "
-            f"{self.last:%Y-%m-%d %H:%M} UTC{unpriced}."
+            f"{dollars(to_pico(self.spent_usd))} for {_count(self.calls, 'model call')}{unpriced}, {self.first:%Y-%m-%d %H:%M} to "
+            f"{self.last:%Y-%m-%d %H:%M} UTC."
         )
 
 
@@ -120,6 +120,10 @@ def _price_of(prices: Pricing | PriceFunction | None) -> PriceOf:
         return None if usd is None or not 0 <= usd < float("inf") else to_pico(usd)
 
     return price
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _amount(advice: Advice) -> str:
