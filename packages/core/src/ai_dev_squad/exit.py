@@ -58,8 +58,17 @@ def _register() -> None:
         _registered = True
         atexit.register(run_callbacks)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_after_fork)
+            os.register_at_fork(after_in_child=_follow_multiprocessing)
+    _follow_multiprocessing()
+
+
+def _follow_multiprocessing() -> None:
+    """Have ``multiprocessing`` call us when it has prepared a worker, whichever way it starts them."""
+    util = sys.modules.get("multiprocessing.util")
     process = sys.modules.get("multiprocessing.process")
+    if util is not None:
+        # A worker empties the list of finalizers first and runs these hooks after that.
+        util.register_after_fork(_finalize_with_multiprocessing, _finalize_with_multiprocessing)
     if process is not None and process.parent_process() is not None:
         _finalize_with_multiprocessing()
 
@@ -73,13 +82,6 @@ def _finalize_with_multiprocessing(_: object = None) -> None:
     from multiprocessing import util
 
     util.Finalize(None, run_callbacks, exitpriority=0)
-
-
-def _after_fork() -> None:
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        # A forked worker empties the list of finalizers first and runs these hooks after that.
-        util.register_after_fork(_finalize_with_multiprocessing, _finalize_with_multiprocessing)
 
 
 def _handle_sigterm() -> None:
