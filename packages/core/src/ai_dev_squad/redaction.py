@@ -315,12 +315,14 @@ def _named_value(
 
 def _value_after(s: str, position: int, unquoted: re.Pattern[str]) -> re.Match[str] | None:
     """The value that stands at ``position``, unless it's empty, harmless or a structure that is searched by itself."""
+    if s[position : position + 1] == "{":
+        return None
     value = _QUOTED.match(s, position) or _UNCLOSED.match(s, position)
     if value is None:
         value = _FLAT_LIST.match(s, position) if s[position : position + 1] in ("[", "(") else None
         if LABEL.match(s, position) or value is None:
             value = unquoted.match(s, position)
-        if value is None or value["v"].rstrip("|)]},;:.").lower() in _HARMLESS or value["v"][0] == "{":
+        if value is None or value["v"].rstrip("|)]},;:.").lower() in _HARMLESS:
             return None
     text = value["v"]
     if not text.strip("*[](){}. ") or text.startswith("-----BEGIN "):
@@ -336,7 +338,8 @@ def _run_start(s: str, end: int, floor: int, characters: str, longest: int) -> i
 
 def _luhn(text: str) -> bool:
     digits = [int(character) for character in reversed(text) if character.isdigit()]
-    return sum(digits[::2]) + sum(digit * 2 - 9 * (digit > 4) for digit in digits[1::2]) % 10 == 0
+    doubled = sum(digit * 2 - 9 * (digit > 4) for digit in digits[1::2])
+    return (sum(digits[::2]) + doubled) % 10 == 0
 
 
 def _compile_label() -> Callable[[str, str], str]:

@@ -89,7 +89,9 @@ def compile_walker(
     def key_of(name: str) -> _Key:
         known = keys.get(name)
         if known is None:
-            known = _Key(text(name), secret_kind(name), drops is not None and drops(name.lower()) is not None)
+            # A label that replaced a key names a secret, yet what stands behind it isn't one.
+            kind = None if "[redacted:" in name else secret_kind(name)
+            known = _Key(text(name), kind, drops is not None and drops(name.lower()) is not None)
             # Programs use few names; data used as keys must not pile up here.
             if len(keys) >= 4096:
                 keys.clear()
@@ -123,7 +125,7 @@ def compile_walker(
         if isinstance(v, (bytes, bytearray, memoryview)):
             return _bytes_text(v, text, limits.string)
         if isinstance(v, (date, time)) and t.__module__ == "datetime":
-            return v.isoformat()
+            return text(v.isoformat())
         if (t.__module__, t.__qualname__) in _PRINTABLE:
             return text(str(v))
         if isinstance(v, BaseException):
@@ -325,13 +327,14 @@ def _described(v: Any, t: type) -> str:
 
 def _bytes_text(v: bytes | bytearray | memoryview, text: _Text, limit: int) -> str:
     size = v.nbytes if isinstance(v, memoryview) else len(v)
+    described = f"<{size} bytes>"
     if isinstance(v, memoryview) or size > limit:
-        return f"<{size} bytes>"
+        return text(described)
     try:
         decoded = bytes(v).decode()
     except UnicodeDecodeError:
-        return f"<{size} bytes>"
-    return text(decoded) if decoded.isprintable() else f"<{size} bytes>"
+        return text(described)
+    return text(decoded if decoded.isprintable() else described)
 
 
 def _key_text(name: Any, leaf: Callable[[Any], Any]) -> str:
