@@ -164,14 +164,25 @@ def test_commands_in_the_documentation_exist():
     assert mentioned - sessions == set()
 
 
-def test_the_generated_reference_is_up_to_date():
-    """The committed pages and the pinned public names are what the code says: `python tools/generate_reference.py`."""
+@pytest.fixture
+def generator() -> ModuleType:
+    """The program that writes the reference, as a module."""
     spec = importlib.util.spec_from_file_location("generate_reference", ROOT / "tools/generate_reference.py")
     assert spec is not None
     assert spec.loader is not None
-    generator = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generator)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_generated_reference_is_up_to_date(generator):
+    """The committed pages and the pinned public names are what the code says: `python tools/generate_reference.py`."""
     assert generator.out_of_date() == []
+
+
+def test_everything_public_says_what_it_is(generator):
+    """Every public name, and every public method of a public class, has a docstring."""
+    assert generator.undocumented() == []
 
 
 EXAMPLE = """\
