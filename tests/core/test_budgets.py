@@ -287,6 +287,17 @@ def test_per_gives_each_value_its_own_limit(manager: BudgetManager, per: Any, fi
     manager.reserve(0.01, **{field: "b"}).release()
 
 
+@pytest.mark.parametrize("label", [7, ["a", "list"], {}, 0.5], ids=repr)
+def test_labels_of_a_wrong_type_are_counted_all_the_same(manager: BudgetManager, label: Any) -> None:
+    """A call with labels that are no strings counts in every budget that does not ask for them."""
+    manager.set_budget("all", 100, "total")
+    manager.set_budget("each", 100, "total", per="session")
+    manager.set_budget("coder", 100, "total", agent_id="coder")
+    manager.check_budgets(entry(1, model=label, session_id=label, agent_id="coder"))
+
+    assert list(spent(manager).values()) == [1.0, 1.0, 1.0]
+
+
 def test_a_run_is_a_trace(manager: BudgetManager) -> None:
     """A run budget counts each trace by itself; the reservation's run decides where an entry belongs."""
     manager.set_budget("run", 1, "run", on_exceed="stop")

@@ -57,7 +57,19 @@ def labels_of(
     run_id: str | None,
 ) -> Labels:
     """The labels in the order that ``Index`` and ``Ledger`` read them."""
-    return (framework, agent_id, model, session_id, user_id, model_family(model), run_id)
+    try:
+        labels = (framework, agent_id, model, session_id, user_id, model_family(model), run_id)
+        hash(labels)
+    except TypeError:
+        # Labels come from the outside; one of a wrong type must not keep the call out of every budget.
+        return labels_of(*map(_named, (framework, agent_id, model, session_id, user_id, run_id)))
+    return labels
+
+
+def _named(label: object) -> str | None:
+    if label is None or isinstance(label, str):
+        return label
+    return str(label) if isinstance(label, (int, float)) else f"<{type(label).__name__}>"
 
 
 @dataclass(frozen=True)
