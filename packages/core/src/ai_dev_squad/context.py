@@ -31,7 +31,9 @@ __all__ = [
     "parent_context",
     "session",
     "session_id_var",
+    "span_in",
     "user_id_var",
+    "with_operation",
 ]
 
 session_id_var: ContextVar[str | None] = ContextVar("ai_dev_squad_session_id", default=None)
@@ -62,15 +64,14 @@ def session(session_id: str, correlation_id: str | None = None, *, user_id: str 
 class Scope(trace.Span):
     """What sits in the context for one operation: its span while open, the enclosing span once healed."""
 
-    __slots__ = ("healed", "operation", "outer", "outer_span", "previous")
+    __slots__ = ("healed", "operation", "outer", "outer_span")
 
     def __init__(self, operation: Operation, context: Context) -> None:
         self.operation = operation
         self.healed = False
         # Closed scopes are resolved here, so that a long-lived context never drags a chain of dead ones along.
         self.outer = _innermost(context)
-        self.outer_span = _resolved(trace.get_current_span(context))
-        self.previous: Context | None = context
+        self.outer_span = _resolved(span_in(context))
 
     def target(self) -> trace.Span:
         """The span that this scope stands for at this moment."""
@@ -151,6 +152,12 @@ def current_operation(context: Context | None = None) -> Operation | None:
     return None if scope is None else scope.operation
 
 
+def span_in(context: Context) -> trace.Span:
+    """The current span of ``context``, without the type check that the API makes each time."""
+    span: trace.Span = context.get(_SPAN_KEY, trace.INVALID_SPAN)  # type: ignore[assignment]
+    return span
+
+
 def with_operation(operation: Operation, context: Context) -> tuple[Context, Scope]:
     """A copy of ``context`` in which the operation's span is current."""
     scope = Scope(operation, context)
@@ -165,14 +172,8 @@ def enter(operation: Operation) -> Scope:
 
 
 def heal(scope: Scope) -> None:
-    """The scope's span is no longer current, in any context that still holds it."""
-    if scope.healed:
-        return
+    """The scope's span is no longer current, in any context that holds it. Nothing needs to be put back anywhere."""
     scope.healed = True
-    previous, scope.previous = scope.previous, None
-    # In the context that entered, put back exactly what was there; a copied context resolves through the scope.
-    if previous is not None and otel_context.get_current().get(_SCOPE_KEY) is scope:
-        otel_context.attach(previous)
 
 
 @contextmanager
@@ -184,7 +185,6 @@ def attached(operation: Operation) -> Iterator[None]:
         yield
     finally:
         scope.healed = True
-        scope.previous = None
         # A generator finalised by the garbage collector leaves this block in a foreign context.
         if otel_context.get_current().get(_SCOPE_KEY) is scope:
             otel_context.detach(token)

@@ -77,7 +77,7 @@ class LogLevel(IntEnum):
     CRITICAL = 50
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Tokens of one model call.
 
     ``input_tokens`` includes cached and audio tokens, ``output_tokens`` includes reasoning and audio tokens
@@ -94,7 +94,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: UsageSource
 
 
-class Cost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Cost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What one model call cost, and which price says so. ``usd`` is ``None`` when no price is known."""
 
     usd: float | None
@@ -108,7 +108,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why ``usd`` is ``None``."""
 
 
-class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What went wrong: a low-cardinality ``type`` (OpenTelemetry ``error.type``) and the redacted text."""
 
     type: str
@@ -117,7 +117,7 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Redacted; only where the error arose, not on the operations it passed through."""
 
 
-class Link(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Link(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A span this one refers to without being its child, such as the run that a resume continues."""
 
     trace_id: str
@@ -125,7 +125,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     type: str | None = None
 
 
-class JournalLine(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="schema", tag=SCHEMA_VERSION):
+class JournalLine(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, tag_field="schema", tag=SCHEMA_VERSION):
     """One line of the journal. ``duration_ms`` is in milliseconds; ``timestamp`` is aware UTC, microseconds."""
 
     timestamp: datetime

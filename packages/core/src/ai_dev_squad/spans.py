@@ -13,7 +13,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import StatusCode
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad.context import Scope
+from ai_dev_squad.context import Scope, span_in
 from ai_dev_squad.schema import Cost, ErrorInfo, Link, Usage
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _COST_KEYS = {
 
 def open_span(operation: Operation, tracing: TraceManager, context: Context, started_at_ns: int | None) -> None:
     """Give the operation its ids and, when somebody receives spans, its span."""
-    above = trace.get_current_span(context)
+    above = span_in(context)
     if tracing.recording:
         _record(operation, tracing, context, started_at_ns or time.time_ns())
     elif type(above) is Scope and (parent := above.operation_in_charge()) is not None:

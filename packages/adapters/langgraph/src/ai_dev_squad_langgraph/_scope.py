@@ -108,7 +108,7 @@ def _observed_stream(original: Callable[..., Any], handler: Any) -> Callable[...
                 except StopIteration:
                     return
                 finally:
-                    slot.leave(token)
+                    otel_context.detach(token)  # within one step the context can't have changed hands
                 yield chunk
         finally:
             _close_in(slot, steps)
