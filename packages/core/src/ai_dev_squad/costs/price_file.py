@@ -90,7 +90,7 @@ def _pricing(key: str, row: Any, file: Path) -> ModelPricing:
     if not isinstance(local, bool):
         raise ValueError(f"{where}: local is {local!r}; allowed: true or false")
     for name, argument in _PRICES.items():
-        value = row.get(name, 0 if local else None)
+        value = row.get(name, 0 if local and name in {"input", "output"} else None)
         if value is None and name in {"input", "output"}:
             raise ValueError(f'{where}: {name} is missing; give US dollars per million tokens, or "local": true')
         if value is not None and (

@@ -154,7 +154,7 @@ class PriceList:
         if not is_name(name):
             raise ValueError(f"alias {name!r} is not a name; give the deployment or model name as your calls report it")
         house = None if provider is None else provider_key(provider_name(provider))
-        found = self._resolve(target, house or "", None, time.time(), follow=False)
+        found = self._aliased(target, house or "", None, time.time(), long_cache=False)
         if isinstance(found, UnknownPrice):
             raise ValueError(
                 f"alias {name!r} points to {target!r}, which has no price; allowed: a priced model, or "
@@ -179,7 +179,7 @@ class PriceList:
         if follow:
             target = self.aliases.get((house, name)) or self.aliases.get((None, name))
             if target is not None:
-                return self._resolve(target, provider, tier, at, long_cache=long_cache, follow=False)
+                return self._aliased(target, provider, tier, at, long_cache=long_cache)
         failed = None
         ask = self.ask.get(provider) or self.ask.get(house)
         if ask is not None:
@@ -202,6 +202,15 @@ class PriceList:
         return self._published(name, house, tier, at, long_cache=long_cache) or self._by_prefix(
             name, house, tier, at, long_cache=long_cache, follow=follow
         )
+
+    def _aliased(
+        self, target: str, provider: str, tier: str | None, at: float, *, long_cache: bool
+    ) -> Price | UnknownPrice:
+        found = self._resolve(target, provider, tier, at, long_cache=long_cache, follow=False)
+        if isinstance(found, UnknownPrice) and "/" in target:
+            # The target may name another provider than the call does.
+            return self._resolve(target, "", tier, at, long_cache=long_cache, follow=False)
+        return found
 
     def _own(self, model: str, provider: str) -> ModelPricing | None:
         own = self.models.own.get(f"{provider}:{model}")

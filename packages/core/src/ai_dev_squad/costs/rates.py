@@ -181,7 +181,8 @@ class Price:
         self._steps = tuple((start, step, step.per_token(long_cache=long_cache)) for start, step in reversed(tiers))
         self._fast = self._per_token.differences()
         self._fast_steps = tuple((start, per_token.differences()) for start, _, per_token in self._steps)
-        self._gap = rates.input is None or rates.output is None or bool(rates.request)
+        fees = bool(rates.request) or any(step.request for _, step in tiers)
+        self._gap = fees or rates.input is None or rates.output is None
 
     def cost(self, usage: Usage) -> Cost:
         """What the call cost. ``usd`` is ``None`` when the tokens were not counted or have no price; never raises."""
@@ -235,14 +236,14 @@ class Price:
         Raises ``TypeError`` for token counts that are not numbers.
         """
         tokens = disjoint(usage)
-        rates, _ = self._at(tokens)
+        rates, request = self._at(tokens)
         parts = {
             kind: Part(count, rate / 1_000_000, count * rate / PICO)
             for kind, count, rate in zip(_Tokens._fields, tokens, rates, strict=True)
             if count
         }
-        if self.rates.request:
-            parts["request"] = Part(0, 0.0, self.rates.request / PICO)
+        if request:
+            parts["request"] = Part(0, 0.0, request / PICO)
         return parts
 
     def _sum(self, usage: Usage) -> int:

@@ -256,6 +256,8 @@ class CostTracker(PriceBook):
             else:
                 self.budget_manager.check_budgets(entry, reservation)
         except Exception as error:  # noqa: BLE001 - also a user's own manager
+            if reservation is not None:
+                reservation.release()
             report("checking budgets", error)
 
 
