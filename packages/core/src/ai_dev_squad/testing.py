@@ -94,24 +94,22 @@ def capture(*, spans: bool = False, **settings: Any) -> Iterator[Captured]:
         )
         runtime.exchange(built.with_logger(logger), dict(settings))
         if spans:
-            built.tracing.add_exporter(_memory_exporter(captured.spans))
+            built.tracing.add_span_processor(_into(captured.spans))
         yield captured
-        built.tracing.force_flush(5_000)
     finally:
         runtime.shutdown(0)
         guard.set_strict(strict)
         runtime.exchange(*before)
 
 
-def _memory_exporter(into: list[ReadableSpan]) -> Any:
-    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult  # noqa: PLC0415 - needs the SDK
+def _into(finished: list[ReadableSpan]) -> Any:
+    from opentelemetry.sdk.trace import SpanProcessor  # noqa: PLC0415 - needs the SDK
 
-    class MemoryExporter(SpanExporter):
-        def export(self, batch: Any) -> SpanExportResult:
-            into.extend(batch)
-            return SpanExportResult.SUCCESS
+    class Keep(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            finished.append(span)
 
-    return MemoryExporter()
+    return Keep()
 
 
 @contextmanager

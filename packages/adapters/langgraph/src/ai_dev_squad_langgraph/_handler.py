@@ -125,8 +125,8 @@ class ObservingHandler(GraphCallbackHandler, BaseTracer):  # type: ignore[misc]
         if run is None:
             return
         run.status = _translate.outcome(error)
-        if isinstance(error, ParentCommand) and run.operation is not None and not run.children:
-            run.operation.event(EventType.AGENT_HANDOFF, f"{run.name} hands off", _translate.handoff_target(error))
+        if isinstance(error, ParentCommand):
+            _note_handoff(run, error)
         end_run(run, error)
 
     @guarded("observing an interrupt")
@@ -322,6 +322,18 @@ class ObservingHandler(GraphCallbackHandler, BaseTracer):  # type: ignore[misc]
         end_run(run)
 
     on_retriever_error = on_tool_error
+
+
+def _note_handoff(run: Run, error: ParentCommand) -> None:
+    """Write one hand-off, where it arose: the command passes every level up to the graph that carries it out."""
+    if run.operation is None:
+        return
+    if run.passed_on is not error:
+        run.operation.event(EventType.AGENT_HANDOFF, f"{run.name} hands off", _translate.handoff_target(error))
+    above = run.parent
+    while above is not None:
+        above.passed_on = error
+        above = above.parent
 
 
 def _open_model_call(

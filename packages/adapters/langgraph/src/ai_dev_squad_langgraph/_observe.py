@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from ai_dev_squad import runtime
 from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
 from langgraph.pregel import Pregel
 from langgraph.pregel.remote import RemoteGraph
 
@@ -51,6 +52,7 @@ def observe(graph: T, *, name: str | None = None) -> T:
 
 def observe_in_place(graph: Any, name: str | None = None) -> None:
     """Observe this very object."""
+    name = name or _entrypoint_name(graph)
     if name is not None:
         graph.__dict__[NAME] = name
     cls = type(graph)
@@ -62,6 +64,13 @@ def observe_in_place(graph: Any, name: str | None = None) -> None:
         graph.__class__ = observed_remote_class(cls)
     else:
         graph.__class__ = observed_class(cls, HANDLER)
+
+
+def _entrypoint_name(graph: Any) -> str | None:
+    """An entrypoint's function; LangGraph calls them all "LangGraph"."""
+    if isinstance(graph, Pregel) and not isinstance(graph, CompiledStateGraph) and len(graph.nodes) == 1:
+        return str(next(iter(graph.nodes)))
+    return None
 
 
 def unobserve(graph: T) -> T:

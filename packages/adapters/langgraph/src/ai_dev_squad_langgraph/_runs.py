@@ -31,6 +31,7 @@ class Run:
         "namespace",
         "operation",
         "parent",
+        "passed_on",
         "run_id",
         "scope",
         "started_at_ns",
@@ -45,6 +46,7 @@ class Run:
         self.children: dict[Any, Run] | None = None
         self.attempts: dict[str, int] | None = None
         self.started_at_ns = 0
+        self.passed_on: BaseException | None = None
         self.status: Status = "ok"
         RUNS[run_id] = self
         if parent is not None:
