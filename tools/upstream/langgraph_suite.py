@@ -150,12 +150,16 @@ def run_pytest(suite: Path, arguments: Iterable[str], work: Path, observe: str |
     if done.returncode not in (0, 1):
         print(*Path(output.name).read_text(encoding="utf-8").splitlines()[-15:], sep="\n", file=sys.stderr)
         raise SystemExit(f"pytest ended with code {done.returncode}; its output is in {output.name}")
+    directories = [path for path in (work / "observed").glob("*") if path.is_dir()]
+    silent = [path.name for path in directories if not (path / "observations.json").is_file()]
+    if silent or bool(observe) != bool(directories):
+        raise SystemExit(f"no observations from {silent or 'any process'}; pytest's output is in {output.name}")
     return Run(
         outcomes=json.loads(outcomes.read_text(encoding="utf-8")),
         seconds=time.monotonic() - started,
         observations=[
             json.loads(path.read_text(encoding="utf-8"))
-            for path in sorted((work / "observed").glob("*/observations.json"))
+            for path in sorted(directory / "observations.json" for directory in directories)
         ],
     )
 
