@@ -37,8 +37,8 @@ class _Marker(threading.Event):
 class SpanDelivery(SpanProcessor):
     """A span processor that never blocks the program and never outstays its time.
 
-    A full queue loses its oldest span. ``on_lost(count, reason)`` hears of every loss, from the delivering thread or
-    the thread that ended the span. After ``shutdown`` it does nothing, so it may stay attached to a provider.
+    A full queue loses its oldest span. ``on_lost(count, reason)`` hears of every loss, many at a time, never from the
+    thread that ended a span. After ``shutdown`` it does nothing, so it may stay attached to a provider.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class SpanDelivery(SpanProcessor):
         self._redact, self._on_lost = redact, on_lost
         self._queue: deque[ReadableSpan | _Marker] = deque()
         self._closed = self._failing = self._given_up = False
-        self._in_flight = 0
+        self._in_flight = self._overflowed = 0
         self._start_afresh()
         own = weakref.ref(self)
         self._at_exit = (lambda: _shut_down(own)) if at_exit else None
@@ -76,6 +76,7 @@ class SpanDelivery(SpanProcessor):
         self._lock = threading.Lock()
         self._counting = threading.Lock()
         self._wake = threading.Event()
+        self._flushing = False
         self._queue.clear()
 
     # --- called by the program ----------------------------------------------------------------------------------------
@@ -112,6 +113,7 @@ class SpanDelivery(SpanProcessor):
             return None
         marker = _Marker()
         self._queue.append(marker)
+        self._flushing = True
         self._wake.set()
         return marker
 
@@ -137,6 +139,7 @@ class SpanDelivery(SpanProcessor):
             if thread.is_alive():
                 self._given_up = True
                 left += self._in_flight
+        self._tell_overflow()
         if left:
             self._failed(left, f"{limit_s:g} s were not enough to deliver the last spans")
 
@@ -164,24 +167,27 @@ class SpanDelivery(SpanProcessor):
         otel_context.attach(otel_context.set_value(_suppress_key(), True))
         _delivering.active = True
         while not self._closed:
-            self._wake.wait(self._delay_s)
+            in_time = self._wake.wait(self._delay_s)
             self._wake.clear()
-            self._drain()
-        self._drain()
+            everything = self._flushing or not in_time
+            self._flushing = False
+            waiting = len(self._queue)
+            # Woken because a batch is full: what makes no full batch yet may go on waiting for company.
+            self._deliver(waiting if everything else waiting - waiting % self._max_batch_size)
+            self._tell_overflow()
+        self._deliver(len(self._queue))
 
-    def _drain(self) -> None:
-        while self._queue:
-            spans: list[ReadableSpan] = []
-            markers: list[_Marker] = []
-            for item in self._take(self._max_batch_size):
-                if isinstance(item, _Marker):
-                    markers.append(item)
-                    break
-                spans.append(item)
-            if spans:
-                self._export(spans)
-            for marker in markers:
-                marker.set()
+    def _deliver(self, count: int) -> None:
+        spans: list[ReadableSpan] = []
+        for item in self._take(count):
+            if isinstance(item, _Marker):
+                spans = self._export(spans)
+                item.set()
+                continue
+            spans.append(item)
+            if len(spans) >= self._max_batch_size:
+                spans = self._export(spans)
+        self._export(spans)
 
     def _take(self, limit: int) -> Iterator[ReadableSpan | _Marker]:
         for _ in range(limit):
@@ -190,7 +196,13 @@ class SpanDelivery(SpanProcessor):
             except IndexError:
                 return
 
-    def _export(self, spans: list[ReadableSpan]) -> None:
+    def _export(self, spans: list[ReadableSpan]) -> list[ReadableSpan]:
+        """Export a batch and return the beginning of the next one."""
+        if spans:
+            self._export_batch(spans)
+        return []
+
+    def _export_batch(self, spans: list[ReadableSpan]) -> None:
         _delivering.message = None
         why = "the exporter gave no reason"
         try:
@@ -227,11 +239,22 @@ class SpanDelivery(SpanProcessor):
     def _lose_oldest(self) -> None:
         for item in self._take(1):
             if not _release(item):
-                self._count_lost(1, "the queue was full")
+                with self._counting:
+                    self.lost += 1
+                    self._overflowed += 1
+
+    def _tell_overflow(self) -> None:
+        with self._counting:
+            count, self._overflowed = self._overflowed, 0
+        if count:
+            self._tell(count, "the queue was full")
 
     def _count_lost(self, count: int, reason: str) -> None:
         with self._counting:
             self.lost += count
+        self._tell(count, reason)
+
+    def _tell(self, count: int, reason: str) -> None:
         if self._on_lost is not None:
             try:
                 self._on_lost(count, reason)

@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -96,13 +96,14 @@ def resolve_otlp(
     return OtlpTarget(chosen, wanted, not chosen.startswith("https:"))
 
 
-def _split(endpoint: str) -> Any:
-    parts = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
+def _split(endpoint: str) -> SplitResult:
+    parts: SplitResult | None = None
     try:
+        parts = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
         valid = bool(parts.hostname) and parts.scheme in {"", "http", "https"} and (parts.port or 1) > 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is no number, an address in broken brackets
         valid = False
-    if not valid:
+    if parts is None or not valid:
         raise ValueError(f"OTLP endpoint {endpoint!r} is no URL; write it like 'http://localhost:4317'")
     return parts
 
