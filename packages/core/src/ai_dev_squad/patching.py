@@ -175,7 +175,8 @@ class _Seam:
 def _below_dead_patches(own: Any) -> Any:
     """What lies under patches of ours that were undone while ``own`` was still covered by a later one."""
     while True:
-        patch = getattr(getattr(own, "fget", None) or getattr(own, "func", None) or own, _MARK, None)
+        inside = next((getattr(own, part) for part in ("__func__", "fget", "func") if hasattr(own, part)), own)
+        patch = getattr(inside, _MARK, None)
         if not isinstance(patch, _Patch) or patch.active or patch.seam.installed is not own:
             return own
         own = patch.seam.own
