@@ -200,6 +200,16 @@ def test_closing_ends_everything():
     assert open_things() == before
 
 
+def test_closed_at_once():
+    """A server may be closed before its thread has come up, and a client may be on its way in."""
+    for _ in range(50):
+        server = ModelServer(Script(default="hi")).start()
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5):
+            server.close()
+
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("model-server")] == []
+
+
 def test_started_again_and_twice():
     """A closed server starts again on its port with its truth kept; a running one refuses a second start."""
     server = ModelServer(Script(default="hi"))

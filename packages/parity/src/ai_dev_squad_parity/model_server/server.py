@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,9 @@ _ENDPOINTS: dict[str, Endpoint] = {
 }
 
 
+ACCEPTED_AT_ONCE = 100
+
+
 class ModelServer:
     """A model provider on loopback that plays a script and knows the truth.
 
@@ -55,8 +58,9 @@ class ModelServer:
         self._performance = Performance(self.script)
         self._recorder = Recorder(keep_messages=keep_messages)
         self._connections: set[Connection] = set()
-        self._loop: asyncio.SelectorEventLoop | None = None
+        self._coming: set[asyncio.Task[Any]] = set()
         self._thread: threading.Thread | None = None
+        self._stop: Callable[[], object] = lambda: None
 
     @property
     def url(self) -> str:
@@ -95,20 +99,21 @@ class ModelServer:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         listener = socket.create_server((self.host, self.port), family=family, backlog=1024)
         self.port = listener.getsockname()[1]
-        self._loop = asyncio.SelectorEventLoop()
+        loop = asyncio.SelectorEventLoop()
+        stop = loop.create_future()
+        self._stop = lambda: loop.call_soon_threadsafe(stop.set_result, None)
         self._thread = threading.Thread(
-            target=self._run, args=(self._loop, listener), name=f"model-server-{self.port}", daemon=True
+            target=self._run, args=(loop, listener, stop), name=f"model-server-{self.port}", daemon=True
         )
         self._thread.start()
         return self
 
     def close(self) -> None:
         """Close every connection and end the thread. The truth stays. Closing twice is harmless."""
-        thread, loop, self._thread, self._loop = self._thread, self._loop, None, None
-        if thread is None or loop is None:
-            return
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stop()
+            thread.join()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -118,26 +123,43 @@ class ModelServer:
     ) -> None:
         self.close()
 
-    def _run(self, loop: asyncio.SelectorEventLoop, listener: socket.socket) -> None:
+    def _run(self, loop: asyncio.SelectorEventLoop, listener: socket.socket, stop: asyncio.Future[None]) -> None:
         asyncio.set_event_loop(loop)
-        server = loop.run_until_complete(
-            loop.create_server(lambda: Connection(self._answer, self._connections), sock=listener)
-        )
         try:
-            loop.run_forever()
+            loop.run_until_complete(self._serve(listener, stop))
         finally:
-            server.close()
+            asyncio.set_event_loop(None)
+            loop.close()
+
+    async def _serve(self, listener: socket.socket, stop: asyncio.Future[None]) -> None:
+        loop = asyncio.get_running_loop()
+        listener.setblocking(False)
+        loop.add_reader(listener, self._accept, listener, loop)
+        await stop
+        loop.remove_reader(listener)
+        listener.close()
+        # A connection just accepted has yet to come up, and an aborted one reports its loss in a later turn of the
+        # loop; when neither is left, every record is closed.
+        own = asyncio.current_task()
+        while self._connections or asyncio.all_tasks() != {own}:
             for connection in tuple(self._connections):
                 connection.abort()
-            # Aborted transports report their loss in the next turns of the loop; only then are the records closed.
-            while self._connections:
-                loop.run_until_complete(asyncio.sleep(0))
-            pending = asyncio.all_tasks(loop)
-            if pending:
-                loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-            loop.run_until_complete(server.wait_closed())
-            loop.close()
-            asyncio.set_event_loop(None)
+            await asyncio.sleep(0)
+
+    def _accept(self, listener: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        # Not asyncio's own server: closing that one while a connection comes up leaks the socket (Python 3.10, 3.11).
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                accepted, _ = listener.accept()
+            except OSError:
+                return  # nobody is left, went away already, or there is no file descriptor for him: the loop asks again
+            accepted.setblocking(False)
+            coming = loop.create_task(loop.connect_accepted_socket(self._connection, accepted))
+            self._coming.add(coming)
+            coming.add_done_callback(self._coming.discard)
+
+    def _connection(self) -> Connection:
+        return Connection(self._answer, self._connections)
 
     def _answer(self, http: HttpRequest) -> Delivery:
         for suffix, endpoint in _ENDPOINTS.items():
