@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_dev_squad.costs.catalog import catalog
 from ai_dev_squad.costs.pricing import PriceList
 from ai_dev_squad.costs.rates import PICO, Price, Rates, UnknownPrice, disjoint, pico_usd
 from ai_dev_squad.schema import Cost, Usage
+
+READ_ON = catalog().read_on
 
 counts = st.one_of(st.none(), st.integers(min_value=0, max_value=3_000_000))
 rates = st.integers(min_value=0, max_value=600_000_000)
@@ -116,7 +119,7 @@ def cost_of(model: str, provider: str, used: Usage, **options: object) -> Cost:
 def test_costs_calculated_by_hand(model, provider, used, options, usd, label):
     """Published rates give the amount that a person calculates from the provider's page, to the last digit."""
     assert cost_of(model, provider, used, **options) == Cost(
-        usd=usd, price=label, price_date="2026-11-22", price_source="genai-prices"
+        usd=usd, price=label, price_date=READ_ON, price_source="genai-prices"
     )
 
 
@@ -144,7 +147,7 @@ def test_a_tier_without_a_price_of_its_own_is_the_standard_price_and_says_so():
     assert cost_of("gpt-4", "openai", usage(1_000, 0), service_tier="flex") == Cost(
         usd=0.03,
         price="openai/gpt-4",
-        price_date="2026-11-22",
+        price_date=READ_ON,
         price_source="genai-prices",
         reason="no price is known for service tier 'flex'; this is the standard price",
     )

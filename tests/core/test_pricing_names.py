@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ai_dev_squad.costs import CostTracker, ModelPricing, ModelProvider, Price, UnknownPrice, pricing
+from ai_dev_squad.costs.catalog import catalog
 from ai_dev_squad.costs.pricing import PriceList
 from ai_dev_squad.schema import Cost, Usage
+
+READ_ON = catalog().read_on
 
 USED = Usage(input_tokens=1_000, output_tokens=100, source="provider")
 
@@ -139,7 +142,7 @@ def test_published_prices_can_be_read_in_the_guides_form():
         0.01,
         128_000,
         cache_read_cost_per_1k_tokens=0.00125,
-        date="2026-11-22",
+        date=READ_ON,
         source="genai-prices",
     )
     assert "openai:gpt-4o" in models
