@@ -58,6 +58,8 @@ class LineWriter:
         self._failed_at: float | None = None
         self._failure: OSError | None = None
         self._swept = False
+        self._sweep_wanted = False
+        self._sweep_lock = threading.Lock()
         self.compressing: threading.Thread | None = None
         self.strict_error: Exception | None = None
         self.written = self.bytes = self.errors = self.rotations = 0
@@ -184,24 +186,30 @@ class LineWriter:
 
     def _sweep(self) -> None:
         """Compress and prune rotated files in the background, also those that an earlier process left behind."""
-        if self.compressing is not None and self.compressing.is_alive():
-            self._swept = False
-            return
         if not rotated_files(self.path):
             return
-        thread = threading.Thread(target=self._tidy, name="ai-dev-squad-gzip", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:
-            self._swept = False
-        else:
+        with self._sweep_lock:
+            self._sweep_wanted = True
+            if self.compressing is not None:
+                return
+            thread = threading.Thread(target=self._tidy, name="ai-dev-squad-gzip", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return
             self.compressing = thread
 
     def _tidy(self) -> None:
-        try:
-            if self._rotation.compress:
-                compress_rotated(self.path, self._rotation.keep)
-            else:
-                prune(self.path, self._rotation.keep)
-        except Exception as error:  # noqa: BLE001 - the plain file is still there, and the next rotation tries again
-            self.report(f"compressing the rotated journals of {str(self.path)!r}", error)
+        while True:
+            with self._sweep_lock:
+                if not self._sweep_wanted:
+                    self.compressing = None
+                    return
+                self._sweep_wanted = False
+            try:
+                if self._rotation.compress:
+                    compress_rotated(self.path, self._rotation.keep)
+                else:
+                    prune(self.path, self._rotation.keep)
+            except Exception as error:  # noqa: BLE001 - the plain file is still there, and the next rotation tries again
+                self.report(f"compressing the rotated journals of {str(self.path)!r}", error)
