@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+
 from ai_dev_squad.operations import open_operations
 from ai_dev_squad.testing import Captured, capture
 from ai_dev_squad_parity.model_server import ModelServer, Script

@@ -9,16 +9,17 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from ai_dev_squad.testing import Captured
-from ai_dev_squad_langgraph import observe
-from ai_dev_squad_langgraph._runs import RUNS
-from ai_dev_squad_parity.model_server import ModelServer, call, reply, tool_calls
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, RetryPolicy, Send, interrupt
 from typing_extensions import TypedDict
+
+from ai_dev_squad.testing import Captured
+from ai_dev_squad_langgraph import observe
+from ai_dev_squad_langgraph._runs import RUNS
+from ai_dev_squad_parity.model_server import ModelServer, call, reply, tool_calls
 
 
 class State(TypedDict, total=False):

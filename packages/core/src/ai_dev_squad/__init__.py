@@ -148,7 +148,7 @@ def __getattr__(name: str) -> Any:
         globals()[name] = value
         return value
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 - reading metadata takes time and is seldom needed
+        from importlib.metadata import version
 
         return version("ai-dev-squad")
     raise AttributeError(f"module 'ai_dev_squad' has no attribute {name!r}")

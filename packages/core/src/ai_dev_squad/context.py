@@ -95,7 +95,7 @@ class Scope(trace.Span):
         return scope.operation
 
     # Other instrumentations test `isinstance(span, ReadableSpan)`; the answer must be that of the real span.
-    __class__ = property(lambda self: type(self.target()))  # type: ignore[assignment]
+    __class__ = property(lambda self: type(self.target()))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.target(), name)

@@ -22,7 +22,7 @@ _strict = False
 
 def set_strict(strict: bool) -> bool:
     """Raise internal failures instead of logging them. Returns the previous value."""
-    global _strict  # noqa: PLW0603 - one switch for the whole process, used by tests only
+    global _strict
     previous, _strict = _strict, strict
     return previous
 

@@ -21,7 +21,7 @@ def reserve(operation: Operation, pipeline: Pipeline) -> None:
 
     Raises ``BudgetExceeded`` when a budget says stop; the operation has failed then and nothing enters the ledger.
     """
-    from ai_dev_squad.costs import BudgetExceeded  # noqa: PLC0415 - loaded only where a budget may stop a call
+    from ai_dev_squad.costs import BudgetExceeded
 
     request = operation.request
     if request is None:
@@ -90,7 +90,7 @@ def _estimate(operation: Operation, request: ModelRequest) -> Usage:
 def _count(text: Any, request: ModelRequest) -> int | None:
     if text is None:
         return None
-    from ai_dev_squad.costs import tokens  # noqa: PLC0415 - loaded only when somebody needs a count
+    from ai_dev_squad.costs import tokens
 
     content = text()
     if isinstance(content, str):

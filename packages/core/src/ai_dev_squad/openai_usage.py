@@ -58,9 +58,9 @@ def install() -> None:
     if _patches is not None or "openai" not in sys.modules:
         return
     with _lock:
-        if _patches is not None:
-            return
-        from openai.resources.chat.completions import (  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
+        if _patches is not None:  # another thread was faster
+            return  # type: ignore[unreachable]
+        from openai.resources.chat.completions import (  # type: ignore[import-not-found,unused-ignore]
             AsyncCompletions,
             Completions,
         )

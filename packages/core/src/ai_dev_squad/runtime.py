@@ -58,7 +58,7 @@ class Pipeline:
         info = self.redactor.exception(error)
         if not with_stack or error.__traceback__ is None:
             return info
-        from ai_dev_squad.tracing.errors import stack_trace  # noqa: PLC0415 - only when something failed
+        from ai_dev_squad.tracing.errors import stack_trace
 
         return structs.replace(info, stacktrace=stack_trace(error, self.redactor.text))
 
@@ -102,9 +102,7 @@ def configure_logging(log_dir: str | None = None, enable_console: bool | None = 
     return _build({"log_dir": log_dir, "console": enable_console, **more}).logger
 
 
-def configure_tracing(
-    service_name: str | None = None, service_version: str | None = None, **more: Any
-) -> TraceManager:
+def configure_tracing(service_name: str | None = None, service_version: str | None = None, **more: Any) -> TraceManager:
     """Set up tracing and return its manager."""
     return _build({"service_name": service_name, "service_version": service_version, **more}).tracing
 
@@ -154,7 +152,7 @@ def shutdown(timeout: float | None = None) -> None:
         current, _state.pipeline = _state.pipeline, None
     if current is None:
         return
-    from ai_dev_squad.operations import abandon_open_operations  # noqa: PLC0415 - operations import this module
+    from ai_dev_squad.operations import abandon_open_operations
 
     limit = current.settings.shutdown_timeout_s if timeout is None else timeout
     abandon_open_operations()
@@ -206,7 +204,7 @@ def _assemble(wanted: Settings, old: Pipeline | None) -> Pipeline:
 
 
 def _redactor(wanted: Settings) -> Redactor:
-    from ai_dev_squad.redaction import Redactor  # noqa: PLC0415 - built on first use
+    from ai_dev_squad.redaction import Redactor
 
     return Redactor(
         patterns=wanted.redact_patterns,
@@ -218,13 +216,13 @@ def _redactor(wanted: Settings) -> Redactor:
 
 
 def _logger(wanted: Settings, redactor: Redactor) -> StructuredLogger:
-    from ai_dev_squad.events import EventFilter, Journal, NullJournal, StructuredLogger  # noqa: PLC0415
+    from ai_dev_squad.events import EventFilter, Journal, NullJournal, StructuredLogger
 
     journal = (
         Journal(
             wanted.journal_path,
             queue_size=wanted.queue_size,
-            on_full=wanted.on_full,  # type: ignore[arg-type] - checked by the settings
+            on_full="block" if wanted.on_full == "block" else "drop",
             max_bytes=wanted.max_bytes or None,
             max_age=wanted.max_age_s or None,
             keep=wanted.keep_files,
@@ -242,7 +240,7 @@ def _logger(wanted: Settings, redactor: Redactor) -> StructuredLogger:
 
 
 def _tracing(wanted: Settings, redactor: Redactor) -> TraceManager:
-    from ai_dev_squad.tracing import TraceManager  # noqa: PLC0415
+    from ai_dev_squad.tracing import TraceManager
 
     manager = TraceManager(
         wanted.service_name,
@@ -276,7 +274,7 @@ def _spans_lost(count: int, reason: str) -> None:
 
 
 def _costs(wanted: Settings) -> CostTracker:
-    from ai_dev_squad.costs import BudgetManager, CostTracker  # noqa: PLC0415
+    from ai_dev_squad.costs import BudgetManager, CostTracker
 
     spend = wanted.budget_file or (wanted.journal_path.parent / "budgets.json" if wanted.journal else None)
     return CostTracker(
@@ -289,7 +287,7 @@ def _costs(wanted: Settings) -> CostTracker:
 def _metrics(wanted: Settings) -> GenAIMetrics | None:
     if wanted.meter_provider is None:
         return None
-    from ai_dev_squad.tracing import create_metrics  # noqa: PLC0415
+    from ai_dev_squad.tracing import create_metrics
 
     return create_metrics(wanted.meter_provider)
 
@@ -311,7 +309,7 @@ def _emit(event_type: EventType, level: str, message: str, metadata: dict[str, A
 def _register_exit(wanted: Settings) -> None:
     if _state.exit_registered:
         return
-    from ai_dev_squad.exit import at_exit  # noqa: PLC0415 - built on first use
+    from ai_dev_squad.exit import at_exit
 
     at_exit(shutdown, sigterm=wanted.handle_sigterm)
     _state.exit_registered = True

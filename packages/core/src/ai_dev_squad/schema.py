@@ -176,7 +176,7 @@ def register_event_type(name: str) -> str:
 
     Raises ``ValueError`` unless the name is dotted lower case.
     """
-    parts = name.split(".") if isinstance(name, str) else []
+    parts = str(name).split(".")
     if len(parts) < 2 or not all(part.isidentifier() and part == part.lower() for part in parts):
         raise ValueError(
             f"event type {name!r} is not dotted lower case; write it like 'deploy.finished' (letters, digits, '_')"
@@ -192,7 +192,7 @@ def registered_event_types() -> tuple[str, ...]:
 
 def resolve_event_type(value: EventType | str) -> str:
     """The event type's string. Raises ``ValueError`` for one that was never registered."""
-    known = _registered.get(value) if isinstance(value, str) else None
+    known = _registered.get(value) if isinstance(value, str) else None  # type: ignore[redundant-expr]
     if known is None:
         raise ValueError(
             f"unknown event type {value!r}; allowed: {', '.join(registered_event_types())}; "

@@ -63,9 +63,7 @@ class Settings:
     max_age_s: float = _setting(
         0.0, "logging", "AI_DEV_SQUAD_MAX_AGE_S", "Rotate the journal at this age in seconds; 0 never.", minimum=0
     )
-    keep_files: int = _setting(
-        10, "logging", "AI_DEV_SQUAD_KEEP_FILES", "How many rotated files are kept.", minimum=0
-    )
+    keep_files: int = _setting(10, "logging", "AI_DEV_SQUAD_KEEP_FILES", "How many rotated files are kept.", minimum=0)
     compress: bool = _setting(True, "logging", "AI_DEV_SQUAD_COMPRESS", "Compress rotated files with gzip.")
     # Tracing
     service_name: str = _setting(
@@ -121,9 +119,7 @@ class Settings:
     budget_file: str | None = _setting(
         None, "costs", "AI_DEV_SQUAD_BUDGET_FILE", "Where spend is kept over restarts; unset: budgets.json in log_dir."
     )
-    prices_file: str | None = _setting(
-        None, "costs", "AI_DEV_SQUAD_PRICES_FILE", "A JSON file with your own prices."
-    )
+    prices_file: str | None = _setting(None, "costs", "AI_DEV_SQUAD_PRICES_FILE", "A JSON file with your own prices.")
     # Content and redaction
     capture_content: bool = _setting(
         False,
@@ -215,7 +211,7 @@ def _number(convert: Callable[[Any], Any], what: str) -> Callable[[Any, str], An
     def number(value: Any, source: str) -> Any:
         try:
             if isinstance(value, bool):
-                raise TypeError  # noqa: TRY301 - True is no number of lines
+                raise TypeError
             return convert(value)
         except (TypeError, ValueError):
             raise ValueError(f"{source}={value!r} is not {what}; write it like {source}={convert(10)}") from None
@@ -223,7 +219,7 @@ def _number(convert: Callable[[Any], Any], what: str) -> Callable[[Any, str], An
     return number
 
 
-def _strings(value: Any, source: str) -> tuple[str, ...]:  # noqa: ARG001 - same shape as the other converters
+def _strings(value: Any, source: str) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return tuple(value)
@@ -235,7 +231,7 @@ def _string(value: Any, source: str) -> str:
     raise ValueError(f"{source}={value!r} is not text; write a string")
 
 
-def _unchanged(value: Any, source: str) -> Any:  # noqa: ARG001 - same shape as the other converters
+def _unchanged(value: Any, source: str) -> Any:
     return value
 
 

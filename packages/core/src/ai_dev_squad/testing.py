@@ -29,11 +29,11 @@ class MemoryJournal:
     def __init__(self, lines: list[JournalLine]) -> None:
         self.write = lines.append
 
-    def flush(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - a journal's signature
+    def flush(self, timeout: float | None = None) -> bool:
         """Nothing to wait for."""
         return True
 
-    def close(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - a journal's signature
+    def close(self, timeout: float | None = None) -> bool:
         """Nothing to close."""
         return True
 
@@ -81,7 +81,7 @@ def capture(*, spans: bool = False, **settings: Any) -> Iterator[Captured]:
 
     ``spans`` also records OpenTelemetry spans; the other arguments are settings, as for ``configure``.
     """
-    from ai_dev_squad.events import StructuredLogger  # noqa: PLC0415 - tests pay only for what they use
+    from ai_dev_squad.events import StructuredLogger
 
     captured = Captured()
     before = runtime.exchange(None, {})
@@ -103,7 +103,7 @@ def capture(*, spans: bool = False, **settings: Any) -> Iterator[Captured]:
 
 
 def _into(finished: list[ReadableSpan]) -> Any:
-    from opentelemetry.sdk.trace import SpanProcessor  # noqa: PLC0415 - needs the SDK
+    from opentelemetry.sdk.trace import SpanProcessor
 
     class Keep(SpanProcessor):
         def on_end(self, span: ReadableSpan) -> None:

@@ -13,11 +13,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import ai_dev_squad
-from ai_dev_squad_langgraph import observe
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
+
+import ai_dev_squad
+from ai_dev_squad_langgraph import observe
 
 from .demo_view import budget_table, cost_table, run_tree, truth_table
 from .model_server import ModelServer, Truth
@@ -32,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo. Returns 0 when what was captured equals what the model server knows to be true."""
     parser = argparse.ArgumentParser(prog="ai-dev-squad-demo", description="A LangGraph dev squad, observed.")
     parser.add_argument("--log-dir", default="logs", help="where the journal is written (default: %(default)s)")
-    parser.add_argument("--pace", type=float, default=0.05, help="seconds a model takes to begin (default: %(default)s)")
+    parser.add_argument(
+        "--pace", type=float, default=0.05, help="seconds a model takes to begin (default: %(default)s)"
+    )
     options = parser.parse_args(arguments)
     # Wide enough for the tables where no terminal says how wide it is, such as in a CI log.
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)

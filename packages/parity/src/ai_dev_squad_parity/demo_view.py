@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-import ai_dev_squad
-from ai_dev_squad import JournalLine
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
+
+import ai_dev_squad
+from ai_dev_squad import JournalLine
 
 from .model_server import Truth
 

@@ -7,18 +7,18 @@ and never changes what it's given. The names and signatures of its methods are L
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.tracers.base import BaseTracer
+from langgraph.callbacks import GraphCallbackHandler
+from langgraph.errors import ParentCommand
+from opentelemetry import context as otel_context
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import openai_usage, operations, runtime
 from ai_dev_squad.costs import BudgetExceeded
 from ai_dev_squad.guard import guarded, report
 from ai_dev_squad.schema import ErrorInfo, EventType
-from langchain_core.tracers.base import BaseTracer
-from langgraph.callbacks import GraphCallbackHandler
-from langgraph.errors import ParentCommand
-from opentelemetry import context as otel_context
-
 from ai_dev_squad_langgraph import _resume, _translate
 from ai_dev_squad_langgraph._runs import FRAMEWORK, RUNS, Run, become_graph, enclosing_operation, end_run
 from ai_dev_squad_langgraph._scope import SLOT_KEY, GraphSlot
@@ -26,8 +26,16 @@ from ai_dev_squad_langgraph._scope import SLOT_KEY, GraphSlot
 __all__ = ["HANDLER", "ObservingHandler"]
 
 
-class ObservingHandler(GraphCallbackHandler, BaseTracer):  # type: ignore[misc]
-    """One per process. A ``BaseTracer`` only because LangGraph sends trace-policy payloads to no other handler."""
+if TYPE_CHECKING:  # BaseTracer declares that its methods return LangSmith's run trees, which nobody reads
+    _Base = GraphCallbackHandler
+else:
+
+    class _Base(GraphCallbackHandler, BaseTracer):
+        """LangGraph sends payloads that went through a trace policy to tracers only."""
+
+
+class ObservingHandler(_Base):
+    """One per process."""
 
     # Inline: no executor hop for each event in asynchronous code, and the caller's own context.
     run_inline = True
@@ -265,9 +273,7 @@ class ObservingHandler(GraphCallbackHandler, BaseTracer):  # type: ignore[misc]
         parent = RUNS.get(parent_run_id)
         run = Run(run_id, parent, name, metadata or {})
         run.begin(
-            operations.start(
-                kind, name, framework=FRAMEWORK, parent=enclosing_operation(parent), attributes=attributes
-            )
+            operations.start(kind, name, framework=FRAMEWORK, parent=enclosing_operation(parent), attributes=attributes)
         )
 
     @guarded("observing the end of a tool")

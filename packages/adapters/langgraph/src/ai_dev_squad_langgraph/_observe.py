@@ -8,12 +8,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from ai_dev_squad import runtime
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.pregel import Pregel
 from langgraph.pregel.remote import RemoteGraph
 
+from ai_dev_squad import runtime
 from ai_dev_squad_langgraph._handler import HANDLER
 from ai_dev_squad_langgraph._scope import NAME, ORIGINAL, observed_class
 
@@ -59,7 +59,7 @@ def observe_in_place(graph: Any, name: str | None = None) -> None:
     if ORIGINAL in cls.__dict__:
         return
     if isinstance(graph, RemoteGraph):
-        from ai_dev_squad_langgraph._remote import observed_remote_class  # noqa: PLC0415 - few graphs are remote
+        from ai_dev_squad_langgraph._remote import observed_remote_class
 
         graph.__class__ = observed_remote_class(cls)
     else:

@@ -10,7 +10,6 @@ from ai_dev_squad import operations, runtime
 from ai_dev_squad.context import attached
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.tracing.propagation import inject
-
 from ai_dev_squad_langgraph import _translate
 from ai_dev_squad_langgraph._runs import FRAMEWORK
 from ai_dev_squad_langgraph._scope import NAME, ORIGINAL
@@ -92,7 +91,9 @@ def _observed_stream(original: Any) -> Any:
 
 def _observed_astream(original: Any) -> Any:
     @functools.wraps(original)
-    async def astream(self: Any, *args: Any, headers: dict[str, str] | None = None, **kwargs: Any) -> AsyncIterator[Any]:
+    async def astream(
+        self: Any, *args: Any, headers: dict[str, str] | None = None, **kwargs: Any
+    ) -> AsyncIterator[Any]:
         operation = _start(self, args[1] if len(args) > 1 else kwargs.get("config"))
         failure: BaseException | None = None
         steps: Any = None

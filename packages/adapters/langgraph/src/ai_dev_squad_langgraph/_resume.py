@@ -7,7 +7,6 @@ from typing import Any
 
 from ai_dev_squad import runtime
 from ai_dev_squad.schema import EventType, Link
-
 from ai_dev_squad_langgraph import _translate
 from ai_dev_squad_langgraph._runs import Run
 

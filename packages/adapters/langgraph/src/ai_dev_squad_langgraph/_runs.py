@@ -9,7 +9,6 @@ from ai_dev_squad import operations, runtime
 from ai_dev_squad.context import Scope, enter, heal
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.schema import Status
-
 from ai_dev_squad_langgraph import _translate
 
 __all__ = ["RUNS", "Run", "enclosing_operation", "end_run"]

@@ -10,10 +10,11 @@ import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ai_dev_squad.context import Scope, heal, with_operation
 from langchain_core.runnables.config import var_child_runnable_config
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
+
+from ai_dev_squad.context import Scope, heal, with_operation
 
 if TYPE_CHECKING:
     from ai_dev_squad_langgraph._runs import Run
@@ -62,7 +63,7 @@ class GraphSlot:
 
     def close(self) -> None:
         """The graph was left for good; whatever it did not end, ends now."""
-        from ai_dev_squad_langgraph._runs import RUNS, end_run  # noqa: PLC0415 - the run tree imports no frames
+        from ai_dev_squad_langgraph._runs import RUNS, end_run
 
         if self._scope is not None:
             heal(self._scope)
@@ -178,4 +179,4 @@ def with_handler(graph: Any, config: Any, handler: Any) -> Any:
 
 def _holds(callbacks: Any, handler: Any) -> bool:
     handlers = callbacks if isinstance(callbacks, (list, tuple)) else getattr(callbacks, "handlers", None)
-    return bool(handlers) and any(item is handler for item in handlers)
+    return handlers is not None and any(item is handler for item in handlers)

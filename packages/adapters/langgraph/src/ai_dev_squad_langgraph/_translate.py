@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from langgraph.errors import GraphBubbleUp, ParentCommand
+
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.schema import Status, Usage
-from langgraph.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
 
 try:
     from langgraph.errors import GraphDrained
@@ -67,7 +68,17 @@ _REQUEST_KEYS = {
     "reasoning_effort": keys.REQUEST_REASONING_LEVEL,
 }
 
-_INTERNAL_METADATA = ("langgraph_", "ls_", "lc_", "__", "checkpoint_", "graph_id", "assistant_id", "thread_id", "run_id")
+_INTERNAL_METADATA = (
+    "langgraph_",
+    "ls_",
+    "lc_",
+    "__",
+    "checkpoint_",
+    "graph_id",
+    "assistant_id",
+    "thread_id",
+    "run_id",
+)
 
 
 # --- graphs and tasks -------------------------------------------------------------------------------------------------
@@ -79,7 +90,7 @@ def outcome(error: BaseException) -> Status:
         return "handoff"
     if isinstance(error, GraphDrained):
         return "closed_early"
-    if isinstance(error, (GraphInterrupt, GraphBubbleUp)):
+    if isinstance(error, GraphBubbleUp):  # GraphInterrupt, and what may be added to its kind
         return "interrupted"
     if isinstance(error, asyncio.CancelledError) or type(error).__name__ == "NodeCancelledError":
         return "cancelled"
@@ -90,7 +101,7 @@ def outcome(error: BaseException) -> Status:
 
 def handoff_target(command: ParentCommand) -> dict[str, Any]:
     """Where control goes."""
-    target = getattr(command.args[0] if command.args else None, "goto", None)
+    target = getattr(command.args[0], "goto", None)
     if isinstance(target, str):
         return {"to": target}
     return {"to": [getattr(item, "node", str(item)) for item in target or ()]}
@@ -174,7 +185,9 @@ def _prompt_hash(prompts: Sequence[Any]) -> str:
     return digest.hexdigest()
 
 
-def model_attributes(metadata: Mapping[str, Any], params: Mapping[str, Any], conversation: str | None) -> dict[str, Any]:
+def model_attributes(
+    metadata: Mapping[str, Any], params: Mapping[str, Any], conversation: str | None
+) -> dict[str, Any]:
     """Request attributes of a model call, by the GenAI conventions."""
     attributes: dict[str, Any] = {
         attribute: params[key] for key, attribute in _REQUEST_KEYS.items() if params.get(key) is not None
@@ -277,7 +290,9 @@ def _text(message: Any) -> str:
         return content
     if isinstance(content, list):
         return "".join(
-            part if isinstance(part, str) else str(part.get("text", "")) for part in content if isinstance(part, (str, dict))
+            part if isinstance(part, str) else str(part.get("text", ""))
+            for part in content
+            if isinstance(part, (str, dict))
         )
     return str(content)
 

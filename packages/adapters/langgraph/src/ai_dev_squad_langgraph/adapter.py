@@ -7,11 +7,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from langgraph.graph import StateGraph
+
 from ai_dev_squad import operations
 from ai_dev_squad.context import attached
 from ai_dev_squad.runtime import get_cost_tracker, get_logger, get_trace_manager
-from langgraph.graph import StateGraph
-
 from ai_dev_squad_langgraph import _translate
 from ai_dev_squad_langgraph._observe import observe
 from ai_dev_squad_langgraph._runs import FRAMEWORK
