@@ -9,7 +9,7 @@ __all__ = ["Tokens", "count_tokens", "tokens"]
 CHARACTERS_PER_TOKEN = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """What a model call used.
 

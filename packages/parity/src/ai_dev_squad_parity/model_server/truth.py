@@ -22,7 +22,7 @@ purpose; ``client_closed`` when the client went away in the middle; ``hung`` whe
 when no step matched; ``rejected`` when the body was not acceptable; ``active`` while it lasts."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """One HTTP request to a model endpoint. A retry is a call of its own."""
 
