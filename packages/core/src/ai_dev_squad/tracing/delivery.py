@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import re
 import threading
 import time
 import weakref
@@ -233,7 +234,7 @@ class SpanDelivery(SpanProcessor):
             "spans do not reach %s (%s). Your program is fine and its journal is complete; export goes on being tried. "
             "This is reported once until spans arrive again.",
             self.destination,
-            why,
+            _cause(why),
         )
 
     def _lose_oldest(self) -> None:
@@ -260,6 +261,12 @@ class SpanDelivery(SpanProcessor):
                 self._on_lost(count, reason)
             except Exception as error:  # noqa: BLE001 - counting a loss must not cause another
                 _log.debug("reporting lost spans failed: %r", error)
+
+
+def _cause(message: str) -> str:
+    """The operating system's own words out of an HTTP library's nested message, if it has them."""
+    found = re.search(r"\[Errno -?\d+\] [\w ]+", message)
+    return found.group() if found else message
 
 
 def _release(item: ReadableSpan | _Marker) -> bool:
