@@ -374,6 +374,39 @@ def test_any_order_of_spending_and_flushing_adds_up(
     assert spent(reader) == expected
 
 
+def test_a_process_whose_clock_is_behind_spoils_no_new_period(path: Path, clock: Clock) -> None:
+    """Once one process is in the next day, one that is still in the last day leaves the new day's record alone."""
+    ahead = manager_at(path, clock)
+    ahead.set_budget("d", 10, "daily")
+    behind = manager_at(path, Clock())
+    behind.set_budget("d", 10, "daily")
+    clock.moment += timedelta(days=1)
+    ahead.check_budgets(entry(1.0, clock.moment))
+    ahead.flush()
+    behind.check_budgets(entry(2.0))
+    behind.flush()
+    ahead.check_budgets(entry(1.0, clock.moment))
+    ahead.close()
+    behind.close()
+
+    (budget,) = json.loads(path.read_text())["budgets"]
+    assert [account["spent_usd"] for account in budget["accounts"]] == ["2.000000000000"]
+    assert spent(ahead) == {("d", None): 2.0}
+
+
+def test_the_file_is_bounded_like_the_memory(path: Path, clock: Clock) -> None:
+    """Of many sessions the file keeps the max_keys that were used last."""
+    manager = manager_at(path, clock, max_keys=3)
+    manager.set_budget("each", 10, "total", per="session")
+    for number in range(10):
+        manager.check_budgets(entry(1.0, NOON + timedelta(seconds=number), session_id=f"s{number}"))
+        manager.flush()
+    manager.close()
+
+    (budget,) = json.loads(path.read_text())["budgets"]
+    assert [account["key"] for account in budget["accounts"]] == ["s9", "s8", "s7"]
+
+
 WORKER = """
 import sys
 from datetime import datetime, timezone

@@ -130,12 +130,8 @@ class Ledger:
 
     def __init__(self, budget: Budget, max_keys: int) -> None:
         self.accounts: OrderedDict[str | None, Account] = OrderedDict()
-        self.parting: dict[str | None, Account] = {}
-        """Accounts let go before a file had them."""
-        self.keep_parting = False
         self.max_keys = max_keys
         self.start = self.end = -math.inf
-        self.started = False
         self._position: int | None = None
         self._single: Account | None = None
         self._overflowed = False
@@ -191,7 +187,7 @@ class Ledger:
         if account is not None:
             self.accounts.move_to_end(key)
             return account
-        account = self.parting.pop(key, None) or Account(key)
+        account = Account(key)
         self.accounts[key] = account
         if self._position is None:
             self._single = account
@@ -202,7 +198,7 @@ class Ledger:
     @property
     def unsaved(self) -> bool:
         """Whether any account holds what no file has."""
-        return bool(self.parting) or any(account.unsaved for account in self.accounts.values())
+        return any(account.unsaved for account in self.accounts.values())
 
     def charge(self, account: Account, cost: int | None) -> list[Crossing] | None:
         """Add ``cost``, or count a call of unknown price (``None``). Returns the crossings, ascending, if any."""
@@ -271,10 +267,7 @@ class Ledger:
         )
 
     def _advance(self, now: float) -> None:
-        start, end = window(self.budget.period, self.budget.zone, now)  # type: ignore[arg-type]  # normalised
-        # Odd zones (an hour skipped at midnight) may not step back either.
-        self.start, self.end = max(start, self.end) if self.started else start, end
-        self.started = True
+        self.start, self.end = window(self.budget.period, self.budget.zone, now)  # type: ignore[arg-type]  # normalised
         if self.budget.alerts_sent:
             self.budget.alerts_sent.clear()
 
@@ -289,9 +282,7 @@ class Ledger:
         key = next((key for key, account in self.accounts.items() if not account.reserved), None)
         if key is None:
             return
-        account = self.accounts.pop(key)
-        if self.keep_parting and account.unsaved and len(self.parting) < self.max_keys:
-            self.parting[key] = account
+        del self.accounts[key]
         if not self._overflowed:
             self._overflowed = True
             _log.warning(

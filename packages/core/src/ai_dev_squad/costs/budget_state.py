@@ -176,7 +176,7 @@ def merge(ledger: Ledger, stored: list[StoredBudget], now: float) -> list[Crossi
     record = _record_of(ledger, stored)
     by_key = {account.key: account for account in record.accounts}
     crossings: list[Crossing] = []
-    for account in [*ledger.refresh(now), *ledger.parting.values()]:
+    for account in ledger.refresh(now):
         theirs = by_key.get(account.key)
         if theirs is not None and theirs.period_start != _finite(account.start):
             # Another process is in the next period already, or left the last one behind.
@@ -187,7 +187,7 @@ def merge(ledger: Ledger, stored: list[StoredBudget], now: float) -> list[Crossi
             crossings += _take_over(ledger, account, theirs)
         by_key[account.key] = _stored(account)
     for key, theirs in by_key.items():
-        if key not in ledger.accounts and len(ledger.accounts) < ledger.max_keys and key not in ledger.parting:
+        if key not in ledger.accounts and len(ledger.accounts) < ledger.max_keys:
             crossings += _adopt(ledger, theirs)
     accounts = sorted(by_key.values(), key=lambda account: (-account.updated, account.key or ""))
     record.accounts = [account for account in accounts if _worth_keeping(account)][: ledger.max_keys]
@@ -198,13 +198,9 @@ def merge(ledger: Ledger, stored: list[StoredBudget], now: float) -> list[Crossi
 def settle(ledger: Ledger, stored: list[StoredBudget]) -> None:
     """Remember that ``stored`` is on disk, so that it is not added a second time."""
     for theirs in _record_of(ledger, stored).accounts:
-        for accounts in (ledger.accounts, ledger.parting):
-            account = accounts.get(theirs.key)
-            if account is not None and theirs.period_start == _finite(account.start):
-                account.base, account.unpriced_base = theirs.spent(), theirs.unpriced_calls
-    for key, account in list(ledger.parting.items()):
-        if account.start != ledger.start or not account.unsaved:
-            del ledger.parting[key]
+        account = ledger.accounts.get(theirs.key)
+        if account is not None and theirs.period_start == _finite(account.start):
+            account.base, account.unpriced_base = theirs.spent(), theirs.unpriced_calls
 
 
 def _record_of(ledger: Ledger, stored: list[StoredBudget]) -> StoredBudget:

@@ -250,7 +250,6 @@ class BudgetManager:
         known = self._ledgers.get(budget.name)
         if known is None or known.budget.coverage != budget.coverage:
             known = Ledger(budget, self._max_keys)
-            known.keep_parting = self._saver is not None
         elif known.budget is not budget:
             known.adopt(budget)
         return known
@@ -337,7 +336,6 @@ class BudgetManager:
         self._epoch += 1
         self._abandoned.clear()
         for ledger in self._ledgers.values():
-            ledger.parting.clear()
             for account in ledger.accounts.values():
                 account.reserved = 0
                 if self._saver is not None:
