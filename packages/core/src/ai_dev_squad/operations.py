@@ -138,6 +138,8 @@ class Operation:
     """``None`` while the operation is open."""
     _ended_with: dict[str, Any] | None = None
     _span: Span | None = None
+    _above: Operation | None = None
+    """The operation whose span is the parent, where no span was made yet."""
     _failed_below: int = 0
     """The identity of the exception that an operation below failed with, so that its stack is kept once."""
     _started_wall_ns: int = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from random import getrandbits
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +14,7 @@ from opentelemetry.trace import StatusCode
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.context import Scope, span_in
 from ai_dev_squad.schema import Cost, ErrorInfo, Link, Usage
+from ai_dev_squad.tracing.identity import generate_span_id
 
 if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
@@ -43,39 +43,38 @@ _COST_KEYS = {
 def open_span(operation: Operation, tracing: TraceManager, context: Context, started_at_ns: int | None) -> None:
     """Give the operation its ids and, when somebody receives spans, its span."""
     above = span_in(context)
-    if tracing.recording:
-        _record(operation, tracing, context, started_at_ns or time.time_ns())
-    elif type(above) is Scope and (parent := above.operation_in_charge()) is not None:
+    if not tracing.recording and type(above) is Scope and (parent := above.operation_in_charge()) is not None:
         # The usual case: the parent is one of ours, and its ids are at hand as text.
+        operation._above = parent
         operation.trace_id, operation.parent_span_id = parent.trace_id, parent.span_id
-        operation.span_id = format(getrandbits(64) or 1, "016x")
+        operation.span_id = format(generate_span_id(), "016x")
         return
-    else:
-        operation.trace_id = format(above.get_span_context().trace_id or getrandbits(128) or 1, "032x")
-        operation.span_id = format(getrandbits(64) or 1, "016x")
-    if parent_id := above.get_span_context().span_id:
-        operation.parent_span_id = format(parent_id, "016x")
-
-
-def _record(operation: Operation, tracing: TraceManager, context: Context, started_at_ns: int) -> None:
-    operation._started_wall_ns = started_at_ns
+    operation._started_wall_ns = started_at_ns or time.time_ns()
     operation._span = tracing.start_span(
         f"{operation.kind.operation} {operation.name}",
         context=context,
         kind=operation.kind.span_kind,
-        attributes=_start_attributes(operation),
-        start_time=started_at_ns,
+        attributes=_start_attributes(operation) if tracing.recording else None,
+        start_time=operation._started_wall_ns,
         links=[_link(link) for link in operation.links or ()],
     )
     own = operation._span.get_span_context()
     operation.trace_id = format(own.trace_id, "032x")
     operation.span_id = format(own.span_id, "016x")
+    if parent_id := above.get_span_context().span_id:
+        operation.parent_span_id = format(parent_id, "016x")
 
 
 def carrier(operation: Operation) -> trace.Span:
     """A span that nobody receives: it hands the ids on to the user's own spans and to outgoing HTTP headers."""
-    ids = trace.SpanContext(int(operation.trace_id, 16), int(operation.span_id, 16), is_remote=False)
-    return trace.NonRecordingSpan(ids)
+    above = operation._above
+    if above is None:
+        return trace.INVALID_SPAN
+    inherited = above.span.get_span_context()
+    ids = (inherited.trace_id, int(operation.span_id, 16))
+    return trace.NonRecordingSpan(
+        trace.SpanContext(*ids, False, inherited.trace_flags, inherited.trace_state)  # noqa: FBT003 - is_remote
+    )
 
 
 def end(operation: Operation, span: trace.Span, error: ErrorInfo | None, duration_ns: int) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad import guard, operations, runtime, spans
 from ai_dev_squad.schema import JournalLine
+from ai_dev_squad.tracing import identity
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -119,7 +120,8 @@ def fixed_ids_and_clock() -> Iterator[None]:
     seconds = itertools.count()
     start = datetime(2026, 1, 1, tzinfo=timezone.utc)
     replaced = [
-        (spans, "getrandbits", lambda _bits: next(ids)),
+        (spans, "generate_span_id", lambda: next(ids)),
+        (identity, "_bits", lambda _: next(ids)),
         (operations, "_now", lambda _zone: start + timedelta(seconds=next(seconds))),
         (operations, "_clock", lambda: next(seconds) * 1_000_000_000),
     ]

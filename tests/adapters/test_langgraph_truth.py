@@ -1,0 +1,327 @@
+"""Captured model calls and tokens equal what the model server billed, in every way of running a graph."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ai_dev_squad.testing import Captured
+from ai_dev_squad_langgraph import observe
+from ai_dev_squad_parity.model_server import ModelServer, call, fail, hang, reply, tokens, tool_calls
+from langchain_core.caches import InMemoryCache
+from langchain_core.messages import AIMessageChunk
+from langchain_core.tools import tool
+from langgraph.graph import START, MessagesState, StateGraph
+from opentelemetry import propagate
+
+USAGE = tokens(200, 30, cached=64, reasoning=8)
+Serve = Callable[..., ModelServer]
+Chat = Callable[..., Any]
+
+
+def asking(model: Any, *, name: str = "squad") -> Any:
+    """A graph of one node that asks the model."""
+
+    def ask(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [model.invoke(state["messages"])]}
+
+    async def ask_later(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [await model.ainvoke(state["messages"])]}
+
+    from langchain_core.runnables import RunnableLambda
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("ask", RunnableLambda(ask, ask_later))
+    builder.add_edge(START, "ask")
+    return observe(builder.compile(name=name))
+
+
+QUESTION: Any = {"messages": [("user", "hello")]}
+
+
+def equals_truth(captured: Captured, server: ModelServer) -> None:
+    """Calls and tokens as captured, as billed; one trace."""
+    server.settle()
+    answered = [line for line in captured.closing("chat") if line.status == "ok"]
+    billed = server.truth.totals.billed
+
+    def total(name: str) -> int:
+        return sum(getattr(line.usage, name) or 0 for line in answered)
+
+    assert {
+        "calls": len(answered),
+        "input": total("input_tokens"),
+        "cached": total("cache_read_input_tokens"),
+        "output": total("output_tokens"),
+        "reasoning": total("reasoning_output_tokens"),
+        "sources": {line.usage.source for line in answered if line.usage},
+    } == {
+        "calls": server.truth.totals.successful_calls,
+        "input": billed.input_tokens,
+        "cached": billed.cache_read_input_tokens,
+        "output": billed.output_tokens,
+        "reasoning": billed.reasoning_output_tokens,
+        "sources": {"provider"},
+    }
+
+
+def test_invoke(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """A plain call, with its cost by the published price."""
+    server = serve(reply("hi", usage=USAGE))
+
+    asking(chat(server)).invoke(QUESTION)
+
+    equals_truth(captured, server)
+    (line,) = captured.closing("chat")
+    assert line.cost is not None
+    # gpt-4o-mini: 0.15 USD per million input, 0.075 cached, 0.60 output tokens.
+    assert line.cost.usd == pytest.approx((136 * 0.15 + 64 * 0.075 + 30 * 0.60) / 1e6)
+    assert line.cost.price == "openai/gpt-4o-mini"
+
+
+async def test_ainvoke(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """The same, asynchronously."""
+    server = serve(reply("hi", usage=USAGE))
+
+    await asking(chat(server)).ainvoke(QUESTION)
+
+    equals_truth(captured, server)
+
+
+def texts(stream: Any) -> list[Any]:
+    """What a consumer of ``stream_mode="messages"`` sees: content, usage and metadata of each chunk."""
+    return [
+        (message.content, message.usage_metadata, message.response_metadata)
+        for message, _ in stream
+        if isinstance(message, AIMessageChunk)
+    ]
+
+
+def without_ids(chunks: list[Any]) -> list[Any]:
+    """Chunks without what differs between two answers."""
+    return [(content, usage, sorted(metadata)) for content, usage, metadata in chunks]
+
+
+def test_streaming_counts_without_the_program_noticing(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """A custom endpoint reports no usage in streams unless asked; we ask, and the program sees the same chunks."""
+    server = serve(reply("one two three", usage=USAGE, times=2))
+    graph = asking(chat(server))
+    from ai_dev_squad_langgraph import unobserve
+
+    observed = texts(graph.stream(QUESTION, stream_mode="messages"))
+    equals_truth(captured, server)
+    plain = texts(unobserve(graph).stream(QUESTION, stream_mode="messages"))
+
+    assert without_ids(observed) == without_ids(plain)
+    assert {usage for _, usage, _ in observed} == {None}
+    (line,) = captured.closing("chat")
+    assert line.metadata is not None
+    assert line.metadata["gen_ai.response.time_to_first_chunk"] > 0
+
+
+async def test_asynchronous_streaming(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """The same for ``astream``."""
+    server = serve(reply("one two three", usage=USAGE))
+
+    async for _ in asking(chat(server)).astream(QUESTION, stream_mode="messages"):
+        pass
+
+    equals_truth(captured, server)
+
+
+def test_a_program_that_asks_for_usage_itself(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """With ``stream_usage=True`` the program gets its usage chunk, and it counts once."""
+    server = serve(reply("one two", usage=USAGE))
+
+    chunks = texts(asking(chat(server, stream_usage=True)).stream(QUESTION, stream_mode="messages"))
+
+    equals_truth(captured, server)
+    assert [usage["input_tokens"] for _, usage, _ in chunks if usage] == [200]
+
+
+def test_a_server_that_refuses_to_report_usage(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """A server that rejects the option is asked again without it, once; the answer is the program's, the count estimated."""
+    refuses = fail(400, message="unknown option", when=lambda request: "stream_options" in request.body)
+    server = serve(refuses, reply("one two three", times=2))
+    graph = asking(chat(server))
+
+    first = texts(graph.stream(QUESTION, stream_mode="messages"))
+    graph.invoke(QUESTION, stream_mode="messages")
+
+    assert "".join(content for content, _, _ in first) == "one two three"
+    assert [call.status for call in server.truth.calls] == [400, 200, 200]
+    assert [line.usage.source for line in captured.closing("chat") if line.usage] == ["estimated", "estimated"]
+
+
+def test_an_answer_without_usage_is_estimated_and_says_so(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """Missing usage is a labelled estimate, never 0."""
+    server = serve(reply("Paris is the capital of France.", report_usage=False))
+
+    asking(chat(server)).invoke({"messages": [("user", "What is the capital of France?")]})
+
+    (line,) = captured.closing("chat")
+    assert line.usage is not None
+    assert line.usage.source == "estimated"
+    assert line.usage.input_tokens is not None
+    assert line.usage.output_tokens is not None
+    assert 4 < line.usage.input_tokens < 20
+    assert 4 < line.usage.output_tokens < 12
+
+
+def test_a_tool_loop(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """Several calls, parallel tools: each call once."""
+    from langchain.agents import create_agent
+
+    @tool
+    def look_up(word: str) -> str:
+        """Look a word up."""
+        return word.upper()
+
+    server = serve(
+        tool_calls(call("look_up", word="a"), call("look_up", word="b"), usage=USAGE),
+        reply("done", usage=tokens(300, 5)),
+    )
+    agent = observe(create_agent(chat(server), [look_up], name="clerk"))
+
+    agent.invoke({"messages": [("user", "a and b")]})
+
+    equals_truth(captured, server)
+    asked = [(c.name, c.id) for c in server.truth.calls[0].tool_calls]
+    ran = [(line.name, (line.metadata or {})["gen_ai.tool.call.id"]) for line in captured.closing("execute_tool")]
+    assert sorted(ran) == sorted(asked)
+
+
+def test_retries_of_the_client(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """A 429 that the client retries is one model call, ended well."""
+    server = serve(fail(429, retry_after=0.01), reply("hi", usage=USAGE))
+
+    asking(chat(server)).invoke(QUESTION)
+
+    assert server.truth.totals.calls == 2
+    equals_truth(captured, server)
+    assert [line.status for line in captured.closing("chat")] == ["ok"]
+
+
+def test_a_failing_call(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """A call that fails for good is an error without tokens or cost, and the client's own exception."""
+    import openai
+
+    server = serve(fail(500, times=None))
+
+    with pytest.raises(openai.InternalServerError):
+        asking(chat(server, max_retries=0)).invoke(QUESTION)
+
+    (line,) = captured.closing("chat")
+    assert line.status == "error"
+    assert line.error is not None
+    assert line.error.type.endswith("APIError")  # langchain-openai derives its own from the client's
+    assert line.usage is not None
+    assert (line.usage.source, line.usage.input_tokens) == ("missing", None)
+    assert line.cost is None or line.cost.usd is None
+
+
+def test_a_call_that_times_out(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """A time-out is an error of the call."""
+    import openai
+
+    server = serve(hang(times=None))
+
+    with pytest.raises(openai.APITimeoutError):
+        asking(chat(server, max_retries=0, timeout=0.2)).invoke(QUESTION)
+
+    assert [line.status for line in captured.closing("chat")] == ["error"]
+
+
+def test_several_choices_count_once(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """With ``n=2`` every choice repeats the total; it's counted once."""
+    server = serve(reply(["a", "b"], usage=USAGE))
+
+    asking(chat(server, n=2)).invoke(QUESTION)
+
+    equals_truth(captured, server)
+
+
+def test_the_responses_api(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """Both APIs of the provider are counted alike."""
+    server = serve(reply("hi", usage=USAGE, times=2))
+    graph = asking(chat(server, use_responses_api=True))
+
+    graph.invoke(QUESTION)
+    list(graph.stream(QUESTION, stream_mode="messages"))
+
+    equals_truth(captured, server)
+
+
+def test_an_answer_from_langchains_cache_costs_nothing(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """A hit of the LLM cache repeats the tokens; nothing was billed and nothing is counted (langfuse#2112)."""
+    server = serve(reply("hi", usage=USAGE))
+    graph = asking(chat(server, cache=InMemoryCache()))
+
+    graph.invoke(QUESTION)
+    graph.invoke(QUESTION)
+
+    first, second = captured.closing("chat")
+    assert server.truth.totals.calls == 1
+    assert first.usage is not None
+    assert second.usage is not None
+    assert second.cost is not None
+    assert (first.usage.input_tokens, second.usage.input_tokens) == (200, 0)
+    assert (second.cost.usd, second.cost.price_source) == (0, "cache_hit")
+
+
+@pytest.mark.parametrize("runs", [1, 20])
+async def test_concurrent_runs(captured: Captured, serve: Serve, chat: Chat, runs: int) -> None:
+    """Parallel runs never mix: each has a trace and a session of its own, with the right number of calls in it."""
+    server = serve(reply("hi", usage=USAGE, times=None))
+    graph = asking(chat(server))
+
+    await asyncio.gather(
+        *(graph.ainvoke(QUESTION, {"configurable": {"thread_id": f"thread-{index}"}}) for index in range(runs))
+    )
+
+    equals_truth(captured, server)
+    sessions: dict[str | None, set[str | None]] = {}
+    for line in captured.lines:
+        sessions.setdefault(line.trace_id, set()).add(line.session_id)
+    assert sorted(map(sorted, sessions.values())) == sorted([f"thread-{index}"] for index in range(runs))  # type: ignore[type-var, arg-type]
+    assert {line.trace_id for line in captured.closing("chat")} == set(sessions)
+
+
+def carrying_client(asynchronous: bool) -> Any:
+    """An HTTP client that sends the current span's context along, as an HTTP instrumentation does."""
+    import httpx
+
+    def inject(request: Any) -> None:
+        propagate.inject(request.headers)
+
+    async def inject_later(request: Any) -> None:
+        inject(request)
+
+    hooks: Any = {"request": [inject_later if asynchronous else inject]}
+    return httpx.AsyncClient(event_hooks=hooks) if asynchronous else httpx.Client(event_hooks=hooks)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_http_nests_below_the_model_call(captured: Captured, serve: Serve, chat: Chat, streaming: bool) -> None:
+    """What is sent to the provider carries the chat span's id (openllmetry#3214, openinference#2275)."""
+    server = serve(reply("hi"))
+    with carrying_client(asynchronous=False) as client:
+        asking(chat(server, http_client=client, streaming=streaming)).invoke(QUESTION)
+
+    (line,) = captured.closing("chat")
+    assert (server.truth.calls[0].traceparent or "").startswith(f"00-{line.trace_id}-{line.span_id}-")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_asynchronous_http_nests_below_the_model_call(
+    captured: Captured, serve: Serve, chat: Chat, streaming: bool
+) -> None:
+    """The same under asyncio."""
+    server = serve(reply("hi"))
+    async with carrying_client(asynchronous=True) as client:
+        await asking(chat(server, http_async_client=client, streaming=streaming)).ainvoke(QUESTION)
+
+    (line,) = captured.closing("chat")
+    assert (server.truth.calls[0].traceparent or "").startswith(f"00-{line.trace_id}-{line.span_id}-")
