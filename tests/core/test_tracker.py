@@ -217,6 +217,7 @@ def test_a_raising_budget_callback_loses_nothing():
         {"duration_ms": None},
         {"reported_usd": "free"},
         {"service_tier": 5},
+        {"service_tier": ["flex"]},
     ],
 )
 def test_recording_never_raises(changes):

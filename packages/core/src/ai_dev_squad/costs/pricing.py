@@ -104,13 +104,16 @@ class PriceList:
         at: float | None = None,
     ) -> Cost:
         """What a call cost at a moment (seconds since the epoch, now by default). Never raises."""
-        if service_tier is None and cache_ttl is None:
-            try:
-                found = self._known.get((model, provider))
-            except TypeError:
-                return Cost(usd=None, reason=f"model {model!r} of provider {provider!r} is not a name")
-            if found is not None and (not found.dated or (at is None and found.since <= time.time() < found.until)):
-                return found.cost(usage)
+        try:
+            found = self._known.get(
+                (model, provider)
+                if service_tier is None and cache_ttl is None
+                else (model, provider, service_tier, cache_ttl)
+            )
+        except TypeError:  # not a name; find() says so
+            found = None
+        if found is not None and (not found.dated or (at is None and found.since <= time.time() < found.until)):
+            return found.cost(usage)
         return self.find(model, provider, service_tier=service_tier, cache_ttl=cache_ttl, at=at).cost(usage)
 
     def find(
@@ -126,12 +129,17 @@ class PriceList:
         if isinstance(provider, ModelProvider):
             provider = provider.value
         if not is_name(model) or not (not provider or is_name(provider)):
-            return UnknownPrice("", f"model {model!r} of provider {provider!r} is not a name")
-        tier = None if service_tier is None else str(service_tier).strip().lower()
-        if tier in _STANDARD:
-            tier = None
-        long_cache = cache_ttl == "1h"
-        key: Key = (model, provider) if tier is None and not long_cache else (model, provider, tier, long_cache)
+            # An object of a strange type may have a strange repr.
+            shown = [
+                repr(it) if isinstance(it, (str, int, type(None))) else type(it).__name__ for it in (model, provider)
+            ]
+            return UnknownPrice("", f"model {shown[0]} of provider {shown[1]} is not a name")
+        plain = service_tier is None and cache_ttl is None
+        # The key is what callers say, not what it means: saying it again is then one look-up.
+        tier, ttl = (None if given is None else str(given) for given in (service_tier, cache_ttl))
+        key: Key = (model, provider) if plain else (model, provider, tier, ttl)
+        tier = None if tier is None or tier.strip().lower() in _STANDARD else tier.strip().lower()
+        long_cache = ttl == "1h"
         known, unknown = self._known, self._unknown
         found = known.get(key) or unknown.get(key)
         if found is not None and not found.dated:
