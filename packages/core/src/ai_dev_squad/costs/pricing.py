@@ -129,11 +129,7 @@ class PriceList:
         if isinstance(provider, ModelProvider):
             provider = provider.value
         if not is_name(model) or not (not provider or is_name(provider)):
-            # An object of a strange type may have a strange repr.
-            shown = [
-                repr(it) if isinstance(it, (str, int, type(None))) else type(it).__name__ for it in (model, provider)
-            ]
-            return UnknownPrice("", f"model {shown[0]} of provider {shown[1]} is not a name")
+            return UnknownPrice("", f"model {_shown(model)} of provider {_shown(provider)} is not a name")
         plain = service_tier is None and cache_ttl is None
         # The key is what callers say, not what it means: saying it again is then one look-up.
         tier, ttl = (None if given is None else str(given) for given in (service_tier, cache_ttl))
@@ -277,6 +273,11 @@ def _reason(model: str, provider: str) -> str:
 def _sellers(model: str) -> list[str]:
     table = catalog()
     return [name for name in table.providers if not name.startswith("huggingface") and table.find(name, model)][:5]
+
+
+def _shown(value: Any) -> str:
+    # An object of a strange type may have a strange repr.
+    return repr(value) if isinstance(value, (str, int)) or value is None else type(value).__name__
 
 
 def _with_note(pricing: ModelPricing, tier: str | None) -> Price:
