@@ -75,13 +75,20 @@ class _Observed:
 
     __slots__ = ("__weakref__", "_items", "_on_end", "_on_item", "_source", "_step")
 
+    _source: Any
+    _items: Any
+    _on_item: _OnItem | None
+    _on_end: list[_OnEnd | None]
+    _step: _Step | None
+
     def __init__(self, source: Any, on_item: _OnItem | None, on_end: _OnEnd | None, step: _Step | None) -> None:
-        self._source = source
-        self._items: Any = None
-        self._on_item = on_item
+        keep = object.__setattr__  # ours below sorts out whose attribute it is, which these needn't pay for
+        keep(self, "_source", source)
+        keep(self, "_items", None)
+        keep(self, "_on_item", on_item)
         # Taking the hook out of a list is atomic: two threads that end a stream together end it once.
-        self._on_end: list[_OnEnd | None] = [on_end]
-        self._step = step
+        keep(self, "_on_end", [on_end])
+        keep(self, "_step", step)
 
     def _finish(self, outcome: Outcome, error: BaseException | None) -> None:
         try:
@@ -204,14 +211,23 @@ class _Stream(_Observed):
         return self
 
     def __next__(self) -> Any:
-        item = self._run(self._advance)
+        items = self._items
+        if items is None:
+            items = self._items = self._run(self._start)
+        if self._step is not None:
+            item = self._run(next, items)
+        else:
+            # The same without the detour, because streams are long.
+            try:
+                item = next(items)
+            except BaseException as error:
+                self._failed(error)
+                raise
         self._seen(item)
         return item
 
-    def _advance(self) -> Any:
-        if self._items is None:
-            self._items = self._source if hasattr(self._source, "__next__") else iter(self._source)
-        return next(self._items)
+    def _start(self) -> Any:
+        return self._source if hasattr(self._source, "__next__") else iter(self._source)
 
     def close(self) -> Any:
         close = getattr(self._source, "close", None)
