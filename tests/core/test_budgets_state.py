@@ -150,17 +150,18 @@ def test_a_budget_of_another_scope_does_not_take_spend_over(path: Path, clock: C
     assert spent(third) == {("d", None): 2.0}
 
 
-def test_a_lower_limit_after_a_restart_alerts_with_the_next_look(path: Path, clock: Clock) -> None:
-    """A threshold that yesterday's spend has reached under a new limit alerts without waiting for an entry."""
+def test_a_lower_limit_after_a_restart_alerts_at_once_and_once(path: Path, clock: Clock) -> None:
+    """A threshold that earlier spend has reached under a new limit alerts without waiting for an entry, one time."""
     first = manager_at(path, clock)
     first.set_budget("d", 10, "monthly", [0.5])
     first.check_budgets(entry(2.0))
     first.close()
     alerts: list[float] = []
-    second = manager_at(path, clock)
-    second.alert_callbacks.append(lambda alert: alerts.append(alert["spend_ratio"]))
-
-    second.set_budget("d", 4, "monthly", [0.5])
+    for _ in range(2):
+        later = manager_at(path, clock)
+        later.alert_callbacks.append(lambda alert: alerts.append(alert["spend_ratio"]))
+        later.set_budget("d", 4, "monthly", [0.5])
+        later.close()
 
     assert alerts == [0.5]
 

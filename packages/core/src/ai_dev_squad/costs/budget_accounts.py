@@ -87,6 +87,7 @@ class Account:
 
     __slots__ = (
         "alerted",
+        "alerted_unsaved",
         "base",
         "end",
         "exceeded_event_at",
@@ -94,6 +95,7 @@ class Account:
         "next_alert",
         "refused",
         "reserved",
+        "seen",
         "spent",
         "start",
         "touched",
@@ -106,6 +108,8 @@ class Account:
         self.start = self.end = math.nan
         self.reserved = 0
         self.touched = 0.0
+        self.seen: object = None
+        """What a file last had of it."""
         self.alerted: set[float | None] = set()
         self.begin(math.nan, math.nan, _NEVER)
 
@@ -117,12 +121,13 @@ class Account:
         self.refused = 0
         self.exceeded_event_at = -math.inf
         self.alerted.clear()
+        self.alerted_unsaved = False
         self.next_alert = next_alert
 
     @property
     def unsaved(self) -> bool:
         """Whether it holds anything that no file has."""
-        return self.spent != self.base or self.unpriced != self.unpriced_base
+        return self.spent != self.base or self.unpriced != self.unpriced_base or self.alerted_unsaved
 
 
 class Ledger:
@@ -211,7 +216,9 @@ class Ledger:
     def crossed(self, account: Account) -> list[Crossing]:
         """Take every amount that ``account`` has reached and not alerted for in this period, ascending."""
         reached = [name for at, name in self._crossings if at <= account.spent and name not in account.alerted]
-        account.alerted.update(reached)
+        if reached:
+            account.alerted.update(reached)
+            account.alerted_unsaved = True
         self._arm(account)
         return [Crossing(self, account.key, account.spent, name) for name in reached]
 

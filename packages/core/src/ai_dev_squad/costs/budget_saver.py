@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_dev_squad.costs.budget_accounts import Crossing
-from ai_dev_squad.costs.budget_state import StateFile, StoredBudget, merge, settle
+from ai_dev_squad.costs.budget_state import StateFile, StoredBudget, merge, settle, tidy
 from ai_dev_squad.guard import report
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ class Saver:
             report("reading the budget state", error)
         finally:
             self._io.release()
-        if manager is not None:
+        if manager is not None and crossings:
+            self.wake()  # the others should know that these alerts were sent
             manager._announce(crossings)
 
     def save(self) -> bool:
@@ -106,18 +107,23 @@ class Saver:
     def _exchange(self, manager: BudgetManager) -> list[Crossing]:
         with manager._lock:
             unsaved = any(ledger.unsaved for ledger in manager._ledgers.values())
+        crossings: list[Crossing] = []
         if not unsaved:
-            return self._merge(manager, self._file.read())[0]
+            crossings, _ = self._merge(manager, self._file.read())
+            if not crossings:
+                return []
         with self._file.locked():
             stored = self._file.read()
-            crossings, now = self._merge(manager, stored)
+            more, now = self._merge(manager, stored)
+            for ledger in list(manager._ledgers.values()):
+                tidy(ledger, stored)
             for budget in stored:
                 budget.expire(now)
             self._file.write([budget for budget in stored if budget.accounts])
         with manager._lock:
             for ledger in manager._ledgers.values():
                 settle(ledger, stored)
-        return crossings
+        return crossings + more
 
     def _merge(self, manager: BudgetManager, stored: list[StoredBudget]) -> tuple[list[Crossing], float]:
         now = manager._clock()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -21,11 +21,12 @@ from ai_dev_squad.costs.budget_rules import PICO
 from ai_dev_squad.costs.periods import timezone_name
 from ai_dev_squad.guard import report
 
-__all__ = ["StateFile", "StoredBudget", "merge", "settle"]
+__all__ = ["StateFile", "StoredBudget", "merge", "settle", "tidy"]
 
 _LOCK_TIMEOUT_S = 5.0
 _LOCK_PAUSE_S = 0.005
 _FORMAT = 1
+_AMOUNT = re.compile(r"([0-9]{1,30})(?:\.([0-9]{1,12}))?")
 
 
 class StoredAccount(msgspec.Struct, omit_defaults=True):
@@ -42,13 +43,15 @@ class StoredAccount(msgspec.Struct, omit_defaults=True):
 
     def spent(self) -> int:
         """``spent_usd`` in picodollars. Raises ``ValueError`` when it is not an amount."""
-        try:
-            amount = int(Decimal(self.spent_usd) * PICO)
-        except ArithmeticError as error:
-            raise ValueError(f"spent_usd {self.spent_usd!r} is not an amount") from error
-        if amount < 0:
-            raise ValueError(f"spent_usd {self.spent_usd!r} is below 0")
-        return amount
+        amount = _AMOUNT.fullmatch(self.spent_usd)
+        if amount is None:
+            raise ValueError(f"spent_usd {self.spent_usd!r} is not an amount; allowed: dollars such as '0.25'")
+        return int(amount[1]) * PICO + int((amount[2] or "").ljust(12, "0"))
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says anything."""
+        return self.unpriced_calls > 0 or self.spent() > 0
 
 
 class StoredBudget(msgspec.Struct, omit_defaults=True):
@@ -171,28 +174,36 @@ else:
 def merge(ledger: Ledger, stored: list[StoredBudget], now: float) -> list[Crossing]:
     """Take over what others have added, and put this process's share into ``stored``.
 
-    Returns the alerts that the sum has reached and nobody has sent. Call ``settle`` once ``stored`` is on disk.
+    Returns the alerts that the sum has reached and nobody has sent. Call ``tidy``, and once ``stored`` is on disk
+    ``settle``.
     """
     record = _record_of(ledger, stored)
     by_key = {account.key: account for account in record.accounts}
     crossings: list[Crossing] = []
     for account in ledger.refresh(now):
         theirs = by_key.get(account.key)
+        # The manager's lock is held: of ten thousand sessions the few that changed are worth looking at.
+        if not account.unsaved and theirs == account.seen:
+            continue
         if theirs is not None and theirs.period_start != _finite(account.start):
-            # Another process is in the next period already, or left the last one behind.
             if theirs.period_start is not None and theirs.period_start > account.start:
-                continue
+                continue  # another process is in the next period already
             theirs = None
         if theirs is not None:
             crossings += _take_over(ledger, account, theirs)
-        by_key[account.key] = _stored(account)
+        account.seen = by_key[account.key] = _stored(account)
     for key, theirs in by_key.items():
         if key not in ledger.accounts and len(ledger.accounts) < ledger.max_keys:
             crossings += _adopt(ledger, theirs)
-    accounts = sorted(by_key.values(), key=lambda account: (-account.updated, account.key or ""))
-    record.accounts = [account for account in accounts if _worth_keeping(account)][: ledger.max_keys]
-    record.expire(now)
+    record.accounts = list(by_key.values())
     return crossings
+
+
+def tidy(ledger: Ledger, stored: list[StoredBudget]) -> None:
+    """Keep the ``max_keys`` accounts of a ledger that were used last."""
+    record = _record_of(ledger, stored)
+    accounts = sorted(record.accounts, key=lambda account: (-account.updated, account.key or ""))
+    record.accounts = [account for account in accounts if account.counts][: ledger.max_keys]
 
 
 def settle(ledger: Ledger, stored: list[StoredBudget]) -> None:
@@ -201,6 +212,8 @@ def settle(ledger: Ledger, stored: list[StoredBudget]) -> None:
         account = ledger.accounts.get(theirs.key)
         if account is not None and theirs.period_start == _finite(account.start):
             account.base, account.unpriced_base = theirs.spent(), theirs.unpriced_calls
+            if (theirs.alerts_sent, theirs.exceeded) == _alerts(account):
+                account.alerted_unsaved = False
 
 
 def _record_of(ledger: Ledger, stored: list[StoredBudget]) -> StoredBudget:
@@ -231,24 +244,26 @@ def _adopt(ledger: Ledger, theirs: StoredAccount) -> list[Crossing]:
     account = ledger.account_of(theirs.key)
     ledger.begin(account)
     account.touched = theirs.updated
+    account.seen = theirs
     return _take_over(ledger, account, theirs)
 
 
+def _alerts(account: Account) -> tuple[list[float], bool]:
+    return sorted(name for name in account.alerted if name is not None), None in account.alerted
+
+
 def _stored(account: Account) -> StoredAccount:
+    alerts_sent, exceeded = _alerts(account)
     return StoredAccount(
         key=account.key,
         period_start=_finite(account.start),
         period_end=_finite(account.end),
-        spent_usd=f"{Decimal(account.spent).scaleb(-12):f}",
+        spent_usd=f"{account.spent // PICO}.{account.spent % PICO:012}",
         unpriced_calls=account.unpriced,
-        alerts_sent=sorted(name for name in account.alerted if name is not None),
-        exceeded=None in account.alerted,
+        alerts_sent=alerts_sent,
+        exceeded=exceeded,
         updated=account.touched,
     )
-
-
-def _worth_keeping(account: StoredAccount) -> bool:
-    return account.spent() > 0 or account.unpriced_calls > 0
 
 
 def _finite(seconds: float) -> float | None:
