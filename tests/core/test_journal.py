@@ -369,7 +369,7 @@ def test_fsync_forces_each_batch_to_the_disk(path: Path, monkeypatch: pytest.Mon
 def test_a_failed_fsync_is_not_acknowledged_and_writes_nothing_twice(
     path: Path, monkeypatch: pytest.MonkeyPatch, lenient: Any
 ) -> None:
-    """flush says False until the disk took the lines, and they stand in the file once."""
+    """Flush says False until the disk took the lines, and they stand in the file once."""
     real, broken = os.fsync, threading.Event()
     broken.set()
 
@@ -412,7 +412,7 @@ def test_impossible_settings_name_the_cure(path: Path, setting: str, value: Any,
 
 def test_a_directory_is_no_journal(tmp_path: Path) -> None:
     """Naming a directory is an error that says what to name."""
-    with pytest.raises(ValueError, match="is a directory; name a file in it, such as 'ai_dev_squad.jsonl'"):
+    with pytest.raises(ValueError, match=r"is a directory; name a file in it, such as 'ai_dev_squad.jsonl'"):
         Journal(tmp_path)
 
 

@@ -402,7 +402,9 @@ def test_a_rotation_that_fails_does_not_stop_the_writing(
 # --- the end of the process -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ending", ["", "sys.exit(0)", "import atexit; atexit.register(lambda: journal.write(line(2)))"])
+@pytest.mark.parametrize(
+    "ending", ["", "sys.exit(0)", "import atexit; atexit.register(lambda: journal.write(line(2)))"]
+)
 def test_the_last_lines_are_written_at_exit(path: Path, ending: str) -> None:
     """Nobody has to close a journal: what was logged before the exit, and during it, is in the file."""
     code = f"""

@@ -166,8 +166,10 @@ def test_bad_lines_are_skipped_and_named(path: Path) -> None:
     ]
     assert [b.reason.partition(" (")[0] for b in bad] == [
         "it is not a JSON object",
-        "it has schema 9, written by a newer version of this package; this one reads schema 1. "
-        "Upgrade it: pip install --upgrade ai-dev-squad",
+        (
+            "it has schema 9, written by a newer version of this package; this one reads schema 1. "
+            "Upgrade it: pip install --upgrade ai-dev-squad"
+        ),
         "it is not a journal line of schema 1",
         "it is not a JSON object",
     ]
@@ -245,7 +247,9 @@ def test_reading_while_the_journal_rotates_neither_loses_nor_repeats(path: Path)
 
 def test_a_naive_time_in_a_file_is_utc(path: Path) -> None:
     """A line that another program wrote without an offset is taken as UTC."""
-    path.write_bytes(b'{"schema":1,"timestamp":"2026-01-01T00:00:00.1","level":"INFO","event_type":"a.b","message":""}\n')
+    path.write_bytes(
+        b'{"schema":1,"timestamp":"2026-01-01T00:00:00.1","level":"INFO","event_type":"a.b","message":""}\n'
+    )
 
     assert [found.timestamp for found in read_journal(path, strict=True)] == [START]
 
@@ -257,7 +261,7 @@ def test_any_cut_yields_exactly_the_lines_before_it(
     """Wherever a file ends, its whole lines are read, no more and no fewer, and a torn one is reported."""
     directory = tmp_path_factory.mktemp("cut")
     data = encoded(*range(10))[:cut]
-    whole = data.count(b"}}\n") if data.endswith(b"\n") else data.count(b"}}\n") + data.endswith(b'}}')
+    whole = data.count(b"}}\n") if data.endswith(b"\n") else data.count(b"}}\n") + data.endswith(b"}}")
     torn = data != b"" and not data.endswith((b"\n", b"}}"))
     if compressed:
         (directory / "a.000001.jsonl.gz").write_bytes(gzip.compress(data))
@@ -441,7 +445,9 @@ def test_a_position_survives_as_text() -> None:
     position = JournalPosition(file="ab", offset=12, after=3)
 
     assert JournalPosition.parse(str(position)) == position
-    with pytest.raises(ValueError, match=r"'nonsense' is no journal position .* use what str\(follower.position\) gave"):
+    with pytest.raises(
+        ValueError, match=r"'nonsense' is no journal position .* use what str\(follower.position\) gave"
+    ):
         follow_journal("logs", position="nonsense")
 
 

@@ -86,10 +86,12 @@ lines = st.builds(
         cache_read_input_tokens=counts,
         source=st.sampled_from(["provider", "estimated", "missing"]),
     ),
-    cost=st.none() | st.builds(Cost, usd=st.none() | st.floats(0, 1e6), price=st.none() | texts, reason=st.none() | texts),
+    cost=st.none()
+    | st.builds(Cost, usd=st.none() | st.floats(0, 1e6), price=st.none() | texts, reason=st.none() | texts),
     error=st.none() | st.builds(ErrorInfo, type=texts, message=texts),
     links=st.none() | st.lists(st.builds(Link, trace_id=texts, span_id=texts), max_size=2),
-    metadata=st.none() | st.dictionaries(texts, st.none() | st.booleans() | texts | st.lists(texts, max_size=3), max_size=3),
+    metadata=st.none()
+    | st.dictionaries(texts, st.none() | st.booleans() | texts | st.lists(texts, max_size=3), max_size=3),
 )
 
 
@@ -181,7 +183,7 @@ def test_a_registered_type_is_known() -> None:
 @pytest.mark.parametrize("name", ["deploy", "Deploy.finished", "deploy.", "a b.c", "", "deploy-x.y", 7])
 def test_a_type_that_is_not_dotted_lower_case_is_refused(name: Any) -> None:
     """The error names the value and how to write it."""
-    with pytest.raises(ValueError, match="is not dotted lower case; write it like 'deploy.finished'") as caught:
+    with pytest.raises(ValueError, match=r"is not dotted lower case; write it like 'deploy.finished'") as caught:
         register_event_type(name)
 
     assert repr(name) in str(caught.value)
