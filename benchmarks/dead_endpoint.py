@@ -33,7 +33,7 @@ _OURS = "ours: journal, costs, OTLP"
 _PLAIN = {"bare": environments.OURS, "ours: journal, costs": environments.OURS}
 _EXIT_LIMIT_S = 5.0
 _RUN_LIMIT = 1.6 / 1.3  # what a live endpoint may cost over the journal alone
-_RUNS = 50
+_RUNS = 200
 
 
 def _work(name: str) -> None:
