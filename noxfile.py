@@ -61,7 +61,8 @@ def install(
     options: tuple[str, ...] = (),
 ) -> None:
     """Install the wheels of ``packages``, built here from the tree and installed together, and dependency groups."""
-    wheels = Path(session.create_tmp()) / "wheels"
+    # Not session.create_tmp(): it would move the tests' temporary directories into the tree.
+    wheels = Path(session.virtualenv.location) / "wheels"
     wheels.mkdir(exist_ok=True)
     for old in wheels.iterdir():
         old.unlink()
@@ -161,7 +162,7 @@ def upstream_langgraph(session: nox.Session) -> None:
 def audit(session: nox.Session) -> None:
     """Look up known vulnerabilities in everything that users of all extras install."""
     uv(session, "pip", "install", "--quiet", *nox.project.dependency_groups(WORKSPACE, "audit"))
-    wanted, locked = Path(session.create_tmp()) / "wanted.in", Path(session.create_tmp()) / "locked.txt"
+    wanted, locked = (Path(session.virtualenv.location) / name for name in ("wanted.in", "locked.txt"))
     wanted.write_text("\n".join(third_party()), encoding="utf-8")
     uv(session, "pip", "compile", "--quiet", "--output-file", str(locked), str(wanted))
     session.run("pip-audit", "--strict", "--disable-pip", "--no-deps", "--requirement", str(locked), *session.posargs)
