@@ -15,16 +15,17 @@ from contextvars import copy_context
 from typing import Any
 
 import pytest
-from ai_dev_squad import session, trace_function
-from ai_dev_squad.testing import Captured
-from ai_dev_squad_langgraph import observe
-from ai_dev_squad_parity.model_server import ModelServer, call, reply, tool_calls
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from typing_extensions import TypedDict
+
+from ai_dev_squad import session, trace_function
+from ai_dev_squad.testing import Captured
+from ai_dev_squad_langgraph import observe
+from ai_dev_squad_parity.model_server import ModelServer, call, reply, tool_calls
 
 
 class State(TypedDict, total=False):
@@ -287,7 +288,9 @@ def test_other_instrumentations_are_not_suppressed(captured: Captured) -> None:
     seen: list[Any] = []
 
     def node(state: State) -> State:
-        seen.extend(otel_context.get_value(key) for key in ("suppress_instrumentation", "suppress_http_instrumentation"))
+        seen.extend(
+            otel_context.get_value(key) for key in ("suppress_instrumentation", "suppress_http_instrumentation")
+        )
         return {"n": 1}
 
     graph_of(("work", node)).invoke({"n": 0})

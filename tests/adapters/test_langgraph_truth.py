@@ -7,14 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ai_dev_squad.testing import Captured
-from ai_dev_squad_langgraph import observe
-from ai_dev_squad_parity.model_server import ModelServer, call, fail, hang, reply, tokens, tool_calls
 from langchain_core.caches import InMemoryCache
 from langchain_core.messages import AIMessageChunk
 from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 from opentelemetry import propagate
+
+from ai_dev_squad.testing import Captured
+from ai_dev_squad_langgraph import observe
+from ai_dev_squad_parity.model_server import ModelServer, call, fail, hang, reply, tokens, tool_calls
 
 USAGE = tokens(200, 30, cached=64, reasoning=8)
 Serve = Callable[..., ModelServer]

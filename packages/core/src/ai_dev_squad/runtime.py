@@ -148,8 +148,7 @@ def flush(timeout: float | None = None) -> bool:
 
 def shutdown(timeout: float | None = None) -> None:
     """End what is still open as abandoned, write everything, stop the threads. Later use starts anew."""
-    with _lock:
-        current, _state.pipeline = _state.pipeline, None
+    current = _state.pipeline
     if current is None:
         return
     from ai_dev_squad.operations import abandon_open_operations
@@ -161,6 +160,9 @@ def shutdown(timeout: float | None = None) -> None:
             close()
         except Exception as error:  # noqa: BLE001 - one part that fails to close must not keep the others from it
             report(f"closing {what}", error)
+    with _lock:
+        if _state.pipeline is current:
+            _state.pipeline = None
 
 
 def _closers(current: Pipeline, limit: float) -> list[tuple[str, Callable[[], Any]]]:
@@ -255,14 +257,13 @@ def _tracing(wanted: Settings, redactor: Redactor) -> TraceManager:
         on_lost=_spans_lost,
         instrument_requests=wanted.instrument_requests,
     )
-    exporter = wanted.exporter or ("otlp" if wanted.endpoint else None)
-    if exporter is not None and exporter != "none":
-        manager.add_exporter(exporter, **_exporter_options(exporter, wanted))
+    if wanted.exporter not in {None, "none"}:
+        manager.add_exporter(wanted.exporter, **_exporter_options(wanted))
     return manager
 
 
-def _exporter_options(exporter: Any, wanted: Settings) -> dict[str, Any]:
-    if exporter not in {"otlp", "jaeger"}:
+def _exporter_options(wanted: Settings) -> dict[str, Any]:
+    if wanted.exporter not in {"otlp", "jaeger"}:
         return {}
     given = {"endpoint": wanted.endpoint, "protocol": wanted.protocol, "headers": wanted.headers}
     return {name: value for name, value in given.items() if value}

@@ -20,6 +20,7 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 # Values of OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, besides true and false.
 _CONTENT_MODES = {"no_content": False, "span_only": True, "event_only": True, "span_and_event": True}
+_OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
 def _setting(default: Any, part: str, env: str | tuple[str, ...], meaning: str, **more: Any) -> Any:
@@ -81,20 +82,30 @@ class Settings:
         allowed=("otlp", "console", "jaeger", "none"),
     )
     endpoint: str | None = _setting(
-        None,
-        "tracing",
-        ("AI_DEV_SQUAD_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
-        "The OTLP endpoint.",
+        None, "tracing", "AI_DEV_SQUAD_ENDPOINT", "The OTLP endpoint; unset: that of OTEL_EXPORTER_OTLP_ENDPOINT."
     )
     protocol: str | None = _setting(
         None,
         "tracing",
-        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
-        "The OTLP protocol; unset: told from the endpoint's port.",
+        "AI_DEV_SQUAD_PROTOCOL",
+        "The OTLP protocol; unset: that of OTEL_EXPORTER_OTLP_PROTOCOL, else told from the endpoint's port.",
         allowed=("grpc", "http/protobuf"),
     )
     headers: dict[str, str] = _setting({}, "tracing", (), "Headers for the OTLP endpoint.")
-    sampler: Any = _setting(None, "tracing", "OTEL_TRACES_SAMPLER", "An OpenTelemetry sampler, or its name.")
+    sampler: Any = _setting(
+        None,
+        "tracing",
+        "OTEL_TRACES_SAMPLER",
+        "An OpenTelemetry sampler, its name, or the share of traces to keep.",
+        allowed=(
+            "always_on",
+            "always_off",
+            "traceidratio",
+            "parentbased_always_on",
+            "parentbased_always_off",
+            "parentbased_traceidratio",
+        ),
+    )
     resource_attributes: dict[str, Any] = _setting({}, "tracing", (), "Further attributes of your service.")
     set_global: bool = _setting(
         False, "tracing", "AI_DEV_SQUAD_SET_GLOBAL", "Make our tracer provider the process's own, if it has none."
@@ -168,6 +179,9 @@ class Settings:
                     # OTEL_* variables speak to every OpenTelemetry program; one we don't understand isn't an error.
                     report(f"reading {variable}", error)
                 break
+        # The exporter reads these itself, with all that belongs to them; we only need to know that it's wanted.
+        if "exporter" not in values and ("endpoint" in values or any(environ.get(name) for name in _OTLP_ENDPOINTS)):
+            values["exporter"] = "otlp"
         return cls(**values)
 
     @property

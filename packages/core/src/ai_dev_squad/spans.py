@@ -72,9 +72,7 @@ def carrier(operation: Operation) -> trace.Span:
         return trace.INVALID_SPAN
     inherited = above.span.get_span_context()
     ids = (inherited.trace_id, int(operation.span_id, 16))
-    return trace.NonRecordingSpan(
-        trace.SpanContext(*ids, False, inherited.trace_flags, inherited.trace_state)  # noqa: FBT003 - is_remote
-    )
+    return trace.NonRecordingSpan(trace.SpanContext(*ids, False, inherited.trace_flags, inherited.trace_state))
 
 
 def end(operation: Operation, span: trace.Span, error: ErrorInfo | None, duration_ns: int) -> None:
