@@ -21,8 +21,8 @@ if TYPE_CHECKING:
         ModelPricing,
         ModelProvider,
         OptimizedCostTracker,
-        savings_report,
     )
+    from ai_dev_squad.costs.advice import savings_report
     from ai_dev_squad.events import (
         EventFilter,
         Journal,
@@ -67,8 +67,8 @@ _HOMES = {
         "ModelPricing",
         "ModelProvider",
         "OptimizedCostTracker",
-        "savings_report",
     ),
+    "costs.advice": ("savings_report",),
     "events": (
         "EventFilter",
         "Journal",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import Status, Usage
 
 if TYPE_CHECKING:
+    from ai_dev_squad.costs import CostTracker
     from ai_dev_squad.operations import ModelRequest, Operation
     from ai_dev_squad.runtime import Pipeline
 
@@ -30,7 +32,7 @@ def reserve(operation: Operation, pipeline: Pipeline) -> None:
         operation.reservation = pipeline.costs.reserve(
             model=request.model,
             provider=request.provider,
-            input_tokens=_count(request.prompt, request) or 0,
+            input_tokens=_count(request.prompt, request, pipeline.costs) or 0,
             max_output_tokens=request.max_output_tokens,
             session_id=operation.session_id,
             agent_id=operation.agent_id,
@@ -52,7 +54,7 @@ def settle(operation: Operation, pipeline: Pipeline, status: Status, duration_ms
     if request is None:  # refused by a budget: it was never made
         return
     if operation.usage is None:
-        operation.usage = _estimate(operation, request) if status == "ok" else _MISSING
+        operation.usage = _estimate(operation, request, pipeline.costs) if status == "ok" else _MISSING
     entry = pipeline.costs.record(
         model=request.model,
         provider=request.provider,
@@ -74,25 +76,23 @@ def settle(operation: Operation, pipeline: Pipeline, status: Status, duration_ms
     operation.cost = entry.cost
 
 
-def _estimate(operation: Operation, request: ModelRequest) -> Usage:
+def _estimate(operation: Operation, request: ModelRequest, costs: CostTracker) -> Usage:
     """The provider sent no usage: count ourselves and say so, or say that it's missing. Never 0."""
     try:
-        input_tokens = _count(request.prompt, request)
+        input_tokens = _count(request.prompt, request, costs)
         if input_tokens is None:
             return _MISSING
-        output_tokens = _count(operation.output, request)
+        output_tokens = _count(operation.output, request, costs)
         return Usage(input_tokens=input_tokens, output_tokens=output_tokens, source="estimated")
     except Exception as error:  # noqa: BLE001 - an estimate is a courtesy
         report("estimating tokens", error)
         return _MISSING
 
 
-def _count(text: Any, request: ModelRequest) -> int | None:
+def _count(text: Callable[[], Any] | None, request: ModelRequest, costs: CostTracker) -> int | None:
     if text is None:
         return None
-    from ai_dev_squad.costs import tokens
-
     content = text()
     if isinstance(content, str):
-        return tokens.count_tokens(content, request.model, request.provider).count
-    return tokens.estimate_messages(content, request.model, request.provider).count
+        return costs.count_tokens(content, request.model, request.provider).count
+    return costs.estimate_messages(content, request.model, request.provider).count

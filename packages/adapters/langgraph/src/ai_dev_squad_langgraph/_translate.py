@@ -165,7 +165,7 @@ def model_request(metadata: Mapping[str, Any], params: Mapping[str, Any], prompt
     return ModelRequest(
         model=str(model),
         provider=_provider(metadata, params),
-        prompt=lambda: messages_content(prompts),
+        prompt=lambda: [(_role(message), _text(message)) for message in _flattened(prompts)],
         max_output_tokens=limit if isinstance(limit, int) else metadata.get("ls_max_tokens"),
         prompt_hash=_prompt_hash(prompts),
     )
@@ -280,6 +280,11 @@ def _finish_reason(choice: Any) -> str | None:
 _ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
 
 
+def _role(message: Any) -> str:
+    kind = getattr(message, "type", "human")
+    return _ROLES.get(kind, kind)
+
+
 def _flattened(prompts: Sequence[Any]) -> list[Any]:
     return [item for prompt in prompts for item in (prompt if isinstance(prompt, list) else [prompt])]
 
@@ -334,4 +339,4 @@ def _as_message(message: Any, role: str | None = None) -> dict[str, Any]:
         {"type": "tool_call", "id": call.get("id"), "name": call.get("name"), "arguments": call.get("args")}
         for call in getattr(message, "tool_calls", None) or ()
     )
-    return {"role": role or _ROLES.get(kind, kind), "parts": parts}
+    return {"role": role or _role(message), "parts": parts}
