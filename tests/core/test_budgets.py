@@ -303,6 +303,8 @@ def test_a_run_is_a_trace(manager: BudgetManager) -> None:
     manager.set_budget("run", 1, "run", on_exceed="stop")
     manager.check_budgets(entry(0.5, trace_id="t1"))
     manager.check_budgets(entry(0.25, trace_id="t2"))
+    manager.check_budgets(entry(9.0))  # in no run
+    manager.reserve(9.0).release()
     held = manager.reserve(0.5, run_id="t1")
     manager.check_budgets(entry(0.5, trace_id="child of t1"), held)
 

@@ -166,11 +166,14 @@ class Ledger:
         account.alerted = {name for at, name in self._crossings if name in account.alerted and at <= account.spent}
         self._arm(account)
 
-    def account(self, labels: Labels, now: float) -> Account:
-        """The account that a call with ``labels`` belongs to, in the period of ``now``."""
+    def account(self, labels: Labels, now: float) -> Account | None:
+        """The account that a call with ``labels`` belongs to, in the period of ``now``; ``None`` if it has none."""
         account = self._single
         if account is None:
             key = None if self._position is None else labels[self._position]
+            # Calls without a session or user share a limit; calls outside any run have nothing in common.
+            if key is None and self._position == _RUN:
+                return None
             account = self.account_of(key)
         return self.current(account, now)
 

@@ -113,7 +113,7 @@ class BudgetManager:
 
         It holds for calls that match every scope given (``model`` covers the model's dated snapshots too). With
         ``per`` it is one limit for each session, agent, user, model, framework or run; calls without the value share
-        one. ``alert_thresholds`` are shares of the limit (default 0.8 and 0.9; ``[]`` for none). Setting a name again
+        one, except that calls outside any run are in no run's budget. ``alert_thresholds`` are shares of the limit (default 0.8 and 0.9; ``[]`` for none). Setting a name again
         changes that budget; if it counts the same calls, its spend stays. Raises ``ValueError`` for an impossible one.
         """
         budget = Budget(
@@ -194,6 +194,8 @@ class BudgetManager:
                 if not ledger.stops:
                     continue
                 account = ledger.account(labels, now)
+                if account is None:
+                    continue
                 if not _holds(ledger, account, estimate):
                     refused = self._refuse(ledger, account, estimate, now)
                     break
@@ -265,6 +267,8 @@ class BudgetManager:
                 # The answer may name another model than the request; what was set aside decides.
                 account = held.pop(ledger, None) if held else None
                 account = ledger.account(labels, now) if account is None else ledger.current(account, now)
+                if account is None:
+                    continue
                 crossed = ledger.charge(account, cost)
                 if crossed:
                     crossings = crossed if crossings is None else crossings + crossed
