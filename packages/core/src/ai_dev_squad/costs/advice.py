@@ -47,7 +47,7 @@ class SavingsReport:
         for item in self.advice:
             lines += ["", f"{_amount(item)}  {_line(item.title)}  [{item.kind}, confidence {item.confidence}]"]
             lines += [f"    {_line(item.action)}"]
-            lines += [f"    {name.replace('_', ' ')}: {_value(name, value)}" for name, value in item.evidence.items()]
+            lines += [f"    {_name(name)}: {_value(name, value)}" for name, value in item.evidence.items()]
             lines += [f"    no amount: {_line(item.reason)}"] if item.reason else []
         return "\n".join(lines) + "\n"
 
@@ -60,9 +60,7 @@ class SavingsReport:
             lines += ["", "Amounts overlap; they don't add up."]
         for item in self.advice:
             lines += ["", f"## {_escaped(item.title)}", "", _escaped(item.action), ""]
-            lines += [
-                f"- {name.replace('_', ' ')}: {_escaped(_value(name, value))}" for name, value in item.evidence.items()
-            ]
+            lines += [f"- {_name(name)}: {_escaped(_value(name, value))}" for name, value in item.evidence.items()]
             lines += [f"- no amount: {_escaped(item.reason)}"] if item.reason else []
         return "\n".join(lines) + "\n"
 
@@ -128,6 +126,10 @@ def _count(number: int, what: str) -> str:
 
 def _amount(advice: Advice) -> str:
     return "unknown" if advice.amount_usd is None else f"${advice.amount_usd:,.4f}"
+
+
+def _name(name: str) -> str:
+    return name.removesuffix("_usd").replace("_", " ")
 
 
 def _value(name: str, value: Any) -> str:
