@@ -84,6 +84,25 @@ def test_a_secret_of_every_family_never_survives_in_a_text(secret, before, after
     assert f"[redacted:{kind}]" in redacted
 
 
+@given(secrets(), gaps(), st.lists(st.sampled_from(["list", "tuple", "value", "key", "bytes", "error"]), max_size=5))
+def test_a_secret_of_every_family_never_survives_in_a_structure(secret, before, path):
+    """Wherever it hides: in lists, as value or key of a dictionary, in bytes or in an exception."""
+    _, token = secret
+    hide = {
+        "list": lambda inner: [1, inner],
+        "tuple": lambda inner: (inner, None),
+        "value": lambda inner: {"n": inner},
+        "key": lambda inner: {inner if isinstance(inner, str) else "k": inner},
+        "bytes": lambda inner: inner.encode("utf-8", "replace") if isinstance(inner, str) else inner,
+        "error": lambda inner: ValueError(inner) if isinstance(inner, str) else [inner],
+    }
+    structure = f"{before} {token}"
+    for step in path:
+        structure = hide[step](structure)
+
+    assert token not in REDACTOR.json(structure)
+
+
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_each_family_is_replaced_exactly(family):
     """Only the secret is replaced; the text around it stays."""
@@ -264,6 +283,7 @@ def test_own_patterns_are_replaced_and_may_be_named():
 
 
 @given(st.lists(FRAGMENTS, max_size=20).map("".join))
+@example(".://password@")
 def test_own_patterns_leave_labels_and_markers_alone(text):
     """Even a pattern that matches every word is idempotent."""
     greedy = Redactor(patterns=[r"\w+", r"\d*"], max_string=100)

@@ -242,7 +242,9 @@ def compile_walker(
         def secret(self, kind: str, v: Any, depth: int) -> Any:
             """The value behind a secret name: its label, except where there is nothing to hide."""
             if v is None or v is True or v is False or isinstance(v, float) or (kind == "token" and type(v) is int):
-                return self.convert(v, depth)
+                converted = self.convert(v, depth)
+                # Numbers that JSON can't hold have become text, and text behind this name isn't shown.
+                return label(kind, converted) if type(converted) is str else converted
             if isinstance(v, str):
                 return label(kind, str.__str__(v)) if str.__len__(v) else ""
             fields = _fields_of(v, type(v))
