@@ -72,7 +72,7 @@ def test_the_guides_calls_alert_with_the_guides_keys() -> None:
     manager.alert_callbacks.append(received.append)
     manager.set_budget("daily", 10.0, "daily", [0.5])
 
-    manager.check_budgets(entry(6.0, datetime.utcnow()))  # the guide's naive UTC time
+    manager.check_budgets(entry(6.0, datetime.now(timezone.utc).replace(tzinfo=None)))  # the guide's naive UTC time
 
     budget = manager.budgets["daily"]
     assert (budget.name, budget.limit_usd, budget.period, budget.alert_thresholds, budget.alerts_sent) == (

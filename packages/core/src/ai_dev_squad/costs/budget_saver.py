@@ -20,6 +20,7 @@ __all__ = ["Saver"]
 _LOOK_EVERY_S = 1.0
 _RETRY_AT_MOST_S = 30.0
 _IO_TIMEOUT_S = 10.0
+_JOIN_TIMEOUT_S = 2.0
 
 
 class Saver:
@@ -100,7 +101,7 @@ class Saver:
         thread = self._thread
         self._end_thread()
         if thread is not None and thread is not threading.current_thread():
-            thread.join(_IO_TIMEOUT_S)
+            thread.join(_JOIN_TIMEOUT_S)
         self._pending = False
         self.save()
 
