@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import stat
 import threading
 import time
 import weakref
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ai_dev_squad.events.checks import check_settings
 from ai_dev_squad.events.rotation import Rotation
 from ai_dev_squad.events.writer import LineWriter
 from ai_dev_squad.exit import at_exit
@@ -92,7 +92,7 @@ class Journal:
     ) -> None:
         # Resolved once: the program may change its directory, and a rotation must rename the file, not a link to it.
         self.path = Path(os.path.realpath(path))
-        _check(self.path, queue_size, on_full, flush_interval, max_bytes, max_age, keep)
+        check_settings(self.path, queue_size, on_full, flush_interval, max_bytes, max_age, keep)
         self._rotation = Rotation(max_bytes, max_age, keep, compress)
         self._limit = queue_size
         self._on_full = on_full
@@ -373,35 +373,3 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-def _check(
-    path: Path,
-    queue_size: int,
-    on_full: str,
-    flush_interval: float,
-    max_bytes: int | None,
-    max_age: float | None,
-    keep: int | None,
-) -> None:
-    if on_full not in {"drop", "block"}:
-        raise ValueError(f"on_full={on_full!r} is not allowed; use 'drop' or 'block'")
-    for name, value, allowed, least in (
-        ("queue_size", queue_size, "a whole number of lines, 1 or more", 1),
-        ("flush_interval", flush_interval, "seconds, more than 0", 1e-6),
-        ("max_bytes", max_bytes, "bytes, 1 or more, or None for no limit", 1),
-        ("max_age", max_age, "seconds, more than 0, or None for no limit", 1e-6),
-        ("keep", keep, "a number of files, 0 or more, or None for all", 0),
-    ):
-        if value is None and "None" in allowed:
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
-            raise ValueError(f"{name}={value!r} is not allowed; use {allowed}")
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return
-    if stat.S_ISDIR(mode):
-        raise ValueError(
-            f"the journal's path {str(path)!r} is a directory; name a file in it, such as {JOURNAL_FILE_NAME!r}"
-        )
