@@ -97,4 +97,4 @@ ATTEMPT: Final = "ai_dev_squad.attempt"
 TASK_NAME: Final = "ai_dev_squad.task.name"
 LINK_TYPE: Final = "ai_dev_squad.link.type"
 
-__all__ = [name for name in globals() if name.isupper()]  # noqa: PLE0604 - every constant of this module
+__all__ = [name for name in globals() if name.isupper()]

@@ -145,7 +145,7 @@ class Settings:
         (), "redaction", "AI_DEV_SQUAD_DROP_KEYS", "Keys whose values are never captured (comma-separated, globs)."
     )
     max_content_chars: int = _setting(
-        16_384, "redaction", "AI_DEV_SQUAD_MAX_CONTENT_CHARS", "Longer captured strings are cut, and say so.", minimum=1
+        16_384, "redaction", "AI_DEV_SQUAD_MAX_CONTENT_CHARS", "Longer captured strings are cut, and say so.", minimum=64
     )
     # Process
     shutdown_timeout_s: float = _setting(

@@ -8,6 +8,7 @@ Nothing leaves this machine: the model server is a local one that plays a script
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -36,9 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--pace", type=float, default=0.05, help="seconds a model takes to begin (default: %(default)s)"
     )
+    parser.add_argument("--picture", metavar="FILE", help="also draw the result as an SVG picture")
     options = parser.parse_args(arguments)
     # Wide enough for the tables where no terminal says how wide it is, such as in a CI log.
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, record=True)
 
     session = f"demo-{time.strftime('%Y%m%d-%H%M%S')}"
     truth = run_squad(console, options.log_dir, session, options.pace)
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(cost_table(lines, "agent_id", "Agent"), cost_table(lines, "name", "Model"), budget_table(), sep="\n")
     table, equal = truth_table(lines, truth)
     console.print(table)
-    journal = Path(options.log_dir).resolve() / "ai_dev_squad.jsonl"
+    journal = Path(options.log_dir) / "ai_dev_squad.jsonl"
     console.print(
         Panel(
             Group(
@@ -59,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             border_style="dim",
         )
     )
+    if options.picture:
+        Path(options.picture).write_text(picture(console), encoding="utf-8")
     if not equal:
         console.print("[bold red]Captured and billed differ.[/] Please report this with the journal attached.")
     return 0 if equal else 1
@@ -89,6 +93,12 @@ def run_squad(console: Console, log_dir: str, session: str, pace: float) -> Trut
         ai_dev_squad.flush()
         console.print("\n")
         return server.truth
+
+
+def picture(console: Console) -> str:
+    """What the console showed, as an SVG that loads nothing from anywhere."""
+    svg = console.export_svg(title="nox -s demo")
+    return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL).replace("Fira Code, ", "")
 
 
 if __name__ == "__main__":
