@@ -17,6 +17,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -111,9 +112,24 @@ def fetch(package: str, version: str, into: Path) -> Path:
     return suite
 
 
-def install_test_dependencies(suite: Path, package: str, version: str) -> None:
-    """Install the suite's own dependency group, without moving the version under test."""
-    pip("install", "--group", f"{suite / 'pyproject.toml'}:test", "pytest-xdist", f"{package}=={version}")
+def under_test(package: str) -> list[str]:
+    """``package`` and everything that our packages require, as ``name==version`` of what is installed."""
+    required = {package}
+    for distribution in importlib.metadata.distributions():
+        if distribution.metadata["Name"].startswith(OURS):
+            required |= {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in distribution.requires or ()}
+    installed = {
+        distribution.metadata["Name"]: distribution.version for distribution in importlib.metadata.distributions()
+    }
+    return sorted(f"{name}=={installed[name]}" for name in required & installed.keys() if not name.startswith(OURS))
+
+
+def install_test_dependencies(suite: Path, package: str) -> None:
+    """Install the suite's own dependency group, without moving a version under test."""
+    constraints = suite.parent / "constraints.txt"
+    constraints.write_text("\n".join(under_test(package)), encoding="utf-8")
+    group = f"{suite / 'pyproject.toml'}:test"
+    pip("install", "--group", group, "pytest-xdist", "--constraint", str(constraints))
 
 
 def environment_key() -> str:
@@ -246,7 +262,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     work = options.cache.resolve() / f"{options.package}-{version}"
     suite = fetch(options.package, version, work)
     if not options.no_install:
-        install_test_dependencies(suite, options.package, version)
+        install_test_dependencies(suite, options.package)
     arguments = ["-n", str(options.workers), "--dist", "worksteal", *(arguments or ["tests"])]
 
     unobserved = run_unobserved(suite, arguments, work / "unobserved")
