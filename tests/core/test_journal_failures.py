@@ -76,10 +76,10 @@ def lenient():
 def test_kill_9_loses_nothing_that_flush_acknowledged(path: Path) -> None:
     """Killed at any moment, again and again: everything acknowledged is there once, and the file reads cleanly."""
     code = """
-journal = Journal(path, flush_interval=0.001, max_bytes=1_000_000, keep=None)
+journal = Journal(path, flush_interval=0.001, max_bytes=10_000_000, keep=None)
 n = int(sys.argv[2])
 while True:
-    for _ in range(200):
+    for _ in range(5000):
         journal.write(line(n)); n += 1
     journal.flush()
     print(n, flush=True)
@@ -94,7 +94,7 @@ while True:
         process.kill()
         said = process.stdout.read().split()
         process.communicate()
-        done = int(said[-1]) if said else begins[-1] + 200
+        done = int(said[-1]) if said else begins[-1] + 5000
         acknowledged.append(range(begins[-1], done))
         # What the killed process wrote without acknowledgement overlaps nothing that comes next.
         begins.append(done + 1_000_000)
