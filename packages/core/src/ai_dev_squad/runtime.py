@@ -199,8 +199,8 @@ def _assemble(wanted: Settings, old: Pipeline | None) -> Pipeline:
     redactor = old.redactor if old and kept("redaction") else _redactor(wanted)
     logger = old.logger if old and kept("logging") and kept("redaction") else _logger(wanted, redactor)
     tracing = old.tracing if old and kept("tracing") else _tracing(wanted, redactor)
-    costs = old.costs if old and kept("costs") and kept("logging") else _costs(wanted)
     metrics = old.metrics if old and kept("metrics") else _metrics(wanted)
+    costs = _costs(wanted, old)
     costs.budget_manager.on_event = _emit
     return Pipeline(wanted, logger, tracing, costs, metrics, redactor, wanted.capture_content)
 
@@ -274,15 +274,35 @@ def _spans_lost(count: int, reason: str) -> None:
     _emit(EventType.TELEMETRY_DROPPED, "WARNING", message, {"spans": count, "reason": reason})
 
 
-def _costs(wanted: Settings) -> CostTracker:
-    from ai_dev_squad.costs import BudgetManager, CostTracker
+def _costs(wanted: Settings, old: Pipeline | None) -> CostTracker:
+    from ai_dev_squad.costs import BudgetManager, CostTracker  # noqa: PLC0415
 
-    spend = wanted.budget_file or (wanted.journal_path.parent / "budgets.json" if wanted.journal else None)
-    return CostTracker(
-        max_entries=wanted.ledger_size,
-        budget_manager=BudgetManager(state_path=spend),
-        prices_file=wanted.prices_file,
-    )
+    if old is None:
+        return CostTracker(
+            max_entries=wanted.ledger_size,
+            budget_manager=BudgetManager(state_path=_budget_file(wanted)),
+            prices_file=wanted.prices_file,
+        )
+    # The tracker stays: it holds the program's own prices and what was spent.
+    tracker = old.costs
+    if wanted.prices_file not in {None, old.settings.prices_file}:
+        tracker.import_prices(str(wanted.prices_file))
+    tracker.max_entries = wanted.ledger_size
+    if _budget_file(wanted) != _budget_file(old.settings):
+        before = tracker.budget_manager
+        budgets = BudgetManager(state_path=_budget_file(wanted))
+        for name, budget in before.budgets.items():
+            budgets.budgets[name] = budget
+        budgets.alert_callbacks.extend(before.alert_callbacks)
+        tracker.budget_manager = budgets
+        before.close()
+    return tracker
+
+
+def _budget_file(wanted: Settings) -> str | None:
+    if wanted.budget_file is not None:
+        return wanted.budget_file
+    return str(wanted.journal_path.with_name("budgets.json")) if wanted.journal else None
 
 
 def _metrics(wanted: Settings) -> GenAIMetrics | None:
@@ -320,7 +340,5 @@ def _retire(old: Pipeline, new: Pipeline) -> None:
     """Close the parts that were replaced, after the new ones took over."""
     if old.tracing is not new.tracing:
         old.tracing.shutdown(old.settings.export_timeout_s * 1000)
-    if old.costs is not new.costs:
-        old.costs.budget_manager.close()
     if old.logger is not new.logger:
         old.logger.close(old.settings.shutdown_timeout_s)

@@ -20,7 +20,7 @@ __all__ = ["budget_table", "cost_table", "run_tree", "truth_table"]
 _MARKS = {
     "ok": ("✓", "green"),
     "error": ("✗", "red"),
-    "interrupted": ("⏸", "yellow"),
+    "interrupted": ("‖", "yellow"),
     "handoff": ("→", "cyan"),
     "cancelled": ("⊘", "yellow"),
     "closed_early": ("⊘", "yellow"),
