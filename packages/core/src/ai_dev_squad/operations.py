@@ -282,7 +282,7 @@ class Operation:
         return JournalLine(
             timestamp=_now(_UTC),
             level=level,
-            event_type=event_type.value,
+            event_type=event_type,
             message=message,
             session_id=self.session_id,
             correlation_id=self.correlation_id,

@@ -50,7 +50,7 @@ class Captured:
 
     def closing(self, operation: str | None = None) -> list[JournalLine]:
         """The lines that ended an operation, in order; of one kind of operation if given."""
-        return [line for line in self.lines if line.status and operation in {None, line.operation}]
+        return [line for line in self.lines if line.status and line.operation and operation in {None, line.operation}]
 
     def opening(self) -> list[JournalLine]:
         """The lines that started an operation, in order."""
