@@ -231,7 +231,7 @@ def _logger(wanted: Settings, redactor: Redactor) -> StructuredLogger:
             compress=wanted.compress,
             fsync=wanted.fsync,
         )
-        if wanted.journal
+        if wanted.journal and wanted.enabled
         else NullJournal()
     )
     event_filter = None
@@ -257,7 +257,7 @@ def _tracing(wanted: Settings, redactor: Redactor) -> TraceManager:
         on_lost=_spans_lost,
         instrument_requests=wanted.instrument_requests,
     )
-    if wanted.exporter not in {None, "none"}:
+    if wanted.enabled and wanted.exporter not in {None, "none"}:
         manager.add_exporter(wanted.exporter, **_exporter_options(wanted))
     return manager
 

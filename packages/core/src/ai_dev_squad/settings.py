@@ -35,7 +35,7 @@ def _setting(default: Any, part: str, env: str | tuple[str, ...], meaning: str, 
 class Settings:
     """How the product behaves. Made by ``Settings.resolve``; ``configure`` takes the same names as arguments."""
 
-    enabled: bool = _setting(True, "all", "AI_DEV_SQUAD_ENABLED", "Off: operations are observed by nobody.")
+    enabled: bool = _setting(True, "all", "AI_DEV_SQUAD_ENABLED", "Off: nothing is written or exported, and `observe` returns what it was given.")
     # Journal and logging
     log_dir: str = _setting("logs", "logging", "AI_DEV_SQUAD_LOG_DIR", "Where the journal is written.")
     journal: bool = _setting(True, "logging", "AI_DEV_SQUAD_JOURNAL", "Write the journal file.")

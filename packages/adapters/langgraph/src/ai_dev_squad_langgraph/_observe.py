@@ -17,7 +17,7 @@ from langgraph.pregel.remote import RemoteGraph
 from ai_dev_squad import runtime
 from ai_dev_squad.tracing import register_control_flow
 from ai_dev_squad_langgraph._handler import HANDLER
-from ai_dev_squad_langgraph._scope import NAME, ORIGINAL, observed_class
+from ai_dev_squad_langgraph._scope import NAME, ORIGINAL, observed_class, subclass
 
 __all__ = ["observe", "unobserve"]
 
@@ -38,15 +38,15 @@ def observe(graph: T, *, name: str | None = None) -> T:
 
     Raises ``TypeError`` for anything else, and ``ValueError`` for bad settings, here rather than in the middle of a run.
     """
-    runtime.pipeline()
+    if not runtime.settings().enabled:
+        return graph
     if isinstance(graph, (Pregel, RemoteGraph)):
         # Not `graph.copy()` or `with_config()`: those lose parts of the graph (output mappers, serialisation lists).
         copied = copy.copy(graph)
         observe_in_place(copied, name)
         return cast(T, copied)
     if isinstance(graph, StateGraph):
-        if not isinstance(graph.__dict__.get("compile"), _ObservedCompile):
-            graph.compile = _ObservedCompile(graph, name)  # type: ignore[method-assign]
+        observe_in_place(graph, name)
         return cast(T, graph)
     if inspect.isfunction(graph) or inspect.ismethod(graph):
         return cast(T, _observed_factory(graph, name))
@@ -68,6 +68,8 @@ def observe_in_place(graph: Any, name: str | None = None) -> None:
         from ai_dev_squad_langgraph._remote import observed_remote_class
 
         graph.__class__ = observed_remote_class(cls)
+    elif isinstance(graph, StateGraph):
+        graph.__class__ = subclass(cls, lambda cls: {"compile": _observed_compile(cls.compile)})  # type: ignore[attr-defined]
     else:
         graph.__class__ = observed_class(cls, HANDLER)
 
@@ -85,31 +87,21 @@ def unobserve(graph: T) -> T:
     if ORIGINAL in cls.__dict__:
         cast(Any, graph).__class__ = cls.__dict__[ORIGINAL]
         graph.__dict__.pop(NAME, None)
-    elif isinstance(graph, StateGraph) and isinstance(graph.__dict__.get("compile"), _ObservedCompile):
-        del graph.compile
     elif isinstance(original := getattr(graph, ORIGINAL, None), Callable):  # type: ignore[arg-type]
         return cast(T, original)
     return graph
 
 
-class _ObservedCompile:
+def _observed_compile(original: Callable[..., Any]) -> Callable[..., Any]:
     """A builder's ``compile``, whose graphs are observed."""
 
-    def __init__(self, builder: Any, name: str | None) -> None:
-        self._builder, self._name = builder, name
-        functools.update_wrapper(self, type(builder).compile)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        graph = type(self._builder).compile(self._builder, *args, **kwargs)
-        observe_in_place(graph, self._name)
+    @functools.wraps(original)
+    def compile_observed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        graph = original(self, *args, **kwargs)
+        observe_in_place(graph, self.__dict__.get(NAME))
         return graph
 
-    @property
-    def __signature__(self) -> inspect.Signature:
-        return inspect.signature(type(self._builder).compile.__get__(self._builder))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _ObservedCompile:
-        return _ObservedCompile(copy.deepcopy(self._builder, memo), self._name)
+    return compile_observed
 
 
 def _observed_factory(factory: Callable[..., Any], name: str | None) -> Callable[..., Any]:
