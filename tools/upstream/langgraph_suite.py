@@ -3,7 +3,9 @@
 Observation may not change what a program does: the outcome of every test must be the same, every operation that
 started must have ended, no span may stay current after a test, and no context may fail to detach.
 
-    python tools/upstream/langgraph_suite.py [--package langgraph-prebuilt] [pytest arguments]
+    python tools/upstream/langgraph_suite.py [--package langgraph-prebuilt] [--no-spans] [pytest arguments]
+
+Settings of the product come from its environment variables, such as AI_DEV_SQUAD_CAPTURE_CONTENT=true.
 
 The suite is the one of the *installed* version, taken from its source distribution on the package index; its test
 dependencies come from the dependency group ``test`` of the same distribution. The exit code is 1 on a difference.
@@ -256,7 +258,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--reruns", type=int, default=3, help="how often a differing test is rerun each way")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "upstream", help="where suites and results are")
     parser.add_argument("--no-install", action="store_true", help="the test dependencies are there already")
+    parser.add_argument("--no-spans", action="store_true", help="as without an exporter: journal lines, no real spans")
     options, arguments = parser.parse_known_args(argv)
+    spans = not options.no_spans
+    if not spans:
+        os.environ["UPSTREAM_SPANS"] = "off"
 
     version = importlib.metadata.version(options.package)
     work = options.cache.resolve() / f"{options.package}-{version}"
@@ -272,7 +278,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(*details(observed, verdicts), sep="\n")
     print(f"\nEverything is in {work}")
     failed = any(words.startswith("differs") for words in verdicts.values())
-    counts = {observed.total(name) for name in ("started", "ended", "spans_started", "spans_ended")}
+    counts = {
+        observed.total(name) for name in ("started", "ended", *(("spans_started", "spans_ended") if spans else ()))
+    }
     unbalanced = len(counts) != 1 or counts == {0}
     return int(failed or unbalanced or any(observed.total(name) for name in CHECKS))
 

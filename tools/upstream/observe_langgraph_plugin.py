@@ -2,6 +2,7 @@
 
 ``UPSTREAM_OBSERVE`` names the function (``module:function``) that makes a graph observed in place;
 ``UPSTREAM_OBSERVATIONS`` is the directory where each worker leaves its journal and its ``Observations``.
+``UPSTREAM_SPANS=off`` leaves out the provider that has real spans built, as in a program without an exporter.
 """
 
 from __future__ import annotations
@@ -112,9 +113,10 @@ class Observer:
 
         import ai_dev_squad
 
-        provider = TracerProvider()
-        provider.add_span_processor(SpanCounter(self.seen))
-        trace.set_tracer_provider(provider)
+        if os.environ.get("UPSTREAM_SPANS") != "off":
+            provider = TracerProvider()
+            provider.add_span_processor(SpanCounter(self.seen))
+            trace.set_tracer_provider(provider)
         ai_dev_squad.configure(log_dir=str(self.directory), on_full="block")
         self.observe_instances_of(Pregel)
         self.observe_instances_of(RemoteGraph)
