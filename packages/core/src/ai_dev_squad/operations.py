@@ -337,16 +337,23 @@ def start(
     operation = Operation()
     operation._pipeline = pipeline
     operation.kind, operation.name, operation.framework, operation.parent = kind, name, framework, parent
-    operation._started_with = attributes
     if parent is None:
         pipeline.tracing.refresh()  # the application may have set its tracer provider since
-    if request is not None:
-        operation.request = request
-    if attempt is not None:
-        operation.attempt = attempt
     if links:
         operation.links = list(links)
     _inherit(operation, parent, session_id, agent_id)
+    # A journal line has no field for these, and the span must be rebuilt from the line.
+    if request is not None:
+        operation.request = request
+        attributes = {**(attributes or {}), keys.PROVIDER_NAME: request.provider}
+    if attempt is not None:
+        operation.attempt = attempt
+        attributes = {**(attributes or {}), keys.ATTEMPT: attempt}
+    if operation.user_id is not None:
+        attributes = {**(attributes or {}), keys.USER_ID: operation.user_id}
+    if kind is REMOTE_AGENT:
+        attributes = {**(attributes or {}), keys.REMOTE: True}
+    operation._started_with = attributes
     operation.started_ns = _clock()
     if started_at_ns is not None:
         operation.started_ns -= time.time_ns() - started_at_ns

@@ -158,14 +158,9 @@ def _start_attributes(operation: Operation) -> dict[str, Any]:
         attributes[keys.SESSION_ID] = operation.session_id
     if operation.correlation_id is not None:
         attributes[keys.CORRELATION_ID] = operation.correlation_id
-    if operation.user_id is not None:
-        attributes[keys.USER_ID] = operation.user_id
-    if operation.attempt is not None:
-        attributes[keys.ATTEMPT] = operation.attempt
     request = operation.request
     if request is not None:
-        attributes[keys.PROVIDER_NAME] = attributes[keys.LLM_PROVIDER] = request.provider
-        attributes[keys.LLM_MODEL] = request.model
+        attributes[keys.LLM_PROVIDER], attributes[keys.LLM_MODEL] = request.provider, request.model
     if operation._started_with:
         attributes.update(flat(operation._started_with))
     return attributes
