@@ -145,7 +145,9 @@ def test_send_starts_a_task_for_each_branch(captured: Captured) -> None:
 @pytest.mark.parametrize("observed_too", [False, True], ids=["plain subgraph", "observed subgraph"])
 @pytest.mark.parametrize("called", [False, True], ids=["as a node", "called in a node"])
 def test_subgraphs_nest(captured: Captured, observed_too: bool, called: bool) -> None:
-    """A subgraph is a workflow below its node: as a node or called in one, observed itself or not, never twice."""
+    """A subgraph is a workflow below its node under its own name: as a node or called in one, observed itself or not,
+    never twice (opentelemetry-python-genai#617).
+    """
     inner: Any = chain("search", "read").compile(name="research")
     if observed_too:
         inner = observe(inner)
@@ -164,7 +166,9 @@ def test_subgraphs_nest(captured: Captured, observed_too: bool, called: bool) ->
 
 
 def test_an_interrupt_is_no_error_and_the_resume_is_linked(captured: Captured) -> None:
-    """A graph that waits for a person is interrupted; the run that goes on is linked to the one that waited."""
+    """A graph that waits for a person is interrupted; the run that goes on is linked to the one that waited
+    (langfuse#6704).
+    """
 
     def approve(state: State) -> dict[str, Any]:
         return {"steps": [interrupt("really?")]}

@@ -69,7 +69,9 @@ def equals_truth(captured: Captured, server: ModelServer) -> None:
 
 
 def test_invoke(captured: Captured, serve: Serve, chat: Chat) -> None:
-    """A plain call, with its cost by the published price."""
+    """A plain call, with its cost by the published price: cached tokens are part of the input, not added to it
+    (braintrust-sdk-python#445).
+    """
     server = serve(reply("hi", usage=USAGE))
 
     asking(chat(server)).invoke(QUESTION)
@@ -106,7 +108,9 @@ def without_ids(chunks: list[Any]) -> list[Any]:
 
 
 def test_streaming_counts_without_the_program_noticing(captured: Captured, serve: Serve, chat: Chat) -> None:
-    """A custom endpoint reports no usage in streams unless asked; we ask, and the program sees the same chunks."""
+    """A custom endpoint reports no usage in streams unless asked; we ask, and the program sees the same chunks
+    (langgraph#5878, langgraph#4848, langfuse#8814).
+    """
     server = serve(reply("one two three", usage=USAGE, times=2))
     graph = asking(chat(server))
     from ai_dev_squad_langgraph import unobserve

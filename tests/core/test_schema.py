@@ -204,3 +204,8 @@ def test_an_unknown_type_is_refused_with_the_cure(name: Any) -> None:
 def test_now_is_aware_utc() -> None:
     """Times carry their zone."""
     assert utc_now().tzinfo is timezone.utc
+
+
+def test_an_event_type_prints_as_its_value():
+    """A line that is kept in memory shows the same text as one that was read back from the journal."""
+    assert (str(EventType.AGENT_START), f"{EventType.AGENT_START:>12}") == ("agent.start", " agent.start")

@@ -94,6 +94,7 @@ COST_PRICE_DATE: Final = "ai_dev_squad.cost.price_date"
 COST_PRICE_SOURCE: Final = "ai_dev_squad.cost.price_source"
 CACHE_HIT: Final = "ai_dev_squad.cache_hit"
 ATTEMPT: Final = "ai_dev_squad.attempt"
+REMOTE: Final = "ai_dev_squad.remote"
 TASK_NAME: Final = "ai_dev_squad.task.name"
 LINK_TYPE: Final = "ai_dev_squad.link.type"
 

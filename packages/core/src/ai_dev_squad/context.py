@@ -58,7 +58,10 @@ def session(session_id: str, correlation_id: str | None = None, *, user_id: str 
         yield
     finally:
         for var, token in reversed(set_before):
-            var.reset(token)
+            try:
+                var.reset(token)
+            except ValueError:  # a generator that is finalised in a foreign context, where there is nothing to undo
+                pass
 
 
 class Scope(trace.Span):
@@ -174,6 +177,11 @@ def enter(operation: Operation) -> Scope:
 def heal(scope: Scope) -> None:
     """The scope's span is no longer current, in any context that holds it. Nothing needs to be put back anywhere."""
     scope.healed = True
+    # Pass healed ones by, so that operations that overlap without end form no chain in a long-lived context.
+    outer = scope.outer
+    while outer is not None and outer.healed:
+        outer = outer.outer
+        scope.outer, scope.outer_span = outer, _resolved(scope.outer_span)
 
 
 @contextmanager
@@ -184,7 +192,7 @@ def attached(operation: Operation) -> Iterator[None]:
     try:
         yield
     finally:
-        scope.healed = True
+        heal(scope)
         # A generator finalised by the garbage collector leaves this block in a foreign context.
         if otel_context.get_current().get(_SCOPE_KEY) is scope:
             otel_context.detach(token)

@@ -98,12 +98,14 @@ def _endpoint(client: Any) -> str:
     return str(client._client.base_url)
 
 
-def _refused(client: Any, error: Exception) -> bool:
+def _rejected(error: Exception) -> bool:
     """Whether the server rejected the request, perhaps for the option we added."""
-    if type(error).__name__ not in {"BadRequestError", "UnprocessableEntityError"}:
-        return False
-    _refusing.add(_endpoint(client))
-    return True
+    return type(error).__name__ in {"BadRequestError", "UnprocessableEntityError"}
+
+
+def _asking_for_usage(arguments: dict[str, Any]) -> dict[str, Any]:
+    # The program may have passed the option as `None` or as the client's own "not given".
+    return {**arguments, "stream_options": {"include_usage": True}}
 
 
 def _asking(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -113,13 +115,17 @@ def _asking(original: Callable[..., Any]) -> Callable[..., Any]:
         if operation is None:
             return original(self, *args, **arguments)
         try:
-            stream = original(self, *args, **arguments, stream_options={"include_usage": True})
+            stream = original(self, *args, **_asking_for_usage(arguments))
         except Exception as error:
-            if _refused(self, error):
-                return original(self, *args, **arguments)
-            raise
-        if hasattr(stream, "_iterator"):
-            stream._iterator = _without_usage(stream._iterator, operation)
+            if not _rejected(error):
+                raise
+        else:
+            if hasattr(stream, "_iterator"):
+                stream._iterator = _without_usage(stream._iterator, operation)
+            return stream
+        # Outside of the handler, so that an error of the program's own request shows no trace of ours.
+        stream = original(self, *args, **arguments)
+        _refusing.add(_endpoint(self))
         return stream
 
     return create
@@ -132,13 +138,16 @@ def _asking_async(original: Callable[..., Any]) -> Callable[..., Any]:
         if operation is None:
             return await original(self, *args, **arguments)
         try:
-            stream = await original(self, *args, **arguments, stream_options={"include_usage": True})
+            stream = await original(self, *args, **_asking_for_usage(arguments))
         except Exception as error:
-            if _refused(self, error):
-                return await original(self, *args, **arguments)
-            raise
-        if hasattr(stream, "_iterator"):
-            stream._iterator = _without_usage_async(stream._iterator, operation)
+            if not _rejected(error):
+                raise
+        else:
+            if hasattr(stream, "_iterator"):
+                stream._iterator = _without_usage_async(stream._iterator, operation)
+            return stream
+        stream = await original(self, *args, **arguments)
+        _refusing.add(_endpoint(self))
         return stream
 
     return create
@@ -157,16 +166,16 @@ async def _without_usage_async(chunks: AsyncIterator[Any], operation: Operation)
 
 
 def _keeps_usage(chunk: Any, operation: Operation) -> bool:
-    """Note the usage of a chunk. True if the chunk carries nothing else, as the program would never have seen it."""
+    """Note the usage of a chunk. True if the chunk carries nothing else, as the program would never have seen it.
+
+    A server that adds usage to a chunk with an answer does so unasked: the one that was asked for has no choices.
+    """
     usage = getattr(chunk, "usage", None)
     if usage is None:
         return False
     try:
         operation.usage = usage_from_openai(usage)
-        if chunk.choices:
-            chunk.usage = None
-            return False
+        return not chunk.choices
     except Exception as error:  # noqa: BLE001 - the user's stream comes first
         report("reading streamed usage", error)
         return False
-    return True

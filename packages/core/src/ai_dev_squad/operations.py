@@ -140,8 +140,8 @@ class Operation:
     _span: Span | None = None
     _above: Operation | None = None
     """The operation whose span is the parent, where no span was made yet."""
-    _failed_below: int = 0
-    """The identity of the exception that an operation below failed with, so that its stack is kept once."""
+    _failed_below: tuple[Any, ...] | None = None
+    """The exception that an operation below failed with, so that its stack is kept once."""
     _started_wall_ns: int = 0
 
     kind: Kind
@@ -240,30 +240,49 @@ class Operation:
             return False
         duration_ns = _clock() - self.started_ns
         self.status = status
+        info = None if error is None else self._error_info(error)
+        if self.kind.is_model_call:
+            self._settle(status, duration_ns)
+        # One receiver that fails doesn't keep the others from hearing of the end.
         try:
-            self._write_end(status, duration_ns, None if error is None else self._error_info(error))
+            self._write_closing_line(status, duration_ns, info)
         except Exception as failure:  # noqa: BLE001 - observing never raises into the user's program
-            report("ending an operation", failure)
-        finally:
-            if self.reservation is not None:
-                self.reservation.release()  # without effect once the call is in the ledger
+            report("writing the end of an operation", failure)
+        if self._span is not None:
+            try:
+                spans.end(self, self._span, info, duration_ns)
+            except Exception as failure:  # noqa: BLE001 - a span processor of the application's own
+                report("ending a span", failure)
+        if self._pipeline.metrics is not None:
+            self._pipeline.metrics.operation_ended(self, duration_ns / 1e9, info)
         return True
 
     def _error_info(self, error: BaseException | ErrorInfo) -> ErrorInfo:
         if isinstance(error, ErrorInfo):
             return error
-        passing_through = self._failed_below == id(error)
+        origin = _origin(error)
+        passing_through = self._failed_below == origin
         if self.parent is not None:
-            self.parent._failed_below = id(error)
-        return self._pipeline.error_info(error, with_stack=not passing_through)
+            self.parent._failed_below = origin
+        try:
+            return self._pipeline.error_info(error, with_stack=not passing_through)
+        except Exception as failure:  # noqa: BLE001 - that it failed is known all the same
+            report("describing an error", failure)
+            return ErrorInfo(type=type(error).__name__)
 
-    def _write_end(self, status: Status, duration_ns: int, error: ErrorInfo | None) -> None:
-        pipeline, kind = self._pipeline, self.kind
-        if kind.is_model_call:
-            model_calls.settle(self, pipeline, status, duration_ns / 1e6)
-            if self.first_chunk_s is not None:
-                self.annotate({keys.RESPONSE_TIME_TO_FIRST_CHUNK: self.first_chunk_s})
-        started_with, ended_with = self._started_with, self._ended_with
+    def _settle(self, status: Status, duration_ns: int) -> None:
+        try:
+            model_calls.settle(self, self._pipeline, status, duration_ns / 1e6)
+        except Exception as failure:  # noqa: BLE001 - a cost tracker of the program's own
+            report("entering a model call in the ledger", failure)
+        finally:
+            if self.reservation is not None:
+                self.reservation.release()  # without effect once the call is in the ledger
+        if self.first_chunk_s is not None:
+            self.annotate({keys.RESPONSE_TIME_TO_FIRST_CHUNK: self.first_chunk_s})
+
+    def _write_closing_line(self, status: Status, duration_ns: int, error: ErrorInfo | None) -> None:
+        kind, started_with, ended_with = self.kind, self._started_with, self._ended_with
         line = self._line(
             _LEVELS.get(status, "INFO"),
             kind.failing if status in _FAILED else kind.closing,
@@ -272,11 +291,7 @@ class Operation:
         )
         line.status, line.duration_ms, line.error, line.links = status, duration_ns / 1e6, error, self.links
         line.usage, line.cost = self.usage, self.cost
-        pipeline.logger.emit(line)
-        if self._span is not None:
-            spans.end(self, self._span, error, duration_ns)
-        if pipeline.metrics is not None:
-            pipeline.metrics.operation_ended(self, duration_ns / 1e9, error)
+        self._pipeline.logger.emit(line)
 
     def _line(self, level: Any, event_type: EventType, message: str, metadata: dict[str, Any] | None) -> JournalLine:
         return JournalLine(
@@ -322,16 +337,23 @@ def start(
     operation = Operation()
     operation._pipeline = pipeline
     operation.kind, operation.name, operation.framework, operation.parent = kind, name, framework, parent
-    operation._started_with = attributes
     if parent is None:
         pipeline.tracing.refresh()  # the application may have set its tracer provider since
-    if request is not None:
-        operation.request = request
-    if attempt is not None:
-        operation.attempt = attempt
     if links:
         operation.links = list(links)
     _inherit(operation, parent, session_id, agent_id)
+    # A journal line has no field for these, and the span must be rebuilt from the line.
+    if request is not None:
+        operation.request = request
+        attributes = {**(attributes or {}), keys.PROVIDER_NAME: request.provider}
+    if attempt is not None:
+        operation.attempt = attempt
+        attributes = {**(attributes or {}), keys.ATTEMPT: attempt}
+    if operation.user_id is not None:
+        attributes = {**(attributes or {}), keys.USER_ID: operation.user_id}
+    if kind is REMOTE_AGENT:
+        attributes = {**(attributes or {}), keys.REMOTE: True}
+    operation._started_with = attributes
     operation.started_ns = _clock()
     if started_at_ns is not None:
         operation.started_ns -= time.time_ns() - started_at_ns
@@ -343,7 +365,10 @@ def start(
     line = operation._line("INFO", kind.opening, f"{kind.operation} {name}", attributes)
     if links:
         line.links = operation.links
-    pipeline.logger.emit(line)
+    try:
+        pipeline.logger.emit(line)
+    except Exception as error:  # noqa: BLE001 - observing never raises into the user's program
+        report("writing the start of an operation", error)
     return operation
 
 
@@ -368,6 +393,14 @@ def _count_for_agent(operation: Operation) -> None:
         owner.own_model_calls += 1
     elif owner is not None and operation.kind is TOOL:
         owner.own_tool_calls += 1
+
+
+def _origin(error: BaseException) -> tuple[Any, ...]:
+    """Tells one exception from another, without keeping it alive: a freed one's address is soon used again."""
+    innermost = error.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    return (id(error), type(error), innermost and innermost.tb_frame.f_code, innermost and innermost.tb_lasti)
 
 
 def open_operations() -> list[Operation]:

@@ -66,6 +66,9 @@ class EventType(str, Enum):
     TELEMETRY_DROPPED = "telemetry.dropped"
     CUSTOM_EVENT = "custom.event"
 
+    # Lines that are kept in memory hold members; printed, they look like those that were read back.
+    __str__ = str.__str__
+
 
 class LogLevel(IntEnum):
     """Severity, numbered like the standard ``logging`` levels. The journal carries the name."""

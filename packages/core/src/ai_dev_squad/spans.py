@@ -13,8 +13,9 @@ from opentelemetry.trace import StatusCode
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.context import Scope, span_in
+from ai_dev_squad.guard import report
 from ai_dev_squad.schema import Cost, ErrorInfo, Link, Usage
-from ai_dev_squad.tracing.identity import generate_span_id
+from ai_dev_squad.tracing.identity import generate_span_id, start_identity
 
 if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
@@ -50,15 +51,20 @@ def open_span(operation: Operation, tracing: TraceManager, context: Context, sta
         operation.span_id = format(generate_span_id(), "016x")
         return
     operation._started_wall_ns = started_at_ns or time.time_ns()
-    operation._span = tracing.start_span(
-        f"{operation.kind.operation} {operation.name}",
-        context=context,
-        kind=operation.kind.span_kind,
-        attributes=_start_attributes(operation) if tracing.recording else None,
-        start_time=operation._started_wall_ns,
-        links=[_link(link) for link in operation.links or ()],
-    )
-    own = operation._span.get_span_context()
+    try:
+        span = tracing.start_span(
+            f"{operation.kind.operation} {operation.name}",
+            context=context,
+            kind=operation.kind.span_kind,
+            attributes=_start_attributes(operation) if tracing.recording else None,
+            start_time=operation._started_wall_ns,
+            links=[_link(link) for link in operation.links or ()],
+        )
+    except Exception as error:  # noqa: BLE001 - a sampler or processor of the application's own
+        report("starting a span", error)
+        span = start_identity(operation.name, context)
+    operation._span = span
+    own = span.get_span_context()
     operation.trace_id = format(own.trace_id, "032x")
     operation.span_id = format(own.span_id, "016x")
     if parent_id := above.get_span_context().span_id:
@@ -77,23 +83,29 @@ def carrier(operation: Operation) -> trace.Span:
 
 def end(operation: Operation, span: trace.Span, error: ErrorInfo | None, duration_ns: int) -> None:
     """Write what is known only now, and end the span."""
-    if span.is_recording():
-        attributes: dict[str, Any] = {} if operation._ended_with is None else flat(operation._ended_with)
-        if operation.status != "ok":
-            attributes[keys.OPERATION_STATUS] = operation.status
-        if operation.usage is not None:
-            attributes.update(usage_attributes(operation.usage))
-        if operation.cost is not None:
-            attributes.update(cost_attributes(operation.cost))
-        if error is not None:
-            attributes[keys.ERROR_TYPE] = error.type
-            # Success stays unset, as the conventions ask; only errors have a status.
-            span.set_status(StatusCode.ERROR, error.message or error.type)
-            if error.stacktrace is not None:
-                span.add_event("exception", _exception_attributes(error))
-        if attributes:
-            span.set_attributes(attributes)
-    span.end(operation._started_wall_ns + duration_ns)
+    try:
+        if span.is_recording():
+            _describe_end(operation, span, error)
+    finally:
+        span.end(operation._started_wall_ns + duration_ns)
+
+
+def _describe_end(operation: Operation, span: trace.Span, error: ErrorInfo | None) -> None:
+    attributes: dict[str, Any] = {} if operation._ended_with is None else flat(operation._ended_with)
+    if operation.status != "ok":
+        attributes[keys.OPERATION_STATUS] = operation.status
+    if operation.usage is not None:
+        attributes.update(usage_attributes(operation.usage))
+    if operation.cost is not None:
+        attributes.update(cost_attributes(operation.cost))
+    if error is not None:
+        attributes[keys.ERROR_TYPE] = error.type
+        # Success stays unset, as the conventions ask; only errors have a status.
+        span.set_status(StatusCode.ERROR, error.message or error.type)
+        if error.stacktrace is not None:
+            span.add_event("exception", _exception_attributes(error))
+    if attributes:
+        span.set_attributes(attributes)
 
 
 def add_event(operation: Operation, name: str, attributes: Mapping[str, Any] | None) -> None:
@@ -146,14 +158,9 @@ def _start_attributes(operation: Operation) -> dict[str, Any]:
         attributes[keys.SESSION_ID] = operation.session_id
     if operation.correlation_id is not None:
         attributes[keys.CORRELATION_ID] = operation.correlation_id
-    if operation.user_id is not None:
-        attributes[keys.USER_ID] = operation.user_id
-    if operation.attempt is not None:
-        attributes[keys.ATTEMPT] = operation.attempt
     request = operation.request
     if request is not None:
-        attributes[keys.PROVIDER_NAME] = attributes[keys.LLM_PROVIDER] = request.provider
-        attributes[keys.LLM_MODEL] = request.model
+        attributes[keys.LLM_PROVIDER], attributes[keys.LLM_MODEL] = request.provider, request.model
     if operation._started_with:
         attributes.update(flat(operation._started_with))
     return attributes

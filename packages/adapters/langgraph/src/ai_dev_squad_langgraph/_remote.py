@@ -12,30 +12,21 @@ from ai_dev_squad.operations import Operation
 from ai_dev_squad.tracing.propagation import inject
 from ai_dev_squad_langgraph import _translate
 from ai_dev_squad_langgraph._runs import FRAMEWORK
-from ai_dev_squad_langgraph._scope import NAME, ORIGINAL
+from ai_dev_squad_langgraph._scope import NAME, keeping_name, subclass
 
 __all__ = ["observed_remote_class"]
-
-_observed: dict[type, type] = {}
 
 
 def observed_remote_class(cls: type) -> type:
     """A subclass of ``RemoteGraph`` whose calls are observed; ``invoke`` goes through ``stream`` there, too."""
-    known = _observed.get(cls)
-    if known is None:
-        known = _observed[cls] = type(
-            cls.__name__,
-            (cls,),
-            {
-                "__module__": cls.__module__,
-                "__qualname__": cls.__qualname__,
-                "__doc__": cls.__doc__,
-                ORIGINAL: cls,
-                "stream": _observed_stream(cls.stream),  # type: ignore[attr-defined]
-                "astream": _observed_astream(cls.astream),  # type: ignore[attr-defined]
-            },
-        )
-    return known
+    return subclass(
+        cls,
+        lambda cls: {
+            "stream": _observed_stream(cls.stream),  # type: ignore[attr-defined]
+            "astream": _observed_astream(cls.astream),  # type: ignore[attr-defined]
+            "copy": keeping_name(cls.copy),  # type: ignore[attr-defined]
+        },
+    )
 
 
 def _start(graph: Any, config: Any) -> Operation:

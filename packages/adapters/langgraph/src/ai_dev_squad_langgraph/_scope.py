@@ -6,6 +6,7 @@ the consumer's context is exactly as it was. The caller's config is never touche
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from ai_dev_squad.context import Scope, heal, with_operation
 if TYPE_CHECKING:
     from ai_dev_squad_langgraph._runs import Run
 
-__all__ = ["SLOT_KEY", "GraphSlot", "observed_class"]
+__all__ = ["NAME", "ORIGINAL", "SLOT_KEY", "GraphSlot", "keeping_name", "observed_class", "subclass"]
 
 SLOT_KEY = otel_context.create_key("ai_dev_squad_langgraph.slot")
 
@@ -72,28 +73,45 @@ class GraphSlot:
             end_run(self.run)
 
 
-def observed_class(cls: type, handler: Any) -> type:
-    """A subclass of a graph's class whose runs are observed; one for each class."""
-    known = _observed.get(cls)
-    if known is None:
-        known = _observed[cls] = type(
-            cls.__name__,
-            (cls,),
-            {
-                "__module__": cls.__module__,
-                "__qualname__": cls.__qualname__,
-                "__doc__": cls.__doc__,
-                ORIGINAL: cls,
-                "stream": _observed_stream(cls.stream, handler),  # type: ignore[attr-defined]
-                "astream": _observed_astream(cls.astream, handler),  # type: ignore[attr-defined]
-            },
-        )
-    return known
-
-
 ORIGINAL = "__ai_dev_squad_original_class__"
 NAME = "__ai_dev_squad_name__"
 _observed: dict[type, type] = {}
+
+
+def subclass(cls: type, overrides: Callable[[type], dict[str, Any]]) -> type:
+    """A subclass of ``cls`` that looks like it but for ``overrides(cls)``; one for each class."""
+    known = _observed.get(cls)
+    if known is None:
+        looks = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__, ORIGINAL: cls}
+        known = _observed[cls] = type(cls.__name__, (cls,), {**looks, **overrides(cls)})
+    return known
+
+
+def observed_class(cls: type, handler: Any) -> type:
+    """A subclass of a graph's class whose runs are observed."""
+    return subclass(
+        cls,
+        lambda cls: {
+            "stream": _observed_stream(cls.stream, handler),  # type: ignore[attr-defined]
+            "astream": _observed_astream(cls.astream, handler),  # type: ignore[attr-defined]
+            "copy": keeping_name(cls.copy),  # type: ignore[attr-defined]
+        },
+    )
+
+
+def keeping_name(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A graph's ``copy``, which hands all attributes to the constructor: ours would be one too many there."""
+
+    @functools.wraps(original)
+    def copy_graph(self: Any, *args: Any, **kwargs: Any) -> Any:
+        named = copy.copy(self)
+        name = named.__dict__.pop(NAME, None)
+        copied = original(named, *args, **kwargs)
+        if name is not None:
+            copied.__dict__[NAME] = name
+        return copied
+
+    return copy_graph
 
 
 def _observed_stream(original: Callable[..., Any], handler: Any) -> Callable[..., Any]:
