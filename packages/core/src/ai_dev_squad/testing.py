@@ -21,7 +21,21 @@ from ai_dev_squad.tracing import identity
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-__all__ = ["Captured", "capture", "fixed_ids_and_clock", "reset"]
+    from ai_dev_squad.contract import AdapterContract as AdapterContract
+
+__all__ = ["AdapterContract", "Captured", "capture", "fixed_ids_and_clock", "reset"]
+
+
+def __getattr__(name: str) -> Any:
+    """``AdapterContract`` needs pytest, which programs that only capture do not."""
+    if name != "AdapterContract":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import pytest
+
+    pytest.register_assert_rewrite("ai_dev_squad.contract")
+    from ai_dev_squad.contract import AdapterContract
+
+    return AdapterContract
 
 
 class MemoryJournal:

@@ -6,10 +6,29 @@ the framework; see the page "Write an adapter" of the documentation.
 
 from __future__ import annotations
 
-from ai_dev_squad.contract.framework import Framework
+from typing import Any
+
+from ai_dev_squad.contract.failures import Failures
+from ai_dev_squad.contract.load import Load
+from ai_dev_squad.contract.manners import Manners
+from ai_dev_squad.contract.rules import check
+from ai_dev_squad.contract.shape import Shape
+from ai_dev_squad.contract.tree import Tree
+from ai_dev_squad.contract.truth import Truth
 
 __all__ = ["AdapterContract"]
 
 
-class AdapterContract(Framework):
-    """Inherit this as ``class TestMyAdapter(AdapterContract)`` and write the methods of ``Framework``."""
+class AdapterContract(Truth, Tree, Failures, Manners, Shape, Load):
+    """What an adapter must hold, as tests. Inherit it as ``class TestMyAdapter(AdapterContract)``.
+
+    A subclass sets ``framework`` and writes ``observe``, ``unobserve``, the programs (``asking``, ``with_tool``,
+    ``two_agents``, ``in_parallel``, ``working``) and how they are run (``run``, ``arun``, ``stream``, ``astream``); what
+    the framework cannot do goes into ``lacks``, with the reason. It may not delete or replace a test, except as an
+    expected failure that says why: ``@pytest.mark.xfail(strict=True, reason="...")``. Anything else raises ``TypeError``
+    when the class is made. Needs pytest, jsonschema, httpx and ``ai-dev-squad-parity``.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        check(cls, AdapterContract)

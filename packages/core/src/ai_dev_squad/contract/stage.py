@@ -1,0 +1,187 @@
+"""What the contract's tests share: a scripted model, what was captured, and the ways of running a program."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pytest
+
+from ai_dev_squad.contract.framework import FEATURES, Framework
+from ai_dev_squad.operations import open_operations
+from ai_dev_squad.testing import Captured, capture
+
+__all__ = ["MODES", "STREAMS", "Outcome", "Serve", "Stage", "model_server", "wait_until"]
+
+MODES = ("run", "arun", "stream", "astream")
+"""The ways of running a program; each is the name of the subclass's method."""
+STREAMS = ("stream", "astream")
+
+Serve = Callable[..., Any]
+"""``serve(step, ...)`` starts a model server that plays these steps."""
+
+
+class Model(Protocol):
+    """The words of the model server's scripts, as the tests use them."""
+
+    ModelServer: Any
+    Script: Any
+    after_tool_result: Any
+    call: Any
+    fail: Any
+    hang: Any
+    reply: Any
+    respond: Any
+    system_contains: Any
+    tokens: Any
+    tool_calls: Any
+
+
+def model_server() -> Model:
+    """The module with the scripted model. Raises ``ImportError`` with the cure when it is not installed."""
+    try:
+        from ai_dev_squad_parity import model_server as module  # type: ignore[import-not-found,unused-ignore]
+    except ImportError as error:
+        raise ImportError(
+            "the contract runs programs against a scripted model server: pip install ai-dev-squad-parity jsonschema httpx"
+        ) from error
+    return module  # type: ignore[no-any-return,unused-ignore]
+
+
+@dataclass
+class Outcome:
+    """How a run ended for the program that started it."""
+
+    pieces: list[str] | None = None
+    error: BaseException | None = None
+
+    @property
+    def text(self) -> str:
+        """The whole answer. Raises what the run raised."""
+        if self.error is not None:
+            raise self.error
+        return "".join(self.pieces or ())
+
+    def summary(self) -> tuple[Any, ...]:
+        """What must be the same, observed or not."""
+        if self.error is None:
+            return ("result", self.pieces)
+        return ("raised", type(self.error), _without_addresses(str(self.error)))
+
+
+def _without_addresses(text: str) -> str:
+    """Without ports and ids, which differ between two servers; and without line numbers inside quoted tracebacks."""
+    import re
+
+    return re.sub(r"Traceback \(most recent call last\):.*?\n(?=\w)|:\d+|0x[0-9a-f]+", "", text, flags=re.DOTALL)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
+    """Wait for something that happens in another thread. Returns whether it did."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+class Stage(Framework):
+    """Fixtures and verbs."""
+
+    @pytest.fixture
+    def captured(self) -> Iterator[Captured]:
+        """All that is observed in the test, spans included; whatever started has ended when the test ends."""
+        with capture(spans=True) as everything:
+            yield everything
+            still_open = [] if wait_until(lambda: not open_operations()) else open_operations()
+            assert [(operation.kind.operation, operation.name) for operation in still_open] == []
+
+    @pytest.fixture
+    def serve(self) -> Iterator[Serve]:
+        """Start model servers; they stop when the test ends."""
+        module = model_server()
+        with ExitStack() as servers:
+            yield lambda *steps: servers.enter_context(module.ModelServer(module.Script(list(steps))))
+
+    def need(self, *features: str) -> None:
+        """Skip the test if the framework lacks one of these."""
+        for feature in features:
+            if feature in self.lacks:
+                pytest.skip(f"no {FEATURES[feature]}: {self.lacks[feature]}")
+
+    # --- programs -------------------------------------------------------------------------------------------------------
+
+    def asking_in(self, mode: str, base_url: str) -> Any:
+        """The program that asks once, made for this way of running it."""
+        self.need(mode)
+        return self.asking(base_url, streaming=mode in STREAMS)
+
+    @property
+    def main_mode(self) -> str:
+        """A way of running to the end that the framework has."""
+        return "arun" if "run" in self.lacks else "run"
+
+    def play(self, mode: str, program: Any, question: str = "What is the capital of France?") -> list[str]:
+        """Run the program to its end and return the pieces of its answer."""
+        if mode == "run":
+            return [self.run(program, question)]
+        if mode == "stream":
+            return list(self.stream(program, question))
+        return in_a_loop(self._pieces(mode, program, question))
+
+    async def _pieces(self, mode: str, program: Any, question: str) -> list[str]:
+        if mode == "arun":
+            return [await self.arun(program, question)]
+        return [piece async for piece in self.astream(program, question)]
+
+    def attempt(self, mode: str, program: Any, question: str = "What is the capital of France?") -> Outcome:
+        """The same, whatever happens."""
+        try:
+            return Outcome(self.play(mode, program, question))
+        except (Exception, asyncio.CancelledError, KeyboardInterrupt) as error:  # noqa: BLE001 - it is what is tested
+            return Outcome(error=error)
+
+    def finish(self, program: Any, question: str = "What is the capital of France?") -> str:
+        """Run the program to its end in whatever way the framework has."""
+        return "".join(self.play(self.main_mode, program, question))
+
+    def both(self, make: Callable[[], Any], mode: str) -> tuple[Outcome, Outcome]:
+        """The outcome of a program that is not observed, and of the same program observed."""
+        self.need(mode)
+        return self.attempt(mode, make()), self.attempt(mode, self.observe(make()))
+
+
+def in_a_loop(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end; inside a running loop, in another thread that has this one's context."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    answers: list[Outcome | Any] = []
+    context = copy_context()
+
+    def run() -> None:
+        try:
+            answers.append(context.run(asyncio.run, work))
+        except BaseException as error:  # noqa: BLE001 - handed on to the caller
+            answers.append(Outcome(error=error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    (answer,) = answers
+    if isinstance(answer, Outcome) and answer.error is not None:
+        raise answer.error
+    return answer
+
+
+def finish_reasons(lines: Sequence[Any]) -> list[Any]:
+    """Why the model stopped, call by call."""
+    return [(line.metadata or {}).get("gen_ai.response.finish_reasons") for line in lines]

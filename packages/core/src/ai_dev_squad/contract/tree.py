@@ -1,0 +1,211 @@
+"""One run is one trace, every operation ends once, and the user's own spans and HTTP calls nest where they belong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from opentelemetry import context as otel_context
+from opentelemetry import propagate
+
+from ai_dev_squad import runtime
+from ai_dev_squad.contract.stage import MODES, Serve, Stage, in_a_loop, model_server
+from ai_dev_squad.testing import Captured
+
+__all__ = ["Tree"]
+
+
+def ends_once(captured: Captured) -> None:
+    """Every opening line has one closing line and one span, and nothing ends after what it is part of."""
+    opened = Counter(line.span_id for line in captured.opening())
+    assert opened
+    assert set(opened.values()) == {1}
+    assert Counter(line.span_id for line in captured.closing()) == opened
+    spans = {f"{span.context.span_id:016x}": span for span in captured.spans}
+    assert set(opened) <= set(spans)
+    assert len(spans) == len(captured.spans)
+    ended: list[str | None] = [line.span_id for line in captured.closing()]
+    late = [
+        line.message
+        for line in captured.closing()
+        if line.parent_span_id in ended and ended.index(line.parent_span_id) < ended.index(line.span_id)
+    ]
+    assert late == []
+    parents = {line.span_id: line.parent_span_id for line in captured.closing()}
+    assert {
+        span_id: span.parent and f"{span.parent.span_id:016x}" for span_id, span in spans.items() if span_id in parents
+    } == parents
+
+
+def roots(captured: Captured) -> list[Any]:
+    """The closing lines of what was not part of anything else."""
+    return [line for line in captured.closing() if line.parent_span_id is None]
+
+
+@contextmanager
+def carried_along() -> Iterator[None]:
+    """HTTP requests carry the current span's context, as an HTTP instrumentation sees to."""
+    import httpx
+
+    with pytest.MonkeyPatch.context() as patch:
+        send, send_later = httpx.Client.send, httpx.AsyncClient.send
+
+        def carry(client: Any, request: Any, **options: Any) -> Any:
+            propagate.inject(request.headers)
+            return send(client, request, **options)
+
+        async def carry_later(client: Any, request: Any, **options: Any) -> Any:
+            propagate.inject(request.headers)
+            return await send_later(client, request, **options)
+
+        patch.setattr(httpx.Client, "send", carry)
+        patch.setattr(httpx.AsyncClient, "send", carry_later)
+        yield
+
+
+class Tree(Stage):
+    """Tests of structure and context."""
+
+    def carrying(self) -> Any:
+        """A context manager in which the framework's HTTP requests carry ``traceparent``; by default, those of httpx."""
+        return carried_along()
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_a_run_is_one_trace_in_which_everything_ends_once(
+        self, captured: Captured, serve: Serve, mode: str
+    ) -> None:
+        """One root, all below it, each operation with one start, one end and one span."""
+        server = serve(model_server().reply("one two three"))
+
+        self.play(mode, self.observe(self.asking_in(mode, server.base_url)))
+
+        ends_once(captured)
+        (root,) = roots(captured)
+        assert root.operation in {"invoke_workflow", "invoke_agent"}
+        assert {line.status for line in captured.closing()} == {"ok"}
+        assert {line.trace_id for line in captured.lines} == {root.trace_id}
+        assert {line.framework for line in captured.lines} == {self.framework}
+
+    @pytest.mark.parametrize("program", ["with_tool", "two_agents", "in_parallel"])
+    def test_larger_runs_are_one_trace_too(self, captured: Captured, serve: Serve, program: str) -> None:
+        """Tools, several agents and parallel branches keep to one trace."""
+        self.need(program)
+        model = model_server()
+        steps = {
+            "with_tool": [model.tool_calls(model.call("look_up", word="a")), model.reply("done")],
+            "two_agents": [model.reply("a plan"), model.reply("some code")],
+            "in_parallel": [model.reply("done", times=3, latency=0.02)],
+        }
+        server = serve(*steps[program])
+
+        def look_up(word: str) -> str:
+            """Look a word up."""
+            return word.upper()
+
+        arguments = (look_up,) if program == "with_tool" else ()
+        self.finish(self.observe(getattr(self, program)(server.base_url, *arguments)))
+
+        ends_once(captured)
+        (root,) = roots(captured)
+        assert {line.trace_id for line in captured.lines} == {root.trace_id}
+        assert server.truth.steps_left == ()
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_http_requests_belong_to_the_model_call(self, captured: Captured, serve: Serve, mode: str) -> None:
+        """What reaches the provider carries the id of the chat span."""
+        server = serve(model_server().reply("one two three"))
+
+        with self.carrying():
+            self.play(mode, self.observe(self.asking_in(mode, server.base_url)))
+
+        (line,) = captured.closing("chat")
+        assert (server.truth.calls[0].traceparent or "").split("-")[1:3] == [line.trace_id, line.span_id]
+
+    def test_spans_of_the_users_own_step_belong_to_the_run(self, captured: Captured) -> None:
+        """A span that the user opens in a step of their own is below the run's root, and belongs to its trace."""
+        self.need("working")
+        tracer = runtime.get_trace_manager().tracer
+
+        def work() -> None:
+            with tracer.start_as_current_span("user's"):
+                pass
+
+        self.finish(self.observe(self.working(work)))
+
+        (own,) = (span for span in captured.spans if span.name == "user's")
+        (root,) = roots(captured)
+        assert own.parent is not None
+        assert f"{own.parent.span_id:016x}" in {line.span_id for line in captured.closing()}
+        assert f"{own.context.trace_id:032x}" == root.trace_id
+
+    def test_spans_of_a_tool_belong_to_the_tool(self, captured: Captured, serve: Serve) -> None:
+        """A span that is opened in a tool is a child of the tool's span."""
+        self.need("with_tool")
+        model = model_server()
+        server = serve(model.tool_calls(model.call("look_up", word="a")), model.reply("done"))
+        tracer = runtime.get_trace_manager().tracer
+
+        def look_up(word: str) -> str:
+            """Look a word up."""
+            with tracer.start_as_current_span("user's"):
+                return word.upper()
+
+        self.finish(self.observe(self.with_tool(server.base_url, look_up)))
+
+        (own,) = (span for span in captured.spans if span.name == "user's")
+        (tool,) = captured.closing("execute_tool")
+        assert own.parent is not None
+        assert f"{own.parent.span_id:016x}" == tool.span_id
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_a_run_belongs_to_the_span_around_it(self, captured: Captured, serve: Serve, mode: str) -> None:
+        """Under a span of the user's own the run is that span's child, and the context is as before when it is over."""
+        server = serve(model_server().reply("one two three"))
+        tracer = runtime.get_trace_manager().tracer
+        program = self.observe(self.asking_in(mode, server.base_url))
+
+        with tracer.start_as_current_span("request") as request:
+            before = otel_context.get_current()
+            self.play(mode, program)
+            assert otel_context.get_current() == before
+
+        context = request.get_span_context()
+        outside = [line for line in captured.closing() if line.parent_span_id == f"{context.span_id:016x}"]
+        assert len(outside) == 1
+        assert {line.trace_id for line in captured.lines} == {f"{context.trace_id:032x}"}
+
+    @pytest.mark.parametrize("mode", ["stream", "astream"])
+    def test_between_pieces_the_context_is_the_callers(self, captured: Captured, serve: Serve, mode: str) -> None:
+        """Whoever consumes a stream is not inside the run."""
+        server = serve(model_server().reply("one two three", chunk_size=3))
+        program = self.observe(self.asking_in(mode, server.base_url))
+        before = otel_context.get_current()
+
+        async def consume() -> list[bool]:
+            return [otel_context.get_current() == before async for _ in self.astream(program, "go")]
+
+        if mode == "stream":
+            same = [otel_context.get_current() == before for _ in self.stream(program, "go")]
+        else:
+            same = in_a_loop(consume())
+
+        assert same
+        assert set(same) == {True}
+
+    def test_an_observed_program_inside_another(self, captured: Captured, serve: Serve) -> None:
+        """It is part of the outer run: one trace, and its calls count once."""
+        self.need("working")
+        server = serve(model_server().reply("one two three"))
+        inner = self.observe(self.asking(server.base_url))
+        answers: list[str] = []
+
+        self.finish(self.observe(self.working(lambda: answers.append(self.finish(inner)))))
+
+        assert len(answers) == 1
+        ends_once(captured)
+        assert len(captured.closing("chat")) == 1
+        assert len(roots(captured)) == 1
+        assert len({line.trace_id for line in captured.lines}) == 1
