@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -41,3 +41,20 @@ def chat() -> Callable[..., Any]:
         return ChatOpenAI(**{"model": "gpt-4o-mini", "base_url": server.base_url, "api_key": "sk-test", **options})
 
     return model
+
+
+@pytest.fixture
+async def autogen_chat() -> AsyncIterator[Callable[..., Any]]:
+    """``autogen_chat(server)`` is AutoGen's own client for OpenAI, talking to it over HTTP."""
+    from autogen_ext.models.openai import OpenAIChatCompletionClient
+
+    clients = []
+
+    def model(server: ModelServer, **options: Any) -> Any:
+        settings = {"model": "gpt-4o-mini-2024-07-18", "base_url": server.base_url, "api_key": "sk-test"}
+        clients.append(OpenAIChatCompletionClient(**{**settings, **options}))
+        return clients[-1]
+
+    yield model
+    for client in clients:
+        await client.close()

@@ -1,0 +1,431 @@
+"""What AutoGen's objects do that is worth a frame: team runs, agent turns, model calls, tools, code, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autogen_agentchat.base import Response, TaskResult
+from autogen_agentchat.messages import HandoffMessage, ToolCallExecutionEvent, UserInputRequestedEvent
+from autogen_core.models import CreateResult
+from autogen_core.tools import ToolResult, Workbench
+from opentelemetry import context as otel_context
+
+from ai_dev_squad import attributes as keys
+from ai_dev_squad import openai_usage, operations, runtime
+from ai_dev_squad.schema import ErrorInfo, EventType, Usage
+from ai_dev_squad_autogen import _translate
+from ai_dev_squad_autogen._frames import FRAMEWORK, RUNS, Frame, Options, enclosing
+
+__all__ = ["AgentTurn", "CodeRun", "MemoryQuery", "ModelCall", "TeamRun", "ToolCall", "options_of"]
+
+OPTIONS = "__ai_dev_squad_options__"
+RUN = "__ai_dev_squad_run__"
+_DEFAULTS = Options()
+
+
+def options_of(subject: Any) -> Options | None:
+    """What was asked for when ``subject`` itself was observed; ``None`` if it is only part of something observed."""
+    found: Options | None = getattr(subject, "__dict__", {}).get(OPTIONS)
+    return found
+
+
+def _options(subject: Any, above: Frame | None) -> Options:
+    return options_of(subject) or (above.options if above is not None else _DEFAULTS)
+
+
+def _is_same(above: Frame | None, subject: Any, kind: operations.Kind) -> bool:
+    """Whether an observed method calls another one of the same object: that is one call."""
+    return above is not None and above.subject is subject and above.operation.kind is kind
+
+
+def _argument(name: str, position: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    return args[position] if len(args) > position else kwargs.get(name)
+
+
+# --- teams ------------------------------------------------------------------------------------------------------------
+
+
+class TeamRun(Frame):
+    """A team at work, from the task to the result."""
+
+    kind = operations.WORKFLOW
+    raised: BaseException | None = None
+    """What an agent or the team's own model call raised, of which the team keeps only the text."""
+
+    @classmethod
+    def open(cls, team: Any, args: Any, kwargs: Any) -> Frame | None:
+        """For ``run`` and ``run_stream``."""
+        above = enclosing()
+        if _is_same(above, team, cls.kind):
+            return None
+        if above is None:
+            _look_again(team)
+        options = _options(team, above)
+        frame = cls(team, above, options)
+        name = (own.name if (own := options_of(team)) is not None else None) or team.name
+        frame.begin(name, attributes=_team_attributes(team), agent_id=name)
+        identity = getattr(team, "_team_id", None)
+        # A second run at the same time is about to be refused; the first goes on.
+        if identity is not None and ((other := RUNS.get(identity)) is None or other.operation.status is not None):
+            RUNS[identity] = team.__dict__[RUN] = frame
+        return frame
+
+    def take(self, item: Any) -> None:
+        if isinstance(item, TaskResult) and item.stop_reason and (pipeline := runtime.pipeline()).capture_content:
+            self.operation.annotate({"autogen.stop.reason": pipeline.redactor.text(item.stop_reason)})
+
+    def stopped(self, source: str, content: str) -> None:
+        """A termination condition stopped the team. Only the first counts: the runtime's own end follows."""
+        ended_with = self.operation._ended_with or {}
+        if "autogen.stop.source" not in ended_with:
+            manager = getattr(self.subject, "_group_chat_manager_name", None)
+            self.operation.annotate({"autogen.stop.source": _translate.stop_source(source, content, manager)})
+
+    def reason(self, error: BaseException) -> BaseException | ErrorInfo:
+        _note(self, error)
+        raised = self.raised
+        if raised is not None and _translate.is_text_of(error, raised):
+            if error.__cause__ is None:
+                error.__cause__ = raised  # where Python keeps what an error stems from; the team left it empty
+            while type(raised) is RuntimeError and raised.__cause__ is not None:  # a team within a team
+                raised = raised.__cause__
+            return raised
+        told = _translate.team_error(error)
+        if told is None:
+            return error
+        return ErrorInfo(type=told.type, message=runtime.pipeline().redactor.text(told.message))
+
+
+def _team_attributes(team: Any) -> dict[str, Any]:
+    return {
+        "autogen.team.type": type(team).__name__,
+        "autogen.team.id": getattr(team, "_team_id", None),
+        "autogen.team.participants": list(getattr(team, "_participant_names", ())),
+    }
+
+
+def _look_again(subject: Any) -> None:
+    """A run begins: observe also what was added to the subject since."""
+    from ai_dev_squad_autogen._observe import observe_parts
+
+    observe_parts(subject)
+
+
+def _note(frame: Frame, error: BaseException) -> None:
+    """Remember with the team what was raised below it."""
+    above = frame.above
+    while above is not None:
+        if isinstance(above, TeamRun):
+            above.raised = error
+            return
+        above = above.above
+
+
+# --- agents -----------------------------------------------------------------------------------------------------------
+
+
+class AgentTurn(Frame):
+    """An agent that answers, alone or when it's its turn in a team."""
+
+    kind = operations.AGENT
+    ran: set[str] | None = None
+    """The tool calls that were observed themselves."""
+
+    @classmethod
+    def open(cls, agent: Any, args: Any, kwargs: Any) -> Frame | None:
+        """For ``run``, ``run_stream``, ``on_messages`` and ``on_messages_stream``."""
+        above = enclosing()
+        if _is_same(above, agent, cls.kind):
+            return None
+        if above is None:
+            _look_again(agent)
+        frame = cls(agent, above, _options(agent, above))
+        name = (own.name if (own := options_of(agent)) is not None else None) or agent.name
+        frame.begin(name, attributes={"autogen.agent.type": type(agent).__name__}, agent_id=name)
+        return frame
+
+    def take(self, item: Any) -> None:
+        look = _LOOK_AT.get(type(item))
+        if look is not None:
+            look(self, item)
+
+    def is_own(self, event: Any) -> bool:
+        """Whether the agent itself says this: those with a team inside pass on what that says."""
+        return bool(event.source == self.subject.name)
+
+    def response(self, response: Response) -> None:
+        """Look at the whole answer of a turn."""
+        for event in response.inner_messages or ():
+            self.take(event)
+        self.take(response.chat_message)
+
+    def result(self, result: TaskResult) -> None:
+        """Look at the whole result of a run."""
+        for event in result.messages:
+            self.take(event)
+
+    def executed(self, event: ToolCallExecutionEvent) -> None:
+        """Calls that never reached a tool, because it's unknown or the arguments are no JSON, are shown as failed."""
+        if not self.is_own(event):
+            return
+        for result in event.content:
+            if self.ran is None:
+                self.ran = set()
+            if result.call_id not in self.ran:
+                self.ran.add(result.call_id)
+                _not_executed(self, result)
+
+    def handed_off(self, message: HandoffMessage) -> None:
+        """The agent passed control on."""
+        if self.is_own(message) and self.status != "handoff":
+            self.status = "handoff"
+            to = {"to": message.target}
+            self.operation.event(EventType.AGENT_HANDOFF, f"{self.subject.name} hands off", to)
+
+    def asked(self, event: UserInputRequestedEvent) -> None:
+        """The agent waits for a person."""
+        if self.is_own(event):
+            message = f"{self.subject.name} waits for input"
+            self.operation.event(EventType.AGENT_INTERRUPT, message, {"request_id": event.request_id})
+
+    def reason(self, error: BaseException) -> BaseException | ErrorInfo:
+        _note(self, error)
+        return error
+
+
+_LOOK_AT: dict[type, Any] = {
+    Response: AgentTurn.response,
+    TaskResult: AgentTurn.result,
+    ToolCallExecutionEvent: AgentTurn.executed,
+    HandoffMessage: AgentTurn.handed_off,
+    UserInputRequestedEvent: AgentTurn.asked,
+}
+
+
+def _not_executed(turn: AgentTurn, result: Any) -> None:
+    pipeline = runtime.pipeline()
+    attributes: dict[str, Any] = {keys.TOOL_TYPE: "function", keys.TOOL_CALL_ID: result.call_id}
+    operation = operations.start(
+        operations.TOOL,
+        pipeline.redactor.text(result.name),  # the model's invention, perhaps
+        framework=FRAMEWORK,
+        parent=turn.operation,
+        attributes=attributes,
+    )
+    if not result.is_error:
+        operation.stop()
+        return
+    text = pipeline.redactor.text(str(result.content)) if pipeline.capture_content else ""
+    operation.fail(ErrorInfo(type="tool_not_executed", message=text))
+
+
+# --- model calls ------------------------------------------------------------------------------------------------------
+
+
+class ModelCall(Frame):
+    """A question to a model and its answer."""
+
+    kind = operations.CHAT
+    raw: Mapping[str, Any] | None = None
+    """The provider's own answer."""
+
+    @classmethod
+    def open(cls, client: Any, args: Any, kwargs: Any) -> Frame | None:
+        """For ``create``."""
+        return cls._open(client, args, kwargs, stream=False)
+
+    @classmethod
+    def open_stream(cls, client: Any, args: Any, kwargs: Any) -> Frame | None:
+        """For ``create_stream``."""
+        return cls._open(client, args, kwargs, stream=True)
+
+    @classmethod
+    def _open(cls, client: Any, args: Any, kwargs: Any, *, stream: bool) -> Frame | None:
+        above = enclosing()
+        if above is None and options_of(client) is None:
+            return None  # shared with a program part that nobody observes
+        if isinstance(above, ModelCall):
+            return None  # a client around another one, such as a cache
+        messages = _argument("messages", 0, args, kwargs) or ()
+        more = kwargs.get("extra_create_args") or {}
+        request = _translate.model_request(client, messages, more)
+        attributes = _translate.model_attributes(client, more, stream=stream, json_output=kwargs.get("json_output"))
+        pipeline = runtime.pipeline()
+        if pipeline.capture_content:
+            attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(_translate.messages_content(messages))
+        if stream:
+            openai_usage.install()
+        frame = cls(client, above, _options(client, above))
+        try:
+            frame.begin(request.model, attributes=attributes, request=request)
+        except RuntimeError as refusal:  # BudgetExceeded
+            _note(frame, refusal)
+            raise
+        return frame
+
+    def take(self, item: Any) -> None:
+        if isinstance(item, CreateResult):
+            self._answered(item)
+        elif isinstance(item, str):
+            self.operation.first_chunk()
+
+    def _answered(self, result: CreateResult) -> None:
+        operation, raw = self.operation, self.raw or {}
+        if result.cached:
+            operation.cache_hit = True
+            operation.usage = Usage(input_tokens=0, output_tokens=0, source="provider")
+            operation.annotate({keys.CACHE_HIT: True})
+        elif operation.usage is None:  # else it was asked for and read from the stream
+            operation.usage = _translate.usage_of(result, raw)
+        operation.service_tier = raw.get("service_tier")
+        operation.output = lambda: _translate.answer_text(result)
+        operation.annotate(_translate.response_attributes(result, raw))
+        pipeline = runtime.pipeline()
+        if pipeline.capture_content:
+            operation.annotate({keys.OUTPUT_MESSAGES: pipeline.redactor.value(_translate.answer_content(result))})
+
+    def reason(self, error: BaseException) -> BaseException | ErrorInfo:
+        _note(self, error)
+        return error
+
+
+# --- tools, code and memory -------------------------------------------------------------------------------------------
+
+
+class ToolCall(Frame):
+    """A tool at work."""
+
+    kind = operations.TOOL
+    tool: Any = None
+    """The tool that the workbench chose."""
+
+    @classmethod
+    def open_workbench(cls, workbench: Any, args: Any, kwargs: Any) -> Frame | None:
+        """For ``call_tool`` and ``call_tool_stream`` of a workbench."""
+        name = _argument("name", 0, args, kwargs)
+        arguments = _argument("arguments", 1, args, kwargs)
+        return cls._open(workbench, name, arguments, _argument("call_id", 3, args, kwargs))
+
+    @classmethod
+    def open_tool(cls, tool: Any, args: Any, kwargs: Any) -> Frame | None:
+        """For ``run_json`` and ``run_json_stream`` of a tool."""
+        above = enclosing()
+        if isinstance(above, ToolCall) and isinstance(above.subject, Workbench) and above.tool is None:
+            above.tool = tool
+            return _InWorkbench(above)
+        return cls._open(tool, tool.name, _argument("args", 0, args, kwargs), _argument("call_id", 2, args, kwargs))
+
+    @classmethod
+    def _open(cls, subject: Any, name: Any, arguments: Any, call_id: Any) -> Frame | None:
+        above = enclosing()
+        if (above is None and options_of(subject) is None) or _is_same(above, subject, cls.kind):
+            return None
+        pipeline = runtime.pipeline()
+        attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
+        if call_id:
+            attributes[keys.TOOL_CALL_ID] = call_id
+            if isinstance(above, AgentTurn):
+                above.ran = above.ran or set()
+                above.ran.add(call_id)
+        if pipeline.capture_content:
+            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(arguments)
+        frame = cls(subject, above, _options(subject, above))
+        frame.begin(str(name), attributes=attributes)
+        return frame
+
+    def take(self, item: Any) -> None:
+        of_workbench = isinstance(self.subject, Workbench)
+        if of_workbench and not isinstance(item, ToolResult):
+            return  # an event on the way
+        pipeline = runtime.pipeline()
+        if pipeline.capture_content:
+            result = _translate.tool_result_text(item)
+            self.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(result)})
+        if of_workbench and item.is_error:
+            # AutoGen tells the model of the error and goes on, but this call failed.
+            self.status = "error"
+            if self.failure is None:
+                text = pipeline.redactor.text(item.to_text()) if pipeline.capture_content else ""
+                self.failure = ErrorInfo(type="tool_error", message=text)
+
+
+class _InWorkbench(Frame):
+    """A tool that a workbench calls is the same call; what it raises, the workbench turns into text."""
+
+    kind = operations.TOOL
+
+    def __init__(self, above: Frame) -> None:
+        super().__init__(above.subject, above, above.options)
+        self.operation, self.context = above.operation, otel_context.get_current()
+
+    def leave(self, token: Any) -> None:
+        if self.above is not None:
+            self.above.leave(token)
+
+    def finish(self, error: BaseException | None = None) -> None:
+        if isinstance(error, Exception) and self.above is not None:
+            self.above.failure = error
+
+
+class CodeRun(Frame):
+    """A code executor at work."""
+
+    kind = operations.TOOL
+
+    @classmethod
+    def open(cls, executor: Any, args: Any, kwargs: Any) -> Frame | None:
+        """For ``execute_code_blocks``."""
+        above = enclosing()
+        if (above is None and options_of(executor) is None) or _is_same(above, executor, cls.kind):
+            return None
+        blocks = _argument("code_blocks", 0, args, kwargs) or ()
+        attributes: dict[str, Any] = {
+            keys.TOOL_TYPE: "extension",
+            "autogen.executor.type": type(executor).__name__,
+            "autogen.code.languages": sorted({str(block.language) for block in blocks}),
+        }
+        pipeline = runtime.pipeline()
+        if pipeline.capture_content:
+            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value([block.code for block in blocks])
+        frame = cls(executor, above, _options(executor, above))
+        frame.begin("execute_code", attributes=attributes)
+        return frame
+
+    def take(self, item: Any) -> None:
+        pipeline = runtime.pipeline()
+        self.operation.annotate({"autogen.code.exit_code": item.exit_code})
+        output = pipeline.redactor.text(str(item.output)) if pipeline.capture_content else ""
+        if pipeline.capture_content:
+            self.operation.annotate({keys.TOOL_CALL_RESULT: output})
+        if item.exit_code != 0:
+            self.status, self.failure = "error", ErrorInfo(type="exit_code", message=output)
+
+
+class MemoryQuery(Frame):
+    """A memory that is asked, or adds to the model's context what it finds."""
+
+    kind = operations.RETRIEVAL
+
+    @classmethod
+    def open(cls, memory: Any, args: Any, kwargs: Any) -> Frame | None:
+        """For ``query`` and ``update_context``."""
+        above = enclosing()
+        if (above is None and options_of(memory) is None) or _is_same(above, memory, cls.kind):
+            return None
+        pipeline = runtime.pipeline()
+        attributes: dict[str, Any] = {"autogen.memory.type": type(memory).__name__}
+        query = _argument("query", 0, args, kwargs)
+        if pipeline.capture_content and query is not None and not hasattr(query, "get_messages"):
+            attributes[keys.RETRIEVAL_QUERY_TEXT] = pipeline.redactor.text(str(getattr(query, "content", query)))
+        frame = cls(memory, above, _options(memory, above))
+        frame.begin(str(getattr(memory, "name", None) or type(memory).__name__), attributes=attributes)
+        return frame
+
+    def take(self, item: Any) -> None:
+        found = getattr(getattr(item, "memories", item), "results", ())
+        self.operation.annotate({"autogen.memory.results": len(found)})
+        pipeline = runtime.pipeline()
+        if pipeline.capture_content:
+            texts = [str(content.content) for content in found]
+            self.operation.annotate({keys.RETRIEVAL_DOCUMENTS: pipeline.redactor.value(texts)})

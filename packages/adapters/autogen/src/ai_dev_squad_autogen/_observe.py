@@ -1,0 +1,234 @@
+"""``observe``: the one call. It shadows methods on the very objects, so that types, dumps and states stay as they are."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from autogen_agentchat.base import ChatAgent, Team
+from autogen_core.code_executor import CodeExecutor
+from autogen_core.memory import Memory
+from autogen_core.models import ChatCompletionClient
+from autogen_core.tools import BaseTool, Workbench
+
+from ai_dev_squad import runtime
+from ai_dev_squad.guard import report
+from ai_dev_squad_autogen import _process
+from ai_dev_squad_autogen._calls import (
+    OPTIONS,
+    RUN,
+    AgentTurn,
+    CodeRun,
+    MemoryQuery,
+    ModelCall,
+    TeamRun,
+    ToolCall,
+)
+from ai_dev_squad_autogen._contexts import keeping_context
+from ai_dev_squad_autogen._frames import RUNS, Options, observed_call, observed_stream
+
+__all__ = ["observe", "observe_parts", "unobserve"]
+
+T = TypeVar("T")
+Shadow = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+SHADOWED = "__ai_dev_squad_shadowed__"
+
+
+def observe(thing: T, *, name: str | None = None, keep_runtime_spans: bool = False) -> T:
+    """Observe an AutoGen team, agent, model client, workbench, tool, code executor or memory, and all it is made of.
+
+    Every run is logged, traced, counted and priced from now on. The same object is returned: its type, signatures,
+    component dumps, state and results stay as they are; observing twice changes nothing more. What is added to it later
+    is found when its next run begins. A team's or agent's parts are observed where they work for something observed; a
+    part that is given to ``observe`` itself is observed everywhere.
+
+    ``name`` is how the runs of a team or agent are called; without it, AutoGen's own name is used. AutoGen's spans about
+    its runtime's messages and agents would show the same work again, and are left out of observed runs unless
+    ``keep_runtime_spans`` is set.
+
+    Raises ``TypeError`` for anything else, and ``ValueError`` for bad settings, here rather than in the middle of a run.
+    """
+    if not runtime.settings().enabled:
+        return thing
+    if _seams_of(thing) is None:
+        raise TypeError(
+            f"cannot observe {type(thing).__name__!r}; allowed: a team, an agent, a model client, a workbench, a tool "
+            "(an AutoGen BaseTool), a code executor or a memory"
+        )
+    _process.install()
+    thing.__dict__[OPTIONS] = Options(name, keep_runtime_spans=keep_runtime_spans)
+    observe_parts(thing)
+    return thing
+
+
+def unobserve(thing: T) -> T:
+    """Stop observing ``thing`` and all it is made of: later runs emit nothing. Runs under way are observed to their end.
+
+    A part that also belongs to something else that is observed is found again when that runs next. Returns ``thing``.
+    """
+    for part in _walk(thing):
+        attributes = vars(part)
+        attributes.pop(OPTIONS, None)
+        attributes.pop(RUN, None)
+        for holder in (part, attributes.get("_output_message_queue")):
+            for name, method in list(getattr(holder, "__dict__", {}).items()):
+                if hasattr(method, SHADOWED):
+                    _restore(holder, name, method)
+    return thing
+
+
+def observe_parts(thing: Any) -> None:
+    """Observe this very object and what can be reached from it."""
+    for part in _walk(thing):
+        for name, shadow in _seams_of(part) or ():
+            _shadow(part, name, shadow)
+        if isinstance(part, Team):
+            _shadow(getattr(part, "_output_message_queue", None), "put", _noting_stop(getattr(part, "_team_id", "")))
+
+
+# --- what is observed -------------------------------------------------------------------------------------------------
+
+
+def _call(open_frame: Any) -> Shadow:
+    return lambda original: observed_call(original, open_frame)
+
+
+def _stream(open_frame: Any) -> Shadow:
+    return lambda original: observed_stream(original, open_frame)
+
+
+_AGENT = ("run", _call(AgentTurn.open)), ("run_stream", _stream(AgentTurn.open))
+_TURN = ("on_messages", _call(AgentTurn.open)), ("on_messages_stream", _stream(AgentTurn.open))
+
+_SEAMS: tuple[tuple[type, tuple[tuple[str, Shadow], ...]], ...] = (
+    (Team, (("run", _call(TeamRun.open)), ("run_stream", _stream(TeamRun.open)))),
+    (ChatAgent, (*_AGENT, *_TURN, ("_get_input", keeping_context("input_func")))),
+    (
+        ChatCompletionClient,
+        (
+            ("create", _call(ModelCall.open)),
+            ("create_stream", _stream(ModelCall.open_stream)),
+            ("_create_stream_chunks", _process.reading_chunks),
+            ("_create_stream_chunks_beta_client", _process.reading_chunks),
+        ),
+    ),
+    (
+        Workbench,
+        (("call_tool", _call(ToolCall.open_workbench)), ("call_tool_stream", _stream(ToolCall.open_workbench))),
+    ),
+    (
+        BaseTool,
+        (
+            ("run_json", _call(ToolCall.open_tool)),
+            ("run_json_stream", _stream(ToolCall.open_tool)),
+            ("run", keeping_context("_func")),
+        ),
+    ),
+    (CodeExecutor, (("execute_code_blocks", _call(CodeRun.open)),)),
+    (Memory, (("query", _call(MemoryQuery.open)), ("update_context", _call(MemoryQuery.open)))),
+)
+
+
+def _seams_of(thing: Any) -> tuple[tuple[str, Shadow], ...] | None:
+    cls: Any = type(thing)
+    return _seams(cls)
+
+
+@functools.lru_cache(maxsize=1024)
+def _seams(cls: type) -> tuple[tuple[str, Shadow], ...] | None:
+    """The methods of a class that are observed, or ``None`` if its objects are of no interest."""
+    for kind, seams in _SEAMS:
+        if issubclass(cls, kind) and not cls.__module__.startswith("unittest.mock"):
+            _process.fold_spans_of(cls)
+            return tuple((name, shadow) for name, shadow in seams if inspect.isroutine(getattr(cls, name, None)))
+    return None
+
+
+def _walk(thing: Any) -> Iterator[Any]:
+    """The objects of interest that can be reached from ``thing``, each once."""
+    seen: set[int] = set()
+    waiting = [thing]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen or _seams_of(part) is None or not hasattr(part, "__dict__"):
+            continue
+        seen.add(id(part))
+        yield part
+        for value in list(vars(part).values()):
+            if isinstance(value, (list, tuple, set)):
+                waiting.extend(value)
+            elif isinstance(value, dict):
+                waiting.extend(value.values())
+            else:
+                waiting.append(value)
+
+
+# --- shadowing --------------------------------------------------------------------------------------------------------
+
+
+def _shadow(owner: Any, name: str, shadow: Shadow) -> None:
+    """Put an observed method in front of ``owner.name``, on this object alone."""
+    attributes = getattr(owner, "__dict__", None)
+    if attributes is None:
+        return
+    own = attributes.get(name)
+    if hasattr(own, SHADOWED) or type(own).__module__.startswith("unittest.mock"):
+        return
+    try:
+        attributes[name] = types.MethodType(_observing(type(owner), name, own, shadow), owner)
+    except Exception as error:  # noqa: BLE001 - the user's program comes first
+        report("observing a method", error)
+
+
+def _observing(cls: type, name: str, own: Any, shadow: Shadow) -> Callable[..., Any]:
+    original = getattr(cls, name) if own is None else own
+
+    if own is None:
+
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            # Looked up each time: somebody may patch the class later.
+            return getattr(type(self), name)(self, *args, **kwargs)
+    else:
+
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return own(*args, **kwargs)
+
+    observed = shadow(call)
+    if inspect.isasyncgenfunction(observed) and not inspect.isasyncgenfunction(original):
+        generator = observed
+
+        def observed(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return generator(self, *args, **kwargs)
+
+    function = functools.update_wrapper(observed, original)
+    setattr(function, SHADOWED, own)
+    return function
+
+
+def _restore(owner: Any, name: str, method: Any) -> None:
+    own = getattr(method, SHADOWED)
+    if own is None:
+        del owner.__dict__[name]
+    else:
+        owner.__dict__[name] = own
+
+
+def _noting_stop(team_id: str) -> Shadow:
+    """``put`` of a team's queue, the only place where it says which termination condition fired."""
+
+    def shadow(original: Callable[..., Any]) -> Callable[..., Any]:
+        async def put(self: Any, item: Any) -> Any:
+            run = RUNS.get(team_id)
+            message = getattr(item, "message", None)
+            if run is not None and type(item).__name__ == "GroupChatTermination" and message is not None:
+                assert isinstance(run, TeamRun)
+                run.stopped(message.source, message.content)
+            return await original(self, item)
+
+        return put
+
+    return shadow
