@@ -30,9 +30,6 @@ def __getattr__(name: str) -> Any:
     """``AdapterContract`` needs pytest, which programs that only capture do not."""
     if name != "AdapterContract":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import pytest
-
-    pytest.register_assert_rewrite("ai_dev_squad.contract")
     from ai_dev_squad.contract import AdapterContract
 
     return AdapterContract

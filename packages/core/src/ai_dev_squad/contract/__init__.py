@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_dev_squad.contract.failures import Failures
-from ai_dev_squad.contract.load import Load
-from ai_dev_squad.contract.manners import Manners
-from ai_dev_squad.contract.rules import check
-from ai_dev_squad.contract.shape import Shape
-from ai_dev_squad.contract.tree import Tree
-from ai_dev_squad.contract.truth import Truth
+import pytest
+
+# Before they are imported, so that a failed assertion shows its values as it does in a test file.
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{module}" for module in ("failures", "load", "manners", "shape", "tree", "truth"))
+)
+
+from ai_dev_squad.contract.failures import Failures  # noqa: E402
+from ai_dev_squad.contract.load import Load  # noqa: E402
+from ai_dev_squad.contract.manners import Manners  # noqa: E402
+from ai_dev_squad.contract.rules import check  # noqa: E402
+from ai_dev_squad.contract.shape import Shape  # noqa: E402
+from ai_dev_squad.contract.tree import Tree  # noqa: E402
+from ai_dev_squad.contract.truth import Truth  # noqa: E402
 
 __all__ = ["AdapterContract"]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -92,8 +93,38 @@ def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
     return True
 
 
+@contextmanager
+def on_each_request(change: Callable[[Any], object]) -> Iterator[None]:
+    """Call ``change(headers)`` for each request that a client of httpx, or of its successor httpx2, sends."""
+
+    def sending(send: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(client: Any, request: Any, **options: Any) -> Any:
+            change(request.headers)
+            return send(client, request, **options)
+
+        return changed
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("httpx", "httpx2"):
+            with suppress(ImportError):
+                module = importlib.import_module(name)
+                for client in (module.Client, module.AsyncClient):
+                    patch.setattr(client, "send", sending(client.send))
+        yield
+
+
+def _close_afterwards(headers: Any) -> None:
+    headers["connection"] = "close"
+
+
 class Stage(Framework):
     """Fixtures and verbs."""
+
+    @pytest.fixture(autouse=True)
+    def _connections_do_not_outlive_their_loop(self) -> Iterator[None]:
+        """Clients that frameworks keep for ever would otherwise hold sockets of event loops that are closed."""
+        with on_each_request(_close_afterwards):
+            yield
 
     @pytest.fixture
     def captured(self) -> Iterator[Captured]:

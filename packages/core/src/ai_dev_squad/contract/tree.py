@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,7 +10,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import propagate
 
 from ai_dev_squad import runtime
-from ai_dev_squad.contract.stage import MODES, Serve, Stage, in_a_loop, model_server
+from ai_dev_squad.contract.stage import MODES, Serve, Stage, in_a_loop, model_server, on_each_request
 from ai_dev_squad.testing import Captured
 
 __all__ = ["Tree"]
@@ -45,33 +43,13 @@ def roots(captured: Captured) -> list[Any]:
     return [line for line in captured.closing() if line.parent_span_id is None]
 
 
-@contextmanager
-def carried_along() -> Iterator[None]:
-    """HTTP requests carry the current span's context, as an HTTP instrumentation sees to."""
-    import httpx
-
-    with pytest.MonkeyPatch.context() as patch:
-        send, send_later = httpx.Client.send, httpx.AsyncClient.send
-
-        def carry(client: Any, request: Any, **options: Any) -> Any:
-            propagate.inject(request.headers)
-            return send(client, request, **options)
-
-        async def carry_later(client: Any, request: Any, **options: Any) -> Any:
-            propagate.inject(request.headers)
-            return await send_later(client, request, **options)
-
-        patch.setattr(httpx.Client, "send", carry)
-        patch.setattr(httpx.AsyncClient, "send", carry_later)
-        yield
-
-
 class Tree(Stage):
     """Tests of structure and context."""
 
     def carrying(self) -> Any:
-        """A context manager in which the framework's HTTP requests carry ``traceparent``; by default, those of httpx."""
-        return carried_along()
+        """A context manager in which the framework's HTTP requests carry ``traceparent``; by default,
+        those of httpx."""
+        return on_each_request(propagate.inject)
 
     @pytest.mark.parametrize("mode", MODES)
     def test_a_run_is_one_trace_in_which_everything_ends_once(

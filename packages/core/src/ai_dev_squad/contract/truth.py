@@ -159,4 +159,4 @@ class Truth(Stage):
         assert {line.status for line in failed} == {"error"}
         assert {line.usage and line.usage.input_tokens for line in failed} == {None}
         assert {line.cost and line.cost.usd for line in failed} == {None}
-        assert {line.error is not None and "BadRequest" in line.error.type for line in failed} == {True}
+        assert {line.error is not None and "400" in line.error.message for line in failed} == {True}
