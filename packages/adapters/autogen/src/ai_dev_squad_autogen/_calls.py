@@ -43,6 +43,23 @@ def _argument(name: str, position: int, args: tuple[Any, ...], kwargs: Mapping[s
     return args[position] if len(args) > position else kwargs.get(name)
 
 
+class _Part(Frame):
+    """A call that is part of the one above and has no operation of its own."""
+
+    def __init__(self, whole: Frame) -> None:
+        super().__init__(whole.subject, whole, whole.options)
+        self.whole, self.operation, self.context = whole, whole.operation, otel_context.get_current()
+
+    def take(self, item: Any) -> None:
+        """The whole call sees to it."""
+
+    def leave(self, token: Any) -> None:
+        self.whole.leave(token)
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """The whole call goes on."""
+
+
 # --- teams ------------------------------------------------------------------------------------------------------------
 
 
@@ -131,13 +148,15 @@ class AgentTurn(Frame):
     kind = operations.AGENT
     ran: set[str] | None = None
     """The tool calls that were observed themselves."""
+    request_id: str | None = None
+    """The latest question to a person."""
 
     @classmethod
     def open(cls, agent: Any, args: Any, kwargs: Any) -> Frame | None:
         """For ``run``, ``run_stream``, ``on_messages`` and ``on_messages_stream``."""
         above = enclosing()
-        if _is_same(above, agent, cls.kind):
-            return None
+        if above is not None and _is_same(above, agent, cls.kind):
+            return _PartOfTurn(above)
         if above is None:
             _look_again(agent)
         frame = cls(agent, above, _options(agent, above))
@@ -185,13 +204,21 @@ class AgentTurn(Frame):
 
     def asked(self, event: UserInputRequestedEvent) -> None:
         """The agent waits for a person."""
-        if self.is_own(event):
+        if self.is_own(event) and self.request_id != event.request_id:
+            self.request_id = event.request_id
             message = f"{self.subject.name} waits for input"
             self.operation.event(EventType.AGENT_INTERRUPT, message, {"request_id": event.request_id})
 
     def reason(self, error: BaseException) -> BaseException | ErrorInfo:
         _note(self, error)
         return error
+
+
+class _PartOfTurn(_Part):
+    """One of the agent's methods calls another: what that yields is seen when it happens."""
+
+    def take(self, item: Any) -> None:
+        self.whole.take(item)
 
 
 _LOOK_AT: dict[type, Any] = {
@@ -350,22 +377,12 @@ class ToolCall(Frame):
                 self.failure = ErrorInfo(type="tool_error", message=text)
 
 
-class _InWorkbench(Frame):
+class _InWorkbench(_Part):
     """A tool that a workbench calls is the same call; what it raises, the workbench turns into text."""
 
-    kind = operations.TOOL
-
-    def __init__(self, above: Frame) -> None:
-        super().__init__(above.subject, above, above.options)
-        self.operation, self.context = above.operation, otel_context.get_current()
-
-    def leave(self, token: Any) -> None:
-        if self.above is not None:
-            self.above.leave(token)
-
     def finish(self, error: BaseException | None = None) -> None:
-        if isinstance(error, Exception) and self.above is not None:
-            self.above.failure = error
+        if isinstance(error, Exception):
+            self.whole.failure = error
 
 
 class CodeRun(Frame):
