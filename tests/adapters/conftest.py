@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,10 @@ import pytest
 from ai_dev_squad.operations import open_operations
 from ai_dev_squad.testing import Captured, capture
 from ai_dev_squad_parity.model_server import ModelServer, Script
+
+# CrewAI's own telemetry starts when CrewAI is imported, and looks for its server; so does the offer to send traces.
+os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
 
 
 @pytest.fixture
@@ -58,3 +64,49 @@ async def autogen_chat() -> AsyncIterator[Callable[..., Any]]:
     yield model
     for client in clients:
         await client.close()
+
+
+@pytest.fixture
+def crewai_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CrewAI keeps its files in the test's own directory and asks nobody anything."""
+    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "crewai"))
+    monkeypatch.setenv("CREWAI_TESTING", "true")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+
+
+@pytest.fixture
+def crewai_llm(crewai_offline: None) -> Callable[..., Any]:
+    """``crewai_llm(server)`` is CrewAI's own OpenAI client, which talks to it over HTTP."""
+    from crewai import LLM
+
+    def llm(server: ModelServer, **options: Any) -> Any:
+        return LLM(**{"model": "gpt-4o-mini", "base_url": server.base_url, "api_key": "sk-test", **options})
+
+    return llm
+
+
+@pytest.fixture
+def crewai_agent(crewai_llm: Callable[..., Any]) -> Callable[..., Any]:
+    """``crewai_agent(server, "planner")`` is an agent of this role whose system prompt says "you are planner"."""
+    from crewai import Agent
+
+    def agent(server: ModelServer, role: str = "planner", *, llm: Any = None, **options: Any) -> Any:
+        model = llm if llm is not None else crewai_llm(server)
+        return Agent(**{"role": role, "goal": f"to {role}", "backstory": "", "llm": model, **options})
+
+    return agent
+
+
+@pytest.fixture
+def crewai_crew(crewai_agent: Callable[..., Any]) -> Callable[..., Any]:
+    """``crewai_crew(server, "planner", "coder")`` is a crew of agents with one task each, in a row."""
+    from crewai import Crew, Task
+
+    def crew(server: ModelServer, *roles: str, **options: Any) -> Any:
+        agents = [crewai_agent(server, role) for role in roles or ("planner",)]
+        tasks = [
+            Task(name=f"{agent.role}'s task", description="do it", expected_output="it", agent=agent) for agent in agents
+        ]
+        return Crew(**{"name": "squad", "agents": agents, "tasks": tasks, **options})
+
+    return crew
