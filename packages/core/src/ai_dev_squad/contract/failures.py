@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ai_dev_squad import guard, runtime
-from ai_dev_squad.contract.stage import MODES, STREAMS, Serve, Stage, in_a_loop, model_server, wait_until
+from ai_dev_squad.contract.stage import MODES, STREAMS, Serve, Stage, model_server, wait_until
 from ai_dev_squad.contract.tree import ends_once, roots
 from ai_dev_squad.operations import open_operations
 from ai_dev_squad.testing import Captured, capture
@@ -127,7 +127,7 @@ class Failures(Stage):
             pieces.close()  # type: ignore[attr-defined]
             del pieces
         else:
-            in_a_loop(listen_for_a_moment())
+            self.in_a_loop(listen_for_a_moment())
         gc.collect()
 
         assert wait_until(lambda: not open_operations())
@@ -145,7 +145,7 @@ class Failures(Stage):
         async def cancelled(program: Any) -> str:
             calls = len(server.truth.calls)
             running = asyncio.ensure_future(self.arun(program, "go"))
-            while len(server.truth.calls) == calls:
+            while len(server.truth.calls) == calls and not running.done():
                 await asyncio.sleep(0.005)
             self.cancel(running)
             try:
@@ -153,8 +153,8 @@ class Failures(Stage):
             except BaseException as error:  # noqa: BLE001 - it is what is tested
                 return f"raised {type(error).__name__}"
 
-        unobserved = in_a_loop(cancelled(self.asking(server.base_url)))
-        observed = in_a_loop(cancelled(self.observe(self.asking(server.base_url))))
+        unobserved = self.in_a_loop(cancelled(self.asking(server.base_url)))
+        observed = self.in_a_loop(cancelled(self.observe(self.asking(server.base_url))))
 
         assert observed == unobserved
         assert wait_until(lambda: not open_operations())

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import pytest
 
 from ai_dev_squad import session
-from ai_dev_squad.contract.stage import Serve, Stage, in_a_loop, model_server
+from ai_dev_squad.contract.stage import Serve, Stage, model_server
 from ai_dev_squad.contract.tree import roots
 from ai_dev_squad.testing import Captured, capture
 
@@ -55,7 +55,7 @@ class Load(Stage):
             return list(await asyncio.gather(*map(in_task, numbers)))
 
         if mode == "arun":
-            answers = in_a_loop(in_tasks())
+            answers = self.in_a_loop(in_tasks())
         else:
             with ThreadPoolExecutor(20) as pool:
                 answers = list(pool.map(in_thread, numbers))
@@ -101,7 +101,7 @@ class Load(Stage):
                 gc.collect()
                 before = sys.getallocatedblocks()
                 if self.main_mode == "arun":
-                    in_a_loop(finish_all(make, times))
+                    self.in_a_loop(finish_all(make, times))
                 else:
                     for _ in range(times):
                         self.finish(make())

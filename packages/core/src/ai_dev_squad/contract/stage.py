@@ -7,6 +7,7 @@ import importlib
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -147,6 +148,34 @@ class Stage(Framework):
             if feature in self.lacks:
                 pytest.skip(f"no {FEATURES[feature]}: {self.lacks[feature]}")
 
+    # --- the event loop -------------------------------------------------------------------------------------------------
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    @pytest.fixture(autouse=True)
+    def _one_event_loop(self) -> Iterator[None]:
+        """Programs may keep what belongs to the loop that they first ran in, so a test has one."""
+        yield
+        if self._loop is not None:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
+
+    def in_a_loop(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine to its end, as ``asyncio.run`` does, but always in the same loop."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+        else:
+            return _in_another_thread(work)
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        try:
+            return self._loop.run_until_complete(work)
+        finally:
+            self._loop.run_until_complete(_cancel_what_is_left())
+
     # --- programs -------------------------------------------------------------------------------------------------------
 
     def asking_in(self, mode: str, base_url: str) -> Any:
@@ -165,7 +194,7 @@ class Stage(Framework):
             return [self.run(program, question)]
         if mode == "stream":
             return list(self.stream(program, question))
-        return in_a_loop(self._pieces(mode, program, question))
+        return self.in_a_loop(self._pieces(mode, program, question))
 
     async def _pieces(self, mode: str, program: Any, question: str) -> list[str]:
         if mode == "arun":
@@ -189,28 +218,27 @@ class Stage(Framework):
         return self.attempt(mode, make()), self.attempt(mode, self.observe(make()))
 
 
-def in_a_loop(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine to its end; inside a running loop, in another thread that has this one's context."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    answers: list[Outcome | Any] = []
+async def _cancel_what_is_left() -> None:
+    """As ``asyncio.run`` does when the main coroutine is through."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+def _in_another_thread(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end in a loop of its own, in a thread that has this one's context."""
+    done: Future[Any] = Future()
     context = copy_context()
 
     def run() -> None:
         try:
-            answers.append(context.run(asyncio.run, work))
+            done.set_result(context.run(asyncio.run, work))
         except BaseException as error:  # noqa: BLE001 - handed on to the caller
-            answers.append(Outcome(error=error))
+            done.set_exception(error)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    (answer,) = answers
-    if isinstance(answer, Outcome) and answer.error is not None:
-        raise answer.error
-    return answer
+    threading.Thread(target=run).start()
+    return done.result()
 
 
 def finish_reasons(lines: Sequence[Any]) -> list[Any]:

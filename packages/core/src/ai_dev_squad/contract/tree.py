@@ -10,7 +10,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import propagate
 
 from ai_dev_squad import runtime
-from ai_dev_squad.contract.stage import MODES, Serve, Stage, in_a_loop, model_server, on_each_request
+from ai_dev_squad.contract.stage import MODES, Serve, Stage, model_server, on_each_request
 from ai_dev_squad.testing import Captured
 
 __all__ = ["Tree"]
@@ -168,7 +168,7 @@ class Tree(Stage):
         if mode == "stream":
             same = [otel_context.get_current() == before for _ in self.stream(program, "go")]
         else:
-            same = in_a_loop(consume())
+            same = self.in_a_loop(consume())
 
         assert same
         assert set(same) == {True}
