@@ -65,13 +65,19 @@ def _folding(original: Callable[..., Any]) -> Callable[..., Any]:
 def _folding_block(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def trace_block(self: Any, operation: Any, destination: Any, *args: Any, **kwargs: Any) -> Any:
-        # A message's receiver or topic names the team, also where no handler runs.
-        key = getattr(destination, "key", None) or getattr(destination, "source", None)
-        if _is_folded(key):
+        if _is_folded(_team_of(destination, kwargs.get("attributes"))):
             return nullcontext(trace.INVALID_SPAN)
         return original(self, operation, destination, *args, **kwargs)
 
     return trace_block
+
+
+def _team_of(destination: Any, attributes: Any) -> str | None:
+    """The team that a message belongs to, also where no handler runs: in its receiver, its topic or its sender."""
+    key = getattr(destination, "key", None) or getattr(destination, "source", None)
+    if key is None and attributes:
+        key = str(attributes.get("sender_agent_type", "")).rpartition("_")[2]
+    return key or None
 
 
 def _reading_event(original: Callable[..., Any]) -> Callable[..., Any]:
