@@ -38,7 +38,7 @@ def observe(graph: T, *, name: str | None = None) -> T:
 
     Raises ``TypeError`` for anything else, and ``ValueError`` for bad settings, here rather than in the middle of a run.
     """
-    if not runtime.settings().enabled:
+    if not runtime.get_settings().enabled:
         return graph
     if isinstance(graph, (Pregel, RemoteGraph)):
         # Not `graph.copy()` or `with_config()`: those lose parts of the graph (output mappers, serialisation lists).

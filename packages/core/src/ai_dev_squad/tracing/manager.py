@@ -16,6 +16,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Tracer, TracerProvider
 from opentelemetry.util.types import Attributes
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.guard import report
 from ai_dev_squad.tracing.identity import start_identity
 from ai_dev_squad.tracing.providers import (
     FollowingProvider,
@@ -328,7 +329,12 @@ def _batch_settings(queue_size: int | None, batch_size: int | None, delay_ms: fl
         except (TypeError, ValueError):
             number = 0
         if number <= 0:
-            raise ValueError(f"{source}={value!r} is not a positive number; the default is {default}")
+            error = ValueError(f"{source}={value!r} is not a positive number; the default is {default}")
+            if given is not None:
+                raise error
+            # OTEL_* variables speak to every OpenTelemetry program; one we don't understand isn't an error.
+            report(f"reading {variable}", error)
+            number = default
         settings[name] = number
     settings["max_batch_size"] = min(settings["max_batch_size"], settings["max_queue_size"])
     return settings
