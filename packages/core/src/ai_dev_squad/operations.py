@@ -48,6 +48,7 @@ __all__ = [
 _now = datetime.now
 _UTC = timezone.utc
 _clock = time.perf_counter_ns
+_wall_clock = time.time_ns
 
 
 @dataclass(frozen=True)
@@ -356,7 +357,7 @@ def start(
     operation._started_with = attributes
     operation.started_ns = _clock()
     if started_at_ns is not None:
-        operation.started_ns -= time.time_ns() - started_at_ns
+        operation.started_ns -= _wall_clock() - started_at_ns
     spans.open_span(operation, pipeline.tracing, parent_context(parent) if context is None else context, started_at_ns)
     operation.run_id = operation.trace_id if parent is None else parent.run_id
     if pipeline.metrics is not None:
