@@ -214,11 +214,10 @@ def test_memory_is_flat_over_thousands_of_runs() -> None:
     with capture() as captured:
         for _ in range(5):
             round_of_runs(captured)
-        gc.collect()
-        before = len(gc.get_objects())
+        ours_before, before = live_objects(), len(gc.get_objects())
         for _ in range(75):
             round_of_runs(captured)
-        assert live_objects() == 0
+        assert live_objects() <= ours_before
         # 2,100 runs: a single object kept for each would show.
         assert len(gc.get_objects()) - before < 500
         assert RUNS == {}

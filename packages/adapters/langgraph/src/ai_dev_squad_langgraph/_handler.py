@@ -255,7 +255,7 @@ class ObservingHandler(_Base):
         pipeline = runtime.pipeline()
         attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
         if tool_call_id:
-            attributes[keys.TOOL_CALL_ID] = tool_call_id
+            attributes[keys.TOOL_CALL_ID] = pipeline.redactor.text(tool_call_id)
         if pipeline.capture_content:
             attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(inputs if inputs is not None else input_str)
         tool = (serialized or {}).get("name") or name or "tool"
@@ -348,7 +348,10 @@ def _open_model_call(
     pipeline = runtime.pipeline()
     params = more.get("invocation_params") or {}
     request = _translate.model_request(metadata, params, prompts)
-    attributes = _translate.model_attributes(metadata, params, _translate.conversation_id(metadata))
+    # What the program chose, down to stop sequences and the thread's name, may hold a secret.
+    attributes = pipeline.redactor.value(
+        _translate.model_attributes(metadata, params, _translate.conversation_id(metadata))
+    )
     if pipeline.capture_content:
         attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(_translate.messages_content(prompts))
     parent = RUNS.get(parent_run_id)
@@ -371,6 +374,7 @@ def _take_answer(operation: operations.Operation, response: Any) -> None:
     usage, operation.cache_hit = _translate.usage_of(response)
     if usage is not None:  # else a stream may have left it with the operation already
         operation.usage = usage
+    operation.service_tier = _translate.service_tier_of(response)
     operation.output = lambda: _translate.response_text(response)
     operation.annotate(_translate.response_attributes(response))
     pipeline = runtime.pipeline()

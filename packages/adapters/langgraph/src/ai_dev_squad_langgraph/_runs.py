@@ -76,20 +76,25 @@ def enclosing_operation(run: Run | None) -> Operation | None:
 
 def become_graph(run: Run, *, attach: bool) -> None:
     """This run turned out to be a graph: open its operation, back-dated if the run began earlier."""
-    metadata = run.metadata
+    metadata, redactor = run.metadata, runtime.pipeline().redactor
     conversation = _translate.conversation_id(metadata)
+    if conversation is not None:
+        conversation = redactor.text(conversation)
     kind = operations.AGENT if _translate.is_agent(run.name, metadata) else operations.WORKFLOW
     parent = enclosing_operation(run.parent)
-    redactor = runtime.pipeline().redactor
+    name = run.name = redactor.text(run.name)  # a `run_name` may hold anything
+    attributes = _translate.graph_attributes(run.run_id, conversation)
+    for key, value in redactor.value(_translate.own_metadata(metadata)).items():
+        attributes[f"langgraph.metadata.{key}"] = value
     run.begin(
         operations.start(
             kind,
-            run.name,
+            name,
             framework=FRAMEWORK,
             parent=parent,
-            attributes=redactor.value(_translate.graph_attributes(run.run_id, metadata, conversation)),
-            agent_id=run.name if parent is None or kind is operations.AGENT else None,
-            session_id=None if conversation is None else redactor.text(conversation),
+            attributes=attributes,
+            agent_id=name if parent is None or kind is operations.AGENT else None,
+            session_id=conversation,
             started_at_ns=run.started_at_ns or None,
         ),
         attach=attach,
