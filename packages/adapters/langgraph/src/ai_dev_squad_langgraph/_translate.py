@@ -263,7 +263,9 @@ def _usage(
         output_tokens=output_tokens,
         cache_read_input_tokens=_detail(inputs, "cache_read"),
         # Anthropic's are told apart by how long they are kept, and then the total says 0.
-        cache_write_input_tokens=_detail(inputs, "cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"),
+        cache_write_input_tokens=_detail(
+            inputs, "cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"
+        ),
         reasoning_output_tokens=_detail(outputs, "reasoning"),
         audio_input_tokens=_detail(inputs, "audio"),
         audio_output_tokens=_detail(outputs, "audio"),
