@@ -192,7 +192,10 @@ class Operation:
     def link(self, link: Link) -> None:
         """Refer to another span, such as the run that this one continues."""
         self.links = [*(self.links or ()), link]
-        spans.add_link(self, link)
+        try:
+            spans.add_link(self, link)
+        except Exception as error:  # noqa: BLE001 - observing never raises into the user's program
+            report("adding a link", error)
 
     def event(self, event_type: EventType, message: str, metadata: dict[str, Any] | None = None) -> None:
         """Write a line that belongs to this operation without ending it, such as an interrupt or a hand-off."""
