@@ -160,10 +160,24 @@ def flush(timeout: float | None = None) -> bool:
 
 
 def shutdown(timeout: float | None = None) -> None:
-    """End what is still open as abandoned, write everything, stop the threads. Later use starts anew, with the same settings."""
+    """End what is still open as abandoned, write everything, stop the threads.
+
+    Later use starts anew, with the same settings.
+    """
+    closed = _close(timeout)
+    with _lock:
+        if _state.pipeline is closed:
+            _state.pipeline = None
+
+
+def _close(timeout: float | None = None) -> Pipeline | None:
+    """What ``shutdown`` does, but the closed parts stay in force, and write whatever comes after that at once.
+
+    At exit it stays so: the interpreter takes no new threads, nor imports, and its finalizers may still observe.
+    """
     current = _state.pipeline
     if current is None:
-        return
+        return None
     from ai_dev_squad.operations import abandon_open_operations
 
     limit = current.settings.shutdown_timeout_s if timeout is None else timeout
@@ -173,9 +187,7 @@ def shutdown(timeout: float | None = None) -> None:
             close()
         except Exception as error:  # noqa: BLE001 - one part that fails to close must not keep the others from it
             report(f"closing {what}", error)
-    with _lock:
-        if _state.pipeline is current:
-            _state.pipeline = None
+    return current
 
 
 def _closers(current: Pipeline, limit: float) -> list[tuple[str, Callable[[], Any]]]:
@@ -375,7 +387,7 @@ def _emit(event_type: EventType, level: str, message: str, metadata: dict[str, A
 def _register_exit(wanted: Settings) -> None:
     from ai_dev_squad.exit import at_exit
 
-    at_exit(shutdown, sigterm=wanted.handle_sigterm)
+    at_exit(_close, sigterm=wanted.handle_sigterm)
 
 
 def _retire(old: Pipeline, new: Pipeline) -> None:
