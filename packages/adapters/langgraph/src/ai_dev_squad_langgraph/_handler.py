@@ -20,7 +20,7 @@ from ai_dev_squad.costs import BudgetExceeded
 from ai_dev_squad.guard import guarded, report
 from ai_dev_squad.schema import ErrorInfo, EventType
 from ai_dev_squad_langgraph import _resume, _translate
-from ai_dev_squad_langgraph._runs import FRAMEWORK, RUNS, Run, become_graph, enclosing_operation, end_run
+from ai_dev_squad_langgraph._runs import FRAMEWORK, RUNS, Run, agent_of_task, become_graph, enclosing_operation, end_run
 from ai_dev_squad_langgraph._scope import SLOT_KEY, GraphSlot
 
 __all__ = ["HANDLER", "ObservingHandler"]
@@ -105,8 +105,6 @@ class ObservingHandler(_Base):
             attempts = parent.attempts = parent.attempts or {}
             attempt = attempts[namespace] = attempts.get(namespace, 0) + 1
         graph = enclosing_operation(parent)
-        # People call the nodes of a graph its agents; inside an agent or a nested graph, nodes are parts of one.
-        is_part = graph is not None and (graph.kind is operations.AGENT or graph.parent is not None)
         run.begin(
             operations.start(
                 operations.TASK,
@@ -114,7 +112,7 @@ class ObservingHandler(_Base):
                 framework=FRAMEWORK,
                 parent=graph,
                 attributes=_translate.task_attributes(namespace, run.metadata),
-                agent_id=None if is_part else run.name,
+                agent_id=agent_of_task(graph, run.name),
                 attempt=attempt,
             )
         )

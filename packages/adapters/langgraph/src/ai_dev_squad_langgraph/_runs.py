@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
 from ai_dev_squad.context import Scope, enter, heal
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.schema import Status
 from ai_dev_squad_langgraph import _translate
 
-__all__ = ["RUNS", "Run", "enclosing_operation", "end_run"]
+__all__ = ["RUNS", "Run", "agent_of_task", "become_graph", "cached_task", "enclosing_operation", "end_run"]
 
 FRAMEWORK = "langgraph"
 
@@ -101,6 +102,24 @@ def become_graph(run: Run, *, attach: bool) -> None:
     )
 
 
+def agent_of_task(graph: Operation | None, name: str) -> str | None:
+    """People call the nodes of a graph its agents; inside an agent or a nested graph, nodes are parts of one."""
+    is_part = graph is not None and (graph.kind is operations.AGENT or graph.parent is not None)
+    return None if is_part else name
+
+
+def cached_task(graph: Operation, name: str) -> None:
+    """A node whose result came from LangGraph's node cache: it never ran, so no callback tells of it."""
+    operations.start(
+        operations.TASK,
+        name,
+        framework=FRAMEWORK,
+        parent=graph,
+        attributes={keys.CACHE_HIT: True},
+        agent_id=agent_of_task(graph, name),
+    ).stop()
+
+
 def end_run(run: Run, error: BaseException | None = None) -> None:
     """End a run, first those of its children that nobody ended, then its operation."""
     RUNS.pop(run.run_id, None)
@@ -108,8 +127,8 @@ def end_run(run: Run, error: BaseException | None = None) -> None:
         run.parent.children.pop(run.run_id, None)
     for child in list(run.children.values()) if run.children else ():
         # `generate` on a batch that raises never ends the siblings of the call that failed.
-        child.status = "abandoned" if run.status == "ok" else run.status
-        end_run(child, error if run.status == "error" else None)
+        child.status = run.status if run.status in {"cancelled", "closed_early"} else "abandoned"
+        end_run(child)
     run.leave_scope()
     if run.operation is not None:
         run.operation.end_as(run.status, error if run.status == "error" else None)

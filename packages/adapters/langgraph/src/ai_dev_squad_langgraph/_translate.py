@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from langgraph.errors import GraphBubbleUp, ParentCommand
+from langgraph.errors import GraphBubbleUp, GraphDrained, NodeCancelledError, ParentCommand
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.schema import Status, Usage
+from ai_dev_squad.tracing.errors import classify, register_control_flow
 
-try:
-    from langgraph.errors import GraphDrained
-except ImportError:  # added in langgraph 1.2
-    GraphDrained = type("GraphDrained", (GraphBubbleUp,), {})  # type: ignore[assignment, misc]
+# These steer and are no failures. Spans that the user opens in nodes see them pass, too, and must agree.
+register_control_flow(GraphBubbleUp, "interrupted")  # GraphInterrupt, and what may be added to its kind
+register_control_flow(ParentCommand, "handoff")
+register_control_flow(GraphDrained, "closed_early")
+register_control_flow(NodeCancelledError, "cancelled")
 
 __all__ = [
     "conversation_id",
@@ -88,17 +89,7 @@ _INTERNAL_METADATA = (
 
 def outcome(error: BaseException) -> Status:
     """How an operation ended that LangGraph ended with this exception. Only a real failure is an error."""
-    if isinstance(error, ParentCommand):
-        return "handoff"
-    if isinstance(error, GraphDrained):
-        return "closed_early"
-    if isinstance(error, GraphBubbleUp):  # GraphInterrupt, and what may be added to its kind
-        return "interrupted"
-    if isinstance(error, asyncio.CancelledError) or type(error).__name__ == "NodeCancelledError":
-        return "cancelled"
-    if isinstance(error, GeneratorExit):
-        return "closed_early"
-    return "error"
+    return classify(error)
 
 
 def handoff_target(command: ParentCommand) -> dict[str, Any]:
