@@ -230,7 +230,9 @@ def _assemble(wanted: Settings, old: Pipeline | None, *, asked: bool) -> Pipelin
         from ai_dev_squad.costs.price_file import read_prices
 
         read_prices(wanted.prices_file)
-    tracing = old.tracing if old and kept("tracing") else _tracing(wanted, redactor, asked=asked)
+    # What OTEL_* variables asked for may have failed quietly; who asks us for it now hears why.
+    exports = not asked or wanted.exporter in {None, "none"} or (old is not None and old.tracing.recording)
+    tracing = old.tracing if old and kept("tracing") and exports else _tracing(wanted, redactor, asked=asked)
     if isinstance(tracing.redact, _Redaction):
         tracing.redact.text = redactor.text
     costs = _costs(wanted, old)
