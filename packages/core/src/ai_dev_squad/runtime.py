@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
@@ -265,6 +266,9 @@ def _redactor(wanted: Settings) -> Redactor:
 def _logger(wanted: Settings, redactor: Redactor) -> StructuredLogger:
     from ai_dev_squad.events import EventFilter, Journal, NullJournal, StructuredLogger
 
+    directory = Path(wanted.log_dir)
+    if wanted.journal and directory.exists() and not directory.is_dir():
+        raise ValueError(f"log_dir={wanted.log_dir!r} is a file; give a directory, it's created when needed")
     journal = (
         Journal(
             wanted.journal_path,

@@ -54,7 +54,7 @@ def open_span(operation: Operation, tracing: TraceManager, context: Context, sta
         return
     operation._started_wall_ns = started_at_ns or _wall_clock()
     try:
-        span = tracing.start_span(
+        span = tracing.start_operation_span(
             f"{operation.kind.operation} {operation.name}",
             context=context,
             kind=operation.kind.span_kind,
@@ -108,7 +108,7 @@ def _describe_end(operation: Operation, span: trace.Span, error: ErrorInfo | Non
         if error.stacktrace is not None:
             span.add_event("exception", _exception_attributes(error), ended_at_ns)
     if attributes:
-        span.set_attributes(attributes)
+        getattr(span, "describe", span.set_attributes)(attributes)
 
 
 def add_event(operation: Operation, name: str, attributes: Mapping[str, Any] | None) -> None:
