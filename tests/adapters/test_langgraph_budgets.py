@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import sys
 import textwrap
 import threading
 from collections.abc import Callable
@@ -52,6 +53,11 @@ def status(budgets: BudgetManager, name: str = "stop") -> BudgetStatus:
     return found
 
 
+def handed_on(config: RunnableConfig) -> RunnableConfig | None:
+    """On Python 3.10 LangChain leaves it to the program to hand the config on."""
+    return config if sys.version_info < (3, 11) else None
+
+
 def node(model: Any, name: str, way: str = "invoke") -> Any:
     """A node that asks the model, in one of several ways, sync or async as the graph runs."""
 
@@ -59,12 +65,12 @@ def node(model: Any, name: str, way: str = "invoke") -> Any:
         list(model.stream("hi")) if way == "stream" else model.invoke("hi")
         return {"done": [name]}
 
-    async def ask_later(state: State) -> State:
+    async def ask_later(state: State, config: RunnableConfig) -> State:
         if way == "stream":
-            async for _ in model.astream("hi"):
+            async for _ in model.astream("hi", handed_on(config)):
                 pass
         else:
-            await model.ainvoke("hi")
+            await model.ainvoke("hi", handed_on(config))
         return {"done": [name]}
 
     return RunnableLambda(ask, ask_later)
@@ -243,9 +249,9 @@ async def test_parallel_branches_never_oversell(
             refused.append(refusal)
         return {"done": ["x"]}
 
-    async def ask_later(state: State) -> State:
+    async def ask_later(state: State, config: RunnableConfig) -> State:
         try:
-            await model.ainvoke("hi")
+            await model.ainvoke("hi", handed_on(config))
         except BudgetExceeded as refusal:
             refused.append(refusal)
         return {"done": ["x"]}

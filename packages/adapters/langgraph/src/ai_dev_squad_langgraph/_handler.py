@@ -88,14 +88,14 @@ class ObservingHandler(_Base):
             slot.run = run
             if slot.name is not None:
                 run.name = slot.name
-            become_graph(run, attach=True)
+            become_graph(run, name, attach=True)
             return
         namespace = _translate.task_namespace(name, metadata, None if parent is None else parent.namespace)
         if namespace is None:
             run.started_at_ns = time.time_ns()
             return
         if parent is not None and parent.operation is None:
-            become_graph(parent, attach=False)  # a nested graph shows itself by its first node
+            become_graph(parent, parent.name, attach=False)  # a nested graph shows itself by its first node
         self._start_task(run, parent, namespace)
 
     def _start_task(self, run: Run, parent: Run | None, namespace: str) -> None:

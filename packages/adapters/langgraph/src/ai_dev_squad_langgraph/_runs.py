@@ -75,13 +75,16 @@ def enclosing_operation(run: Run | None) -> Operation | None:
     return None
 
 
-def become_graph(run: Run, *, attach: bool) -> None:
-    """This run turned out to be a graph: open its operation, back-dated if the run began earlier."""
+def become_graph(run: Run, own_name: str, *, attach: bool) -> None:
+    """This run turned out to be a graph: open its operation, back-dated if the run began earlier.
+
+    ``own_name`` is what LangGraph calls it.
+    """
     metadata, redactor = run.metadata, runtime.pipeline().redactor
     conversation = _translate.conversation_id(metadata)
     if conversation is not None:
         conversation = redactor.text(conversation)
-    kind = operations.AGENT if _translate.is_agent(run.name, metadata) else operations.WORKFLOW
+    kind = operations.AGENT if _translate.is_agent(own_name, metadata) else operations.WORKFLOW
     parent = enclosing_operation(run.parent)
     name = run.name = redactor.text(run.name)  # a `run_name` may hold anything
     attributes = _translate.graph_attributes(run.run_id, conversation)

@@ -110,8 +110,8 @@ def conversation_id(metadata: Mapping[str, Any]) -> str | None:
 
 
 def is_agent(name: str, metadata: Mapping[str, Any]) -> bool:
-    """Whether this graph was made by ``langchain.agents.create_agent``."""
-    return metadata.get("ls_integration") == "langchain_create_agent" and metadata.get("lc_agent_name") == name
+    """Whether this graph was made by ``langchain.agents.create_agent``. Metadata is inherited, the name is not."""
+    return metadata.get("lc_agent_name") == name
 
 
 def graph_attributes(run_id: Any, conversation: str | None) -> dict[str, Any]:
