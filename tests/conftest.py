@@ -12,8 +12,11 @@ from typing import Any
 import hypothesis
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
 
 from ai_dev_squad import guard, testing
+from ai_dev_squad.context import correlation_id_var, session_id_var, user_id_var
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -100,6 +103,10 @@ def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _no_network: None) -
     # LangChain's own tracing would otherwise look for its server.
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
     monkeypatch.chdir(tmp_path)
+    # Healed scopes and sessions may stay in a thread's context; the thread of the tests outlives them.
+    otel_context.attach(Context())
+    for var in (session_id_var, correlation_id_var, user_id_var):
+        var.set(None)
     testing.reset()
     before = guard.set_strict(True)
     yield

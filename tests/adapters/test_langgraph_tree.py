@@ -378,3 +378,15 @@ def test_the_name_can_be_chosen(captured: Captured) -> None:
     observe(chain("plan").compile(), name="release-train").invoke({"steps": []})
 
     assert tree(captured) == "invoke_workflow release-train: ok\n  task plan: ok"
+
+
+def test_a_renamed_agent_is_an_agent(
+    captured: Captured, serve: Callable[..., ModelServer], chat: Callable[..., Any]
+) -> None:
+    """A name of one's own doesn't change what a ``create_agent`` graph is."""
+    from langchain.agents import create_agent
+
+    agent = create_agent(chat(serve(reply("hi"))), [], name="clerk")
+    observe(agent, name="helpdesk").invoke({"messages": [("user", "hi")]})
+
+    assert tree(captured) == "invoke_agent helpdesk: ok\n  task model: ok\n    chat gpt-4o-mini: ok"

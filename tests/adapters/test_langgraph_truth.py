@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.messages import AIMessageChunk
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 from opentelemetry import propagate
@@ -28,10 +30,10 @@ def asking(model: Any, *, name: str = "squad") -> Any:
     def ask(state: MessagesState) -> dict[str, Any]:
         return {"messages": [model.invoke(state["messages"])]}
 
-    async def ask_later(state: MessagesState) -> dict[str, Any]:
-        return {"messages": [await model.ainvoke(state["messages"])]}
-
-    from langchain_core.runnables import RunnableLambda
+    async def ask_later(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
+        # On Python 3.10 LangChain leaves it to the program to hand the config on.
+        handed_on = config if sys.version_info < (3, 11) else None
+        return {"messages": [await model.ainvoke(state["messages"], handed_on)]}
 
     builder = StateGraph(MessagesState)
     builder.add_node("ask", RunnableLambda(ask, ask_later))
@@ -221,7 +223,8 @@ def test_a_failing_call(captured: Captured, serve: Serve, chat: Chat) -> None:
     (line,) = captured.closing("chat")
     assert line.status == "error"
     assert line.error is not None
-    assert line.error.type.endswith("APIError")  # langchain-openai derives its own from the client's
+    # Newer releases of langchain-openai derive their own from the client's.
+    assert line.error.type.endswith(("APIError", "InternalServerError"))
     assert line.usage is not None
     assert (line.usage.source, line.usage.input_tokens) == ("missing", None)
     assert line.cost is None or line.cost.usd is None

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import logging
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
 import time
-import zlib
-from collections.abc import Iterator
 from concurrent import futures
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import util
 from typing import Any
 
@@ -32,75 +27,8 @@ from ai_dev_squad.tracing import TraceManager
 from ai_dev_squad.tracing.exporters import OtlpTarget, resolve_otlp
 
 
-class Receiver:
-    """A small OTLP/HTTP receiver that remembers what arrived."""
-
-    def __init__(self, status: int = 200) -> None:
-        self.requests: list[tuple[str, dict[str, str], service.ExportTraceServiceRequest]] = []
-        self.status = status
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                encoding = self.headers.get("Content-Encoding")
-                body = gzip.decompress(body) if encoding == "gzip" else body
-                body = zlib.decompress(body) if encoding == "deflate" else body
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                receiver.requests.append((self.path, headers, service.ExportTraceServiceRequest.FromString(body)))
-                self.send_response(receiver.status)
-                self.end_headers()
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def spans(self) -> list[str]:
-        """Names of all spans that arrived."""
-        return [
-            span.name
-            for _, _, request in self.requests
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-
-    def close(self) -> None:
-        """Stop listening."""
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """A living endpoint."""
-    one = Receiver()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def closed_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port that accepts connections and never answers."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(16)
-        yield listener.getsockname()[1]
-
-
 @pytest.mark.parametrize("compression", [None, "none", "gzip", "deflate"])
-def test_otlp_over_http_arrives_whole(receiver: Receiver, compression: str | None) -> None:
+def test_otlp_over_http_arrives_whole(receiver: Any, compression: str | None) -> None:
     """Spans reach a real HTTP receiver with resource, scope, attributes, status and our headers, also compressed."""
     manager = TraceManager("squad", "2.0", use_global=False)
     manager.add_exporter(
@@ -159,7 +87,7 @@ def test_otlp_over_grpc_arrives_whole() -> None:
     assert [span.name for span in request.resource_spans[0].scope_spans[0].spans] == ["op"]
 
 
-def test_jaeger_takes_otlp(receiver: Receiver) -> None:
+def test_jaeger_takes_otlp(receiver: Any) -> None:
     """The guide's call for Jaeger sends OTLP to host and port."""
     manager = TraceManager("squad", use_global=False)
     manager.add_exporter("jaeger", host="127.0.0.1", port=receiver.server.server_port, protocol="http/protobuf")
@@ -410,7 +338,7 @@ def test_a_program_with_a_dead_endpoint_exits_in_time(death: str, closed_port: i
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_program_that_never_flushes_delivers_at_exit(receiver: Receiver) -> None:
+def test_a_program_that_never_flushes_delivers_at_exit(receiver: Any) -> None:
     """The last spans of a short program are delivered when the interpreter exits."""
     program = (
         "from ai_dev_squad.tracing import TraceManager\n"
@@ -574,7 +502,7 @@ def test_a_forked_child_delivers_its_own_spans_and_not_its_parents() -> None:
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def test_requests_are_traced_nested_and_undone(receiver: Receiver) -> None:
+def test_requests_are_traced_nested_and_undone(receiver: Any, new_receiver: Any) -> None:
     """With the option, calls made with requests become spans below ours and carry our trace header; closing undoes it;
     the exporter's own calls are not traced.
     """
@@ -583,14 +511,13 @@ def test_requests_are_traced_nested_and_undone(receiver: Receiver) -> None:
     original = requests.Session.send
     manager = TraceManager("squad", use_global=False, instrument_requests=True)
     manager.add_exporter("otlp", endpoint=receiver.url, protocol="http/protobuf")
-    target = Receiver()
+    target = new_receiver()
     with manager.trace_operation("op") as span:
         requests.post(target.url, timeout=5)
     assert manager.force_flush(5_000)
     manager.start_span("second").end()
     assert manager.force_flush(5_000)
     manager.shutdown()
-    target.close()
 
     ((_, headers, _),) = target.requests
     assert headers["traceparent"].split("-")[1] == f"{span.get_span_context().trace_id:032x}"

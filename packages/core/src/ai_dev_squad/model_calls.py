@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["reserve", "settle"]
 
 _MISSING = Usage(source="missing")
+# A stream that its consumer left is billed like any other.
+_ANSWERED = frozenset({"ok", "closed_early"})
 
 
 def reserve(operation: Operation, pipeline: Pipeline) -> None:
@@ -54,7 +56,7 @@ def settle(operation: Operation, pipeline: Pipeline, status: Status, duration_ms
     if request is None:  # refused by a budget: it was never made
         return
     if operation.usage is None:
-        operation.usage = _estimate(operation, request, pipeline.costs) if status == "ok" else _MISSING
+        operation.usage = _estimate(operation, request, pipeline.costs) if status in _ANSWERED else _MISSING
     entry = pipeline.costs.record(
         model=request.model,
         provider=request.provider,

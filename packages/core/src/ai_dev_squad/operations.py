@@ -10,17 +10,29 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import Span
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import model_calls, runtime, spans
 from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, user_id_var
 from ai_dev_squad.guard import report
+from ai_dev_squad.kinds import (
+    AGENT,
+    CHAT,
+    EMBEDDINGS,
+    REMOTE_AGENT,
+    RETRIEVAL,
+    TASK,
+    TEXT_COMPLETION,
+    TOOL,
+    WORKFLOW,
+    Kind,
+    ModelRequest,
+)
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Status, Usage
 
 if TYPE_CHECKING:
@@ -48,45 +60,8 @@ __all__ = [
 _now = datetime.now
 _UTC = timezone.utc
 _clock = time.perf_counter_ns
+_wall_clock = time.time_ns
 
-
-@dataclass(frozen=True)
-class Kind:
-    """What sort of operation: how its span is called and which events open and close it."""
-
-    operation: str
-    """The value of ``gen_ai.operation.name``, or ``task``, for which there is no convention."""
-    name_key: str
-    """The attribute that carries the operation's name."""
-    opening: EventType
-    closing: EventType
-    failing: EventType
-    span_kind: SpanKind = SpanKind.INTERNAL
-    is_model_call: bool = False
-
-
-def _kind(operation: str, name_key: str, opening: EventType, closing: EventType, **more: Any) -> Kind:
-    return Kind(operation, name_key, opening, closing, more.pop("failing", closing), **more)
-
-
-def _model_call(operation: str) -> Kind:
-    events = EventType.LLM_REQUEST, EventType.LLM_RESPONSE
-    return _kind(operation, keys.REQUEST_MODEL, *events, span_kind=SpanKind.CLIENT, is_model_call=True)
-
-
-WORKFLOW = _kind("invoke_workflow", keys.WORKFLOW_NAME, EventType.AGENT_START, EventType.AGENT_STOP)
-AGENT = _kind("invoke_agent", keys.GEN_AI_AGENT_NAME, EventType.AGENT_START, EventType.AGENT_STOP)
-REMOTE_AGENT = _kind(
-    "invoke_agent", keys.GEN_AI_AGENT_NAME, EventType.AGENT_START, EventType.AGENT_STOP, span_kind=SpanKind.CLIENT
-)
-TASK = _kind("task", keys.TASK_NAME, EventType.TASK_START, EventType.TASK_COMPLETE, failing=EventType.TASK_FAIL)
-TOOL = _kind("execute_tool", keys.TOOL_NAME, EventType.TOOL_CALL, EventType.TOOL_RESULT)
-RETRIEVAL = _kind(
-    "retrieval", keys.DATA_SOURCE_ID, EventType.TOOL_CALL, EventType.TOOL_RESULT, span_kind=SpanKind.CLIENT
-)
-CHAT = _model_call("chat")
-TEXT_COMPLETION = _model_call("text_completion")
-EMBEDDINGS = _model_call("embeddings")
 
 _FAILED = frozenset({"error", "cancelled", "abandoned"})
 _LEVELS = {"error": "ERROR", "cancelled": "WARNING", "abandoned": "WARNING"}
@@ -95,21 +70,6 @@ _LEVELS = {"error": "ERROR", "cancelled": "WARNING", "abandoned": "WARNING"}
 _open: dict[int, Operation] = {}
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_open.clear)  # the parent process ends what the parent process began
-
-
-@dataclass(frozen=True)
-class ModelRequest:
-    """What is known of a model call before it's made.
-
-    ``prompt`` returns the request's text or messages; it's called only when somebody needs it: a budget that may stop
-    the call, or an answer without usage. ``prompt_hash`` recognises identical prompts without keeping them.
-    """
-
-    model: str
-    provider: str
-    prompt: Callable[[], Any] | None = None
-    max_output_tokens: int | None = None
-    prompt_hash: str | None = None
 
 
 class Operation:
@@ -191,7 +151,10 @@ class Operation:
     def link(self, link: Link) -> None:
         """Refer to another span, such as the run that this one continues."""
         self.links = [*(self.links or ()), link]
-        spans.add_link(self, link)
+        try:
+            spans.add_link(self, link)
+        except Exception as error:  # noqa: BLE001 - observing never raises into the user's program
+            report("adding a link", error)
 
     def event(self, event_type: EventType, message: str, metadata: dict[str, Any] | None = None) -> None:
         """Write a line that belongs to this operation without ending it, such as an interrupt or a hand-off."""
@@ -330,7 +293,7 @@ def start(
     """Open an operation: start its span and write its opening line.
 
     ``parent`` is the parent according to the framework; without it the current context decides, and ``context``
-    overrules both. Text in ``attributes`` must be redacted already, and the mapping is not to be changed afterwards.
+    overrules both. Text in ``attributes`` must be redacted already; the mapping is the operation's own from then on.
     ``started_at_ns`` (Unix time, ns) back-dates the start.
     """
     pipeline = runtime.pipeline()
@@ -342,21 +305,14 @@ def start(
     if links:
         operation.links = list(links)
     _inherit(operation, parent, session_id, agent_id)
-    # A journal line has no field for these, and the span must be rebuilt from the line.
     if request is not None:
         operation.request = request
-        attributes = {**(attributes or {}), keys.PROVIDER_NAME: request.provider}
     if attempt is not None:
         operation.attempt = attempt
-        attributes = {**(attributes or {}), keys.ATTEMPT: attempt}
-    if operation.user_id is not None:
-        attributes = {**(attributes or {}), keys.USER_ID: operation.user_id}
-    if kind is REMOTE_AGENT:
-        attributes = {**(attributes or {}), keys.REMOTE: True}
-    operation._started_with = attributes
+    operation._started_with = attributes = _complete(operation, attributes)
     operation.started_ns = _clock()
     if started_at_ns is not None:
-        operation.started_ns -= time.time_ns() - started_at_ns
+        operation.started_ns -= _wall_clock() - started_at_ns
     spans.open_span(operation, pipeline.tracing, parent_context(parent) if context is None else context, started_at_ns)
     operation.run_id = operation.trace_id if parent is None else parent.run_id
     if pipeline.metrics is not None:
@@ -370,6 +326,20 @@ def start(
     except Exception as error:  # noqa: BLE001 - observing never raises into the user's program
         report("writing the start of an operation", error)
     return operation
+
+
+def _complete(operation: Operation, attributes: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Add what a journal line has no field for, because the span must be rebuilt from the line."""
+    more = {} if attributes is None else attributes
+    if operation.request is not None:
+        more[keys.PROVIDER_NAME] = operation.request.provider
+    if operation.attempt is not None:
+        more[keys.ATTEMPT] = operation.attempt
+    if operation.user_id is not None:
+        more[keys.USER_ID] = operation.user_id
+    if operation.kind is REMOTE_AGENT:
+        more[keys.REMOTE] = True
+    return more or attributes
 
 
 def _inherit(operation: Operation, parent: Operation | None, session_id: str | None, agent_id: str | None) -> None:

@@ -41,6 +41,8 @@ class _Key(NamedTuple):
     shown: str
     kind: str | None
     dropped: bool
+    plain: bool
+    """Nothing is to be done about this key or what stands behind it."""
 
 
 _Text = Callable[[str], str]
@@ -71,6 +73,7 @@ _PRINTABLE = frozenset(
     }
 )
 _INT64 = 2**63
+_FEW, _SHORT, _AMPLE = 16, 256, 8_192  # so few short values that, with this much room, no limit can be reached
 
 
 def compile_walker(
@@ -91,7 +94,8 @@ def compile_walker(
         if known is None:
             # A label that replaced a key names a secret, yet what stands behind it isn't one.
             kind = None if "[redacted:" in name else secret_kind(name)
-            known = _Key(text(name), kind, drops is not None and drops(name.lower()) is not None)
+            shown, dropped = text(name), drops is not None and drops(name.lower()) is not None
+            known = _Key(shown, kind, dropped, shown == name and kind is None and not dropped and name != "…")
             # Programs use few names; data used as keys must not pile up here.
             if len(keys) >= 4096:
                 keys.clear()
@@ -137,15 +141,41 @@ def compile_walker(
         return text(_described(v, t))
 
     def start(total: int) -> Callable[[Any], Any]:
+        few = _FEW if total >= _AMPLE and limits.items >= _FEW and limits.depth else 0
+
         def value(v: Any) -> Any:
             t = type(v)
             if t is str:
                 return text(v)
             if t is bool or v is None:
                 return v
+            if t is dict and len(v) <= few and (copy := clean_copy(v)) is not None:
+                return copy
             return Walk(total).convert(v, 0)
 
         return value
+
+    def clean_copy(v: dict[Any, Any]) -> dict[str, Any] | None:
+        """A copy of a few plain values that need nothing done, as most metadata is; ``None`` where anything does."""
+        copy: dict[str, Any] = {}
+        for name, item in list(v.items()):
+            known = keys.get(name) if type(name) is str else None
+            if known is None or known.plain is not True:
+                return None
+            t = type(item)
+            if t is str:
+                if len(item) > _SHORT or text(item) is not item:
+                    return None
+            elif t is int:
+                if numbers or not -_INT64 <= item < _INT64:
+                    return None
+            elif t is float:
+                if item - item != 0:
+                    return None
+            elif t is not bool and item is not None:
+                return None
+            copy[name] = item
+        return copy
 
     class Walk:
         """One conversion: how much may still be written, and which containers are open."""
@@ -223,7 +253,7 @@ def compile_walker(
             # One C call, so that another thread's change can't come between two items.
             pairs = list(dict.items(items)) if size <= limits.items else list(islice(dict.items(items), limits.items))
             for index, (name, item) in enumerate(pairs):
-                shown, kind, dropped = key_of(name if type(name) is str else _key_text(name, leaf))
+                shown, kind, dropped, _ = key_of(name if type(name) is str else _key_text(name, leaf))
                 if dropped:
                     continue
                 last = index == size - 1

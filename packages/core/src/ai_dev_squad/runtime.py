@@ -6,16 +6,19 @@ until something is observed. ``configure`` replaces only the parts whose setting
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine, LogLevel, utc_now
-from ai_dev_squad.settings import Settings
+from ai_dev_squad.settings import Settings, asks_for_exporter
 
 if TYPE_CHECKING:
     from ai_dev_squad.costs import CostTracker
@@ -34,9 +37,9 @@ __all__ = [
     "flush",
     "get_cost_tracker",
     "get_logger",
+    "get_settings",
     "get_trace_manager",
     "pipeline",
-    "settings",
     "shutdown",
 ]
 
@@ -71,21 +74,25 @@ class Pipeline:
 class _State:
     arguments: dict[str, Any] = field(default_factory=dict)
     pipeline: Pipeline | None = None
-    exit_registered: bool = False
 
 
 _state = _State()
 _lock = threading.RLock()
 
 
+def _after_fork() -> None:
+    """A forked child gets a lock of its own: another thread of its parent may hold this one for ever."""
+    global _lock  # noqa: PLW0603 - one lock for the process
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def pipeline() -> Pipeline:
     """What is configured now; built with the defaults if nothing was."""
     return _state.pipeline or _build({})
-
-
-def settings() -> Settings:
-    """The settings in force."""
-    return pipeline().settings
 
 
 def configure(**arguments: Any) -> None:
@@ -127,6 +134,11 @@ def get_cost_tracker() -> CostTracker:
     return pipeline().costs
 
 
+def get_settings() -> Settings:
+    """The settings in force."""
+    return pipeline().settings
+
+
 def exchange(pipeline: Pipeline | None, arguments: dict[str, Any]) -> tuple[Pipeline | None, dict[str, Any]]:
     """Put another pipeline in force and return the one before, with its arguments, to be put back. For tests."""
     with _lock:
@@ -141,16 +153,32 @@ def flush(timeout: float | None = None) -> bool:
     if current is None:
         return True
     limit = current.settings.export_timeout_s if timeout is None else timeout
-    current.costs.budget_manager.flush()
+    began = time.monotonic()
+    saved = current.costs.budget_manager.flush()
     exported = current.tracing.force_flush(limit * 1000)
-    return current.logger.flush(timeout) and exported
+    left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
+    return current.logger.flush(left) and exported and saved
 
 
 def shutdown(timeout: float | None = None) -> None:
-    """End what is still open as abandoned, write everything, stop the threads. Later use starts anew."""
+    """End what is still open as abandoned, write everything, stop the threads.
+
+    Later use starts anew, with the same settings.
+    """
+    closed = _close(timeout)
+    with _lock:
+        if _state.pipeline is closed:
+            _state.pipeline = None
+
+
+def _close(timeout: float | None = None) -> Pipeline | None:
+    """What ``shutdown`` does, but the closed parts stay in force, and write whatever comes after that at once.
+
+    At exit it stays so: the interpreter takes no new threads, nor imports, and its finalizers may still observe.
+    """
     current = _state.pipeline
     if current is None:
-        return
+        return None
     from ai_dev_squad.operations import abandon_open_operations
 
     limit = current.settings.shutdown_timeout_s if timeout is None else timeout
@@ -160,9 +188,7 @@ def shutdown(timeout: float | None = None) -> None:
             close()
         except Exception as error:  # noqa: BLE001 - one part that fails to close must not keep the others from it
             report(f"closing {what}", error)
-    with _lock:
-        if _state.pipeline is current:
-            _state.pipeline = None
+    return current
 
 
 def _closers(current: Pipeline, limit: float) -> list[tuple[str, Callable[[], Any]]]:
@@ -184,7 +210,7 @@ def _build(arguments: dict[str, Any]) -> Pipeline:
         merged = {**_state.arguments, **{name: value for name, value in arguments.items() if value is not None}}
         wanted = Settings.resolve(merged)
         old = _state.pipeline
-        new = _assemble(wanted, old)
+        new = _assemble(wanted, old, asked=asks_for_exporter(merged))
         _state.arguments, _state.pipeline = merged, new
         _register_exit(wanted)
     if old is not None:
@@ -192,17 +218,37 @@ def _build(arguments: dict[str, Any]) -> Pipeline:
     return new
 
 
-def _assemble(wanted: Settings, old: Pipeline | None) -> Pipeline:
+def _assemble(wanted: Settings, old: Pipeline | None, *, asked: bool) -> Pipeline:
+    """Build what changed. Whatever may fail comes first; what changes a part that stays comes last."""
+
     def kept(part: str) -> bool:
         return old is not None and old.settings.part(part) == wanted.part(part)
 
     redactor = old.redactor if old and kept("redaction") else _redactor(wanted)
     logger = old.logger if old and kept("logging") and kept("redaction") else _logger(wanted, redactor)
-    tracing = old.tracing if old and kept("tracing") else _tracing(wanted, redactor)
     metrics = old.metrics if old and kept("metrics") else _metrics(wanted)
+    if wanted.prices_file is not None:
+        from ai_dev_squad.costs.price_file import read_prices
+
+        read_prices(wanted.prices_file)
+    # What OTEL_* variables asked for may have failed quietly; who asks us for it now hears why.
+    exports = not asked or wanted.exporter in {None, "none"} or (old is not None and old.tracing.recording)
+    tracing = old.tracing if old and kept("tracing") and exports else _tracing(wanted, redactor, asked=asked)
+    if isinstance(tracing.redact, _Redaction):
+        tracing.redact.text = redactor.text
     costs = _costs(wanted, old)
     costs.budget_manager.on_event = _emit
     return Pipeline(wanted, logger, tracing, costs, metrics, redactor, wanted.capture_content)
+
+
+class _Redaction:
+    """What tracing redacts with: exporters stay when the redactor is replaced."""
+
+    def __init__(self, text: Callable[[str], str]) -> None:
+        self.text = text
+
+    def __call__(self, text: str) -> str:
+        return self.text(text)
 
 
 def _redactor(wanted: Settings) -> Redactor:
@@ -220,6 +266,9 @@ def _redactor(wanted: Settings) -> Redactor:
 def _logger(wanted: Settings, redactor: Redactor) -> StructuredLogger:
     from ai_dev_squad.events import EventFilter, Journal, NullJournal, StructuredLogger
 
+    directory = Path(wanted.log_dir)
+    if wanted.journal and directory.exists() and not directory.is_dir():
+        raise ValueError(f"log_dir={wanted.log_dir!r} is a file; give a directory, it's created when needed")
     journal = (
         Journal(
             wanted.journal_path,
@@ -234,15 +283,17 @@ def _logger(wanted: Settings, redactor: Redactor) -> StructuredLogger:
         if wanted.journal and wanted.enabled
         else NullJournal()
     )
+    console = wanted.console and wanted.enabled
     event_filter = None
     if wanted.log_level != "DEBUG":
         event_filter = EventFilter()
         event_filter.set_level_filter(LogLevel[wanted.log_level])
-    return StructuredLogger(wanted.log_dir, wanted.console, journal=journal, filter=event_filter, redactor=redactor)
+    return StructuredLogger(wanted.log_dir, console, journal=journal, filter=event_filter, redactor=redactor)
 
 
-def _tracing(wanted: Settings, redactor: Redactor) -> TraceManager:
+def _tracing(wanted: Settings, redactor: Redactor, *, asked: bool) -> TraceManager:
     from ai_dev_squad.tracing import TraceManager
+    from ai_dev_squad.tracing.providers import become_global
 
     manager = TraceManager(
         wanted.service_name,
@@ -250,15 +301,25 @@ def _tracing(wanted: Settings, redactor: Redactor) -> TraceManager:
         environment=wanted.environment,
         resource_attributes=wanted.resource_attributes,
         sampler=wanted.sampler,
-        set_global=wanted.set_global,
+        use_global=wanted.enabled,
         shutdown_timeout_ms=wanted.export_timeout_s * 1000,
         shutdown_at_exit=False,  # `shutdown` of this module sees to it
-        redact=redactor.text,
+        redact=_Redaction(redactor.text),
         on_lost=_spans_lost,
-        instrument_requests=wanted.instrument_requests,
     )
-    if wanted.enabled and wanted.exporter not in {None, "none"}:
-        manager.add_exporter(wanted.exporter, **_exporter_options(wanted))
+    if not wanted.enabled:
+        return manager
+    if wanted.exporter not in {None, "none"}:
+        try:
+            manager.add_exporter(wanted.exporter, **_exporter_options(wanted))
+        except (ImportError, TypeError, ValueError) as error:
+            if asked:
+                raise
+            report("exporting to where OTEL_* variables say", error)
+    if wanted.instrument_requests:
+        manager.instrument_requests()
+    if wanted.set_global:
+        become_global(manager)
     return manager
 
 
@@ -275,7 +336,7 @@ def _spans_lost(count: int, reason: str) -> None:
 
 
 def _costs(wanted: Settings, old: Pipeline | None) -> CostTracker:
-    from ai_dev_squad.costs import BudgetManager, CostTracker  # noqa: PLC0415
+    from ai_dev_squad.costs import BudgetManager, CostTracker
 
     if old is None:
         return CostTracker(
@@ -300,13 +361,15 @@ def _costs(wanted: Settings, old: Pipeline | None) -> CostTracker:
 
 
 def _budget_file(wanted: Settings) -> str | None:
+    if not wanted.enabled:
+        return None
     if wanted.budget_file is not None:
         return wanted.budget_file
     return str(wanted.journal_path.with_name("budgets.json")) if wanted.journal else None
 
 
 def _metrics(wanted: Settings) -> GenAIMetrics | None:
-    if wanted.meter_provider is None:
+    if wanted.meter_provider is None or not wanted.enabled:
         return None
     from ai_dev_squad.tracing import create_metrics
 
@@ -328,12 +391,9 @@ def _emit(event_type: EventType, level: str, message: str, metadata: dict[str, A
 
 
 def _register_exit(wanted: Settings) -> None:
-    if _state.exit_registered:
-        return
     from ai_dev_squad.exit import at_exit
 
-    at_exit(shutdown, sigterm=wanted.handle_sigterm)
-    _state.exit_registered = True
+    at_exit(_close, sigterm=wanted.handle_sigterm)
 
 
 def _retire(old: Pipeline, new: Pipeline) -> None:

@@ -6,15 +6,18 @@ setting's name, the value, what is allowed and the cure.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ai_dev_squad.guard import report
+from ai_dev_squad.schema import LogLevel
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "asks_for_exporter"]
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -35,7 +38,12 @@ def _setting(default: Any, part: str, env: str | tuple[str, ...], meaning: str, 
 class Settings:
     """How the product behaves. Made by ``Settings.resolve``; ``configure`` takes the same names as arguments."""
 
-    enabled: bool = _setting(True, "all", "AI_DEV_SQUAD_ENABLED", "Off: nothing is written or exported, and `observe` returns what it was given.")
+    enabled: bool = _setting(
+        True,
+        "all",
+        "AI_DEV_SQUAD_ENABLED",
+        "Off: nothing is written or exported, and `observe` returns what it was given.",
+    )
     # Journal and logging
     log_dir: str = _setting("logs", "logging", "AI_DEV_SQUAD_LOG_DIR", "Where the journal is written.")
     journal: bool = _setting(True, "logging", "AI_DEV_SQUAD_JOURNAL", "Write the journal file.")
@@ -134,7 +142,7 @@ class Settings:
     # Content and redaction
     capture_content: bool = _setting(
         False,
-        "redaction",
+        "content",
         ("AI_DEV_SQUAD_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
         "Capture prompts, answers, tool arguments and results.",
     )
@@ -145,14 +153,18 @@ class Settings:
         (), "redaction", "AI_DEV_SQUAD_DROP_KEYS", "Keys whose values are never captured (comma-separated, globs)."
     )
     max_content_chars: int = _setting(
-        16_384, "redaction", "AI_DEV_SQUAD_MAX_CONTENT_CHARS", "Longer captured strings are cut, and say so.", minimum=64
+        16_384,
+        "redaction",
+        "AI_DEV_SQUAD_MAX_CONTENT_CHARS",
+        "Longer captured strings are cut, and say so.",
+        minimum=64,
     )
     # Process
     shutdown_timeout_s: float = _setting(
-        5.0, "all", "AI_DEV_SQUAD_SHUTDOWN_TIMEOUT_S", "How long the exit may wait for the last lines.", minimum=0
+        5.0, "process", "AI_DEV_SQUAD_SHUTDOWN_TIMEOUT_S", "How long the exit may wait for the last lines.", minimum=0
     )
     handle_sigterm: bool = _setting(
-        True, "all", "AI_DEV_SQUAD_HANDLE_SIGTERM", "Flush on SIGTERM when the program has no handler of its own."
+        True, "process", "AI_DEV_SQUAD_HANDLE_SIGTERM", "Flush on SIGTERM when the program has no handler of its own."
     )
 
     @classmethod
@@ -194,6 +206,16 @@ class Settings:
         return tuple(getattr(self, f.name) for f in fields(self) if f.metadata["part"] in {name, "all"})
 
 
+def asks_for_exporter(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> bool:
+    """Whether an exporter was asked of us. If not, it comes from ``OTEL_*`` variables, which speak to every program."""
+    environ = os.environ if environ is None else environ
+    return any(
+        arguments.get(setting.name) is not None or any(environ.get(name) for name in setting.metadata["env"][:1])
+        for setting in fields(Settings)
+        if setting.name in {"exporter", "endpoint", "protocol", "headers"}
+    )
+
+
 def _checked(setting: Field[Any], value: Any, source: str) -> Any:
     value = _CONVERT.get(str(setting.type), _unchanged)(value, source)
     allowed = setting.metadata.get("allowed")
@@ -221,28 +243,56 @@ def _bool(value: Any, source: str) -> bool:
     raise ValueError(f"{source}={value!r} is neither true nor false; write 'true' or 'false'")
 
 
-def _number(convert: Callable[[Any], Any], what: str) -> Callable[[Any, str], Any]:
-    def number(value: Any, source: str) -> Any:
-        try:
-            if isinstance(value, bool):
-                raise TypeError
-            return convert(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"{source}={value!r} is not {what}; write it like {source}={convert(10)}") from None
+def _int(value: Any, source: str) -> int:
+    try:
+        number = None if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or (isinstance(value, float) and value != number):
+        raise ValueError(f"{source}={value!r} is not a whole number; write it like {source}=10")
+    return number
 
+
+def _float(value: Any, source: str) -> float:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{source}={value!r} is not a number; write it like {source}=2.5")
     return number
 
 
 def _strings(value: Any, source: str) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, Iterable):
+        items = tuple(value)
+        if all(isinstance(item, str) for item in items):
+            return items
+    raise ValueError(f"{source}={value!r} is no list of strings; write it like ['password', 'api_*']")
+
+
+def _patterns(value: Any, source: str) -> tuple[Any, ...] | Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (str, re.Pattern)) or not isinstance(value, Iterable):
+        raise ValueError(f"{source}={value!r} is no list; write it like {source}=[r'\\bCUST-[0-9]{{8}}\\b']")
     return tuple(value)
 
 
+def _mapping(value: Any, source: str) -> dict[str, Any]:
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return dict(value)
+    raise ValueError(f"{source}={value!r} is no dictionary with text keys; write it like {{'name': 'value'}}")
+
+
 def _string(value: Any, source: str) -> str:
-    if isinstance(value, (str, Path)):
+    if isinstance(value, LogLevel):
+        return value.name
+    if isinstance(value, (str, Path)) and str(value).strip():
         return str(value)
-    raise ValueError(f"{source}={value!r} is not text; write a string")
+    raise ValueError(f"{source}={value!r} is not text; write a string that is not empty, or leave it out")
 
 
 def _unchanged(value: Any, source: str) -> Any:
@@ -251,9 +301,12 @@ def _unchanged(value: Any, source: str) -> Any:
 
 _CONVERT: dict[str, Callable[[Any, str], Any]] = {
     "bool": _bool,
-    "int": _number(int, "a whole number"),
-    "float": _number(float, "a number"),
+    "int": _int,
+    "float": _float,
     "str": _string,
     "str | None": _string,
     "tuple[str, ...]": _strings,
+    "tuple[Any, ...]": _patterns,
+    "dict[str, str]": _mapping,
+    "dict[str, Any]": _mapping,
 }

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_event", "add_link", "carrier", "cost_attributes", "end", "flat", "open_span", "usage_attributes"]
 
+_wall_clock = time.time_ns
+
 _USAGE_KEYS = {
     "input_tokens": keys.USAGE_INPUT_TOKENS,
     "output_tokens": keys.USAGE_OUTPUT_TOKENS,
@@ -50,9 +52,9 @@ def open_span(operation: Operation, tracing: TraceManager, context: Context, sta
         operation.trace_id, operation.parent_span_id = parent.trace_id, parent.span_id
         operation.span_id = format(generate_span_id(), "016x")
         return
-    operation._started_wall_ns = started_at_ns or time.time_ns()
+    operation._started_wall_ns = started_at_ns or _wall_clock()
     try:
-        span = tracing.start_span(
+        span = tracing.start_operation_span(
             f"{operation.kind.operation} {operation.name}",
             context=context,
             kind=operation.kind.span_kind,
@@ -83,14 +85,15 @@ def carrier(operation: Operation) -> trace.Span:
 
 def end(operation: Operation, span: trace.Span, error: ErrorInfo | None, duration_ns: int) -> None:
     """Write what is known only now, and end the span."""
+    ended_at_ns = operation._started_wall_ns + duration_ns
     try:
         if span.is_recording():
-            _describe_end(operation, span, error)
+            _describe_end(operation, span, error, ended_at_ns)
     finally:
-        span.end(operation._started_wall_ns + duration_ns)
+        span.end(ended_at_ns)
 
 
-def _describe_end(operation: Operation, span: trace.Span, error: ErrorInfo | None) -> None:
+def _describe_end(operation: Operation, span: trace.Span, error: ErrorInfo | None, ended_at_ns: int) -> None:
     attributes: dict[str, Any] = {} if operation._ended_with is None else flat(operation._ended_with)
     if operation.status != "ok":
         attributes[keys.OPERATION_STATUS] = operation.status
@@ -103,16 +106,16 @@ def _describe_end(operation: Operation, span: trace.Span, error: ErrorInfo | Non
         # Success stays unset, as the conventions ask; only errors have a status.
         span.set_status(StatusCode.ERROR, error.message or error.type)
         if error.stacktrace is not None:
-            span.add_event("exception", _exception_attributes(error))
+            span.add_event("exception", _exception_attributes(error), ended_at_ns)
     if attributes:
-        span.set_attributes(attributes)
+        getattr(span, "describe", span.set_attributes)(attributes)
 
 
 def add_event(operation: Operation, name: str, attributes: Mapping[str, Any] | None) -> None:
     """Add a span event when somebody receives the span."""
     span = operation._span
     if span is not None and span.is_recording():
-        span.add_event(name, None if attributes is None else flat(attributes))
+        span.add_event(name, None if attributes is None else flat(attributes), _wall_clock())
 
 
 def add_link(operation: Operation, link: Link) -> None:

@@ -84,6 +84,7 @@ class Captured:
         return "\n".join(render(None, 0))
 
 
+_TIMED = (operations, spans)
 _OPENING = frozenset({"agent.start", "task.start", "tool.call", "llm.request"})
 
 
@@ -128,13 +129,21 @@ def _into(finished: list[ReadableSpan]) -> Any:
 def fixed_ids_and_clock() -> Iterator[None]:
     """Ids count 1, 2, 3 and every look at the clock is one second later, from 2026-01-01: whole results can be compared."""
     ids = itertools.count(1)
-    seconds = itertools.count()
     start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    seconds = -1
+
+    def tick() -> int:
+        nonlocal seconds
+        seconds += 1
+        return seconds
+
     replaced = [
         (spans, "generate_span_id", lambda: next(ids)),
         (identity, "_bits", lambda _: next(ids)),
-        (operations, "_now", lambda _zone: start + timedelta(seconds=next(seconds))),
-        (operations, "_clock", lambda: next(seconds) * 1_000_000_000),
+        (operations, "_now", lambda _zone: start + timedelta(seconds=tick())),
+        (operations, "_clock", lambda: tick() * 1_000_000_000),
+        # Only spans look at this one: the journal is the same with and without them.
+        *((module, "_wall_clock", lambda: (int(start.timestamp()) + seconds) * 1_000_000_000) for module in _TIMED),
     ]
     with ExitStack() as undo:
         for module, name, value in replaced:

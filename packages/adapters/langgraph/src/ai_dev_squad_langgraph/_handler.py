@@ -20,7 +20,7 @@ from ai_dev_squad.costs import BudgetExceeded
 from ai_dev_squad.guard import guarded, report
 from ai_dev_squad.schema import ErrorInfo, EventType
 from ai_dev_squad_langgraph import _resume, _translate
-from ai_dev_squad_langgraph._runs import FRAMEWORK, RUNS, Run, become_graph, enclosing_operation, end_run
+from ai_dev_squad_langgraph._runs import FRAMEWORK, RUNS, Run, agent_of_task, become_graph, enclosing_operation, end_run
 from ai_dev_squad_langgraph._scope import SLOT_KEY, GraphSlot
 
 __all__ = ["HANDLER", "ObservingHandler"]
@@ -88,14 +88,14 @@ class ObservingHandler(_Base):
             slot.run = run
             if slot.name is not None:
                 run.name = slot.name
-            become_graph(run, attach=True)
+            become_graph(run, name, attach=True)
             return
         namespace = _translate.task_namespace(name, metadata, None if parent is None else parent.namespace)
         if namespace is None:
             run.started_at_ns = time.time_ns()
             return
         if parent is not None and parent.operation is None:
-            become_graph(parent, attach=False)  # a nested graph shows itself by its first node
+            become_graph(parent, parent.name, attach=False)  # a nested graph shows itself by its first node
         self._start_task(run, parent, namespace)
 
     def _start_task(self, run: Run, parent: Run | None, namespace: str) -> None:
@@ -105,8 +105,6 @@ class ObservingHandler(_Base):
             attempts = parent.attempts = parent.attempts or {}
             attempt = attempts[namespace] = attempts.get(namespace, 0) + 1
         graph = enclosing_operation(parent)
-        # People call the nodes of a graph its agents; inside an agent or a nested graph, nodes are parts of one.
-        is_part = graph is not None and (graph.kind is operations.AGENT or graph.parent is not None)
         run.begin(
             operations.start(
                 operations.TASK,
@@ -114,7 +112,7 @@ class ObservingHandler(_Base):
                 framework=FRAMEWORK,
                 parent=graph,
                 attributes=_translate.task_attributes(namespace, run.metadata),
-                agent_id=None if is_part else run.name,
+                agent_id=agent_of_task(graph, run.name),
                 attempt=attempt,
             )
         )
@@ -255,7 +253,7 @@ class ObservingHandler(_Base):
         pipeline = runtime.pipeline()
         attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
         if tool_call_id:
-            attributes[keys.TOOL_CALL_ID] = tool_call_id
+            attributes[keys.TOOL_CALL_ID] = pipeline.redactor.text(tool_call_id)
         if pipeline.capture_content:
             attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(inputs if inputs is not None else input_str)
         tool = (serialized or {}).get("name") or name or "tool"
@@ -348,7 +346,10 @@ def _open_model_call(
     pipeline = runtime.pipeline()
     params = more.get("invocation_params") or {}
     request = _translate.model_request(metadata, params, prompts)
-    attributes = _translate.model_attributes(metadata, params, _translate.conversation_id(metadata))
+    # What the program chose, down to stop sequences and the thread's name, may hold a secret.
+    attributes = pipeline.redactor.value(
+        _translate.model_attributes(metadata, params, _translate.conversation_id(metadata))
+    )
     if pipeline.capture_content:
         attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(_translate.messages_content(prompts))
     parent = RUNS.get(parent_run_id)
@@ -371,6 +372,7 @@ def _take_answer(operation: operations.Operation, response: Any) -> None:
     usage, operation.cache_hit = _translate.usage_of(response)
     if usage is not None:  # else a stream may have left it with the operation already
         operation.usage = usage
+    operation.service_tier = _translate.service_tier_of(response)
     operation.output = lambda: _translate.response_text(response)
     operation.annotate(_translate.response_attributes(response))
     pipeline = runtime.pipeline()

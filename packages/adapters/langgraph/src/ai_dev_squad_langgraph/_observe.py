@@ -8,22 +8,16 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from langgraph.errors import GraphBubbleUp, ParentCommand
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.pregel import Pregel
 from langgraph.pregel.remote import RemoteGraph
 
 from ai_dev_squad import runtime
-from ai_dev_squad.tracing import register_control_flow
 from ai_dev_squad_langgraph._handler import HANDLER
 from ai_dev_squad_langgraph._scope import NAME, ORIGINAL, observed_class, subclass
 
 __all__ = ["observe", "unobserve"]
-
-# Spans that the user opens around nodes, or puts on them, see these exceptions pass; they steer and are no failures.
-register_control_flow(GraphBubbleUp, "interrupted")
-register_control_flow(ParentCommand, "handoff")
 
 T = TypeVar("T")
 
@@ -38,7 +32,7 @@ def observe(graph: T, *, name: str | None = None) -> T:
 
     Raises ``TypeError`` for anything else, and ``ValueError`` for bad settings, here rather than in the middle of a run.
     """
-    if not runtime.settings().enabled:
+    if not runtime.get_settings().enabled:
         return graph
     if isinstance(graph, (Pregel, RemoteGraph)):
         # Not `graph.copy()` or `with_config()`: those lose parts of the graph (output mappers, serialisation lists).

@@ -6,8 +6,9 @@ import functools
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
-from ai_dev_squad.context import attached
+from ai_dev_squad.context import attached, current_operation
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.tracing.propagation import inject
 from ai_dev_squad_langgraph import _translate
@@ -30,51 +31,58 @@ def observed_remote_class(cls: type) -> type:
 
 
 def _start(graph: Any, config: Any) -> Operation:
-    metadata = {**((config or {}).get("configurable") or {}), **((config or {}).get("metadata") or {})}
-    conversation = _translate.conversation_id(metadata)
-    name = graph.__dict__.get(NAME) or graph.name or graph.assistant_id
-    attributes = {"langgraph.assistant_id": str(graph.assistant_id)}
+    metadata = {**((config or {}).get("metadata") or {}), **((config or {}).get("configurable") or {})}
     redactor = runtime.pipeline().redactor
+    conversation = _translate.conversation_id(metadata)
+    attributes = {"langgraph.assistant_id": str(graph.assistant_id)}
+    if conversation is not None:
+        conversation = attributes[keys.CONVERSATION_ID] = redactor.text(conversation)
+    name = str(graph.__dict__.get(NAME) or graph.name or graph.assistant_id)
     return operations.start(
         operations.REMOTE_AGENT,
-        str(name),
+        name,
         framework=FRAMEWORK,
+        parent=current_operation(),
         attributes=redactor.value(attributes),
-        agent_id=str(name),
-        session_id=None if conversation is None else redactor.text(conversation),
+        agent_id=name,
+        session_id=conversation,
     )
 
 
 def _end(operation: Operation, error: BaseException | None) -> None:
-    if error is None:
-        operation.stop()
-        return
-    status = _translate.outcome(error)
+    status = "ok" if error is None else _translate.outcome(error)
     operation.end_as(status, error if status == "error" else None)
 
 
 def _observed_stream(original: Any) -> Any:
     @functools.wraps(original)
-    def stream(self: Any, *args: Any, headers: dict[str, str] | None = None, **kwargs: Any) -> Iterator[Any]:
-        operation = _start(self, args[1] if len(args) > 1 else kwargs.get("config"))
+    def stream(
+        self: Any,
+        input: Any,  # noqa: A002 - LangGraph's name
+        config: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[Any]:
+        operation = _start(self, config)
         failure: BaseException | None = None
-        steps: Any = None
         try:
             with attached(operation):
-                steps = original(self, *args, headers=inject(dict(headers or {})), **kwargs)
-            while True:
-                with attached(operation):
-                    try:
-                        chunk = next(steps)
-                    except StopIteration:
-                        return
-                yield chunk
+                steps = original(self, input, config, headers=inject(dict(headers or {})), **kwargs)
+            try:
+                while True:
+                    with attached(operation):
+                        try:
+                            chunk = next(steps)
+                        except StopIteration:
+                            return
+                    yield chunk
+            finally:
+                steps.close()
         except BaseException as error:
             failure = error
             raise
         finally:
-            if steps is not None:
-                steps.close()
             _end(operation, failure)
 
     return stream
@@ -83,27 +91,32 @@ def _observed_stream(original: Any) -> Any:
 def _observed_astream(original: Any) -> Any:
     @functools.wraps(original)
     async def astream(
-        self: Any, *args: Any, headers: dict[str, str] | None = None, **kwargs: Any
+        self: Any,
+        input: Any,  # noqa: A002 - LangGraph's name
+        config: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        **kwargs: Any,
     ) -> AsyncIterator[Any]:
-        operation = _start(self, args[1] if len(args) > 1 else kwargs.get("config"))
+        operation = _start(self, config)
         failure: BaseException | None = None
-        steps: Any = None
         try:
             with attached(operation):
-                steps = original(self, *args, headers=inject(dict(headers or {})), **kwargs)
-            while True:
-                with attached(operation):
-                    try:
-                        chunk = await anext(steps)
-                    except StopAsyncIteration:
-                        return
-                yield chunk
+                steps = original(self, input, config, headers=inject(dict(headers or {})), **kwargs)
+            try:
+                while True:
+                    with attached(operation):
+                        try:
+                            chunk = await anext(steps)
+                        except StopAsyncIteration:
+                            return
+                    yield chunk
+            finally:
+                await steps.aclose()
         except BaseException as error:
             failure = error
             raise
         finally:
-            if steps is not None:
-                await steps.aclose()
             _end(operation, failure)
 
     return astream

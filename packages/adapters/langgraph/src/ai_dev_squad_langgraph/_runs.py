@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
 from ai_dev_squad.context import Scope, enter, heal
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.schema import Status
 from ai_dev_squad_langgraph import _translate
 
-__all__ = ["RUNS", "Run", "enclosing_operation", "end_run"]
+__all__ = ["RUNS", "Run", "agent_of_task", "become_graph", "cached_task", "enclosing_operation", "end_run"]
 
 FRAMEWORK = "langgraph"
 
@@ -74,26 +75,52 @@ def enclosing_operation(run: Run | None) -> Operation | None:
     return None
 
 
-def become_graph(run: Run, *, attach: bool) -> None:
-    """This run turned out to be a graph: open its operation, back-dated if the run began earlier."""
-    metadata = run.metadata
+def become_graph(run: Run, own_name: str, *, attach: bool) -> None:
+    """This run turned out to be a graph: open its operation, back-dated if the run began earlier.
+
+    ``own_name`` is what LangGraph calls it.
+    """
+    metadata, redactor = run.metadata, runtime.pipeline().redactor
     conversation = _translate.conversation_id(metadata)
-    kind = operations.AGENT if _translate.is_agent(run.name, metadata) else operations.WORKFLOW
+    if conversation is not None:
+        conversation = redactor.text(conversation)
+    kind = operations.AGENT if _translate.is_agent(own_name, metadata) else operations.WORKFLOW
     parent = enclosing_operation(run.parent)
-    redactor = runtime.pipeline().redactor
+    name = run.name = redactor.text(run.name)  # a `run_name` may hold anything
+    attributes = _translate.graph_attributes(run.run_id, conversation)
+    for key, value in redactor.value(_translate.own_metadata(metadata)).items():
+        attributes[f"langgraph.metadata.{key}"] = value
     run.begin(
         operations.start(
             kind,
-            run.name,
+            name,
             framework=FRAMEWORK,
             parent=parent,
-            attributes=redactor.value(_translate.graph_attributes(run.run_id, metadata, conversation)),
-            agent_id=run.name if parent is None or kind is operations.AGENT else None,
-            session_id=None if conversation is None else redactor.text(conversation),
+            attributes=attributes,
+            agent_id=name if parent is None or kind is operations.AGENT else None,
+            session_id=conversation,
             started_at_ns=run.started_at_ns or None,
         ),
         attach=attach,
     )
+
+
+def agent_of_task(graph: Operation | None, name: str) -> str | None:
+    """People call the nodes of a graph its agents; inside an agent or a nested graph, nodes are parts of one."""
+    is_part = graph is not None and (graph.kind is operations.AGENT or graph.parent is not None)
+    return None if is_part else name
+
+
+def cached_task(graph: Operation, name: str) -> None:
+    """A node whose result came from LangGraph's node cache: it never ran, so no callback tells of it."""
+    operations.start(
+        operations.TASK,
+        name,
+        framework=FRAMEWORK,
+        parent=graph,
+        attributes={keys.CACHE_HIT: True},
+        agent_id=agent_of_task(graph, name),
+    ).stop()
 
 
 def end_run(run: Run, error: BaseException | None = None) -> None:
@@ -103,8 +130,8 @@ def end_run(run: Run, error: BaseException | None = None) -> None:
         run.parent.children.pop(run.run_id, None)
     for child in list(run.children.values()) if run.children else ():
         # `generate` on a batch that raises never ends the siblings of the call that failed.
-        child.status = "abandoned" if run.status == "ok" else run.status
-        end_run(child, error if run.status == "error" else None)
+        child.status = run.status if run.status in {"cancelled", "closed_early"} else "abandoned"
+        end_run(child)
     run.leave_scope()
     if run.operation is not None:
         run.operation.end_as(run.status, error if run.status == "error" else None)

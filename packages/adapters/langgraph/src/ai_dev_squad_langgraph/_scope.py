@@ -16,6 +16,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from ai_dev_squad.context import Scope, heal, with_operation
+from ai_dev_squad.guard import guarded
 
 if TYPE_CHECKING:
     from ai_dev_squad_langgraph._runs import Run
@@ -55,6 +56,28 @@ class GraphSlot:
             heal(self._scope)
         context, self._scope = with_operation(run.operation, waiting)
         return context
+
+    def heed(self, chunk: Any) -> None:
+        """Streamed updates are the only place where LangGraph tells of nodes that it took from its cache."""
+        part = chunk[-1] if type(chunk) is tuple else chunk
+        if type(part) is not dict:
+            return
+        if "__metadata__" not in part:
+            part = part.get("data") if "ns" in part else None  # version "v2" of the chunks
+            if type(part) is not dict or "__metadata__" not in part:
+                return
+        self._note_cached(chunk, part)
+
+    @guarded("observing a node from the cache")
+    def _note_cached(self, chunk: Any, updates: dict[str, Any]) -> None:
+        from ai_dev_squad_langgraph._runs import cached_task
+
+        namespace = chunk[0] if type(chunk) is tuple else chunk.get("ns")
+        within_subgraph = type(namespace) is tuple and namespace
+        graph = None if self.run is None else self.run.operation
+        if graph is not None and updates["__metadata__"] == {"cached": True} and not within_subgraph:
+            for name in updates.keys() - {"__metadata__"}:
+                cached_task(graph, name)
 
     def leave(self, token: Any) -> None:
         """Put the caller's context back after a step."""
@@ -128,6 +151,7 @@ def _observed_stream(original: Callable[..., Any], handler: Any) -> Callable[...
                     return
                 finally:
                     otel_context.detach(token)  # within one step the context can't have changed hands
+                slot.heed(chunk)
                 yield chunk
         finally:
             _close_in(slot, steps)
@@ -163,6 +187,7 @@ def _observed_astream(original: Callable[..., Any], handler: Any) -> Callable[..
                     return
                 finally:
                     slot.leave(token)
+                slot.heed(chunk)
                 yield chunk
         finally:
             token = otel_context.attach(slot.context())

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from langgraph.errors import GraphBubbleUp, ParentCommand
+from langgraph.errors import GraphBubbleUp, GraphDrained, NodeCancelledError, ParentCommand
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.schema import Status, Usage
+from ai_dev_squad.tracing.errors import classify, register_control_flow
 
-try:
-    from langgraph.errors import GraphDrained
-except ImportError:  # added in langgraph 1.2
-    GraphDrained = type("GraphDrained", (GraphBubbleUp,), {})  # type: ignore[assignment, misc]
+# These steer and are no failures. Spans that the user opens in nodes see them pass, too, and must agree.
+register_control_flow(GraphBubbleUp, "interrupted")  # GraphInterrupt, and what may be added to its kind
+register_control_flow(ParentCommand, "handoff")
+register_control_flow(GraphDrained, "closed_early")
+register_control_flow(NodeCancelledError, "cancelled")
 
 __all__ = [
     "conversation_id",
@@ -28,9 +29,11 @@ __all__ = [
     "model_attributes",
     "model_request",
     "outcome",
+    "own_metadata",
     "response_attributes",
     "response_content",
     "response_text",
+    "service_tier_of",
     "task_attributes",
     "task_namespace",
     "usage_of",
@@ -86,17 +89,7 @@ _INTERNAL_METADATA = (
 
 def outcome(error: BaseException) -> Status:
     """How an operation ended that LangGraph ended with this exception. Only a real failure is an error."""
-    if isinstance(error, ParentCommand):
-        return "handoff"
-    if isinstance(error, GraphDrained):
-        return "closed_early"
-    if isinstance(error, GraphBubbleUp):  # GraphInterrupt, and what may be added to its kind
-        return "interrupted"
-    if isinstance(error, asyncio.CancelledError) or type(error).__name__ == "NodeCancelledError":
-        return "cancelled"
-    if isinstance(error, GeneratorExit):
-        return "closed_early"
-    return "error"
+    return classify(error)
 
 
 def handoff_target(command: ParentCommand) -> dict[str, Any]:
@@ -117,20 +110,25 @@ def conversation_id(metadata: Mapping[str, Any]) -> str | None:
 
 
 def is_agent(name: str, metadata: Mapping[str, Any]) -> bool:
-    """Whether this graph was made by ``langchain.agents.create_agent``."""
-    return metadata.get("ls_integration") == "langchain_create_agent" and metadata.get("lc_agent_name") == name
+    """Whether this graph was made by ``langchain.agents.create_agent``. Metadata is inherited, the name is not."""
+    return metadata.get("lc_agent_name") == name
 
 
-def graph_attributes(run_id: Any, metadata: Mapping[str, Any], conversation: str | None) -> dict[str, Any]:
-    """Attributes of a graph run, with the caller's own plain metadata."""
+def graph_attributes(run_id: Any, conversation: str | None) -> dict[str, Any]:
+    """Attributes of a graph run."""
     attributes: dict[str, Any] = {"langgraph.run_id": str(run_id)}
     if conversation is not None:
         attributes[keys.CONVERSATION_ID] = conversation
-    for key, value in metadata.items():
-        # Metadata may hold live objects; only plain values are safe to keep.
-        if isinstance(value, (str, int, float, bool)) and not key.startswith(_INTERNAL_METADATA):
-            attributes[f"langgraph.metadata.{key}"] = value
     return attributes
+
+
+def own_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The caller's own plain metadata. It may hold live objects as well; only plain values are safe to keep."""
+    return {
+        key: value
+        for key, value in metadata.items()
+        if isinstance(value, (str, int, float, bool)) and not key.startswith(_INTERNAL_METADATA)
+    }
 
 
 def task_namespace(name: str | None, metadata: Mapping[str, Any], enclosing: str | None) -> str | None:
@@ -230,37 +228,71 @@ def response_attributes(response: Any) -> dict[str, Any]:
 def usage_of(response: Any) -> tuple[Usage | None, bool]:
     """The provider's own token counts, and whether the answer came from LangChain's cache (then nothing is billed).
 
-    Only the first choice is read: with ``n`` above 1 every choice repeats the total.
+    Only the first choice is read: with ``n`` above 1 every choice repeats the total. Never raises: what isn't a count
+    is unknown.
     """
-    message = _message(response)
-    reported: Mapping[str, Any] = getattr(message, "usage_metadata", None) or {}
+    reported = _mapping(getattr(_message(response), "usage_metadata", None))
     if reported.get("total_cost") == 0:
         return Usage(input_tokens=0, output_tokens=0, source="provider"), True
-    if not reported:
-        totals = (getattr(response, "llm_output", None) or {}).get("token_usage") or {}
-        if not totals.get("prompt_tokens"):
-            return None, False
-        return _usage(totals["prompt_tokens"], totals.get("completion_tokens"), {}, {}), False
-    details = reported.get("input_token_details") or {}, reported.get("output_token_details") or {}
-    return _usage(reported.get("input_tokens"), reported.get("output_tokens"), *details), False
+    if reported:
+        counts = _count(reported.get("input_tokens")), _count(reported.get("output_tokens"))
+        details = _mapping(reported.get("input_token_details")), _mapping(reported.get("output_token_details"))
+    else:
+        totals = _mapping(_mapping(getattr(response, "llm_output", None)).get("token_usage"))
+        counts = _count(totals.get("prompt_tokens")), _count(totals.get("completion_tokens"))
+        details = {}, {}
+    if not any(counts):
+        return None, False
+    return _usage(*counts, *details), False
 
 
-def _usage(input_tokens: Any, output_tokens: Any, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Usage:
+def _usage(
+    input_tokens: int | None, output_tokens: int | None, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
+) -> Usage:
     return Usage(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
-        cache_read_input_tokens=inputs.get("cache_read"),
-        cache_write_input_tokens=inputs.get("cache_creation"),
-        reasoning_output_tokens=outputs.get("reasoning"),
-        audio_input_tokens=inputs.get("audio"),
-        audio_output_tokens=outputs.get("audio"),
+        cache_read_input_tokens=_detail(inputs, "cache_read"),
+        # Anthropic's are told apart by how long they are kept, and then the total says 0.
+        cache_write_input_tokens=_detail(
+            inputs, "cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"
+        ),
+        reasoning_output_tokens=_detail(outputs, "reasoning"),
+        audio_input_tokens=_detail(inputs, "audio"),
+        audio_output_tokens=_detail(outputs, "audio"),
         source="provider",
     )
 
 
+# LangChain puts the service tier in front of the details of calls that are billed by another tariff.
+_TIERS = ("", "flex_", "priority_")
+
+
+def _detail(details: Mapping[str, Any], *names: str) -> int | None:
+    """The sum of the counts under these names, or ``None`` if none is known."""
+    counts = [_count(details.get(tier + name)) for name in names for tier in _TIERS]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def service_tier_of(response: Any) -> str | None:
+    """The tariff that the provider says it used."""
+    tier = _mapping(getattr(_message(response), "response_metadata", None)).get("service_tier")
+    return tier if isinstance(tier, str) else None
+
+
 def _choices(response: Any) -> Sequence[Any]:
     generations = getattr(response, "generations", None)
-    return generations[0] if generations else ()
+    first = generations[0] if isinstance(generations, (list, tuple)) and generations else ()
+    return first if isinstance(first, (list, tuple)) else ()
 
 
 def _message(response: Any) -> Any:
@@ -330,13 +362,31 @@ def response_text(response: Any) -> str:
 
 def _as_message(message: Any, role: str | None = None) -> dict[str, Any]:
     kind = getattr(message, "type", "human")
-    text = _text(message)
     if kind == "tool":
-        part = {"type": "tool_call_response", "id": getattr(message, "tool_call_id", None), "response": text}
-        return {"role": "tool", "parts": [part]}
-    parts: list[dict[str, Any]] = [{"type": "text", "content": text}] if text else []
+        identity = getattr(message, "tool_call_id", None)
+        return {"role": "tool", "parts": [{"type": "tool_call_response", "id": identity, "response": _text(message)}]}
+    content = message if isinstance(message, str) else getattr(message, "content", message)
+    pieces = content if isinstance(content, list) else [content]
+    parts = [part for piece in pieces if (part := _as_part(piece)) is not None]
     parts.extend(
         {"type": "tool_call", "id": call.get("id"), "name": call.get("name"), "arguments": call.get("args")}
         for call in getattr(message, "tool_calls", None) or ()
     )
     return {"role": role or _role(message), "parts": parts}
+
+
+def _as_part(piece: Any) -> dict[str, Any] | None:
+    """One piece of a message's content; tool calls are listed apart."""
+    if not isinstance(piece, Mapping):
+        return {"type": "text", "content": str(piece)} if piece else None
+    kind = piece.get("type", "text")
+    if kind in {"text", "output_text", "input_text"}:
+        return {"type": "text", "content": piece.get("text", "")}
+    if kind in {"reasoning", "thinking"}:
+        return {"type": "reasoning", "content": piece.get("reasoning") or piece.get("thinking") or piece.get("summary")}
+    if kind == "image_url":
+        image = piece.get("image_url")
+        return {"type": "uri", "modality": "image", "uri": image.get("url") if isinstance(image, Mapping) else image}
+    if kind in {"tool_use", "tool_call", "function_call"}:
+        return None
+    return dict(piece)

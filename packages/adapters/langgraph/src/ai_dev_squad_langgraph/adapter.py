@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from langgraph.graph import StateGraph
 
 from ai_dev_squad import operations
-from ai_dev_squad.context import attached
+from ai_dev_squad.context import attached, current_operation
 from ai_dev_squad.runtime import get_cost_tracker, get_logger, get_trace_manager
 from ai_dev_squad_langgraph import _translate
 from ai_dev_squad_langgraph._observe import observe
@@ -30,35 +31,27 @@ class ObservableLangGraphAdapter:
     def create_observable_node(self, node_func: Callable[..., Any], node_name: str) -> Callable[..., Any]:
         """``node_func`` with its signature, results and exceptions, each call a task of agent ``langgraph_<node_name>``.
 
-        In a graph that is observed as a whole, the node shows up there already; use ``observe`` alone for those.
+        In a graph that is observed as a whole, the node of that name shows up already and isn't counted again. Raises
+        ``TypeError`` for what can't be called.
         """
+        if not callable(node_func):
+            raise TypeError(
+                f"node_func is a {type(node_func).__name__!r}, which can't be called; pass the node's function, or "
+                "observe(graph) for a graph of any kind of nodes"
+            )
         if inspect.iscoroutinefunction(node_func):
 
             @functools.wraps(node_func)
             async def observable_async(*args: Any, **kwargs: Any) -> Any:
-                operation = _task(node_name)
-                try:
-                    with attached(operation):
-                        result = await node_func(*args, **kwargs)
-                except BaseException as error:
-                    _end(operation, error)
-                    raise
-                operation.stop()
-                return result
+                with _task(node_name):
+                    return await node_func(*args, **kwargs)
 
             return observable_async
 
         @functools.wraps(node_func)
         def observable(*args: Any, **kwargs: Any) -> Any:
-            operation = _task(node_name)
-            try:
-                with attached(operation):
-                    result = node_func(*args, **kwargs)
-            except BaseException as error:
-                _end(operation, error)
-                raise
-            operation.stop()
-            return result
+            with _task(node_name):
+                return node_func(*args, **kwargs)
 
         return observable
 
@@ -72,10 +65,20 @@ class ObservableLangGraphAdapter:
         return observe(graph)
 
 
-def _task(node_name: str) -> operations.Operation:
-    return operations.start(operations.TASK, node_name, framework=FRAMEWORK, agent_id=f"langgraph_{node_name}")
-
-
-def _end(operation: operations.Operation, error: BaseException) -> None:
-    status = _translate.outcome(error)
-    operation.end_as(status, error if status == "error" else None)
+@contextmanager
+def _task(node_name: str) -> Iterator[None]:
+    around = current_operation()
+    if around is not None and (around.kind, around.framework, around.name) == (operations.TASK, FRAMEWORK, node_name):
+        yield  # LangGraph's own run of this node is under way and observed
+        return
+    operation = operations.start(
+        operations.TASK, node_name, framework=FRAMEWORK, parent=around, agent_id=f"langgraph_{node_name}"
+    )
+    try:
+        with attached(operation):
+            yield
+    except BaseException as error:
+        status = _translate.outcome(error)
+        operation.end_as(status, error if status == "error" else None)
+        raise
+    operation.stop()

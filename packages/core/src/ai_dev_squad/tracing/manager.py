@@ -16,6 +16,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Tracer, TracerProvider
 from opentelemetry.util.types import Attributes
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.guard import report
 from ai_dev_squad.tracing.identity import start_identity
 from ai_dev_squad.tracing.providers import (
     FollowingProvider,
@@ -74,6 +75,8 @@ class TraceManager:
 
     start_span: StartSpan
     """Start a span below the current one (or that of ``context``). Re-bound when it changes who receives spans."""
+    start_operation_span: StartSpan
+    """The same for an operation's span, whose attributes are plain and redacted: cheaper where only we receive spans."""
     recording: bool
     """Whether somebody receives spans, so that attributes are worth computing."""
 
@@ -116,6 +119,7 @@ class TraceManager:
         self._use_global = use_global and provider is None
         self._application = provider
         self._own: TracerProvider | None = None
+        self._own_processors: list[Any] = []
         self._deliveries: list[SpanDelivery] = []
         self._instrumented = ExitStack()
         self._lock = threading.RLock()
@@ -194,6 +198,7 @@ class TraceManager:
                 if self._own is None:
                     self._own = build_own_provider(self._resource, self._sampler, self._sample_ratio)
                 target = self._own
+                self._own_processors.append(processor)
             target.add_span_processor(processor)
             self._bind()
 
@@ -203,8 +208,16 @@ class TraceManager:
         # A disabled SDK (OTEL_SDK_DISABLED) makes spans without ids of their own; the journal needs them.
         if tracer is None or isinstance(tracer, trace.NoOpTracer):
             self.provider, self.recording, self.start_span = None, False, start_identity
-        else:
-            self.provider, self.recording, self.start_span = provider, True, tracer.start_span
+            self.start_operation_span = start_identity
+            return
+        self.provider, self.recording, self.start_span = provider, True, tracer.start_span
+        self.start_operation_span = tracer.start_span if self._application is not None else self._own_spans()
+
+    def _own_spans(self) -> StartSpan:
+        from ai_dev_squad.tracing.own_span import OwnSpans  # needs the SDK
+
+        own: Any = self._own
+        return OwnSpans(own, self._own_processors, SCOPE_NAME, self.service_version).start
 
     # --- spans around blocks ------------------------------------------------------------------------------------------
 
@@ -279,6 +292,7 @@ class TraceManager:
         with self._lock:
             deliveries, self._deliveries = self._deliveries, []
             own, self._own = self._own, None
+            self._own_processors = []
             self._bind()
         self._wait_for(deliveries, deadline)
         for delivery in deliveries:
@@ -328,7 +342,12 @@ def _batch_settings(queue_size: int | None, batch_size: int | None, delay_ms: fl
         except (TypeError, ValueError):
             number = 0
         if number <= 0:
-            raise ValueError(f"{source}={value!r} is not a positive number; the default is {default}")
+            error = ValueError(f"{source}={value!r} is not a positive number; the default is {default}")
+            if given is not None:
+                raise error
+            # OTEL_* variables speak to every OpenTelemetry program; one we don't understand isn't an error.
+            report(f"reading {variable}", error)
+            number = default
         settings[name] = number
     settings["max_batch_size"] = min(settings["max_batch_size"], settings["max_queue_size"])
     return settings

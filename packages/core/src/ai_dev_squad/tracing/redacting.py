@@ -8,11 +8,15 @@ from typing import Any
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Status
 
+from ai_dev_squad.tracing.own_span import OwnSpan
+
 __all__ = ["redacted"]
 
 
 def redacted(span: ReadableSpan, redact: Callable[[str], str]) -> ReadableSpan:
     """``span`` itself if there was nothing to redact, else a copy of it without the secrets."""
+    if isinstance(span, OwnSpan) and not span.touched:
+        return span  # an operation's attributes were redacted when they were made
     # Every access to these properties makes a new object.
     old_attributes, old_events = span.attributes, span.events
     attributes = _values(old_attributes, redact)

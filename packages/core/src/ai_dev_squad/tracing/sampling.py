@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_squad.guard import report
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler
 
@@ -72,6 +74,8 @@ def _ratio_from_environment() -> float:
         ratio = float(value)
     except ValueError:
         ratio = -1.0
-    if not 0 <= ratio <= 1:
-        raise ValueError(f"OTEL_TRACES_SAMPLER_ARG={value!r} is not between 0 and 1; write 0.1 for every tenth trace")
-    return ratio
+    if 0 <= ratio <= 1:
+        return ratio
+    message = f"OTEL_TRACES_SAMPLER_ARG={value!r} is not between 0 and 1; write 0.1 for every tenth trace"
+    report("reading OTEL_TRACES_SAMPLER_ARG", ValueError(message))
+    return 1.0

@@ -1,0 +1,80 @@
+"""What sorts of operation there are: how their spans are called and which events open and close them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry.trace import SpanKind
+
+from ai_dev_squad import attributes as keys
+from ai_dev_squad.schema import EventType
+
+__all__ = [
+    "AGENT",
+    "CHAT",
+    "EMBEDDINGS",
+    "REMOTE_AGENT",
+    "RETRIEVAL",
+    "TASK",
+    "TEXT_COMPLETION",
+    "TOOL",
+    "WORKFLOW",
+    "Kind",
+    "ModelRequest",
+]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What sort of operation: how its span is called and which events open and close it."""
+
+    operation: str
+    """The value of ``gen_ai.operation.name``, or ``task``, for which there is no convention."""
+    name_key: str
+    """The attribute that carries the operation's name."""
+    opening: EventType
+    closing: EventType
+    failing: EventType
+    span_kind: SpanKind = SpanKind.INTERNAL
+    is_model_call: bool = False
+
+
+def _kind(operation: str, name_key: str, opening: EventType, closing: EventType, **more: Any) -> Kind:
+    return Kind(operation, name_key, opening, closing, more.pop("failing", closing), **more)
+
+
+def _model_call(operation: str) -> Kind:
+    events = EventType.LLM_REQUEST, EventType.LLM_RESPONSE
+    return _kind(operation, keys.REQUEST_MODEL, *events, span_kind=SpanKind.CLIENT, is_model_call=True)
+
+
+WORKFLOW = _kind("invoke_workflow", keys.WORKFLOW_NAME, EventType.AGENT_START, EventType.AGENT_STOP)
+AGENT = _kind("invoke_agent", keys.GEN_AI_AGENT_NAME, EventType.AGENT_START, EventType.AGENT_STOP)
+REMOTE_AGENT = _kind(
+    "invoke_agent", keys.GEN_AI_AGENT_NAME, EventType.AGENT_START, EventType.AGENT_STOP, span_kind=SpanKind.CLIENT
+)
+TASK = _kind("task", keys.TASK_NAME, EventType.TASK_START, EventType.TASK_COMPLETE, failing=EventType.TASK_FAIL)
+TOOL = _kind("execute_tool", keys.TOOL_NAME, EventType.TOOL_CALL, EventType.TOOL_RESULT)
+RETRIEVAL = _kind(
+    "retrieval", keys.DATA_SOURCE_ID, EventType.TOOL_CALL, EventType.TOOL_RESULT, span_kind=SpanKind.CLIENT
+)
+CHAT = _model_call("chat")
+TEXT_COMPLETION = _model_call("text_completion")
+EMBEDDINGS = _model_call("embeddings")
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """What is known of a model call before it's made.
+
+    ``prompt`` returns the request's text or messages; it's called only when somebody needs it: a budget that may stop
+    the call, or an answer without usage. ``prompt_hash`` recognises identical prompts without keeping them.
+    """
+
+    model: str
+    provider: str
+    prompt: Callable[[], Any] | None = None
+    max_output_tokens: int | None = None
+    prompt_hash: str | None = None
