@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -67,11 +68,13 @@ async def autogen_chat() -> AsyncIterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def crewai_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def crewai_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """CrewAI keeps its files in the test's own directory and asks nobody anything."""
     monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "crewai"))
     monkeypatch.setenv("CREWAI_TESTING", "true")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    yield
+    gc.collect()  # CrewAI never closes its connections: let their warnings not hit a later test
 
 
 @pytest.fixture

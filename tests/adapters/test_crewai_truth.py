@@ -16,7 +16,10 @@ from ai_dev_squad.testing import Captured
 from ai_dev_squad_crewai import observe
 from ai_dev_squad_parity.model_server import ModelServer, call, fail, reply, tokens, tool_calls
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # CrewAI uses what it deprecates
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # CrewAI uses what it deprecates
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # and closes no connection
+]
 
 USAGE = tokens(200, 30, cached=64, reasoning=8)
 Serve = Callable[..., ModelServer]

@@ -40,7 +40,7 @@ def observe(thing: T, *, name: str | None = None) -> T:
             f"cannot observe {thing!r}; allowed: a Crew, a Flow, an Agent, a Task, a class derived from Flow, and a "
             "class with @CrewBase or an instance of one"
         )
-    if not runtime.settings().enabled:
+    if not runtime.get_settings().enabled:
         return thing
     _entries.install()
     if _is_crew_base(thing):

@@ -52,6 +52,7 @@ class Record:
         "status",
         "thread",
         "tool_calls",
+        "unknown_tool",
     )
 
     def __init__(self, kind: str, key: Any, operation: Operation, outer: Record | None, run: Run) -> None:
@@ -67,7 +68,9 @@ class Record:
         self.error: BaseException | None = None
         self.attempts: dict[Any, int] | None = None
         self.tool_calls: dict[Any, list[str]] | None = None
+        self.unknown_tool: str | None = None
         self.counter: Any = None
+        """The model object's running totals before this call."""
         self.scope: Scope = enter(operation)
 
 

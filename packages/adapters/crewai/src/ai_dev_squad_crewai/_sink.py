@@ -235,6 +235,8 @@ def _model_call_completed(source: Any, event: Any) -> None:
     finally:
         _records.end(record)
     _remember_tool_calls(record, event.response)
+    if record.outer is not None:
+        record.outer.unknown_tool = None
 
 
 def _remember_tool_calls(record: Record, response: Any) -> None:
@@ -303,6 +305,18 @@ def _tool_failed(source: Any, event: Any) -> None:
         _records.end(record, "error", ErrorInfo(type="tool_error", message=text))
     else:
         _records.end(record, outcome(error), error)
+
+
+@_on("tool_selection_error")
+def _tool_unknown(source: Any, event: Any) -> None:
+    """An agent that writes its tool calls as text named a tool that isn't there; CrewAI looks for it several times."""
+    outer = _records.innermost()
+    name = str(event.tool_name)
+    if outer is None or outer.unknown_tool == name:
+        return
+    outer.unknown_tool = name
+    record = _records.begin("tool", name, operations.TOOL, name, attributes={keys.TOOL_TYPE: "function"})
+    _records.end(record, "error", ErrorInfo(type="unknown_tool"))
 
 
 # --- flows ------------------------------------------------------------------------------------------------------------
