@@ -1,0 +1,25 @@
+"""The adapter that the documentation builds for a home-made framework passes the contract."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/write-an-adapter.md"
+
+
+def test_the_adapter_of_the_page_passes_the_contract(tmp_path):
+    """The page's three files, as they stand, in a folder of their own: nothing fails, and the summary is the page's."""
+    text = PAGE.read_text(encoding="utf-8")
+    files = {name: code for name, code in re.findall(r"```python\n# (\w+\.py)\n(.*?)```", text, flags=re.DOTALL)}
+    assert sorted(files) == ["test_tiny.py", "tiny.py", "tiny_observed.py"]
+    for name, code in files.items():
+        (tmp_path / name).write_text(code, encoding="utf-8")
+
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_tiny.py"]
+    report = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+
+    (promised,) = re.findall(r"^\d+ passed, \d+ skipped", text, flags=re.MULTILINE)
+    assert promised in report, report
