@@ -137,9 +137,8 @@ class Working(BaseChatAgent):
 
 async def test_a_generators_own_span_stays_its_own(captured: Captured, caplog: pytest.LogCaptureFixture) -> None:
     """A span that an agent holds open across ``yield`` is current for the agent and never for its consumer."""
-    seen = []
-    async for _ in observe(Working("ann", "works")).run_stream(task="go"):
-        seen.append(trace.get_current_span())
+    stream = observe(Working("ann", "works")).run_stream(task="go")
+    seen = [trace.get_current_span() async for _ in stream]
 
     assert set(seen) == {trace.INVALID_SPAN}
     assert parents(captured) == {
@@ -189,9 +188,7 @@ async def test_the_current_span_after_a_break(captured: Captured, caplog: pytest
     assert failed_detach(caplog) == []
 
 
-async def test_a_stream_that_is_collected_in_another_task(
-    captured: Captured, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_stream_that_is_collected_in_another_task(captured: Captured, caplog: pytest.LogCaptureFixture) -> None:
     """A generator that the event loop closes later, in another context, complains of nothing (openinference#3078)."""
     caplog.set_level(logging.ERROR)
 
@@ -263,13 +260,13 @@ def as_global(captured: Captured, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def autogens_own(captured: Captured) -> set[str]:
     """The names of AutoGen's own spans, without the parts that differ."""
-    return {span.name.split("_")[0].split(" ")[0] for span in captured.spans if "autogen" in str(span.instrumentation_scope)}
+    return {
+        span.name.split("_")[0].split(" ")[0] for span in captured.spans if "autogen" in str(span.instrumentation_scope)
+    }
 
 
 @pytest.mark.parametrize("own_runtime", [False, True])
-async def test_autogens_own_spans_are_folded_away(
-    captured: Captured, as_global: Any, own_runtime: bool
-) -> None:
+async def test_autogens_own_spans_are_folded_away(captured: Captured, as_global: Any, own_runtime: bool) -> None:
     """Its runtime's messages, and its own agent spans, don't clog the view (openinference#1381, #2167, #2337)."""
     client = says("x", "y")
     runtime = SingleThreadedAgentRuntime(tracer_provider=as_global) if own_runtime else None

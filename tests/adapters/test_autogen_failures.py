@@ -52,7 +52,10 @@ async def test_a_server_error_of_an_agent(captured: Captured, serve: Serve, auto
     with pytest.raises(openai.InternalServerError):
         await ann.run(task="go")
 
-    assert statuses(captured) == [("chat", "error", "InternalServerError"), ("invoke_agent", "error", "InternalServerError")]
+    assert statuses(captured) == [
+        ("chat", "error", "InternalServerError"),
+        ("invoke_agent", "error", "InternalServerError"),
+    ]
     call_line, agent_line = captured.closing()
     assert call_line.usage is not None
     assert call_line.usage.source == "missing"
@@ -76,7 +79,7 @@ async def test_a_server_error_in_a_team(
     if runtime is not None:
         runtime.start()
 
-    with pytest.raises(RuntimeError, match="^InternalServerError: ") as caught:
+    with pytest.raises(RuntimeError, match=r"^InternalServerError: ") as caught:
         await team.run(task="go")
     if runtime is not None:
         await runtime.stop()
@@ -91,15 +94,29 @@ async def test_a_server_error_in_a_team(
 
 
 async def test_a_server_error_of_the_selector(captured: Captured, serve: Serve, autogen_chat: Chat) -> None:
-    """The team's own model call fails: the same, without an agent."""
+    """The team's own model call fails while the run starts: AutoGen lets the original through."""
     client = autogen_chat(serve(fail(500, times=None)), max_retries=0)
     members = [assistant("ann", client), assistant("bob", client)]
 
-    with pytest.raises(RuntimeError, match="^InternalServerError: ") as caught:
+    with pytest.raises(openai.InternalServerError):
+        await observe(SelectorGroupChat(members, client)).run(task="go")
+
+    assert statuses(captured) == [
+        ("chat", "error", "InternalServerError"),
+        ("invoke_workflow", "error", "InternalServerError"),
+    ]
+
+
+async def test_a_server_error_of_the_selector_later(captured: Captured, serve: Serve, autogen_chat: Chat) -> None:
+    """The team's own model call fails after a turn: now AutoGen keeps its text only, and the original is the cause."""
+    client = autogen_chat(serve(reply("ann"), reply("x"), fail(500, times=None)), max_retries=0)
+    members = [assistant(name, client) for name in ("ann", "bob", "eve")]
+
+    with pytest.raises(RuntimeError, match=r"^InternalServerError: ") as caught:
         await observe(SelectorGroupChat(members, client)).run(task="go")
 
     assert isinstance(caught.value.__cause__, openai.InternalServerError)
-    assert statuses(captured) == [("chat", "error", "InternalServerError"), ("invoke_workflow", "error", "InternalServerError")]
+    assert statuses(captured)[-1] == ("invoke_workflow", "error", "InternalServerError")
 
 
 async def test_a_server_error_in_a_team_in_a_team(captured: Captured, serve: Serve, autogen_chat: Chat) -> None:
@@ -107,7 +124,7 @@ async def test_a_server_error_in_a_team_in_a_team(captured: Captured, serve: Ser
     client = autogen_chat(serve(fail(500, times=None)), max_retries=0)
     inner = RoundRobinGroupChat([assistant("ann", client)], max_turns=1, name="inner")
 
-    with pytest.raises(RuntimeError, match="^RuntimeError: InternalServerError: ") as caught:
+    with pytest.raises(RuntimeError, match=r"^RuntimeError: InternalServerError: ") as caught:
         await observe(RoundRobinGroupChat([inner], max_turns=1, name="outer")).run(task="go")
 
     assert caught.value.__cause__ is not None
@@ -166,7 +183,8 @@ async def test_a_cancelled_tool_does_not_deadlock_because_of_us(
     captured: Captured, serve: Serve, autogen_chat: Chat
 ) -> None:
     """AutoGen's agent waits for ever when a tool is cancelled (autogen#7956, #7100): the tool is seen to be cancelled,
-    and cancelling the task gets out of it as it does unobserved."""
+    and cancelling the task gets out of it as it does unobserved.
+    """
     began = asyncio.Event()
 
     async def slow() -> str:
@@ -296,7 +314,11 @@ async def test_a_tool_loop_shows_every_call(captured: Captured, serve: Serve, au
 
     await ann.run(task="go")
 
-    assert [operation for operation, _, _ in statuses(captured)] == [*["chat", "execute_tool"] * 3, "chat", "invoke_agent"]
+    assert [operation for operation, _, _ in statuses(captured)] == [
+        *["chat", "execute_tool"] * 3,
+        "chat",
+        "invoke_agent",
+    ]
 
 
 async def test_subclasses_that_call_super(captured: Captured) -> None:

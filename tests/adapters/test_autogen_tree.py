@@ -81,7 +81,9 @@ async def test_round_robin(captured: Captured, serve: Serve, autogen_chat: Chat)
     """A team is a workflow, its agents' turns are below it, with their model calls and tools."""
     client = autogen_chat(serve(tool_calls(call("look_up", word="a")), reply("APPROVE")))
     stop = TextMentionTermination("APPROVE") | MaxMessageTermination(9)
-    team = observe(RoundRobinGroupChat([agent("ann", client, tools=[look_up]), agent("bob", client)], termination_condition=stop))
+    team = observe(
+        RoundRobinGroupChat([agent("ann", client, tools=[look_up]), agent("bob", client)], termination_condition=stop)
+    )
 
     result = await team.run(task="go")
 
@@ -155,9 +157,7 @@ async def test_selector(captured: Captured, serve: Serve, autogen_chat: Chat) ->
 
 async def test_swarm_with_handoffs(captured: Captured, serve: Serve, autogen_chat: Chat) -> None:
     """A hand-off is an event and the agent's status; the hand-off tool, which bypasses the workbench, shows too."""
-    client = autogen_chat(
-        serve(tool_calls(call("transfer_to_bob")), tool_calls(call("transfer_to_user")))
-    )
+    client = autogen_chat(serve(tool_calls(call("transfer_to_bob")), tool_calls(call("transfer_to_user"))))
     members = [agent("ann", client, handoffs=["bob"]), agent("bob", client, handoffs=["user"])]
     team = observe(Swarm(members, termination_condition=HandoffTermination("user")))
 

@@ -10,6 +10,7 @@ import pytest
 from autogen_agentchat.agents import AssistantAgent, CodeExecutorAgent
 from autogen_agentchat.conditions import MaxMessageTermination, TokenUsageTermination
 from autogen_agentchat.teams import MagenticOneGroupChat, RoundRobinGroupChat, SelectorGroupChat
+from autogen_core.logging import LLMCallEvent
 from autogen_core.models import CreateResult, RequestUsage, UserMessage
 from autogen_ext.code_executors.local import LocalCommandLineCodeExecutor
 from autogen_ext.models.cache import ChatCompletionCache
@@ -116,7 +117,10 @@ async def test_magentic_one_bills_more_than_its_messages_say(
     texts = {"next_speaker": "bob", "instruction_or_question": "go on"}
     ledger = {key: {"reason": "", "answer": answer} for key, answer in {**answers, **texts}.items()}
     server = serve(
-        reply("facts", usage=USAGE), reply("plan", usage=USAGE), structured(ledger, usage=USAGE), reply("x", usage=USAGE)
+        reply("facts", usage=USAGE),
+        reply("plan", usage=USAGE),
+        structured(ledger, usage=USAGE),
+        reply("x", usage=USAGE),
     )
     client = autogen_chat(server)
 
@@ -260,21 +264,39 @@ async def test_retries_of_the_client(captured: Captured, serve: Serve, autogen_c
     equals_truth(captured, server)
 
 
-async def test_anthropic(captured: Captured, serve: Serve) -> None:
-    """Anthropic's client, whose server counts what it caches beside the input."""
-    anthropic = pytest.importorskip("autogen_ext.models.anthropic", reason="needs autogen-ext[anthropic]")
-    server = serve(reply("x", usage=tokens(200, 30, cached=64)))
-    client = anthropic.AnthropicChatCompletionClient(
-        model="claude-3-5-haiku-20241022", base_url=server.url, api_key="sk-test", max_tokens=100
-    )
+class Logging(ReplayChatCompletionClient):
+    """A client that logs the provider's own answer, as those of AutoGen's extensions do."""
+
+    answer: dict[str, Any]
+
+    async def create(self, *args: Any, **kwargs: Any) -> CreateResult:
+        usage = self.answer["usage"]
+        LLMCallEvent(
+            messages=[],
+            response=self.answer,
+            prompt_tokens=usage["input_tokens"],
+            completion_tokens=usage["output_tokens"],
+        )
+        counts = RequestUsage(usage["input_tokens"], usage["output_tokens"])
+        return CreateResult(finish_reason="stop", content="x", usage=counts, cached=False)
+
+
+async def test_a_provider_that_counts_its_cache_beside_the_input(captured: Captured) -> None:
+    """Anthropic's report is read in full, whatever the log level; AutoGen keeps two of its numbers."""
+    client = Logging(["x"])
+    usage = {"input_tokens": 136, "output_tokens": 30, "cache_read_input_tokens": 64, "cache_creation_input_tokens": 0}
+    client.answer = {"id": "msg_1", "model": "claude-haiku-4-5", "usage": usage}
 
     await observe(assistant("ann", client)).run(task="go")
-    await client.close()
 
     (line,) = captured.closing("chat")
     assert line.usage is not None
     assert (line.usage.input_tokens, line.usage.cache_read_input_tokens, line.usage.output_tokens) == (200, 64, 30)
-    assert (line.metadata or {})["gen_ai.response.id"] == server.truth.calls[0].response_id
+    assert line.metadata is not None
+    assert (line.metadata["gen_ai.response.id"], line.metadata["gen_ai.response.model"]) == (
+        "msg_1",
+        "claude-haiku-4-5",
+    )
 
 
 async def test_a_client_of_any_other_provider(captured: Captured) -> None:
@@ -289,3 +311,19 @@ async def test_a_client_of_any_other_provider(captured: Captured) -> None:
     assert line.usage is not None
     assert (line.name, line.usage.source) == ("unknown", "provider")
     assert (line.usage.input_tokens or 0) > 0
+
+
+async def test_a_stream_that_is_left_early_is_estimated(captured: Captured, serve: Serve, autogen_chat: Chat) -> None:
+    """The server bills it all the same; what was read of it is what can be counted."""
+    client = observe(autogen_chat(serve(reply("one two three four five", usage=USAGE, chunk_size=4))))
+
+    stream = client.create_stream([UserMessage(content="count for me", source="user")])
+    async for _ in stream:
+        break
+    await stream.aclose()
+
+    (line,) = captured.closing("chat")
+    assert line.status == "closed_early"
+    assert line.usage is not None
+    assert line.usage.source == "estimated"
+    assert (line.usage.output_tokens or 0) >= 1

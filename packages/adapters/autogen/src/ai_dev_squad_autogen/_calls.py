@@ -256,6 +256,8 @@ class ModelCall(Frame):
     kind = operations.CHAT
     raw: Mapping[str, Any] | None = None
     """The provider's own answer."""
+    said: list[str] | None = None
+    """What was streamed so far."""
 
     @classmethod
     def open(cls, client: Any, args: Any, kwargs: Any) -> Frame | None:
@@ -295,7 +297,11 @@ class ModelCall(Frame):
         if isinstance(item, CreateResult):
             self._answered(item)
         elif isinstance(item, str):
-            self.operation.first_chunk()
+            if self.said is None:
+                self.operation.first_chunk()
+                said = self.said = []
+                self.operation.output = lambda: "".join(said)  # in case the stream is left early
+            self.said.append(item)
 
     def _answered(self, result: CreateResult) -> None:
         operation, raw = self.operation, self.raw or {}

@@ -52,7 +52,7 @@ def observe(thing: T, *, name: str | None = None, keep_runtime_spans: bool = Fal
 
     Raises ``TypeError`` for anything else, and ``ValueError`` for bad settings, here rather than in the middle of a run.
     """
-    if not runtime.settings().enabled:
+    if not runtime.get_settings().enabled:
         return thing
     if _seams_of(thing) is None:
         raise TypeError(
