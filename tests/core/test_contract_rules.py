@@ -123,7 +123,18 @@ def test_the_contract_itself_is_not_collected(tmp_path):
 def pytest_on(folder: Path, text: str, *options: str) -> str:
     """The report of pytest, in a process of its own, on a module of this text."""
     (folder / "test_mine.py").write_text(textwrap.dedent(text), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", *options, "test_mine.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "addopts=",
+        *options,
+        "test_mine.py",
+    ]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
 
 
@@ -172,7 +183,9 @@ UNOBSERVED = '''
 def test_an_adapter_that_does_nothing_is_found_out(tmp_path):
     """Only what any program passes unobserved is passed by an adapter that is none."""
     report = pytest_on(tmp_path, UNOBSERVED, "-rA", "--tb=no")
-    passed = {line.partition("::test_")[2].partition("[")[0] for line in report.splitlines() if line.startswith("PASSED")}
+    passed = {
+        line.partition("::test_")[2].partition("[")[0] for line in report.splitlines() if line.startswith("PASSED")
+    }
 
     assert passed == {
         "a_result_is_that_of_the_unobserved_program",

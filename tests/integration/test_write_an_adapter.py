@@ -13,7 +13,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/write-an-adapter.md"
 def test_the_adapter_of_the_page_passes_the_contract(tmp_path):
     """The page's three files, as they stand, in a folder of their own: nothing fails, and the summary is the page's."""
     text = PAGE.read_text(encoding="utf-8")
-    files = {name: code for name, code in re.findall(r"```python\n# (\w+\.py)\n(.*?)```", text, flags=re.DOTALL)}
+    files = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", text, flags=re.DOTALL))
     assert sorted(files) == ["test_tiny.py", "tiny.py", "tiny_observed.py"]
     for name, code in files.items():
         (tmp_path / name).write_text(code, encoding="utf-8")

@@ -21,7 +21,7 @@ from ai_dev_squad.tracing import identity
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from ai_dev_squad.contract import AdapterContract as AdapterContract
+    from ai_dev_squad.contract import AdapterContract
 
 __all__ = ["AdapterContract", "Captured", "capture", "fixed_ids_and_clock", "reset"]
 

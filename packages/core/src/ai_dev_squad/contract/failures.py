@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -28,7 +29,7 @@ class OutOfPaper(Exception):
         self.tray, self.colour = tray, colour
 
 
-ERRORS = {
+ERRORS: dict[str, Callable[[], Exception]] = {
     "ValueError": lambda: ValueError("no such thing"),
     "own": lambda: OutOfPaper(2, colour="blue"),
 }
@@ -51,7 +52,13 @@ class Failures(Stage):
         def seen_of(error: BaseException | None) -> tuple[Any, ...]:
             assert error is not None
             frames = [frame.name for frame in traceback.extract_tb(error.__traceback__) if frame.filename == __file__]
-            return error is raised[-1], frames, type(error.__cause__), type(error.__context__), error.__suppress_context__
+            return (
+                error is raised[-1],
+                frames,
+                type(error.__cause__),
+                type(error.__context__),
+                error.__suppress_context__,
+            )
 
         self.need(mode)
         unobserved = self.attempt(mode, self.working(users_own_step))
@@ -145,7 +152,7 @@ class Failures(Stage):
         async def cancelled(program: Any) -> str:
             calls = len(server.truth.calls)
             running = asyncio.ensure_future(self.arun(program, "go"))
-            while len(server.truth.calls) == calls and not running.done():
+            while len(server.truth.calls) == calls and not running.done():  # noqa: ASYNC110 - the server is in a thread
                 await asyncio.sleep(0.005)
             self.cancel(running)
             try:
@@ -190,9 +197,9 @@ class Failures(Stage):
         assert server.truth.calls == ()
         assert outcome.error is not None
         assert any(isinstance(error, BudgetExceeded) or "Budget" in str(error) for error in _chain(outcome.error))
-        assert [(line.status, line.error and "BudgetExceeded" in line.error.type) for line in captured.closing("chat")] == [
-            ("error", True)
-        ]
+        assert [
+            (line.status, line.error and "BudgetExceeded" in line.error.type) for line in captured.closing("chat")
+        ] == [("error", True)]
         assert list(tracker.entries) == []
         ends_once(captured)
 

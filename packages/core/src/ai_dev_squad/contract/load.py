@@ -64,7 +64,7 @@ class Load(Stage):
         sessions: dict[str | None, set[str | None]] = {}
         for line in captured.lines:
             sessions.setdefault(line.trace_id, set()).add(line.session_id)
-        assert sorted(map(sorted, sessions.values())) == sorted([f"session-{n}"] for n in numbers)  # type: ignore[type-var, arg-type]
+        assert sorted(map(sorted, sessions.values())) == sorted([f"session-{n}"] for n in numbers)  # type: ignore[arg-type]
         asked = {line.session_id: line.usage and line.usage.input_tokens for line in captured.closing("chat")}
         assert asked == {f"session-{number}": 1000 + number for number in numbers}
         assert len(roots(captured)) == self.concurrent_runs

@@ -137,7 +137,7 @@ class Manners(Stage):
             program = self.asking(serve(answer).base_url)
         else:
             asks = model.tool_calls(model.call("look_up", word=f"{mark} argument"))
-            
+
             def look_up(word: str) -> str:
                 """Look a word up."""
                 return f"{mark} result"

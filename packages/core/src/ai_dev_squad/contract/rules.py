@@ -14,7 +14,9 @@ def check(cls: type, contract: type) -> None:
     _check_lacks(cls)
     marks = [mark.name for mark in _marks(cls.__dict__.get("pytestmark", ()))]
     if {"skip", "skipif", "xfail"} & set(marks) or cls.__dict__.get("__test__") is False:
-        raise TypeError(f"{cls.__name__} switches the whole contract off; mark single tests as expected failures instead")
+        raise TypeError(
+            f"{cls.__name__} switches the whole contract off; mark single tests as expected failures instead"
+        )
     for name in sorted(name for name in dir(contract) if name.startswith("test_")):
         mine = getattr(cls, name, None)
         if mine is not getattr(contract, name) and not _is_expected_to_fail(mine):

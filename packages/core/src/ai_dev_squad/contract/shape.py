@@ -24,7 +24,18 @@ SHAPE = """
 """An agent that uses a tool once. How a framework divides the run further, into tasks and agents, is its own affair; what
 the run, the model calls and the tool calls say of themselves is not."""
 
-_ALWAYS = {"timestamp", "level", "event_type", "message", "name", "operation", "trace_id", "span_id", "status", "metadata"}
+_ALWAYS = {
+    "timestamp",
+    "level",
+    "event_type",
+    "message",
+    "name",
+    "operation",
+    "trace_id",
+    "span_id",
+    "status",
+    "metadata",
+}
 _OF_THE_PROVIDER = {"gen_ai.response.id", "gen_ai.response.model", "gen_ai.response.time_to_first_chunk"}
 _OF_EVERY_RUN = {"agent_id", "duration_ms", "framework"}
 

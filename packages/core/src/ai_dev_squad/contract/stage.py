@@ -194,7 +194,7 @@ class Stage(Framework):
             return [self.run(program, question)]
         if mode == "stream":
             return list(self.stream(program, question))
-        return self.in_a_loop(self._pieces(mode, program, question))
+        return list(self.in_a_loop(self._pieces(mode, program, question)))
 
     async def _pieces(self, mode: str, program: Any, question: str) -> list[str]:
         if mode == "arun":

@@ -51,7 +51,8 @@ class Tree(Stage):
 
     def carrying(self) -> Any:
         """A context manager in which the framework's HTTP requests carry ``traceparent``; by default,
-        those of httpx."""
+        those of httpx.
+        """
         return on_each_request(propagate.inject)
 
     @pytest.mark.parametrize("mode", MODES)

@@ -106,7 +106,9 @@ class Truth(Stage):
         equals_the_bill(captured, server)
         assert sorted(looked_up) == ["a", "b"]
         asked = sorted((call.name, call.id) for call in server.truth.calls[0].tool_calls)
-        ran = [(line.name, (line.metadata or {}).get("gen_ai.tool.call.id")) for line in captured.closing("execute_tool")]
+        ran = [
+            (line.name, (line.metadata or {}).get("gen_ai.tool.call.id")) for line in captured.closing("execute_tool")
+        ]
         assert sorted(ran) == asked
 
     def test_two_agents_are_told_apart(self, captured: Captured, serve: Serve) -> None:
