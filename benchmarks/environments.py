@@ -20,9 +20,18 @@ CACHE = Path(__file__).resolve().parents[1] / ".cache" / "bench"
 OURS = "ours"
 
 _LANGGRAPH = ["langgraph", "langgraph-checkpoint", "langchain-core"]
+_AUTOGEN = ["autogen-agentchat", "autogen-core"]
+_PINNED = {*_LANGGRAPH, *_AUTOGEN}
 _EXPORTER = "opentelemetry-exporter-otlp-proto-http"
 REQUIREMENTS = {
     "openinference": [*_LANGGRAPH, "openinference-instrumentation-langchain", "opentelemetry-sdk", _EXPORTER],
+    "openinference-autogen": [
+        *_AUTOGEN,
+        "autogen-ext[openai]",  # without it, it does not start
+        "openinference-instrumentation-autogen-agentchat",
+        "opentelemetry-sdk",
+        _EXPORTER,
+    ],
     "openllmetry": [*_LANGGRAPH, "opentelemetry-instrumentation-langchain", "opentelemetry-sdk", _EXPORTER],
     "traceloop": [*_LANGGRAPH, "traceloop-sdk"],
     "openlit": [*_LANGGRAPH, "openlit", _EXPORTER],
@@ -35,7 +44,7 @@ REQUIREMENTS = {
 
 
 def _pinned(requirement: str) -> str:
-    return f"{requirement}=={importlib.metadata.version(requirement)}" if requirement in _LANGGRAPH else requirement
+    return f"{requirement}=={importlib.metadata.version(requirement)}" if requirement in _PINNED else requirement
 
 
 def _make(directory: Path, requirements: list[str]) -> None:

@@ -21,7 +21,15 @@ from typing import Any
 from environments import CACHE
 from report import Report, parser
 
-_BENCHMARKS = ("import_time", "price_lookup", "journal_throughput", "langgraph_overhead", "dead_endpoint", "memory")
+_BENCHMARKS = (
+    "import_time",
+    "price_lookup",
+    "journal_throughput",
+    "langgraph_overhead",
+    "autogen_overhead",
+    "dead_endpoint",
+    "memory",
+)
 
 
 def _machine() -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import environments
 from workload import build_graph
 
-__all__ = ["SUBJECTS", "VERSIONS", "switch_on"]
+__all__ = ["SUBJECTS", "VERSIONS", "provider_to", "switch_on"]
 
 Flush = Callable[[], object]
 
@@ -65,7 +65,7 @@ def _ours(name: str, options: str, endpoint: str | None) -> tuple[Any, Flush]:
     return observe(build_graph()), ai_dev_squad.flush
 
 
-def _provider(name: str, endpoint: str | None) -> Any:
+def provider_to(name: str, endpoint: str | None) -> Any:
     """An SDK provider as the peers' documentation sets it up: batches over OTLP/HTTP, defaults throughout."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
@@ -83,7 +83,7 @@ def _openinference(name: str, options: str, endpoint: str | None) -> tuple[Any, 
         os.environ |= {"OPENINFERENCE_HIDE_INPUTS": "true", "OPENINFERENCE_HIDE_OUTPUTS": "true"}
     from openinference.instrumentation.langchain import LangChainInstrumentor
 
-    provider = _provider(name, endpoint)
+    provider = provider_to(name, endpoint)
     LangChainInstrumentor().instrument(tracer_provider=provider)
     return build_graph(), provider.force_flush
 
@@ -93,7 +93,7 @@ def _openllmetry(name: str, options: str, endpoint: str | None) -> tuple[Any, Fl
         os.environ["TRACELOOP_TRACE_CONTENT"] = "false"
     from opentelemetry.instrumentation.langchain import LangchainInstrumentor
 
-    provider = _provider(name, endpoint)
+    provider = provider_to(name, endpoint)
     LangchainInstrumentor().instrument(tracer_provider=provider)
     return build_graph(), provider.force_flush
 
@@ -114,7 +114,7 @@ def _openlit(name: str, options: str, endpoint: str | None) -> tuple[Any, Flush]
         pricing_json=str(prices),
         capture_message_content=options != "content off",
     )
-    return build_graph(), getattr(trace.get_tracer_provider(), "force_flush", lambda: None)
+    return build_graph(), getattr(trace.get_tracerprovider_to(), "force_flush", lambda: None)
 
 
 _PRODUCTS = {"ours": _ours, "OpenInference": _openinference, "OpenLLMetry": _openllmetry, "OpenLIT": _openlit}

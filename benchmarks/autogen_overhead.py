@@ -1,0 +1,212 @@
+"""What observing a turn of an AutoGen team costs: AutoGen's own spans, ours and OpenInference's side by side.
+
+Each subject runs in its own process and its own environment; rounds of a few runs go round the subjects, so that the
+machine's other work hits all alike. The model answers at once, so that nothing but the frameworks is measured. *CPU* is
+that of the whole process per turn, background threads and the flush after the round included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import environments
+from otlp_sink import Sink
+from report import Report, Target, main, paired_ratio
+from subjects import provider_to
+from worker import Worker, WorkerFailed, serve
+
+TURNS = 20
+
+SUBJECTS = {
+    "bare": environments.OURS,
+    "AutoGen's own spans": environments.OURS,
+    "ours: journal, costs": environments.OURS,
+    "ours: journal, costs, OTLP": environments.OURS,
+    "OpenInference": "openinference-autogen",
+}
+_LIMIT = 1.25
+_VERSIONS = (
+    "autogen-agentchat",
+    "opentelemetry-sdk",
+    "ai-dev-squad-autogen",
+    "openinference-instrumentation-autogen-agentchat",
+)
+
+
+def _client() -> Any:
+    """A model that answers at once."""
+    from autogen_core.models import ChatCompletionClient, CreateResult, ModelInfo, RequestUsage
+
+    class Instant(ChatCompletionClient):
+        usage = RequestUsage(100, 10)
+        model_info = ModelInfo(
+            vision=False, function_calling=True, json_output=False, family="unknown", structured_output=False
+        )
+
+        async def create(self, *args: Any, **kwargs: Any) -> CreateResult:
+            return CreateResult(finish_reason="stop", content="fine", usage=self.usage, cached=False)
+
+        def _unused(self, *args: Any, **kwargs: Any) -> Any:
+            raise NotImplementedError
+
+        create_stream = close = actual_usage = total_usage = count_tokens = remaining_tokens = capabilities = _unused
+
+    return Instant()
+
+
+def _team() -> Any:
+    from autogen_agentchat.agents import AssistantAgent
+    from autogen_agentchat.teams import RoundRobinGroupChat
+
+    client = _client()
+    members = [AssistantAgent(name, client) for name in ("ann", "bob")]
+    return RoundRobinGroupChat(members, max_turns=TURNS)
+
+
+def _nothing() -> None:
+    """Nothing to hand over."""
+
+
+def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], Callable[[], object]]:
+    """What makes a team an observed one, and how what is held is handed over."""
+    if name == "bare":
+        return lambda team: team, _nothing
+    if name.startswith("ours"):
+        import ai_dev_squad
+        from ai_dev_squad_autogen import observe
+
+        settings: dict[str, Any] = {"log_dir": tempfile.mkdtemp(prefix="bench-journal-"), "service_name": name}
+        if "OTLP" in name:
+            settings |= {"exporter": "otlp", "endpoint": endpoint, "protocol": "http/protobuf"}
+        ai_dev_squad.configure(**settings)
+        return observe, ai_dev_squad.flush
+    provider = provider_to(name, endpoint)
+    if name == "OpenInference":
+        from openinference.instrumentation.autogen_agentchat import AutogenAgentChatInstrumentor
+
+        AutogenAgentChatInstrumentor().instrument(tracer_provider=provider)
+    else:
+        from opentelemetry import trace
+
+        trace.set_tracer_provider(provider)
+    return lambda team: team, provider.force_flush
+
+
+def _work(name: str) -> None:
+    """Run rounds of the workload under the observation called ``name``."""
+    observe, flush = _switch_on(name, os.environ.get("BENCH_ENDPOINT"))
+    loop = asyncio.new_event_loop()
+
+    def run(runs: int) -> dict[str, Any]:
+        walls, cpu = [], 0.0
+        for _ in range(runs):
+            team = observe(_team())
+            started, before = time.perf_counter(), time.process_time()
+            result = loop.run_until_complete(team.run(task="go"))
+            walls.append(time.perf_counter() - started)
+            cpu += time.process_time() - before
+            assert len(result.messages) == TURNS + 1
+        before = time.process_time()
+        flush()
+        cpu += time.process_time() - before
+        return {
+            "wall_us": median(walls) / TURNS * 1e6,
+            "cpu_us": cpu / runs / TURNS * 1e6,
+            "versions": environments.versions(*_VERSIONS),
+        }
+
+    serve(run)
+
+
+def _start(sink: Sink) -> dict[str, Worker]:
+    """The workers that answer a first request; the others are named on stderr and left out."""
+    workers = {}
+    for name, environment in SUBJECTS.items():
+        python = environments.python_of(environment)
+        if python is None:
+            continue
+        worker = Worker(python, __file__, name, BENCH_ENDPOINT=sink.endpoint)
+        try:
+            worker.ask(runs=3)
+        except WorkerFailed as error:
+            print(f"{name}: left out ({error})", file=sys.stderr)
+            continue
+        workers[name] = worker
+    return workers
+
+
+def _spans_per_turn(workers: dict[str, Worker], sink: Sink) -> dict[str, float]:
+    """How many spans of one turn arrive at the receiver: proof that the subjects do the work they are timed at."""
+    before = sink.stats()["spans"]
+    sink.count(True)
+    for worker in workers.values():
+        worker.ask(runs=2)
+    sink.count(False)
+    arrived = sink.stats()["spans"]
+    return {name: (arrived.get(name, 0) - before.get(name, 0)) / 2 / TURNS for name in workers}
+
+
+def measure(options: argparse.Namespace) -> Report:
+    """Run the rounds and compare."""
+    rounds, runs = (3, 3) if options.quick else (25, 10)
+    with Sink() as sink:
+        workers = _start(sink)
+        answers: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
+        spans = _spans_per_turn(workers, sink)
+        names = list(workers)
+        for number in range(rounds + 1):
+            shift = number % len(names)
+            for name in names[shift:] + names[:shift]:
+                answer = workers[name].ask(runs=runs)
+                if number:  # the first round warms up
+                    answers[name].append(answer)
+        for worker in workers.values():
+            worker.close()
+    return _report(answers, spans, rounds, runs)
+
+
+def _report(answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], rounds: int, runs: int) -> Report:
+    report = Report(
+        title="Observing a turn of an AutoGen team",
+        how=f"Two assistants, {TURNS} turns, a model that answers at once; median of {rounds} interleaved rounds of "
+        f"{runs} runs. CPU: the process per turn, with background threads and flush. "
+        "Ratio: to bare, median of the rounds' ratios.",
+        columns={
+            "subject": "",
+            "us": ",.0f",
+            "CPU us": ",.0f",
+            "best CPU us": ",.0f",
+            "CPU ratio": ".2f",
+            "spans": ".1f",
+        },
+    )
+    cpu = {name: [answer["cpu_us"] for answer in found] for name, found in answers.items()}
+    for name, found in answers.items():
+        report.rows.append(
+            {
+                "subject": name,
+                "us": median(answer["wall_us"] for answer in found),
+                "CPU us": median(cpu[name]),
+                "best CPU us": min(cpu[name]),
+                "CPU ratio": paired_ratio(cpu[name], cpu["bare"]),
+                "spans": spans[name],
+            }
+        )
+        report.used(found[-1]["versions"])
+    ratios = {name: paired_ratio(values, cpu["bare"]) for name, values in cpu.items() if name.startswith("ours")}
+    report.targets = [
+        Target(f"{name} / bare at most {_LIMIT}", f"{ratio:.2f}", ratio <= _LIMIT) for name, ratio in ratios.items()
+    ]
+    return report
+
+
+if __name__ == "__main__":
+    main(measure, _work, __doc__)
