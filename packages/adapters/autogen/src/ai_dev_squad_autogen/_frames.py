@@ -25,7 +25,7 @@ from ai_dev_squad.operations import Kind, ModelRequest, Operation
 from ai_dev_squad.schema import ErrorInfo, Status
 from ai_dev_squad.tracing.errors import classify
 
-__all__ = ["FRAMEWORK", "RUNS", "Frame", "Options", "enclosing", "observed_call", "observed_stream"]
+__all__ = ["FRAMEWORK", "RUNS", "Frame", "Options", "enclosing", "innermost", "observed_call", "observed_stream"]
 
 FRAMEWORK = "autogen"
 
@@ -76,7 +76,7 @@ class Frame:
         here = otel_context.get_current()
         above = self.above
         parent, context = None, None
-        if above is not None and above is not _innermost(here):
+        if above is not None and above is not innermost():
             # The context belongs to something else, or nothing: the team's run knows better.
             parent, here = above.operation, above.context
             context = here = here if parent.status is None else trace.set_span_in_context(parent.span, here)
@@ -121,8 +121,9 @@ class Frame:
             report("observing the end of a call", failure)
 
 
-def _innermost(context: Context) -> Frame | None:
-    frame: Frame | None = context.get(_FRAME)  # type: ignore[assignment]
+def innermost() -> Frame | None:
+    """The innermost observed call in the current context that is under way."""
+    frame: Frame | None = otel_context.get_current().get(_FRAME)  # type: ignore[assignment]
     while frame is not None and frame.operation.status is not None:
         frame = frame.above
     return frame
@@ -130,7 +131,7 @@ def _innermost(context: Context) -> Frame | None:
 
 def enclosing(key: str | None = None) -> Frame | None:
     """The observed call that whatever happens now belongs to. ``key`` is the id of the team, if known."""
-    frame = _innermost(otel_context.get_current())
+    frame = innermost()
     if not RUNS:
         return frame
     if key is None:

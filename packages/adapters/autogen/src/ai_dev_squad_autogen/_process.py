@@ -18,7 +18,7 @@ from opentelemetry import trace
 from ai_dev_squad.guard import report
 from ai_dev_squad.patching import Patches
 from ai_dev_squad_autogen._calls import ModelCall
-from ai_dev_squad_autogen._frames import enclosing
+from ai_dev_squad_autogen._frames import RUNS, Frame, enclosing, innermost
 
 __all__ = ["fold_spans_of", "install", "reading_chunks"]
 
@@ -49,15 +49,14 @@ def _fold_spans_in(module_name: str) -> None:
             _patches.wrap(module, name, _folding)
 
 
-def _is_folded(key: str | None = None) -> bool:
-    frame = enclosing(key)
+def _is_folded(frame: Frame | None) -> bool:
     return frame is not None and not frame.options.keep_runtime_spans
 
 
 def _folding(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def open_span(*args: Any, **kwargs: Any) -> Any:
-        return nullcontext(trace.INVALID_SPAN) if _is_folded() else original(*args, **kwargs)
+        return nullcontext(trace.INVALID_SPAN) if _is_folded(enclosing()) else original(*args, **kwargs)
 
     return open_span
 
@@ -65,7 +64,10 @@ def _folding(original: Callable[..., Any]) -> Callable[..., Any]:
 def _folding_block(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def trace_block(self: Any, operation: Any, destination: Any, *args: Any, **kwargs: Any) -> Any:
-        if _is_folded(_team_of(destination, kwargs.get("attributes"))):
+        frame = innermost()
+        if frame is None and RUNS:
+            frame = enclosing(_team_of(destination, kwargs.get("attributes")))
+        if _is_folded(frame):
             return nullcontext(trace.INVALID_SPAN)
         return original(self, operation, destination, *args, **kwargs)
 
