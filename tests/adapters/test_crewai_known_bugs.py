@@ -1,0 +1,354 @@
+"""What users of other tools have reported about observing CrewAI, each as a test that names its report."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from crewai import Crew, Flow, Process, Task
+from crewai.flow import listen, start
+from crewai.telemetry import Telemetry
+from crewai.tools import tool
+
+from ai_dev_squad import session
+from ai_dev_squad.testing import Captured
+from ai_dev_squad_crewai import observe
+from ai_dev_squad_parity.model_server import ModelServer, call, fail, reply, tokens, tool_calls
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # CrewAI uses what it deprecates
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # and closes no connection
+    pytest.mark.filterwarnings("ignore:function callbacks:UserWarning"),
+]
+
+Serve = Callable[..., ModelServer]
+Make = Callable[..., Any]
+USAGE = tokens(100, 10)
+
+
+@tool("search")
+def search(word: str) -> str:
+    """Search for a word."""
+    return f"found {word}"
+
+
+def crew_of(*agents: Any, **options: Any) -> Any:
+    """An observed crew of these agents with one task each."""
+    tasks = [Task(name=agent.role, description=agent.role, expected_output="it", agent=agent) for agent in agents]
+    return observe(Crew(name="squad", agents=list(agents), tasks=tasks, **options))
+
+
+def tokens_of(captured: Captured) -> list[tuple[int | None, int | None]]:
+    """The tokens of each model call."""
+    return [(line.usage.input_tokens, line.usage.output_tokens) for line in captured.closing("chat") if line.usage]
+
+
+def test_model_calls_have_spans(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
+    """LLM spans missing (openinference#2844): each model call has one, below its agent's."""
+    server = serve(reply("hi", usage=USAGE))
+
+    crew_of(crewai_agent(server)).kickoff()
+
+    ids = {span.name: span.context.span_id for span in captured.spans}
+    (span,) = [span for span in captured.spans if span.name == "chat gpt-4o-mini"]
+    assert span.parent is not None
+    assert span.parent.span_id == ids["invoke_agent planner"]
+
+
+def test_tools_have_spans(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
+    """Tool spans gone since CrewAI 1.9 (openinference#2664, openllmetry#3824): each tool call has one."""
+    server = serve(tool_calls(call("search", word="x"), call("search", word="y")), reply("done"))
+
+    crew_of(crewai_agent(server, tools=[search])).kickoff()
+
+    assert [span.name for span in captured.spans].count("execute_tool search") == 2
+
+
+def test_lone_agents_have_spans(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
+    """``Agent.kickoff`` untraced (openinference#2575)."""
+    server = serve(reply("hi"))
+
+    observe(crewai_agent(server)).kickoff("hello")
+
+    assert captured.tree() == "invoke_agent planner: ok\n  chat gpt-4o-mini: ok"
+
+
+@pytest.mark.parametrize("method", ["kickoff", "kickoff_async"])
+def test_flows_are_one_trace(captured: Captured, serve: Serve, crewai_crew: Make, method: str) -> None:
+    """Flows in a trace apart from their crews (openinference#2843), asynchronous ones in none (openinference#2307)."""
+    server = serve(reply("hi", times=2))
+
+    class Work(Flow[dict[str, Any]]):
+        @start()
+        def first(self) -> str:
+            return crewai_crew(server).kickoff().raw
+
+        @listen(first)
+        async def second(self) -> str:
+            return (await crewai_crew(server, "coder").akickoff()).raw
+
+    flow = observe(Work())
+    flow.kickoff() if method == "kickoff" else asyncio.run(flow.kickoff_async())
+
+    assert len({line.trace_id for line in captured.lines}) == 1
+    assert [line.name for line in captured.closing("invoke_workflow")] == ["squad", "squad", "Work"]
+
+
+def test_no_orphans_across_threads_and_loops(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
+    """Orphans across threads and ``asyncio.run`` (openinference PR#2805): all but the root have a parent of ours."""
+    server = serve(tool_calls(call("nested")), reply("inner"), reply("done"))
+
+    @tool("nested")
+    def nested() -> str:
+        """Run another crew in an event loop of its own."""
+        agent = crewai_agent(server, "helper")
+        inner = Crew(name="inner", agents=[agent], tasks=[Task(description="d", expected_output="e", agent=agent)])
+        return str(asyncio.run(inner.akickoff()).raw)
+
+    crew_of(crewai_agent(server, tools=[nested])).kickoff()
+
+    assert captured.tree() == """\
+invoke_workflow squad: ok
+  task planner: ok
+    invoke_agent planner: ok
+      chat gpt-4o-mini: ok
+      execute_tool nested: ok
+        invoke_workflow inner: ok
+          task task 1: ok
+            invoke_agent helper: ok
+              chat gpt-4o-mini: ok
+      chat gpt-4o-mini: ok"""
+
+
+def test_the_crew_does_not_count_its_calls_again(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
+    """``kickoff`` double-counts tokens (openinference#1154, phoenix#5628): only model calls have any."""
+    server = serve(reply("hi", usage=USAGE))
+
+    crew_of(crewai_agent(server)).kickoff()
+
+    assert [line.operation for line in captured.closing() if line.usage] == ["chat"]
+    with_tokens = [span.name for span in captured.spans if "gen_ai.usage.input_tokens" in (span.attributes or {})]
+    assert with_tokens == ["chat gpt-4o-mini"]
+
+
+async def test_native_asynchronous_runs_have_spans(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
+    """``akickoff`` lost all spans (datarobot-genai PR#514)."""
+    server = serve(reply("hi"))
+
+    await crew_of(crewai_agent(server)).akickoff()
+
+    assert captured.tree() == """\
+invoke_workflow squad: ok
+  task planner: ok
+    invoke_agent planner: ok
+      chat gpt-4o-mini: ok"""
+
+
+def test_asynchronous_tasks_stay_in_the_trace(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
+    """Asynchronous tasks in separate traces (langfuse#9332)."""
+    server = serve(reply("hi", times=2))
+    agents = [crewai_agent(server, role) for role in ("planner", "coder")]
+    first = Task(name="first", description="d", expected_output="e", agent=agents[0], async_execution=True)
+    last = Task(name="last", description="d", expected_output="e", agent=agents[1], context=[first])
+
+    observe(Crew(agents=agents, tasks=[first, last])).kickoff()
+
+    assert len({line.trace_id for line in captured.lines}) == 1
+    assert len([line for line in captured.opening() if line.parent_span_id is None]) == 1
+
+
+def test_model_calls_are_told_once(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
+    """Duplicated model calls (agentops#959): as many as the server answered."""
+    server = serve(tool_calls(call("search", word="x"), usage=USAGE), reply("done", usage=USAGE))
+
+    crew_of(crewai_agent(server, tools=[search])).kickoff()
+
+    server.settle()
+    assert len(captured.closing("chat")) == server.truth.totals.calls == 2
+
+
+def test_a_shared_model_counts_once(
+    captured: Captured, serve: Serve, crewai_llm: Make, crewai_agent: Make
+) -> None:
+    """A model object that agents share multiplies usage (crewAI#7259), or sums it up (aws-otel-python PR#806)."""
+    server = serve(reply("a", usage=tokens(100, 10)), reply("b", usage=tokens(200, 20)), reply("c", usage=tokens(5, 5)))
+    llm = crewai_llm(server)
+
+    crew_of(*(crewai_agent(server, role, llm=llm) for role in ("a", "b", "c"))).kickoff()
+
+    assert tokens_of(captured) == [(100, 10), (200, 20), (5, 5)]
+
+
+def test_streams_have_usage(captured: Captured, serve: Serve, crewai_llm: Make, crewai_agent: Make) -> None:
+    """Usage 0 with streaming (crewAI#4056)."""
+    server = serve(reply("one two three", usage=USAGE))
+
+    crew_of(crewai_agent(server, llm=crewai_llm(server, stream=True))).kickoff()
+
+    assert tokens_of(captured) == [(100, 10)]
+
+
+async def test_concurrent_crews_end_their_own(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
+    """Concurrent crews end each other's spans (aws-otel-python PR#881), and mix sessions (crewAI#2991)."""
+    server = serve(reply("one two three", usage=USAGE, times=6, per_chunk=0.005))
+
+    async def run(number: int) -> str:
+        with session(f"s{number}"):
+            agent = crewai_agent(server, f"agent {number}")
+            streaming = await crew_of(agent, stream=True).akickoff()
+        return "".join([chunk.content async for chunk in streaming])
+
+    texts = await asyncio.gather(*(run(number) for number in range(6)))
+
+    assert texts == ["one two three"] * 6
+    runs: dict[str | None, set[tuple[str | None, str | None, str | None]]] = {}
+    for line in captured.closing():
+        runs.setdefault(line.trace_id, set()).add((line.session_id, line.operation, line.status))
+    assert len(runs) == 6
+    for number, (_, ended) in enumerate(sorted(runs.items(), key=lambda item: sorted(item[1], key=str)[0][0] or "")):
+        assert ended == {
+            (f"s{number}", operation, "ok") for operation in ("chat", "invoke_agent", "task", "invoke_workflow")
+        }
+
+
+def test_crewais_own_telemetry_is_left_alone(captured: Captured, crewai_offline: None, serve: Serve, crewai_agent: Make) -> None:
+    """Opting out of CrewAI's telemetry took all of OpenTelemetry along (crewAI#2536): nothing of it is ours to change."""
+    server = serve(reply("hi"))
+    environment, state = dict(os.environ), {name: str(value) for name, value in vars(Telemetry()).items()}
+
+    crew_of(crewai_agent(server)).kickoff()
+
+    assert dict(os.environ) == environment
+    assert {name: str(value) for name, value in vars(Telemetry()).items()} == state
+
+
+def test_without_opentelemetry_the_journal_is_whole(serve: Serve, crewai_offline: None) -> None:
+    """With ``OTEL_SDK_DISABLED=true``, CrewAI's older advice, what happened is told all the same (crewAI#2536)."""
+    server = serve(reply("hi", usage=USAGE))
+    program = f"""
+        from crewai import LLM, Agent, Crew, Task
+        from ai_dev_squad import flush
+        from ai_dev_squad_crewai import observe
+
+        llm = LLM(model="gpt-4o-mini", base_url={server.base_url!r}, api_key="sk-test")
+        agent = Agent(role="planner", goal="g", backstory="b", llm=llm)
+        task = Task(description="d", expected_output="e", agent=agent)
+        observe(Crew(name="squad", agents=[agent], tasks=[task])).kickoff()
+        flush()
+        from ai_dev_squad import read_journal
+        print(sorted(f"{{line.operation}} {{line.status}}" for line in read_journal("logs") if line.status))
+    """
+    environment = {**os.environ, "OTEL_SDK_DISABLED": "true", "CREWAI_TRACING_ENABLED": "false"}
+    # On a terminal, CrewAI would ask whether to send traces and wait 20 s for an answer (crewAI#3789).
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert done.stdout.splitlines()[-1] == "['chat ok', 'invoke_agent ok', 'invoke_workflow ok', 'task ok']"
+
+
+def test_tool_calls_have_their_ids(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
+    """The id that the model gave a tool call is asked for (opentelemetry-python-genai PR#719)."""
+    server = serve(tool_calls(call("search", word="x"), call("search", word="y")), reply("done"))
+
+    crew_of(crewai_agent(server, tools=[search])).kickoff()
+
+    ids = [line.metadata["gen_ai.tool.call.id"] for line in captured.closing("execute_tool") if line.metadata]
+    assert sorted(ids) == ["call_0_0_0", "call_0_0_1"]
+
+
+# --- CrewAI's own peculiarities ---------------------------------------------------------------------------------------
+
+
+def test_a_failure_that_crewai_reports_twice(
+    captured: Captured, serve: Serve, crewai_llm: Make, crewai_agent: Make
+) -> None:
+    """CrewAI's OpenAI client emits a failed call twice, which corrupts the parents that its events name."""
+    server = serve(fail(500), reply("hi"), reply("ho"))
+    agents = [crewai_agent(server, role, llm=crewai_llm(server, max_retries=0)) for role in ("planner", "coder")]
+
+    crew_of(*agents).kickoff()
+
+    assert captured.tree() == """\
+invoke_workflow squad: ok
+  task planner: ok
+    invoke_agent planner: error
+      chat gpt-4o-mini: error
+    invoke_agent planner: ok
+      chat gpt-4o-mini: ok
+  task coder: ok
+    invoke_agent coder: ok
+      chat gpt-4o-mini: ok"""
+
+
+def test_every_attempt_is_told(captured: Captured, serve: Serve, crewai_llm: Make, crewai_agent: Make) -> None:
+    """One answer 429 becomes many requests: what CrewAI tries is told, what the client retries inside is its call."""
+    server = serve(fail(429, retry_after=0.001, times=None))
+    agent = crewai_agent(server, llm=crewai_llm(server, max_retries=1), max_retry_limit=0)
+
+    with pytest.raises(Exception, match="429"):
+        crew_of(agent).kickoff()
+
+    server.settle()
+    assert (len(captured.closing("chat")), server.truth.totals.calls) == (3, 6)
+
+
+def test_hooks_that_fail_leave_nothing_open(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
+    """An error before the start emits a failed kickoff without a started one."""
+    server = serve(reply("hi"))
+
+    def refuse(_: Any) -> Any:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        crew_of(crewai_agent(server), before_kickoff_callbacks=[refuse]).kickoff()
+    crew_of(crewai_agent(server)).kickoff()
+
+    assert [line.status for line in captured.closing("invoke_workflow")] == ["error", "ok"]
+    assert captured.closing("chat")[0].status == "ok"
+
+
+def test_delegated_work_has_no_task(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
+    """CrewAI emits no task for what a manager delegates: the co-worker lies in the manager's tool call."""
+    delegate = call("delegate_work_to_coworker", task="t", context="c", coworker="coder")
+    server = serve(tool_calls(delegate), reply("coded"), reply("done"))
+    coder, boss = crewai_agent(server, "coder"), crewai_agent(server, "boss", allow_delegation=True)
+    task = Task(name="t", description="t", expected_output="e")
+    crew = Crew(name="squad", agents=[coder], tasks=[task], manager_agent=boss, process=Process.hierarchical)
+
+    observe(crew).kickoff()
+
+    opened = {line.span_id: line.name for line in captured.opening()}
+    (line,) = [line for line in captured.closing("invoke_agent") if line.name == "coder"]
+    assert opened[line.parent_span_id] == "delegate_work_to_coworker"
+
+
+def test_functions_that_run_inside_a_model_call(captured: Captured, serve: Serve, crewai_llm: Make) -> None:
+    """``LLM.call(available_functions=...)`` runs the tool itself and drops the usage: it's read off the totals."""
+    server = serve(tool_calls(call("search", word="x"), usage=USAGE))
+    definition = {"name": "search", "parameters": {"type": "object", "properties": {"word": {"type": "string"}}}}
+
+    class Asking(Flow[dict[str, Any]]):
+        @start()
+        def begin(self) -> Any:
+            tools: Any = [{"type": "function", "function": definition}]
+            return crewai_llm(server).call("go", tools=tools, available_functions={"search": lambda word: word})
+
+    assert observe(Asking()).kickoff() == "x"
+
+    assert tokens_of(captured) == [(100, 10)]
+    (line,) = captured.closing("chat")
+    assert line.metadata is not None
+    assert line.metadata["crewai.usage.from_totals"] is True
