@@ -124,8 +124,8 @@ def run_pytest(session: nox.Session, *args: str) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Run a LangGraph dev squad against a scripted model server and show what was observed."""
-    install(session, "demo", packages=("core", "adapters/langgraph", "parity"), extras=False)
+    """Run a dev squad on every framework against a scripted model server and show what was observed."""
+    install(session, "demo", extras=False)
     session.run("python", "-m", "ai_dev_squad_parity.demo", *session.posargs)
 
 
@@ -156,6 +156,13 @@ def upstream_langgraph(session: nox.Session) -> None:
     """Run LangGraph's own suite observed and unobserved, and compare the outcome of every test."""
     install(session, "upstream", packages=("core", "adapters/langgraph"), extras=False)
     session.run("python", "tools/upstream/langgraph_suite.py", *session.posargs)
+
+
+@nox.session
+def upstream_autogen(session: nox.Session) -> None:
+    """Run AutoGen AgentChat's own suite observed and unobserved, and compare the outcome of every test."""
+    install(session, "upstream", packages=("core", "adapters/autogen"), extras=False)
+    session.run("python", "tools/upstream/autogen_suite.py", *session.posargs)
 
 
 @nox.session

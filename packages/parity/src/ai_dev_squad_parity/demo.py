@@ -1,4 +1,4 @@
-"""The main job, end to end: a LangGraph dev squad against the scripted model server, observed by one call.
+"""The main job, end to end: a dev squad against the scripted model server, observed by one call, on every framework.
 
     python -m ai_dev_squad_parity.demo [--log-dir DIR] [--pace SECONDS]
 
@@ -19,8 +19,10 @@ from rich.panel import Panel
 from rich.text import Text
 
 import ai_dev_squad
+from ai_dev_squad import JournalLine
 from ai_dev_squad_langgraph import observe
 
+from .demo_frameworks import FRAMEWORKS, framework_table, run_others
 from .demo_view import budget_table, cost_table, run_tree, truth_table
 from .model_server import ModelServer, Truth
 from .squad import on_langgraph, spec
@@ -32,7 +34,7 @@ BUDGET_USD = 0.005
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo. Returns 0 when what was captured equals what the model server knows to be true."""
-    parser = argparse.ArgumentParser(prog="ai-dev-squad-demo", description="A LangGraph dev squad, observed.")
+    parser = argparse.ArgumentParser(prog="ai-dev-squad-demo", description="A dev squad, observed, on each framework.")
     parser.add_argument("--log-dir", default="logs", help="where the journal is written (default: %(default)s)")
     parser.add_argument(
         "--pace", type=float, default=0.05, help="seconds a model takes to begin (default: %(default)s)"
@@ -51,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(cost_table(lines, "agent_id", "Agent"), cost_table(lines, "name", "Model"), budget_table(), sep="\n")
     table, equal = truth_table(lines, truth)
     console.print(table)
+    equal = compare(console, options.log_dir, session, options.pace, ("LangGraph", lines, truth)) and equal
     journal = Path(options.log_dir) / "ai_dev_squad.jsonl"
     console.print(
         Panel(
@@ -93,6 +96,22 @@ def run_squad(console: Console, log_dir: str, session: str, pace: float) -> Trut
         ai_dev_squad.flush()
         console.print("\n")
         return server.truth
+
+
+def compare(
+    console: Console, log_dir: str, session: str, pace: float, first: tuple[str, Sequence[JournalLine], Truth]
+) -> bool:
+    """Run the squad on the other frameworks and show all of them. Returns whether each was captured as it was billed."""
+    truths = dict(run_others(session, pace, lambda name: console.print(f"[dim]The same squad on {name} …[/]")))
+    ai_dev_squad.flush()
+    written = list(ai_dev_squad.read_journal(log_dir))
+    runs = {
+        FRAMEWORKS[framework][0]: ([line for line in written if line.session_id == f"{session}-{framework}"], truth)
+        for framework, truth in truths.items()
+    }
+    table, equal = framework_table({first[0]: first[1:], **runs})
+    console.print(table)
+    return equal
 
 
 def picture(console: Console) -> str:

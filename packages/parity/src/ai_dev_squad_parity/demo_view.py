@@ -15,7 +15,7 @@ from ai_dev_squad import JournalLine
 
 from .model_server import Truth
 
-__all__ = ["budget_table", "cost_table", "run_tree", "truth_table"]
+__all__ = ["budget_table", "cost_table", "run_tree", "token_cells", "truth_table", "usd"]
 
 _MARKS = {
     "ok": ("✓", "green"),
@@ -71,7 +71,7 @@ def _label(line: JournalLine) -> Text:
         if line.usage.cache_read_input_tokens:
             label.append(f" ({line.usage.cache_read_input_tokens} cached)", "dim")
     if line.cost is not None:
-        label.append(f"  {_usd(line.cost.usd)}", "magenta")
+        label.append(f"  {usd(line.cost.usd)}", "magenta")
     if line.status not in {"ok", "error"}:
         label.append(f"  {line.status}", style)
     if line.error is not None:
@@ -81,7 +81,8 @@ def _label(line: JournalLine) -> Text:
     return label
 
 
-def _usd(amount: float | None) -> str:
+def usd(amount: float | None) -> str:
+    """An amount, as the tables show it."""
     return "price unknown" if amount is None else f"${amount:.6f}"
 
 
@@ -97,17 +98,18 @@ def cost_table(lines: Iterable[JournalLine], by: str, title: str) -> Table:
         table.add_column(column, justify="right")
     rows = [(name, calls, _cost(calls)) for name, calls in groups.items()]
     for name, calls, cost in sorted(rows, key=lambda row: -row[2]):
-        table.add_row(name, str(len(calls)), *_token_cells(calls), _usd(cost))
+        table.add_row(name, str(len(calls)), *token_cells(calls), usd(cost))
     everything = [line for calls in groups.values() for line in calls]
     table.add_section()
-    table.add_row("all", str(len(everything)), *_token_cells(everything), _usd(_cost(everything)), style="bold")
+    table.add_row("all", str(len(everything)), *token_cells(everything), usd(_cost(everything)), style="bold")
     return table
 
 
 _TOKENS = ("input_tokens", "cache_read_input_tokens", "output_tokens", "reasoning_output_tokens")
 
 
-def _token_cells(calls: Iterable[JournalLine]) -> list[str]:
+def token_cells(calls: Iterable[JournalLine]) -> list[str]:
+    """Input, cached, output and reasoning tokens of these calls together."""
     return [f"{_tokens(calls, name):,}" for name in _TOKENS]
 
 
@@ -130,7 +132,7 @@ def budget_table() -> Table:
         alerts = ", ".join(f"{threshold:.0%}" for threshold in status.alerts_sent) or "-"
         amounts = (status.limit_usd, status.spent_usd, status.remaining_usd)
         name = status.name if status.key is None else f"{status.name} ({status.key[:8]}…)"
-        table.add_row(name, status.period, *(_usd(amount) for amount in amounts), alerts)
+        table.add_row(name, status.period, *(usd(amount) for amount in amounts), alerts)
     return table
 
 

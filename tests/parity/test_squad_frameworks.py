@@ -1,0 +1,65 @@
+"""The same dev squad on CrewAI and on AutoGen comes to what its spec says, unobserved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ai_dev_squad_parity.model_server import ModelServer, Truth
+from ai_dev_squad_parity.squad import spec
+
+
+def is_as_specified(truth: Truth) -> None:
+    """The calls, tokens and tools are those of the spec, and the program followed the script."""
+    totals, expected = truth.totals, spec.EXPECTED
+    assert (truth.unexpected, truth.steps_left) == ((), ())
+    assert (totals.calls, totals.successful_calls, totals.billed) == (
+        expected.calls,
+        expected.successful_calls,
+        expected.billed,
+    )
+    assert sorted((c.name, c.arguments) for call in truth.calls for c in call.tool_calls) == list(expected.tool_calls)
+    assert {(c.role or "").partition(" ")[0]: c.model for c in truth.calls} == spec.MODELS
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # CrewAI uses what it deprecates
+def test_the_squad_on_crewai(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """A flow with a loop, agents with tools, structured answers and a person's approval."""
+    monkeypatch.setenv("CREWAI_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("CREWAI_TRACING_ENABLED", "false")
+    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path))
+    from ai_dev_squad_parity.squad import on_crewai
+
+    with ModelServer(spec.script()) as server:
+        state = on_crewai.run(on_crewai.build(server.base_url))
+
+    is_as_specified(server.truth)
+    assert tuple(state["patches"][task] for task in sorted(state["patches"])) == spec.EXPECTED.patches
+    assert (state["notes"], state["reviews"]) == (spec.EXPECTED.notes, 2)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # its client and pydantic disagree about parsed answers
+async def test_the_squad_on_autogen() -> None:
+    """A graph with a loop, agents with tools, structured answers and a person's approval."""
+    from ai_dev_squad_parity.squad import on_autogen
+
+    with ModelServer(spec.script()) as server:
+        state = await on_autogen.run(on_autogen.build(server.base_url))
+
+    is_as_specified(server.truth)
+    assert state["patches"] == "\n".join(spec.EXPECTED.patches)
+    assert (state["notes"], state["reviews"]) == (spec.EXPECTED.notes, 2)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # its client and pydantic disagree about parsed answers
+async def test_a_person_may_say_no_on_autogen() -> None:
+    """Without approval nobody writes release notes."""
+    from ai_dev_squad_parity.squad import on_autogen
+
+    with ModelServer(spec.script()) as server:
+        team = on_autogen.build(server.base_url, approve=lambda question: "no")
+        await team.run(task=spec.REQUEST)
+
+    assert server.truth.totals.calls == spec.EXPECTED.calls - 1
+    assert len(server.truth.steps_left) == 1
