@@ -108,7 +108,8 @@ def crewai_crew(crewai_agent: Callable[..., Any]) -> Callable[..., Any]:
     def crew(server: ModelServer, *roles: str, **options: Any) -> Any:
         agents = [crewai_agent(server, role) for role in roles or ("planner",)]
         tasks = [
-            Task(name=f"{agent.role}'s task", description="do it", expected_output="it", agent=agent) for agent in agents
+            Task(name=f"{agent.role}'s task", description="do it", expected_output="it", agent=agent)
+            for agent in agents
         ]
         return Crew(**{"name": "squad", "agents": agents, "tasks": tasks, **options})
 

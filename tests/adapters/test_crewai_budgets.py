@@ -69,7 +69,9 @@ def test_a_crew_stops(captured: Captured, serve: Serve, priced: Make, budgets: B
     assert (caught.value.budget, caught.value.spent_usd, caught.value.limit_usd) == ("stop", PRICE, PRICE)
     assert caught.value.__cause__ is None
     assert [entry.cost_usd for entry in get_cost_tracker().entries] == [PRICE]
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad: error
   task planner: ok
     invoke_agent planner: ok
@@ -77,6 +79,7 @@ invoke_workflow squad: error
   task coder: error
     invoke_agent coder: error
       chat gpt-4o-2024-08-06: error"""
+    )
     assert [line.event_type for line in captured.lines].count("budget.exceeded") == 1
 
 

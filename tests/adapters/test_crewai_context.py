@@ -157,9 +157,7 @@ def test_nothing_is_left_behind(
     assert [record for record in caplog.records if record.name.startswith("opentelemetry")] == []
 
 
-async def test_between_awaits_the_context_is_the_callers(
-    captured: Captured, serve: Serve, crewai_crew: Make
-) -> None:
+async def test_between_awaits_the_context_is_the_callers(captured: Captured, serve: Serve, crewai_crew: Make) -> None:
     """While a crew runs in its task, other tasks see nothing of it."""
     server = serve(reply("hi", latency=0.1))
     running = asyncio.create_task(observe(crewai_crew(server)).akickoff())

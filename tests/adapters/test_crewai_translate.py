@@ -20,7 +20,7 @@ def event(**fields: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("llm", "model", "provider", "name"),
+    "llm, model, provider, name",
     [
         ({"provider": "openai"}, "gpt-4o", "openai", "gpt-4o"),
         ({"provider": "anthropic"}, "claude-sonnet-4-5", "anthropic", "claude-sonnet-4-5"),
@@ -101,7 +101,7 @@ NOTHING = {"total_tokens": 0, "prompt_tokens": 0, "completion_tokens": 0, "succe
 
 
 @pytest.mark.parametrize(
-    ("usage", "after", "expected"),
+    "usage, after, expected",
     [
         ({"prompt_tokens": 5, "completion_tokens": 2}, None, (5, False)),
         (
@@ -166,7 +166,7 @@ def test_any_arguments_make_a_key(arguments: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("response", "text"),
+    "response, text",
     [
         ("hello", "hello"),
         (None, ""),
@@ -186,6 +186,8 @@ def test_names() -> None:
 
     assert [_translate.task_name(task, crew) for task in tasks] == ["task 1", "plan", "task 3"]
     assert _translate.task_name(tasks[0], None) == "task"
-    assert _translate.role_of(SimpleNamespace(role="AI planner ", _original_role="{topic} planner ")) == "{topic} planner"
+    assert (
+        _translate.role_of(SimpleNamespace(role="AI planner ", _original_role="{topic} planner ")) == "{topic} planner"
+    )
     assert _translate.role_of(SimpleNamespace(role="planner\n")) == "planner"
     assert _translate.role_of(SimpleNamespace()) == "agent"

@@ -61,6 +61,12 @@ def broken(word: str) -> str:
     raise KeyError(word)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    while not condition():  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
+
+
 def task(agent: Any, name: str = "work", **options: Any) -> Task:
     """A task of this agent."""
     return Task(**{"name": name, "description": name, "expected_output": "it", "agent": agent, **options})
@@ -80,10 +86,13 @@ def test_sequential(captured: Captured, serve: Serve, crewai_crew: Make) -> None
 
     observe(crewai_crew(server, "planner", "coder")).kickoff()
 
-    assert captured.tree() == f"""\
+    assert (
+        captured.tree()
+        == f"""\
 invoke_workflow squad: ok
 {ONE_TASK}
 {ONE_TASK.replace("planner", "coder")}"""
+    )
     assert [(line.operation, line.agent_id) for line in captured.closing()] == [
         ("chat", "planner"),
         ("invoke_agent", "planner"),
@@ -104,7 +113,9 @@ def test_tools(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
 
     crew_with(crewai_agent(server, tools=[look_up])).kickoff()
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad: ok
   task work: ok
     invoke_agent planner: ok
@@ -113,6 +124,7 @@ invoke_workflow squad: ok
       execute_tool look_up: ok
       execute_tool look_up: ok
       chat gpt-4o-mini: ok"""
+    )
     ids = {line.metadata["gen_ai.tool.call.id"] for line in captured.closing("execute_tool") if line.metadata}
     assert ids == {"call_0_0_0", "call_0_0_1", "call_0_0_2"}
 
@@ -131,9 +143,7 @@ def test_a_failing_tool(captured: Captured, serve: Serve, crewai_agent: Make) ->
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_an_unknown_tool(
-    captured: Captured, serve: Serve, crewai_llm: Make, crewai_agent: Make, native: bool
-) -> None:
+def test_an_unknown_tool(captured: Captured, serve: Serve, crewai_llm: Make, crewai_agent: Make, native: bool) -> None:
     """A tool that isn't there is one failed tool call, by function calling and in prose alike."""
     prose = 'Thought: go\nAction: nothing\nAction Input: {"word": "x"}\n'
     server = serve(
@@ -145,13 +155,16 @@ def test_an_unknown_tool(
 
     crew_with(crewai_agent(server, llm=llm, tools=[look_up])).kickoff()
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad: ok
   task work: ok
     invoke_agent planner: ok
       chat gpt-4o-mini: ok
       execute_tool nothing: error
       chat gpt-4o-mini: ok"""
+    )
     assert [line.error.type for line in captured.closing("execute_tool") if line.error] == ["unknown_tool"]
 
 
@@ -170,7 +183,9 @@ def test_hierarchical(captured: Captured, serve: Serve, crewai_llm: Make, crewai
 
     observe(crew).kickoff()
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad: ok
   task work: ok
     invoke_agent Crew Manager: ok
@@ -179,6 +194,7 @@ invoke_workflow squad: ok
         invoke_agent coder: ok
           chat gpt-4o-mini: ok
       chat gpt-4o-mini: ok"""
+    )
 
 
 @pytest.mark.parametrize("method", ["kickoff", "akickoff"])
@@ -249,12 +265,15 @@ def test_planning(captured: Captured, serve: Serve, crewai_llm: Make, crewai_cre
 
     observe(crewai_crew(server, planning=True, planning_llm=crewai_llm(server))).kickoff()
 
-    assert captured.tree() == f"""\
+    assert (
+        captured.tree()
+        == f"""\
 invoke_workflow squad: ok
   task task: ok
     invoke_agent Task Execution Planner: ok
       chat gpt-4o-mini: ok
 {ONE_TASK}"""
+    )
 
 
 def test_train(
@@ -269,7 +288,9 @@ def test_train(
 
     observe(crewai_crew(server)).train(1, str(tmp_path / "trained.pkl"))
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad.train: ok
   invoke_workflow squad: ok
     task planner's task: ok
@@ -277,6 +298,7 @@ invoke_workflow squad.train: ok
         chat gpt-4o-mini: ok
         chat gpt-4o-mini: ok
   chat gpt-4o-mini: ok"""
+    )
 
 
 def test_test(captured: Captured, serve: Serve, crewai_llm: Make, crewai_crew: Make) -> None:
@@ -286,7 +308,9 @@ def test_test(captured: Captured, serve: Serve, crewai_llm: Make, crewai_crew: M
 
     observe(crewai_crew(server)).test(1, crewai_llm(server))
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad.test: ok
   invoke_workflow squad: ok
     task planner's task: ok
@@ -295,6 +319,7 @@ invoke_workflow squad.test: ok
       task task: ok
         invoke_agent Task Execution Evaluator: ok
           chat gpt-4o-mini: ok"""
+    )
 
 
 def test_replay(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
@@ -306,11 +331,14 @@ def test_replay(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
 
     observe(crew).replay(str(crew.tasks[1].id))
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad: ok
   task second: ok
     invoke_agent coder: ok
       chat gpt-4o-mini: ok"""
+    )
 
 
 def test_resume_from_a_checkpoint(captured: Captured, serve: Serve, crewai_llm: Make, tmp_path: Path) -> None:
@@ -320,7 +348,9 @@ def test_resume_from_a_checkpoint(captured: Captured, serve: Serve, crewai_llm: 
     llm = crewai_llm(server)
 
     def crew() -> Crew:
-        agents = [Agent(role=role, goal="g", backstory="b", llm=llm, max_retry_limit=0) for role in ("planner", "coder")]
+        agents = [
+            Agent(role=role, goal="g", backstory="b", llm=llm, max_retry_limit=0) for role in ("planner", "coder")
+        ]
         return Crew(name="squad", agents=agents, tasks=[task(agents[0], "first"), task(agents[1], "second")])
 
     saving = checkpoints.CheckpointConfig(location=str(tmp_path / "saved"), on_events=["task_completed"])
@@ -330,11 +360,14 @@ def test_resume_from_a_checkpoint(captured: Captured, serve: Serve, crewai_llm: 
     (saved,) = (tmp_path / "saved").rglob("*.json")
     observe(crew()).kickoff(from_checkpoint=checkpoints.CheckpointConfig(restore_from=str(saved)))
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad: ok
   task second: ok
     invoke_agent coder: ok
       chat gpt-4o-mini: ok"""
+    )
 
 
 def test_guardrails(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
@@ -343,7 +376,9 @@ def test_guardrails(captured: Captured, serve: Serve, crewai_agent: Make) -> Non
 
     crew_with(crewai_agent(server), guardrail=lambda output: (output.raw == "good", output.raw)).kickoff()
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad: ok
   task work: ok
     invoke_agent planner: ok
@@ -352,6 +387,7 @@ invoke_workflow squad: ok
     invoke_agent planner: ok
       chat gpt-4o-mini: ok
     task guardrail: ok"""
+    )
     checks = [line.metadata or {} for line in captured.closing("task") if line.name == "guardrail"]
     assert [check["crewai.guardrail.success"] for check in checks] == [False, True]
     assert [line.event_type for line in captured.lines].count("safety.violation") == 1
@@ -363,7 +399,9 @@ def test_guardrails_with_a_model(captured: Captured, serve: Serve, crewai_agent:
 
     crew_with(crewai_agent(server), guardrail="must be good").kickoff()
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad: ok
   task work: ok
     invoke_agent planner: ok
@@ -371,6 +409,7 @@ invoke_workflow squad: ok
     task guardrail: ok
       invoke_agent Guardrail Agent: ok
         chat gpt-4o-mini: ok"""
+    )
 
 
 def test_a_guardrail_that_never_accepts(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
@@ -378,9 +417,7 @@ def test_a_guardrail_that_never_accepts(captured: Captured, serve: Serve, crewai
     server = serve(reply("bad", times=None))
 
     with pytest.raises(Exception, match="guardrail validation"):
-        crew_with(
-            crewai_agent(server), guardrail=lambda output: (False, "no"), guardrail_max_retries=1
-        ).kickoff()
+        crew_with(crewai_agent(server), guardrail=lambda output: (False, "no"), guardrail_max_retries=1).kickoff()
 
     assert [(line.operation, line.name, line.status) for line in captured.closing()] == [
         ("chat", "gpt-4o-mini", "ok"),
@@ -401,13 +438,16 @@ def test_reasoning(captured: Captured, serve: Serve, crewai_agent: Make) -> None
 
     crew_with(crewai_agent(server, reasoning=True, max_reasoning_attempts=1)).kickoff()
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad: ok
   task work: ok
     invoke_agent planner: ok
       task reasoning: ok
         chat gpt-4o-mini: ok
       chat gpt-4o-mini: ok"""
+    )
 
 
 def embedder(server: ModelServer) -> dict[str, Any]:
@@ -425,13 +465,16 @@ def test_knowledge(captured: Captured, serve: Serve, crewai_agent: Make) -> None
 
     crew_with(agent).kickoff()
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad: ok
   task work: ok
     retrieval knowledge: ok
       chat gpt-4o-mini: ok
     invoke_agent planner: ok
       chat gpt-4o-mini: ok"""
+    )
 
 
 def test_memory(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
@@ -462,13 +505,16 @@ def test_a_failing_model(captured: Captured, serve: Serve, crewai_llm: Make, cre
         crew_with(agent).kickoff()
 
     assert type(failure.value).__name__ == "InternalServerError"
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad: error
   task work: error
     invoke_agent planner: error
       chat gpt-4o-mini: error
     invoke_agent planner: error
       chat gpt-4o-mini: error"""
+    )
     stacks = [line.operation for line in captured.closing() if line.error and line.error.stacktrace]
     assert stacks == ["chat", "chat"]
     attempts = [line.metadata["ai_dev_squad.attempt"] for line in captured.closing("invoke_agent") if line.metadata]
@@ -511,14 +557,12 @@ async def test_cancellation(captured: Captured, serve: Serve, crewai_crew: Make,
     """CrewAI tells no ends when it's cancelled; the model call in its thread ends by itself, and is counted."""
     server = serve(reply("late", latency=0.5, usage=tokens(100, 10)))
     running = asyncio.create_task(getattr(observe(crewai_crew(server)), method)())
-    while not server.truth.calls:
-        await asyncio.sleep(0.01)
+    await until(lambda: bool(server.truth.calls))
 
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    while not captured.closing("chat"):
-        await asyncio.sleep(0.01)
+    await until(lambda: bool(captured.closing("chat")))
 
     assert captured.tree() == f"invoke_workflow squad: cancelled\n{ONE_TASK}".replace(
         "task planner's task: ok\n    invoke_agent planner: ok",
@@ -542,12 +586,15 @@ def test_keyboard_interrupt(captured: Captured, serve: Serve, crewai_agent: Make
     with pytest.raises(KeyboardInterrupt):
         crew_with(crewai_agent(server, tools=[stopping])).kickoff()
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad: cancelled
   task work: cancelled
     invoke_agent planner: cancelled
       chat gpt-4o-mini: ok
       execute_tool stopping: cancelled"""
+    )
 
 
 def test_failing_hooks(captured: Captured, serve: Serve, crewai_crew: Make) -> None:
@@ -598,14 +645,16 @@ async def test_an_asynchronous_stream_closed_early(captured: Captured, serve: Se
     async for _ in streaming:
         break
     await streaming.aclose()
-    while not captured.closing("chat"):
-        await asyncio.sleep(0.01)
+    await until(lambda: bool(captured.closing("chat")))
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow squad: closed_early
   task planner's task: closed_early
     invoke_agent planner: closed_early
       chat gpt-4o-mini: ok"""
+    )
 
 
 def test_a_failing_stream(captured: Captured, serve: Serve, crewai_crew: Make) -> None:
@@ -652,7 +701,9 @@ def test_a_flow(captured: Captured, serve: Serve, crewai_llm: Make, crewai_agent
 
     assert observe(Work()).kickoff() == "hi"
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow Work: ok
   task begin: ok
   task choose: ok
@@ -669,6 +720,7 @@ invoke_workflow Work: ok
   task an_agent_too: ok
     invoke_agent planner: ok
       chat gpt-4o-mini: ok"""
+    )
 
 
 class Plain(Flow[dict[str, Any]]):
@@ -770,7 +822,9 @@ def test_pause_and_resume(captured: Captured, serve: Serve, crewai_llm: Make, tm
     Asking.from_pending(flow.flow_id, kept).resume("fine")
     unobserve(Asking)
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_workflow Asking: interrupted
   task begin: interrupted
 invoke_workflow Asking: ok
@@ -778,6 +832,7 @@ invoke_workflow Asking: ok
     chat gpt-4o-mini: ok
   task go_on: ok
     chat gpt-4o-mini: ok"""
+    )
     paused, resumed = captured.closing("invoke_workflow")
     assert resumed.links is not None
     assert [(link.trace_id, link.span_id, link.type) for link in resumed.links] == [
@@ -808,11 +863,14 @@ def test_a_lone_agent(captured: Captured, serve: Serve, crewai_agent: Make) -> N
 
     observe(crewai_agent(server, tools=[look_up]), name="helper").kickoff("hello")
 
-    assert captured.tree() == """\
+    assert (
+        captured.tree()
+        == """\
 invoke_agent helper: ok
   chat gpt-4o-mini: ok
   execute_tool look_up: ok
   chat gpt-4o-mini: ok"""
+    )
 
 
 @pytest.mark.parametrize("way", ["execute_sync", "execute_async", "in a crew"])

@@ -160,9 +160,7 @@ def test_a_streaming_crew(captured: Captured, serve: Serve, crewai_crew: Make) -
 
 
 @pytest.mark.parametrize("method", ["kickoff_async", "akickoff"])
-async def test_asynchronous_streaming_crews(
-    captured: Captured, serve: Serve, crewai_crew: Make, method: str
-) -> None:
+async def test_asynchronous_streaming_crews(captured: Captured, serve: Serve, crewai_crew: Make, method: str) -> None:
     """The same asynchronously."""
     server = serve(reply("one two three", usage=USAGE))
     streaming = await getattr(observe(crewai_crew(server, stream=True)), method)()
@@ -228,9 +226,7 @@ def test_a_lone_agent(captured: Captured, serve: Serve, crewai_agent: Make) -> N
 
 
 @pytest.mark.parametrize("method", ["kickoff_async", "akickoff"])
-async def test_a_lone_agent_asynchronously(
-    captured: Captured, serve: Serve, crewai_agent: Make, method: str
-) -> None:
+async def test_a_lone_agent_asynchronously(captured: Captured, serve: Serve, crewai_agent: Make, method: str) -> None:
     """The same asynchronously."""
     server = serve(reply("hi", usage=USAGE))
 

@@ -22,12 +22,15 @@ from ai_dev_squad.guard import report
 from ai_dev_squad.operations import Kind
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.schema import Status
-from ai_dev_squad_crewai import _records, _resume, _translate
+from ai_dev_squad.tracing.errors import classify
+from ai_dev_squad_crewai import _records, _resume, _sink_calls, _sink_work, _translate
 from ai_dev_squad_crewai._marks import given_name, is_marked, mark
-from ai_dev_squad_crewai._sink import is_internal, outcome, sink
+from ai_dev_squad_crewai._sink import is_internal, sink
 from ai_dev_squad_crewai._streams import follow, origin
 
 __all__ = ["install", "uninstall"]
+
+EVENTS = (_sink_calls, _sink_work)  # importing them is what makes the sink know its events
 
 
 class _Plan(NamedTuple):
@@ -119,7 +122,7 @@ class _Entry:
 
     def _end(self, error: BaseException | None) -> None:
         record = self.record
-        status: Status = record.status if error is None else outcome(error)
+        status: Status = record.status if error is None else classify(error)
         source = origin()
         if source is not None and source.left and self._before is None and status in {"ok", "cancelled"}:
             status = "closed_early"
@@ -173,8 +176,7 @@ def _entry(plan: _Planner, condition: _Condition = _always, *, resumes: bool = F
         def start(owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> _Entry | None:
             try:
                 if condition(owner) and _is_wanted(owner):
-                    entry = _Entry(owner, plan(owner, name, arguments, options), _is_restoring(options, arguments))
-                    return entry
+                    return _Entry(owner, plan(owner, name, arguments, options), _is_restoring(options, arguments))
             except Exception as error:  # noqa: BLE001 - the user's program comes first
                 report("observing a call", error)
             return None
@@ -256,7 +258,12 @@ def _lone_agent(owner: Any) -> bool:
 
 
 def _seams() -> list[tuple[Any, str, Callable[..., Any]]]:
-    crew, batch, flow, agent = _entry(_crew_plan), _entry(_batch_plan), _entry(_flow_plan, _users_flow), _entry(_agent_plan)
+    crew, batch, flow, agent = (
+        _entry(_crew_plan),
+        _entry(_batch_plan),
+        _entry(_flow_plan, _users_flow),
+        _entry(_agent_plan),
+    )
     resume = _entry(_flow_plan, _users_flow, resumes=True)
     task, agent_task = _entry(_task_plan, _outside_runs), _entry(_agent_task_plan, _outside_runs)
     return [

@@ -17,7 +17,19 @@ from ai_dev_squad.context import Scope, enter, heal
 from ai_dev_squad.operations import Kind, ModelRequest, Operation
 from ai_dev_squad.schema import ErrorInfo, Link, Status
 
-__all__ = ["FRAMEWORK", "Record", "Run", "begin", "enclosing", "end", "find", "innermost", "latest", "make_current", "sweep"]
+__all__ = [
+    "FRAMEWORK",
+    "Record",
+    "Run",
+    "begin",
+    "enclosing",
+    "end",
+    "find",
+    "innermost",
+    "latest",
+    "make_current",
+    "sweep",
+]
 
 FRAMEWORK = "crewai"
 
@@ -155,7 +167,7 @@ def begin(
 
 def end(record: Record, status: Status = "ok", error: BaseException | ErrorInfo | None = None) -> None:
     """End a record; first, innermost first, what is still open inside it in this context."""
-    inside = []
+    inside: list[Record] = []
     for candidate in _open_outwards():
         if candidate is record:
             for left in inside:

@@ -165,7 +165,9 @@ def _prompt_hash(messages: Any) -> str:
 def model_attributes(llm: Any, event: Any) -> dict[str, Any]:
     """Request attributes of a model call, by the GenAI conventions."""
     attributes = {
-        attribute: value for name, attribute in _REQUEST_KEYS.items() if (value := getattr(event, name, None)) is not None
+        attribute: value
+        for name, attribute in _REQUEST_KEYS.items()
+        if (value := getattr(event, name, None)) is not None
     }
     if stop := getattr(event, "stop_sequences", None):
         attributes[keys.REQUEST_STOP_SEQUENCES] = [str(item) for item in stop]
