@@ -159,7 +159,7 @@ def run_pytest(suite: Path, arguments: Iterable[str], work: Path, observe: str |
     plugins = ["-p", "outcome_plugin"]
     if observe:
         environment |= {"UPSTREAM_OBSERVE": observe, "UPSTREAM_OBSERVATIONS": str(work / "observed")}
-        plugins += ["-p", "observe_langgraph_plugin"]
+        plugins += ["-p", os.environ.get("UPSTREAM_PLUGIN", "observe_langgraph_plugin")]
     command = [sys.executable, "-m", "pytest", *plugins, "-q", "-p", "no:cacheprovider"]
     command += ["-o", "addopts=--strict-markers --strict-config", *arguments]
     started = time.monotonic()
@@ -225,7 +225,7 @@ def table(package: str, version: str, unobserved: Run, observed: Run, verdicts: 
     rows += [("seconds", f"{unobserved.seconds:.0f}", f"{observed.seconds:.0f}")]
     rows += [("tests with another outcome", "", str(sum(v.startswith("differs") for v in verdicts.values())))]
     rows += [("flaky tests", "", str(sum(v.startswith("flaky") for v in verdicts.values())))]
-    rows += [("graphs observed", "", f"{observed.total('graphs'):,}")]
+    rows += [("objects observed", "", f"{observed.total('graphs'):,}")]
     rows += [("operations started", "", f"{observed.total('started'):,}")]
     rows += [("operations ended", "", f"{observed.total('ended'):,}")]
     rows += [("spans started", "", f"{observed.total('spans_started'):,}")]

@@ -106,8 +106,6 @@ class Observer:
         self.test = "(no test running)"
 
     def start(self) -> None:
-        from langgraph.pregel import Pregel
-        from langgraph.pregel.remote import RemoteGraph
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider
 
@@ -118,13 +116,20 @@ class Observer:
             provider.add_span_processor(SpanCounter(self.seen))
             trace.set_tracer_provider(provider)
         ai_dev_squad.configure(log_dir=str(self.directory), on_full="block")
-        self.observe_instances_of(Pregel)
-        self.observe_instances_of(RemoteGraph)
+        self.observe_framework()
         running = lambda: self.test  # noqa: E731 - read late, when a record arrives
         logging.getLogger("opentelemetry.context").addHandler(
             Recorder(self.seen.failed_detach, running, "Failed to detach context")
         )
         logging.getLogger("ai_dev_squad").addHandler(Recorder(self.seen.internal_failures, running))
+
+    def observe_framework(self) -> None:
+        """From now on whatever the framework runs is observed."""
+        from langgraph.pregel import Pregel
+        from langgraph.pregel.remote import RemoteGraph
+
+        self.observe_instances_of(Pregel)
+        self.observe_instances_of(RemoteGraph)
 
     def observe_instances_of(self, cls: Any) -> None:
         """From now on every instance of ``cls`` is observed as soon as it is initialised."""
@@ -193,11 +198,16 @@ def load(name: str) -> Callable[[Any], Any]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    configure(config, Observer)
+
+
+def configure(config: pytest.Config, observer_type: type[Observer]) -> None:
+    """Have the tests of this process observed."""
     worker = getattr(config, "workerinput", None)
     if worker is None and config.getoption("numprocesses", None):
         return
     directory = Path(os.environ["UPSTREAM_OBSERVATIONS"]) / (worker["workerid"] if worker else "main")
     directory.mkdir(parents=True)
-    observer = Observer(load(os.environ["UPSTREAM_OBSERVE"]), directory)
+    observer = observer_type(load(os.environ["UPSTREAM_OBSERVE"]), directory)
     observer.start()
     config.pluginmanager.register(observer, "upstream-observer")

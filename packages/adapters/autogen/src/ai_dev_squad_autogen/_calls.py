@@ -1,4 +1,4 @@
-"""What AutoGen's objects do that is worth a frame: team runs, agent turns, model calls, tools, code, memory."""
+"""What AutoGen's objects do that is worth a frame: runs of teams, turns of agents, model calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from autogen_agentchat.base import Response, TaskResult
 from autogen_agentchat.messages import HandoffMessage, ToolCallExecutionEvent, UserInputRequestedEvent
 from autogen_core.models import CreateResult
-from autogen_core.tools import ToolResult, Workbench
 from opentelemetry import context as otel_context
 
 from ai_dev_squad import attributes as keys
@@ -17,7 +16,7 @@ from ai_dev_squad.schema import ErrorInfo, EventType, Usage
 from ai_dev_squad_autogen import _translate
 from ai_dev_squad_autogen._frames import FRAMEWORK, RUNS, Frame, Options, enclosing
 
-__all__ = ["AgentTurn", "CodeRun", "MemoryQuery", "ModelCall", "TeamRun", "ToolCall", "options_of"]
+__all__ = ["AgentTurn", "ModelCall", "Part", "TeamRun", "argument", "effective_options", "is_same", "options_of"]
 
 OPTIONS = "__ai_dev_squad_options__"
 RUN = "__ai_dev_squad_run__"
@@ -30,20 +29,22 @@ def options_of(subject: Any) -> Options | None:
     return found
 
 
-def _options(subject: Any, above: Frame | None) -> Options:
+def effective_options(subject: Any, above: Frame | None) -> Options:
+    """What was asked for at the subject, else at the call it belongs to."""
     return options_of(subject) or (above.options if above is not None else _DEFAULTS)
 
 
-def _is_same(above: Frame | None, subject: Any, kind: operations.Kind) -> bool:
+def is_same(above: Frame | None, subject: Any, kind: operations.Kind) -> bool:
     """Whether an observed method calls another one of the same object: that is one call."""
     return above is not None and above.subject is subject and above.operation.kind is kind
 
 
-def _argument(name: str, position: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+def argument(name: str, position: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """An argument of a method, however it was passed."""
     return args[position] if len(args) > position else kwargs.get(name)
 
 
-class _Part(Frame):
+class Part(Frame):
     """A call that is part of the one above and has no operation of its own."""
 
     def __init__(self, whole: Frame) -> None:
@@ -74,11 +75,11 @@ class TeamRun(Frame):
     def open(cls, team: Any, args: Any, kwargs: Any) -> Frame | None:
         """For ``run`` and ``run_stream``."""
         above = enclosing()
-        if _is_same(above, team, cls.kind):
+        if is_same(above, team, cls.kind):
             return None
         if above is None:
             _look_again(team)
-        options = _options(team, above)
+        options = effective_options(team, above)
         frame = cls(team, above, options)
         name = (own.name if (own := options_of(team)) is not None else None) or team.name
         frame.begin(name, attributes=_team_attributes(team), agent_id=name)
@@ -98,6 +99,10 @@ class TeamRun(Frame):
         if "autogen.stop.source" not in ended_with:
             manager = getattr(self.subject, "_group_chat_manager_name", None)
             self.operation.annotate({"autogen.stop.source": _translate.stop_source(source, content, manager)})
+
+    def finish(self, error: BaseException | None = None) -> None:
+        super().finish(error)
+        self.raised = None  # a run is remembered for as long as its team, and a traceback holds much
 
     def reason(self, error: BaseException) -> BaseException | ErrorInfo:
         _note(self, error)
@@ -155,11 +160,11 @@ class AgentTurn(Frame):
     def open(cls, agent: Any, args: Any, kwargs: Any) -> Frame | None:
         """For ``run``, ``run_stream``, ``on_messages`` and ``on_messages_stream``."""
         above = enclosing()
-        if above is not None and _is_same(above, agent, cls.kind):
+        if above is not None and is_same(above, agent, cls.kind):
             return _PartOfTurn(above)
         if above is None:
             _look_again(agent)
-        frame = cls(agent, above, _options(agent, above))
+        frame = cls(agent, above, effective_options(agent, above))
         name = (own.name if (own := options_of(agent)) is not None else None) or agent.name
         frame.begin(name, attributes={"autogen.agent.type": type(agent).__name__}, agent_id=name)
         return frame
@@ -214,7 +219,7 @@ class AgentTurn(Frame):
         return error
 
 
-class _PartOfTurn(_Part):
+class _PartOfTurn(Part):
     """One of the agent's methods calls another: what that yields is seen when it happens."""
 
     def take(self, item: Any) -> None:
@@ -276,7 +281,7 @@ class ModelCall(Frame):
             return None  # shared with a program part that nobody observes
         if isinstance(above, ModelCall):
             return None  # a client around another one, such as a cache
-        messages = _argument("messages", 0, args, kwargs) or ()
+        messages = argument("messages", 0, args, kwargs) or ()
         more = kwargs.get("extra_create_args") or {}
         request = _translate.model_request(client, messages, more)
         attributes = _translate.model_attributes(client, more, stream=stream, json_output=kwargs.get("json_output"))
@@ -285,7 +290,7 @@ class ModelCall(Frame):
             attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(_translate.messages_content(messages))
         if stream:
             openai_usage.install()
-        frame = cls(client, above, _options(client, above))
+        frame = cls(client, above, effective_options(client, above))
         try:
             frame.begin(request.model, attributes=attributes, request=request)
         except RuntimeError as refusal:  # BudgetExceeded
@@ -321,134 +326,3 @@ class ModelCall(Frame):
     def reason(self, error: BaseException) -> BaseException | ErrorInfo:
         _note(self, error)
         return error
-
-
-# --- tools, code and memory -------------------------------------------------------------------------------------------
-
-
-class ToolCall(Frame):
-    """A tool at work."""
-
-    kind = operations.TOOL
-    tool: Any = None
-    """The tool that the workbench chose."""
-
-    @classmethod
-    def open_workbench(cls, workbench: Any, args: Any, kwargs: Any) -> Frame | None:
-        """For ``call_tool`` and ``call_tool_stream`` of a workbench."""
-        name = _argument("name", 0, args, kwargs)
-        arguments = _argument("arguments", 1, args, kwargs)
-        return cls._open(workbench, name, arguments, _argument("call_id", 3, args, kwargs))
-
-    @classmethod
-    def open_tool(cls, tool: Any, args: Any, kwargs: Any) -> Frame | None:
-        """For ``run_json`` and ``run_json_stream`` of a tool."""
-        above = enclosing()
-        if isinstance(above, ToolCall) and isinstance(above.subject, Workbench) and above.tool is None:
-            above.tool = tool
-            return _InWorkbench(above)
-        return cls._open(tool, tool.name, _argument("args", 0, args, kwargs), _argument("call_id", 2, args, kwargs))
-
-    @classmethod
-    def _open(cls, subject: Any, name: Any, arguments: Any, call_id: Any) -> Frame | None:
-        above = enclosing()
-        if (above is None and options_of(subject) is None) or _is_same(above, subject, cls.kind):
-            return None
-        pipeline = runtime.pipeline()
-        attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
-        if call_id:
-            attributes[keys.TOOL_CALL_ID] = call_id
-            if isinstance(above, AgentTurn):
-                above.ran = above.ran or set()
-                above.ran.add(call_id)
-        if pipeline.capture_content:
-            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(arguments)
-        frame = cls(subject, above, _options(subject, above))
-        frame.begin(str(name), attributes=attributes)
-        return frame
-
-    def take(self, item: Any) -> None:
-        of_workbench = isinstance(self.subject, Workbench)
-        if of_workbench and not isinstance(item, ToolResult):
-            return  # an event on the way
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            result = _translate.tool_result_text(item)
-            self.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(result)})
-        if of_workbench and item.is_error:
-            # AutoGen tells the model of the error and goes on, but this call failed.
-            self.status = "error"
-            if self.failure is None:
-                text = pipeline.redactor.text(item.to_text()) if pipeline.capture_content else ""
-                self.failure = ErrorInfo(type="tool_error", message=text)
-
-
-class _InWorkbench(_Part):
-    """A tool that a workbench calls is the same call; what it raises, the workbench turns into text."""
-
-    def finish(self, error: BaseException | None = None) -> None:
-        if isinstance(error, Exception):
-            self.whole.failure = error
-
-
-class CodeRun(Frame):
-    """A code executor at work."""
-
-    kind = operations.TOOL
-
-    @classmethod
-    def open(cls, executor: Any, args: Any, kwargs: Any) -> Frame | None:
-        """For ``execute_code_blocks``."""
-        above = enclosing()
-        if (above is None and options_of(executor) is None) or _is_same(above, executor, cls.kind):
-            return None
-        blocks = _argument("code_blocks", 0, args, kwargs) or ()
-        attributes: dict[str, Any] = {
-            keys.TOOL_TYPE: "extension",
-            "autogen.executor.type": type(executor).__name__,
-            "autogen.code.languages": sorted({str(block.language) for block in blocks}),
-        }
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value([block.code for block in blocks])
-        frame = cls(executor, above, _options(executor, above))
-        frame.begin("execute_code", attributes=attributes)
-        return frame
-
-    def take(self, item: Any) -> None:
-        pipeline = runtime.pipeline()
-        self.operation.annotate({"autogen.code.exit_code": item.exit_code})
-        output = pipeline.redactor.text(str(item.output)) if pipeline.capture_content else ""
-        if pipeline.capture_content:
-            self.operation.annotate({keys.TOOL_CALL_RESULT: output})
-        if item.exit_code != 0:
-            self.status, self.failure = "error", ErrorInfo(type="exit_code", message=output)
-
-
-class MemoryQuery(Frame):
-    """A memory that is asked, or adds to the model's context what it finds."""
-
-    kind = operations.RETRIEVAL
-
-    @classmethod
-    def open(cls, memory: Any, args: Any, kwargs: Any) -> Frame | None:
-        """For ``query`` and ``update_context``."""
-        above = enclosing()
-        if (above is None and options_of(memory) is None) or _is_same(above, memory, cls.kind):
-            return None
-        pipeline = runtime.pipeline()
-        attributes: dict[str, Any] = {"autogen.memory.type": type(memory).__name__}
-        query = _argument("query", 0, args, kwargs)
-        if pipeline.capture_content and query is not None and not hasattr(query, "get_messages"):
-            attributes[keys.RETRIEVAL_QUERY_TEXT] = pipeline.redactor.text(str(getattr(query, "content", query)))
-        frame = cls(memory, above, _options(memory, above))
-        frame.begin(str(getattr(memory, "name", None) or type(memory).__name__), attributes=attributes)
-        return frame
-
-    def take(self, item: Any) -> None:
-        found = getattr(getattr(item, "memories", item), "results", ())
-        self.operation.annotate({"autogen.memory.results": len(found)})
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            texts = [str(content.content) for content in found]
-            self.operation.annotate({keys.RETRIEVAL_DOCUMENTS: pipeline.redactor.value(texts)})

@@ -17,18 +17,10 @@ from autogen_core.tools import BaseTool, Workbench
 from ai_dev_squad import runtime
 from ai_dev_squad.guard import report
 from ai_dev_squad_autogen import _process
-from ai_dev_squad_autogen._calls import (
-    OPTIONS,
-    RUN,
-    AgentTurn,
-    CodeRun,
-    MemoryQuery,
-    ModelCall,
-    TeamRun,
-    ToolCall,
-)
+from ai_dev_squad_autogen._calls import OPTIONS, RUN, AgentTurn, ModelCall, TeamRun
 from ai_dev_squad_autogen._contexts import keeping_context
 from ai_dev_squad_autogen._frames import RUNS, Options, observed_call, observed_stream
+from ai_dev_squad_autogen._tools import CodeRun, MemoryQuery, ToolCall
 
 __all__ = ["observe", "observe_parts", "unobserve"]
 

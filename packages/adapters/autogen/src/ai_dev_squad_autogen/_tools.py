@@ -1,0 +1,144 @@
+"""Tools, code and memory at work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autogen_core.tools import ToolResult, Workbench
+
+from ai_dev_squad import attributes as keys
+from ai_dev_squad import operations, runtime
+from ai_dev_squad.schema import ErrorInfo
+from ai_dev_squad_autogen import _translate
+from ai_dev_squad_autogen._calls import AgentTurn, Part, argument, effective_options, is_same, options_of
+from ai_dev_squad_autogen._frames import Frame, enclosing
+
+__all__ = ["CodeRun", "MemoryQuery", "ToolCall"]
+
+
+class ToolCall(Frame):
+    """A tool at work."""
+
+    kind = operations.TOOL
+    tool: Any = None
+    """The tool that the workbench chose."""
+
+    @classmethod
+    def open_workbench(cls, workbench: Any, args: Any, kwargs: Any) -> Frame | None:
+        """For ``call_tool`` and ``call_tool_stream`` of a workbench."""
+        name = argument("name", 0, args, kwargs)
+        arguments = argument("arguments", 1, args, kwargs)
+        return cls._open(workbench, name, arguments, argument("call_id", 3, args, kwargs))
+
+    @classmethod
+    def open_tool(cls, tool: Any, args: Any, kwargs: Any) -> Frame | None:
+        """For ``run_json`` and ``run_json_stream`` of a tool."""
+        above = enclosing()
+        if isinstance(above, ToolCall) and isinstance(above.subject, Workbench) and above.tool is None:
+            above.tool = tool
+            return _InWorkbench(above)
+        return cls._open(tool, tool.name, argument("args", 0, args, kwargs), argument("call_id", 2, args, kwargs))
+
+    @classmethod
+    def _open(cls, subject: Any, name: Any, arguments: Any, call_id: Any) -> Frame | None:
+        above = enclosing()
+        if (above is None and options_of(subject) is None) or is_same(above, subject, cls.kind):
+            return None
+        pipeline = runtime.pipeline()
+        attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
+        if call_id:
+            attributes[keys.TOOL_CALL_ID] = call_id
+            if isinstance(above, AgentTurn):
+                above.ran = above.ran or set()
+                above.ran.add(call_id)
+        if pipeline.capture_content:
+            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(arguments)
+        frame = cls(subject, above, effective_options(subject, above))
+        frame.begin(str(name), attributes=attributes)
+        return frame
+
+    def take(self, item: Any) -> None:
+        of_workbench = isinstance(self.subject, Workbench)
+        if of_workbench and not isinstance(item, ToolResult):
+            return  # an event on the way
+        pipeline = runtime.pipeline()
+        if pipeline.capture_content:
+            result = _translate.tool_result_text(item)
+            self.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(result)})
+        if of_workbench and item.is_error:
+            # AutoGen tells the model of the error and goes on, but this call failed.
+            self.status = "error"
+            if self.failure is None:
+                text = pipeline.redactor.text(item.to_text()) if pipeline.capture_content else ""
+                self.failure = ErrorInfo(type="tool_error", message=text)
+
+
+class _InWorkbench(Part):
+    """A tool that a workbench calls is the same call; what it raises, the workbench turns into text."""
+
+    def finish(self, error: BaseException | None = None) -> None:
+        if isinstance(error, Exception):
+            self.whole.failure = error
+
+
+class CodeRun(Frame):
+    """A code executor at work."""
+
+    kind = operations.TOOL
+
+    @classmethod
+    def open(cls, executor: Any, args: Any, kwargs: Any) -> Frame | None:
+        """For ``execute_code_blocks``."""
+        above = enclosing()
+        if (above is None and options_of(executor) is None) or is_same(above, executor, cls.kind):
+            return None
+        blocks = argument("code_blocks", 0, args, kwargs) or ()
+        attributes: dict[str, Any] = {
+            keys.TOOL_TYPE: "extension",
+            "autogen.executor.type": type(executor).__name__,
+            "autogen.code.languages": sorted({str(block.language) for block in blocks}),
+        }
+        pipeline = runtime.pipeline()
+        if pipeline.capture_content:
+            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value([block.code for block in blocks])
+        frame = cls(executor, above, effective_options(executor, above))
+        frame.begin("execute_code", attributes=attributes)
+        return frame
+
+    def take(self, item: Any) -> None:
+        pipeline = runtime.pipeline()
+        self.operation.annotate({"autogen.code.exit_code": item.exit_code})
+        output = pipeline.redactor.text(str(item.output)) if pipeline.capture_content else ""
+        if pipeline.capture_content:
+            self.operation.annotate({keys.TOOL_CALL_RESULT: output})
+        if item.exit_code != 0:
+            self.status, self.failure = "error", ErrorInfo(type="exit_code", message=output)
+
+
+class MemoryQuery(Frame):
+    """A memory that is asked, or adds to the model's context what it finds."""
+
+    kind = operations.RETRIEVAL
+
+    @classmethod
+    def open(cls, memory: Any, args: Any, kwargs: Any) -> Frame | None:
+        """For ``query`` and ``update_context``."""
+        above = enclosing()
+        if (above is None and options_of(memory) is None) or is_same(above, memory, cls.kind):
+            return None
+        pipeline = runtime.pipeline()
+        attributes: dict[str, Any] = {"autogen.memory.type": type(memory).__name__}
+        query = argument("query", 0, args, kwargs)
+        if pipeline.capture_content and query is not None and not hasattr(query, "get_messages"):
+            attributes[keys.RETRIEVAL_QUERY_TEXT] = pipeline.redactor.text(str(getattr(query, "content", query)))
+        frame = cls(memory, above, effective_options(memory, above))
+        frame.begin(str(getattr(memory, "name", None) or type(memory).__name__), attributes=attributes)
+        return frame
+
+    def take(self, item: Any) -> None:
+        found = getattr(getattr(item, "memories", item), "results", ())
+        self.operation.annotate({"autogen.memory.results": len(found)})
+        pipeline = runtime.pipeline()
+        if pipeline.capture_content:
+            texts = [str(content.content) for content in found]
+            self.operation.annotate({keys.RETRIEVAL_DOCUMENTS: pipeline.redactor.value(texts)})
