@@ -21,7 +21,8 @@ OURS = "ours"
 
 _LANGGRAPH = ["langgraph", "langgraph-checkpoint", "langchain-core"]
 _AUTOGEN = ["autogen-agentchat", "autogen-core"]
-_PINNED = {*_LANGGRAPH, *_AUTOGEN}
+_CREWAI = ["crewai"]
+_PINNED = {*_LANGGRAPH, *_AUTOGEN, *_CREWAI}
 _EXPORTER = "opentelemetry-exporter-otlp-proto-http"
 REQUIREMENTS = {
     "openinference": [*_LANGGRAPH, "openinference-instrumentation-langchain", "opentelemetry-sdk", _EXPORTER],
@@ -32,6 +33,7 @@ REQUIREMENTS = {
         "opentelemetry-sdk",
         _EXPORTER,
     ],
+    "openinference-crewai": [*_CREWAI, "openinference-instrumentation-crewai", "opentelemetry-sdk", _EXPORTER],
     "openllmetry": [*_LANGGRAPH, "opentelemetry-instrumentation-langchain", "opentelemetry-sdk", _EXPORTER],
     "traceloop": [*_LANGGRAPH, "traceloop-sdk"],
     "openlit": [*_LANGGRAPH, "openlit", _EXPORTER],

@@ -27,6 +27,7 @@ _BENCHMARKS = (
     "journal_throughput",
     "langgraph_overhead",
     "autogen_overhead",
+    "crewai_overhead",
     "dead_endpoint",
     "memory",
 )

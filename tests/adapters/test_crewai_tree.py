@@ -353,6 +353,7 @@ def test_resume_from_a_checkpoint(captured: Captured, serve: Serve, crewai_llm: 
         ]
         return Crew(name="squad", agents=agents, tasks=[task(agents[0], "first"), task(agents[1], "second")])
 
+    crewai_event_bus.reset_runtime_state()  # else the crews of other tests stand in the checkpoint, and before ours
     saving = checkpoints.CheckpointConfig(location=str(tmp_path / "saved"), on_events=["task_completed"])
     with pytest.raises(Exception, match="not now"):
         crew().kickoff(from_checkpoint=saving)

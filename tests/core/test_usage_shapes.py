@@ -19,7 +19,7 @@ def usage(input_tokens: int, output_tokens: int, **more: int) -> Usage:
 
 
 @pytest.mark.parametrize(
-    ("reported", "expected"),
+    "reported, expected",
     [
         pytest.param(
             {

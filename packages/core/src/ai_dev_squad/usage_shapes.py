@@ -6,7 +6,7 @@ includes what was read from and written to a cache, output includes reasoning. P
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ai_dev_squad.schema import Usage
@@ -48,31 +48,42 @@ def usage_from(reported: Any) -> Usage | None:
 class _Report:
     """One access to mappings and objects; what is no count is absent."""
 
-    __slots__ = ("_source",)
+    __slots__ = ("value",)
 
     def __init__(self, source: Any) -> None:
-        self._source = source
-
-    def value(self, name: str) -> Any:
-        source = self._source
-        return source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)
+        # The usual case first: an abstract base class answers `isinstance` slowly.
+        if type(source) is dict or isinstance(source, Mapping):
+            self.value: Callable[[str], Any] = source.get
+        else:
+            self.value = lambda name: getattr(source, name, None)
 
     def has(self, *names: str) -> bool:
-        return any(self.value(name) is not None for name in names)
+        for name in names:  # noqa: SIM110 - a generator costs as much as all the rest
+            if self.value(name) is not None:
+                return True
+        return False
 
     def count(self, *names: str) -> int | None:
         """The first of these that counts something; 0 if one is there but none counts."""
         found: int | None = None
         for name in names:
             value = self.value(name)
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
-                if value:
-                    return int(value)
-                found = 0
+            if value is None or not isinstance(value, (int, float)) or isinstance(value, bool) or value < 0:
+                continue
+            if value:
+                return int(value)
+            found = 0
         return found
 
     def inside(self, *names: str) -> _Report:
-        return _Report(next((value for name in names if (value := self.value(name)) is not None), None))
+        for name in names:
+            value = self.value(name)
+            if value is not None:
+                return _Report(value)
+        return _NOTHING
+
+
+_NOTHING = _Report({})
 
 
 def _sum(*counts: int | None) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -148,11 +149,24 @@ def _provider_and_model(llm: Any, model: str) -> tuple[str, str]:
 
 
 def _address(llm: Any) -> str:
+    fields = getattr(llm, "__dict__", {})  # asking a pydantic model for what it lacks takes long
     for name in ("base_url", "api_base", "endpoint"):
-        value = getattr(llm, name, None)
+        value = fields.get(name)
         if isinstance(value, str) and value:
             return value
     return ""
+
+
+@functools.lru_cache(maxsize=256)
+def _server(address: str) -> dict[str, Any]:
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # not an address
+        return {}
+    if not host:
+        return {}
+    return {keys.SERVER_ADDRESS: host, keys.SERVER_PORT: port or (443 if parts.scheme == "https" else 80)}
 
 
 def _prompt_hash(messages: Any) -> str:
@@ -176,10 +190,7 @@ def model_attributes(llm: Any, event: Any) -> dict[str, Any]:
         attributes[keys.REQUEST_CHOICE_COUNT] = choices
     if getattr(event, "stream", None):
         attributes[keys.REQUEST_STREAM] = True
-    address = urlsplit(_address(llm))
-    if address.hostname:
-        attributes[keys.SERVER_ADDRESS] = address.hostname
-        attributes[keys.SERVER_PORT] = address.port or (443 if address.scheme == "https" else 80)
+    attributes.update(_server(_address(llm)))
     return attributes
 
 
@@ -235,7 +246,7 @@ def tool_call_ids(response: Any) -> list[tuple[tuple[str, str], str]]:
 
 def _part(source: Any, *names: str) -> Any:
     for name in names:
-        value = source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)
+        value = source.get(name) if type(source) is dict else getattr(source, name, None)
         if value is not None:
             return value
     return None
@@ -251,15 +262,15 @@ def _messages(messages: Any) -> list[Any]:
 
 
 def _role(message: Any) -> str:
-    return str(message.get("role", "user")) if isinstance(message, Mapping) else "user"
+    return str(message.get("role", "user")) if isinstance(message, dict) else "user"
 
 
 def _text(message: Any) -> str:
-    content = message.get("content") if isinstance(message, Mapping) else message
+    content = message.get("content") if isinstance(message, dict) else message
     if isinstance(content, str):
         return content
     if isinstance(content, (list, tuple)):
-        return "".join(str(part.get("text", "")) if isinstance(part, Mapping) else str(part) for part in content)
+        return "".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in content)
     return "" if content is None else str(content)
 
 
@@ -276,7 +287,7 @@ def _as_message(message: Any) -> dict[str, Any]:
             "parts": [{"type": "tool_call_response", "id": message.get("tool_call_id"), "response": text}],
         }
     parts: list[dict[str, Any]] = [{"type": "text", "content": text}] if text else []
-    if isinstance(message, Mapping):
+    if isinstance(message, dict):
         parts.extend(_tool_call_parts(message.get("tool_calls")))
     return {"role": role, "parts": parts}
 
