@@ -185,6 +185,17 @@ async def test_a_copied_client_observes_itself(captured: Captured) -> None:
     assert len(captured.closing("chat")) == 1
 
 
+async def test_a_tool_is_copied_after_a_run(captured: Captured) -> None:
+    """What a run leaves on an object doesn't keep it from being copied."""
+    jury = RoundRobinGroupChat([AssistantAgent("ann", ReplayChatCompletionClient(["x"]))], max_turns=1)
+    await observe(jury).run(task="go")
+
+    remembered = {name: value for name, value in vars(jury).items() if name.startswith("__ai_dev_squad")}
+
+    assert remembered
+    assert copy.deepcopy(remembered).keys() == remembered.keys()
+
+
 async def test_methods_that_the_program_replaced(captured: Captured) -> None:
     """A method that the program put on the object is observed, and is back after ``unobserve``."""
     replay = ReplayChatCompletionClient(["x"])

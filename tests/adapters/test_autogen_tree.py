@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import textwrap
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from autogen_agentchat.teams import (
 from autogen_agentchat.tools import AgentTool, TeamTool
 from autogen_core import CancellationToken, SingleThreadedAgentRuntime
 from autogen_core.memory import ListMemory, MemoryContent, MemoryMimeType
-from autogen_core.tools import FunctionTool, StaticWorkbench
+from autogen_core.tools import FunctionTool, StaticWorkbench, TextResultContent, ToolResult, ToolSchema, Workbench
 from autogen_ext.code_executors.local import LocalCommandLineCodeExecutor
 from autogen_ext.models.replay import ReplayChatCompletionClient
 
@@ -474,6 +474,47 @@ async def test_a_workbench(captured: Captured, serve: Serve, autogen_chat: Chat)
     """)
 
 
+class Elsewhere(Workbench):
+    """A workbench whose tools run in another process, as those of MCP servers do."""
+
+    async def list_tools(self) -> list[ToolSchema]:
+        return [ToolSchema(name="look_up", description=""), ToolSchema(name="broken", description="")]
+
+    async def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        cancellation_token: CancellationToken | None = None,
+        call_id: str | None = None,
+    ) -> ToolResult:
+        return ToolResult(name=name, result=[TextResultContent(content="secret")], is_error=name == "broken")
+
+    async def _unused(self, *args: Any) -> Any:
+        return {}
+
+    start = stop = reset = save_state = load_state = _unused
+
+
+async def test_a_workbench_that_runs_elsewhere(captured: Captured, serve: Serve, autogen_chat: Chat) -> None:
+    """A tool of a workbench without tool objects, such as MCP's, is a tool call; its error is one."""
+    server = serve(tool_calls(call("look_up"), call("broken")))
+
+    await observe(agent("ann", autogen_chat(server), workbench=Elsewhere())).run(task="go")
+
+    assert shape(captured) == is_tree("""
+        invoke_agent ann: ok
+          chat: ok
+          execute_tool look_up: ok
+          execute_tool broken: error
+    """)
+    (broken,) = [line for line in captured.closing("execute_tool") if line.status == "error"]
+    assert broken.error is not None
+    assert (broken.error.type, broken.error.message) == ("tool_error", "")
+    assert [(line.metadata or {})["gen_ai.tool.call.id"] for line in captured.closing("execute_tool")] == [
+        asked.id for asked in server.truth.calls[0].tool_calls
+    ]
+
+
 async def test_memory(captured: Captured, serve: Serve, autogen_chat: Chat) -> None:
     """A memory that adds to the context is a retrieval; what it found is content."""
     memory = ListMemory("facts", [MemoryContent(content="secret fact", mime_type=MemoryMimeType.TEXT)])
@@ -506,6 +547,25 @@ async def test_an_own_runtime(captured: Captured, serve: Serve, autogen_chat: Ch
           invoke_agent ann: ok
             chat: ok
             execute_tool look_up: ok
+          invoke_agent bob: ok
+            chat: ok
+    """)
+
+
+async def test_a_selector_on_an_own_runtime(captured: Captured, serve: Serve, autogen_chat: Chat) -> None:
+    """The team's own model calls are found there too."""
+    runtime = SingleThreadedAgentRuntime()
+    client = autogen_chat(serve(reply("bob"), reply("x")))
+    members = [agent(name, client) for name in ("ann", "bob")]
+    team = observe(SelectorGroupChat(members, client, max_turns=1, runtime=runtime))
+    runtime.start()
+
+    await team.run(task="go")
+    await runtime.stop_when_idle()
+
+    assert shape(captured) == is_tree("""
+        invoke_workflow SelectorGroupChat: ok
+          chat: ok
           invoke_agent bob: ok
             chat: ok
     """)

@@ -63,6 +63,9 @@ class Frame:
         self.above = above
         self.options = options
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Frame:
+        return self  # a copy of the team is not running
+
     def begin(
         self,
         name: str,

@@ -27,6 +27,8 @@ __all__ = ["observe", "observe_parts", "unobserve"]
 T = TypeVar("T")
 Shadow = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+_FEW = 1_000
+"""Longer collections hold data, such as the contents of a memory, and are not looked through."""
 SHADOWED = "__ai_dev_squad_shadowed__"
 
 
@@ -151,10 +153,9 @@ def _walk(thing: Any) -> Iterator[Any]:
         seen.add(id(part))
         yield part
         for value in list(vars(part).values()):
-            if isinstance(value, (list, tuple, set)):
-                waiting.extend(value)
-            elif isinstance(value, dict):
-                waiting.extend(value.values())
+            if isinstance(value, (list, tuple, set, dict)):
+                if len(value) <= _FEW:
+                    waiting.extend(value.values() if isinstance(value, dict) else value)
             else:
                 waiting.append(value)
 
