@@ -349,9 +349,11 @@ def _inherit(operation: Operation, parent: Operation | None, session_id: str | N
         operation.agent_id = agent_id or parent.agent_id
         operation.correlation_id, operation.user_id = parent.correlation_id, parent.user_id
     else:
-        operation.session_id = session_id_var.get() or session_id
-        operation.agent_id = agent_id
-        operation.correlation_id, operation.user_id = correlation_id_var.get(), user_id_var.get()
+        # An address or a token makes a poor id, and yet people use them.
+        redact = operation._pipeline.redactor.text
+        given = session_id_var.get(), correlation_id_var.get(), user_id_var.get()
+        session, operation.correlation_id, operation.user_id = (None if id is None else redact(id) for id in given)  # noqa: A001
+        operation.session_id, operation.agent_id = session or session_id, agent_id
 
 
 def _count_for_agent(operation: Operation) -> None:
