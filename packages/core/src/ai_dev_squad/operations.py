@@ -132,11 +132,12 @@ class Operation:
     # --- while it runs ------------------------------------------------------------------------------------------------
 
     def annotate(self, attributes: Mapping[str, Any]) -> None:
-        """Add attributes, to be written when the operation ends. Text in them must be redacted already."""
-        if self._ended_with is None:
-            self._ended_with = dict(attributes)
-        else:
-            self._ended_with.update(attributes)
+        """Add attributes, to be written when the operation ends. Text in them must be redacted already.
+
+        ``None`` says nothing, and takes nothing back.
+        """
+        known = {key: value for key, value in attributes.items() if value is not None}
+        self._ended_with = {**self._ended_with, **known} if self._ended_with else known
 
     def first_chunk(self) -> None:
         """Note the arrival of the first chunk of a streamed answer; later calls change nothing."""
