@@ -36,16 +36,22 @@ COUNTED = Usage(
 MESSAGES: Any = [{"role": "user", "content": "hello"}]
 
 
+@pytest.fixture(autouse=True)
+def _as_the_client_is() -> Iterator[None]:
+    """Before and after each test the client is unpatched, and no endpoint is remembered."""
+    openai_usage.uninstall()
+    openai_usage._refusing.clear()
+    yield
+    openai_usage.uninstall()
+    openai_usage._refusing.clear()
+
+
 @pytest.fixture
 def captured() -> Iterator[Captured]:
-    """What is observed in the test, with the seam installed; afterwards it's gone, and no endpoint is remembered."""
+    """What is observed in the test, with the seam installed."""
     with capture() as everything:
         openai_usage.install()
-        try:
-            yield everything
-        finally:
-            openai_usage.uninstall()
-            openai_usage._refusing.clear()
+        yield everything
 
 
 @pytest.fixture
