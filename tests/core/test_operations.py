@@ -266,11 +266,11 @@ def test_without_a_parent_the_current_operation_is_it(captured: Captured) -> Non
 
 
 def test_what_is_known_is_written_when_it_is_known(captured: Captured) -> None:
-    """Attributes stand in both lines, annotations in the closing one; the later value of a key counts."""
+    """Attributes stand in both lines, annotations in the closing one; the later value counts, and ``None`` is none."""
     given = {"a": 1, "b": 1}
     operation = start(TASK, attributes=given)
     operation.annotate({"b": 2})
-    operation.annotate({"c": [3, None]})
+    operation.annotate({"c": [3, None], "a": None, "d": None})
     operation.stop()
 
     assert [line.metadata for line in captured.lines] == [{"a": 1, "b": 1}, {"a": 1, "b": 2, "c": [3, None]}]

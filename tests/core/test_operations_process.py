@@ -158,6 +158,7 @@ child = os.fork()
 if child == 0:
     signal.alarm(20)
     start(TASK, "of the child").stop()
+    ai_dev_squad.flush()
     print("observed")
     os._exit(0)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from opentelemetry.trace import SpanContext
 from typing_extensions import assert_type
 
 import ai_dev_squad
@@ -18,26 +19,39 @@ from ai_dev_squad import (
     Budget,
     BudgetExceeded,
     BudgetManager,
+    Cost,
     CostEntry,
     CostTracker,
     EventFilter,
     EventType,
+    JournalLine,
     LogEvent,
     LogLevel,
     ModelPricing,
     ModelProvider,
     OptimizedCostTracker,
+    Settings,
     StructuredLogger,
     TraceManager,
+    Usage,
     configure_cost_tracking,
     configure_logging,
     configure_tracing,
+    continue_trace,
+    current_operation,
     get_cost_tracker,
     get_logger,
     get_trace_manager,
+    inject,
+    operations,
+    read_journal,
     register_event_type,
+    savings_report,
     trace_function,
 )
+from ai_dev_squad.context import attached
+from ai_dev_squad.operations import Operation
+from ai_dev_squad.testing import Captured, capture, fixed_ids_and_clock
 from ai_dev_squad_langgraph import ObservableLangGraphAdapter, observe
 
 # Set-up
@@ -51,6 +65,12 @@ tracer: TraceManager = get_trace_manager()
 tracker: CostTracker = get_cost_tracker()
 assert_type(ai_dev_squad.flush(timeout=5.0), bool)
 ai_dev_squad.shutdown()
+
+
+assert_type(ai_dev_squad.get_settings(), Settings)
+assert_type(ai_dev_squad.get_settings().environment, str | None)
+with ai_dev_squad.session("session", "correlation", user_id="ada"):
+    assert_type(current_operation(), Operation | None)
 
 
 # Events
@@ -182,6 +202,47 @@ class OurProvider:
 
 
 tracker.add_provider("ours", OurProvider())
+
+
+# Operations: what adapters are made of
+
+operation = operations.start(
+    operations.CHAT,
+    "gpt-4o-mini",
+    framework="mine",
+    attributes={"a": 1},
+    request=operations.ModelRequest("gpt-4o-mini", "openai", prompt=lambda: "hello", max_output_tokens=10),
+)
+assert_type(operation, Operation)
+with attached(operation):
+    operation.reserve()
+    operation.usage = Usage(input_tokens=1, output_tokens=1, source="provider")
+    operation.annotate({"b": [1, 2]})
+    operation.event(EventType.AGENT_HANDOFF, "hands off", {"to": "coder"})
+assert_type(operation.stop(), bool)
+assert_type(operation.fail(ValueError("no")), bool)
+assert_type(operation.trace_id, str)
+assert_type(operation.cost, Cost | None)
+
+
+# Across processes, and back from the journal
+
+headers: dict[str, str] = {}
+assert_type(inject(headers), dict[str, str])
+with continue_trace({"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}) as sender:
+    assert_type(sender, SpanContext | None)
+for line in read_journal("logs"):
+    assert_type(line, JournalLine)
+    assert_type(line.duration_ms, float | None)
+report = savings_report(tracker.entries)
+
+
+# In tests
+
+with capture(spans=True, capture_content=True) as captured, fixed_ids_and_clock():
+    assert_type(captured, Captured)
+    assert_type(captured.tree(), str)
+    assert_type(captured.closing("chat"), list[JournalLine])
 
 
 # LangGraph

@@ -132,11 +132,12 @@ class Operation:
     # --- while it runs ------------------------------------------------------------------------------------------------
 
     def annotate(self, attributes: Mapping[str, Any]) -> None:
-        """Add attributes, to be written when the operation ends. Text in them must be redacted already."""
-        if self._ended_with is None:
-            self._ended_with = dict(attributes)
-        else:
-            self._ended_with.update(attributes)
+        """Add attributes, to be written when the operation ends. Text in them must be redacted already.
+
+        ``None`` says nothing, and takes nothing back.
+        """
+        known = {key: value for key, value in attributes.items() if value is not None}
+        self._ended_with = {**self._ended_with, **known} if self._ended_with else known
 
     def first_chunk(self) -> None:
         """Note the arrival of the first chunk of a streamed answer; later calls change nothing."""
@@ -349,9 +350,11 @@ def _inherit(operation: Operation, parent: Operation | None, session_id: str | N
         operation.agent_id = agent_id or parent.agent_id
         operation.correlation_id, operation.user_id = parent.correlation_id, parent.user_id
     else:
-        operation.session_id = session_id_var.get() or session_id
-        operation.agent_id = agent_id
-        operation.correlation_id, operation.user_id = correlation_id_var.get(), user_id_var.get()
+        # An address or a token makes a poor id, and yet people use them.
+        redact = operation._pipeline.redactor.text
+        given = session_id_var.get(), correlation_id_var.get(), user_id_var.get()
+        session, operation.correlation_id, operation.user_id = (None if id is None else redact(id) for id in given)  # noqa: A001
+        operation.session_id, operation.agent_id = session or session_id, agent_id
 
 
 def _count_for_agent(operation: Operation) -> None:

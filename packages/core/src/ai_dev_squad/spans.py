@@ -178,7 +178,7 @@ def _flat_value(value: Any) -> Any:
     if isinstance(value, (str, bool, int, float)):
         return value
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
-        return value
+        return tuple(value)  # an exporter may read it long after its owner changed it
     return msgspec.json.encode(value).decode()
 
 

@@ -71,6 +71,8 @@ _REQUEST_KEYS = {
     "reasoning_effort": keys.REQUEST_REASONING_LEVEL,
 }
 
+_OWN_IDS = ("lc_run-", "run-")  # LangChain's own, where the provider's is not known
+
 _INTERNAL_METADATA = (
     "langgraph_",
     "ls_",
@@ -218,8 +220,9 @@ def response_attributes(response: Any) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     if model := answer.get("model_name") or answer.get("model"):
         attributes[keys.RESPONSE_MODEL] = str(model)
-    if identity := answer.get("id") or getattr(message, "id", None):
-        attributes[keys.RESPONSE_ID] = str(identity)
+    identity = str(answer.get("id") or getattr(message, "id", None) or "")
+    if identity and not identity.startswith(_OWN_IDS):
+        attributes[keys.RESPONSE_ID] = identity
     if reasons := [reason for item in _choices(response) if (reason := _finish_reason(item))]:
         attributes[keys.RESPONSE_FINISH_REASONS] = reasons
     return attributes

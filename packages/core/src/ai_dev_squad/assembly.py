@@ -1,0 +1,210 @@
+"""Builds what operations are sent to from the settings, and keeps what a change of settings doesn't touch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
+
+from ai_dev_squad.guard import report
+from ai_dev_squad.schema import ErrorInfo, EventType, LogLevel
+from ai_dev_squad.settings import Settings
+
+if TYPE_CHECKING:
+    from ai_dev_squad.costs import CostTracker
+    from ai_dev_squad.events import StructuredLogger
+    from ai_dev_squad.redaction import Redactor
+    from ai_dev_squad.tracing import TraceManager
+    from ai_dev_squad.tracing.metrics import GenAIMetrics
+
+__all__ = ["Emit", "Pipeline", "assemble"]
+
+Emit = Callable[[EventType, str, str, dict[str, Any]], None]
+"""Writes a line that belongs to no operation: its event type, level, message and metadata."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Where operations go: compiled when configured, so that a call decides nothing."""
+
+    settings: Settings
+    logger: StructuredLogger
+    tracing: TraceManager
+    costs: CostTracker
+    metrics: GenAIMetrics | None
+    redactor: Redactor
+    capture_content: bool
+
+    def error_info(self, error: BaseException, *, with_stack: bool) -> ErrorInfo:
+        """What the journal says of an error, redacted."""
+        info = self.redactor.exception(error)
+        if not with_stack or error.__traceback__ is None:
+            return info
+        from ai_dev_squad.tracing.errors import stack_trace
+
+        return structs.replace(info, stacktrace=stack_trace(error, self.redactor.text))
+
+    def with_logger(self, logger: StructuredLogger) -> Pipeline:
+        """The same, writing to another logger."""
+        return replace(self, logger=logger)
+
+
+def assemble(wanted: Settings, old: Pipeline | None, emit: Emit, *, asked: bool) -> Pipeline:
+    """Build what changed. Whatever may fail comes first; what changes a part that stays comes last."""
+
+    def kept(part: str) -> bool:
+        return old is not None and old.settings.part(part) == wanted.part(part)
+
+    redactor = old.redactor if old and kept("redaction") else _redactor(wanted)
+    logger = old.logger if old and kept("logging") and kept("redaction") else _logger(wanted, redactor)
+    metrics = old.metrics if old and kept("metrics") else _metrics(wanted)
+    if wanted.prices_file is not None:
+        from ai_dev_squad.costs.price_file import read_prices
+
+        read_prices(wanted.prices_file)
+    # What OTEL_* variables asked for may have failed quietly; who asks us for it now hears why.
+    exports = not asked or wanted.exporter in {None, "none"} or (old is not None and old.tracing.recording)
+    tracing = old.tracing if old and kept("tracing") and exports else _tracing(wanted, redactor, emit, asked=asked)
+    if isinstance(tracing.redact, _Redaction):
+        tracing.redact.text = redactor.text
+    costs = _costs(wanted, old)
+    costs.budget_manager.on_event = emit
+    return Pipeline(wanted, logger, tracing, costs, metrics, redactor, wanted.capture_content)
+
+
+class _Redaction:
+    """What tracing redacts with: exporters stay when the redactor is replaced."""
+
+    def __init__(self, text: Callable[[str], str]) -> None:
+        self.text = text
+
+    def __call__(self, text: str) -> str:
+        return self.text(text)
+
+
+def _redactor(wanted: Settings) -> Redactor:
+    from ai_dev_squad.redaction import Redactor
+
+    return Redactor(
+        patterns=wanted.redact_patterns,
+        emails=wanted.redact_emails,
+        cards=wanted.redact_cards,
+        drop_keys=wanted.drop_keys,
+        max_string=wanted.max_content_chars,
+    )
+
+
+def _logger(wanted: Settings, redactor: Redactor) -> StructuredLogger:
+    from ai_dev_squad.events import EventFilter, Journal, NullJournal, StructuredLogger
+
+    directory = Path(wanted.log_dir)
+    if wanted.journal and directory.exists() and not directory.is_dir():
+        raise ValueError(f"log_dir={wanted.log_dir!r} is a file; give a directory, it's created when needed")
+    journal = (
+        Journal(
+            wanted.journal_path,
+            queue_size=wanted.queue_size,
+            on_full="block" if wanted.on_full == "block" else "drop",
+            max_bytes=wanted.max_bytes or None,
+            max_age=wanted.max_age_s or None,
+            keep=wanted.keep_files,
+            compress=wanted.compress,
+            fsync=wanted.fsync,
+        )
+        if wanted.journal and wanted.enabled
+        else NullJournal()
+    )
+    console = wanted.console and wanted.enabled
+    event_filter = None
+    if wanted.log_level != "DEBUG":
+        event_filter = EventFilter()
+        event_filter.set_level_filter(LogLevel[wanted.log_level])
+    return StructuredLogger(wanted.log_dir, console, journal=journal, filter=event_filter, redactor=redactor)
+
+
+def _tracing(wanted: Settings, redactor: Redactor, emit: Emit, *, asked: bool) -> TraceManager:
+    from ai_dev_squad.tracing import TraceManager
+    from ai_dev_squad.tracing.providers import become_global
+
+    manager = TraceManager(
+        wanted.service_name,
+        wanted.service_version,
+        environment=wanted.environment,
+        resource_attributes=wanted.resource_attributes,
+        sampler=wanted.sampler,
+        use_global=wanted.enabled,
+        shutdown_timeout_ms=wanted.export_timeout_s * 1000,
+        shutdown_at_exit=False,  # the runtime's `shutdown` sees to it
+        redact=_Redaction(redactor.text),
+        on_lost=lambda count, reason: _spans_lost(emit, count, reason),
+    )
+    if not wanted.enabled:
+        return manager
+    if wanted.exporter not in {None, "none"}:
+        try:
+            manager.add_exporter(wanted.exporter, **_exporter_options(wanted))
+        except (ImportError, TypeError, ValueError) as error:
+            if asked:
+                raise
+            report("exporting to where OTEL_* variables say", error)
+    if wanted.instrument_requests:
+        manager.instrument_requests()
+    if wanted.set_global:
+        become_global(manager)
+    return manager
+
+
+def _exporter_options(wanted: Settings) -> dict[str, Any]:
+    if wanted.exporter not in {"otlp", "jaeger"}:
+        return {}
+    given = {"endpoint": wanted.endpoint, "protocol": wanted.protocol, "headers": wanted.headers}
+    return {name: value for name, value in given.items() if value}
+
+
+def _spans_lost(emit: Emit, count: int, reason: str) -> None:
+    message = f"{count} spans could not be delivered: {reason}"
+    emit(EventType.TELEMETRY_DROPPED, "WARNING", message, {"spans": count, "reason": reason})
+
+
+def _costs(wanted: Settings, old: Pipeline | None) -> CostTracker:
+    from ai_dev_squad.costs import BudgetManager, CostTracker
+
+    if old is None:
+        return CostTracker(
+            max_entries=wanted.ledger_size,
+            budget_manager=BudgetManager(state_path=_budget_file(wanted)),
+            prices_file=wanted.prices_file,
+        )
+    # The tracker stays: it holds the program's own prices and what was spent.
+    tracker = old.costs
+    if wanted.prices_file not in {None, old.settings.prices_file}:
+        tracker.import_prices(str(wanted.prices_file))
+    tracker.max_entries = wanted.ledger_size
+    if _budget_file(wanted) != _budget_file(old.settings):
+        before = tracker.budget_manager
+        budgets = BudgetManager(state_path=_budget_file(wanted))
+        for name, budget in before.budgets.items():
+            budgets.budgets[name] = budget
+        budgets.alert_callbacks.extend(before.alert_callbacks)
+        tracker.budget_manager = budgets
+        before.close()
+    return tracker
+
+
+def _budget_file(wanted: Settings) -> str | None:
+    if not wanted.enabled:
+        return None
+    if wanted.budget_file is not None:
+        return wanted.budget_file
+    return str(wanted.journal_path.with_name("budgets.json")) if wanted.journal else None
+
+
+def _metrics(wanted: Settings) -> GenAIMetrics | None:
+    if wanted.meter_provider is None or not wanted.enabled:
+        return None
+    from ai_dev_squad.tracing import create_metrics
+
+    return create_metrics(wanted.meter_provider)

@@ -1,0 +1,451 @@
+"""Usage of streamed OpenAI answers: asked for inside observed model calls, and seen by nobody but us."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.resources.chat.completions import AsyncCompletions, Completions
+from openai.types import CompletionUsage
+from openai.types.responses import ResponseUsage
+
+from ai_dev_squad import context, openai_usage, operations
+from ai_dev_squad.openai_usage import usage_from_openai
+from ai_dev_squad.operations import CHAT, TASK, ModelRequest, Operation
+from ai_dev_squad.schema import Usage
+from ai_dev_squad.testing import Captured, capture
+from ai_dev_squad_parity.model_server import ModelServer, Script, fail, reply, tokens
+
+ASKS = "stream_options"
+USAGE = tokens(200, 40, cached=64, reasoning=8)
+COUNTED = Usage(
+    input_tokens=200,
+    output_tokens=40,
+    cache_read_input_tokens=64,
+    reasoning_output_tokens=8,
+    audio_input_tokens=0,
+    audio_output_tokens=0,
+    source="provider",
+)
+MESSAGES: Any = [{"role": "user", "content": "hello"}]
+
+
+@pytest.fixture(autouse=True)
+def _as_the_client_is() -> Iterator[None]:
+    """Before and after each test the client is unpatched, and no endpoint is remembered."""
+    openai_usage.uninstall()
+    openai_usage._refusing.clear()
+    yield
+    openai_usage.uninstall()
+    openai_usage._refusing.clear()
+
+
+@pytest.fixture
+def captured() -> Iterator[Captured]:
+    """What is observed in the test, with the seam installed."""
+    with capture() as everything:
+        openai_usage.install()
+        yield everything
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., ModelServer]]:
+    """``serve(step, ...)`` starts a model server that plays these steps."""
+    servers: list[ModelServer] = []
+
+    def start(*steps: Any) -> ModelServer:
+        servers.append(ModelServer(Script(list(steps))).start())
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def client(server: ModelServer, **options: Any) -> openai.OpenAI:
+    """A real client of the server, closed with the test's last reference to it."""
+    return openai.OpenAI(base_url=server.base_url, api_key="sk-test", max_retries=0, **options)
+
+
+def start() -> Operation:
+    """A model call that is about to be made."""
+    return operations.start(CHAT, "gpt-4o", framework="test", request=ModelRequest("gpt-4o", "openai"))
+
+
+def stream(server: ModelServer, **options: Any) -> tuple[Operation, list[Any]]:
+    """One streamed answer inside an observed call: the operation, ended, and the chunks that the program saw."""
+    operation = start()
+    with context.attached(operation), client(server) as api:
+        with api.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True, **options) as chunks:
+            seen = list(chunks)
+    operation.stop()
+    return operation, seen
+
+
+def text(chunks: list[Any]) -> str:
+    """What the program reads."""
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+
+
+def plain(chunks: list[Any]) -> list[dict[str, Any]]:
+    """Chunks without what differs between two answers."""
+    return [{**chunk.model_dump(exclude_unset=True), "id": "", "created": 0} for chunk in chunks]
+
+
+# --- the shapes of usage ----------------------------------------------------------------------------------------------
+
+CHAT_USAGE: dict[str, Any] = {
+    "prompt_tokens": 200,
+    "completion_tokens": 40,
+    "total_tokens": 240,
+    "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": 3},
+    "completion_tokens_details": {"reasoning_tokens": 8, "audio_tokens": 2},
+}
+RESPONSES_USAGE: dict[str, Any] = {
+    "input_tokens": 200,
+    "output_tokens": 40,
+    "total_tokens": 240,
+    "input_tokens_details": {"cached_tokens": 64, "cache_write_tokens": 5},
+    "output_tokens_details": {"reasoning_tokens": 8},
+}
+FROM_CHAT = Usage(
+    input_tokens=200,
+    output_tokens=40,
+    cache_read_input_tokens=64,
+    reasoning_output_tokens=8,
+    audio_input_tokens=3,
+    audio_output_tokens=2,
+    source="provider",
+)
+FROM_RESPONSES = Usage(
+    input_tokens=200,
+    output_tokens=40,
+    cache_read_input_tokens=64,
+    cache_write_input_tokens=5,
+    reasoning_output_tokens=8,
+    source="provider",
+)
+
+
+def as_object(value: Any) -> Any:
+    """A mapping as an object with attributes, as other clients have it."""
+    return SimpleNamespace(**{k: as_object(v) for k, v in value.items()}) if isinstance(value, dict) else value
+
+
+@pytest.mark.parametrize(
+    "usage, expected",
+    [
+        pytest.param(CHAT_USAGE, FROM_CHAT, id="chat, mapping"),
+        pytest.param(CompletionUsage.model_validate(CHAT_USAGE), FROM_CHAT, id="chat, object of the client"),
+        pytest.param(as_object(CHAT_USAGE), FROM_CHAT, id="chat, another object"),
+        pytest.param(RESPONSES_USAGE, FROM_RESPONSES, id="responses, mapping"),
+        pytest.param(
+            ResponseUsage.model_validate(RESPONSES_USAGE), FROM_RESPONSES, id="responses, object of the client"
+        ),
+        pytest.param(as_object(RESPONSES_USAGE), FROM_RESPONSES, id="responses, another object"),
+        pytest.param(
+            {"prompt_tokens": 7, "completion_tokens": 0, "prompt_tokens_details": None},
+            Usage(input_tokens=7, output_tokens=0, source="provider"),
+            id="without details",
+        ),
+        pytest.param(
+            {"input_tokens": 7, "output_tokens": 1, "input_token_details": {"cached_tokens": 0, "audio_tokens": 2}},
+            Usage(input_tokens=7, output_tokens=1, cache_read_input_tokens=0, audio_input_tokens=2, source="provider"),
+            id="realtime",
+        ),
+    ],
+)
+def test_usage_is_read_in_every_shape(usage: Any, expected: Usage) -> None:
+    """Chat completions, responses and realtime, as objects and as mappings; what is absent is ``None``, never 0."""
+    assert usage_from_openai(usage) == expected
+
+
+counts = st.none() | st.integers(0, 10**9)
+details = st.none() | st.dictionaries(st.sampled_from(["cached_tokens", "reasoning_tokens", "audio_tokens"]), counts)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["prompt_tokens", "completion_tokens", "input_tokens", "output_tokens"]), counts),
+    details,
+    details,
+)
+def test_objects_and_mappings_are_read_alike(totals: dict[str, Any], inputs: Any, outputs: Any) -> None:
+    """Whatever a server leaves out, both forms give the same, and nothing is made up."""
+    usage = {**totals, "prompt_tokens_details": inputs, "completion_tokens_details": outputs}
+    found = usage_from_openai(usage)
+
+    assert found == usage_from_openai(as_object(usage))
+    first = totals.get("prompt_tokens")
+    assert found.input_tokens == (first if first is not None else totals.get("input_tokens"))
+    assert found.cache_read_input_tokens == (inputs or {}).get("cached_tokens")
+
+
+# --- installing -------------------------------------------------------------------------------------------------------
+
+
+def test_the_client_is_restored_exactly() -> None:
+    """Installing twice patches once; uninstalling puts the very functions back, and may be repeated."""
+    before = Completions.__dict__["create"], AsyncCompletions.__dict__["create"]
+    openai_usage.install()
+    once = Completions.__dict__["create"]
+    openai_usage.install()
+    assert Completions.__dict__["create"] is once is not before[0]
+
+    openai_usage.uninstall()
+    openai_usage.uninstall()
+
+    assert (Completions.__dict__["create"], AsyncCompletions.__dict__["create"]) == before
+
+
+def test_the_patched_method_looks_like_the_original(captured: Captured) -> None:
+    """Name, documentation and signature are the client's own."""
+    import inspect
+
+    original = Completions.create.__wrapped__  # type: ignore[attr-defined]
+
+    assert Completions.create.__name__ == "create"
+    assert inspect.signature(Completions.create) == inspect.signature(original)
+
+
+def test_without_the_client_there_is_nothing_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that never loaded ``openai`` doesn't get it loaded."""
+    import sys
+
+    monkeypatch.delitem(sys.modules, "openai")
+    openai_usage.install()
+
+    assert "openai" not in sys.modules
+    assert not hasattr(Completions.create, "__wrapped__") or openai_usage._patches is None
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_program_sees_the_stream_it_would_have_seen(captured: Captured, serve: Callable[..., ModelServer]) -> None:
+    """Inside an observed call the usage is asked for and noted; the program's chunks are those of an unobserved call."""
+    server = serve(reply("one two three", usage=USAGE, times=2))
+    operation, observed = stream(server)
+    openai_usage.uninstall()
+    _, unobserved = stream(server)
+
+    assert operation.usage == COUNTED
+    assert [chunk["choices"] for chunk in plain(observed)] == [chunk["choices"] for chunk in plain(unobserved)]
+    assert [chunk.usage for chunk in observed] == [None] * len(unobserved)
+    assert [call.reported for call in server.truth.calls] == [USAGE, None]
+    assert [line.usage for line in captured.closing("chat")] == [COUNTED, Usage(source="missing")]
+
+
+async def test_an_asynchronous_stream(captured: Captured, serve: Callable[..., ModelServer]) -> None:
+    """The same for the asynchronous client."""
+    server = serve(reply("one two three", usage=USAGE))
+    operation = start()
+    async with openai.AsyncOpenAI(base_url=server.base_url, api_key="sk-test", max_retries=0) as api:
+        with context.attached(operation):
+            chunks = await api.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
+        seen = [chunk async for chunk in chunks]
+    operation.stop()
+
+    assert (operation.usage, text(seen)) == (COUNTED, "one two three")
+    assert [chunk for chunk in seen if chunk.usage or not chunk.choices] == []
+
+
+@pytest.mark.parametrize("given", [None, openai.NOT_GIVEN, openai.omit])
+def test_an_option_that_was_passed_empty_was_not_chosen(
+    captured: Captured, serve: Callable[..., ModelServer], given: Any
+) -> None:
+    """Wrappers pass ``stream_options=None`` or the client's own marks; that is no choice, and no error of ours."""
+    operation, seen = stream(serve(reply("one two", usage=USAGE)), stream_options=given)
+
+    assert (operation.usage, text(seen)) == (COUNTED, "one two")
+
+
+def test_the_clients_stream_helper(captured: Captured, serve: Callable[..., ModelServer]) -> None:
+    """``chat.completions.stream(...)`` goes the same way; its final answer is whole and has no usage of ours."""
+    server = serve(reply("one two", usage=USAGE))
+    operation = start()
+    with context.attached(operation), client(server) as api:
+        with api.chat.completions.stream(model="gpt-4o", messages=MESSAGES) as events:
+            final = events.get_final_completion()
+    operation.stop()
+
+    assert operation.usage == COUNTED
+    assert (final.choices[0].message.content, final.usage) == ("one two", None)
+
+
+@pytest.mark.parametrize(
+    "options, usages",
+    [({"include_usage": True}, [COUNTED]), ({"include_usage": False}, []), ({}, [])],
+    ids=["asks", "asks not", "asks for other things"],
+)
+def test_the_programs_own_choice_is_respected(
+    captured: Captured, serve: Callable[..., ModelServer], options: dict[str, Any], usages: list[Usage]
+) -> None:
+    """A program that sets ``stream_options`` gets exactly what it asked for."""
+    operation, seen = stream(serve(reply("one", usage=USAGE)), stream_options=options)
+
+    assert [usage_from_openai(chunk.usage) for chunk in seen if chunk.usage] == usages
+    assert operation.usage == Usage(source="missing")
+
+
+def test_only_streams_of_observed_model_calls_are_asked(captured: Captured, serve: Callable[..., ModelServer]) -> None:
+    """Outside any operation, inside a task, after the call's scope, and without a stream, the request is untouched."""
+    server = serve(reply("one", usage=USAGE, times=4))
+    with client(server) as api:
+
+        def ask(**more: Any) -> None:
+            answer = api.chat.completions.create(model="gpt-4o", messages=MESSAGES, **more)
+            if more:
+                list(answer)
+
+        ask(stream=True)
+        task = operations.start(TASK, "it", framework="test")
+        with context.attached(task):
+            ask(stream=True)
+        call = start()
+        with context.attached(call):
+            ask()
+        ask(stream=True)
+        call.stop()
+        task.stop()
+
+    assert [(call.stream, call.reported) for call in server.truth.calls] == [
+        (True, None),
+        (True, None),
+        (False, USAGE),
+        (True, None),
+    ]
+
+
+@pytest.mark.parametrize("how", ["with_raw_response", "with_streaming_response"])
+def test_raw_responses_are_left_alone(captured: Captured, serve: Callable[..., ModelServer], how: str) -> None:
+    """Who reads the bytes reads the bytes that were asked for."""
+    server = serve(reply("one", usage=USAGE))
+    operation = start()
+    with context.attached(operation), client(server) as api:
+        raw = getattr(api.chat.completions, how).create(model="gpt-4o", messages=MESSAGES, stream=True)
+        if how == "with_raw_response":
+            seen = list(raw.parse())
+        else:
+            with raw as response:
+                seen = list(response.parse())
+    operation.stop()
+
+    assert text(seen) == "one"
+    assert server.truth.calls[0].reported is None
+
+
+# --- servers that don't know the option -------------------------------------------------------------------------------
+
+
+def refuses(request: Any) -> bool:
+    """A server that rejects what it doesn't know."""
+    return ASKS in request.body
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_refusal_is_remembered_for_the_endpoint(
+    captured: Captured, serve: Callable[..., ModelServer], status: int
+) -> None:
+    """The call is repeated without the option, once; later calls there don't ask, calls elsewhere do."""
+    server = serve(fail(status, message="unknown option", when=refuses, times=None), reply("one", times=3))
+    other = serve(reply("one", usage=USAGE))
+
+    answers = [text(stream(server)[1]) for _ in range(3)]
+
+    assert answers == ["one"] * 3
+    assert [call.status for call in server.truth.calls] == [status, 200, 200, 200]
+    assert stream(other)[0].usage == COUNTED
+
+
+async def test_a_refusal_is_remembered_by_the_asynchronous_client(
+    captured: Captured, serve: Callable[..., ModelServer]
+) -> None:
+    """The same for the asynchronous client."""
+    server = serve(fail(400, message="unknown option", when=refuses, times=None), reply("one", times=2))
+    seen = []
+    async with openai.AsyncOpenAI(base_url=server.base_url, api_key="sk-test", max_retries=0) as api:
+        for _ in range(2):
+            operation = start()
+            with context.attached(operation):
+                chunks = await api.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
+            seen.append(text([chunk async for chunk in chunks]))
+            operation.stop()
+
+    assert seen == ["one", "one"]
+    assert [call.status for call in server.truth.calls] == [400, 200, 200]
+
+
+def test_an_error_of_the_request_itself_is_not_blamed_on_the_option(
+    captured: Captured, serve: Callable[..., ModelServer]
+) -> None:
+    """A request that fails with and without the option raises its own error, without a trace of the attempt before;
+    the endpoint goes on being asked.
+    """
+    server = serve(fail(400, message="the prompt is too long", times=2), reply("one", usage=USAGE))
+    with pytest.raises(openai.BadRequestError, match="the prompt is too long") as error:
+        stream(server)
+
+    assert not isinstance(error.value.__context__, openai.BadRequestError)
+    assert stream(server)[0].usage == COUNTED
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+def test_other_errors_are_not_tried_again(captured: Captured, serve: Callable[..., ModelServer], status: int) -> None:
+    """Only a rejected request may be the option's fault; everything else reaches the program at once."""
+    server = serve(fail(status, times=None))
+    with pytest.raises(openai.APIStatusError):
+        stream(server)
+
+    assert [call.status for call in server.truth.calls] == [status]
+
+
+def test_usage_that_a_server_adds_unasked_stays_in_the_programs_chunks(captured: Captured) -> None:
+    """Usage beside an answer is the server's own habit: we note it, and the program sees it as it always did."""
+    lines = [
+        {"choices": [{"index": 0, "delta": {"content": "one"}}], "usage": {"prompt_tokens": 3, "completion_tokens": 1}},
+        {
+            "choices": [{"index": 0, "delta": {"content": " two"}}],
+            "usage": {"prompt_tokens": 3, "completion_tokens": 2},
+        },
+        {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+    ]
+    body = "".join(f"data: {_json({**_CHUNK, **line})}\n\n" for line in lines) + "data: [DONE]\n\n"
+    answer = httpx.Response(200, text=body, headers={"Content-Type": "text/event-stream"})
+    operation = start()
+    with httpx.Client(transport=httpx.MockTransport(lambda request: answer)) as http, context.attached(operation):
+        api = openai.OpenAI(base_url="http://localhost/v1", api_key="sk-test", http_client=http)
+        seen = list(api.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True))
+    operation.stop()
+
+    assert operation.usage == Usage(input_tokens=3, output_tokens=2, source="provider")
+    assert [chunk.usage and chunk.usage.completion_tokens for chunk in seen] == [1, 2]
+
+
+def test_a_stream_that_is_left_early_is_closed(captured: Captured, serve: Callable[..., ModelServer]) -> None:
+    """Leaving after the first chunk closes the connection as without us; the call is estimated or missing, not wrong."""
+    server = serve(reply("one two three four five", usage=USAGE, chunk_size=1, per_chunk=0.01))
+    operation = start()
+    with context.attached(operation), client(server) as api:
+        with api.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True) as chunks:
+            first = next(iter(chunks))
+    operation.close_early()
+    server.settle()
+
+    assert first.choices
+    assert operation.usage == Usage(source="missing")
+    assert [call.outcome for call in server.truth.calls] == ["client_closed"]
+
+
+_CHUNK = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o"}
+
+
+def _json(value: Any) -> str:
+    import json
+
+    return json.dumps(value)
