@@ -301,7 +301,7 @@ invoke_workflow squad: ok
 
 
 def test_every_attempt_is_told(captured: Captured, serve: Serve, crewai_llm: Make, crewai_agent: Make) -> None:
-    """One answer 429 becomes many requests: what CrewAI tries is told, what the client retries inside is its call."""
+    """One answer 429 becomes many requests: what CrewAI tries is told, what the client repeats inside is one call."""
     server = serve(fail(429, retry_after=0.001, times=None))
     agent = crewai_agent(server, llm=crewai_llm(server, max_retries=1), max_retry_limit=0)
 
@@ -309,7 +309,8 @@ def test_every_attempt_is_told(captured: Captured, serve: Serve, crewai_llm: Mak
         crew_of(agent).kickoff()
 
     server.settle()
-    assert (len(captured.closing("chat")), server.truth.totals.calls) == (3, 6)
+    assert server.truth.totals.calls == 2 * len(captured.closing("chat")) > 0
+    assert {line.status for line in captured.closing()} == {"error"}
 
 
 def test_hooks_that_fail_leave_nothing_open(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
