@@ -27,7 +27,7 @@ _SUBJECTS = {
     "bare": environments.OURS,
     "ours: journal, costs": environments.OURS,
     "ours: journal, costs, OTLP": environments.OURS,
-    # "OpenInference": "openinference-crewai",
+    "OpenInference": "openinference-crewai",
 }
 _VERSIONS = ("crewai", "ai-dev-squad", "ai-dev-squad-crewai", "openinference-instrumentation-crewai")
 _EVENT_US, _KICKOFF = 60, 1.03

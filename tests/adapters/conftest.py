@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,9 @@ from ai_dev_squad_parity.model_server import ModelServer, Script
 # CrewAI's own telemetry starts when CrewAI is imported, and looks for its server; so does the offer to send traces.
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
+# Where it keeps knowledge is decided at that moment, too, for the whole process.
+_crewai_storage = tempfile.TemporaryDirectory(prefix="crewai-tests-")
+os.environ.setdefault("CREWAI_STORAGE_DIR", _crewai_storage.name)
 
 
 @pytest.fixture
