@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -492,6 +493,39 @@ def test_memory(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
     chats = [record for record in server.truth.calls if record.endpoint == "chat.completions"]
     assert len(captured.closing("chat")) == len(chats) >= 2
     assert len({line.trace_id for line in captured.lines}) == 1
+
+
+def test_mcp(captured: Captured, serve: Serve, crewai_agent: Make, tmp_path: Path) -> None:
+    """A tool of an MCP server is one tool call that names the server; connections are told where they are made."""
+    config = pytest.importorskip("crewai.mcp.config")
+    program = tmp_path / "server.py"
+    lines = [
+        "from mcp.server.fastmcp import FastMCP",
+        "server = FastMCP('words')",
+        "@server.tool()",
+        "def shout(word: str) -> str:",
+        "    return word.upper()",
+        "server.run()",
+    ]
+    program.write_text("\n".join(lines), encoding="utf-8")
+
+    def ask(request: Any) -> Any:
+        (name,) = request.tools  # made of the command that starts the server
+        return tool_calls(call(name, word="x"))
+
+    server = serve(ask, reply("done"))
+    words = config.MCPServerStdio(command=sys.executable, args=[str(program)])
+
+    crew_with(crewai_agent(server, mcps=[words])).kickoff()
+
+    ended = ["chat", "execute_tool", "chat", "invoke_agent", "task", "invoke_workflow"]
+    assert [line.operation for line in captured.closing()] == ended
+    (line,) = captured.closing("execute_tool")
+    assert line.status == "ok"
+    assert line.metadata is not None
+    assert line.metadata["mcp.transport"] == "stdio"
+    connected = [line for line in captured.lines if line.message == "connected to an MCP server"]
+    assert {line.metadata["failed"] for line in connected if line.metadata} == {False}
 
 
 # --- failures, time-outs, cancellation --------------------------------------------------------------------------------
