@@ -105,7 +105,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run all tests on the built wheels, installed together. Arguments after -- go to pytest."""
     install(session, "test")
-    run_pytest(session, *(session.posargs or ["tests"]))
+    run_tests(session)
 
 
 @nox.session(python=PYTHONS[0])
@@ -114,7 +114,20 @@ def floor(session: nox.Session) -> None:
     # Only what is asked for by name is taken at its lowest, so the packages' own requirements are named.
     install(session, "floor", options=("--resolution=lowest-direct", *third_party()))
     uv(session, "pip", "list", "--quiet")
-    run_pytest(session, *(session.posargs or ["tests"]))
+    run_tests(session)
+
+
+def run_tests(session: nox.Session) -> None:
+    """Everything, or what the arguments after -- name.
+
+    Each framework in a process of its own: what one imports, leaves open or leaves in memory is no other's trouble.
+    """
+    if session.posargs:
+        run_pytest(session, *session.posargs)
+        return
+    run_pytest(session, "tests", "--ignore=tests/adapters")
+    for adapter in sorted((ROOT / "packages" / "adapters").iterdir()):
+        run_pytest(session, *map(str, sorted(Path("tests/adapters").glob(f"test_{adapter.name}_*.py"))))
 
 
 def run_pytest(session: nox.Session, *args: str) -> None:
