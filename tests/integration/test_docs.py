@@ -8,10 +8,12 @@ prints, where ``...`` stands for anything.
 from __future__ import annotations
 
 import doctest
+import gc
 import importlib.util
 import re
 import sys
 import textwrap
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -93,6 +95,16 @@ def clean(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip("\n").splitlines()) + "\n"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left_for_later():
+    """What an example left open, as examples do, is collected with the pages and not in the middle of another test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.parametrize("path", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES])
 def test_the_code_of_every_page_runs_and_prints_what_the_page_says(path, monkeypatch, capsys):
     """A reader who copies a page's blocks one after the other gets what the page shows."""
