@@ -14,7 +14,7 @@ import pytest
 
 from ai_dev_squad import BudgetExceeded, guard, runtime
 from ai_dev_squad.contract.stage import MODES, STREAMS, Serve, Stage, model_server, wait_until
-from ai_dev_squad.contract.tree import ends_once, roots
+from ai_dev_squad.contract.tree import ends_once, over, roots
 from ai_dev_squad.operations import open_operations
 from ai_dev_squad.testing import Captured, capture
 
@@ -137,7 +137,7 @@ class Failures(Stage):
             self.in_a_loop(listen_for_a_moment())
         gc.collect()
 
-        assert wait_until(lambda: not open_operations())
+        assert wait_until(lambda: over(captured))
         ends_once(captured, in_order=False)
         (root,) = roots(captured)
         assert root.status == "closed_early"
@@ -166,7 +166,7 @@ class Failures(Stage):
         server.close()  # a framework that calls the model in a thread cannot stop it
 
         assert observed == unobserved
-        assert wait_until(lambda: not open_operations())
+        assert wait_until(lambda: over(captured))
         ends_once(captured, in_order=False)
         (root,) = roots(captured)
         assert root.status == "cancelled"
@@ -183,7 +183,7 @@ class Failures(Stage):
         unobserved, observed = self.both(lambda: self.working(users_own_step), "run")
 
         assert observed.summary() == unobserved.summary()
-        assert wait_until(lambda: not open_operations())
+        assert wait_until(lambda: over(captured))
         ends_once(captured, in_order=False)
 
     def test_a_budget_stops_the_call_before_it_is_made(self, captured: Captured, serve: Serve) -> None:

@@ -11,9 +11,15 @@ from opentelemetry import propagate
 
 from ai_dev_squad import runtime
 from ai_dev_squad.contract.stage import MODES, Serve, Stage, model_server, on_each_request
+from ai_dev_squad.operations import open_operations
 from ai_dev_squad.testing import Captured
 
 __all__ = ["Tree"]
+
+
+def over(captured: Captured) -> bool:
+    """Whether everything that began has ended, its line written: another thread writes it a moment after the end."""
+    return not open_operations() and len(captured.closing()) >= len(captured.opening())
 
 
 def ends_once(captured: Captured, *, in_order: bool = True) -> None:
