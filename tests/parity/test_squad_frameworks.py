@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from ai_dev_squad_parity.model_server import ModelServer, Truth
 from ai_dev_squad_parity.squad import spec
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # clients are the frameworks' to close
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left_for_later() -> Iterator[None]:
+    """What the frameworks left open is collected here, not in the middle of somebody else's test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def is_as_specified(truth: Truth) -> None:
