@@ -6,6 +6,7 @@ import gc
 import ipaddress
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
