@@ -119,7 +119,7 @@ class Load(Stage):
             plain, observed = programs(lambda program: program), programs(self.observe)
             repeat(plain, few)
             repeat(observed, few)  # caches are full from here on
-            left = []
+            left: list[float] = []
             while len(left) < _ATTEMPTS and (not left or min(left) >= enough):
                 by_framework = repeat(plain, few) / few
                 left.append(repeat(observed, runs) / runs - max(by_framework, 0))
