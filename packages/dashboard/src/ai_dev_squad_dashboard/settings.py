@@ -1,0 +1,136 @@
+"""Every setting of the dashboard: from arguments, else from the environment, validated once, then frozen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+__all__ = ["DashboardSettings", "is_loopback"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashboardSettings:
+    """How the dashboard runs. Build it with ``DashboardSettings.from_environment(**arguments)``.
+
+    Raises ``ValueError`` for a value that is not allowed, naming the value, what is allowed and the cure.
+    """
+
+    logs: tuple[Path, ...] = (Path("logs"),)
+    """Journal directories to follow. They need not exist yet."""
+    db: Path = Path("logs/dashboard.duckdb")
+    """The store's file. Its directory is made when it is missing."""
+    host: str = "127.0.0.1"
+    """The address to listen on. Anything but loopback needs a token or a password."""
+    port: int = 8080
+    """The port; 0 takes a free one."""
+    grpc_port: int | None = None
+    """The port of OTLP/gRPC, usually 4317; off when ``None``. Needs the extra ``grpc``."""
+    read_tokens: tuple[str, ...] = ()
+    """Who may look: SHA-256 digests, as ``ai-dev-squad token`` prints them, of tokens sent as ``Authorization: Bearer``."""
+    ingest_tokens: tuple[str, ...] = ()
+    """Who may send: digests as above. Read tokens cannot send, ingest tokens cannot look."""
+    user: str = "admin"
+    """The name to log in with."""
+    password_hash: str | None = None
+    """The argon2 hash of the password, as ``ai-dev-squad password`` prints it."""
+    secret_key: str | None = None
+    """Signs login sessions. Without it one is made and kept beside the store, readable by its owner only."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further host names under which the dashboard is reached, as behind a proxy."""
+    behind_tls: bool = False
+    """True behind a proxy that speaks TLS: cookies become Secure."""
+    retention_days: int | None = 30
+    """Days after which spans and logs are deleted; ``None`` keeps all."""
+    max_store_mib: int | None = None
+    """The size in MiB above which the oldest days are deleted; ``None`` for no limit."""
+    max_request_mib: int = 20
+    """The largest OTLP request, in MiB, before and after decompression."""
+    max_pending_rows: int = 50_000
+    """Rows that wait for the store before senders are told to wait."""
+    update_interval_s: float = 1.0
+    """Seconds between two updates that a page receives while something changes."""
+    max_live_clients: int = 128
+    """Live connections at the same time; further ones are refused and poll."""
+    budgets: tuple[str, ...] = ()
+    """Budgets to watch: ``NAME=LIMIT/PERIOD``, USD per hour, day, week or month, as ``team=50/month``."""
+    memory_limit_mib: int = 1024
+    """What the store's engine may take of memory, in MiB."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port {self.port!r} is not a port; use 1 to 65535, or 0 for any free one")
+        for name in ("retention_days", "max_store_mib", "max_request_mib", "max_pending_rows", "max_live_clients"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} {value!r} is too small; use 1 or more")
+        if self.update_interval_s <= 0:
+            raise ValueError(f"update_interval_s {self.update_interval_s!r} is not positive; use seconds, such as 1.0")
+        if not is_loopback(self.host) and not self.needs_login:
+            raise ValueError(
+                f"host {self.host!r} is reachable from other machines, and nobody would be asked who they are; set "
+                "DASHBOARD_READ_TOKENS or DASHBOARD_PASSWORD_HASH (`ai-dev-squad token` and `ai-dev-squad password` "
+                "make them), or listen on 127.0.0.1"
+            )
+
+    @property
+    def needs_login(self) -> bool:
+        """Whether a visitor has to show a token or log in."""
+        return bool(self.read_tokens or self.ingest_tokens or self.password_hash)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, **arguments: Any) -> DashboardSettings:
+        """Settings from ``arguments`` (``None`` counts as absent), else from ``environ``, else the defaults.
+
+        Each setting reads ``DASHBOARD_<NAME>``; ``logs`` also reads ``AI_DEV_SQUAD_LOG_DIR``. Lists are separated by commas.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(arguments) - known)
+        if unknown:
+            raise ValueError(f"unknown setting {unknown[0]!r}; allowed: {', '.join(sorted(known))}")
+        values = {name: value for name, value in arguments.items() if value is not None}
+        for field in fields(cls):
+            text = environ.get(f"DASHBOARD_{field.name.upper()}", "")
+            if field.name == "logs" and not text:
+                text = environ.get("AI_DEV_SQUAD_LOG_DIR", "")
+            if text and field.name not in values:
+                values[field.name] = _parse(field.name, str(field.type), text)
+        if "logs" in values and "db" not in values:
+            values["db"] = Path(values["logs"][0]) / "dashboard.duckdb"
+        return cls(**values)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _parse(name: str, kind: str, text: str) -> Any:
+    variable = f"DASHBOARD_{name.upper()}"
+    try:
+        if kind.startswith("tuple"):
+            parts = [part.strip() for part in text.split(",") if part.strip()]
+            return tuple(Path(part) for part in parts) if "Path" in kind else tuple(parts)
+        if kind == "Path":
+            return Path(text)
+        if kind.startswith("int"):
+            return None if text.lower() == "none" and "None" in kind else int(text)
+        if kind == "float":
+            return float(text)
+    except ValueError:
+        raise ValueError(f"{variable}={text!r} is not a number; use one such as 8080") from None
+    if kind == "bool":
+        if text.lower() in {"1", "true", "yes", "on"}:
+            return True
+        if text.lower() in {"0", "false", "no", "off"}:
+            return False
+        raise ValueError(f"{variable}={text!r} is neither on nor off; use 1 or 0")
+    return text

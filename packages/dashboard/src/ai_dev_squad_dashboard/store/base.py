@@ -1,0 +1,381 @@
+"""The questions that pages ask of a store, and the shapes of its answers. No SQL stands elsewhere, no Flask in here.
+
+A second engine implements ``Store`` and passes the same contract test. Times are microseconds since 1970, UTC;
+``*_us`` durations are microseconds; money is USD; ``None`` means unknown, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ai_dev_squad.costs import CostEntry
+
+from .rows import Batch, LogRow, OpenRow, SpanRow
+
+__all__ = [
+    "BadCursorError",
+    "Facets",
+    "Group",
+    "GroupBy",
+    "LogPage",
+    "MetricName",
+    "OrderBy",
+    "Point",
+    "Selection",
+    "Session",
+    "SessionPage",
+    "Store",
+    "StoreError",
+    "StoreState",
+    "Totals",
+    "Trace",
+    "TracePage",
+    "TraceRow",
+    "Written",
+]
+
+GroupBy = Literal[
+    "framework", "provider", "model", "agent", "tool", "operation", "service", "session", "day", "workflow"
+]
+"""What rows are put together by. ``session`` reads spans, ``workflow`` the names of root spans, the others roll-ups."""
+
+OrderBy = Literal["cost", "calls", "errors", "p95", "tokens", "key"]
+
+
+class StoreError(Exception):
+    """The store cannot do it: a file that is no store, corrupt, of a newer version, in use, or a full disk. The message
+    names the file and the cure."""
+
+
+class BadCursorError(ValueError):
+    """A page's cursor that this store did not give out."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which spans are meant: a half-open span of time, and names; an empty tuple means all."""
+
+    start_us: int
+    end_us: int
+    frameworks: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a batch."""
+
+    spans: int
+    duplicates: int
+    logs: int
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What model calls cost and how runs went. Money and tokens are sums over model calls."""
+
+    calls: int
+    """Model calls."""
+    call_errors: int
+    runs: int
+    """Traces by their root spans."""
+    run_errors: int
+    """Roots that ended with status ``error``."""
+    spans: int
+    cost_usd: float
+    """The sum of the known costs."""
+    unpriced_calls: int
+    """Calls whose cost is unknown, hence not in ``cost_usd``."""
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    estimated_calls: int
+    """Calls whose tokens were estimated."""
+    uncounted_calls: int
+    """Calls whose tokens are unknown."""
+    cache_saving_usd: float
+    p50_us: int | None
+    """Latency of model calls; ``None`` without calls. From a histogram: off by at most 5 %."""
+    p95_us: int | None
+    p99_us: int | None
+    mean_us: int | None
+    run_p50_us: int | None
+    """Latency of runs."""
+    run_p95_us: int | None
+    run_p99_us: int | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A step of a timeline for one framework (or whatever it is split by; ``None`` is a value as well)."""
+
+    start_us: int
+    key: str | None
+    calls: int
+    errors: int
+    cost_usd: float
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """One row of a table by model, agent, tool and so on. ``calls`` counts what the key names: model calls by model and
+    provider, tool calls by tool, agent invocations by agent, root spans by workflow, model calls otherwise. Money and tokens
+    are those of the model calls in the group (an agent's: of the calls that carry its name). Latency is that of ``calls``."""
+
+    key: str | None
+    calls: int
+    errors: int
+    cost_usd: float
+    unpriced_calls: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    cache_saving_usd: float
+    p50_us: int | None
+    p95_us: int | None
+    p99_us: int | None
+    mean_us: int | None
+    latency: tuple[tuple[int, int], ...] = ()
+    """The histogram behind the percentiles: (upper bound in us, count), ascending, without empty bins."""
+
+
+@dataclass(frozen=True)
+class TraceRow:
+    """A trace as a line of the list. Sums are over what has arrived so far."""
+
+    trace_id: str
+    root_span_id: str | None
+    """``None`` while the root has not arrived; then name and status are those of the earliest span."""
+    name: str
+    operation: str
+    framework: str | None
+    service: str | None
+    session_id: str | None
+    status: str
+    error_type: str | None
+    start_us: int
+    duration_us: int
+    spans: int
+    errors: int
+    calls: int
+    tools: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    unpriced_calls: int
+
+
+@dataclass(frozen=True)
+class TracePage:
+    """A page of traces, newest first. ``next`` is the cursor of the following page, ``None`` on the last."""
+
+    rows: tuple[TraceRow, ...]
+    next: str | None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A whole trace: its spans by start, its log lines by time, what still runs. ``details`` and ``text`` of the spans are
+    left out (``None``); ask ``Store.span`` for one."""
+
+    row: TraceRow
+    spans: tuple[SpanRow, ...]
+    logs: tuple[LogRow, ...]
+    running: tuple[OpenRow, ...]
+    truncated: bool
+    """True when the trace is longer than the limit that was asked for."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A conversation: its traces put together."""
+
+    session_id: str
+    framework: str | None
+    start_us: int
+    end_us: int
+    turns: int
+    """Traces of the session."""
+    errors: int
+    """Traces whose root ended with status ``error``."""
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    unpriced_calls: int
+    last_name: str
+
+
+@dataclass(frozen=True)
+class SessionPage:
+    """A page of sessions, the most recently active first."""
+
+    rows: tuple[Session, ...]
+    next: str | None
+
+
+@dataclass(frozen=True)
+class LogPage:
+    """A page of log lines, newest first. ``next`` leads to older lines; ``newest`` is a cursor for what comes after."""
+
+    rows: tuple[LogRow, ...]
+    next: str | None
+    newest: str | None
+
+
+@dataclass(frozen=True)
+class Facets:
+    """The names there are to choose from in a span of time, most used first, at most 200 each."""
+
+    frameworks: tuple[str, ...]
+    providers: tuple[str, ...]
+    models: tuple[str, ...]
+    agents: tuple[str, ...]
+    tools: tuple[str, ...]
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MetricName:
+    """An OpenTelemetry metric that has been received."""
+
+    name: str
+    kind: str
+    unit: str
+    points: int
+    last_us: int
+    last_value: float | None
+
+
+@dataclass(frozen=True)
+class StoreState:
+    """How the store is: for the health page."""
+
+    engine: str
+    """Name and version."""
+    path: str | None
+    bytes: int
+    spans: int
+    logs: int
+    traces: int
+    series: int
+    """Distinct combinations of names in the roll-ups."""
+    series_dropped: int
+    """Spans whose names were put together as ``(other)`` because there were too many."""
+    oldest_us: int | None
+    newest_us: int | None
+    schema_version: int
+
+
+class Store(Protocol):
+    """Every method may be called from any thread. Methods raise ``StoreError`` when the engine cannot answer."""
+
+    def write(self, batch: Batch) -> Written:
+        """Store a batch in one transaction. When it returns, all of it is on disk; when it raises, none of it is.
+        Spans that are there already are counted as duplicates and change nothing."""
+
+    def position(self, source: str) -> str | None:
+        """How far ``source`` has been read, as the last batch said."""
+
+    def positions(self) -> Mapping[str, str]:
+        """All positions, by source."""
+
+    def totals(self, selection: Selection) -> Totals: ...
+
+    def timeline(self, selection: Selection, step_us: int, by: GroupBy = "framework") -> Sequence[Point]:
+        """Sums per step and key, ascending; steps are aligned to multiples of ``step_us``; empty steps are left out."""
+
+    def groups(
+        self, selection: Selection, by: GroupBy, *, order: OrderBy = "cost", limit: int = 50, latency: bool = False
+    ) -> Sequence[Group]:
+        """A table by one key, the largest first (``key``: ascending). ``latency`` adds the histograms."""
+
+    def traces(
+        self,
+        selection: Selection,
+        *,
+        text: str = "",
+        status: str | None = None,
+        operation: str | None = None,
+        tool: str | None = None,
+        name: str | None = None,
+        min_duration_us: int | None = None,
+        min_cost_usd: float | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> TracePage:
+        """Traces whose first span began in the selection. ``text``: every word occurs (in any case) in a name, an error or the
+        captured content of one of its spans. ``status``: of the root; ``error`` also matches a trace with a failed span.
+        Raises ``BadCursorError``."""
+
+    def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None: ...
+
+    def span(self, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
+        """One span with its details and text, and its log lines."""
+
+    def details(self, trace_id: str, limit: int = 20_000) -> Iterator[tuple[str, bytes]]:
+        """(span_id, details) of each span of a trace that has details, by start."""
+
+    def sessions(
+        self, selection: Selection, *, text: str = "", cursor: str | None = None, limit: int = 50
+    ) -> SessionPage: ...
+
+    def session(self, session_id: str, limit: int = 200) -> tuple[Session, tuple[TraceRow, ...]] | None:
+        """A session and its traces, oldest first."""
+
+    def logs(
+        self,
+        selection: Selection,
+        *,
+        levels: Sequence[str] = (),
+        event_types: Sequence[str] = (),
+        text: str = "",
+        trace_id: str | None = None,
+        cursor: str | None = None,
+        after: str | None = None,
+        limit: int = 200,
+    ) -> LogPage:
+        """Log lines. ``after``: only lines stored after that ``newest`` cursor (live tail), oldest of them first."""
+
+    def running(self, limit: int = 100) -> Sequence[OpenRow]:
+        """Operations that have begun and not ended, newest first."""
+
+    def facets(self, selection: Selection) -> Facets: ...
+
+    def entries(self, selection: Selection, limit: int = 10_000) -> Sequence[CostEntry]:
+        """The newest model calls, as ledger entries, for the advice report."""
+
+    def unpriced(
+        self, selection: Selection, limit: int = 100
+    ) -> Sequence[tuple[str | None, str | None, int, str | None]]:
+        """(provider, model, calls, reason) of calls without a known price, most calls first."""
+
+    def metric_names(self, limit: int = 200) -> Sequence[MetricName]: ...
+
+    def state(self) -> StoreState: ...
+
+    def export(self, kind: Literal["spans", "logs"], selection: Selection, target: Path, file_format: str) -> int:
+        """Write spans or logs as ``jsonl``, ``csv`` or ``parquet`` to ``target``. Returns the number of rows."""
+
+    def retain(self, *, oldest_us: int | None = None, max_bytes: int | None = None) -> int:
+        """Delete whole days from the oldest on, until nothing is older than ``oldest_us`` and the store fits ``max_bytes``.
+        Returns the number of spans deleted."""
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy to ``target``, which must not exist, while the store goes on working."""
+
+    def close(self) -> None:
+        """Write what is pending and let go of the file. Twice is harmless."""

@@ -1,0 +1,137 @@
+"""What goes into a store: one row a finished span, a log line, an operation that has begun, a metric point.
+
+Rows are named tuples because a batch becomes columns by one ``zip``. Times are microseconds since 1970, UTC;
+durations are microseconds; money is USD; ids are lower-case hex, 32 digits a trace and 16 a span.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from ai_dev_squad import Status, UsageSource
+
+__all__ = ["Batch", "LogRow", "MetricRow", "OpenRow", "Source", "SpanRow"]
+
+Source = Literal["journal", "otlp"]
+"""How a row came here."""
+
+
+class SpanRow(NamedTuple):
+    """One finished operation. (``trace_id``, ``span_id``) is its identity: a second arrival is the same span."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    start_us: int
+    duration_us: int
+    name: str
+    """What was called: the agent's, tool's or model's name where there is one, else the span's name."""
+    operation: str
+    """A GenAI operation (``invoke_workflow``, ``invoke_agent``, ``task``, ``execute_tool``, ``chat``, ``text_completion``,
+    ``generate_content``, ``embeddings``, ``retrieval``, ``plan``, ``guardrail``) or ``other`` for any other span."""
+    status: Status = "ok"
+    framework: str | None = None
+    """``langgraph``, ``crewai``, ``autogen``, or what the instrumentation says."""
+    service: str | None = None
+    session_id: str | None = None
+    agent: str | None = None
+    tool: str | None = None
+    """The tool's name; only where ``operation`` is ``execute_tool``."""
+    provider: str | None = None
+    model: str | None = None
+    """The model that answered, else the one that was asked; only on model calls."""
+    error_type: str | None = None
+    error_message: str | None = None
+    input_tokens: int | None = None
+    """Tokens and money stand on model calls only, so that a sum over spans counts each call once."""
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    usage_source: UsageSource | None = None
+    """Set exactly on model calls."""
+    cost_usd: float | None = None
+    price: str | None = None
+    """The price used, as ``provider/model``."""
+    price_date: str | None = None
+    price_source: str | None = None
+    cost_reason: str | None = None
+    """Why ``cost_usd`` is ``None`` on a model call."""
+    cache_saving_usd: float | None = None
+    """What the tokens read from a cache would have cost more without it."""
+    first_chunk_us: int | None = None
+    source: Source = "otlp"
+    instrumentation: str | None = None
+    """Who made the span: the OpenTelemetry scope's name, or ``ai_dev_squad``."""
+    ingested_us: int = 0
+    details: bytes | None = None
+    """JSON object, read only when one span is looked at: ``attributes``, ``input``, ``output``, ``system``, ``tools``
+    (GenAI message shapes where known), ``events``, ``links``, ``resource``, ``metadata``; absent keys were not there."""
+    text: str | None = None
+    """Captured content as plain text, for search; ``None`` when content was not captured."""
+
+
+class LogRow(NamedTuple):
+    """One line of a log: a journal line or an OpenTelemetry log record."""
+
+    time_us: int
+    level: str
+    """``DEBUG``, ``INFO``, ``WARNING``, ``ERROR`` or ``CRITICAL``."""
+    event_type: str
+    message: str
+    framework: str | None = None
+    service: str | None = None
+    session_id: str | None = None
+    agent: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    source: Source = "journal"
+    details: bytes | None = None
+    """JSON object of everything else; ``None`` when there is nothing else."""
+
+
+class OpenRow(NamedTuple):
+    """An operation that has begun. It disappears when its span arrives, or when it is older than the store waits."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    start_us: int
+    name: str
+    operation: str
+    framework: str | None = None
+    session_id: str | None = None
+    agent: str | None = None
+
+
+class MetricRow(NamedTuple):
+    """One point of an OpenTelemetry metric, as it came."""
+
+    time_us: int
+    name: str
+    kind: str
+    """``gauge``, ``sum``, ``histogram``, ``exponential_histogram`` or ``summary``."""
+    unit: str
+    service: str | None
+    value: float | None
+    """The value of a gauge or sum, the sum of a histogram."""
+    count: int | None
+    """The number of measurements of a histogram."""
+    details: bytes
+    """JSON object: ``attributes``, and ``buckets`` or ``quantiles`` where there are some."""
+
+
+@dataclass
+class Batch:
+    """What is written in one transaction: all of it, or nothing."""
+
+    spans: list[SpanRow] = field(default_factory=list)
+    logs: list[LogRow] = field(default_factory=list)
+    opened: list[OpenRow] = field(default_factory=list)
+    metrics: list[MetricRow] = field(default_factory=list)
+    positions: dict[str, str] = field(default_factory=dict)
+    """How far each source has been read, by the source's own name: committed with the rows, so nothing is read twice."""
+
+    def __len__(self) -> int:
+        return len(self.spans) + len(self.logs) + len(self.opened) + len(self.metrics)
