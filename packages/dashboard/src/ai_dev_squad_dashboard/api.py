@@ -1,0 +1,52 @@
+"""The pages as JSON: the same dataclasses, and one shape for every error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from .guide_api import cost_analysis, metrics, parity_matrix
+from .page import Page, Site
+from .query import Query
+from .store.base import Store
+from .views import PAGES
+
+__all__ = ["create_blueprint", "json_response"]
+
+
+def create_blueprint(site: Site) -> Blueprint:
+    """One rule under ``/api`` for each page."""
+    blueprint = Blueprint("api", __name__)
+    for page in PAGES:
+        blueprint.add_url_rule(page.api, endpoint=page.name, view_func=_answer(site, page))
+    for path, answer, default in (
+        ("/api/metrics", metrics, "24h"),
+        ("/api/cost-analysis", cost_analysis, "7d"),
+        ("/api/parity-matrix", parity_matrix, "7d"),
+    ):
+        endpoint = path.rsplit("/", 1)[1].replace("-", "_")
+        blueprint.add_url_rule(path, endpoint=endpoint, view_func=_guide_answer(site.store, answer, default))
+    return blueprint
+
+
+def _guide_answer(store: Store, answer: Any, default: str) -> Any:
+    def answer_guide() -> Response:
+        query = Query.parse(list(request.args.items(multi=True)), default=default)
+        return json_response(answer(store, query))
+
+    return answer_guide
+
+
+def _answer(site: Site, page: Page) -> Any:
+    def answer(**arguments: str) -> Response:
+        query = Query.parse(list(request.args.items(multi=True)), default=page.default_range)
+        return json_response(page.build(site, query, **arguments))
+
+    return answer
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """``value`` (dataclasses, containers, scalars) as a JSON response."""
+    return Response(msgspec.json.encode(value), status=status, mimetype="application/json")

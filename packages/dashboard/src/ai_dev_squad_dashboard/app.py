@@ -1,0 +1,87 @@
+"""The application: store, ingest, pages and live updates put together, once per ``create_app``."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from dataclasses import dataclass, field
+
+from flask import Flask
+from flask_socketio import SocketIO
+
+from . import api, errors, formats, live, pages, security
+from .ingest.journal import JournalTail
+from .ingest.otlp import create_blueprint as create_otlp_blueprint
+from .ingest.pipeline import Pipeline
+from .page import Site
+from .settings import DashboardSettings
+from .store import Store, open_store
+
+__all__ = ["Running", "create_app", "running"]
+
+
+@dataclass
+class Running:
+    """What an application holds open; ``close`` lets go of it."""
+
+    settings: DashboardSettings
+    store: Store
+    pipeline: Pipeline
+    tail: JournalTail | None
+    socketio: SocketIO
+    updater: live.RealTimeUpdater
+    _closed: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Stop following, write what was accepted, close the store. Twice is harmless. ``timeout`` is in seconds."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        atexit.unregister(self.close)
+        self.updater.stop()
+        if self.tail is not None:
+            self.tail.stop()
+        self.pipeline.close(timeout)
+        self.store.close()
+
+
+def create_app(settings: DashboardSettings | None = None, *, store: Store | None = None, follow: bool = True) -> Flask:
+    """A WSGI application. One process may hold a store's file, so run one worker with threads.
+
+    ``settings``: from the environment when absent. ``store``: one that is open already, which the application then closes.
+    ``follow``: whether journals are followed. Raises ``StoreError`` when the store cannot be opened.
+    """
+    settings = settings or DashboardSettings.from_environment()
+    store = store or open_store(settings.db, memory_limit_mib=settings.memory_limit_mib)
+    app = Flask(__name__)
+    # Keys keep the order of the dataclasses, and forms are small: OTLP has its own limit.
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config["MAX_FORM_MEMORY_SIZE"] = 64 * 1024
+    pipeline = Pipeline(store, max_pending_rows=settings.max_pending_rows)
+    tail = JournalTail(settings.logs, pipeline) if follow else None
+    site = Site(store, pipeline, settings, sources=tail.states if tail is not None else tuple)
+
+    guard = security.attach(app, settings)
+    errors.attach(app)
+    formats.attach(app)
+    app.register_blueprint(pages.create_blueprint(site))
+    app.register_blueprint(api.create_blueprint(site))
+    app.register_blueprint(create_otlp_blueprint(pipeline.submit, settings))
+    socketio, updater = live.attach(app, site, guard)
+
+    held = Running(settings, store, pipeline, tail, socketio, updater)
+    app.extensions["ai_dev_squad"] = held
+    # A WSGI server that ends tells nobody but the interpreter.
+    atexit.register(held.close)
+    if tail is not None:
+        tail.start()
+    updater.start(settings.update_interval_s)
+    return app
+
+
+def running(app: Flask) -> Running:
+    """What ``app`` holds open."""
+    held: Running = app.extensions["ai_dev_squad"]
+    return held

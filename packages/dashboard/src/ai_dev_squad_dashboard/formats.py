@@ -1,0 +1,82 @@
+"""How numbers and times are written on pages: one filter for each kind, with the unit in it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from flask import Flask
+
+__all__ = ["attach", "count", "day_time", "duration", "iso", "money", "percent"]
+
+NONE = "–"
+
+
+def attach(app: Flask) -> None:
+    """Add the filters to the templates of ``app``."""
+    for filter_ in (count, day_time, duration, iso, money, percent):
+        app.jinja_env.filters[filter_.__name__] = filter_
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+
+
+def count(value: float | None) -> str:
+    """A number: ``812``, ``12,345``, ``1.23 M``."""
+    if value is None:
+        return NONE
+    for factor, unit in ((1_000_000_000, "G"), (1_000_000, "M")):
+        if abs(value) >= factor:
+            return f"{value / factor:.2f} {unit}"
+    return f"{value:,.0f}"
+
+
+def money(value: float | None) -> str:
+    """US dollars with as many digits as there is money: ``$1,234.50``, ``$0.0042``, ``$0``; ``–`` when unknown."""
+    if value is None:
+        return NONE
+    if value == 0:
+        return "$0"
+    size = abs(value)
+    digits = 2 if size >= 1 else 3 if size >= 0.1 else 4 if size >= 0.001 else 6
+    return f"{'-' if value < 0 else ''}${size:,.{digits}f}" if size >= 0.000001 else "<$0.000001"
+
+
+def duration(us: float | None) -> str:
+    """A duration given in microseconds: ``850 µs``, ``12.3 ms``, ``4.56 s``, ``3 m 07 s``, ``2 h 05 m``."""
+    if us is None:
+        return NONE
+    if us < 1000:
+        return f"{us:.0f} µs"
+    if us < 999_950:
+        return f"{us / 1000:.1f} ms"
+    seconds = us / 1_000_000
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} m"
+
+
+def percent(part: float, whole: float | None = 1) -> str:
+    """A share: ``12.5 %``; ``–`` of nothing."""
+    if not whole:
+        return NONE
+    share = 100 * part / whole
+    return f"{share:.0f} %" if share == round(share) else f"{share:.1f} %"
+
+
+def iso(us: int | None) -> str:
+    """Microseconds since 1970 as ISO 8601, UTC, for machines."""
+    if us is None:
+        return ""
+    return (
+        datetime.fromtimestamp(us / 1_000_000, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
+
+
+def day_time(us: int | None) -> str:
+    """A moment for people, UTC: ``22 Nov 10:31:07``. Scripts show it in the reader's own time zone."""
+    if us is None:
+        return NONE
+    return datetime.fromtimestamp(us / 1_000_000, timezone.utc).strftime("%d %b %H:%M:%S")

@@ -1,0 +1,57 @@
+"""What a page is: one frozen dataclass, shown as HTML, as JSON and over the live connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .ingest.pipeline import Pipeline
+from .query import Query
+from .settings import DashboardSettings
+from .store.base import Store
+
+__all__ = ["NotFoundError", "Page", "Site"]
+
+
+class NotFoundError(LookupError):
+    """What the URL names is not there. The message says what to look at instead."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a page may ask."""
+
+    store: Store
+    pipeline: Pipeline
+    settings: DashboardSettings
+    sources: Callable[[], tuple[Any, ...]]
+    """How the journals that are followed stand: one state for each."""
+
+
+class Build(Protocol):
+    """Makes a page's dataclass. Path arguments come by name. Raises ``NotFoundError``, ``QueryError``."""
+
+    def __call__(self, site: Site, query: Query, /, **arguments: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: its template is ``<name>.html``, with ``view``, ``query`` and ``page`` in it."""
+
+    name: str
+    path: str
+    """The HTML's URL, as Flask writes rules."""
+    api: str
+    """The JSON's URL, with the same path arguments."""
+    title: str
+    build: Build
+    view: type
+    """The dataclass that ``build`` returns."""
+    navigation: str | None = None
+    """The name in the navigation; ``None`` for a page that others lead to."""
+    key: str | None = None
+    """The letter that leads there after ``g`` on the keyboard."""
+    default_range: str = "24h"
+    parameters: tuple[str, ...] = ()
+    """Arguments of the URL that this page understands besides the span of time and the filters."""

@@ -1,0 +1,51 @@
+"""The pages as HTML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, current_app, render_template, request
+
+from .page import Page, Site
+from .query import Query
+from .views import PAGES
+
+__all__ = ["create_blueprint", "render"]
+
+
+def create_blueprint(site: Site) -> Blueprint:
+    """One rule for each page."""
+    blueprint = Blueprint("pages", __name__)
+    for page in PAGES:
+        blueprint.add_url_rule(page.path, endpoint=page.name, view_func=_show(site, page))
+    return blueprint
+
+
+def _show(site: Site, page: Page) -> Any:
+    def show(**arguments: str) -> Any:
+        query = Query.parse(list(request.args.items(multi=True)), default=page.default_range)
+        view = page.build(site, query, **arguments)
+        response = current_app.make_response(render(page, query, view, arguments))
+        response.headers.add("Link", f'<{_api_url(page, query, arguments)}>; rel="alternate"; type="application/json"')
+        return response
+
+    return show
+
+
+def render(page: Page, query: Query, view: Any, arguments: dict[str, str], *, whole: bool = True) -> str:
+    """A page's HTML; without ``whole`` only what stands in ``<main>``, for replacing it while it is open."""
+    return render_template(
+        f"{page.name}.html",
+        layout="base.html" if whole else "fragment.html",
+        page=page,
+        query=query,
+        view=view,
+        arguments=arguments,
+        api_url=_api_url(page, query, arguments),
+    )
+
+
+def _api_url(page: Page, query: Query, arguments: dict[str, str]) -> str:
+    from flask import url_for
+
+    return query.url(url_for(f"api.{page.name}", **arguments))
