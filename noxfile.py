@@ -15,7 +15,7 @@ import nox
 from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.10.14"
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "tests", "web"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 # A missing interpreter is skipped, and the closing lines say so, on a CI machine too.
@@ -125,7 +125,7 @@ def run_tests(session: nox.Session) -> None:
     if session.posargs:
         run_pytest(session, *session.posargs)
         return
-    run_pytest(session, "tests", "--ignore=tests/adapters")
+    run_pytest(session, "tests", "--ignore=tests/adapters", "--ignore=tests/browser")
     for adapter in sorted((ROOT / "packages" / "adapters").iterdir()):
         run_pytest(session, *map(str, sorted(Path("tests/adapters").glob(f"test_{adapter.name}_*.py"))))
 
@@ -133,6 +133,17 @@ def run_tests(session: nox.Session) -> None:
 def run_pytest(session: nox.Session, *args: str) -> None:
     """Run pytest with the wheels as the thing under test: a repository test fails when it is anything else."""
     session.run("pytest", *args, env={"AI_DEV_SQUAD_TEST_WHEELS": "1"})
+
+
+@nox.session
+def web(session: nox.Session) -> None:
+    """Walk every page of the dashboard in a real browser, and send its routes what nobody expects."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        session.skip("there is no Chromium on this machine; on Debian: apt-get install chromium")
+    install(session, "test", "web", packages=("core", "dashboard"))
+    arguments = session.posargs or ["tests/browser"]
+    session.run("pytest", *arguments, env={"AI_DEV_SQUAD_TEST_WHEELS": "1", "CHROMIUM": browser})
 
 
 @nox.session
