@@ -16,7 +16,8 @@ from pathlib import Path
 
 __all__ = ["CACHE", "OURS", "REQUIREMENTS", "python_of", "versions"]
 
-CACHE = Path(__file__).resolve().parents[1] / ".cache" / "bench"
+_ROOT = Path(__file__).resolve().parents[1]
+CACHE = _ROOT / ".cache" / "bench"
 OURS = "ours"
 
 _LANGGRAPH = ["langgraph", "langgraph-checkpoint", "langchain-core"]
@@ -41,6 +42,8 @@ REQUIREMENTS = {
     "genai-prices": ["genai-prices"],
     "tokencost": ["tokencost"],
     "litellm": ["litellm"],
+    "phoenix": ["arize-phoenix"],
+    "dashboard": [str(_ROOT / "packages" / "core"), str(_ROOT / "packages" / "dashboard")],  # to weigh, not to run
 }
 """What each environment holds. The framework under test is pinned to the version in ``ours``."""
 

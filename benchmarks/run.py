@@ -30,6 +30,7 @@ _BENCHMARKS = (
     "crewai_overhead",
     "dead_endpoint",
     "memory",
+    "dashboard_ingest",
 )
 
 
