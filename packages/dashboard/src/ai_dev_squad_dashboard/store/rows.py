@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from ai_dev_squad import Status, UsageSource
+from ai_dev_squad.schema import Status, UsageSource
 
 __all__ = ["Batch", "LogRow", "MetricRow", "OpenRow", "Source", "SpanRow"]
 
