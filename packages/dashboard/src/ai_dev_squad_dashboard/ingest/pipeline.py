@@ -14,9 +14,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from ai_dev_squad.guard import report
-
-from ..store.base import Store, StoreError, Written
-from ..store.rows import Batch
+from ai_dev_squad_dashboard.store.base import Store, StoreError, Written
+from ai_dev_squad_dashboard.store.rows import Batch
 
 __all__ = ["Busy", "Pipeline", "PipelineState", "Retention"]
 
@@ -147,6 +146,10 @@ class Pipeline:
         with self._changed:
             return self._changed.wait_for(lambda: self._closing or self._pending_rows <= self._limit // 2, timeout)
 
+    def position(self, source: str) -> str | None:
+        """How far ``source`` has been read, as the newest batch on disk says. Raises ``StoreError``."""
+        return self._store.position(source)
+
     def state(self) -> PipelineState:
         """How it stands now."""
         now_s = int(time.monotonic())
@@ -170,8 +173,10 @@ class Pipeline:
             )
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Take nothing more, and write what waits. Returns whether all of it was written within ``timeout`` seconds; the
-        senders of the rest are told that it was not."""
+        """Take nothing more, and write what waits. Returns whether all of it was written within ``timeout`` seconds.
+
+        The senders of the rest are told that it was not.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
