@@ -7,7 +7,7 @@ conventions; here it moves to where a page looks for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +15,8 @@ import msgspec
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Usage
+from ai_dev_squad_dashboard.ingest.content import plain_text
+from ai_dev_squad_dashboard.ingest.pricing import Prices
 from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow, SpanRow
 
 __all__ = ["MODEL_OPERATIONS", "JournalRows", "microseconds", "rows"]
@@ -35,9 +37,6 @@ _CONTENT: Final[Mapping[str, str]] = {
     keys.SYSTEM_INSTRUCTIONS: "system",
     keys.TOOL_DEFINITIONS: "tools",
 }
-# Words of the message shapes, not of anybody's text.
-_STRUCTURE = frozenset({"role", "type", "finish_reason", "id", "mime_type", "modality"})
-_SEARCHED_CHARS = 100_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LARGEST = 1 << 53
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
@@ -71,14 +70,14 @@ class _LogDetails(msgspec.Struct, omit_defaults=True):
     metadata: dict[str, Any] | None = None
 
 
-def rows(line: JournalLine, now_us: int) -> JournalRows:
-    """Translate a line that was read at ``now_us``. Never raises for a line that ``decode_line`` accepted."""
+def rows(line: JournalLine, now_us: int, prices: Prices | None = None) -> JournalRows:
+    """Translate a line that was read at ``now_us``. ``prices`` tell what a cache saved; without them that stays unknown."""
     time_us = microseconds(line.timestamp)
     trace_id, span_id = _ids(line)
     known = trace_id is not None and span_id is not None and line.operation is not None
     span = opened = None
     if known and line.status is not None:
-        span = _span(line, trace_id or "", span_id or "", time_us, now_us)
+        span = _span(line, (trace_id or "", span_id or ""), time_us, now_us, prices)
     elif known and line.event_type in _OPENING:
         opened = OpenRow(
             trace_id=trace_id or "",
@@ -100,15 +99,14 @@ def microseconds(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _span(line: JournalLine, trace_id: str, span_id: str, time_us: int, now_us: int) -> SpanRow:
+def _span(line: JournalLine, ids: tuple[str, str], time_us: int, now_us: int, prices: Prices | None) -> SpanRow:
     duration_us = _whole(line.duration_ms, 1_000) or 0
     metadata = line.metadata or {}
     operation = line.operation or "other"
     details, text = _details(line, metadata)
     error = line.error
     row = SpanRow(
-        trace_id=trace_id,
-        span_id=span_id,
+        *ids,
         parent_span_id=_parent(line),
         start_us=time_us - duration_us,
         duration_us=duration_us,
@@ -127,10 +125,10 @@ def _span(line: JournalLine, trace_id: str, span_id: str, time_us: int, now_us: 
         details=details,
         text=text,
     )
-    return row._replace(**_model_call(line, metadata)) if operation in MODEL_OPERATIONS else row
+    return row._replace(**_model_call(line, metadata, prices)) if operation in MODEL_OPERATIONS else row
 
 
-def _model_call(line: JournalLine, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _model_call(line: JournalLine, metadata: Mapping[str, Any], prices: Prices | None) -> dict[str, Any]:
     """What only model calls have, so that a sum over spans counts each call once."""
     usage = line.usage or Usage(source="missing")
     cost = line.cost
@@ -138,8 +136,9 @@ def _model_call(line: JournalLine, metadata: Mapping[str, Any]) -> dict[str, Any
         refused = line.error is not None and line.error.type.rpartition(".")[2] == "BudgetExceeded"
         # A budget stopped the call before it was made: it is known to cost nothing.
         cost = Cost(usd=0.0, price_source="refused") if refused else Cost(usd=None, reason="the journal has no cost")
+    provider = _string(metadata.get(keys.PROVIDER_NAME))
     return {
-        "provider": _string(metadata.get(keys.PROVIDER_NAME)),
+        "provider": provider,
         "model": _string(metadata.get(keys.RESPONSE_MODEL)) or line.name,
         "input_tokens": _whole(usage.input_tokens),
         "output_tokens": _whole(usage.output_tokens),
@@ -152,22 +151,34 @@ def _model_call(line: JournalLine, metadata: Mapping[str, Any]) -> dict[str, Any
         "price_date": cost.price_date,
         "price_source": cost.price_source,
         "cost_reason": cost.reason if cost.usd is None else None,
+        "cache_saving_usd": None if prices is None else _saving(line, provider, usage, cost, prices),
         "first_chunk_us": _whole(metadata.get(keys.RESPONSE_TIME_TO_FIRST_CHUNK), 1_000_000),
     }
+
+
+def _saving(line: JournalLine, provider: str | None, usage: Usage, cost: Cost, prices: Prices) -> float | None:
+    """What the cache saved, when the call was priced as we would price it; the program may have had prices of its own."""
+    if not usage.cache_read_input_tokens or cost.usd is None or line.name is None:
+        return None
+    at_s = line.timestamp.timestamp()
+    same = prices.price(provider, line.name, usage, at_s).usd
+    if same is None or abs(same - cost.usd) > 1e-9 + same * 1e-6:
+        return None
+    return prices.saving(provider, line.name, usage, at_s)
 
 
 def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | None, str | None]:
     """The JSON that is read when one span is looked at, and the text that is searched."""
     details: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
-    texts: list[str] = []
+    content: list[Any] = []
     for key, value in metadata.items():
         place = _CONTENT.get(key)
         if place is None or place in details:
             attributes[key] = value
         else:
             details[place] = value
-            texts.extend(_strings(value))
+            content.append(value)
     if line.correlation_id is not None:
         attributes[keys.CORRELATION_ID] = line.correlation_id
     if attributes:
@@ -179,21 +190,7 @@ def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | No
         ]
     if line.error is not None and line.error.stacktrace is not None:
         details["stacktrace"] = line.error.stacktrace
-    text = "\n".join(texts)[:_SEARCHED_CHARS]
-    return _encode(details) if details else None, text or None
-
-
-def _strings(content: Any) -> Iterator[str]:
-    """Every text in captured content, without the words that only name its parts."""
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, Mapping):
-        for key, value in content.items():
-            if key not in _STRUCTURE:
-                yield from _strings(value)
-    elif isinstance(content, list):
-        for item in content:
-            yield from _strings(item)
+    return _encode(details) if details else None, plain_text(content)
 
 
 def _log(line: JournalLine, time_us: int, trace_id: str | None, span_id: str | None, *, whole: bool) -> LogRow:

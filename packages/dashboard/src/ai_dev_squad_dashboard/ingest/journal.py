@@ -16,8 +16,9 @@ from pathlib import Path
 from ai_dev_squad.guard import report
 from ai_dev_squad_dashboard.ingest.from_journal import JournalRows
 from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
-from ai_dev_squad_dashboard.ingest.journal_source import JournalSource, JournalState, batch_of
+from ai_dev_squad_dashboard.ingest.journal_source import JournalSource, JournalState, batch_of, source_name
 from ai_dev_squad_dashboard.ingest.pipeline import Busy, Pipeline
+from ai_dev_squad_dashboard.ingest.pricing import Prices
 from ai_dev_squad_dashboard.store.base import Written
 from ai_dev_squad_dashboard.store.rows import Batch
 
@@ -48,13 +49,16 @@ class JournalTail:
     """Follows every journal in ``directories``, from a thread of its own after ``start``.
 
     Directories and journals may appear later; what cannot be read is told by ``states``. ``poll_s`` is the time between two
-    looks, in seconds; a look at a journal without news costs one ``stat``.
+    looks, in seconds; a look at a journal without news costs one ``stat``. ``prices`` tell what caches saved.
     """
 
-    def __init__(self, directories: Sequence[Path], pipeline: Pipeline, *, poll_s: float = 0.25) -> None:
+    def __init__(
+        self, directories: Sequence[Path], pipeline: Pipeline, *, poll_s: float = 0.25, prices: Prices | None = None
+    ) -> None:
         self._finder = JournalFinder(directories)
         self._pipeline = pipeline
         self._poll_s = poll_s
+        self._prices = prices or Prices()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._sources: dict[Path, JournalSource] = {}
@@ -144,8 +148,8 @@ class JournalTail:
         for path in found.journals:
             source = self._sources.get(path)
             if source is None:
-                name = JournalSource(path, None).name
-                self._sources[path] = JournalSource(path, self._pipeline.position(name))
+                position = self._pipeline.position(source_name(path))
+                self._sources[path] = JournalSource(path, position, self._prices)
             else:
                 source.vanished = False
         for path in self._sources.keys() - set(found.journals):

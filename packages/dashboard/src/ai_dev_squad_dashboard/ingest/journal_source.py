@@ -11,6 +11,7 @@ from typing import Literal
 from ai_dev_squad.events.follow import JournalFollower, JournalPosition
 from ai_dev_squad.events.reader import BadLine
 from ai_dev_squad_dashboard.ingest.from_journal import JournalRows, rows
+from ai_dev_squad_dashboard.ingest.pricing import Prices
 from ai_dev_squad_dashboard.store.rows import Batch
 
 __all__ = ["JournalSource", "JournalState", "batch_of", "source_name"]
@@ -51,8 +52,9 @@ class JournalState:
 class JournalSource:
     """Reads one journal. Used by one thread, except for ``state``."""
 
-    def __init__(self, path: Path, position: str | None) -> None:
+    def __init__(self, path: Path, position: str | None, prices: Prices | None = None) -> None:
         self.path = path
+        self._prices = prices
         self.name = source_name(path)
         self.bad_lines = 0
         self.error: str | None = None
@@ -103,7 +105,7 @@ class JournalSource:
             lines = follower.read(_CHUNK_LINES)
             for line in lines:
                 try:
-                    row = rows(line, now_us)
+                    row = rows(line, now_us, self._prices)
                 except Exception as error:  # noqa: BLE001 - one odd line costs one line
                     self._count_bad(f"{line.event_type!r} of {line.timestamp} ({type(error).__name__}: {error})")
                     continue
