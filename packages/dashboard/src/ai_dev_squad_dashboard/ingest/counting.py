@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from ..store.rows import SpanRow
+from ai_dev_squad_dashboard.store.rows import SpanRow
 
 __all__ = ["Counting"]
 
@@ -87,7 +87,8 @@ class Counting:
 
     def settle(self, rows: list[SpanRow], answers: Sequence[str | None]) -> None:
         """Take tokens and cost from those of ``rows`` that tell of a call which counts already. ``answers`` are the
-        providers' ids of the answers, one for each row. Sent again, the same spans are settled in the same way."""
+        providers' ids of the answers, one for each row. Sent again, the same spans are settled in the same way.
+        """
         calls = [index for index, row in enumerate(rows) if row.usage_source is not None]
         if len(calls) > 1:
             calls.sort(key=lambda index: _rank(rows[index]))

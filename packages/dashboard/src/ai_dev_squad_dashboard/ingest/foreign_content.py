@@ -169,9 +169,11 @@ def _older_message(item: Any) -> dict[str, Any]:
     content = message.get("content")
     if content not in (None, ""):
         parts.append({"type": "text", "content": content})
-    for call in _list(message.get("tool_calls")):
-        if type(call) is dict:
-            parts.append(_tool_call(call.get("id"), call.get("name"), call.get("arguments")))
+    parts += [
+        _tool_call(call.get("id"), call.get("name"), call.get("arguments"))
+        for call in _list(message.get("tool_calls"))
+        if type(call) is dict
+    ]
     return _message(message.get("role"), parts, finish_reason=message.get("finish_reason"))
 
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
-from google.rpc.status_pb2 import Status
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from ai_dev_squad import get_settings
+from ai_dev_squad_dashboard.settings import DashboardSettings
+from ai_dev_squad_dashboard.store.base import StoreError
 
-from ..settings import DashboardSettings
-from ..store.base import StoreError
 from .otlp_body import BadBody, TooLarge, UnknownEncoding, read_body
 from .otlp_receive import SIGNALS, Encoding, Receiver, Rejected, Signal, Submit
 from .otlp_shapes import InvalidRequest

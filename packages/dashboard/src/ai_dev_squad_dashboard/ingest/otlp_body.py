@@ -10,15 +10,15 @@ __all__ = ["BadBody", "TooLarge", "UnknownEncoding", "read_body"]
 _CHUNK = 64 * 1024
 
 
-class BadBody(ValueError):  # noqa: N818 - it says what happened
+class BadBody(ValueError):
     """A body that cannot be unpacked."""
 
 
-class TooLarge(ValueError):  # noqa: N818 - it says what happened
+class TooLarge(ValueError):
     """A body larger than allowed, packed or unpacked."""
 
 
-class UnknownEncoding(ValueError):  # noqa: N818 - it says what happened
+class UnknownEncoding(ValueError):
     """A body that is packed in another way than we understand."""
 
 
@@ -61,7 +61,7 @@ def _unpacked(stream: _Stream, limit: int, window: int) -> bytes:
             if (
                 window == 15
                 and not packed
-                and (chunk[0] & 0x0F != 8 or len(chunk) > 1 and (chunk[0] << 8 | chunk[1]) % 31)
+                and (chunk[0] & 0x0F != 8 or (len(chunk) > 1 and (chunk[0] << 8 | chunk[1]) % 31))
             ):
                 # Some senders leave zlib's own head away.
                 unpack = _unpacker(-15)

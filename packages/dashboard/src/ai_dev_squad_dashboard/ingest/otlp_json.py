@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -165,7 +165,6 @@ class _Request(_Part):
 
 
 _decode = msgspec.json.Decoder(_Request).decode
-_T = TypeVar("_T")
 
 
 def read_spans(body: bytes) -> Iterator[tuple[Origin, list[Span]]]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, TimeoutError as NotYet
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ai_dev_squad.guard import report
+from ai_dev_squad_dashboard.store.base import StoreError, Written
+from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
 
-from ..store.base import StoreError, Written
-from ..store.rows import Batch, SpanRow
 from . import otlp_json, otlp_protobuf
 from .counting import Counting
 from .pricing import Prices

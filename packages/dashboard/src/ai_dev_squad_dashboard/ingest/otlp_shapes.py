@@ -29,7 +29,7 @@ Attributes = dict[str, Any]
 """Attributes by key: strings, booleans, integers, floats, bytes, lists and dictionaries of them. The last of equal keys."""
 
 
-class InvalidRequest(ValueError):  # noqa: N818 - it says what happened
+class InvalidRequest(ValueError):
     """A request that is no OTLP; sending it again is no use. The message says what is wrong with it."""
 
 
@@ -90,7 +90,7 @@ class Point(NamedTuple):
     time_ns: int
     attributes: Attributes
     value: float | None
-    count: int | None
+    measurements: int | None
     shape: dict[str, Any] | None
     """Buckets or quantiles."""
 

@@ -30,7 +30,8 @@ class Prices:
         self, provider: str | None, model: str, usage: Usage, at_s: float, tier: str | None = None
     ) -> float | None:
         """What the tokens read from a cache would have cost more, in USD, had they been sent anew. ``None`` when no price is
-        known, or none were."""
+        known, or none were.
+        """
         read = usage.cache_read_input_tokens
         if not read or not usage.input_tokens:
             return None

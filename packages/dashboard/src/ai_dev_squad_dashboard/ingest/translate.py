@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.schema import Cost, Status, Usage, UsageSource
+from ai_dev_squad_dashboard.store.rows import SpanRow
 
-from ..store.rows import SpanRow
 from .content import parsed, plain_text
 from .foreign import COST, OPERATIONS, canonical, framework_of, is_content, operation_of, provider_of
 from .otlp_shapes import Attributes, Event, Origin, Span, to_json
@@ -226,9 +226,10 @@ def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
 def _usage(values: Attributes) -> Usage:
     get = values.get
     asked, said = _count(get(keys.USAGE_INPUT_TOKENS)), _count(get(keys.USAGE_OUTPUT_TOKENS))
-    source = get(keys.USAGE_SOURCE)
-    if source not in _SOURCES:
-        source = "missing" if asked is None and said is None else "provider"
+    stated = get(keys.USAGE_SOURCE)
+    source: UsageSource = "missing" if asked is None and said is None else "provider"
+    if stated is not None and stated in _SOURCES:
+        source = stated
     return Usage(
         input_tokens=asked,
         output_tokens=said,

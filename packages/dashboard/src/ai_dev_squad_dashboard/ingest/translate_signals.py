@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad_dashboard.store.rows import LogRow, MetricRow
 
-from ..store.rows import LogRow, MetricRow
 from .foreign import framework_of
 from .otlp_shapes import LogRecord, Metric, Origin, Point, to_json
 
@@ -99,13 +99,17 @@ def metric_rows(metric: Metric, origin: Origin, now_us: int) -> Iterator[MetricR
             metric.unit[:_LONGEST_NAME],
             origin.service,
             _finite(point.value),
-            None if point.count is None or not 0 <= point.count < 1 << 63 else point.count,
+            _whole(point.measurements),
             to_json(_shape(point)),
         )
 
 
 def _shape(point: Point) -> dict[str, Any]:
     return {"attributes": point.attributes, **(point.shape or {})}
+
+
+def _whole(value: int | None) -> int | None:
+    return value if value is not None and 0 <= value < 1 << 63 else None
 
 
 def _finite(value: float | None) -> float | None:
