@@ -94,10 +94,10 @@ def _failed(message: str, code: int) -> int:
 
 class _Version(argparse.Action):
     def __call__(self, *_: Any) -> None:
-        from importlib.metadata import version
+        from ai_dev_squad_dashboard.commands.versions import installed
 
         names = ("ai-dev-squad-dashboard", "ai-dev-squad")
-        print(", ".join(f"{name} {version(name)}" for name in names))  # noqa: T201
+        print(", ".join(f"{name} {installed(name) or '(not installed)'}" for name in names))  # noqa: T201
         sys.exit(0)
 
 

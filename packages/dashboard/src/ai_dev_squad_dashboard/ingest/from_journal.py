@@ -52,6 +52,8 @@ class JournalRows(NamedTuple):
     """Of a line that closes an operation."""
     opened: OpenRow | None
     """Of a line that opens one."""
+    answer: str | None = None
+    """The provider's id of the answer, where there is one: it tells whether others have seen the same call."""
 
 
 class _LogDetails(msgspec.Struct, omit_defaults=True):
@@ -90,7 +92,8 @@ def rows(line: JournalLine, now_us: int, prices: Prices | None = None) -> Journa
             session_id=line.session_id,
             agent=_agent(line),
         )
-    return JournalRows(_log(line, time_us, trace_id, span_id, whole=span is None), span, opened)
+    answer = None if span is None else _string((line.metadata or {}).get(keys.RESPONSE_ID))
+    return JournalRows(_log(line, time_us, trace_id, span_id, whole=span is None), span, opened, answer)
 
 
 def microseconds(moment: datetime) -> int:

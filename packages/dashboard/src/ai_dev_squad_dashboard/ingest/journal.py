@@ -14,6 +14,7 @@ from concurrent.futures import TimeoutError as NotYet
 from pathlib import Path
 
 from ai_dev_squad.guard import report
+from ai_dev_squad_dashboard.ingest.counting import Counting
 from ai_dev_squad_dashboard.ingest.from_journal import JournalRows
 from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
 from ai_dev_squad_dashboard.ingest.journal_source import JournalSource, JournalState, batch_of, source_name
@@ -49,16 +50,24 @@ class JournalTail:
     """Follows every journal in ``directories``, from a thread of its own after ``start``.
 
     Directories and journals may appear later; what cannot be read is told by ``states``. ``poll_s`` is the time between two
-    looks, in seconds; a look at a journal without news costs one ``stat``. ``prices`` tell what caches saved.
+    looks, in seconds; a look at a journal without news costs one ``stat``. ``prices`` tell what caches saved; ``counting``,
+    shared with what receives OTLP, that a call which both tell of counts once.
     """
 
     def __init__(
-        self, directories: Sequence[Path], pipeline: Pipeline, *, poll_s: float = 0.25, prices: Prices | None = None
+        self,
+        directories: Sequence[Path],
+        pipeline: Pipeline,
+        *,
+        poll_s: float = 0.25,
+        prices: Prices | None = None,
+        counting: Counting | None = None,
     ) -> None:
         self._finder = JournalFinder(directories)
         self._pipeline = pipeline
         self._poll_s = poll_s
         self._prices = prices or Prices()
+        self._counting = counting
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._sources: dict[Path, JournalSource] = {}
@@ -136,9 +145,18 @@ class JournalTail:
         self._finish(path)
         if found is None:
             return False
-        self._underway[path] = underway = _Underway(source, *found)
+        self._underway[path] = underway = _Underway(source, self._counted(found[0]), found[1])
         underway.future = self._submit(batch_of(underway.found, source.name, underway.position))
         return True
+
+    def _counted(self, found: list[JournalRows]) -> list[JournalRows]:
+        closing = [] if self._counting is None else [index for index, row in enumerate(found) if row.span is not None]
+        if self._counting is not None and closing:
+            spans = [span for row in found if (span := row.span) is not None]
+            self._counting.settle(spans, [found[index].answer for index in closing])
+            for index, span in zip(closing, spans, strict=True):
+                found[index] = found[index]._replace(span=span)
+        return found
 
     def _find(self) -> None:
         if time.monotonic() < self._find_at:
