@@ -87,8 +87,10 @@ def failures(rows: Sequence[TreeRow]) -> tuple[int, ...]:
         if parent is not None and rows[parent].status == "error" and rows[parent].error_type == rows[index].error_type:
             passed_on.add(parent)
             serious.add(index)
+    serious -= passed_on
+    dealt_with = set(failed) - serious - passed_on
     return tuple(
-        sorted(failed, key=lambda index: (index in passed_on, index not in serious, rows[index].start_us, index))
+        sorted(failed, key=lambda index: (index in passed_on, index in dealt_with, rows[index].start_us, index))
     )
 
 
