@@ -9,12 +9,12 @@ older names of the conventions themselves.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ai_dev_squad import attributes as keys
 
 from .foreign_content import (
-    CONTENT_PREFIXES,
+    Entries,
     langfuse_usage,
     openinference_content,
     openllmetry_content,
@@ -173,6 +173,51 @@ _KINDS = {
 }
 """Which attribute says what kind of span it is, and what its values mean. The first that is there decides."""
 
+_LISTS = (
+    "llm.input_messages.",
+    "llm.output_messages.",
+    "llm.tools.",
+    "retrieval.documents.",
+    "gen_ai.prompt.",
+    "gen_ai.completion.",
+)
+"""How the names of attributes begin over which a list is spread."""
+
+_CONTENT = (
+    *_LISTS,
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.input_messages",
+    "gen_ai.output_messages",
+    "gen_ai.prompt",
+    "gen_ai.completion",
+    "gen_ai.system_instructions",
+    "gen_ai.tool.definitions",
+    "gen_ai.tool.call.arguments",
+    "gen_ai.tool.call.result",
+    "gen_ai.retrieval.query.text",
+    "gen_ai.retrieval.documents",
+    "input.value",
+    "output.value",
+    "traceloop.entity.input",
+    "traceloop.entity.output",
+    "langfuse.observation.input",
+    "langfuse.observation.output",
+    "ai.prompt",
+    "ai.response.text",
+    "ai.response.toolCalls",
+    "ai.response.object",
+    "ai.toolCall.args",
+    "ai.toolCall.result",
+)
+"""How the names of attributes begin that are shown as content."""
+
+_RANKS = {name: rank for rank, name in enumerate(_NAMES)}
+_MOST_ITEMS = 1024
+"""Items of a flattened list that become content; further ones stay attributes."""
+_DEEPEST = 12
+_ROLES_KEPT = 8192
+
 _FOREIGN = (
     frozenset(_NAMES)
     | (_KINDS.keys() - {"gen_ai.operation.name"})
@@ -223,23 +268,78 @@ _NO_PROVIDERS = frozenset({"autogen", "crewai", "langchain", "langgraph", "llama
 _API_SUFFIXES = (".chat", ".responses", ".messages", ".completion", ".embedding", ".generative-ai")
 
 
-def canonical(span: Span) -> Attributes:
-    """The span's attributes with the canonical ones beside them; the very same dictionary when there is nothing to add."""
+def canonical(span: Span) -> tuple[Attributes, Attributes]:
+    """The span's attributes with the canonical ones beside them, and those that are shown as attributes: the others are
+    content. Both are the span's very own dictionary when it is told in canonical names already.
+    """
     given = span.attributes
     if _FOREIGN.isdisjoint(given):
-        return given
-    found = dict(given)
+        return given, given
+    found, shown = dict(given), {}
+    chosen: dict[str, int] = {}
+    flat: dict[str, Entries] = {}
+    for name, value in given.items():
+        role = _roles.get(name)
+        if role is None:
+            role = _role(name)
+        if role.shown:
+            shown[name] = value
+        if role.meaning is not None and role.meaning not in given:
+            rank = chosen.get(role.meaning)
+            if rank is None or role.rank < rank:
+                found[role.meaning], chosen[role.meaning] = value, role.rank
+        elif role.list is not None:
+            flat.setdefault(role.list, []).append((role.path, value))
     if "openinference.span.kind" in given:
-        openinference_content(given, found)
-    elif "langfuse.observation.usage_details" in given or "langfuse.observation.cost_details" in given:
+        openinference_content(given, found, flat)
+    elif "langfuse.observation.type" in given or "langfuse.observation.usage_details" in given:
         langfuse_usage(given, found)
     elif "ai.operationId" in given:
         vercel_content(given, found)
-    openllmetry_content(given, found)
-    for name, meaning in _NAMES.items():
-        if name in given and meaning not in found:
-            found[meaning] = given[name]
-    return found
+    else:
+        openllmetry_content(given, found, flat)
+    return found, shown
+
+
+class _Role(NamedTuple):
+    """What an attribute of this name is for."""
+
+    shown: bool
+    """Whether it is shown as an attribute; what becomes content is not."""
+    meaning: str | None = None
+    rank: int = 0
+    list: str | None = None
+    """The flattened list that it is a part of."""
+    path: tuple[int | str, ...] = ()
+
+
+_roles: dict[str, _Role] = {}
+
+
+def _role(name: str) -> _Role:
+    """The name's role, kept: the same names come again and again."""
+    meaning = _NAMES.get(name)
+    role = _Role(
+        shown=not name.startswith(_CONTENT),
+        meaning=meaning,
+        rank=0 if meaning is None else _RANKS[name],
+    )
+    prefix = next((prefix for prefix in _LISTS if name.startswith(prefix)), None)
+    if prefix is not None:
+        steps = name[len(prefix) :].split(".")
+        path = tuple(int(step) if step.isascii() and step.isdigit() and len(step) < 5 else step for step in steps)
+        if (
+            type(path[0]) is int
+            and len(path) <= _DEEPEST
+            and all(type(step) is str or int(step) < _MOST_ITEMS for step in path)
+        ):
+            role = role._replace(list=prefix, path=path)
+        else:
+            role = role._replace(shown=True)
+    if len(_roles) >= _ROLES_KEPT:
+        _roles.clear()
+    _roles[name] = role
+    return role
 
 
 def operation_of(span: Span, values: Attributes) -> str:
@@ -292,8 +392,3 @@ def framework_of(scope: str, given: Attributes) -> str | None:
 def _framework_in(scope: str) -> str | None:
     lowered = scope.lower()
     return next((name for part, name in _FRAMEWORKS.items() if part in lowered), None)
-
-
-def is_content(name: str) -> bool:
-    """Whether an attribute holds content that is shown as such and not as an attribute again."""
-    return name.startswith(CONTENT_PREFIXES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from ai_dev_squad import attributes as keys
 from .otlp_shapes import Attributes
 
 __all__ = [
-    "CONTENT_PREFIXES",
+    "Entries",
     "langfuse_usage",
     "openinference_content",
     "openllmetry_content",
@@ -21,76 +22,49 @@ __all__ = [
     "vercel_content",
 ]
 
-CONTENT_PREFIXES = (
-    "llm.input_messages.",
-    "llm.output_messages.",
-    "llm.tools.",
-    "retrieval.documents.",
-    "input.value",
-    "output.value",
-    "gen_ai.prompt.",
-    "gen_ai.completion.",
-    "traceloop.entity.input",
-    "traceloop.entity.output",
-    "langfuse.observation.input",
-    "langfuse.observation.output",
-    "ai.prompt",
-    "ai.response.text",
-    "ai.response.toolCalls",
-    "ai.response.object",
-    "ai.toolCall.args",
-    "ai.toolCall.result",
-)
-"""How the attributes begin that these functions turn into content."""
-
-MOST_ITEMS = 1024
-"""Items of a flattened list that are read; further ones stay attributes."""
-_DEEPEST = 12
-
 _RESPONSE_ID = re.compile(r'"(?:id|response_id)":\s*"((?:chatcmpl|cmpl|resp|msg|gen)[-_][\w-]{4,80})"')
 
+Entries = list[tuple[tuple[int | str, ...], Any]]
+"""Attributes of one flattened list: the rest of the name in steps, and the value."""
 
-def unflatten(attributes: Mapping[str, Any], prefix: str) -> list[Any]:
-    """``{"p.0.role": "user", "p.0.content": "hi"}`` with the prefix ``p.`` → ``[{"role": "user", "content": "hi"}]``.
 
-    Indices from 0 to ``MOST_ITEMS`` - 1 count, in ascending order; gaps close. What is nested too deeply is left out.
+class _Items(dict[int | str, Any]):
+    """The items of a list by index, as long as it is not whole."""
+
+
+def unflatten(entries: Entries) -> list[Any]:
+    """``[((0, "role"), "user"), ((0, "content"), "hi")]`` → ``[{"role": "user", "content": "hi"}]``. Gaps close; of two names
+    that contradict each other the first counts.
     """
-    tree: dict[str, Any] = {}
-    start = len(prefix)
-    for name, value in attributes.items():
-        if not name.startswith(prefix):
-            continue
-        path = name[start:].split(".")
-        if len(path) > _DEEPEST or not _is_index(path[0]):
-            continue
-        at = tree
-        for step in path[:-1]:
-            below = at.setdefault(step, {})
-            if type(below) is not dict:
+    tree = _Items()
+    for path, value in entries:
+        at: Any = tree
+        for step, next_step in pairwise(path):
+            wanted = _Items if type(next_step) is int else dict
+            below = at.get(step)
+            if below is None:
+                below = at[step] = wanted()
+            if type(below) is not wanted:
                 break
             at = below
         else:
             at.setdefault(path[-1], value)
-    built = _built(tree)
-    return built if type(built) is list else []
-
-
-def _is_index(step: str) -> bool:
-    return step.isascii() and step.isdigit() and len(step) <= 4 and int(step) < MOST_ITEMS
+    built: list[Any] = _built(tree)
+    return built
 
 
 def _built(value: Any) -> Any:
-    if type(value) is not dict:
-        return value
-    if value and all(_is_index(step) for step in value):
-        return [_built(value[step]) for step in sorted(value, key=int)]
-    return {step: _built(item) for step, item in value.items()}
+    if type(value) is _Items:
+        return [_built(value[index]) for index in sorted(value)]
+    if type(value) is dict:
+        return {step: _built(item) for step, item in value.items()}
+    return value
 
 
 # --- OpenInference ------------------------------------------------------------------------------------------------------
 
 
-def openinference_content(given: Attributes, found: Attributes) -> None:
+def openinference_content(given: Attributes, found: Attributes, flat: Mapping[str, Entries]) -> None:
     """Messages, tools, documents, or else input and output as they stand."""
     kind = given.get("openinference.span.kind")
     source, target = given.get("input.value"), given.get("output.value")
@@ -100,14 +74,14 @@ def openinference_content(given: Attributes, found: Attributes) -> None:
         return
     if kind in ("RETRIEVER", "RERANKER"):
         _put(found, keys.RETRIEVAL_QUERY_TEXT, source)
-        documents = [_inner(item, "document") for item in unflatten(given, "retrieval.documents.")]
+        documents = [_inner(item, "document") for item in _items(flat, "retrieval.documents.")]
         _put(found, keys.RETRIEVAL_DOCUMENTS, documents or target)
         return
     asked = said = None
     if kind == "LLM":
-        asked = [_openinference_message(item) for item in unflatten(given, "llm.input_messages.")]
-        said = [_openinference_message(item) for item in unflatten(given, "llm.output_messages.")]
-        tools = [_inner(item, "tool").get("json_schema") for item in unflatten(given, "llm.tools.")]
+        asked = [_openinference_message(item) for item in _items(flat, "llm.input_messages.")]
+        said = [_openinference_message(item) for item in _items(flat, "llm.output_messages.")]
+        tools = [_inner(item, "tool").get("json_schema") for item in _items(flat, "llm.tools.")]
         if tools:
             _put(found, keys.TOOL_DEFINITIONS, [_json(tool) for tool in tools])
         if isinstance(target, str) and keys.RESPONSE_ID not in found:
@@ -146,12 +120,12 @@ def _openinference_message(item: Any) -> dict[str, Any]:
 # --- OpenLLMetry, and the conventions as they once were -----------------------------------------------------------------
 
 
-def openllmetry_content(given: Attributes, found: Attributes) -> None:
+def openllmetry_content(given: Attributes, found: Attributes, flat: Mapping[str, Entries]) -> None:
     """``gen_ai.prompt.{i}.*`` and ``gen_ai.completion.{i}.*``, else ``traceloop.entity.input`` and ``output``."""
-    if "gen_ai.prompt.0.role" in given or "gen_ai.prompt.0.content" in given:
-        _put(found, keys.INPUT_MESSAGES, [_older_message(item) for item in unflatten(given, "gen_ai.prompt.")])
-    if "gen_ai.completion.0.role" in given or "gen_ai.completion.0.content" in given:
-        _put(found, keys.OUTPUT_MESSAGES, [_older_message(item) for item in unflatten(given, "gen_ai.completion.")])
+    if "gen_ai.prompt." in flat:
+        _put(found, keys.INPUT_MESSAGES, [_older_message(item) for item in _items(flat, "gen_ai.prompt.")])
+    if "gen_ai.completion." in flat:
+        _put(found, keys.OUTPUT_MESSAGES, [_older_message(item) for item in _items(flat, "gen_ai.completion.")])
     is_tool = given.get("traceloop.span.kind") == "tool"
     _put(found, keys.TOOL_CALL_ARGUMENTS if is_tool else keys.INPUT_MESSAGES, given.get("traceloop.entity.input"))
     _put(found, keys.TOOL_CALL_RESULT if is_tool else keys.OUTPUT_MESSAGES, given.get("traceloop.entity.output"))
@@ -222,6 +196,11 @@ def vercel_content(given: Attributes, found: Attributes) -> None:
 def _put(found: Attributes, name: str, value: Any) -> None:
     if value is not None and name not in found:
         found[name] = value
+
+
+def _items(flat: Mapping[str, Entries], prefix: str) -> list[Any]:
+    entries = flat.get(prefix)
+    return unflatten(entries) if entries else []
 
 
 def _inner(item: Any, name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ai_dev_squad.schema import Cost, Status, Usage, UsageSource
 from ai_dev_squad_dashboard.store.rows import SpanRow
 
 from .content import parsed, plain_text
-from .foreign import COST, OPERATIONS, canonical, framework_of, is_content, operation_of, provider_of
+from .foreign import COST, OPERATIONS, canonical, framework_of, operation_of, provider_of
 from .otlp_shapes import Attributes, Event, Origin, Span, to_json
 from .pricing import Prices
 
@@ -41,7 +41,7 @@ _CONTENT_KEYS = frozenset(
         keys.SYSTEM_INSTRUCTIONS,
         keys.TOOL_DEFINITIONS,
     }
-) | {"gen_ai.prompt", "gen_ai.completion", "gen_ai.input_messages", "gen_ai.output_messages"}
+)
 
 _NAME_KEYS = {
     "invoke_workflow": (keys.WORKFLOW_NAME,),
@@ -103,13 +103,13 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
     given = span.attributes
     own = given.get(keys.FRAMEWORK)
     if own is not None:
-        values = given
+        values = shown = given
         operation = OPERATIONS.get(given.get(keys.OPERATION_NAME, ""), "other")
         framework = _name(own)
         agent = _name(given.get(keys.AGENT_ID)) or _name(given.get(keys.GEN_AI_AGENT_NAME))
         session = _name(given.get(keys.SESSION_ID))
     else:
-        values = canonical(span)
+        values, shown = canonical(span)
         operation = operation_of(span, values)
         framework = framework_of(origin.scope, given)
         agent = _name(values.get(keys.GEN_AI_AGENT_NAME)) or _name(values.get(keys.AGENT_ID))
@@ -122,7 +122,7 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         provider, model, usage, cost, saving = _call(values, start_us / 1e6, prices)
         first_chunk = values.get(keys.RESPONSE_TIME_TO_FIRST_CHUNK)
         first_chunk = int(first_chunk * 1e6) if type(first_chunk) is float and 0 <= first_chunk < 1e6 else None
-    details, text = _details(span, origin, values, operation)
+    details, text = _details(span, origin, values, shown, operation)
     row = SpanRow(
         span.trace_id,
         span.span_id,
@@ -287,18 +287,13 @@ def _amount(value: Any) -> float | None:
 # --- everything else ----------------------------------------------------------------------------------------------------
 
 
-def _details(span: Span, origin: Origin, values: Attributes, operation: str) -> tuple[bytes, str | None]:
-    given = span.attributes
-    document: dict[str, Any] = {"attributes": given}
-    text = None
-    if values is not given:
-        document["attributes"] = {
-            name: value for name, value in given.items() if name not in _CONTENT_KEYS and not is_content(name)
-        }
-    elif not _CONTENT_KEYS.isdisjoint(given):
-        document["attributes"] = {name: value for name, value in given.items() if name not in _CONTENT_KEYS}
-    if values is not given or document["attributes"] is not given:
-        text = _content(document, values, operation)
+def _details(
+    span: Span, origin: Origin, values: Attributes, shown: Attributes, operation: str
+) -> tuple[bytes, str | None]:
+    if shown is span.attributes and not _CONTENT_KEYS.isdisjoint(shown):
+        shown = {name: value for name, value in shown.items() if name not in _CONTENT_KEYS}
+    document: dict[str, Any] = {"attributes": shown}
+    text = None if shown is span.attributes else _content(document, values, operation)
     if span.events:
         _events(document, span.events)
     if span.links:
