@@ -104,17 +104,19 @@ def _openinference_message(item: Any) -> dict[str, Any]:
         parts.append({"type": "tool_call_response", "id": call_id, "response": content})
     elif content not in (None, ""):
         parts.append({"type": "text", "content": content})
-    for piece in _list(message.get("contents")):
+    for piece in _list(message.get("contents")) if "contents" in message else ():
         part = _inner(piece, "message_content")
         if "text" in part:
             parts.append({"type": str(part.get("type", "text")), "content": part["text"]})
         elif part:
             parts.append({"type": "generic", **{name: item for name, item in part.items() if name != "type"}})
-    for piece in _list(message.get("tool_calls")):
+    for piece in _list(message.get("tool_calls")) if "tool_calls" in message else ():
         call = _inner(piece, "tool_call")
         function = _inner(call, "function")
         parts.append(_tool_call(call.get("id"), function.get("name"), function.get("arguments")))
-    return _message(message.get("role"), parts, name=message.get("name"))
+    told = _message(message.get("role"), parts)
+    _put(told, "name", message.get("name"))
+    return told
 
 
 # --- OpenLLMetry, and the conventions as they once were -----------------------------------------------------------------
@@ -148,7 +150,9 @@ def _older_message(item: Any) -> dict[str, Any]:
         for call in _list(message.get("tool_calls"))
         if type(call) is dict
     ]
-    return _message(message.get("role"), parts, finish_reason=message.get("finish_reason"))
+    told = _message(message.get("role"), parts)
+    _put(told, "finish_reason", message.get("finish_reason"))
+    return told
 
 
 # --- Langfuse and Vercel ------------------------------------------------------------------------------------------------
@@ -223,10 +227,12 @@ def _json(value: Any) -> Any:
 
 
 def _tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
-    call = {"type": "tool_call", "id": call_id, "name": name, "arguments": _json(arguments)}
-    return {key: value for key, value in call.items() if value is not None}
+    call: dict[str, Any] = {"type": "tool_call"}
+    _put(call, "id", call_id)
+    _put(call, "name", name)
+    _put(call, "arguments", _json(arguments))
+    return call
 
 
-def _message(role: Any, parts: list[Any], **more: Any) -> dict[str, Any]:
-    message = {"role": role if isinstance(role, str) else "user", "parts": parts, **more}
-    return {key: value for key, value in message.items() if value is not None}
+def _message(role: Any, parts: list[Any]) -> dict[str, Any]:
+    return {"role": role if isinstance(role, str) else "user", "parts": parts}

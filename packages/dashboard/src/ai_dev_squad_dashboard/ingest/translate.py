@@ -14,7 +14,8 @@ from ai_dev_squad.schema import Cost, Status, Usage, UsageSource
 from ai_dev_squad_dashboard.store.rows import SpanRow
 
 from .content import parsed, plain_text
-from .foreign import COST, OPERATIONS, canonical, framework_of, operation_of, provider_of
+from .foreign import canonical, framework_of, operation_of, provider_of
+from .foreign_names import COST, OPERATIONS
 from .otlp_shapes import Attributes, Event, Origin, Span, to_json
 from .pricing import Prices
 
