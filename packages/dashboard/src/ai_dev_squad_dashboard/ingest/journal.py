@@ -6,6 +6,7 @@ skips a line. One batch of a journal is under way at a time while the next is be
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -13,7 +14,6 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from pathlib import Path
 
-from ai_dev_squad.guard import report
 from ai_dev_squad_dashboard.ingest.counting import Counting
 from ai_dev_squad_dashboard.ingest.from_journal import JournalRows
 from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
@@ -24,6 +24,8 @@ from ai_dev_squad_dashboard.store.base import Written
 from ai_dev_squad_dashboard.store.rows import Batch
 
 __all__ = ["JournalState", "JournalTail"]
+
+_log = logging.getLogger("ai_dev_squad_dashboard.ingest")
 
 _FIND_EVERY_S = 1.0
 _MANY = 100
@@ -115,7 +117,7 @@ class JournalTail:
                 except _Stopped:
                     break
                 except Exception as error:  # noqa: BLE001 - a store that fails now may answer later
-                    report("following journals", error)
+                    _log.warning("following journals failed, and is tried again: %s", error)
                     self._stop.wait(1.0)
         finally:
             self._close()
@@ -132,7 +134,7 @@ class JournalTail:
             except _Stopped:
                 raise
             except Exception as error:  # noqa: BLE001 - one odd journal must not end the others' following
-                report("following a journal", error)
+                _log.warning("following %s failed, and is tried again", path, exc_info=error)
                 source.rewind(self._pipeline.position(source.name))
                 source.error = f"{path} could not be followed ({type(error).__name__}: {error}); it is tried again"
             if len(sources) > _MANY and source.caught_up:

@@ -6,6 +6,7 @@ batches share the price of a commit. No timer is involved.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -13,11 +14,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from ai_dev_squad.guard import report
 from ai_dev_squad_dashboard.store.base import Store, StoreError, Written
 from ai_dev_squad_dashboard.store.rows import Batch
 
 __all__ = ["Busy", "Pipeline", "PipelineState", "Retention"]
+
+_log = logging.getLogger("ai_dev_squad_dashboard.ingest")
 
 OnWritten = Callable[[Written], object]
 
@@ -111,6 +113,7 @@ class Pipeline:
         self._dropped = self._refused = self._commits = self._retained = 0
         self._rate: deque[list[int]] = deque(maxlen=_RATE_SECONDS + 1)
         """[second on the monotonic clock, new spans in it]"""
+        self._listener_failed: type[Exception] | None = None
         self._last_written_us: int | None = None
         self._last_error: tuple[str, int] | None = None
         self._retain_at = None if retention is None else time.monotonic() + retention.first_s
@@ -235,7 +238,9 @@ class Pipeline:
             try:
                 self._on_written(written)
             except Exception as error:  # noqa: BLE001 - whoever listens must not stop the writing
-                report("telling what was written", error)
+                if self._listener_failed is not type(error):
+                    self._listener_failed = type(error)
+                    _log.warning("telling what was written failed; this is said once", exc_info=error)
 
     def _settle(self, parts: Sequence[_Part], written: Written | None, error: Exception | None) -> None:
         rows = sum(part.rows for part in parts)
