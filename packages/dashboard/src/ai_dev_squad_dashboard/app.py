@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from flask import Flask
 from flask_socketio import SocketIO
 
-from . import api, errors, formats, live, pages, security
+from . import api, errors, formats, frame, live, pages, security
 from .ingest.journal import JournalTail
 from .ingest.otlp import create_blueprint as create_otlp_blueprint
 from .ingest.pipeline import Pipeline
@@ -66,6 +66,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     guard = security.attach(app, settings)
     errors.attach(app)
     formats.attach(app)
+    frame.attach(app, site)
     app.register_blueprint(pages.create_blueprint(site))
     app.register_blueprint(api.create_blueprint(site))
     app.register_blueprint(create_otlp_blueprint(pipeline.submit, settings))
