@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from arro3.core import Array, DataType, Table
 
 from .base import StoreError
 
-__all__ = ["SPAN_COLUMNS", "hexed", "id_columns", "split_trace_id", "table"]
+__all__ = [
+    "BYTES",
+    "REAL",
+    "SPAN_COLUMNS",
+    "TEXT",
+    "WHOLE",
+    "Columns",
+    "hexed",
+    "id_columns",
+    "split_trace_id",
+    "table",
+]
 
 TEXT: Final = DataType.utf8()
 WHOLE: Final = DataType.int64()
 UNSIGNED: Final = DataType.uint64()
 REAL: Final = DataType.float64()
 BYTES: Final = DataType.binary()
+
+Columns: TypeAlias = dict[str, tuple[DataType, Sequence[Any]]]
+"""Name → type and values."""
 
 SPAN_COLUMNS: Final[dict[str, DataType]] = {
     "start_us": WHOLE,
@@ -54,14 +68,14 @@ SPAN_COLUMNS: Final[dict[str, DataType]] = {
 """The columns of a span behind its three ids, in the order of ``SpanRow``."""
 
 
-def table(columns: dict[str, tuple[DataType, Sequence[Any]]]) -> Table:
+def table(columns: Columns) -> Table:
     """An Arrow table. Text that UTF-8 cannot hold is mended; any other value of a wrong type raises ``StoreError``."""
     return Table.from_pydict({name: _array(name, kind, values) for name, (kind, values) in columns.items()})
 
 
-def id_columns(trace_ids: Sequence[str | None], span_ids: dict[str, Sequence[str | None]]) -> dict[str, Any]:
+def id_columns(trace_ids: Sequence[str | None], span_ids: dict[str, Sequence[str | None]]) -> Columns:
     """Ids as numbers: a trace's as two halves, because Arrow has no integer of 128 bits. Raises ``StoreError``."""
-    columns: dict[str, Any] = {
+    columns: Columns = {
         "trace_high": (UNSIGNED, [_number(text, 32, 0, 16) for text in trace_ids]),
         "trace_low": (UNSIGNED, [_number(text, 32, 16, 32) for text in trace_ids]),
     }

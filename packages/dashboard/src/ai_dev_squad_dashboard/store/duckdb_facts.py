@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import duckdb
 
@@ -15,7 +15,10 @@ from .base import Selection
 from .duckdb_answers import one
 from .duckdb_rollup import HOUR_US, MINUTE_US, SUMS
 
-__all__ = ["Where", "bins", "names_filter", "sums", "watermark"]
+__all__ = ["Relation", "Where", "bins", "names_filter", "sessions", "sums", "watermark"]
+
+Relation: TypeAlias = tuple[str, list[Any]]
+"""A question, and the values bound to it."""
 
 FILTERS: Final[dict[str, str]] = {
     "framework": "frameworks",
@@ -80,66 +83,92 @@ def names_filter(selection: Selection, alias: str = "") -> Where:
     return where
 
 
-def sums(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int | None = None) -> tuple[str, list[Any]]:
-    """A relation with ``at_us``, ``session_id``, the names of a series and the columns of ``SUMS``, and its values.
+def sums(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int | None = None) -> Relation:
+    """A relation with the names of a series, the columns of ``SUMS`` and ``at_us``, and its values.
 
-    ``step_us``: times are told at least as finely as that; without it, any piece may be as long as an hour.
+    ``step_us``: times are told at least as finely as that. Without it there is one row a series, and no time.
     """
-    return _union(cursor, selection, step_us, ("minutes", "hours"), ", ".join(SUMS), _raw_sums())
+    pieces = _pieces(selection, step_us, "minutes", "hours")
+    relation = _union(cursor, selection, pieces, f"series, {', '.join(SUMS)}", f"series, {_RAW_SUMS}")
+    added = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
+    return _named(relation if step_us is not None else _added(relation, "series", added), selection)
 
 
-def bins(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int | None = None) -> tuple[str, list[Any]]:
-    """A relation with ``at_us``, ``session_id``, the names of a series, ``bin`` and ``spans``, and its values."""
-    return _union(cursor, selection, step_us, ("minute_bins", "hour_bins"), "bin, spans", "bin, 1 AS spans")
+def bins(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int | None = None) -> Relation:
+    """A relation with the names of a series, ``bin``, ``spans`` and ``at_us``, and its values; ``step_us`` as in ``sums``."""
+    pieces = _pieces(selection, step_us, "minute_bins", "hour_bins")
+    relation = _union(cursor, selection, pieces, "series, bin, spans", "series, bin, 1 AS spans")
+    return _named(
+        relation if step_us is not None else _added(relation, "series, bin", "sum(spans) AS spans"), selection
+    )
 
 
-def _raw_sums() -> str:
-    return ", ".join(f"{_RAW[name]} AS {name}" for name in SUMS)
+def sessions(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int) -> Relation:
+    """A relation of model calls with ``at_us``, ``session_id``, the columns of ``SUMS`` and ``bins``, a list of their bins."""
+    named = names_filter(selection)
+    # There are no hours of sessions: minutes are asked for, or what is finer.
+    pieces = _pieces(selection, MINUTE_US if step_us % MINUTE_US == 0 else step_us, "session_minutes", "")
+    if named.conditions:
+        pieces = [_Piece("spans", [(selection.start_us, selection.end_us)])]
+    # A session's roll-up holds model calls only.
+    named.add("usage_source IS NOT NULL")
+    columns, raw = f"session_id, {', '.join(SUMS)}, bins", f"session_id, {_RAW_SUMS}, [bin] AS bins"
+    relation, values = _union(cursor, selection, pieces, columns, raw, named)
+    return f"SELECT *, true AS call FROM ({relation})", values  # noqa: S608
+
+
+_RAW_SUMS: Final = ", ".join(f"{_RAW[name]} AS {name}" for name in SUMS)
 
 
 def _union(
     cursor: duckdb.DuckDBPyConnection,
     selection: Selection,
-    step_us: int | None,
-    tables: tuple[str, str],
+    pieces: Sequence[_Piece],
     columns: str,
     raw: str,
-) -> tuple[str, list[Any]]:
+    of_spans: Where | None = None,
+) -> Relation:
     newest = watermark(cursor)
     parts: list[str] = []
     values: list[Any] = []
-    for piece in _pieces(selection, step_us, tables):
+    for piece in pieces:
         where = Where([], [])
         time = "start_us" if piece.table == "spans" else "at_us"
         either = " OR ".join(f"({time} >= ? AND {time} < ?)" for _ in piece.ranges)
         where.add(f"({either})", *(moment for each in piece.ranges for moment in each))
-        # The whole span as well: it lets DuckDB skip rows that the alternatives would have it look at.
-        where.add(f"{time} >= ?", min(start for start, _ in piece.ranges))
-        where.add(f"{time} < ?", max(end for _, end in piece.ranges))
         if piece.new is not None:
             where.add("seq > ?" if piece.new else "seq <= ?", newest)
         if selection.sessions:
             where.add("session_id IN (SELECT unnest(?))", list(selection.sessions))
-        if piece.table == "spans":
-            parts.append(f"SELECT start_us AS at_us, session_id, series, {raw} FROM spans WHERE {where}")  # noqa: S608
-        else:
-            parts.append(f"SELECT at_us, NULL AS session_id, series, {columns} FROM {piece.table} WHERE {where}")  # noqa: S608
+        if piece.table == "spans" and of_spans is not None:
+            where.add(str(of_spans), *of_spans.values)
+        shown = raw if piece.table == "spans" else columns
+        parts.append(f"SELECT {time} AS at_us, {shown} FROM {piece.table} WHERE {where}")  # noqa: S608
         values.extend(where.values)
+    return " UNION ALL ".join(parts), values
+
+
+def _added(relation: Relation, keys: str, columns: str) -> Relation:
+    """The same added up by ``keys``, which makes few rows of many before anything is done with them."""
+    return f"SELECT {keys}, {columns} FROM ({relation[0]}) GROUP BY {keys}", relation[1]  # noqa: S608
+
+
+def _named(relation: Relation, selection: Selection) -> Relation:
+    """The same with the names of each series, filtered by them."""
+    text, values = relation
     named = names_filter(selection, "n.")
-    relation = (
+    question = (
         "SELECT f.*, n.framework, n.operation, n.provider, n.model, n.agent, n.tool, n.service, n.root, n.call "  # noqa: S608
-        f"FROM ({' UNION ALL '.join(parts)}) f JOIN series n ON f.series = n.id WHERE {named}"
+        f"FROM ({text}) f JOIN series n ON f.series = n.id WHERE {named}"
     )
-    return relation, values + named.values
+    return question, values + named.values
 
 
-def _pieces(selection: Selection, step_us: int | None, tables: tuple[str, str]) -> list[_Piece]:
+def _pieces(selection: Selection, step_us: int | None, minutes: str, hours: str) -> list[_Piece]:
     start, end = selection.start_us, selection.end_us
     first, last = _up(start, MINUTE_US), _down(end, MINUTE_US)
-    by_session = bool(selection.sessions) or step_us == 0
-    if by_session or first >= last or (step_us is not None and step_us % MINUTE_US):
+    if selection.sessions or first >= last or (step_us is not None and step_us % MINUTE_US):
         return [_Piece("spans", [(start, end)])]
-    minutes, hours = tables
     pieces = [
         _Piece("spans", [(start, end)], new=True),
         _Piece("spans", _some([(start, first), (last, end)]), new=False),

@@ -11,7 +11,6 @@ from typing import Final
 import duckdb
 
 from .base import StoreError
-from .duckdb_answers import one
 from .duckdb_schema import prepare
 
 __all__ = ["File"]
@@ -104,10 +103,12 @@ class File:
                 raise StoreError(
                     f"{self.path}: its directory cannot be made ({error}); choose another with --db"
                 ) from None
-        config = {
+        config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{self._memory_limit_mib}MiB",
             # The oldest engine we support reads what the newest writes, so that a file survives another Python.
             "storage_compatibility_version": "v1.5.0",
+            # Each checkpoint writes the newest rows again, up to some hundred thousand: less often is less work.
+            "checkpoint_threshold": "128MiB",
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "python_enable_replacements": "false",

@@ -57,13 +57,13 @@ def roll(connection: duckdb.DuckDBPyConnection, rolled: int, newest: int, every:
         "WHERE seq > ? AND seq <= ? GROUP BY ALL ORDER BY at_us, series, bin",
         span,
     )
-    hours = [
-        hour
-        for (hour,) in connection.execute(
-            f"SELECT DISTINCT start_us // {HOUR_US} * {HOUR_US} FROM spans WHERE seq > ? AND seq <= ?",
-            span,
-        ).fetchall()
-    ]
+    connection.execute(
+        f"INSERT INTO session_minutes SELECT start_us // {MINUTE_US} * {MINUTE_US} AS at_us, session_id, {sums}, list(bin) "  # noqa: S608
+        "FROM spans WHERE seq > ? AND seq <= ? AND usage_source IS NOT NULL GROUP BY ALL ORDER BY at_us, session_id",
+        span,
+    )
+    touched = f"SELECT DISTINCT start_us // {HOUR_US} * {HOUR_US} FROM spans WHERE seq > ? AND seq <= ?"  # noqa: S608
+    hours = [hour for (hour,) in connection.execute(touched, span).fetchall()]
     for target, keys, values, added in (
         ("hours", "series", sums, ", ".join(f"sum({name})" for name in SUMS)),
         ("hour_bins", "series, bin", "count(*) AS spans", "sum(spans)"),

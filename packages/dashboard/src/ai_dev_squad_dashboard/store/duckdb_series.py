@@ -12,7 +12,7 @@ from .rows import SpanRow
 
 __all__ = ["MAX_SERIES", "OTHER", "Series"]
 
-MAX_SERIES: Final = 10_000
+MAX_SERIES: Final = 4_000
 OTHER: Final = "(other)"
 
 Key = tuple[str | None, str, str | None, str | None, str | None, str | None, str | None, bool, bool]

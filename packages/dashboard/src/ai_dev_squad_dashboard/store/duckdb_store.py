@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
@@ -31,10 +33,14 @@ from .base import (
 )
 from .duckdb_file import File
 from .duckdb_series import MAX_SERIES
+from .duckdb_summary import NAMES, ORDERS, Summary, summarise
 from .duckdb_write import Writer
 from .rows import Batch, LogRow, OpenRow, SpanRow
 
 __all__ = ["DuckDBStore", "open_memory_store", "open_store"]
+
+_SUMMARIES: Final = 8
+"""Summaries that are kept: those of the pages under way."""
 
 _WAIT_US: Final = 24 * 3_600_000_000
 """An operation that began longer ago and has not ended is no longer shown as running."""
@@ -59,9 +65,14 @@ class DuckDBStore:
     def __init__(self, file: File, *, max_series: int = MAX_SERIES) -> None:
         self._file = file
         self._writer = Writer(file, max_series)
+        self._changes = 0
+        self._summaries: OrderedDict[tuple[Selection, int], Summary] = OrderedDict()
+        self._summaries_lock = threading.Lock()
 
     def write(self, batch: Batch) -> Written:
-        return self._writer.write(batch)
+        written = self._writer.write(batch)
+        self._changes += 1
+        return written
 
     def position(self, source: str) -> str | None:
         return self.positions().get(source)
@@ -71,16 +82,25 @@ class DuckDBStore:
             return dict(cursor.execute("SELECT source, position FROM positions").fetchall())
 
     def totals(self, selection: Selection) -> Totals:
-        with self._file.reading() as cursor:
-            return duckdb_sums.totals(cursor, selection)
+        return self._summary(selection).totals()
 
     def timeline(self, selection: Selection, step_us: int, by: GroupBy = "framework") -> Sequence[Point]:
+        if by not in duckdb_sums.KEYS:
+            raise ValueError(f"cannot group by {by!r}; use one of {', '.join(duckdb_sums.KEYS)}")
+        if step_us < 1:
+            raise ValueError(f"step_us {step_us!r} is not positive; use microseconds, such as 3_600_000_000")
         with self._file.reading() as cursor:
             return duckdb_sums.timeline(cursor, selection, step_us, by)
 
     def groups(
         self, selection: Selection, by: GroupBy, *, order: OrderBy = "cost", limit: int = 50, latency: bool = False
     ) -> Sequence[Group]:
+        if by not in duckdb_sums.KEYS:
+            raise ValueError(f"cannot group by {by!r}; use one of {', '.join(duckdb_sums.KEYS)}")
+        if order not in ORDERS:
+            raise ValueError(f"order {order!r} is unknown; use one of {', '.join(ORDERS)}")
+        if by in NAMES:
+            return self._summary(selection).groups(by, order, limit, latency)
         with self._file.reading() as cursor:
             return duckdb_sums.groups(cursor, selection, by, order=order, limit=limit, latency=latency)
 
@@ -165,8 +185,7 @@ class DuckDBStore:
             return duckdb_logs.running(cursor, time.time_ns() // 1000 - _WAIT_US, limit)
 
     def facets(self, selection: Selection) -> Facets:
-        with self._file.reading() as cursor:
-            return duckdb_sums.facets(cursor, selection)
+        return self._summary(selection).facets()
 
     def entries(self, selection: Selection, limit: int = 10_000) -> Sequence[CostEntry]:
         with self._file.reading() as cursor:
@@ -191,10 +210,28 @@ class DuckDBStore:
             return duckdb_upkeep.export(cursor, kind, selection, Path(target), file_format)
 
     def retain(self, *, oldest_us: int | None = None, max_bytes: int | None = None) -> int:
-        return duckdb_upkeep.retain(self._file, self._writer, oldest_us, max_bytes)
+        try:
+            return duckdb_upkeep.retain(self._file, self._writer, oldest_us, max_bytes)
+        finally:
+            self._changes += 1
 
     def backup(self, target: Path) -> None:
         duckdb_upkeep.backup(self._file, Path(target))
 
     def close(self) -> None:
         self._file.close()
+
+    def _summary(self, selection: Selection) -> Summary:
+        """What several questions of a page are answered from, until something is written."""
+        # The count of changes is read first: a summary made meanwhile may be newer than it says, never older.
+        key = (selection, self._changes)
+        with self._summaries_lock:
+            summary = self._summaries.get(key)
+        if summary is None:
+            with self._file.reading() as cursor:
+                summary = summarise(cursor, selection)
+            with self._summaries_lock:
+                self._summaries[key] = summary
+                while len(self._summaries) > _SUMMARIES:
+                    self._summaries.popitem(last=False)
+        return summary

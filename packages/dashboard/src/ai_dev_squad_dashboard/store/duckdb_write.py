@@ -7,9 +7,9 @@ from typing import Final
 
 import duckdb
 
-from .base import StoreError, Written
-from .duckdb_answers import one
-from .duckdb_columns import BYTES, REAL, SPAN_COLUMNS, TEXT, UNSIGNED, WHOLE, id_columns, table
+from .base import Written
+from .duckdb_answers import number, one
+from .duckdb_columns import BYTES, REAL, SPAN_COLUMNS, TEXT, WHOLE, Columns, id_columns, table
 from .duckdb_file import File
 from .duckdb_rollup import roll
 from .duckdb_series import MAX_SERIES, Series
@@ -114,7 +114,7 @@ ANTI JOIN (SELECT trace_id, span_id FROM spans WHERE start_us BETWEEN ? AND ?) s
 
 
 class Writer:
-    """The one who writes. Keeps the numbers of series, spans and logs; ``load`` reads them from the file."""
+    """The one who writes. Keeps the next numbers of series, spans and logs; ``load`` reads them from the file."""
 
     def __init__(self, file: File, max_series: int = MAX_SERIES) -> None:
         self._file = file
@@ -128,9 +128,9 @@ class Writer:
     def load(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take up where the file ends."""
         self.series.load(connection)
-        self._next_span = _number(connection, "SELECT max(seq) FROM spans") + 1
-        self._next_log = _number(connection, "SELECT max(id) FROM logs") + 1
-        self._rolled = _number(connection, "SELECT value FROM meta WHERE key = 'rolled_seq'")
+        self._next_span = number(connection, "SELECT max(seq) FROM spans") + 1
+        self._next_log = number(connection, "SELECT max(id) FROM logs") + 1
+        self._rolled = number(connection, "SELECT value FROM meta WHERE key = 'rolled_seq'")
         # Rows may have been deleted since; a number is never given out twice.
         self._next_span = max(self._next_span, self._rolled + 1)
 
@@ -150,7 +150,6 @@ class Writer:
                     self._metrics(connection, batch.metrics)
                 for source, position in batch.positions.items():
                     connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", [source, position])
-                self._rolled = roll(connection, self._rolled, self._next_span - 1)
         except BaseException:
             self._next_span, self._next_log, self._rolled = next_span, next_log, rolled
             self.series.undo()
@@ -184,9 +183,14 @@ class Writer:
         self.series.save(connection)
         with _registered(connection, "incoming", columns):
             connection.execute(_INSERT_SPANS)
-        connection.execute(_UPSERT_TRACES, [start, end])
-        connection.execute(_CLOSE_RUNNING, [start, end])
+        self.follow_up(connection, end)
+
+    def follow_up(self, connection: duckdb.DuckDBPyConnection, end: int) -> None:
+        """Bring what follows from spans up to date with those numbered from the last one known up to before ``end``."""
+        connection.execute(_UPSERT_TRACES, [self._next_span, end])
+        connection.execute(_CLOSE_RUNNING, [self._next_span, end])
         self._next_span = end
+        self._rolled = roll(connection, self._rolled, end - 1)
 
     def _opened(self, connection: duckdb.DuckDBPyConnection, opened: Sequence[OpenRow]) -> None:
         first: dict[tuple[str, str], OpenRow] = {}
@@ -220,7 +224,9 @@ class Writer:
     def _metrics(self, connection: duckdb.DuckDBPyConnection, metrics: Sequence[MetricRow]) -> None:
         kinds = (WHOLE, TEXT, TEXT, TEXT, TEXT, REAL, WHOLE, BYTES)
         values = zip(*metrics, strict=True)
-        columns = {name: (kind, each) for name, kind, each in zip(MetricRow._fields, kinds, values, strict=True)}
+        columns: Columns = {
+            name: (kind, each) for name, kind, each in zip(MetricRow._fields, kinds, values, strict=True)
+        }
         with _registered(connection, "incoming", columns):
             connection.execute(f"INSERT INTO metrics SELECT {', '.join(MetricRow._fields)} FROM incoming")  # noqa: S608
 
@@ -228,9 +234,9 @@ class Writer:
 class _registered:  # noqa: N801 - read as a statement
     """Rows under a name that SQL can read, for as long as the block lasts."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, object]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, columns: Columns) -> None:
         self._connection, self._name = connection, name
-        connection.register(name, table(columns))  # type: ignore[arg-type]
+        connection.register(name, table(columns))
 
     def __enter__(self) -> None:
         pass
@@ -241,8 +247,3 @@ class _registered:  # noqa: N801 - read as a statement
 
 def _start(span: SpanRow) -> int:
     return span.start_us
-
-
-def _number(connection: duckdb.DuckDBPyConnection, question: str) -> int:
-    row = one(connection, question)
-    return int(row[0] or 0) if row else 0
