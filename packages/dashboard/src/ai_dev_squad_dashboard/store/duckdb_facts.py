@@ -15,7 +15,7 @@ from .base import Selection
 from .duckdb_answers import one
 from .duckdb_rollup import HOUR_US, MINUTE_US, SUMS
 
-__all__ = ["Relation", "Where", "bins", "names_filter", "sessions", "sums", "watermark"]
+__all__ = ["Relation", "Where", "bins", "names_filter", "series_bins", "series_sums", "sessions", "sums", "watermark"]
 
 Relation: TypeAlias = tuple[str, list[Any]]
 """A question, and the values bound to it."""
@@ -83,24 +83,36 @@ def names_filter(selection: Selection, alias: str = "") -> Where:
     return where
 
 
-def sums(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int | None = None) -> Relation:
-    """A relation with the names of a series, the columns of ``SUMS`` and ``at_us``, and its values.
-
-    ``step_us``: times are told at least as finely as that. Without it there is one row a series, and no time.
-    """
+def sums(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int) -> Relation:
+    """A relation with ``at_us``, told as finely as ``step_us``, the names of a series and the columns of ``SUMS``."""
     pieces = _pieces(selection, step_us, "minutes", "hours")
-    relation = _union(cursor, selection, pieces, f"series, {', '.join(SUMS)}", f"series, {_RAW_SUMS}")
-    added = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
-    return _named(relation if step_us is not None else _added(relation, "series", added), selection)
+    return _named(_union(cursor, selection, pieces, f"series, {', '.join(SUMS)}", f"series, {_RAW_SUMS}"), selection)
 
 
-def bins(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int | None = None) -> Relation:
-    """A relation with the names of a series, ``bin``, ``spans`` and ``at_us``, and its values; ``step_us`` as in ``sums``."""
+def bins(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int) -> Relation:
+    """A relation with ``at_us``, told as finely as ``step_us``, the names of a series, ``bin`` and ``spans``."""
     pieces = _pieces(selection, step_us, "minute_bins", "hour_bins")
-    relation = _union(cursor, selection, pieces, "series, bin, spans", "series, bin, 1 AS spans")
-    return _named(
-        relation if step_us is not None else _added(relation, "series, bin", "sum(spans) AS spans"), selection
-    )
+    return _named(_union(cursor, selection, pieces, "series, bin, spans", "series, bin, 1 AS spans"), selection)
+
+
+def series_sums(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> list[tuple[Any, ...]]:
+    """The number of each series and its columns of ``SUMS`` over the selection's time and sessions, whatever its names.
+
+    Without names and kinds of columns there is little to plan, and planning is what these questions take their time for.
+    """
+    pieces = _pieces(selection, HOUR_US, "minutes", "hours")
+    relation, values = _union(cursor, selection, pieces, f"series, {', '.join(SUMS)}", f"series, {_RAW_SUMS}")
+    added = ", ".join(f"sum({name})" if name.endswith("_usd") else f"sum({name})::BIGINT" for name in SUMS)
+    return cursor.execute(f"SELECT series, {added} FROM ({relation}) GROUP BY series", values).fetchall()  # noqa: S608
+
+
+def series_bins(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> list[tuple[int, int, int]]:
+    """The number of each series, bins and the spans in them, over the selection's time and sessions."""
+    pieces = _pieces(selection, HOUR_US, "minute_bins", "hour_bins")
+    relation, values = _union(cursor, selection, pieces, "series, bin, spans", "series, bin, 1 AS spans")
+    return cursor.execute(
+        f"SELECT series, bin, sum(spans)::BIGINT FROM ({relation}) GROUP BY series, bin", values
+    ).fetchall()  # noqa: S608
 
 
 def sessions(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int) -> Relation:
@@ -148,11 +160,6 @@ def _union(
     return " UNION ALL ".join(parts), values
 
 
-def _added(relation: Relation, keys: str, columns: str) -> Relation:
-    """The same added up by ``keys``, which makes few rows of many before anything is done with them."""
-    return f"SELECT {keys}, {columns} FROM ({relation[0]}) GROUP BY {keys}", relation[1]  # noqa: S608
-
-
 def _named(relation: Relation, selection: Selection) -> Relation:
     """The same with the names of each series, filtered by them."""
     text, values = relation
@@ -164,17 +171,17 @@ def _named(relation: Relation, selection: Selection) -> Relation:
     return question, values + named.values
 
 
-def _pieces(selection: Selection, step_us: int | None, minutes: str, hours: str) -> list[_Piece]:
+def _pieces(selection: Selection, step_us: int, minutes: str, hours: str) -> list[_Piece]:
     start, end = selection.start_us, selection.end_us
     first, last = _up(start, MINUTE_US), _down(end, MINUTE_US)
-    if selection.sessions or first >= last or (step_us is not None and step_us % MINUTE_US):
+    if selection.sessions or first >= last or step_us % MINUTE_US:
         return [_Piece("spans", [(start, end)])]
     pieces = [
         _Piece("spans", [(start, end)], new=True),
         _Piece("spans", _some([(start, first), (last, end)]), new=False),
     ]
     first_hour, last_hour = _up(first, HOUR_US), _down(last, HOUR_US)
-    if first_hour < last_hour and (step_us is None or step_us % HOUR_US == 0):
+    if first_hour < last_hour and step_us % HOUR_US == 0:
         pieces.append(_Piece(minutes, _some([(first, first_hour), (last_hour, last)])))
         pieces.append(_Piece(hours, [(first_hour, last_hour)]))
     else:

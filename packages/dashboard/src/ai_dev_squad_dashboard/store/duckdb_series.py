@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import duckdb
 
 from .duckdb_answers import one
 from .rows import SpanRow
 
-__all__ = ["MAX_SERIES", "OTHER", "Series"]
+__all__ = ["FIELDS", "MAX_SERIES", "OTHER", "Key", "Series"]
 
 MAX_SERIES: Final = 4_000
 OTHER: Final = "(other)"
 
-Key = tuple[str | None, str, str | None, str | None, str | None, str | None, str | None, bool, bool]
-"""framework, operation, provider, model, agent, tool, service, is a root, is a model call."""
+FIELDS: Final = ("framework", "operation", "provider", "model", "agent", "tool", "service", "root", "call")
+
+Key: TypeAlias = tuple[str | None, str, str | None, str | None, str | None, str | None, str | None, bool, bool]
+"""A combination, in the order of ``FIELDS``."""
 
 
 class Series:
@@ -24,6 +26,8 @@ class Series:
 
     def __init__(self, maximum: int = MAX_SERIES) -> None:
         self.maximum = maximum
+        self.names: dict[int, Key] = {}
+        """What each number stands for. Others may read it: a number that is in a table is in here."""
         self._numbers: dict[Key, int] = {}
         self._new: dict[Key, int] = {}
         self._next = 1
@@ -33,7 +37,8 @@ class Series:
     def load(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take what the file knows."""
         rows = connection.execute("SELECT * FROM series").fetchall()
-        self._numbers = {tuple(names): number for number, *names in rows}
+        self.names = {number: tuple(names) for number, *names in rows}
+        self._numbers = {key: number for number, key in self.names.items()}
         self._new = {}
         self._next = max(self._numbers.values(), default=0) + 1
         row = one(connection, "SELECT value FROM meta WHERE key = 'series_dropped'")
@@ -71,7 +76,7 @@ class Series:
     def undo(self) -> None:
         """The batch is not on disk."""
         for key in self._new:
-            del self._numbers[key]
+            del self.names[self._numbers.pop(key)]
         self._new = {}
         self._dropped_now = 0
 
@@ -83,6 +88,7 @@ class Series:
             number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = self._new[key] = self._next
+            self.names[number] = key
             self._next += 1
         return number
 

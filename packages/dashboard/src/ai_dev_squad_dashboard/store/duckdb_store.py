@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from ai_dev_squad.costs import CostEntry
 
@@ -66,7 +66,7 @@ class DuckDBStore:
         self._file = file
         self._writer = Writer(file, max_series)
         self._changes = 0
-        self._summaries: OrderedDict[tuple[Selection, int], Summary] = OrderedDict()
+        self._summaries: OrderedDict[tuple[Any, ...], Summary] = OrderedDict()
         self._summaries_lock = threading.Lock()
 
     def write(self, batch: Batch) -> Written:
@@ -224,14 +224,14 @@ class DuckDBStore:
     def _summary(self, selection: Selection) -> Summary:
         """What several questions of a page are answered from, until something is written."""
         # The count of changes is read first: a summary made meanwhile may be newer than it says, never older.
-        key = (selection, self._changes)
+        key = (selection.start_us, selection.end_us, selection.sessions, self._changes)
         with self._summaries_lock:
             summary = self._summaries.get(key)
         if summary is None:
             with self._file.reading() as cursor:
-                summary = summarise(cursor, selection)
+                summary = summarise(cursor, selection, self._writer.series.names)
             with self._summaries_lock:
                 self._summaries[key] = summary
                 while len(self._summaries) > _SUMMARIES:
                     self._summaries.popitem(last=False)
-        return summary
+        return summary.filtered(selection)

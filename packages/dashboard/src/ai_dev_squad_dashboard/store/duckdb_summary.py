@@ -1,15 +1,17 @@
-"""What a span of time comes to, by every kind of name at once: two questions, from which most of a page is read."""
+"""What a span of time comes to, by every kind of name: two questions, from whose answers most of a page is read."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import duckdb
 
 from .base import Facets, Group, OrderBy, Selection, Totals
-from .duckdb_facts import bins, sums
+from .duckdb_facts import FILTERS, series_bins, series_sums
+from .duckdb_rollup import SUMS
+from .duckdb_series import FIELDS, Key
 from .percentiles import histogram, percentiles
 
 __all__ = ["MONEY", "NAMES", "ORDERS", "Summary", "sort_key", "summarise"]
@@ -28,146 +30,137 @@ MONEY: Final = (
 )
 """The sums that stand on model calls."""
 
-_KINDS: Final[dict[str, str]] = {
-    "call": "call",
-    "run": "root",
-    "tool": "operation = 'execute_tool'",
-    "agent": "operation = 'invoke_agent'",
-}
-"""What is counted → which spans these are."""
-
 ORDERS: Final = ("cost", "calls", "errors", "p95", "tokens", "key")
 
-_ALL: Final = (1 << len(NAMES)) - 1
-_LEVELS: Final[dict[int, str]] = {
-    _ALL: "",
-    **{_ALL & ~(1 << (len(NAMES) - 1 - place)): name for place, name in enumerate(NAMES)},
-}
-"""What GROUPING() says of a row → the name that it is a sum over."""
+_PLACE: Final = {name: place for place, name in enumerate(SUMS)}
+_ROOT: Final = FIELDS.index("root")
+_CALL: Final = FIELDS.index("call")
+_OPERATION: Final = FIELDS.index("operation")
 
 
-@dataclass
-class _Row:
-    """The sums under one key."""
+class _Sum:
+    """The sums of some series: of all their spans, of those that are counted, and of the model calls among them."""
 
-    spans: int
-    counts: dict[str, tuple[int, int, int]]
-    """By kind: number, errors, duration in microseconds."""
-    money: tuple[Any, ...]
-    estimated: int
-    uncounted: int
+    def __init__(self) -> None:
+        self.spans = self.counted = self.errors = self.duration_us = self.calls = 0
+        self.money = [0] * len(MONEY)
+
+    def add(self, sums: tuple[Any, ...], counts: bool, call: bool) -> None:
+        self.spans += sums[_PLACE["spans"]]
+        if counts:
+            self.counted += sums[_PLACE["spans"]]
+            self.errors += sums[_PLACE["errors"]]
+            self.duration_us += sums[_PLACE["duration_us"]]
+        if call:
+            self.calls += sums[_PLACE["spans"]]
+            self.money = [total + sums[_PLACE[name]] for total, name in zip(self.money, MONEY, strict=True)]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Summary:
-    """The sums by every name, and the latency of every kind. The empty name has the sums over everything."""
+    """The sums and histograms of each series over a span of time."""
 
-    rows: dict[str, dict[str | None, _Row]]
-    bins: dict[tuple[str, str | None, str], dict[int, int]]
-    """By (name, key, kind)."""
+    names: Mapping[int, Key]
+    sums: Mapping[int, tuple[Any, ...]]
+    """In the order of ``SUMS``."""
+    bins: Mapping[int, Mapping[int, int]]
+    filters: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """The place of a name in a series' key → the names that count."""
+
+    def filtered(self, selection: Selection) -> Summary:
+        """The same for the series that have the names of ``selection``."""
+        wanted = {
+            FIELDS.index(name): frozenset(getattr(selection, source))
+            for name, source in FILTERS.items()
+            if getattr(selection, source)
+        }
+        return Summary(self.names, self.sums, self.bins, wanted)
 
     def totals(self) -> Totals:
         """What model calls cost and how runs went."""
-        row = self.rows[""][None]
-        (calls, call_errors, duration), (runs, run_errors, _) = row.counts["call"], row.counts["run"]
-        cost, unpriced, given, made, read, written, thought, saving = row.money
+        calls, runs = _Sum(), _Sum()
+        of_calls: dict[int, int] = {}
+        of_runs: dict[int, int] = {}
+        estimated = uncounted = 0
+        for number, key, sums in self._series():
+            calls.add(sums, key[_CALL], key[_CALL])
+            runs.add(sums, key[_ROOT], False)
+            estimated += sums[_PLACE["estimated"]]
+            uncounted += sums[_PLACE["uncounted"]]
+            if key[_CALL]:
+                self._pour(of_calls, number)
+            if key[_ROOT]:
+                self._pour(of_runs, number)
+        cost, unpriced, given, made, read, written, thought, saving = calls.money
         return Totals(
-            calls=calls,
-            call_errors=call_errors,
-            runs=runs,
-            run_errors=run_errors,
-            spans=row.spans,
-            cost_usd=cost,
+            calls=calls.counted,
+            call_errors=calls.errors,
+            runs=runs.counted,
+            run_errors=runs.errors,
+            spans=calls.spans,
+            cost_usd=float(cost),
             unpriced_calls=unpriced,
             input_tokens=given,
             output_tokens=made,
             cache_read_tokens=read,
             cache_write_tokens=written,
             reasoning_tokens=thought,
-            estimated_calls=row.estimated,
-            uncounted_calls=row.uncounted,
-            cache_saving_usd=saving,
-            **_named_percentiles("", self.bins["", None, "call"]),
-            mean_us=round(duration / calls) if calls else None,
-            **_named_percentiles("run_", self.bins["", None, "run"]),
+            estimated_calls=estimated,
+            uncounted_calls=uncounted,
+            cache_saving_usd=float(saving),
+            **_named_percentiles("", of_calls),
+            mean_us=round(calls.duration_us / calls.counted) if calls.counted else None,
+            **_named_percentiles("run_", of_runs),
         )
 
     def groups(self, by: str, order: OrderBy, limit: int, latency: bool) -> list[Group]:
         """A table by one of ``NAMES``."""
-        kind = by if by in {"tool", "agent"} else "call"
-        found = []
-        for key, row in self.rows[by].items():
-            calls, errors, duration = row.counts[kind]
-            if not calls and (by == "tool" or not row.counts["call"][0]):
-                continue
-            spread = self.bins.get((by, key, kind), {})
-            found.append(
-                Group(
-                    key,
-                    calls,
-                    errors,
-                    *row.money,
-                    *percentiles(spread, 0.5, 0.95, 0.99),
-                    round(duration / calls) if calls else None,
-                    tuple(histogram(spread)) if latency else (),
-                )
-            )
+        place = FIELDS.index(by)
+        counted_operation = {"tool": "execute_tool", "agent": "invoke_agent"}.get(by)
+        rows: dict[Any, _Sum] = {}
+        spreads: dict[Any, dict[int, int]] = {}
+        for number, key, sums in self._series():
+            counts = key[_CALL] if counted_operation is None else key[_OPERATION] == counted_operation
+            call = key[_CALL] and by != "tool"
+            if counts or call:
+                rows.setdefault(key[place], _Sum()).add(sums, counts, call)
+            if counts:
+                self._pour(spreads.setdefault(key[place], {}), number)
+        found = [_group(key, row, spreads.get(key, {}), latency) for key, row in rows.items()]
         return sorted(found, key=lambda group: sort_key(group, order))[:limit]
 
     def facets(self) -> Facets:
         """The names there are, most used first."""
+        used: dict[str, dict[str, int]] = {name: {} for name in NAMES}
+        for _, key, sums in self._series():
+            for name, counts in used.items():
+                value = key[FIELDS.index(name)]
+                if isinstance(value, str):
+                    counts[value] = counts.get(value, 0) + sums[0]
+        return Facets(
+            *(
+                tuple(sorted(used[name], key=lambda value, counts=used[name]: (-counts[value], value))[:200])  # type: ignore[misc]
+                for name in ("framework", "provider", "model", "agent", "tool", "service")
+            )
+        )
 
-        def names(kind: str) -> tuple[str, ...]:
-            used = [(-row.spans, key) for key, row in self.rows[kind].items() if key is not None]
-            return tuple(key for _, key in sorted(used)[:200])
+    def _series(self) -> Iterator[tuple[int, Key, tuple[Any, ...]]]:
+        for number, sums in self.sums.items():
+            key = self.names[number]
+            if all(key[place] in wanted for place, wanted in self.filters.items()):
+                yield number, key, sums
 
-        return Facets(*map(names, ("framework", "provider", "model", "agent", "tool", "service")))
+    def _pour(self, target: dict[int, int], number: int) -> None:
+        for each, spans in self.bins.get(number, {}).items():
+            target[each] = target.get(each, 0) + spans
 
 
-def summarise(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Summary:
-    """Ask for all sums and all histograms."""
-    counted = ", ".join(
-        f"coalesce(sum({column}) FILTER ({which}), 0)::BIGINT"
-        for which in _KINDS.values()
-        for column in ("spans", "errors", "duration_us")
-    )
-    money = ", ".join(
-        f"coalesce(sum({column}) FILTER (call), 0)" + ("" if column.endswith("_usd") else "::BIGINT")
-        for column in MONEY
-    )
-    sets = ", ".join(f"({name})" for name in NAMES)
-    # Each row is a sum over one name at most, so the one that is not NULL is its key.
-    names = ", ".join(NAMES)
-    relation, values = sums(cursor, selection)
-    rows: dict[str, dict[str | None, _Row]] = {name: {} for name in ("", *NAMES)}
-    for level, key, spans, estimated, uncounted, *numbers in cursor.execute(
-        f"SELECT GROUPING({names}), coalesce({names}), coalesce(sum(spans), 0)::BIGINT, coalesce(sum(estimated), 0)::BIGINT, "  # noqa: S608
-        f"coalesce(sum(uncounted), 0)::BIGINT, {counted}, {money} FROM ({relation}) GROUP BY GROUPING SETS ((), {sets})",
-        values,
-    ).fetchall():
-        by = _LEVELS[level]
-        counts = {
-            kind: (numbers[at], numbers[at + 1], numbers[at + 2])
-            for at, kind in zip(range(0, 12, 3), _KINDS, strict=True)
-        }
-        rows[by][key] = _Row(spans, counts, tuple(numbers[12:]), estimated, uncounted)
-    binned = ", ".join(f"coalesce(sum(spans) FILTER ({which}), 0)::BIGINT" for which in _KINDS.values())
-    shown = " OR ".join(_KINDS.values())
-    sets = ", ".join(f"({name}, bin)" for name in NAMES)
-    relation, values = bins(cursor, selection)
-    spread: dict[tuple[str, str | None, str], dict[int, int]] = defaultdict(dict)
-    for level, key, number, calls, runs, tools, agents in cursor.execute(
-        f"SELECT GROUPING({names}), coalesce({names}), bin, {binned} FROM ({relation}) WHERE {shown} "  # noqa: S608
-        f"GROUP BY GROUPING SETS ((bin), {sets})",
-        values,
-    ).fetchall():
-        by = _LEVELS[level]
-        for kind, spans in (("call", calls), ("run", runs), ("tool", tools), ("agent", agents)):
-            if spans:
-                spread[by, key, kind][number] = spans
-    spread.setdefault(("", None, "call"), {})
-    spread.setdefault(("", None, "run"), {})
-    return Summary(rows, dict(spread))
+def summarise(cursor: duckdb.DuckDBPyConnection, selection: Selection, names: Mapping[int, Key]) -> Summary:
+    """Ask for the sums and histograms of all series. ``names`` are those of the series by their numbers."""
+    spread: dict[int, dict[int, int]] = {}
+    for number, each, spans in series_bins(cursor, selection):
+        spread.setdefault(number, {})[each] = spans
+    return Summary(names, {number: tuple(sums) for number, *sums in series_sums(cursor, selection)}, spread)
 
 
 def sort_key(group: Group, order: OrderBy) -> tuple[Any, ...]:
@@ -183,6 +176,26 @@ def sort_key(group: Group, order: OrderBy) -> tuple[Any, ...]:
         "tokens": group.input_tokens + group.output_tokens,
     }[order]
     return (-first, -group.calls, *name)
+
+
+def _group(key: str | None, row: _Sum, spread: dict[int, int], latency: bool) -> Group:
+    cost, unpriced, given, made, read, written, thought, saving = row.money
+    return Group(
+        key=key,
+        calls=row.counted,
+        errors=row.errors,
+        cost_usd=float(cost),
+        unpriced_calls=unpriced,
+        input_tokens=given,
+        output_tokens=made,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        reasoning_tokens=thought,
+        cache_saving_usd=float(saving),
+        **_named_percentiles("", spread),
+        mean_us=round(row.duration_us / row.counted) if row.counted else None,
+        latency=tuple(histogram(spread)) if latency else (),
+    )
 
 
 def _named_percentiles(prefix: str, spread: dict[int, int]) -> dict[str, int | None]:
