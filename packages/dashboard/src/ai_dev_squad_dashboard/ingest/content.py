@@ -23,7 +23,7 @@ def parsed(value: Any) -> tuple[Any, Any]:
     """Content as it goes into a JSON document, and as it can be read: JSON text (which is how most senders write messages)
     is taken over as it stands, any other text is text.
     """
-    if type(value) is str and value[:1] in ("[", "{"):
+    if type(value) is str and value[:1] in ("[", "{", '"'):
         try:
             raw = value.encode()
             return msgspec.Raw(raw), _decode(raw)

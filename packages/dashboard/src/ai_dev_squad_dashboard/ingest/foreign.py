@@ -66,7 +66,22 @@ def canonical(span: Span) -> tuple[Attributes, Attributes]:
         vercel_content(given, found)
     else:
         openllmetry_content(given, found, flat)
+    _correct(span, found)
     return found, shown
+
+
+def _correct(span: Span, found: Attributes) -> None:
+    """Names that an instrumentation gets wrong."""
+    given = span.attributes
+    role = given.get("crewai.agent.role")
+    if role is not None:
+        # CrewAI's own tracer gives the hash of an agent for its name, and its task's id for the conversation's.
+        found[keys.GEN_AI_AGENT_NAME] = role
+        if given.get(keys.CONVERSATION_ID) == given.get("crewai.task.id"):
+            found.pop(keys.CONVERSATION_ID, None)
+    elif given.get("openinference.span.kind") == "AGENT" and keys.GEN_AI_AGENT_NAME not in found:
+        # OpenInference calls agents of AutoGen after their method: "forecaster.on_messages_stream".
+        found[keys.GEN_AI_AGENT_NAME] = span.name.partition(".")[0] if ".on_messages" in span.name else span.name
 
 
 class _Role(NamedTuple):
@@ -89,7 +104,7 @@ def _role(name: str) -> _Role:
     """The name's role, kept: the same names come again and again."""
     meaning = NAMES.get(name)
     role = _Role(
-        shown=not name.startswith(CONTENT),
+        shown=name not in CONTENT and not name.startswith(LISTS),
         meaning=meaning,
         rank=0 if meaning is None else _RANKS[name],
     )

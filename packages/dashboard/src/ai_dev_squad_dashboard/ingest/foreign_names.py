@@ -66,6 +66,8 @@ NAMES = {
     "crewai.task.agent": keys.GEN_AI_AGENT_NAME,
     # CrewAI's own tracer.
     "crewai.agent.role": keys.GEN_AI_AGENT_NAME,
+    "crewai.task.name": keys.TASK_NAME,
+    "crewai.task.description": keys.TASK_NAME,
     # Langfuse.
     "langfuse.session.id": keys.CONVERSATION_ID,
     "langfuse.observation.model.name": keys.REQUEST_MODEL,
@@ -169,34 +171,36 @@ LISTS = (
 )
 """How the names of attributes begin over which a list is spread."""
 
-CONTENT = (
-    *LISTS,
-    "gen_ai.input.messages",
-    "gen_ai.output.messages",
-    "gen_ai.input_messages",
-    "gen_ai.output_messages",
-    "gen_ai.prompt",
-    "gen_ai.completion",
-    "gen_ai.system_instructions",
-    "gen_ai.tool.definitions",
-    "gen_ai.tool.call.arguments",
-    "gen_ai.tool.call.result",
-    "gen_ai.retrieval.query.text",
-    "gen_ai.retrieval.documents",
-    "input.value",
-    "output.value",
-    "traceloop.entity.input",
-    "traceloop.entity.output",
-    "langfuse.observation.input",
-    "langfuse.observation.output",
-    "ai.prompt",
-    "ai.response.text",
-    "ai.response.toolCalls",
-    "ai.response.object",
-    "ai.toolCall.args",
-    "ai.toolCall.result",
+CONTENT = frozenset(
+    {
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.input_messages",
+        "gen_ai.output_messages",
+        "gen_ai.prompt",
+        "gen_ai.completion",
+        "gen_ai.system_instructions",
+        "gen_ai.tool.definitions",
+        "gen_ai.tool.call.arguments",
+        "gen_ai.tool.call.result",
+        "gen_ai.retrieval.query.text",
+        "gen_ai.retrieval.documents",
+        "input.value",
+        "output.value",
+        "traceloop.entity.input",
+        "traceloop.entity.output",
+        "langfuse.observation.input",
+        "langfuse.observation.output",
+        "ai.prompt",
+        "ai.prompt.messages",
+        "ai.response.text",
+        "ai.response.toolCalls",
+        "ai.response.object",
+        "ai.toolCall.args",
+        "ai.toolCall.result",
+    }
 )
-"""How the names of attributes begin that are shown as content."""
+"""Attributes that are shown as content, beside those of ``LISTS``."""
 
 FRAMEWORKS = {
     "langgraph": "langgraph",

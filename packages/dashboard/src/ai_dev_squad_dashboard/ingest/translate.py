@@ -123,6 +123,9 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         provider, model, usage, cost, saving = _call(values, start_us / 1e6, prices)
         first_chunk = values.get(keys.RESPONSE_TIME_TO_FIRST_CHUNK)
         first_chunk = int(first_chunk * 1e6) if type(first_chunk) is float and 0 <= first_chunk < 1e6 else None
+    name = _called(span.name, operation, values)
+    if operation == "invoke_agent" and agent is None:
+        agent = name
     details, text = _details(span, origin, values, shown, operation)
     row = SpanRow(
         span.trace_id,
@@ -130,7 +133,7 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         span.parent_span_id or None,
         start_us,
         max(0, (span.end_ns - span.start_ns) // 1000),
-        _called(span.name, operation, values),
+        name,
         operation,
         status,
         framework,
