@@ -51,7 +51,8 @@ _MARKS: Final = re.compile(
 _JOINING: Final = re.compile("[\u0600-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\ufb50-\ufdff\ufe70-\ufefc]")
 """Scripts whose letters look different beside a joiner or a non-joiner."""
 _PICTURE: Final = re.compile(
-    "[#*0-9\xa9\xae\u203c-\u3299\U0001f000-\U0001faff]",
+    "[\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
+    "\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
 )
 """What a variation selector or a joiner may make another picture of."""
 _FLAG: Final = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\U000e007f")
@@ -126,7 +127,8 @@ def _is_needed(text: str, at: int) -> bool:
     """Whether the character at ``at`` belongs to how a picture or a word is written."""
     character, before, after = text[at], text[at - 1 : at] if at else "", text[at + 1 : at + 2]
     if character in "\ufe0e\ufe0f":
-        return _PICTURE.match(before) is not None
+        keycap = character == "\ufe0f" and after == "\u20e3" and before in {*"#*0123456789"}
+        return keycap or _PICTURE.match(before) is not None
     if character == "\u200d" and _PICTURE.match(after) is not None:
         return _PICTURE.match(before) is not None or before == "\ufe0f"
     if character in "\u200c\u200d":
