@@ -1,6 +1,6 @@
 // The live connection: subscribes to the page's own URL, and shows what the server sends for it.
 //
-// States, as `data-live` on <html> and as text in #live:
+// States, as `data-live` on <html> and in words in #live, with a button to pause beside it:
 //   connecting · connected · paused (by the reader, or because the tab is hidden) · reconnecting
 //   polling (the server has no room for a live connection: the page is fetched again now and then)
 //   still (nothing here can change) · ended (the login has expired)
@@ -15,15 +15,20 @@ const POLL_MS = 5_000;
 const POLL_AT_MOST_MS = 60_000;
 const FAILURES_BEFORE_POLLING = 3;
 const RETRY_REFUSED_MS = 30_000;
-const LABELS = {
-  connecting: ["Connecting", "Connecting to the dashboard"],
-  connected: ["Live", "This page updates by itself. Press to pause."],
-  paused: ["Paused", "Updates are paused. Press to resume."],
-  reconnecting: ["Reconnecting", "The dashboard does not answer; trying again. Press to pause."],
-  polling: ["Polling", "No live connection is free, so the page is fetched now and then. Press to pause."],
-  still: ["Not live", "The span of time lies in the past, or this is an older part of a list: nothing changes any more."],
-  ended: ["Logged out", "Load the page again to log in."],
+// State → what data-state of #live becomes, the words, and the explanation.
+const STATES = {
+  connecting: ["off", "Connecting", "Connecting to the dashboard"],
+  connected: ["on", "Live", "This page updates by itself"],
+  paused: ["off", "Paused", "Updates are paused"],
+  reconnecting: ["lost", "Reconnecting", "The dashboard does not answer; trying again"],
+  polling: ["on", "Live, by polling", "There is no live connection, so the page is fetched now and then"],
+  still: ["off", "Not live", "The span of time lies in the past, or this is an older part of a list: nothing changes any more"],
+  ended: ["lost", "Logged out", "Load the page again to log in"],
 };
+
+const SVG = "http://www.w3.org/2000/svg";
+const PAUSE = "M4 3h3v10H4zM9 3h3v10H9z";
+const PLAY = "M5 3l8 5-8 5z";
 
 let socket = null;
 let view = null;
@@ -53,7 +58,6 @@ export function start() {
   document.addEventListener("visibilitychange", follow);
   document.addEventListener("selectionchange", applyPending);
   document.addEventListener("live:toggle", toggle);
-  document.addEventListener("click", (event) => event.target.closest?.("#live") && toggle());
   // Whoever changes the URL without loading a page says so by showing another view.
   view.addEventListener("view:updated", () => socket.connected && subscribed !== here() && subscribe());
   window.addEventListener("pagehide", () => socket.disconnect());
@@ -163,13 +167,30 @@ function stopPolling() {
 
 function show(state) {
   document.documentElement.dataset.live = state;
-  const button = document.getElementById("live");
-  if (!button) return;
-  const [label, explanation] = LABELS[state];
-  button.hidden = false;
-  button.dataset.state = state;
-  button.title = explanation;
-  button.setAttribute("aria-pressed", String(pausedByReader));
-  const text = button.querySelector("[data-label]") ?? button;
-  if (text.textContent !== label) text.textContent = label;
+  const sign = document.getElementById("live");
+  if (!sign) return;
+  const [kind, words, explanation] = STATES[state];
+  sign.dataset.state = kind;
+  sign.title = explanation;
+  const text = sign.querySelector(".words");
+  if (text.textContent !== words) text.textContent = words;
+  const button = document.getElementById("live-toggle") ?? addToggle(sign);
+  button.hidden = ["still", "ended"].includes(state);
+  const does = pausedByReader ? "Resume updates" : "Pause updates";
+  button.title = does;
+  button.setAttribute("aria-label", does);
+  button.querySelector("path").setAttribute("d", pausedByReader ? PLAY : PAUSE);
+}
+
+function addToggle(sign) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.id = "live-toggle";
+  button.className = "quiet";
+  const picture = button.appendChild(document.createElementNS(SVG, "svg"));
+  for (const [name, value] of Object.entries({ class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true" })) picture.setAttribute(name, value);
+  picture.appendChild(document.createElementNS(SVG, "path")).setAttribute("fill", "currentColor");
+  button.addEventListener("click", toggle);
+  sign.after(button);
+  return button;
 }

@@ -15,7 +15,8 @@ export function morphView(view, html) {
     callbacks: {
       beforeNodeMorphed: (old) => !(old instanceof Element && (isKept(old) || isTyped(old))),
       beforeNodeRemoved: (old) => !(old instanceof Element && isKept(old)),
-      beforeAttributeUpdated: (name, node) => !KEPT_ATTRIBUTES[node.tagName]?.includes(name),
+      // No style comes from the server: its security policy forbids that. What is there was set by a script.
+      beforeAttributeUpdated: (name, node) => name !== "style" && !KEPT_ATTRIBUTES[node.tagName]?.includes(name),
     },
   });
   view.dispatchEvent(new CustomEvent("view:updated", { bubbles: true }));
