@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 from werkzeug.wrappers import Request
 
@@ -75,12 +74,12 @@ class Hosts:
 
     def is_ours(self, origin: str, host: str | None) -> bool:
         """Whether ``origin``, the value of an Origin header, is a page of this dashboard, reached under ``host``."""
-        parts = urlsplit(origin) if origin.startswith(("http://", "https://")) else None
-        shown = parse_authority(parts.netloc) if parts is not None and not parts.path.strip("/") else None
-        if parts is None or shown is None or parts.scheme != self._scheme:
+        scheme, _, rest = origin.partition("://")
+        shown = parse_authority(rest)
+        if shown is None or scheme != self._scheme:
             return False
-        page, here = self._with_port(shown, parts.scheme), parse_authority(host or "")
-        if here is not None and page == self._with_port(here, self._scheme):
+        page, here = self._with_port(shown, scheme), parse_authority(host or "")
+        if here is not None and page == self._with_port(here, scheme):
             return True
         # A proxy may ask under a name of its own; then the name that people use is listed.
         return any(page == self._with_port(known, self._scheme) for known in self._listed)

@@ -88,9 +88,9 @@ class Guard:
             visitor = self.visitors.of(f"Bearer {auth['token']}", None)
         return visitor.may_read
 
-    def allows_origin(self, origin: str, environ: Mapping[str, Any]) -> bool:
+    def allows_origin(self, origin: str | None, environ: Mapping[str, Any]) -> bool:
         """Whether ``origin`` is a page of this dashboard: for ``SocketIO(cors_allowed_origins=guard.allows_origin)``."""
-        return self.hosts.is_ours(origin, environ.get("HTTP_HOST"))
+        return origin is not None and self.hosts.is_ours(origin, environ.get("HTTP_HOST"))
 
     def enclose(self, app: Flask) -> None:
         """Guard what does not reach Flask, which is Socket.IO. Call it when everything else is attached; twice is harmless."""
@@ -218,8 +218,8 @@ def _before() -> Any:
 
 
 def _after(response: Response) -> Response:
-    guard, static = _guard(), request.endpoint == "static" and response.status_code < 400
-    headers.secure(response.headers, static=static)
+    guard, file = _guard(), request.endpoint == "static" and request.method in {"GET", "HEAD"}
+    headers.secure(response.headers, static=file and response.status_code < 400)
     if "form_cookie" in g:
         set_cookie(response, guard.form_cookie, g.form_cookie, tls=guard.settings.behind_tls)
     return response
