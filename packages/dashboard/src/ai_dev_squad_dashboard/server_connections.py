@@ -10,12 +10,14 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from cheroot import wsgi
+from cheroot.errors import MaxSizeExceeded
 from cheroot.makefile import StreamReader, StreamWriter
 from cheroot.server import HTTPConnection
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
 __all__ = ["Connection", "Gateway", "LiveConnections"]
 
@@ -163,6 +165,45 @@ class _LiveSocket:
         self.stop()  # the connection closes the socket itself, once nobody uses it
 
 
+class _Body:
+    """A request's body. When it does not come, the application hears of it as it does of any other bad request."""
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+        self._stream = request.rfile
+
+    def read(self, size: int | None = None) -> bytes:
+        data = self._taken(self._stream.read, size)
+        if getattr(self._stream, "remaining", 0) and (size is None or size < 0 or len(data) < size):
+            # The sender went away. Half a body must not pass for a whole one.
+            self._request.close_connection = True
+            raise ClientDisconnected
+        return data
+
+    def readline(self, size: int | None = None) -> bytes:
+        return self._taken(self._stream.readline, size)
+
+    def readlines(self, hint: int | None = None) -> list[bytes]:
+        return list(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while line := self.readline():
+            yield line
+
+    def _taken(self, read: Callable[[int | None], bytes], size: int | None) -> bytes:
+        try:
+            return read(None if size is None or size < 0 else size)
+        except MaxSizeExceeded:
+            problem: Exception = RequestEntityTooLarge()
+        except TimeoutError:
+            problem = RequestTimeout()
+        except (OSError, ValueError):
+            problem = ClientDisconnected()
+        # What was announced and did not come must not be waited for again.
+        self._request.close_connection = True
+        raise problem
+
+
 class LiveConnections:
     """Who is live now, at most ``limit`` by WebSocket and ``limit`` by polling."""
 
@@ -205,6 +246,11 @@ class LiveConnections:
 
 class Gateway(wsgi.Gateway_10):
     """Runs the application for a request: in the worker, or for live ones in a thread of its own."""
+
+    def get_environ(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environ()
+        environ["wsgi.input"] = _Body(self.req)
+        return environ
 
     def respond(self) -> None:
         request = self.req
