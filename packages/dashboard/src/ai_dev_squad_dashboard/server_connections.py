@@ -247,10 +247,10 @@ class LiveConnections:
 class Gateway(wsgi.Gateway_10):
     """Runs the application for a request: in the worker, or for live ones in a thread of its own."""
 
-    def get_environ(self) -> dict[str, Any]:
-        environ: dict[str, Any] = super().get_environ()
-        environ["wsgi.input"] = _Body(self.req)
-        return environ
+    def __init__(self, req: Any) -> None:
+        super().__init__(req)
+        self.environ: dict[str, Any] = self.env
+        self.environ["wsgi.input"] = _Body(req)
 
     def respond(self) -> None:
         request = self.req
@@ -290,7 +290,7 @@ class Gateway(wsgi.Gateway_10):
         keep = False
         try:
             if live is not None:
-                self.env["werkzeug.socket"] = live
+                self.environ["werkzeug.socket"] = live
             super().respond()
             if request.chunked_write:
                 request.conn.wfile.write(b"0\r\n\r\n")
