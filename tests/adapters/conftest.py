@@ -113,7 +113,6 @@ async def autogen_chat() -> AsyncIterator[Callable[..., Any]]:
 @pytest.fixture
 def crewai_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """CrewAI keeps its files in the test's own directory and asks nobody anything."""
-    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "crewai"))
     monkeypatch.setenv("CREWAI_TESTING", "true")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     yield
