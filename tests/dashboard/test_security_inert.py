@@ -8,8 +8,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Environment
 
-from ai_dev_squad_dashboard.inert import LIMIT, MAX_MARKS, inert, inert_line
+from ai_dev_squad_dashboard.inert import LIMIT, MAX_MARKS, exact, finalize, inert, inert_line
 
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
@@ -74,6 +75,20 @@ def test_one_line_is_one_line():
 def test_what_is_no_text_becomes_text(value, shown):
     """Captured values of any type can be shown; objects are written as JSON."""
     assert inert(value) == shown
+
+
+def test_a_template_that_forgets_the_filter_is_safe_all_the_same():
+    """Every expression is made inert, macros and numbers are left alone, and a field keeps what it has to send back."""
+    environment = Environment(autoescape=True, finalize=finalize)
+    environment.filters["exact"] = exact
+    template = environment.from_string(
+        "{% macro bold(text) %}<b>{{ text }}</b>{% endmacro %}"
+        "{{ bold(text) }} {{ 1.5 }} {{ none }} {{ missing }} <i title='{{ text }}' value='{{ text | exact }}'>"
+    )
+
+    assert template.render(text="<\u202e\x1b[31m\r\n>") == (
+        "<b>&lt;⟨U+202E⟩\n&gt;</b> 1.5 None  <i title='&lt;⟨U+202E⟩\n&gt;' value='&lt;\u202e\x1b[31m\r\n&gt;'>"
+    )
 
 
 def test_endless_text_is_cut_and_the_rest_counted():

@@ -7,8 +7,12 @@ marks that reorder or hide text, and length. On pages::
     <pre>{{ message.text | inert }}</pre>          {# several lines, at most 20,000 characters #}
     <td>{{ span.agent | inert_line }}</td>         {# one line, at most 300 characters #}
     <pre>{{ result | inert(limit=100_000) }}</pre>
+    <input name="text" value="{{ query.get("text") | exact }}">   {# goes back as it came: only inside `value` #}
 
-Both answer with plain text: keep autoescape on, never put ``|safe`` behind them, and in scripts use ``textContent``, never
+A text that no filter was put behind is made inert as well, whatever its length: ``finalize`` sees the value of each expression of a
+template. So ``inert`` and ``inert_line`` are about length and lines, and ``exact`` about what a form has to send back.
+
+They answer with plain text: keep autoescape on, never put ``|safe`` behind them, and in scripts use ``textContent``, never
 ``innerHTML``. Around text of unknown direction put ``dir="auto"``, or ``<bdi>`` within a line, so that right-to-left text stays
 readable and does not reorder what stands beside it. The JSON of the API and downloads carry text as it was: they are data.
 
@@ -23,7 +27,9 @@ import json
 import re
 from typing import Any, Final
 
-__all__ = ["LIMIT", "LINE_LIMIT", "inert", "inert_line"]
+from markupsafe import Markup, escape
+
+__all__ = ["LIMIT", "LINE_LIMIT", "exact", "finalize", "inert", "inert_line"]
 
 LIMIT: Final = 20_000
 """Characters shown of a text."""
@@ -78,6 +84,18 @@ def inert_line(value: Any, limit: int = LINE_LIMIT) -> str:
     shown = _cleaned(_COLOUR.sub("", cut.replace("\r\n", "\n"))).replace("\n", "↵").replace("\t", " ")
     missing = len(text) - len(cut)
     return f"{shown}… {missing:,} more characters" if missing else shown
+
+
+def exact(value: Any) -> Markup:
+    """``value`` escaped and otherwise as it is: for the attribute ``value`` of a field, where nobody's eye is deceived."""
+    return escape("" if value is None else value)
+
+
+def finalize(value: Any) -> Any:
+    """What Jinja writes for an expression: text made inert, anything else (markup, numbers, nothing) as it is."""
+    if type(value) is not str:
+        return value
+    return _cleaned(_COLOUR.sub("", value.replace("\r\n", "\n")))
 
 
 def _text(value: Any) -> str:

@@ -183,8 +183,9 @@ def attach(app: Flask, settings: DashboardSettings) -> Guard:
     # The very first of all: a handler that runs earlier could answer by itself.
     app.before_request_funcs.setdefault(None, []).insert(0, _before)
     app.after_request(_after)
-    for name in ("inert", "inert_line"):
-        app.jinja_env.filters[name] = getattr(inert, name)
+    for show in (inert.inert, inert.inert_line, inert.exact):
+        app.jinja_env.filters[show.__name__] = show
+    app.jinja_env.finalize = inert.finalize
     app.jinja_env.globals["csrf_token"] = _form_token
     app.jinja_env.globals["logged_in"] = lambda: has_request_context() and _visitor().session is not None
     if settings.is_exposed and not settings.behind_tls:
