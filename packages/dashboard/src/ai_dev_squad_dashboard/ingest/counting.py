@@ -58,12 +58,14 @@ class _Memory(Generic[_V]):
 
 
 class _Seen:
-    """A call that counts, and which instrumentations have told of it."""
+    """A span of a model call: when it was, what it told, and which instrumentations have told of the same call."""
 
-    __slots__ = ("answer", "end_us", "identity", "model", "scopes", "start_us")
+    __slots__ = ("answer", "end_us", "identity", "kind", "model", "scopes", "start_us")
 
-    def __init__(self, row: SpanRow, answer: str | None) -> None:
+    def __init__(self, row: SpanRow, kind: str, answer: str | None) -> None:
         self.identity: _Identity = (row.trace_id, row.span_id)
+        """The span that counts for it."""
+        self.kind = kind
         self.answer = answer
         self.model = row.model or ""
         self.start_us = row.start_us
@@ -76,14 +78,14 @@ class Counting:
 
     def __init__(self, kept: int = KEPT) -> None:
         self._lock = threading.Lock()
-        self._same: _Memory[_Identity] = _Memory(kept)
-        """Spans that count nothing → the span that counts."""
-        self._calls: _Memory[str] = _Memory(kept)
-        """Spans that count → the kind of call."""
-        self._inner: _Memory[tuple[str, _Identity]] = _Memory(kept)
-        """Parents of spans that count → the kind of call, and the span."""
+        self._calls: _Memory[_Seen] = _Memory(kept)
+        """Spans that count."""
+        self._same: _Memory[tuple[_Seen, bool]] = _Memory(kept)
+        """Spans that count nothing → the call that does, and whether that one is inside."""
+        self._inside: _Memory[_Seen] = _Memory(kept)
+        """Parents of spans of model calls → the call that counts."""
         self._alike: _Memory[dict[str | None, list[_Seen]]] = _Memory(kept)
-        """What calls have in common → instrumentation → calls, oldest first."""
+        """What spans of one call have in common → instrumentation → spans, oldest first."""
 
     def settle(self, rows: list[SpanRow], answers: Sequence[str | None]) -> None:
         """Take tokens and cost from those of ``rows`` that tell of a call which counts already. ``answers`` are the
@@ -101,61 +103,76 @@ class Counting:
     def _counted_on(self, row: SpanRow, answer: str | None) -> _Identity | None:
         """The other span on which this call counts; ``None`` when it counts on this one."""
         identity = (row.trace_id, row.span_id)
-        first = self._same.get(identity)
-        if first is not None or self._calls.get(identity) is not None:
-            return first
+        known = self._same.get(identity)
+        if known is not None:
+            return known[0].identity
+        if self._calls.get(identity) is not None:
+            return None
         kind = "embeddings" if row.operation == "embeddings" else "generation"
         parent = (row.trace_id, row.parent_span_id) if row.parent_span_id else None
-        inner = self._inner.get(identity)
-        if inner is not None and inner[0] == kind:
-            first = inner[1]
-        elif parent is not None and self._calls.get(parent) == kind:
-            first = parent
+        seen = _Seen(row, kind, answer)
+        keys = _keys(row, kind, answer)
+        call = self._inside.get(identity)
+        is_outer = call is not None and call.kind == kind
+        if not is_outer:
+            call = self._around(parent, kind) or self._twin(seen, row.instrumentation, keys)
+        if call is None:
+            self._calls.put(identity, seen)
         else:
-            first = self._twin(row, answer)
-        if first is not None:
-            self._same.put(identity, first)
-            return first
-        self._calls.put(identity, kind)
+            self._same.put(identity, (call, is_outer))
+            call.scopes.add(row.instrumentation)
+            # A third observer may recognise this span and not the first.
+            seen.identity, seen.scopes = call.identity, call.scopes
         if parent is not None:
-            self._inner.put(parent, (kind, identity))
-        seen = _Seen(row, answer)
-        for key in _keys(row, answer):
-            alike = self._alike.get(key)
-            if alike is None:
-                self._alike.put(key, {row.instrumentation: [seen]})
-            else:
-                calls = alike.setdefault(row.instrumentation, [])
-                calls.append(seen)
-                if len(calls) > 2 * _LOOKED_AT:
-                    del calls[:_LOOKED_AT]
-        return None
+            self._inside.put(parent, call or seen)
+        self._remember(seen, row.instrumentation, keys)
+        return None if call is None else call.identity
 
-    def _twin(self, row: SpanRow, answer: str | None) -> _Identity | None:
-        model, scope = row.model or "", row.instrumentation
-        start_us, end_us = row.start_us - _SLACK_US, row.start_us + row.duration_us + _SLACK_US
-        for key in _keys(row, answer):
+    def _around(self, parent: _Identity | None, kind: str) -> _Seen | None:
+        """The call that the parent is, if it's the whole of this one."""
+        if parent is None:
+            return None
+        call = self._calls.get(parent)
+        if call is None:
+            known = self._same.get(parent)
+            # Several calls may be inside one: that another one counts says nothing of this.
+            call = known[0] if known is not None and not known[1] else None
+        return call if call is not None and call.kind == kind else None
+
+    def _twin(self, seen: _Seen, scope: str | None, keys: list[tuple[Any, ...]]) -> _Seen | None:
+        start_us, end_us = seen.start_us - _SLACK_US, seen.end_us + _SLACK_US
+        for key in keys:
             for other, calls in (self._alike.get(key) or {}).items():
                 if other == scope:
                     continue
-                for seen in islice(reversed(calls), _LOOKED_AT):
+                for call in islice(reversed(calls), _LOOKED_AT):
                     if (
-                        scope not in seen.scopes
-                        and seen.start_us <= end_us
-                        and start_us <= seen.end_us
-                        and (answer is None or seen.answer is None or answer == seen.answer)
-                        and (seen.model.startswith(model) or model.startswith(seen.model))
+                        scope not in call.scopes
+                        and call.start_us <= end_us
+                        and start_us <= call.end_us
+                        and (seen.answer is None or call.answer is None or seen.answer == call.answer)
+                        and (call.model.startswith(seen.model) or seen.model.startswith(call.model))
                     ):
-                        seen.scopes.add(scope)
-                        return seen.identity
+                        return call
         return None
 
+    def _remember(self, seen: _Seen, scope: str | None, keys: list[tuple[Any, ...]]) -> None:
+        for key in keys:
+            alike = self._alike.get(key)
+            if alike is None:
+                self._alike.put(key, {scope: [seen]})
+                continue
+            calls = alike.setdefault(scope, [])
+            calls.append(seen)
+            if len(calls) > 2 * _LOOKED_AT:
+                del calls[:_LOOKED_AT]
 
-def _keys(row: SpanRow, answer: str | None) -> list[tuple[Any, ...]]:
+
+def _keys(row: SpanRow, kind: str, answer: str | None) -> list[tuple[Any, ...]]:
     """What another span of the same call has in common with this one."""
-    keys: list[tuple[Any, ...]] = [] if answer is None else [(row.service, answer)]
-    if row.input_tokens and row.output_tokens is not None:
-        keys.append((row.service, row.input_tokens, row.output_tokens))
+    keys: list[tuple[Any, ...]] = [] if answer is None else [(row.service, kind, answer)]
+    if row.input_tokens and (row.output_tokens is not None or kind == "embeddings"):
+        keys.append((row.service, kind, row.input_tokens, row.output_tokens))
     return keys
 
 

@@ -26,6 +26,7 @@ _ROLES_KEPT = 8192
 _FOREIGN = (
     frozenset(NAMES)
     | (KINDS.keys() - {"gen_ai.operation.name"})
+    | {"langfuse.observation.usage_details", "langfuse.observation.cost_details"}
     | {f"gen_ai.{side}.0.{part}" for side in ("prompt", "completion") for part in ("role", "content")}
 )
 """A span with none of these is told in canonical names already."""
@@ -60,7 +61,7 @@ def canonical(span: Span) -> tuple[Attributes, Attributes]:
             found[meaning], chosen[meaning] = value, rank
     if "openinference.span.kind" in given:
         openinference_content(given, found, flat)
-    elif "langfuse.observation.type" in given or "langfuse.observation.usage_details" in given:
+    elif "langfuse.observation.usage_details" in given or "langfuse.observation.cost_details" in given:
         langfuse_usage(given, found)
     elif "ai.operationId" in given:
         vercel_content(given, found)

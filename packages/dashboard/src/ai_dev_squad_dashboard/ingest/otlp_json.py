@@ -296,7 +296,7 @@ def _integer(value: int | str | None) -> int:
     if value is None:
         return 0
     if isinstance(value, str):
-        if len(value) > 20 or not (value.isascii() and value.lstrip("-").isdigit()):
+        if len(value) > 20 or not (value.isascii() and value.removeprefix("-").isdigit()):
             raise InvalidRequest(f'{value[:40]!r} is not a 64-bit integer; write it like "1700000000000000000"')
         value = int(value)
     if not -_LARGEST < value < _LARGEST:
