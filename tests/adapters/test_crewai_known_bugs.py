@@ -11,6 +11,8 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -409,15 +411,37 @@ def test_agents_for_a2a_are_told_by_their_methods(captured: Captured) -> None:
     assert [name for name in names if hasattr(getattr(Agent, name), "__wrapped__")] == ["kickoff", "kickoff_async"]
 
 
-def test_a_model_call_that_tells_no_end(
+def test_a_model_call_of_an_agent_that_tells_no_end(
     captured: Captured, serve: Serve, crewai_llm: Make, crewai_agent: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CrewAI's LiteLLM calls end without an event when the context is too long: they end with the thread they ran in."""
+    """CrewAI's LiteLLM calls end without an event when the context is too long: they end when their agent is done."""
     llm = crewai_llm(serve())
     monkeypatch.setattr(type(llm), "_handle_completion", lambda *args, **options: "hi")
 
     crew_of(crewai_agent(None, llm=llm)).kickoff()
 
+    expected = [("chat", "abandoned"), ("invoke_agent", "ok"), ("task", "ok"), ("invoke_workflow", "ok")]
+    assert [(line.operation, line.status) for line in captured.closing()] == expected
+
+
+def test_a_model_call_in_a_thread_that_tells_no_end(
+    captured: Captured, serve: Serve, crewai_llm: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an agent, it ends when the context of its thread is gone."""
+    llm = crewai_llm(serve())
+    monkeypatch.setattr(type(llm), "_handle_completion", lambda *args, **options: "hi")
+
+    class Asking(Flow[dict[str, Any]]):
+        @start()
+        def begin(self) -> Any:
+            with ThreadPoolExecutor() as pool:
+                return pool.submit(copy_context().run, llm.call, "go").result()
+
+    assert observe(Asking()).kickoff() == "hi"
+
     gc.collect()
-    statuses = {line.operation: line.status for line in captured.closing()}
-    assert statuses == {"invoke_workflow": "ok", "task": "ok", "invoke_agent": "ok", "chat": "abandoned"}
+    assert {line.operation: line.status for line in captured.closing()} == {
+        "invoke_workflow": "ok",
+        "task": "ok",
+        "chat": "abandoned",
+    }

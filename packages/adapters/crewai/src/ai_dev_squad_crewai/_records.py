@@ -181,7 +181,16 @@ def end(record: Record, status: Status = "ok", error: BaseException | ErrorInfo 
             _latest.set(record.outer or record)
             break
         inside.append(candidate)
+    if status == "ok" and record.operation.kind is operations.AGENT:
+        _end_silent_calls(record)
     _finish(record, status, error)
+
+
+def _end_silent_calls(agent: Record) -> None:
+    """An agent that is done waits for no answer any more: CrewAI's LiteLLM calls can fail without an event."""
+    for other in list(agent.run.open.values()):
+        if other.outer is agent and other.operation.kind.is_model_call:
+            _finish(other, "abandoned", None)
 
 
 def sweep(record: Record, status: Status) -> None:
