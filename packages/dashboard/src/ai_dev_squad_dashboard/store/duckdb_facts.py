@@ -111,8 +111,9 @@ def series_bins(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> list
     pieces = _pieces(selection, HOUR_US, "minute_bins", "hour_bins")
     relation, values = _union(cursor, selection, pieces, "series, bin, spans", "series, bin, 1 AS spans")
     return cursor.execute(
-        f"SELECT series, bin, sum(spans)::BIGINT FROM ({relation}) GROUP BY series, bin", values
-    ).fetchall()  # noqa: S608
+        f"SELECT series, bin, sum(spans)::BIGINT FROM ({relation}) GROUP BY series, bin",  # noqa: S608
+        values,
+    ).fetchall()
 
 
 def sessions(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int) -> Relation:

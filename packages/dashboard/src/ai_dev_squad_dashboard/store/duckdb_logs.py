@@ -56,7 +56,8 @@ def logs(
             where.add(f"{column} IN (SELECT unnest(?))", list(values))
     if trace_id is not None:
         number = split_trace_id(trace_id)
-        where.add("trace_id = ?" if number is not None else "?", number if number is not None else False)
+        # An id that cannot be is the id of no line.
+        where.add("trace_id = ?::UHUGEINT", number)
     for word in text.split():
         where.add("(contains(lower(message), lower(?)) OR contains(lower(event_type), lower(?)))", word, word)
     newest = _newest(cursor)
@@ -87,7 +88,7 @@ def running(cursor: duckdb.DuckDBPyConnection, since_us: int, limit: int) -> Seq
 def running_of(cursor: duckdb.DuckDBPyConnection, trace_id: int) -> Sequence[OpenRow]:
     """What of one trace has begun and not ended, oldest first."""
     rows = cursor.execute(
-        f"SELECT {_OPEN} FROM running WHERE trace_id = ? ORDER BY start_us, span_id",  # noqa: S608
+        f"SELECT {_OPEN} FROM running WHERE trace_id = ?::UHUGEINT ORDER BY start_us, span_id",  # noqa: S608
         [trace_id],
     ).fetchall()
     return [_open_row(row) for row in rows]

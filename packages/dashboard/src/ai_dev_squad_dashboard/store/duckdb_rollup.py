@@ -41,7 +41,7 @@ _MOST_REWRITTEN: Final = 200_000
 """Rows of a roll-up that are put together with new ones at a time; beyond, new rows are added beside them."""
 
 
-def roll(connection: duckdb.DuckDBPyConnection, rolled: int, newest: int, every: int = ROLL_EVERY) -> int:
+def roll(connection: duckdb.DuckDBPyConnection, rolled: int, newest: int, every: int) -> int:
     """Roll up the spans behind ``rolled`` if they are enough. Returns the new watermark."""
     if newest - rolled < every:
         return rolled

@@ -32,6 +32,7 @@ from .base import (
     Written,
 )
 from .duckdb_file import File
+from .duckdb_rollup import ROLL_EVERY
 from .duckdb_series import MAX_SERIES
 from .duckdb_summary import NAMES, ORDERS, Summary, summarise
 from .duckdb_write import Writer
@@ -62,9 +63,9 @@ def open_memory_store() -> Store:
 class DuckDBStore:
     """``Store`` on DuckDB."""
 
-    def __init__(self, file: File, *, max_series: int = MAX_SERIES) -> None:
+    def __init__(self, file: File, *, max_series: int = MAX_SERIES, roll_every: int = ROLL_EVERY) -> None:
         self._file = file
-        self._writer = Writer(file, max_series)
+        self._writer = Writer(file, max_series, roll_every)
         self._changes = 0
         self._summaries: OrderedDict[tuple[Any, ...], Summary] = OrderedDict()
         self._summaries_lock = threading.Lock()

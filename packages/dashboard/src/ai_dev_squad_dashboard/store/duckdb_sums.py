@@ -70,12 +70,12 @@ def groups(
         keys = None
     relation, values = _relation(cursor, selection, by, _DAY_US)
     chosen, chosen_values = _chosen(by, keys)
-    money = ", ".join(f"coalesce(sum({name}) FILTER (call), 0) AS {name}" for name in MONEY)
+    money = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in MONEY)
     ordered = f"ORDER BY {_ORDER[order]} LIMIT {int(limit)}" if order != "p95" else ""
     rows = cursor.execute(
-        f"SELECT {KEYS[by]} AS key, coalesce(sum(spans) FILTER (call), 0) AS calls, "  # noqa: S608
-        f"coalesce(sum(errors) FILTER (call), 0) AS errors, {money}, sum(duration_us) FILTER (call) "
-        f"FROM ({relation}) WHERE call AND {chosen} GROUP BY 1 {ordered}",
+        f"SELECT * FROM (SELECT {KEYS[by]} AS key, coalesce(sum(spans), 0) AS calls, "  # noqa: S608
+        f"coalesce(sum(errors), 0) AS errors, {money}, sum(duration_us) "
+        f"FROM ({relation}) WHERE call AND {chosen} GROUP BY 1) {ordered}",
         values + chosen_values,
     ).fetchall()
     if spread is None:

@@ -59,7 +59,7 @@ def traces(
     end_us = selection.end_us
     if after is not None:
         start, trace_id = unpack(after, "traces", int, str)
-        where.add("(start_us, trace_id) < (?, ?)", start, _checked(after, str(trace_id)))
+        where.add("(start_us, trace_id) < (?::BIGINT, ?::UHUGEINT)", start, _checked(after, str(trace_id)))
         end_us = min(end_us, int(start) + 1)
     inside = _inside(selection, text, operation, tool)
     rows = _newest(cursor, where, inside, selection.start_us, end_us, limit + 1)
@@ -77,7 +77,7 @@ def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Trace
         return _unfinished(running, cursor, number) if running else None
     start, last, end = row[-3:]
     spans = cursor.execute(
-        f"SELECT {_SPAN_BARE} FROM spans WHERE trace_id = ? AND start_us BETWEEN ? AND ? "  # noqa: S608
+        f"SELECT {_SPAN_BARE} FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "  # noqa: S608
         f"ORDER BY start_us, parent_span_id IS NOT NULL, duration_us DESC, span_id LIMIT {int(limit) + 1}",
         [number, start, last],
     ).fetchall()
@@ -100,7 +100,7 @@ def span(cursor: duckdb.DuckDBPyConnection, trace_id: str, span_id: str) -> tupl
     start, last, end = row[-3:]
     found = one(
         cursor,
-        f"SELECT {_SPAN} FROM spans WHERE trace_id = ? AND span_id = ? AND start_us BETWEEN ? AND ?",  # noqa: S608
+        f"SELECT {_SPAN} FROM spans WHERE trace_id = ?::UHUGEINT AND span_id = ?::UBIGINT AND start_us BETWEEN ? AND ?",  # noqa: S608
         [number, own, start, last],
     )
     if found is None:
@@ -116,7 +116,7 @@ def details(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Ite
     if row is None:
         return
     cursor.execute(
-        "SELECT span_id, details FROM spans WHERE trace_id = ? AND start_us BETWEEN ? AND ? AND details IS NOT NULL "  # noqa: S608
+        "SELECT span_id, details FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? AND details IS NOT NULL "  # noqa: S608
         f"ORDER BY start_us, parent_span_id IS NOT NULL, duration_us DESC, span_id LIMIT {int(limit)}",
         [number, row[-3], row[-2]],
     )
@@ -234,7 +234,7 @@ def _row_of(cursor: duckdb.DuckDBPyConnection, number: int | None) -> tuple[Any,
         return None
     return one(
         cursor,
-        f"SELECT {_TRACE}, start_us, last_start_us, end_us FROM traces WHERE trace_id = ?",  # noqa: S608
+        f"SELECT {_TRACE}, start_us, last_start_us, end_us FROM traces WHERE trace_id = ?::UHUGEINT",  # noqa: S608
         [number],
     )
 
@@ -271,7 +271,7 @@ def _logs_of(
     cursor: duckdb.DuckDBPyConnection, number: int | None, start_us: int, end_us: int, limit: int
 ) -> tuple[LogRow, ...]:
     rows = cursor.execute(
-        f"SELECT {LOG_COLUMNS} FROM logs WHERE trace_id = ? AND time_us BETWEEN ? AND ? ORDER BY time_us, id "  # noqa: S608
+        f"SELECT {LOG_COLUMNS} FROM logs WHERE trace_id = ?::UHUGEINT AND time_us BETWEEN ? AND ? ORDER BY time_us, id "  # noqa: S608
         f"LIMIT {int(limit)}",
         [number, start_us - _LOG_SLACK_US, end_us + _LOG_SLACK_US],
     ).fetchall()

@@ -11,7 +11,7 @@ from .base import Written
 from .duckdb_answers import number, one
 from .duckdb_columns import BYTES, REAL, SPAN_COLUMNS, TEXT, WHOLE, Columns, id_columns, table
 from .duckdb_file import File
-from .duckdb_rollup import roll
+from .duckdb_rollup import ROLL_EVERY, roll
 from .duckdb_series import MAX_SERIES, Series
 from .percentiles import BINS_PER_OCTAVE
 from .rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
@@ -116,8 +116,9 @@ ANTI JOIN (SELECT trace_id, span_id FROM spans WHERE start_us BETWEEN ? AND ?) s
 class Writer:
     """The one who writes. Keeps the next numbers of series, spans and logs; ``load`` reads them from the file."""
 
-    def __init__(self, file: File, max_series: int = MAX_SERIES) -> None:
+    def __init__(self, file: File, max_series: int = MAX_SERIES, roll_every: int = ROLL_EVERY) -> None:
         self._file = file
+        self._roll_every = roll_every
         self.series = Series(max_series)
         self._next_span = 1
         self._next_log = 1
@@ -190,7 +191,7 @@ class Writer:
         connection.execute(_UPSERT_TRACES, [self._next_span, end])
         connection.execute(_CLOSE_RUNNING, [self._next_span, end])
         self._next_span = end
-        self._rolled = roll(connection, self._rolled, end - 1)
+        self._rolled = roll(connection, self._rolled, end - 1, self._roll_every)
 
     def _opened(self, connection: duckdb.DuckDBPyConnection, opened: Sequence[OpenRow]) -> None:
         first: dict[tuple[str, str], OpenRow] = {}
