@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask
 
 from . import static_files
+from .budgets import parse_budget
 from .page import Site
 from .query import FILTERS, RANGES, Query
 from .store.base import StoreError
@@ -42,9 +43,12 @@ class Filter:
 
 
 def attach(app: Flask, site: Site) -> None:
-    """Give the templates of ``app`` what the frame needs."""
+    """Give the templates of ``app`` what the frame needs. Raises ``ValueError`` for a budget that cannot be understood."""
     from .views import PAGES
 
+    for rule in site.settings.budgets:
+        # Here, so that a budget nobody can read is told at the start and not on a page.
+        parse_budget(rule)
     static_files.attach(app)
     app.jinja_env.globals.update(
         navigation=tuple(page for page in PAGES if page.navigation),
@@ -74,17 +78,21 @@ def filters(site: Site, query: Query, path: str) -> tuple[Filter, ...]:
 def _filter(query: Query, path: str, name: str, known: Iterable[str]) -> Filter:
     chosen = query.all(name)
 
+    def url(values: Sequence[str]) -> str:
+        changes: dict[str, Any] = {name: list(values) or None}
+        return query.url(path, **changes)
+
     def option(value: str) -> Option:
         on = value in chosen
         rest = [other for other in chosen if other != value] if on else [*chosen, value]
-        return Option(value, on, query.url(path, **{name: rest or None}))
+        return Option(value, on, url(rest))
 
     return Filter(
         name=name,
         # What was chosen stays to be seen, also where this span of time has nothing of it.
         options=tuple(option(value) for value in dict.fromkeys([*chosen, *known])),
         chosen=tuple(option(value) for value in chosen),
-        clear_url=query.url(path, **{name: None}),
+        clear_url=url(()),
     )
 
 
@@ -97,7 +105,7 @@ def change(now: float | None, before: float | None) -> float | None:
 
 def hues(keys: Sequence[str | None]) -> dict[str | None, int]:
     """A colour, 1 to 8, for each key: a framework has the same one everywhere, others take what is left in order."""
-    taken = {key: _KNOWN_HUES[key] for key in keys if key in _KNOWN_HUES}
+    taken: dict[str | None, int] = {key: _KNOWN_HUES[key] for key in keys if key in _KNOWN_HUES}
     free = [hue for hue in range(1, _HUES + 1) if hue not in taken.values()]
     others = [key for key in dict.fromkeys(keys) if key not in taken]
     return {**taken, **{key: free[number % len(free)] for number, key in enumerate(others)}}

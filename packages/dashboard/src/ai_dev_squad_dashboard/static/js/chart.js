@@ -63,7 +63,7 @@ function options(figure, plot, data, stacked) {
       y: { range: (chart, low, high) => [0, high > 0 ? high * 1.08 : 1] },
     },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, values: (chart, splits, i, s, increment) => splits.map((at) => axisLabel(at, increment)) },
+      { ...axis, grid: { show: false }, space: 70, size: 28, values: (chart, splits, i, s, increment) => splits.map((at) => axisLabel(at, increment)) },
       { ...axis, size: 56, space: 34, values: (chart, splits) => splits.map((value) => short(value, unit)) },
     ],
     // The highest sum first: what is drawn later covers its lower part.
