@@ -7,6 +7,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,25 @@ def _tail(options: argparse.Namespace) -> None:
     journals = finder.find().journals
     if not journals and not options.follow:
         raise _no_journal(paths)
-    followers: dict[Path, Any] = {}
-    newest: list[Any] = []
-    for journal in journals:
-        followers[journal], lines = _newest(journal, options.lines, wanted)
-        newest += lines
-    newest.sort(key=lambda line: line.timestamp)
-    for line in newest[max(0, len(newest) - options.lines) :]:
-        show(line)
-    while options.follow:
+    with ExitStack() as opened:
+        followers: dict[Path, Any] = {}
+        newest: list[Any] = []
+        for journal in journals:
+            followers[journal], lines = _newest(journal, options.lines, wanted)
+            opened.enter_context(followers[journal])
+            newest += lines
+        newest.sort(key=lambda line: line.timestamp)
+        for line in newest[max(0, len(newest) - options.lines) :]:
+            show(line)
+        if options.follow:
+            _follow(finder, followers, wanted, show)
+
+
+def _follow(
+    finder: Any, followers: dict[Path, Any], wanted: Callable[[Any], bool], show: Callable[[Any], None]
+) -> None:
+    """Show what comes, until interrupted."""
+    while True:
         for journal in finder.find().journals:
             if journal not in followers:
                 followers[journal] = _follower(journal, 0)
