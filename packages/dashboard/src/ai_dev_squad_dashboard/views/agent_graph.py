@@ -11,7 +11,7 @@ from .tree import TreeRow
 __all__ = ["AgentEdge", "AgentGraph", "AgentNode", "build_graph"]
 
 MAX_AGENTS = 24
-WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 152, 46, 64, 16, 12
+WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 140, 46, 48, 16, 12
 ORCHESTRATION = frozenset({"invoke_workflow", "other"})
 
 

@@ -37,6 +37,8 @@ class TraceView:
     """A run as it stands. ``rows`` are in the order of the tree."""
 
     row: TraceRow
+    name: str
+    """The root's, also while it runs."""
     status: str
     """The root's, ``running`` while it has not ended."""
     start_us: int
@@ -50,7 +52,7 @@ class TraceView:
     """True when the trace is longer than what is shown."""
     rows: tuple[TreeRow, ...]
     failures: tuple[int, ...]
-    """Places of the rows that failed, those where an error arose first."""
+    """Places of the rows where errors arose, those that were passed on first."""
     waits: tuple[Wait, ...]
     """What the time went to: the largest first."""
     graph: AgentGraph
@@ -80,6 +82,7 @@ def build(site: Site, query: Query, trace_id: str) -> TraceView:
     chosen = query.get("span") or (rows[failed[0] if failed else 0].span_id if rows else "")
     return TraceView(
         row=trace.row,
+        name=rows[0].name if rows and trace.row.root_span_id is None else trace.row.name,
         status="running" if rows and rows[0].status == "running" else trace.row.status,
         start_us=start,
         duration_us=end - start,

@@ -68,10 +68,11 @@ class TracesView:
     rows: tuple[TraceRow, ...]
     next: str | None
     """The cursor of older runs."""
-    longest_us: int
-    """The longest duration on this page, which the bars are drawn against."""
-    active: tuple[str, ...]
-    """Trace ids of rows in which something still runs."""
+    scale_us: int
+    """What the bars are drawn against: nearly the longest duration on this page. One that is far longer than all others
+    would leave nothing to see of them."""
+    active: dict[str, str]
+    """Rows in which something still runs: the name of the outermost such operation by trace id."""
     running: tuple[RunningTrace, ...]
     search: Search
     facets: Facets
@@ -104,13 +105,14 @@ def build(site: Site, query: Query) -> TracesView:
     )
     opened = site.store.running(limit=1000)
     shown = {row.trace_id for row in page.rows}
+    durations = sorted(row.duration_us for row in page.rows)
     first = not query.get("cursor") and not search.active and query.live
     return TracesView(
         rows=page.rows,
         next=page.next,
-        longest_us=max((row.duration_us for row in page.rows), default=0),
-        active=tuple(sorted({row.trace_id for row in opened} & shown)),
-        running=_running(opened, query) if first else (),
+        scale_us=durations[int(0.95 * (len(durations) - 1))] if durations else 0,
+        active={trace_id: _outermost(rows).name for trace_id, rows in _by_trace(opened).items() if trace_id in shown},
+        running=_running([row for row in opened if row.trace_id not in shown], query) if first else (),
         search=search,
         facets=site.store.facets(query.selection),
     )
@@ -119,17 +121,27 @@ def build(site: Site, query: Query) -> TracesView:
 def _running(opened: Sequence[OpenRow], query: Query) -> tuple[RunningTrace, ...]:
     """Runs whose beginning is all there is, as far as the filters can tell."""
     selection = query.selection
-    groups: dict[str, list[OpenRow]] = {}
-    for row in opened:
-        if _matches(row.framework, selection.frameworks) and _matches(row.session_id, selection.sessions):
-            groups.setdefault(row.trace_id, []).append(row)
     if any(getattr(selection, target) for target in FILTERS.values() if target not in {"frameworks", "sessions"}):
         return ()
-    firsts = []
-    for trace_id, rows in groups.items():
-        first = min(rows, key=lambda row: (row.parent_span_id is not None, row.start_us))
-        firsts.append(RunningTrace(trace_id, first.name, first.framework, first.session_id, first.start_us, len(rows)))
-    return tuple(sorted(firsts, key=lambda run: -run.start_us)[:20])
+    runs = []
+    for trace_id, rows in _by_trace(opened).items():
+        first = _outermost(rows)
+        if _matches(first.framework, selection.frameworks) and _matches(first.session_id, selection.sessions):
+            runs.append(
+                RunningTrace(trace_id, first.name, first.framework, first.session_id, first.start_us, len(rows))
+            )
+    return tuple(sorted(runs, key=lambda run: -run.start_us)[:20])
+
+
+def _by_trace(opened: Sequence[OpenRow]) -> dict[str, list[OpenRow]]:
+    groups: dict[str, list[OpenRow]] = {}
+    for row in opened:
+        groups.setdefault(row.trace_id, []).append(row)
+    return groups
+
+
+def _outermost(rows: Sequence[OpenRow]) -> OpenRow:
+    return min(rows, key=lambda row: (row.parent_span_id is not None, row.start_us))
 
 
 def _matches(value: str | None, allowed: tuple[str, ...]) -> bool:

@@ -77,8 +77,10 @@ def build_tree(spans: Sequence[SpanRow], running: Sequence[OpenRow], now_us: int
 
 
 def failures(rows: Sequence[TreeRow]) -> tuple[int, ...]:
-    """The rows that failed: first where the error arose that others passed on, then errors that somebody dealt with, then
-    those who passed one on; each group by time."""
+    """Where errors arose: first what other operations failed of in turn, then what somebody dealt with, each by time.
+
+    Operations that only passed an error on are left out.
+    """
     failed = [index for index, row in enumerate(rows) if row.status == "error"]
     passed_on: set[int] = set()
     serious: set[int] = set()
@@ -87,11 +89,8 @@ def failures(rows: Sequence[TreeRow]) -> tuple[int, ...]:
         if parent is not None and rows[parent].status == "error" and rows[parent].error_type == rows[index].error_type:
             passed_on.add(parent)
             serious.add(index)
-    serious -= passed_on
-    dealt_with = set(failed) - serious - passed_on
-    return tuple(
-        sorted(failed, key=lambda index: (index in passed_on, index in dealt_with, rows[index].start_us, index))
-    )
+    arose = [index for index in failed if index not in passed_on]
+    return tuple(sorted(arose, key=lambda index: (index not in serious, rows[index].start_us, index)))
 
 
 def _finished(span: SpanRow) -> TreeRow:
