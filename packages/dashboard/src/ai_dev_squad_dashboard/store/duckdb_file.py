@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,13 @@ import duckdb
 from .base import StoreError
 from .duckdb_schema import prepare
 
-__all__ = ["File"]
+__all__ = ["CHECKPOINT_BYTES", "File"]
+
+log = logging.getLogger("ai_dev_squad.dashboard")
+
+CHECKPOINT_BYTES: Final = 128 << 20
+"""The size of the log at which it is moved into the file. Each checkpoint writes the newest rows again, up to some hundred
+thousand of them, so rarely is less work; but a store that was killed reads its log when it is opened."""
 
 _open: Final[set[str]] = set()
 """Files that this process has open. DuckDB would silently share one, and two writers would share sequence numbers."""
@@ -26,7 +33,9 @@ class File:
     def __init__(self, path: Path | None, memory_limit_mib: int) -> None:
         self.path = path
         self.name = str(path) if path is not None else "the store in memory"
+        self.log_path = Path(f"{path}.wal")
         self._memory_limit_mib = memory_limit_mib
+        self._checkpoint_bytes = CHECKPOINT_BYTES
         self._write_lock = threading.RLock()
         self._state = threading.Condition()
         self._readers = 0
@@ -72,6 +81,7 @@ class File:
             except BaseException:
                 self._undo(connection)
                 raise
+            self._checkpoint(connection)
 
     @contextmanager
     def alone(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -107,8 +117,8 @@ class File:
             "memory_limit": f"{self._memory_limit_mib}MiB",
             # The oldest engine we support reads what the newest writes, so that a file survives another Python.
             "storage_compatibility_version": "v1.5.0",
-            # Each checkpoint writes the newest rows again, up to some hundred thousand: less often is less work.
-            "checkpoint_threshold": "128MiB",
+            # Ours, see _checkpoint: one that fails inside a commit would make that commit look failed.
+            "checkpoint_threshold": "1TiB",
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "python_enable_replacements": "false",
@@ -126,6 +136,24 @@ class File:
                 connection.close()
             raise
         return connection
+
+    def _checkpoint(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Move what stands in the log into the file, when that is much: what is committed is safe with and without it."""
+        if self.path is None or (waiting := self._log_bytes()) < self._checkpoint_bytes:
+            return
+        try:
+            connection.execute("CHECKPOINT")
+            self._checkpoint_bytes = CHECKPOINT_BYTES
+        except duckdb.Error as error:
+            # Not again before the log has grown: a full disk is as full at the next commit.
+            self._checkpoint_bytes = waiting + CHECKPOINT_BYTES // 4
+            log.warning("%s", self._explained(error))
+
+    def _log_bytes(self) -> int:
+        try:
+            return self.log_path.stat().st_size
+        except OSError:
+            return 0
 
     def _ensure_usable(self) -> None:
         if self._closed:

@@ -69,7 +69,7 @@ def size(file: File) -> int:
     if file.path is None:
         return 0
     total = 0
-    for path in (file.path, file.path.with_name(file.path.name + ".wal")):
+    for path in (file.path, file.log_path):
         try:
             total += path.stat().st_size
         except FileNotFoundError:
