@@ -77,7 +77,7 @@ def _packages(environ: Environment) -> Iterator[Finding]:
             yield Finding(
                 "packages",
                 "problem",
-                f"{name} {version} needs {needed} {allowed}, and {found or 'it is not'} is installed",
+                f"{name} {version} needs {needed} {allowed}, and {found or 'nothing'} is installed",
                 f"pip install '{needed}{allowed}'",
             )
 
