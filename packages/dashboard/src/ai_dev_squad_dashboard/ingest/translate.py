@@ -211,7 +211,7 @@ def _outcome(span: Span) -> tuple[Status, str | None, str | None]:
 
 def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
     model = _name(values.get(keys.RESPONSE_MODEL)) or _name(values.get(keys.REQUEST_MODEL))
-    provider = provider_of(values.get(keys.PROVIDER_NAME))
+    provider = provider_of(values.get(keys.PROVIDER_NAME) or values.get(keys.LLM_PROVIDER))
     usage = _usage(values)
     cost = _stated_cost(values)
     saving = None
