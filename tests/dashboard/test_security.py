@@ -11,6 +11,8 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask, render_template_string, request
 from flask.testing import FlaskClient
+from hypothesis import example, given
+from hypothesis import strategies as st
 from jinja2 import ChoiceLoader, DictLoader
 
 from ai_dev_squad_dashboard import DashboardSettings, security
@@ -331,6 +333,38 @@ def test_an_origin_is_ours_with_scheme_name_and_port(settings, headers, status):
     it = protected(**settings) if settings else site()
 
     assert it.browser.get("/", headers={**headers, **bearer(READ)}).status_code == status
+
+
+LATIN = st.text(st.characters(max_codepoint=0xFF, exclude_characters="\r\n"), max_size=40)
+ODD = st.one_of(
+    LATIN, st.sampled_from(["http://[", "http://localhost:", "//", "[::1", "localhost:x", "null", "Bearer", "a=b"])
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional=dict.fromkeys(
+            ("HOST", "ORIGIN", "AUTHORIZATION", "COOKIE", "X_CSRF_TOKEN", "SEC_FETCH_SITE", "X_FORWARDED_FOR"), ODD
+        ),
+    )
+)
+@example({"ORIGIN": "http://["})
+def test_no_header_breaks_the_guard(headers):
+    """Whatever stands in the headers is let in or refused, over every way in, and is never an error of ours."""
+    it = protected(behind_tls=True, secret_key="k" * 40)
+    environ = {f"HTTP_{name}": value for name, value in headers.items()}
+    for method, path in (
+        ("GET", "/"),
+        ("POST", "/change"),
+        ("POST", "/v1/traces"),
+        ("GET", "/socket.io/"),
+        ("POST", "/login"),
+    ):
+        answer = it.app.test_client(use_cookies=False).open(path, method=method, environ_overrides=environ)
+        assert answer.status_code in {303, 400, 401, 403}
+        it.guard.check_ingest(headers.get("AUTHORIZATION"))
+        it.guard.check_socket({"REQUEST_METHOD": "GET", **environ}, headers)
 
 
 # Forms

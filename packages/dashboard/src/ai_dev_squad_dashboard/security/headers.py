@@ -31,7 +31,7 @@ _FIXED: Final = {
     # URLs hold session names and searches. `no-referrer` would also take the Origin from our own forms.
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": (
-        "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), bluetooth=(), hid=(), midi=(), "
+        "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), hid=(), midi=(), "
         "display-capture=(), clipboard-read=(), clipboard-write=(self)"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
