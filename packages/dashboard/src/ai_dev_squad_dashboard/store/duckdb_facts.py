@@ -15,7 +15,18 @@ from .base import Selection
 from .duckdb_answers import one
 from .duckdb_rollup import HOUR_US, MINUTE_US, SUMS
 
-__all__ = ["Relation", "Where", "bins", "names_filter", "series_bins", "series_sums", "sessions", "sums", "watermark"]
+__all__ = [
+    "Relation",
+    "Where",
+    "bins",
+    "names_filter",
+    "series_bins",
+    "series_sums",
+    "sessions",
+    "sums",
+    "unpriced",
+    "watermark",
+]
 
 Relation: TypeAlias = tuple[str, list[Any]]
 """A question, and the values bound to it."""
@@ -128,6 +139,14 @@ def sessions(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: i
     columns, raw = f"session_id, {', '.join(SUMS)}, bins", f"session_id, {_RAW_SUMS}, [bin] AS bins"
     relation, values = _union(cursor, selection, pieces, columns, raw, named)
     return f"SELECT *, true AS call FROM ({relation})", values  # noqa: S608
+
+
+def unpriced(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Relation:
+    """A relation of model calls without a price: the names of a series, ``cost_reason`` and ``spans``."""
+    without = Where(["usage_source IS NOT NULL AND cost_usd IS NULL"], [])
+    pieces = _pieces(selection, MINUTE_US, "unpriced_minutes", "")
+    columns = "series, cost_reason, spans"
+    return _named(_union(cursor, selection, pieces, columns, "series, cost_reason, 1 AS spans", without), selection)
 
 
 _RAW_SUMS: Final = ", ".join(f"{_RAW[name]} AS {name}" for name in SUMS)

@@ -62,6 +62,12 @@ def roll(connection: duckdb.DuckDBPyConnection, rolled: int, newest: int, every:
         "FROM spans WHERE seq > ? AND seq <= ? AND usage_source IS NOT NULL GROUP BY ALL ORDER BY at_us, session_id",
         span,
     )
+    connection.execute(
+        f"INSERT INTO unpriced_minutes SELECT start_us // {MINUTE_US} * {MINUTE_US} AS at_us, series, cost_reason, count(*) "  # noqa: S608
+        "FROM spans WHERE seq > ? AND seq <= ? AND usage_source IS NOT NULL AND cost_usd IS NULL "
+        "GROUP BY ALL ORDER BY at_us, series",
+        span,
+    )
     touched = f"SELECT DISTINCT start_us // {HOUR_US} * {HOUR_US} FROM spans WHERE seq > ? AND seq <= ?"  # noqa: S608
     hours = [hour for (hour,) in connection.execute(touched, span).fetchall()]
     for target, keys, values, added in (

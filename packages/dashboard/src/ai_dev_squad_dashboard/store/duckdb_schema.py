@@ -44,6 +44,7 @@ CREATE TABLE hours (at_us BIGINT NOT NULL, series INTEGER NOT NULL, {_SUMS});
 CREATE TABLE minute_bins (at_us BIGINT NOT NULL, series INTEGER NOT NULL, bin USMALLINT NOT NULL, spans BIGINT NOT NULL);
 CREATE TABLE hour_bins (at_us BIGINT NOT NULL, series INTEGER NOT NULL, bin USMALLINT NOT NULL, spans BIGINT NOT NULL);
 CREATE TABLE session_minutes (at_us BIGINT NOT NULL, session_id VARCHAR, {_SUMS}, bins USMALLINT[] NOT NULL);
+CREATE TABLE unpriced_minutes (at_us BIGINT NOT NULL, series INTEGER NOT NULL, cost_reason VARCHAR, spans BIGINT NOT NULL);
 CREATE TABLE traces (
     trace_id UHUGEINT PRIMARY KEY, start_us BIGINT NOT NULL, end_us BIGINT NOT NULL, last_start_us BIGINT NOT NULL,
     root_span_id UBIGINT, root_duration_us BIGINT, name VARCHAR NOT NULL, operation VARCHAR NOT NULL,

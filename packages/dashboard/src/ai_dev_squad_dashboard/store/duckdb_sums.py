@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any, Final
 
 import duckdb
 
+from . import duckdb_facts as facts
 from .base import Group, GroupBy, OrderBy, Point, Selection
 from .duckdb_facts import Relation, Where, bins, names_filter, sessions, sums
 from .duckdb_rollup import HOUR_US
@@ -18,11 +20,12 @@ from .percentiles import BINS_PER_OCTAVE, histogram, percentiles
 __all__ = ["KEYS", "groups", "timeline", "unpriced"]
 
 _DAY_US: Final = 24 * HOUR_US
+_EPOCH: Final = date(1970, 1, 1)
 
 KEYS: Final[dict[str, str]] = {
     **{name: name for name in ("framework", "provider", "model", "agent", "tool", "operation", "service")},
     "session": "session_id",
-    "day": f"strftime(make_timestamp(at_us // {_DAY_US} * {_DAY_US}), '%Y-%m-%d')",
+    "day": f"at_us // {_DAY_US}",
     "workflow": "name",
 }
 """What rows are put together by → the expression on a relation of sums."""
@@ -54,7 +57,7 @@ def timeline(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: i
         f"FROM ({relation}) WHERE {_SHOWN.get(by, 'call')} GROUP BY ALL ORDER BY step, key NULLS LAST",
         values,
     ).fetchall()
-    return [Point(*row) for row in rows]
+    return [Point(row[0], _name(by, row[1]), *row[2:]) for row in rows]
 
 
 def groups(
@@ -80,23 +83,19 @@ def groups(
     ).fetchall()
     if spread is None:
         spread = _spread(cursor, selection, by, [row[0] for row in rows])
-    answer = [_group(row, spread[row[0]], latency) for row in rows]
+    answer = [_group(_name(by, row[0]), row, spread[row[0]], latency) for row in rows]
     return sorted(answer, key=lambda group: sort_key(group, order))[:limit]
 
 
 def unpriced(
-    cursor: duckdb.DuckDBPyConnection, selection: Selection, limit: int = 100
+    cursor: duckdb.DuckDBPyConnection, selection: Selection, limit: int
 ) -> Sequence[tuple[str | None, str | None, int, str | None]]:
-    """(provider, model, calls, reason) of calls without a known price. Read from spans: roll-ups know no reasons."""
-    where = names_filter(selection)
-    where.add("start_us >= ? AND start_us < ?", selection.start_us, selection.end_us)
-    where.add("usage_source IS NOT NULL AND cost_usd IS NULL")
-    if selection.sessions:
-        where.add("session_id IN (SELECT unnest(?))", list(selection.sessions))
+    """(provider, model, calls, reason) of calls without a known price, most calls first."""
+    relation, values = facts.unpriced(cursor, selection)
     return cursor.execute(
-        f"SELECT provider, model, count(*) AS calls, cost_reason FROM spans WHERE {where} GROUP BY ALL "  # noqa: S608
+        f"SELECT provider, model, sum(spans)::BIGINT AS calls, cost_reason FROM ({relation}) GROUP BY ALL "  # noqa: S608
         f"ORDER BY calls DESC, provider NULLS LAST, model NULLS LAST, cost_reason NULLS LAST LIMIT {int(limit)}",
-        where.values,
+        values,
     ).fetchall()
 
 
@@ -160,8 +159,13 @@ def _chosen(by: GroupBy, keys: list[str | None] | None) -> Relation:
     return f"({KEYS[by]} IN (SELECT unnest(?)){nameless})", [[key for key in keys if key is not None]]
 
 
-def _group(row: tuple[Any, ...], spread: dict[int, int], latency: bool) -> Group:
-    key, calls, errors, *money, duration = row
+def _name(by: GroupBy, key: Any) -> str | None:
+    """The key as it is shown: formatting a day once a row of the answer is faster than once a row of the tables."""
+    return str(_EPOCH + timedelta(days=key)) if by == "day" else key
+
+
+def _group(key: str | None, row: tuple[Any, ...], spread: dict[int, int], latency: bool) -> Group:
+    _, calls, errors, *money, duration = row
     return Group(
         key,
         calls,

@@ -28,6 +28,7 @@ _TIMES: Final[dict[str, str]] = {
     "minute_bins": "at_us",
     "hour_bins": "at_us",
     "session_minutes": "at_us",
+    "unpriced_minutes": "at_us",
     "running": "start_us",
     "traces": "last_start_us",
 }
