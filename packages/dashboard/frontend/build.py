@@ -4,6 +4,8 @@ It is hatchling's build hook, and a program for a development checkout: ``python
 Nothing is fetched when ``static/vendor`` was made from this lock file already, as it is in a source distribution.
 """
 
+# ruff: noqa: INP001 - a program beside the package, not a part of it
+
 from __future__ import annotations
 
 import hashlib
@@ -63,14 +65,16 @@ def build() -> None:
         return
     npm = _npm()
     if npm is None:
-        raise SystemExit(f"there is no npm to fetch the browser's modules with; install Node 20+, or pip install '{NODE}'")
+        raise SystemExit(
+            f"there is no npm to fetch the browser's modules with; install Node 20+, or pip install '{NODE}'"
+        )
     with tempfile.TemporaryDirectory(prefix="ai-dev-squad-frontend-") as folder:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, folder)
         command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         # npm starts node by its name, so the one beside it comes first.
         path = os.pathsep.join([str(Path(npm[0]).parent), os.environ.get("PATH", "")])
-        done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, check=False)
+        done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, check=False)  # noqa: S603 - fixed arguments
         if done.returncode:
             raise SystemExit(
                 f"`npm ci` ended with {done.returncode}, see above; without a network, build from the source distribution, "

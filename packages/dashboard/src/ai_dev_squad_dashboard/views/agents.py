@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..formats import duration
-from ..page import Page, Site
-from ..query import Query
-from ..store.base import Group
+from ai_dev_squad_dashboard.formats import duration
+from ai_dev_squad_dashboard.page import Page, Site
+from ai_dev_squad_dashboard.query import Query
+from ai_dev_squad_dashboard.store.base import Group
 
 __all__ = ["PAGE", "Agents", "Bin", "Member", "Scale", "bins", "build"]
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from ai_dev_squad.costs.advice import savings_report
+from ai_dev_squad_dashboard.budgets import Budget, ReportedBudget, reported, watched
+from ai_dev_squad_dashboard.page import Page, Site
+from ai_dev_squad_dashboard.query import Query
+from ai_dev_squad_dashboard.store.base import Group, GroupBy, Totals
 
-from .. import budgets
-from ..page import Page, Site
-from ..query import Query
-from ..store.base import Group, GroupBy, Totals
 from .timeline import Chart, chart
 
 __all__ = ["PAGE", "AdviceLine", "AdviceReport", "Costs", "UnknownPrice", "build"]
@@ -37,7 +37,7 @@ class AdviceLine:
 
 @dataclass(frozen=True)
 class AdviceReport:
-    """What could be saved. Amounts overlap: they do not add up."""
+    """What could be saved. Amounts overlap: they do not add up. Unknown prices are no saving and stand by themselves."""
 
     calls: int
     """The calls that were looked at, the newest of the span of time."""
@@ -74,8 +74,8 @@ class Costs:
     """USD over time; split by framework where ``by`` is ``session`` or ``day``."""
     groups: tuple[Group, ...]
     """Days come in their order, all others by cost."""
-    budgets: tuple[budgets.Budget, ...]
-    reported_budgets: tuple[budgets.ReportedBudget, ...]
+    budgets: tuple[Budget, ...]
+    reported_budgets: tuple[ReportedBudget, ...]
     advice: AdviceReport
     unknown_prices: tuple[UnknownPrice, ...]
 
@@ -94,8 +94,8 @@ def build(site: Site, query: Query) -> Costs:
             store.timeline(selection, query.step_us, split), selection, query.step_us, lambda point: point.cost_usd
         ),
         groups=tuple(store.groups(selection, by, order="key" if by == "day" else "cost", limit=100)),
-        budgets=budgets.watched(store, site.settings.budgets, query.now_us),
-        reported_budgets=budgets.reported(store, selection),
+        budgets=watched(store, site.settings.budgets, query.now_us),
+        reported_budgets=reported(store, selection),
         advice=_advice(site, query, totals.calls),
         unknown_prices=tuple(UnknownPrice(*row) for row in store.unpriced(selection)),
     )
@@ -122,6 +122,7 @@ def _advice(site: Site, query: Query, calls: int) -> AdviceReport:
                 reason=item.reason,
             )
             for item in report.advice
+            if item.kind != "unknown_price"
         ),
     )
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
-from ..ingest.journal import JournalState
-from ..ingest.pipeline import PipelineState
-from ..page import Page, Site
-from ..query import Query
-from ..store.base import MetricName, StoreState
+from ai_dev_squad_dashboard.ingest.journal import JournalState
+from ai_dev_squad_dashboard.ingest.pipeline import PipelineState
+from ai_dev_squad_dashboard.page import Page, Site
+from ai_dev_squad_dashboard.query import Query
+from ai_dev_squad_dashboard.store.base import MetricName, StoreState
 
 __all__ = ["PAGE", "Concern", "Health", "build"]
 
@@ -57,6 +57,8 @@ class Health:
     limits: Mapping[str, int | None]
     """What the settings allow: retention in days, the store's size, waiting rows, request size."""
     versions: Mapping[str, str]
+    endpoint: str
+    """Where OpenTelemetry programs send to."""
 
 
 def build(site: Site, query: Query) -> Health:
@@ -81,6 +83,7 @@ def build(site: Site, query: Query) -> Health:
             "memory_limit_mib": settings.memory_limit_mib,
         },
         versions=_versions(),
+        endpoint=f"{'https' if settings.behind_tls else 'http'}://{settings.host}:{settings.port}",
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .. import budgets
-from ..page import Page, Site
-from ..query import Query
-from ..store.base import Group, Totals, TraceRow
-from ..store.rows import OpenRow
+from ai_dev_squad_dashboard.budgets import Budget, ReportedBudget, reported, watched
+from ai_dev_squad_dashboard.page import Page, Site
+from ai_dev_squad_dashboard.query import Query
+from ai_dev_squad_dashboard.store.base import Group, Totals, TraceRow
+from ai_dev_squad_dashboard.store.rows import OpenRow
+
 from .timeline import Chart, chart
 
 __all__ = ["PAGE", "Overview", "RunningNow", "build", "running_now"]
@@ -50,8 +51,8 @@ class Overview:
     tools: tuple[Group, ...]
     """Tools cost no money themselves: by ``cost`` they come in the order of calls."""
     models: tuple[Group, ...]
-    budgets: tuple[budgets.Budget, ...]
-    reported_budgets: tuple[budgets.ReportedBudget, ...]
+    budgets: tuple[Budget, ...]
+    reported_budgets: tuple[ReportedBudget, ...]
     running: tuple[RunningNow, ...]
     """What has begun and not ended, whenever it began, newest first."""
     recent: tuple[TraceRow, ...]
@@ -74,8 +75,8 @@ def build(site: Site, query: Query) -> Overview:
         agents=_named(store.groups(selection, "agent", order=rank, limit=ROWS + 1)),  # type: ignore[arg-type]
         tools=_named(store.groups(selection, "tool", order="calls" if rank == "cost" else rank, limit=ROWS + 1)),  # type: ignore[arg-type]
         models=tuple(store.groups(selection, "model", order=rank, limit=ROWS)),  # type: ignore[arg-type]
-        budgets=budgets.watched(store, site.settings.budgets, query.now_us),
-        reported_budgets=budgets.reported(store, selection),
+        budgets=watched(store, site.settings.budgets, query.now_us),
+        reported_budgets=reported(store, selection),
         running=running,
         recent=tuple(row for row in store.traces(selection, limit=FEED).rows if row.trace_id not in going_on),
     )

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..frame import hues
-from ..page import Page, Site
-from ..query import Query
-from ..store.base import Group, Totals
+from ai_dev_squad_dashboard.frame import hues
+from ai_dev_squad_dashboard.page import Page, Site
+from ai_dev_squad_dashboard.query import Query
+from ai_dev_squad_dashboard.store.base import Group, Totals
 
 __all__ = ["PAGE", "Column", "Measure", "Parity", "Workflow", "build"]
 
 COLUMNS = 6
 WORKFLOWS = 20
+ENOUGH_RUNS = 5
 
 Unit = Literal["count", "share", "usd", "us"]
 
@@ -40,8 +41,8 @@ class Measure:
     """``count``, ``share`` of 1, ``usd`` or ``us`` (microseconds)."""
     values: tuple[float | None, ...]
     """One for each column; ``None`` where there is nothing to measure."""
-    best: int | None
-    """The column that does best; ``None`` where nothing is better or worse, where all are equal, or where only one has a value."""
+    best: tuple[int, ...]
+    """The columns that do best, of those with at least five runs; none where there is no better or worse, or no difference."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +119,16 @@ def _measures(columns: list[Column]) -> tuple[Measure, ...]:
     found = []
     for section, name, unit, better, of in _MEASURES:
         values = tuple(of(column) for column in columns)
-        known = {value for value in values if value is not None}
-        best = None
-        if better is not None and len(known) > 1:
-            best = values.index(min(known) if better == "low" else max(known))
+        # One lucky run is no best.
+        fit = {
+            number: value
+            for number, (column, value) in enumerate(zip(columns, values, strict=True))
+            if value is not None and column.totals.runs >= ENOUGH_RUNS
+        }
+        best: tuple[int, ...] = ()
+        if better is not None and len(set(fit.values())) > 1:
+            top = min(fit.values()) if better == "low" else max(fit.values())
+            best = tuple(number for number, value in fit.items() if value == top)
         found.append(Measure(section, name, unit, values, best))
     return tuple(found)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..frame import hues
-from ..store.base import Point, Selection
+from ai_dev_squad_dashboard.frame import hues
+from ai_dev_squad_dashboard.store.base import Point, Selection
 
 __all__ = ["Chart", "Series", "chart"]
 

@@ -42,6 +42,10 @@ export function mountAll(root = document) {
 document.addEventListener("view:updated", (event) => mountAll(event.target));
 mountAll();
 
+// On a narrow screen the navigation scrolls, and where one is should be seen.
+const here = document.querySelector(".nav [aria-current]");
+if (here) here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.clientWidth / 2 + here.offsetWidth / 2;
+
 // A menu closes when something else is meant.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) {
