@@ -12,6 +12,7 @@ import msgspec
 from ai_dev_squad import attributes as keys
 from ai_dev_squad_dashboard.page import NotFoundError, Page, Site
 from ai_dev_squad_dashboard.query import Query
+from ai_dev_squad_dashboard.store.base import Selection
 from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow, SpanRow
 from ai_dev_squad_dashboard.views.conversation import Conversation, read_conversation
 from ai_dev_squad_dashboard.views.texts import Budget, Text, pretty
@@ -145,10 +146,14 @@ def span_view(site: Site, trace_id: str, span_id: str) -> SpanView | None:
     found = site.store.span(trace_id, span_id)
     if found is not None:
         return _finished(site, *found)
-    for opened in site.store.running(limit=10_000):
-        if (opened.trace_id, opened.span_id) == (trace_id, span_id):
-            lines = site.store.logs(Query.parse([("range", "24h")]).selection, trace_id=trace_id, limit=500).rows
-            return _running(opened, [line for line in reversed(lines) if line.span_id == span_id])
+    # Only what runs is wanted of the trace; its lines come with their own limit.
+    trace = site.store.trace(trace_id, limit=1)
+    opened = next((row for row in trace.running if row.span_id == span_id), None) if trace else None
+    if opened is not None:
+        day_us = 86_400_000_000
+        around = Selection(opened.start_us - day_us, opened.start_us + 30 * day_us)
+        lines = site.store.logs(around, trace_id=trace_id, limit=500).rows
+        return _running(opened, [line for line in reversed(lines) if line.span_id == span_id])
     return None
 
 
