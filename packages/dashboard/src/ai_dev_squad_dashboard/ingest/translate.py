@@ -175,6 +175,8 @@ def _name(value: Any) -> str | None:
 
 
 def _called(span_name: str, operation: str, values: Attributes) -> str:
+    if operation == "other":
+        return span_name[:_LONGEST_NAME] or operation
     for key in _NAME_KEYS.get(operation, ()):
         name = values.get(key)
         if type(name) is str and name:
