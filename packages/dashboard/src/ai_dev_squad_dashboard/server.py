@@ -85,9 +85,9 @@ class DashboardServer:
     """Serves ``app`` until ``stop``. ``start`` returns when pages can be asked for."""
 
     def __init__(self, app: Flask, settings: DashboardSettings) -> None:
-        self._app = app
         self._settings = settings
         self._server = _Server(app, settings)
+        self._engine = _Engine(app)
         self._thread: threading.Thread | None = None
         self.failed: BaseException | None = None
         """What ended the server, if that was not ``stop``."""
@@ -106,7 +106,7 @@ class DashboardServer:
     def start(self) -> None:
         """Listen and serve, in threads. Raises ``ServerError`` when the port cannot be had."""
         check_port(self._settings.host, self._settings.port)
-        _limit_live_messages(self._app)
+        self._engine.tune()
         started = threading.Event()
         # Workers inherit that they are daemons: a request that hangs must not keep the process alive.
         self._thread = threading.Thread(target=self._run, args=(started,), name="ai-dev-squad-server", daemon=True)
@@ -124,6 +124,7 @@ class DashboardServer:
 
     def stop(self) -> None:
         """Take no more requests, give those under way a moment, end live connections. Twice is harmless."""
+        self._engine.stop()
         self._server.live.stop()
         # cheroot waits without end for a worker that hangs; we do not.
         stopping = threading.Thread(target=self._server.stop, name="ai-dev-squad-stopping", daemon=True)
@@ -227,11 +228,26 @@ def url(host: str, port: int) -> str:
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
 
 
-def _limit_live_messages(app: Flask) -> None:
-    """Engine.IO checks a WebSocket message's size when it is in memory; the WebSocket library can refuse it before that."""
-    held = app.extensions.get("ai_dev_squad")
-    engine = getattr(getattr(getattr(held, "socketio", None), "server", None), "eio", None)
-    websocket = getattr(engine, "_async", {}).get("websocket")
-    if engine is not None and websocket is not None and not isinstance(websocket, functools.partial):
-        limited = functools.partial(websocket, max_message_size=engine.max_http_buffer_size)
-        engine._async = {**engine._async, "websocket": limited}
+class _Engine:
+    """The part of Socket.IO that holds connections, tuned to this server; nothing at all for an application without it."""
+
+    def __init__(self, app: Flask) -> None:
+        held = app.extensions.get("ai_dev_squad")
+        self._engine: Any = getattr(getattr(getattr(held, "socketio", None), "server", None), "eio", None)
+        self._stopping = threading.Event()
+
+    def tune(self) -> None:
+        if self._engine is None:
+            return
+        parts = dict(self._engine._async)
+        websocket = parts.get("websocket")
+        if websocket is not None and not isinstance(websocket, functools.partial):
+            # Engine.IO looks at a message's size when it is in memory; the WebSocket library refuses it before that.
+            limit = self._engine.max_http_buffer_size
+            parts["websocket"] = functools.partial(websocket, max_message_size=limit)
+        # A thread for each client sleeps until its next ping; the end must not wait for it.
+        parts["sleep"] = self._stopping.wait
+        self._engine._async = parts
+
+    def stop(self) -> None:
+        self._stopping.set()
