@@ -96,7 +96,7 @@ def build(site: Site, query: Query, trace_id: str) -> TraceView:
         links=_links(site, trace),
         lines=len(trace.logs),
         selected=span_view(site, trace_id, chosen) if chosen else None,
-        version=f"{len(rows)}.{running}.{trace.row.spans}.{query.now_us if running else 0}",
+        version=f"{len(rows)}.{running}.{trace.row.spans}",
     )
 
 
