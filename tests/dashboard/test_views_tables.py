@@ -123,7 +123,7 @@ def test_frameworks_stand_side_by_side_and_the_best_has_runs_enough(site):
                 input_tokens=1000,
                 output_tokens=10,
                 cost_usd=0.5,
-            )  # fmt: skip
+            )
         )
     site.store.write(Batch(spans=spans))
 
