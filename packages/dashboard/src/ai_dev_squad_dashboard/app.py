@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, field
 
 from flask import Flask
-from flask_socketio import SocketIO
+from flask_socketio import SocketIO  # type: ignore[import-untyped]
 
 from . import api, errors, formats, frame, keyboard, live, openapi, pages, security
 from .ingest.journal import JournalTail
