@@ -54,7 +54,7 @@ def _http_error(error: HTTPException) -> Response:
     if error.response is not None:
         # Whoever raised it has written the answer already.
         answered = error.get_response(request.environ)
-        return Response(answered.get_data(), answered.status_code, answered.headers)  # type: ignore[attr-defined]
+        return Response(answered.get_data(), answered.status_code, answered.headers)
     problem = Problem(error.code or 500, error.name, str(error.description or ""))
     response = _answer(problem)
     for name, value in error.get_headers():
