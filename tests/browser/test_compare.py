@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
 from playwright.sync_api import Page, expect
 
 
@@ -43,3 +44,16 @@ def test_one_run_asks_for_the_other(page: Page, dashboard: str):
     page.get_by_label("Second trace").fill(run)
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_text("Both did the same.")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 360])
+def test_the_comparison_is_accessible_and_fits(browse, violations, shoot, dashboard: str, scheme, width):
+    """Two runs, and the form that asks for them."""
+    page = browse(scheme=scheme, width=width)
+    for address in (f"{dashboard}/compare", compared(dashboard, "everyday-3", "everyday-4")):
+        page.goto(address)
+        assert violations(page) == [], address
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), address
+    if (scheme, width) == ("light", 1440):
+        shoot(page, "dashboard-compare")

@@ -8,6 +8,7 @@ import re
 import time
 import urllib.request
 
+import pytest
 from playwright.sync_api import Page, expect
 
 
@@ -159,15 +160,13 @@ def test_the_whole_run_can_be_downloaded(page: Page, dashboard: str):
     assert download.value.suggested_filename == f"trace-{content['trace']['trace_id']}.json"
 
 
-def test_without_scripts_the_page_tells_the_same(browser, dashboard: str):
+def test_without_scripts_the_page_tells_the_same(browse, dashboard: str):
     """Rows are links, and the details stand on the page."""
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
+    page = browse(scripts=False)
     page.goto(trace(dashboard, "failed"))
     page.locator(".tree-row", has_text="read_file").click()
     expect(heading(page)).to_have_text("read_file")
     expect(page.locator(".tree-row[aria-selected=true]")).to_contain_text("read_file")
-    context.close()
 
 
 def send(dashboard: str, trace_id: str, span_id: str, parent: str, name: str, operation: str) -> None:
@@ -217,3 +216,29 @@ def test_new_runs_appear_in_the_list_by_themselves(page: Page, dashboard: str):
     send(dashboard, own, "00000000000000a1", "", "just-now", "invoke_agent")
     expect(page.locator(f'[id="trace-{own}"]')).to_contain_text("just-now", timeout=15_000)
     assert page.evaluate("window.samePage")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 360])
+def test_every_kind_of_run_is_accessible_and_fits(browse, violations, dashboard: str, scheme, width):
+    """Errors, conversations, hostile text, links and ten thousand rows: axe finds nothing, and nothing sticks out sideways."""
+    page = browse(scheme=scheme, width=width)
+    for key in ("failed", "retried", "turn-3", "hostile", "multimodal", "resumed", "partial", "long"):
+        opened(page, dashboard, key)
+        if key in {"turn-3", "multimodal", "hostile"}:
+            page.locator("#tree .tree-row").nth(1).click()
+            page.locator("#span-pane .message").first.wait_for()
+        assert violations(page) == [], key
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), key
+
+
+def test_pictures_of_a_run(browse, shoot, dashboard: str):
+    """What the documentation shows: a run that failed, and a conversation."""
+    page = browse(height=1000)
+    opened(page, dashboard, "failed")
+    expect(page.locator("#span-pane")).to_contain_text("Traceback")
+    shoot(page, "dashboard-trace")
+    opened(page, dashboard, "turn-3")
+    page.locator("#tree .tree-row").nth(1).click()
+    expect(page.locator("#span-pane")).to_contain_text("Answer 4")
+    shoot(page, "dashboard-conversation")

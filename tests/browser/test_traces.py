@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 
@@ -79,3 +80,25 @@ def test_the_state_of_a_run_is_a_word(page: Page, dashboard: str):
     page.goto(f"{dashboard}/traces?range=7d")
     words = set(page.locator(".cell-status .badge").all_inner_texts())
     assert {"ok", "error", "waits for a person", "running"} <= {word.strip() for word in words}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 360])
+def test_the_list_is_accessible_and_fits(browse, violations, shoot, dashboard: str, scheme, width):
+    """With runs, with a search that finds none, and with the saved views open."""
+    page = browse(scheme=scheme, width=width)
+    for path in ("/traces?range=7d&q=nobodysaidthis", "/traces?range=7d"):
+        page.goto(dashboard + path)
+        page.get_by_text("Saved views").click()
+        assert violations(page) == [], path
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), path
+    if (scheme, width) == ("light", 1440):
+        shoot(page, "dashboard-traces")
+
+
+def test_an_empty_list_teaches_the_next_step(page: Page, empty_dashboard: str):
+    """How to observe an agent, ready to be copied."""
+    page.goto(f"{empty_dashboard}/traces")
+    expect(page.get_by_text("No runs in this span of time")).to_be_visible()
+    expect(page.get_by_role("button", name="Copy the code")).to_be_visible()

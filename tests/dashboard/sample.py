@@ -14,7 +14,6 @@ from typing import Any
 
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, OpenRow, SpanRow
 
-
 __all__ = ["HOSTILE", "STACK", "Run", "fill", "huge_content", "long_trace", "said", "sample", "trace_id"]
 
 SECOND = 1_000_000

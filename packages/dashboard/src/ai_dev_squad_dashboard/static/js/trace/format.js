@@ -1,6 +1,7 @@
 // Numbers as the server writes them (formats.py), for rows that scripts draw.
 
-const grouped = (value, digits) => value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+// toFixed rounds the number itself, as Python does; locale formatting would round its decimal spelling.
+const grouped = (value, digits) => value.toFixed(digits).replace(/\B(?=(\d{3})+\.)/g, ",");
 
 /** Microseconds: "850 µs", "12.3 ms", "4.56 s", "3 m 07 s", "2 h 05 m". */
 export function duration(us) {

@@ -54,13 +54,14 @@ export class Outline {
     this.refresh();
   }
 
-  /** Unfold whatever hides the row at `place`. */
+  /** Unfold whatever hides the row at `place`; says whether anything did. */
   reveal(place) {
     let hidden = false;
     for (let above = this.rows[place].parent; above !== null; above = this.rows[above].parent) {
       hidden = this.folded.delete(this.rows[above].span_id) || hidden;
     }
     if (hidden) this.refresh();
+    return hidden;
   }
 
   /** The next row that failed, in a direction, around the end. */

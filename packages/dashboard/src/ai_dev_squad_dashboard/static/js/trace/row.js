@@ -49,14 +49,13 @@ function lineOf(row, span) {
 }
 
 /** `span` is the stretch of time on screen: {start, length} in microseconds. */
-export function buildRow(row, { href, span, folded, selected, icons }) {
+export function buildRow(row, { href, span, folded, icons }) {
   const element = make("a", `tree-row depth-${Math.min(row.depth, DEEPEST)}`);
   element.href = href;
   element.id = `row-${row.span_id}`;
   element.tabIndex = -1;
   element.setAttribute("role", "treeitem");
   element.setAttribute("aria-level", row.depth + 1);
-  element.setAttribute("aria-selected", selected);
   if (row.children) element.setAttribute("aria-expanded", !folded);
   element.classList.toggle("is-critical", row.critical_us > 0);
   element.classList.toggle("is-failed", row.status === "error");

@@ -60,6 +60,7 @@ class TracePage {
       this.version = version;
       this.tree.show(view, before?.span_id ?? this.element.dataset.selected);
       this.element.querySelector(".tree-tools").hidden = false;
+      for (const button of this.element.querySelectorAll("[data-act$=error]")) button.hidden = !view.failures.length;
       if (first) this.tree.intoView();
       else if (before?.status === "running" && this.tree.row?.status !== "running") this.panel.show(this.tree.row, { again: true });
     } finally {
@@ -107,8 +108,8 @@ class TracePage {
     const acts = {
       "next-error": () => this.tree.failure(1),
       "previous-error": () => this.tree.failure(-1),
-      fold: () => this.tree.fold(FOLD_DEPTH),
-      unfold: () => this.tree.fold(Infinity),
+      fold: () => this.tree.foldFrom(FOLD_DEPTH),
+      unfold: () => this.tree.foldFrom(Infinity),
       zoom: () => {
         this.tree.zoom(!this.tree.zoomed);
         button.setAttribute("aria-pressed", this.tree.zoomed);

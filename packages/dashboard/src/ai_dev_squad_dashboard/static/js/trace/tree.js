@@ -17,6 +17,8 @@ export class Tree {
     this.options = { icons, href };
     this.selected = 0;
     this.zoomed = false;
+    this.changes = 0; // of what rows say; what only moves is not built anew
+    this.built = new Map();
     this.canvas = document.createElement("div");
     this.canvas.className = "tree-canvas";
     this.canvas.setAttribute("role", "none");
@@ -30,6 +32,7 @@ export class Tree {
   /** Show rows; the first time instead of what the server wrote. */
   show(view, selectedId) {
     this.view = view;
+    this.changes += 1;
     if (this.outline) this.outline.use(view.rows);
     else {
       this.outline = new Outline(view.rows);
@@ -54,7 +57,9 @@ export class Tree {
       row.duration_us = Math.max(now - row.start_us, row.duration_us);
       this.view.duration_us = Math.max(this.view.duration_us, row.start_us + row.duration_us - this.view.start_us);
     }
-    if (running) this.draw();
+    if (!running) return;
+    this.changes += 1;
+    this.draw();
   }
 
   span() {
@@ -68,15 +73,16 @@ export class Tree {
     this.draw();
   }
 
-  fold(depth) {
+  foldFrom(depth) {
     this.outline.foldFrom(depth);
+    this.changes += 1;
     this.select(this.outline.visible[this.outline.position(this.selected)], { focus: false });
   }
 
   select(place, { focus = false, quiet = false } = {}) {
     if (place === null || place === undefined || !this.view.rows[place]) return;
     this.selected = place;
-    this.outline.reveal(place);
+    if (this.outline.reveal(place)) this.changes += 1;
     this.intoView();
     this.draw();
     if (!quiet) this.element.dispatchEvent(new CustomEvent("tree:select", { detail: { row: this.row, focus } }));
@@ -120,22 +126,27 @@ export class Tree {
     const first = Math.max(Math.floor(element.scrollTop / ROW_HEIGHT) - SPARE_ROWS, 0);
     const last = Math.min(Math.ceil((element.scrollTop + element.clientHeight) / ROW_HEIGHT) + SPARE_ROWS, outline.visible.length);
     const span = this.span();
-    const rows = outline.visible.slice(first, last).map((place) => {
-      const row = this.view.rows[place];
-      return buildRow(row, {
-        href: this.options.href(row.span_id),
-        span,
-        folded: outline.isFolded(place),
-        selected: place === this.selected,
-        icons: this.options.icons,
-      });
-    });
-    canvas.replaceChildren(...rows);
+    const drawn = `${span.start} ${span.length} ${this.changes}`;
+    const before = drawn === this.drawn ? this.built : new Map();
+    this.drawn = drawn;
+    this.built = new Map();
+    for (const place of outline.visible.slice(first, last)) {
+      const row = before.get(place) ?? this.build(place, span);
+      row.setAttribute("aria-selected", place === this.selected);
+      this.built.set(place, row);
+    }
+    canvas.replaceChildren(...this.built.values());
     canvas.style.paddingTop = `${first * ROW_HEIGHT}px`;
     const active = `row-${this.row.span_id}`;
     if (canvas.querySelector(`[id="${active}"]`)) element.setAttribute("aria-activedescendant", active);
     else element.removeAttribute("aria-activedescendant");
     this.drawAxis(span);
+  }
+
+  build(place, span) {
+    const row = this.view.rows[place];
+    const { icons, href } = this.options;
+    return buildRow(row, { href: href(row.span_id), span, folded: this.outline.isFolded(place), icons });
   }
 
   drawAxis(span) {
@@ -154,8 +165,7 @@ export class Tree {
     event.preventDefault();
     const place = this.outline.places.get(row.id.slice("row-".length));
     if (event.target.closest(".twisty[data-folded]")) {
-      this.outline.fold(place, !this.outline.isFolded(place));
-      this.draw();
+      this.fold(place, !this.outline.isFolded(place));
       return;
     }
     this.element.focus({ preventScroll: true });
@@ -173,8 +183,8 @@ export class Tree {
       PageUp: () => this.move(-PAGE_ROWS),
       Home: () => this.select(0),
       End: () => this.move(Infinity),
-      ArrowRight: () => (children && folded ? this.foldSelected(false) : children && this.move(1)),
-      ArrowLeft: () => (children && !folded ? this.foldSelected(true) : this.select(parent)),
+      ArrowRight: () => (children && folded ? this.fold(this.selected, false) : children && this.move(1)),
+      ArrowLeft: () => (children && !folded ? this.fold(this.selected, true) : this.select(parent)),
       Enter: () => this.select(this.selected, { focus: true }),
       " ": () => this.select(this.selected, { focus: true }),
     };
@@ -183,8 +193,9 @@ export class Tree {
     keys[event.key]();
   }
 
-  foldSelected(folded) {
-    this.outline.fold(this.selected, folded);
+  fold(place, folded) {
+    this.outline.fold(place, folded);
+    this.changes += 1;
     this.draw();
   }
 }
