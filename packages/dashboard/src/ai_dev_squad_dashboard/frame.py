@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -13,7 +13,7 @@ from . import static_files
 from .budgets import parse_budget
 from .page import Site
 from .query import FILTERS, RANGES, Query
-from .store.base import StoreError
+from .store.base import Selection, StoreError
 
 __all__ = ["Filter", "Option", "attach", "change", "filters", "hues"]
 
@@ -63,16 +63,24 @@ def attach(app: Flask, site: Site) -> None:
 
 def filters(site: Site, query: Query, path: str) -> tuple[Filter, ...]:
     """The filters of the page at ``path``: the usual three, and whichever others are set."""
+    shown = [(name, target) for name, target in FILTERS.items() if name in _ALWAYS_SHOWN or query.all(name)]
     try:
-        facets: Any = site.store.facets(query.selection)
+        everything = site.store.facets(query.selection)
+        # A filter that is set would offer nothing but what was chosen, and several may be.
+        wider = {
+            target: site.store.facets(_without(query.selection, target)) for name, target in shown if query.all(name)
+        }
     except StoreError:
         # The page itself says that the store does not answer; the frame goes without choices.
-        facets = None
+        return tuple(_filter(query, path, name, ()) for name, _ in shown)
     return tuple(
-        _filter(query, path, name, getattr(facets, target, ()))
-        for name, target in FILTERS.items()
-        if name in _ALWAYS_SHOWN or query.all(name)
+        _filter(query, path, name, getattr(wider.get(target, everything), target, ())) for name, target in shown
     )
+
+
+def _without(selection: Selection, target: str) -> Selection:
+    changes: dict[str, Any] = {target: ()}
+    return replace(selection, **changes)
 
 
 def _filter(query: Query, path: str, name: str, known: Iterable[str]) -> Filter:
