@@ -3,16 +3,71 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from typing import Any
+from urllib.parse import urlsplit
 
-from simple_websocket import Client, ConnectionClosed
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, CloseConnection, Message, RejectConnection, Request, TextMessage
 
 __all__ = ["LiveClient", "RefusedError"]
 
 
 class RefusedError(Exception):
     """The server does not let the client in."""
+
+
+class _WebSocket:
+    """Text messages over a WebSocket; ``OSError`` when it has ended."""
+
+    def __init__(self, url: str, path: str, headers: dict[str, str]) -> None:
+        parts = urlsplit(url)
+        self._connection = WSConnection(ConnectionType.CLIENT)
+        self._sending = threading.Lock()
+        self._came: list[str] = []
+        self._partial = ""
+        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=60)
+        extra = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self._socket.sendall(self._connection.send(Request(host=parts.netloc, target=path, extra_headers=extra)))
+        self._accepted = False
+        while not self._accepted:
+            self._more()
+
+    def send(self, text: str) -> None:
+        with self._sending:
+            self._socket.sendall(self._connection.send(Message(text)))
+
+    def receive(self) -> str:
+        while not self._came:
+            self._more()
+        return self._came.pop(0)
+
+    def close(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._socket.close()
+
+    def _more(self) -> None:
+        data = self._socket.recv(65536)
+        if not data:
+            raise ConnectionResetError("the server has gone")
+        self._connection.receive_data(data)
+        for event in self._connection.events():
+            if isinstance(event, RejectConnection):
+                self._socket.close()
+                raise RefusedError(f"status {event.status_code}")
+            if isinstance(event, CloseConnection):
+                raise ConnectionResetError("the server has closed the connection")
+            if isinstance(event, AcceptConnection):
+                self._accepted = True
+            if isinstance(event, TextMessage):
+                self._partial += event.data
+                if event.message_finished:
+                    self._came.append(self._partial)
+                    self._partial = ""
 
 
 class LiveClient:
@@ -24,15 +79,16 @@ class LiveClient:
         self._answers: dict[int, Any] = {}
         self._changed = threading.Condition()
         self._closed = False
+        self.disconnected = False
+        """Whether the server has ended the conversation, though not the connection."""
         self._calls = 0
-        target = url.replace("http", "ws", 1).rstrip("/") + "/socket.io/?EIO=4&transport=websocket"
-        self._socket = Client.connect(target, headers=headers)
-        assert self._socket.receive(timeout=30)[0] == "0"
+        self._socket = _WebSocket(url, "/socket.io/?EIO=4&transport=websocket", headers or {})
+        assert self._socket.receive()[0] == "0"
         self._socket.send("40" + (json.dumps(auth) if auth else ""))
-        answer = self._socket.receive(timeout=30)
+        answer = self._socket.receive()
         while answer.startswith("42"):  # what is sent while it connects comes before it is told so
             self._take(answer)
-            answer = self._socket.receive(timeout=30)
+            answer = self._socket.receive()
         if answer.startswith("44"):
             self._socket.close()
             raise RefusedError(json.loads(answer[2:])["message"])
@@ -69,17 +125,14 @@ class LiveClient:
 
     def close(self) -> None:
         """Leave."""
-        try:
-            self._socket.close()
-        except (ConnectionClosed, OSError):
-            pass
+        self._socket.close()
         self._thread.join(10)
 
     def _read(self) -> None:
         try:
             while True:
                 self._take(self._socket.receive())
-        except (ConnectionClosed, OSError):
+        except OSError:
             pass
         finally:
             with self._changed:
@@ -89,6 +142,10 @@ class LiveClient:
     def _take(self, packet: str) -> None:
         if packet == "2":
             self._socket.send("3")
+        elif packet == "41":
+            with self._changed:
+                self.disconnected = True
+                self._changed.notify_all()
         elif packet.startswith(("42", "43")):
             start = packet.index("[")
             number, values = packet[2:start], json.loads(packet[start:])

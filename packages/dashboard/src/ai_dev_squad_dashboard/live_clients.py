@@ -25,11 +25,15 @@ class Client:
     """One connection."""
 
     sid: str
+    is_welcome: Callable[[], bool]
+    """Whether whoever it is may still look."""
     subscription: Subscription | None = None
     sent: str | None = None
     """What it was sent last: the digest of a page, or the cursor of a log's tail."""
     waiting: bool = False
     """Whether it has yet to acknowledge what it was sent."""
+    told: dict[str, bytes] = field(default_factory=dict)
+    """Event → what it was sent last without acknowledgement."""
     generation: int = 0
     """Counts subscriptions, so that a late acknowledgement of the one before is told apart."""
 
@@ -42,14 +46,15 @@ class Clients:
     limit: int
     _clients: dict[str, Client] = field(default_factory=dict)
     _seen: dict[str, float] = field(default_factory=dict)
+    _closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def admit(self, sid: str) -> bool:
+    def admit(self, sid: str, is_welcome: Callable[[], bool]) -> bool:
         """Take a connection in. Returns whether there is room."""
         with self._lock:
-            if len(self._clients) >= self.limit:
+            if self._closed or len(self._clients) >= self.limit:
                 return False
-            self._clients[sid] = Client(sid)
+            self._clients[sid] = Client(sid, is_welcome)
             return True
 
     def leave(self, sid: str) -> None:
@@ -71,22 +76,25 @@ class Clients:
         with self._lock:
             return list(self._clients.values())
 
-    def by_url(self) -> Mapping[str, list[Client]]:
+    def by_url(self) -> Mapping[str, tuple[Subscription, list[Client]]]:
         """Who looks at what: only where something can change."""
-        watched: dict[str, list[Client]] = {}
+        watched: dict[str, tuple[Subscription, list[Client]]] = {}
         for client in self.all():
-            if client.subscription is not None and client.subscription.live:
-                watched.setdefault(client.subscription.url, []).append(client)
+            subscription = client.subscription
+            if subscription is not None and subscription.live:
+                watched.setdefault(subscription.url, (subscription, []))[1].append(client)
         return watched
 
-    def send(self, client: Client, event: str, mark: str | None, message: Callable[[Subscription], Any]) -> bool:
-        """Send ``message(subscription)`` and expect an acknowledgement; ``mark`` says what has been sent.
+    def send(
+        self, client: Client, url: str, event: str, mark: str | None, message: Callable[[Subscription], Any]
+    ) -> bool:
+        """Send ``message(subscription)`` to who still looks at ``url``, and expect an acknowledgement; ``mark`` says what was sent.
 
         Returns False, and sends nothing, when the client has that already, or has yet to acknowledge what came before.
         """
         with self._lock:
             subscription = client.subscription
-            if subscription is None or client.waiting or client.sent == mark:
+            if subscription is None or subscription.url != url or client.waiting or client.sent == mark:
                 return False
             client.waiting, client.sent = True, mark
             generation = client.generation
@@ -98,6 +106,12 @@ class Clients:
 
         self.socketio.server.emit(event, message(subscription), to=client.sid, callback=acknowledged)
         return True
+
+    def note(self, client: Client, url: str, mark: str | None) -> None:
+        """There was nothing to send to who still looks at ``url``, up to ``mark``."""
+        with self._lock:
+            if client.subscription is not None and client.subscription.url == url and not client.waiting:
+                client.sent = mark
 
     def tell(self, client: Client, event: str, message: Any) -> bool:
         """Send without an acknowledgement. Returns False, and sends nothing, when too much waits for the client."""
@@ -118,17 +132,27 @@ class Clients:
         strangers = set(server.eio.sockets) - known
         self._seen = {sid: self._seen.get(sid, now) for sid in strangers}
         for sid, since in self._seen.items():
-            if now - since > ADMISSION_S:
-                server.eio.disconnect(sid)
+            connection = server.eio.sockets.get(sid)
+            if connection is not None and now - since > ADMISSION_S:
+                connection.close(wait=False)  # whoever reads nothing would let us wait for ever
+
+    def drop_unwelcome(self) -> None:
+        """Disconnect those who have logged out, or whose login has expired."""
+        for client in self.all():
+            if not client.is_welcome():
+                self.leave(client.sid)
+                self.socketio.server.disconnect(client.sid)
 
     def close(self) -> None:
-        """Disconnect everybody and stop what runs for them."""
+        """Disconnect everybody and stop what runs for them. Twice is harmless."""
         server = self.socketio.server
-        for connection in list(server.eio.sockets.values()):
-            connection.close(wait=False)
-        server.shutdown()
         with self._lock:
             self._clients.clear()
+            closed, self._closed = self._closed, True
+        for connection in list(server.eio.sockets.values()):
+            connection.close(wait=False)
+        if not closed:
+            server.shutdown()
 
 
 class Door:
@@ -147,7 +171,7 @@ class Door:
         if (
             environ.get("PATH_INFO", "").startswith("/socket.io")
             and "sid=" not in environ.get("QUERY_STRING", "")
-            and len(self._server.eio.sockets) >= self._limit
+            and sum(not connection.closed for connection in list(self._server.eio.sockets.values())) >= self._limit
         ):
             start_response("503 Service Unavailable", [("Content-Type", "text/plain"), ("Retry-After", "30")])
             return [b"too many live connections (DASHBOARD_MAX_LIVE_CLIENTS); load the page again instead\n"]

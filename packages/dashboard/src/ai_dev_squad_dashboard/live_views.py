@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -58,13 +59,18 @@ class Rendered:
     html: str
     view: Any
 
+    @cached_property
+    def data(self) -> msgspec.Raw:
+        """The page's JSON, made once for all who want it."""
+        return msgspec.Raw(msgspec.json.encode(self.view))
+
     def message(self, subscription: Subscription) -> dict[str, Any]:
         """What a client of ``subscription`` receives."""
         message: dict[str, Any] = {"path": subscription.url}
         if "html" in subscription.parts:
             message["html"] = self.html
         if "data" in subscription.parts:
-            message["data"] = msgspec.to_builtins(self.view)
+            message["data"] = self.data
         return message
 
 
@@ -86,7 +92,7 @@ class Lines:
         if "html" in subscription.parts:
             message["html"] = self.html
         if "data" in subscription.parts:
-            message["data"] = msgspec.to_builtins(self.tail)
+            message["data"] = msgspec.Raw(msgspec.json.encode(self.tail))
         return message
 
 
