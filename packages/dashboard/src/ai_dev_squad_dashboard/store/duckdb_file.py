@@ -83,7 +83,8 @@ class File:
             except BaseException:
                 self._undo(connection)
                 raise
-            self._checkpoint(connection)
+            if self.path is not None and self._log_bytes() >= self._checkpoint_bytes:
+                self._checkpoint_or_later()
 
     @contextmanager
     def alone(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -138,7 +139,7 @@ class File:
             "memory_limit": f"{self._memory_limit_mib}MiB",
             # The oldest engine we support reads what the newest writes, so that a file survives another Python.
             "storage_compatibility_version": _STORAGE,
-            # Ours, see _checkpoint: one that fails inside a commit would make that commit look failed.
+            # Ours, see checkpoint: one that fails inside a commit would make that commit look failed.
             "checkpoint_threshold": "1TiB",
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
@@ -158,17 +159,25 @@ class File:
             raise
         return connection
 
-    def _checkpoint(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Move what stands in the log into the file, when that is much: what is committed is safe with and without it."""
-        if self.path is None or (waiting := self._log_bytes()) < self._checkpoint_bytes:
-            return
-        try:
-            connection.execute("CHECKPOINT")
+    def checkpoint(self) -> None:
+        """Move what stands in the log into the file."""
+        with self.alone() as connection:
+            # DuckDB 1.5 waits for ever when this runs on a connection that has read Arrow data.
+            cursor = connection.cursor()
+            try:
+                cursor.execute("CHECKPOINT")
+            finally:
+                cursor.close()
             self._checkpoint_bytes = CHECKPOINT_BYTES
-        except duckdb.Error as error:
+
+    def _checkpoint_or_later(self) -> None:
+        """What is committed is safe with and without a checkpoint, so one that fails is no error of a batch."""
+        try:
+            self.checkpoint()
+        except StoreError as error:
             # Not again before the log has grown: a full disk is as full at the next commit.
-            self._checkpoint_bytes = waiting + CHECKPOINT_BYTES // 4
-            log.warning("%s", self._explained(error))
+            self._checkpoint_bytes = self._log_bytes() + CHECKPOINT_BYTES // 4
+            log.warning("%s", error)
 
     def _log_bytes(self) -> int:
         try:

@@ -69,8 +69,7 @@ def logs(
         newest = rows[-1][0] if len(rows) == limit else max(newest, int(last))
         return LogPage(tuple(log_row(row[1:]) for row in rows), None, pack("logs", newest))
     if before is not None:
-        time_us, number = unpack(before, "older logs", int, int)
-        where.add("(time_us, id) < (?, ?)", time_us, number)
+        where.add("(time_us, id) < (?, ?)", *unpack(before, "older logs", int, int))
     rows = _select(cursor, where, "time_us DESC, id DESC", limit + 1)
     more = pack("older logs", rows[limit - 1][1], rows[limit - 1][0]) if len(rows) > limit else None
     return LogPage(tuple(log_row(row[1:]) for row in rows[:limit]), more, pack("logs", newest))
@@ -198,7 +197,7 @@ def _newest(cursor: duckdb.DuckDBPyConnection) -> int:
 def log_row(row: tuple[Any, ...]) -> LogRow:
     """A line as it was written, from ``LOG_COLUMNS``."""
     *fields, trace_id, span_id, source, details = row
-    return LogRow(*fields, hexed(trace_id, 32), hexed(span_id, 16), source, details)
+    return LogRow._make((*fields, hexed(trace_id, 32), hexed(span_id, 16), source, details))
 
 
 def _open_row(row: tuple[Any, ...]) -> OpenRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import duckdb
 
@@ -17,8 +17,8 @@ OTHER: Final = "(other)"
 
 FIELDS: Final = ("framework", "operation", "provider", "model", "agent", "tool", "service", "root", "call")
 
-Key: TypeAlias = tuple[str | None, str, str | None, str | None, str | None, str | None, str | None, bool, bool]
-"""A combination, in the order of ``FIELDS``."""
+Key: TypeAlias = tuple[Any, ...]
+"""A combination, in the order of ``FIELDS``: names or ``None``, and two truths at the end."""
 
 
 class Series:
@@ -134,4 +134,4 @@ def _together(key: Key) -> Key:
         *(name and OTHER for name in several),
         root,
         call,
-    )  # type: ignore[return-value]
+    )

@@ -64,13 +64,11 @@ def groups(
     cursor: duckdb.DuckDBPyConnection, selection: Selection, by: GroupBy, *, order: OrderBy, limit: int, latency: bool
 ) -> Sequence[Group]:
     """A table by session, day or workflow."""
-    spread = None
+    keys: list[str | None] | None = None
+    spread: dict[str | None, dict[int, int]] = {}
     if order == "p95":
         spread = _spread(cursor, selection, by, None)
-        slowest = sorted(spread, key=lambda key: -(percentiles(spread[key], 0.95)[0] or 0))
-        keys: list[str | None] | None = slowest[: limit + 100]
-    else:
-        keys = None
+        keys = sorted(spread, key=lambda key: -(percentiles(spread[key], 0.95)[0] or 0))[: limit + 100]
     relation, values = _relation(cursor, selection, by, _DAY_US)
     chosen, chosen_values = _chosen(by, keys)
     money = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in MONEY)
@@ -81,7 +79,7 @@ def groups(
         f"FROM ({relation}) WHERE call AND {chosen} GROUP BY 1) {ordered}",
         values + chosen_values,
     ).fetchall()
-    if spread is None:
+    if order != "p95":
         spread = _spread(cursor, selection, by, [row[0] for row in rows])
     answer = [_group(_name(by, row[0]), row, spread[row[0]], latency) for row in rows]
     return sorted(answer, key=lambda group: sort_key(group, order))[:limit]
@@ -166,12 +164,6 @@ def _name(by: GroupBy, key: Any) -> str | None:
 
 def _group(key: str | None, row: tuple[Any, ...], spread: dict[int, int], latency: bool) -> Group:
     _, calls, errors, *money, duration = row
-    return Group(
-        key,
-        calls,
-        errors,
-        *money,
-        *percentiles(spread, 0.5, 0.95, 0.99),
-        round(duration / calls) if calls else None,
-        tuple(histogram(spread)) if latency else (),
-    )
+    p50, p95, p99 = percentiles(spread, 0.5, 0.95, 0.99)
+    mean = round(duration / calls) if calls else None
+    return Group(*(key, calls, errors, *money, p50, p95, p99, mean, tuple(histogram(spread)) if latency else ()))

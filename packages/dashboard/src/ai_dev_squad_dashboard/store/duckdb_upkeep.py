@@ -86,7 +86,7 @@ def retain(file: File, writer: Writer, oldest_us: int | None, max_bytes: int | N
     if oldest_us is not None:
         deleted += _delete_before(file, writer, -(-oldest_us // DAY_US) * DAY_US)
     if max_bytes is not None and size(file) > max_bytes:
-        _checkpoint(file)
+        file.checkpoint()
         while (used := _used(file)) > max_bytes and (cut_us := _cut(file, max_bytes / used)) is not None:
             deleted += _delete_before(file, writer, cut_us)
             if _used(file) > max_bytes:
@@ -196,13 +196,8 @@ def _delete_before(file: File, writer: Writer, cut_us: int) -> int:
                 "(SELECT value FROM meta WHERE key = 'rolled_seq')) RETURNING id"
             ).fetchall()
         writer.series.forget(number for (number,) in unused)
-        connection.execute("CHECKPOINT")
+        file.checkpoint()
     return deleted
-
-
-def _checkpoint(file: File) -> None:
-    with file.alone() as connection:
-        connection.execute("CHECKPOINT")
 
 
 def _cut(file: File, share: float) -> int | None:
