@@ -50,8 +50,8 @@ def test_a_file_is_kept_for_ever_under_the_version_of_all_files(folder):
     url = files.url("css/a.css")
 
     def answer(address):
-        response = client.get(address)
-        return response.status_code, response.headers.get("Cache-Control")
+        with client.get(address) as response:
+            return response.status_code, response.headers.get("Cache-Control")
 
     assert re.fullmatch(r"/static/v-[0-9a-f]{10}/css/a.css", url)
     assert {
