@@ -177,8 +177,9 @@ def test_commands_in_the_documentation_exist():
 
 
 @pytest.fixture
-def generator() -> ModuleType:
+def generator(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The program that writes the reference, as a module."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
     spec = importlib.util.spec_from_file_location("generate_reference", ROOT / "tools/generate_reference.py")
     assert spec is not None
     assert spec.loader is not None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from flask import Flask
 from flask_socketio import SocketIO  # type: ignore[import-untyped]
 
-from . import api, errors, formats, frame, keyboard, live, openapi, pages, security
+from . import api, errors, formats, frame, keyboard, live, openapi, pages, security, trace_export
 from .ingest.journal import JournalTail
 from .ingest.otlp import create_blueprint as create_otlp_blueprint
 from .ingest.otlp import receiver
@@ -68,7 +68,8 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     store = store or open_store(settings.db, memory_limit_mib=settings.memory_limit_mib)
     retention = Retention(days=settings.retention_days, max_mib=settings.max_store_mib)
     pipeline = Pipeline(store, max_pending_rows=settings.max_pending_rows, retention=retention)
-    tail = JournalTail(settings.logs, pipeline) if follow else None
+    received = receiver(pipeline.submit)
+    tail = JournalTail(settings.logs, pipeline, counting=received.counting) if follow else None
     site = Site(store, pipeline, settings, sources=tail.states if tail is not None else tuple)
 
     errors.attach(app)
@@ -77,8 +78,8 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     keyboard.attach(app)
     app.register_blueprint(pages.create_blueprint(site))
     app.register_blueprint(api.create_blueprint(site))
+    app.register_blueprint(trace_export.create_blueprint(site))
     app.register_blueprint(openapi.create_blueprint())
-    received = receiver(pipeline.submit)
     app.register_blueprint(create_otlp_blueprint(pipeline.submit, settings, received))
     socketio, updater = live.attach(app, site, guard)
 

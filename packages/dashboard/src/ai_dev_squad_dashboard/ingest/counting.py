@@ -4,8 +4,8 @@ A program that observes its framework *and* its model client sends two spans for
 recognised by
 
 1. nesting: one is the other's parent;
-2. the provider's id of the answer: the same, from another instrumentation of the same service, at the same time;
-3. the counts: likewise, but the same token counts, and names of the model of which one begins with the other.
+2. the provider's id of the answer: the same, from another instrumentation, at the same time;
+3. the counts: likewise and of the same service, but the same token counts, and names of the model of which one begins with the other.
 
 The first that is known keeps tokens and cost; within one request that is the one with tokens, then our own, then one that
 knows its framework or has a place in a trace. The others stay in their traces, count nothing, and name the span that does.
@@ -170,7 +170,8 @@ class Counting:
 
 def _keys(row: SpanRow, kind: str, answer: str | None) -> list[tuple[Any, ...]]:
     """What another span of the same call has in common with this one."""
-    keys: list[tuple[Any, ...]] = [] if answer is None else [(row.service, kind, answer)]
+    # A journal doesn't name its service, and a provider gives an id once.
+    keys: list[tuple[Any, ...]] = [] if answer is None else [(kind, answer)]
     if row.input_tokens and (row.output_tokens is not None or kind == "embeddings"):
         keys.append((row.service, kind, row.input_tokens, row.output_tokens))
     return keys
