@@ -73,7 +73,7 @@ def _phoenix_stored(directory: Path, port: int) -> int:
 _PRODUCTS = (
     Product(
         "ours",
-        environments.OURS,
+        "dashboard",
         "ai-dev-squad-dashboard",
         lambda directory, port: [
             *("-m", "ai_dev_squad_dashboard.cli", "dashboard", "--logs", str(directory)),
@@ -291,13 +291,13 @@ def measure(options: argparse.Namespace) -> Report:
         if product.name not in found:
             continue
         values = found[product.name]
-        alone = environments.python_of("dashboard" if product.environment == environments.OURS else product.environment)
-        packages, size = _installation(alone) if alone else (None, None)
+        python = environments.python_of(product.environment)
+        assert python is not None
+        packages, size = _installation(python)
         row = {key: median(value[key] for value in values) for key in values[0]}
         report.rows.append({"subject": product.name, **row, "packages": packages, "installed MiB": size})
-        if alone:
-            code = f"import importlib.metadata as m; print(m.version({product.distribution!r}))"
-            report.used({product.distribution: subprocess.check_output([alone, "-c", code], text=True).strip()})
+        code = f"import importlib.metadata as m; print(m.version({product.distribution!r}))"
+        report.used({product.distribution: subprocess.check_output([python, "-c", code], text=True).strip()})
     report.used(environments.versions("duckdb"))
     report.targets = _targets({str(row["subject"]): row for row in report.rows})
     return report

@@ -43,7 +43,10 @@ REQUIREMENTS = {
     "tokencost": ["tokencost"],
     "litellm": ["litellm"],
     "phoenix": ["arize-phoenix"],
-    "dashboard": [str(_ROOT / "packages" / "core"), str(_ROOT / "packages" / "dashboard")],  # to weigh, not to run
+    "dashboard": [
+        str(_ROOT / "packages" / "core"),
+        str(_ROOT / "packages" / "dashboard"),
+    ],  # alone, as its users have it
 }
 """What each environment holds. The framework under test is pinned to the version in ``ours``."""
 
@@ -63,12 +66,19 @@ def _make(directory: Path, requirements: list[str]) -> None:
     subprocess.run([*command, *requirements], check=True)
 
 
+def _newest(requirement: str) -> float:
+    """When a package of this tree was changed last; 0 for one from the index."""
+    sources = (Path(requirement) / "src").rglob("*") if requirement.startswith(str(_ROOT)) else ()
+    return max((path.stat().st_mtime for path in sources if "__pycache__" not in path.parts), default=0.0)
+
+
 def python_of(name: str) -> Path | None:
     """The interpreter of environment ``name``, made on first use; ``None`` (and a word on stderr) if that fails."""
     if name == OURS:
         return Path(sys.executable)
     requirements = [_pinned(requirement) for requirement in REQUIREMENTS[name]]
-    key = hashlib.sha256(json.dumps([sys.version, requirements]).encode()).hexdigest()[:8]
+    made_of = [sys.version, requirements, [_newest(requirement) for requirement in requirements]]
+    key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:8]
     directory = CACHE / f"{name}-{key}"
     ready = directory / "ready"
     if not ready.exists():
