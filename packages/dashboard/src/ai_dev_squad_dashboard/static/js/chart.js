@@ -100,14 +100,21 @@ function draw(figure, plot) {
 
 export function mount(figure) {
   const plot = figure.querySelector(".plot");
-  if (!plot || !figure.querySelector("td[data-value]")) return;
+  if (!figure.querySelector("td[data-value]")) {
+    // What was drawn before has left the span of time.
+    drawn.get(plot)?.destroy();
+    drawn.delete(plot);
+    plot.replaceChildren();
+    plot.look = "";
+    return;
+  }
   const look = figure.querySelector("table.data").innerHTML;
   if (plot.look === look && drawn.has(plot)) return;
   plot.look = look;
   draw(figure, plot);
   if (plot.watched) return;
   plot.watched = true;
-  const redraw = () => plot.isConnected && draw(figure, plot);
+  const redraw = () => plot.isConnected && drawn.has(plot) && draw(figure, plot);
   new ResizeObserver(() => {
     const chart = drawn.get(plot);
     if (chart && chart.width !== plot.clientWidth && plot.clientWidth) chart.setSize({ width: plot.clientWidth, height: plot.clientHeight });
