@@ -23,7 +23,7 @@ TRACE_ID: Final = "(trace_high::UHUGEINT << 64) | trace_low::UHUGEINT"
 _INSERT_SPANS: Final = f"""
 INSERT INTO spans SELECT
     seq, series, CASE WHEN duration_us > 1 THEN ceil({BINS_PER_OCTAVE} * log2(duration_us)) ELSE 0 END,
-    {TRACE_ID}, span_id, parent_span_id,
+    {TRACE_ID}, span_id, nullif(parent_span_id, 0),
     {", ".join(f"CASE WHEN isfinite({name}) THEN {name} END" if kind is REAL else name for name, kind in SPAN_COLUMNS.items())}
 FROM incoming
 """  # noqa: S608
@@ -103,7 +103,7 @@ WHERE s.seq >= ? AND s.seq < ? AND r.trace_id = s.trace_id AND r.span_id = s.spa
 _OPEN: Final = f"""
 INSERT INTO running
 WITH new AS (
-    SELECT {TRACE_ID} AS trace_id, span_id, parent_span_id, start_us, name, operation, framework, session_id, agent
+    SELECT {TRACE_ID} AS trace_id, span_id, nullif(parent_span_id, 0), start_us, name, operation, framework, session_id, agent
     FROM opened
 )
 SELECT * FROM new
@@ -217,8 +217,8 @@ class Writer:
         columns["source"], columns["details"] = (TEXT, sources), (BYTES, details)
         with _registered(connection, "incoming", columns):
             connection.execute(
-                f"INSERT INTO logs SELECT id, time_us, {', '.join(names)}, {TRACE_ID}, span_id, source, details "  # noqa: S608
-                "FROM incoming"
+                f"INSERT INTO logs SELECT id, time_us, {', '.join(names)}, nullif({TRACE_ID}, 0), nullif(span_id, 0), source, "  # noqa: S608
+                "details FROM incoming"
             )
         self._next_log += len(logs)
 
