@@ -17,7 +17,7 @@ let typed = [];
 let typedAt = 0;
 
 const ACTIONS = {
-  search: () => focusOn(document.querySelector("#view [data-search], #search")),
+  search: () => focusOn(document.querySelector("#view [data-search]") ?? document.getElementById("search")),
   "next-row": () => move(1),
   "previous-row": () => move(-1),
   open: () => false, // the focused link, button or summary does it
@@ -41,6 +41,7 @@ export function start() {
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   document.getElementById("help-open")?.addEventListener("click", showHelp);
   document.addEventListener("keydown", pressed);
+  document.documentElement.dataset.keys = "on";
 }
 
 function pressed(event) {

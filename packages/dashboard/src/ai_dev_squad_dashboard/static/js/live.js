@@ -13,7 +13,7 @@ import { isReading, morphView } from "./morph.js";
 
 const POLL_MS = 5_000;
 const POLL_AT_MOST_MS = 60_000;
-const FAILURES_BEFORE_POLLING = 3;
+const PATIENCE_MS = 5_000;
 const RETRY_REFUSED_MS = 30_000;
 // State → what data-state of #live becomes, the words, and the explanation.
 const STATES = {
@@ -35,7 +35,7 @@ let view = null;
 let pausedByReader = false;
 let subscribed = null;
 let pending = null;
-let failures = 0;
+let patience = 0;
 let pollTimer = 0;
 let pollMs = POLL_MS;
 let retryTimer = 0;
@@ -45,7 +45,11 @@ export function start() {
   if (!view || socket) return;
   socket = io({ transports: ["websocket", "polling"], autoConnect: false, reconnectionDelayMax: 30_000, tryAllTransports: true });
   socket.on("connect", connected);
-  socket.on("disconnect", () => wanted() && show("reconnecting"));
+  socket.on("disconnect", () => {
+    if (!wanted()) return;
+    show("reconnecting");
+    beginToWait();
+  });
   socket.on("connect_error", refused);
   socket.on("view_update", received);
   socket.on("log_lines", (message, acknowledge) => {
@@ -80,6 +84,7 @@ function follow() {
     if (!socket.connected) {
       show("connecting");
       socket.connect();
+      beginToWait();
     }
   } else {
     stopPolling();
@@ -92,8 +97,13 @@ function here() {
   return location.pathname + location.search;
 }
 
+// The connection goes on being tried; meanwhile the page is fetched.
+function beginToWait() {
+  clearTimeout(patience);
+  patience = setTimeout(startPolling, PATIENCE_MS);
+}
+
 function connected() {
-  failures = 0;
   stopPolling();
   subscribe();
 }
@@ -127,17 +137,18 @@ function refused(error) {
     show("ended");
     return;
   }
-  failures += 1;
-  if (socket.active && failures < FAILURES_BEFORE_POLLING) {
-    show("reconnecting");
+  if (socket.active) {
+    if (!pollTimer) show("reconnecting");
     return;
   }
-  if (!pollTimer) pollTimer = setTimeout(poll, 0);
+  startPolling();
   // A connection that was refused in so many words is not tried again by the client itself.
-  if (!socket.active) {
-    clearTimeout(retryTimer);
-    retryTimer = setTimeout(() => wanted() && socket.connect(), RETRY_REFUSED_MS);
-  }
+  clearTimeout(retryTimer);
+  retryTimer = setTimeout(() => wanted() && socket.connect(), RETRY_REFUSED_MS);
+}
+
+function startPolling() {
+  if (wanted() && !socket.connected && !pollTimer) pollTimer = setTimeout(poll, 0);
 }
 
 async function poll() {
@@ -160,6 +171,7 @@ async function poll() {
 }
 
 function stopPolling() {
+  clearTimeout(patience);
   clearTimeout(pollTimer);
   pollTimer = 0;
   pollMs = POLL_MS;

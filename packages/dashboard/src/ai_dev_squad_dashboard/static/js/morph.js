@@ -8,9 +8,12 @@ import { Idiomorph } from "../vendor/idiomorph.js";
 const KEPT_ATTRIBUTES = { DETAILS: ["open"], DIALOG: ["open"] };
 
 export function morphView(view, html) {
-  Idiomorph.morph(view, html, {
+  const fresh = document.createElement("template");
+  fresh.innerHTML = html;
+  nameRows(fresh.content);
+  nameRows(view);
+  Idiomorph.morph(view, [...fresh.content.childNodes], {
     morphStyle: "innerHTML",
-    ignoreActiveValue: true,
     restoreFocus: true,
     callbacks: {
       beforeNodeMorphed: (old) => !(old instanceof Element && (isKept(old) || isTyped(old))),
@@ -20,6 +23,18 @@ export function morphView(view, html) {
     },
   });
   view.dispatchEvent(new CustomEvent("view:updated", { bubbles: true }));
+}
+
+// A row is the same row when it leads to the same place: without a name of its own it would become its neighbour when a new one
+// comes in above, and the focus with it.
+function nameRows(root) {
+  const taken = new Set();
+  for (const row of root.querySelectorAll("tbody > tr:not([id]), [data-row]:not([id])")) {
+    const link = row.querySelector("a[href]")?.getAttribute("href");
+    if (!link || taken.has(link)) continue;
+    taken.add(link);
+    row.id = `row:${encodeURIComponent(link)}`;
+  }
 }
 
 // True while the reader has marked text in `view`: changing it now would take that away.
@@ -32,15 +47,13 @@ function isKept(element) {
   return element.hasAttribute("data-keep") && element.id !== "";
 }
 
+// What has the focus is being typed in, even when it has not changed yet.
 function isTyped(element) {
   if (element instanceof HTMLInputElement) {
-    return ["checkbox", "radio"].includes(element.type)
-      ? element.checked !== element.defaultChecked
-      : element.type !== "hidden" && element.value !== element.defaultValue;
+    if (element.type === "hidden") return false;
+    if (["checkbox", "radio"].includes(element.type)) return element.checked !== element.defaultChecked;
+    return element === document.activeElement || element.value !== element.defaultValue;
   }
-  if (element instanceof HTMLTextAreaElement) return element.value !== element.defaultValue;
-  if (element instanceof HTMLSelectElement) {
-    return [...element.options].some((option) => option.selected !== option.defaultSelected) && element === document.activeElement;
-  }
-  return false;
+  if (element instanceof HTMLTextAreaElement) return element === document.activeElement || element.value !== element.defaultValue;
+  return element instanceof HTMLSelectElement && element === document.activeElement;
 }
