@@ -64,7 +64,8 @@ class DashboardSettings:
     max_live_clients: int = 128
     """Live connections at the same time; further ones are refused and poll."""
     budgets: tuple[str, ...] = ()
-    """Budgets to watch: ``NAME=LIMIT/PERIOD``, USD per hour, day, week or month, as ``team=50/month``."""
+    """Budgets to watch: ``NAME=LIMIT/PERIOD``, USD per hour, day, week or month, as ``team=50/month``; with filters,
+    ``team=50/month?agent=coder&framework=crewai``."""
     memory_limit_mib: int = 1024
     """What the store's engine may take of memory, in MiB."""
 
