@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +23,7 @@ __all__ = ["create_blueprint", "describe"]
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _ARGUMENT: Final = re.compile(r"<(?:\w+:)?(\w+)>")
-_READ_ERRORS: Final = (400, 401, 403, 414, 429, 500, 503)
+_READ_ERRORS: Final = (400, 401, 403, 404, 414, 429, 500, 503)
 
 
 def create_blueprint() -> Blueprint:
@@ -38,9 +39,7 @@ def create_blueprint() -> Blueprint:
 
 def describe() -> dict[str, Any]:
     """The description, as OpenAPI 3.1."""
-    _, components = msgspec.json.schema_components([*(page.view for page in PAGES), Problem], ref_template=_REFERENCE)
-    for name, schema in components.items():
-        _explain(name, schema)
+    components = _components()
     components["Error"] = {
         "type": "object",
         "description": "How every error is answered.",
@@ -92,7 +91,7 @@ def _paths() -> Sequence[tuple[str, dict[str, Any]]]:
     pages = [(_path(page.api), {"get": _page_operation(page)}) for page in PAGES]
     guide = [(path, {"get": _guide_operation(path)}) for path in GUIDE]
     others = [
-        (_path(path), {"get": _operation(path, about, _arguments(path), content, tag="other", missing="<" in path)})
+        (_path(path), {"get": _operation(path, about, _arguments(path), content, tag="other")})
         for path, (about, content) in OTHERS.items()
     ]
     return [*pages, *guide, *others, *SENDING.items()]
@@ -102,10 +101,9 @@ def _page_operation(page: Page) -> dict[str, Any]:
     """A page's JSON. Its summary is the first line of what the module says about it."""
     about = (page.view.__doc__ or page.title).strip()
     reference = {"$ref": _REFERENCE.format(name=page.view.__name__)}
-    parameters = [*_arguments(page.api), *_common(page.default_range), *(_parameter(name) for name in page.parameters)]
-    return _operation(
-        page.name, about, parameters, {"application/json": {"schema": reference}}, tag="pages", missing="<" in page.api
-    )
+    own = [_parameter(name, page.name) for name in page.parameters]
+    parameters = [*_arguments(page.api), *_common(page.default_range), *own]
+    return _operation(page.name, about, parameters, {"application/json": {"schema": reference}}, tag="pages")
 
 
 def _guide_operation(path: str) -> dict[str, Any]:
@@ -121,9 +119,7 @@ def _operation(
     content: Mapping[str, Any],
     *,
     tag: str,
-    missing: bool = False,
 ) -> dict[str, Any]:
-    errors = (*_READ_ERRORS, 404) if missing else _READ_ERRORS
     return {
         "operationId": re.sub(r"\W+", "_", name).strip("_"),
         "summary": about.splitlines()[0],
@@ -131,7 +127,7 @@ def _operation(
         "parameters": list(parameters),
         "responses": {
             "200": {"description": "The answer.", "content": dict(content)},
-            **{str(status): _problem(status) for status in sorted(errors)},
+            **{str(status): _problem(status) for status in _READ_ERRORS},
         },
     }
 
@@ -173,8 +169,10 @@ def _common(default_range: str) -> list[dict[str, Any]]:
     ]
 
 
-def _parameter(name: str) -> dict[str, Any]:
-    about, schema = PARAMETERS.get(name, ("", {"type": "string", "maxLength": 500}))
+def _parameter(name: str, page: str = "") -> dict[str, Any]:
+    about, schema = (
+        PARAMETERS.get(f"{page}.{name}") or PARAMETERS.get(name) or ("", {"type": "string", "maxLength": 500})
+    )
     return _query(name, about, schema)
 
 
@@ -185,11 +183,24 @@ def _query(name: str, about: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return parameter
 
 
-def _explain(name: str, schema: dict[str, Any]) -> None:
-    """Add what the source says about each field."""
-    for field, text in field_descriptions().get(name, {}).items():
-        if field in schema.get("properties", {}):
-            schema["properties"][field] = {**schema["properties"][field], "description": text}
+def _components() -> dict[str, Any]:
+    """The schema of every dataclass, with what the source says about each field."""
+    _, components = msgspec.json.schema_components([*(page.view for page in PAGES), Problem], ref_template=_REFERENCE)
+    said = field_descriptions()
+    for name, schema in components.items():
+        for field, text in said.get(name, {}).items():
+            if field in schema.get("properties", {}):
+                schema["properties"][field] = {**schema["properties"][field], "description": text}
+    # Two classes of one name carry their modules; a short one tells them apart as well.
+    text = json.dumps(components)
+    for name in components:
+        if "." in name:
+            *_, module, kind = name.split(".")
+            text = text.replace(f'"{name}"', f'"{module.capitalize()}{kind}"').replace(
+                _REFERENCE.format(name=name), _REFERENCE.format(name=f"{module.capitalize()}{kind}")
+            )
+    renamed: dict[str, Any] = json.loads(text)
+    return renamed
 
 
 def _version() -> str:

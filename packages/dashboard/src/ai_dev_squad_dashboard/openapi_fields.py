@@ -17,11 +17,12 @@ __all__ = ["field_descriptions"]
 
 @cache
 def field_descriptions() -> Mapping[str, Mapping[str, str]]:
-    """Class name → field → text, for every class that a page's dataclass is made of."""
+    """Class name, short and with its module → field → text, for every class that a page's dataclass is made of."""
     found: dict[type, Mapping[str, str]] = {}
     for page in PAGES:
         _collect(page.view, found)
-    return {kind.__name__: texts for kind, texts in found.items()}
+    short = {kind.__name__: texts for kind, texts in found.items()}
+    return short | {f"{kind.__module__}.{kind.__qualname__}": texts for kind, texts in found.items()}
 
 
 def _collect(kind: Any, found: dict[type, Mapping[str, str]]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .views import agents, compare, costs, overview
+
 __all__ = ["FILTER_TEXTS", "GUIDE", "OTHERS", "PARAMETERS", "PATH_ARGUMENTS", "RESPONSES", "SENDING"]
 
 RESPONSES: Final[Mapping[int, str]] = {
@@ -29,8 +31,10 @@ PATH_ARGUMENTS: Final[Mapping[str, str]] = {
 }
 
 _TEXT: Final = {"type": "string", "maxLength": 500}
+_TEXTS: Final = {"type": "array", "items": {"type": "string"}}
 _NUMBER: Final = {"type": "number", "minimum": 0}
 
+# By name, or by page and name where pages mean different things by it.
 PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "cursor": ("Where a list goes on: `next` of the page before.", _TEXT),
     "limit": ("Rows of a page.", {"type": "integer", "minimum": 1, "maximum": 500}),
@@ -39,14 +43,22 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "The least grave level to show.",
         {"enum": ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], "default": "DEBUG"},
     ),
-    "event": ("Only this type of event; repeat it for several.", {"type": "array", "items": {"type": "string"}}),
+    "event": ("Only this type of event; repeat it for several.", _TEXTS),
     "trace": ("Only lines of this trace.", {"type": "string", "maxLength": 500}),
     "status": ("Only traces that ended so; `error` also finds those with a failed span.", _TEXT),
     "operation": ("Only traces with such an operation.", _TEXT),
     "tool": ("Only traces that called this tool.", _TEXT),
     "name": ("Only traces of this name.", _TEXT),
     "min_duration_ms": ("Only traces that took at least this long.", _NUMBER),
-    "min_cost": ("Only traces that cost at least this much, in USD.", _NUMBER),
+    "min_cost_usd": ("Only traces that cost at least this much, in USD.", _NUMBER),
+    "span": ("The span that is shown beside the tree.", _TEXT),
+    "a": ("The trace on the left.", _TEXT),
+    "b": ("The trace on the right.", _TEXT),
+    "t": ("The traces that were ticked in the list: the first two, instead of `a` and `b`.", _TEXTS),
+    "compare.by": ("What is laid side by side.", {"enum": [*compare.WAYS]}),
+    "costs.by": ("What costs are put together by.", {"enum": [*costs.BY], "default": "model"}),
+    "rank": ("What stands out by.", {"enum": [*overview.RANKS], "default": "cost"}),
+    "order": ("What comes first.", {"enum": [*agents.ORDERS], "default": "calls"}),
     "time_range": ("The guide's name for `range`.", {"enum": ["15m", "1h", "24h", "7d", "30d"]}),
     "frameworks": ("The guide's way to filter: names separated by commas.", _TEXT),
 }
@@ -120,6 +132,19 @@ GUIDE: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
 }
 
 OTHERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "/api/traces/<trace_id>/export": (
+        "A whole trace with everything that was captured, as a file.",
+        {
+            "application/json": {
+                "schema": _object(
+                    trace={"type": "object"},
+                    spans={"type": "array", "items": {"type": "object"}},
+                    logs={"type": "array", "items": {"type": "object"}},
+                    running={"type": "array", "items": {"type": "object"}},
+                )
+            }
+        },
+    ),
     "/api/openapi.json": ("This description.", {"application/json": {"schema": {"type": "object"}}}),
 }
 """Routes for programs that are neither a page nor the guide's."""
