@@ -32,6 +32,7 @@ _BENCHMARKS = (
     "memory",
     "dashboard_ingest",
     "otlp_translate",
+    "dashboard_store",
 )
 
 
