@@ -129,7 +129,7 @@ class Clients:
         """Close connections that have been open for a while and were not let in."""
         server, now = self.socketio.server, time.monotonic()
         known = {server.manager.eio_sid_from_sid(client.sid, "/") for client in self.all()}
-        strangers = set(server.eio.sockets) - known
+        strangers = {sid for sid, connection in list(server.eio.sockets.items()) if not connection.closed} - known
         self._seen = {sid: self._seen.get(sid, now) for sid in strangers}
         for sid, since in self._seen.items():
             connection = server.eio.sockets.get(sid)
