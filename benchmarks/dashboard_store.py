@@ -262,7 +262,7 @@ def memory_mib() -> tuple[float, float]:
 
 def measure(options: Any) -> Report:
     """Fill, ask, write."""
-    spans = options.spans or (200_000 if options.quick else 1_000_000)
+    spans = getattr(options, "spans", None) or (200_000 if options.quick else 1_000_000)
     rounds = 5 if options.quick else 40
     load = os.getloadavg()
     report = Report(
@@ -274,7 +274,7 @@ def measure(options: Any) -> Report:
         },
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as directory:
-        path = options.file or Path(directory, "store.duckdb")
+        path = getattr(options, "file", None) or Path(directory, "store.duckdb")
         started = time.perf_counter()
         if not path.exists():
             store = open_store(path)
