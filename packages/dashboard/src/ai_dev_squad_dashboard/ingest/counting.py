@@ -60,7 +60,7 @@ class _Memory(Generic[_V]):
 class _Seen:
     """A span of a model call: when it was, what it told, and which instrumentations have told of the same call."""
 
-    __slots__ = ("answer", "end_us", "identity", "kind", "model", "scopes", "start_us")
+    __slots__ = ("answer", "end_us", "identity", "kind", "model", "scopes", "service", "start_us")
 
     def __init__(self, row: SpanRow, kind: str, answer: str | None) -> None:
         self.identity: _Identity = (row.trace_id, row.span_id)
@@ -68,6 +68,7 @@ class _Seen:
         self.kind = kind
         self.answer = answer
         self.model = row.model or ""
+        self.service = row.service
         self.start_us = row.start_us
         self.end_us = row.start_us + row.duration_us
         self.scopes = {row.instrumentation}
@@ -151,6 +152,8 @@ class Counting:
                         and call.start_us <= end_us
                         and start_us <= call.end_us
                         and (seen.answer is None or call.answer is None or seen.answer == call.answer)
+                        # A journal doesn't name its service; who does, names the same.
+                        and (seen.service is None or call.service is None or seen.service == call.service)
                         and (call.model.startswith(seen.model) or seen.model.startswith(call.model))
                     ):
                         return call
@@ -170,7 +173,6 @@ class Counting:
 
 def _keys(row: SpanRow, kind: str, answer: str | None) -> list[tuple[Any, ...]]:
     """What another span of the same call has in common with this one."""
-    # A journal doesn't name its service, and a provider gives an id once.
     keys: list[tuple[Any, ...]] = [] if answer is None else [(kind, answer)]
     if row.input_tokens and (row.output_tokens is not None or kind == "embeddings"):
         keys.append((row.service, kind, row.input_tokens, row.output_tokens))

@@ -297,7 +297,8 @@ class Store(Protocol):
     def positions(self) -> Mapping[str, str]:
         """All positions, by source."""
 
-    def totals(self, selection: Selection) -> Totals: ...
+    def totals(self, selection: Selection) -> Totals:
+        """The sums over a selection."""
 
     def timeline(self, selection: Selection, step_us: int, by: GroupBy = "framework") -> Sequence[Point]:
         """Sums per step and key, ascending; steps are aligned to multiples of ``step_us``; empty steps are left out."""
@@ -326,7 +327,8 @@ class Store(Protocol):
         Raises ``BadCursorError``.
         """
 
-    def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None: ...
+    def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None:
+        """A whole trace, its first ``limit`` spans by start; ``None`` when nothing of it is there."""
 
     def span(self, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
         """One span with its details and text, and its log lines."""
@@ -336,7 +338,8 @@ class Store(Protocol):
 
     def sessions(
         self, selection: Selection, *, text: str = "", cursor: str | None = None, limit: int = 50
-    ) -> SessionPage: ...
+    ) -> SessionPage:
+        """Sessions with a trace in the selection, the most recently active first. ``text`` occurs in the id or the last name."""
 
     def session(self, session_id: str, limit: int = 200) -> tuple[Session, tuple[TraceRow, ...]] | None:
         """A session and its traces, oldest first."""
@@ -358,7 +361,8 @@ class Store(Protocol):
     def running(self, limit: int = 100) -> Sequence[OpenRow]:
         """Operations that have begun and not ended, newest first."""
 
-    def facets(self, selection: Selection) -> Facets: ...
+    def facets(self, selection: Selection) -> Facets:
+        """The names there are to choose from."""
 
     def entries(self, selection: Selection, limit: int = 10_000) -> Sequence[CostEntry]:
         """The newest model calls, as ledger entries, for the advice report."""
@@ -368,9 +372,11 @@ class Store(Protocol):
     ) -> Sequence[tuple[str | None, str | None, int, str | None]]:
         """(provider, model, calls, reason) of calls without a known price, most calls first."""
 
-    def metric_names(self, limit: int = 200) -> Sequence[MetricName]: ...
+    def metric_names(self, limit: int = 200) -> Sequence[MetricName]:
+        """The OpenTelemetry metrics that were received, by name."""
 
-    def state(self) -> StoreState: ...
+    def state(self) -> StoreState:
+        """How the store is."""
 
     def export(self, kind: Literal["spans", "logs"], selection: Selection, target: Path, file_format: str) -> int:
         """Write spans or logs as ``jsonl``, ``csv`` or ``parquet`` to ``target``. Returns the number of rows."""
