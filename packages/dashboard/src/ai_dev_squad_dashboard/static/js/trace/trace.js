@@ -1,6 +1,6 @@
 // The page of one run: the tree on the left, the details of what is selected beside it.
 //
-// Listens to `key:next-row` and `key:previous-row` on #view; e and E go from error to error, z zooms to the selected operation.
+// Listens to `key:next-row`, `key:next` and their opposites on #view; e and E go from error to error, z zooms to the selected operation.
 // The URL follows the selection, so it can be shared; then `view:updated` tells the live connection.
 
 import { Panel } from "./panel.js";
@@ -33,8 +33,9 @@ class TracePage {
     tree.addEventListener("tree:select", ({ detail }) => this.selected(detail));
     this.listening = new AbortController();
     const { signal } = this.listening;
-    this.view.addEventListener("key:next-row", (event) => this.moved(event, 1), { signal });
-    this.view.addEventListener("key:previous-row", (event) => this.moved(event, -1), { signal });
+    for (const [action, by] of [["next-row", 1], ["next", 1], ["previous-row", -1], ["previous", -1]]) {
+      this.view.addEventListener(`key:${action}`, (event) => this.moved(event, by), { signal });
+    }
     this.view.addEventListener("click", (event) => this.jump(event), { signal });
     document.addEventListener("keydown", (event) => this.pressed(event), { signal });
     this.ticking = setInterval(() => document.hidden || this.tree.tick(), TICK_MS);
