@@ -70,7 +70,7 @@ def test_arrows_move_and_fold(page: Page, dashboard: str):
 
 
 def test_keys_go_from_error_to_error(page: Page, dashboard: str):
-    """``e`` goes on to the next one and around, ``E`` back, ``j`` and ``k`` row by row; the address follows."""
+    """``e`` goes on to the next one and around, ``E`` back, ``j`` and ``k`` row by row as well as ``]`` and ``[``; the address follows."""
     opened(page, dashboard, "failed")
     expect(selected(page)).to_contain_text("run_tests")
     page.keyboard.press("e")
@@ -78,6 +78,10 @@ def test_keys_go_from_error_to_error(page: Page, dashboard: str):
     page.keyboard.press("E")
     expect(selected(page)).to_contain_text("run_tests")
     page.keyboard.press("k")
+    expect(heading(page)).to_have_text("gpt-4o-mini")
+    page.keyboard.press("]")
+    expect(selected(page)).to_contain_text("run_tests")
+    page.keyboard.press("[")
     expect(heading(page)).to_have_text("gpt-4o-mini")
     row = selected(page).get_attribute("id").removeprefix("row-")
     expect(page).to_have_url(re.compile(f"span={row}"))
