@@ -1,6 +1,6 @@
 """Serves the dashboard over sample data, or over none: the process that browser tests look at.
 
-``python served.py DIRECTORY [--empty] [--budgets NAME=LIMIT/PERIOD,…]`` prints its address once it listens.
+``python served.py DIRECTORY [--empty] [--budgets NAME=LIMIT/PERIOD,…] [--read-token DIGEST] [--password-hash HASH]`` prints its address once it listens.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--budgets", default="")
+    parser.add_argument("--read-token", default="")
+    parser.add_argument("--password-hash")
     arguments = parser.parse_args()
     settings = DashboardSettings(
         logs=(arguments.directory / "logs",),
@@ -29,6 +31,8 @@ def main() -> None:
         port=0,
         budgets=tuple(filter(None, arguments.budgets.split(","))),
         update_interval_s=0.2,
+        read_tokens=tuple(filter(None, [arguments.read_token])),
+        password_hash=arguments.password_hash,
     )
     store = open_store(settings.db)
     if not arguments.empty:

@@ -278,14 +278,21 @@ def test_otlp_files_are_sent_to_a_running_dashboard(tmp_path: Path, dashboards: 
 
 def test_logs_are_followed_until_interrupted(tmp_path: Path) -> None:
     """``logs tail --follow`` waits for a journal that is not there yet, shows what comes, and ends on Ctrl+C."""
+    # A shell starts what runs in the background deaf to Ctrl+C, and these tests may be run so.
+    deaf = signal.signal(signal.SIGINT, signal.default_int_handler)
     program = [sys.executable, "-m", "ai_dev_squad_dashboard.cli", "logs", "tail", "-f", "--json", "logs"]
     process = subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    (tmp_path / "logs").mkdir()
-    for number in range(3):
-        with (tmp_path / "logs" / "a.jsonl").open("a") as opened:
-            opened.write(journal_line(number))
-        assert json.loads(process.stdout.readline())["message"] == f"line {number}"
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (130, "")
+    signal.signal(signal.SIGINT, deaf)
+    with process:
+        try:
+            assert process.stdout is not None
+            (tmp_path / "logs").mkdir()
+            for number in range(3):
+                with (tmp_path / "logs" / "a.jsonl").open("a") as opened:
+                    opened.write(journal_line(number))
+                assert json.loads(process.stdout.readline())["message"] == f"line {number}"
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+            assert (process.returncode, err) == (130, "")
+        finally:
+            process.kill()

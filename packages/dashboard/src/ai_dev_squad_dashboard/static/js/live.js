@@ -42,7 +42,8 @@ let retryTimer = 0;
 
 export function start() {
   view = document.getElementById("view");
-  if (!view || socket) return;
+  // A page that nothing can change on, such as the login, says so by not saying anything.
+  if (!view || socket || !document.body.dataset.live) return;
   socket = io({ transports: ["websocket", "polling"], autoConnect: false, reconnectionDelayMax: 30_000, tryAllTransports: true });
   socket.on("connect", connected);
   socket.on("disconnect", () => {

@@ -160,6 +160,7 @@ export class Tree {
   }
 
   clicked(event) {
+    if (!this.outline) return; // what the server wrote are links that lead there as well
     const row = event.target.closest(".tree-row");
     if (!row || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
@@ -173,6 +174,7 @@ export class Tree {
   }
 
   pressed(event) {
+    if (!this.outline) return;
     if (event.ctrlKey || event.metaKey || event.altKey || !this.row) return;
     const { children, parent } = this.row;
     const folded = this.outline.isFolded(this.selected);
