@@ -71,7 +71,7 @@ def test_two_frameworks_stand_side_by_side(page: Page, runs: str):
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    "address,said",
     [
         ("/sessions?range=1h", "squad-crewai"),
         ("/logs?range=1h&level=INFO&q=coder", "coder"),
