@@ -7,7 +7,21 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["RESULTS_VERSION", "Call", "Cell", "Check", "Interval", "Matrix", "Measure", "Node", "ResultsError", "ScenarioInfo", "Verdict", "load", "save"]
+__all__ = [
+    "RESULTS_VERSION",
+    "Call",
+    "Cell",
+    "Check",
+    "Interval",
+    "Matrix",
+    "Measure",
+    "Node",
+    "ResultsError",
+    "ScenarioInfo",
+    "Verdict",
+    "load",
+    "save",
+]
 
 RESULTS_VERSION = 1
 
@@ -146,7 +160,11 @@ def load(path: Path) -> Matrix:
     try:
         data = msgspec.json.decode(path.read_bytes())
         if isinstance(data, dict) and data.get("version", 0) > RESULTS_VERSION:
-            raise ResultsError(f"{path} is of version {data['version']}, this lab reads {RESULTS_VERSION}; update ai-dev-squad-parity")
+            raise ResultsError(
+                f"{path} is of version {data['version']}, this lab reads {RESULTS_VERSION}; update ai-dev-squad-parity"
+            )
         return msgspec.convert(data, Matrix)
     except (OSError, msgspec.MsgspecError) as error:
-        raise ResultsError(f"{path} is no result of the lab ({error}); `ai-dev-squad parity run --output DIR` writes one") from error
+        raise ResultsError(
+            f"{path} is no result of the lab ({error}); `ai-dev-squad parity run --output DIR` writes one"
+        ) from error

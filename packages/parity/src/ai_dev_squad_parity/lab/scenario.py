@@ -145,7 +145,9 @@ def load_scenario(folder: Path) -> Scenario:
     if not isinstance(scenario, Scenario):
         raise ScenarioError(f"{folder / 'spec.py'} has no SCENARIO = Scenario(...)")
     if scenario.name != folder.name:
-        raise ScenarioError(f"{folder / 'spec.py'} names itself {scenario.name!r}; use the folder's name {folder.name!r}")
+        raise ScenarioError(
+            f"{folder / 'spec.py'} names itself {scenario.name!r}; use the folder's name {folder.name!r}"
+        )
     return scenario
 
 
@@ -160,7 +162,9 @@ def load_program(folder: Path, framework: str, phases: tuple[str, ...] = ("run",
         return cannot
     missing = [name for name in ("build", *phases) if not callable(getattr(module, name, None))]
     if missing:
-        raise ScenarioError(f"{path} has no function {missing[0]}(); it needs build(base_url, model) and {', '.join(phases)}(program)")
+        raise ScenarioError(
+            f"{path} has no function {missing[0]}(); it needs build(base_url, model) and {', '.join(phases)}(program)"
+        )
     return Program(path, module.build, {phase: getattr(module, phase) for phase in phases})
 
 
