@@ -13,7 +13,9 @@ SCENARIO = Scenario(
     purpose="The model never answers, and the program gives up after two seconds: cancelled, not an error, and nothing is left open.",
     script=lambda: Script([role("assistant", system_contains("you are the assistant"), hang())]),
     expected=Expected(agents=("assistant",), raises="TimeoutError", cancelled_calls=1, run_status=("cancelled",)),
-    overrides={"crewai": Expected(agents=("assistant",), raises="ConnectionError", failed_calls=1, run_status=("error",))},
+    overrides={
+        "crewai": Expected(agents=("assistant",), raises="ConnectionError", failed_calls=1, run_status=("error",))
+    },
     notes={
         "crewai": "CrewAI waits for its model in a thread, which nobody can cancel: a crew that is cancelled goes on until the "
         "model answers. What its users have is the time-out of the model, which ends the run with an error."

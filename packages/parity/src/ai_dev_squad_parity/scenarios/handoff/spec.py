@@ -1,7 +1,18 @@
 """One agent hands the conversation over to another."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import ModelRequest, Script, Step, call, reply, respond, role, system_contains, tokens, tool_calls
+from ai_dev_squad_parity.model_server import (
+    ModelRequest,
+    Script,
+    Step,
+    call,
+    reply,
+    respond,
+    role,
+    system_contains,
+    tokens,
+    tool_calls,
+)
 
 TRIAGE = "You are the triage agent. Hand questions about money over to billing."
 BILLING = "You are the billing agent. Answer questions about money."
@@ -31,5 +42,7 @@ SCENARIO = Scenario(
     ),
     expected=Expected(answer="a mistake", agents=("triage", "billing"), tools=(("transfer_to_billing", {}),)),
     overrides={"crewai": Expected(answer="a mistake", agents=("triage", "billing"))},
-    notes={"crewai": "CrewAI has no handoff between agents; a flow's router passes the conversation on by the first agent's word."},
+    notes={
+        "crewai": "CrewAI has no handoff between agents; a flow's router passes the conversation on by the first agent's word."
+    },
 )

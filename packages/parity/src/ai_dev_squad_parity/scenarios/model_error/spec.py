@@ -11,7 +11,13 @@ SCENARIO = Scenario(
     title="Model error",
     purpose="The provider answers 400. The program gets its exception unchanged, and the call and the run say what went wrong.",
     script=lambda: Script(
-        [role("assistant", system_contains("you are the assistant"), fail(400, message="no such parameter", times=None))]
+        [
+            role(
+                "assistant",
+                system_contains("you are the assistant"),
+                fail(400, message="no such parameter", times=None),
+            )
+        ]
     ),
     expected=Expected(agents=("assistant",), raises="BadRequestError", failed_calls=1, run_status=("error",)),
     overrides={

@@ -14,7 +14,9 @@ SCENARIO = Scenario(
     purpose="Two agents work as a unit inside a larger one. The inner unit is one operation under the outer, in the same trace.",
     script=lambda: Script(
         [
-            role("researcher", system_contains("you are the researcher"), reply("Figs are fruits.", usage=tokens(70, 6))),
+            role(
+                "researcher", system_contains("you are the researcher"), reply("Figs are fruits.", usage=tokens(70, 6))
+            ),
             role("checker", system_contains("you are the checker"), reply("That is right.", usage=tokens(80, 5))),
             role("editor", system_contains("you are the editor"), reply("Figs are tasty fruits.", usage=tokens(95, 8))),
         ]

@@ -19,10 +19,16 @@ SCENARIO = Scenario(
     script=lambda: Script(
         [
             *(
-                role(name, system_contains(f"you are the {name}"), reply(f"The {name} likes figs.", usage=tokens(100 + n, 10 + n), latency=0.3))
+                role(
+                    name,
+                    system_contains(f"you are the {name}"),
+                    reply(f"The {name} likes figs.", usage=tokens(100 + n, 10 + n), latency=0.3),
+                )
                 for n, name in enumerate(EXPERTS)
             ),
-            role("editor", system_contains("you are the editor"), reply("All of them like figs.", usage=tokens(180, 9))),
+            role(
+                "editor", system_contains("you are the editor"), reply("All of them like figs.", usage=tokens(180, 9))
+            ),
         ]
     ),
     expected=Expected(answer="All of them", agents=(*EXPERTS, "editor"), parallel=3),

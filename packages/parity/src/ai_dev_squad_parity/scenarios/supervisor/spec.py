@@ -1,7 +1,18 @@
 """A supervisor who gives work to another agent."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import ModelRequest, Script, Step, call, reply, respond, role, system_contains, tokens, tool_calls
+from ai_dev_squad_parity.model_server import (
+    ModelRequest,
+    Script,
+    Step,
+    call,
+    reply,
+    respond,
+    role,
+    system_contains,
+    tokens,
+    tool_calls,
+)
 
 SUPERVISOR = "You are the supervisor. Give the work to the botanist, then answer."
 BOTANIST = "You are the botanist. Answer in one sentence."

@@ -26,7 +26,5 @@ SCENARIO = Scenario(
             )
         ]
     ),
-    expected=Expected(
-        answer="Nobody knows", agents=("clerk",), tools=(("look_up", {"word": "quux"}),), failed_tools=1
-    ),
+    expected=Expected(answer="Nobody knows", agents=("clerk",), tools=(("look_up", {"word": "quux"}),), failed_tools=1),
 )
