@@ -170,7 +170,7 @@ async def test_swarm_with_handoffs(captured: Captured, serve: Serve, autogen_cha
 
     assert result.stop_reason == "Handoff to user from bob detected."
     assert shape(captured) == is_tree("""
-        invinterruptede_workflow Swarm: ok
+        invoke_workflow Swarm: interrupted
           invoke_agent ann: handoff
             chat: ok
             execute_tool transfer_to_bob: ok
