@@ -190,6 +190,13 @@ def upstream_autogen(session: nox.Session) -> None:
 
 
 @nox.session
+def upstream_crewai(session: nox.Session) -> None:
+    """Run CrewAI's own suite observed and unobserved, compare every outcome, and the tokens with recorded answers."""
+    install(session, "upstream", packages=("core", "adapters/crewai"), extras=False)
+    session.run("python", "tools/upstream/crewai_suite.py", *session.posargs)
+
+
+@nox.session
 def audit(session: nox.Session) -> None:
     """Look up known vulnerabilities in everything that users of all extras install."""
     uv(session, "pip", "install", "--quiet", *nox.project.dependency_groups(WORKSPACE, "audit"))

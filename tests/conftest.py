@@ -113,6 +113,8 @@ def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _no_network: None) -
             monkeypatch.delenv(name)
     # LangChain's own tracing would otherwise look for its server.
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
+    # CrewAI keeps outputs of tasks for the user, in a format that its releases do not share.
+    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "crewai"))
     monkeypatch.chdir(tmp_path)
     # Healed scopes and sessions may stay in a thread's context; the thread of the tests outlives them.
     otel_context.attach(Context())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import gc
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -39,6 +42,25 @@ def _nothing_is_left_for_later(request: pytest.FixtureRequest) -> Iterator[None]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture(scope="session")
+def tests_naming() -> Callable[[str, str], list[str]]:
+    """``tests_naming("crewai", reference)``: the tests of that adapter whose docstring has the reference."""
+
+    def naming(adapter: str, reference: str) -> list[str]:
+        exact = re.compile(re.escape(reference) + r"(?!\d)")
+        return [name for name, text in documented(adapter) if exact.search(" ".join(text.split()))]
+
+    @functools.cache
+    def documented(adapter: str) -> list[tuple[str, str]]:
+        trees = [ast.parse(path.read_text("utf-8")) for path in Path(__file__).parent.glob(f"test_{adapter}_*.py")]
+        functions = [node for tree in trees for node in ast.walk(tree)]
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+        tests = [node for node in functions if isinstance(node, kinds) and node.name.startswith("test_")]
+        return [(test.name, ast.get_docstring(test) or "") for test in tests]
+
+    return naming
 
 
 @pytest.fixture
@@ -91,7 +113,6 @@ async def autogen_chat() -> AsyncIterator[Callable[..., Any]]:
 @pytest.fixture
 def crewai_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """CrewAI keeps its files in the test's own directory and asks nobody anything."""
-    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "crewai"))
     monkeypatch.setenv("CREWAI_TESTING", "true")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     yield

@@ -267,7 +267,9 @@ def autogens_own(captured: Captured) -> set[str]:
 
 @pytest.mark.parametrize("own_runtime", [False, True])
 async def test_autogens_own_spans_are_folded_away(captured: Captured, as_global: Any, own_runtime: bool) -> None:
-    """Its runtime's messages, and its own agent spans, don't clog the view (openinference#1381, #2167, #2337)."""
+    """Its runtime's messages, and its own agent spans, don't clog the view (openinference#1381,
+    openinference#2167, openinference#2337).
+    """
     client = says("x", "y")
     runtime = SingleThreadedAgentRuntime(tracer_provider=as_global) if own_runtime else None
     members = [assistant("ann", client), assistant("bob", client)]

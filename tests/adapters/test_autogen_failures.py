@@ -182,8 +182,8 @@ async def test_a_token_cancelled_while_a_team_runs(captured: Captured, serve: Se
 async def test_a_cancelled_tool_does_not_deadlock_because_of_us(
     captured: Captured, serve: Serve, autogen_chat: Chat
 ) -> None:
-    """AutoGen's agent waits for ever when a tool is cancelled (autogen#7956, #7100): the tool is seen to be cancelled,
-    and cancelling the task gets out of it as it does unobserved.
+    """AutoGen's agent waits for ever when a tool is cancelled (autogen#7956, autogen#7100): the tool is seen to be
+    cancelled, and cancelling the task gets out of it as it does unobserved.
     """
     began = asyncio.Event()
 

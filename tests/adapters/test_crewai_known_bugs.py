@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import inspect
 import os
+import pty
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from pathlib import Path
 from typing import Any
 
 import pytest
-from crewai import Crew, Flow, Process, Task
+from crewai import Agent, Crew, Flow, Process, Task
 from crewai.flow import listen, start
 from crewai.telemetry import Telemetry
 from crewai.tools import tool
 
 from ai_dev_squad import session
 from ai_dev_squad.testing import Captured
-from ai_dev_squad_crewai import observe
+from ai_dev_squad_crewai import _entries, observe
 from ai_dev_squad_parity.model_server import ModelServer, call, fail, reply, tokens, tool_calls
 
 pytestmark = [
@@ -27,9 +33,22 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:function callbacks:UserWarning"),
 ]
 
+REPORTED = """
+agentops#959, aws-otel-python-instrumentation PR#806, aws-otel-python-instrumentation PR#881, crewAI#2536, crewAI#2991,
+crewAI#3789, crewAI#4056, crewAI#7259, datarobot-genai PR#514, langfuse#9332, openinference PR#2805, openinference#1154,
+openinference#2307, openinference#2575, openinference#2664, openinference#2843, openinference#2844, openllmetry#3824,
+opentelemetry-python-genai PR#719, phoenix#5628
+"""
+
 Serve = Callable[..., ModelServer]
 Make = Callable[..., Any]
 USAGE = tokens(100, 10)
+
+
+@pytest.mark.parametrize("reference", [reference.strip() for reference in REPORTED.split(",")])
+def test_every_reported_defect_has_a_test(reference: str, tests_naming: Callable[[str, str], list[str]]) -> None:
+    """The docstring of some test of this adapter names the report."""
+    assert tests_naming("crewai", reference) != []
 
 
 @tool("search")
@@ -180,7 +199,10 @@ def test_model_calls_are_told_once(captured: Captured, serve: Serve, crewai_agen
 
 
 def test_a_shared_model_counts_once(captured: Captured, serve: Serve, crewai_llm: Make, crewai_agent: Make) -> None:
-    """A model object that agents share multiplies usage (crewAI#7259), or sums it up (aws-otel-python PR#806)."""
+    """A model object that agents share multiplies usage (crewAI#7259), or sums it up.
+
+    The latter in aws-otel-python-instrumentation PR#806.
+    """
     server = serve(reply("a", usage=tokens(100, 10)), reply("b", usage=tokens(200, 20)), reply("c", usage=tokens(5, 5)))
     llm = crewai_llm(server)
 
@@ -199,7 +221,7 @@ def test_streams_have_usage(captured: Captured, serve: Serve, crewai_llm: Make, 
 
 
 async def test_concurrent_crews_end_their_own(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
-    """Concurrent crews end each other's spans (aws-otel-python PR#881), and mix sessions (crewAI#2991)."""
+    """Concurrent crews end each other's spans (aws-otel-python-instrumentation PR#881), and mix sessions (crewAI#2991)."""
     server = serve(reply("one two three", usage=USAGE, times=6, per_chunk=0.005))
 
     async def run(number: int) -> str:
@@ -232,9 +254,8 @@ def test_crewais_own_telemetry_is_left_alone(
     assert {name: str(value) for name, value in vars(Telemetry()).items()} == state
 
 
-def test_without_opentelemetry_the_journal_is_whole(serve: Serve, crewai_offline: None) -> None:
-    """With ``OTEL_SDK_DISABLED=true``, CrewAI's older advice, what happened is told all the same (crewAI#2536)."""
-    server = serve(reply("hi", usage=USAGE))
+def run_program(server: ModelServer, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run an observed crew in a process of its own, which prints what its journal says has ended."""
     program = f"""
         from crewai import LLM, Agent, Crew, Task
         from ai_dev_squad import flush
@@ -248,19 +269,36 @@ def test_without_opentelemetry_the_journal_is_whole(serve: Serve, crewai_offline
         from ai_dev_squad import read_journal
         print(sorted(f"{{line.operation}} {{line.status}}" for line in read_journal("logs") if line.status))
     """
-    environment = {**os.environ, "OTEL_SDK_DISABLED": "true", "CREWAI_TRACING_ENABLED": "false"}
-    # On a terminal, CrewAI would ask whether to send traces and wait 20 s for an answer (crewAI#3789).
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, **options)
 
-    assert done.stdout.splitlines()[-1] == "['chat ok', 'invoke_agent ok', 'invoke_workflow ok', 'task ok']"
+
+ENDED = "['chat ok', 'invoke_agent ok', 'invoke_workflow ok', 'task ok']"
+
+
+def test_without_opentelemetry_the_journal_is_whole(serve: Serve, crewai_offline: None) -> None:
+    """With ``OTEL_SDK_DISABLED=true``, CrewAI's older advice, what happened is told all the same (crewAI#2536)."""
+    server = serve(reply("hi", usage=USAGE))
+
+    done = run_program(server, env={**os.environ, "OTEL_SDK_DISABLED": "true"}, stdin=subprocess.DEVNULL)
+
+    assert done.stdout.splitlines()[-1] == ENDED
+
+
+def test_nobody_is_asked_on_a_terminal(serve: Serve, crewai_offline: None, tmp_path: Path) -> None:
+    """CrewAI asks at a first run whether to show traces and waits 20 s (crewAI#3789): the switch we name stops it."""
+    server = serve(reply("hi", usage=USAGE))
+    environment = {**os.environ, "HOME": str(tmp_path), "CREWAI_TRACING_ENABLED": "false"}
+    del environment["CREWAI_TESTING"]
+    ours, terminal = pty.openpty()
+    try:
+        done = run_program(server, env=environment, stdin=terminal)
+    finally:
+        os.close(terminal)
+        os.close(ours)
+
+    assert "execution traces" not in done.stdout.lower()
+    assert done.stdout.splitlines()[-1] == ENDED
 
 
 def test_tool_calls_have_their_ids(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
@@ -360,3 +398,50 @@ def test_functions_that_run_inside_a_model_call(captured: Captured, serve: Serve
     (line,) = captured.closing("chat")
     assert line.metadata is not None
     assert line.metadata["crewai.usage.from_totals"] is True
+
+
+def test_agents_for_a2a_are_told_by_their_methods(captured: Captured) -> None:
+    """CrewAI's own suite tells them by ``__wrapped__``: ours shows none on ``execute_task``, and CrewAI's signatures."""
+    names = ("execute_task", "aexecute_task", "kickoff", "kickoff_async")
+    _entries.uninstall()
+    unobserved = {name: inspect.signature(getattr(Agent, name)) for name in names}
+    _entries.install()
+
+    assert {name: inspect.signature(getattr(Agent, name)) for name in names} == unobserved
+    assert [name for name in names if hasattr(getattr(Agent, name), "__wrapped__")] == ["kickoff", "kickoff_async"]
+
+
+def test_a_model_call_of_an_agent_that_tells_no_end(
+    captured: Captured, serve: Serve, crewai_llm: Make, crewai_agent: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CrewAI's LiteLLM calls end without an event when the context is too long: they end when their agent is done."""
+    llm = crewai_llm(serve())
+    monkeypatch.setattr(type(llm), "_handle_completion", lambda *args, **options: "hi")
+
+    crew_of(crewai_agent(None, llm=llm)).kickoff()
+
+    expected = [("chat", "abandoned"), ("invoke_agent", "ok"), ("task", "ok"), ("invoke_workflow", "ok")]
+    assert [(line.operation, line.status) for line in captured.closing()] == expected
+
+
+def test_a_model_call_in_a_thread_that_tells_no_end(
+    captured: Captured, serve: Serve, crewai_llm: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an agent, it ends when the context of its thread is gone."""
+    llm = crewai_llm(serve())
+    monkeypatch.setattr(type(llm), "_handle_completion", lambda *args, **options: "hi")
+
+    class Asking(Flow[dict[str, Any]]):
+        @start()
+        def begin(self) -> Any:
+            with ThreadPoolExecutor() as pool:
+                return pool.submit(copy_context().run, llm.call, "go").result()
+
+    assert observe(Asking()).kickoff() == "hi"
+
+    gc.collect()
+    assert {line.operation: line.status for line in captured.closing()} == {
+        "invoke_workflow": "ok",
+        "task": "ok",
+        "chat": "abandoned",
+    }

@@ -1,9 +1,11 @@
-"""The tool that runs LangGraph's own suite observed: what it counts and when it calls a test different."""
+"""The tools that run the frameworks' own suites observed: what they count and when they call a test different."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
@@ -51,6 +53,18 @@ def suite() -> ModuleType:
 @pytest.fixture(scope="module")
 def plugin() -> ModuleType:
     return load("observe_langgraph_plugin")
+
+
+@pytest.fixture(scope="module")
+def answers() -> ModuleType:
+    return load("recorded_answers")
+
+
+@pytest.fixture(scope="module")
+def crewai_suite() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(TOOLS)
+        yield load("crewai_suite")
 
 
 def line(event_type: str, span_id: str | None = "a", **more: Any) -> JournalLine:
@@ -146,3 +160,81 @@ def test_outcomes_are_the_worst_phase_of_each_test(tmp_path, suite):
         "xpassed": "xpassed",
     }
     assert {f"test_it.py::test_{name}": outcome for name, outcome in expected.items()} == run.outcomes
+
+
+def events(*documents: object) -> str:
+    """Server-sent events, one for each document."""
+    return "".join(f"event: part\ndata: {json.dumps(document)}\n\n" for document in documents) + "data: [DONE]\n\n"
+
+
+CHAT = {"usage": {"prompt_tokens": 100, "completion_tokens": 10, "prompt_tokens_details": {"cached_tokens": 64}}}
+RESPONSE = {"usage": {"input_tokens": 100, "output_tokens": 10, "output_tokens_details": {"reasoning_tokens": 4}}}
+MESSAGE = {"usage": {"input_tokens": 30, "cache_read_input_tokens": 60, "cache_creation_input_tokens": 10}}
+GEMINI = {"usageMetadata": {"promptTokenCount": 100, "candidatesTokenCount": 4, "thoughtsTokenCount": 6}}
+CONVERSE = {"usage": {"inputTokens": 40, "cacheReadInputTokens": 60, "outputTokens": 10}}
+
+
+@pytest.mark.parametrize(
+    "url, body",
+    [
+        pytest.param("https://x/v1/chat/completions?v=1", json.dumps(CHAT), id="OpenAI"),
+        pytest.param("https://x/v1/chat/completions", events({"choices": []}, CHAT), id="OpenAI, streamed"),
+        pytest.param("https://x/v1/responses", json.dumps(RESPONSE), id="Responses"),
+        pytest.param(
+            "https://x/v1/responses", events({"response": {}}, {"response": RESPONSE}), id="Responses, streamed"
+        ),
+        pytest.param(
+            "https://x/v1/messages", json.dumps({"usage": {**MESSAGE["usage"], "output_tokens": 10}}), id="Anthropic"
+        ),
+        pytest.param(
+            "https://x/v1/messages",
+            events({"message": MESSAGE}, {"usage": {"output_tokens": 10}}),
+            id="Anthropic, streamed",
+        ),
+        pytest.param("https://x/models/gemini:generateContent", json.dumps(GEMINI).encode(), id="Gemini"),
+        pytest.param(
+            "https://x/models/gemini:streamGenerateContent?alt=sse",
+            events({"usageMetadata": {"promptTokenCount": 100}}, GEMINI),
+            id="Gemini, streamed",
+        ),
+        pytest.param("https://x/model/m/converse", json.dumps(CONVERSE), id="Bedrock"),
+        pytest.param("http://x/api/generate", json.dumps({"prompt_eval_count": 100, "eval_count": 10}), id="Ollama"),
+    ],
+)
+def test_what_recorded_answers_say(answers, url, body):
+    """Cached tokens belong to the input and reasoning to the output, each once, also where a stream tells in parts."""
+    assert tuple(answers.billed(url, body)) == (100, 10, 1)
+
+
+@pytest.mark.parametrize(
+    "url, body",
+    [
+        pytest.param("https://x/v1/embeddings", json.dumps(CHAT), id="embeddings"),
+        pytest.param("https://x/v1/messages/count_tokens", json.dumps({"input_tokens": 4}), id="counting"),
+        pytest.param("https://x/v1/chat/completions", json.dumps({"error": "no"}), id="failure"),
+        pytest.param("https://x/v1/chat/completions", events({"choices": []}), id="stream without usage"),
+        pytest.param("https://x/v1/chat/completions", "<html>", id="no JSON"),
+    ],
+)
+def test_answers_that_say_nothing(answers, url, body):
+    """What isn't generated, failed or has no count is no recorded call."""
+    assert answers.billed(url, body) is None
+
+
+def test_tokens_are_judged_by_test(crewai_suite):
+    """More than recorded is never right, fewer only with a reason; every exception is listed with its reason."""
+    compared = {
+        "tests/test_a.py::test_equal": {"recorded": [100, 10, 2], "counted": [100, 10, 1]},
+        "tests/test_a.py::test_using_memory": {"recorded": [100, 10, 2], "counted": [60, 5, 1]},
+        "tests/test_a.py::test_lost": {"recorded": [100, 10, 1], "counted": [0, 0, 0]},
+        "tests/test_a.py::test_more": {"recorded": [100, 10, 1], "counted": [50, 20, 1]},
+    }
+
+    words = crewai_suite.verdicts_on_tokens(compared)
+
+    assert list(words.values()) == ["equal", "less", "nothing", "more"]
+    assert crewai_suite.exceptions_of_tokens(compared, words) == [
+        f"  less: tests/test_a.py::test_using_memory: recorded (100, 10, 2), counted (60, 5, 1): {crewai_suite.REFUSED}",
+        "  more: tests/test_a.py::test_more: recorded (100, 10, 1), counted (50, 20, 1): NOT EXPLAINED",
+        "  nothing: tests/test_a.py::test_lost: recorded (100, 10, 1), counted (0, 0, 0): NOT EXPLAINED",
+    ]

@@ -88,15 +88,15 @@ def pip(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "pip", "--quiet", *arguments], check=True)
 
 
-def fetch(package: str, version: str, into: Path) -> Path:
-    """Unpack ``tests`` and ``pyproject.toml`` of the source distribution into ``into`` and return the directory.
+def fetch(package: str, version: str, into: Path, name: str = "suite") -> Path:
+    """Unpack ``tests`` and ``pyproject.toml`` of the source distribution into ``into / name`` and return that.
 
     The package itself is left behind, so that the tests import the installed one.
     """
-    suite = into / "suite"
+    suite = into / name
     if suite.is_dir():
         return suite
-    sdists = into / "sdist"
+    sdists = into / "sdist" / package
     pip("download", "--no-deps", "--no-binary", package, "--dest", str(sdists), f"{package}=={version}")
     (sdist,) = sdists.glob("*.tar.gz")
     unpacked = into / "unpacked"
@@ -225,7 +225,8 @@ def table(package: str, version: str, unobserved: Run, observed: Run, verdicts: 
     rows += [("seconds", f"{unobserved.seconds:.0f}", f"{observed.seconds:.0f}")]
     rows += [("tests with another outcome", "", str(sum(v.startswith("differs") for v in verdicts.values())))]
     rows += [("flaky tests", "", str(sum(v.startswith("flaky") for v in verdicts.values())))]
-    rows += [("objects observed", "", f"{observed.total('graphs'):,}")]
+    if observed.total("graphs"):
+        rows += [("objects observed", "", f"{observed.total('graphs'):,}")]
     rows += [("operations started", "", f"{observed.total('started'):,}")]
     rows += [("operations ended", "", f"{observed.total('ended'):,}")]
     rows += [("spans started", "", f"{observed.total('spans_started'):,}")]

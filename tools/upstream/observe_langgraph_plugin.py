@@ -17,6 +17,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,10 @@ class Observer:
             self.seen.leaked_spans.append(f"{where}: {getattr(span, 'name', span)}")
             context.attach(context.Context())
 
+    def around_test(self) -> AbstractContextManager[object]:
+        """Entered in the context in which a test's function runs."""
+        return nullcontext()
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         self.test = item.nodeid
@@ -165,12 +170,14 @@ class Observer:
         # An async test has a context of its own, gone when the runner returns: look from inside.
         function = getattr(item, "obj", None)
         if not inspect.iscoroutinefunction(function):
-            return (yield)
+            with self.around_test():
+                return (yield)
 
         @functools.wraps(function)
         async def checked(*args: Any, **kwargs: Any) -> Any:
             try:
-                return await function(*args, **kwargs)
+                with self.around_test():
+                    return await function(*args, **kwargs)
             finally:
                 self.check_current_span(f"{item.nodeid} (inside the task)")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from flask import Flask
 from flask_socketio import SocketIO
 
-from . import api, errors, formats, live, pages, security
+from . import api, errors, formats, frame, keyboard, live, openapi, pages, security
 from .ingest.journal import JournalTail
 from .ingest.otlp import create_blueprint as create_otlp_blueprint
 from .ingest.pipeline import Pipeline
@@ -66,8 +66,11 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     guard = security.attach(app, settings)
     errors.attach(app)
     formats.attach(app)
+    frame.attach(app, site)
+    keyboard.attach(app)
     app.register_blueprint(pages.create_blueprint(site))
     app.register_blueprint(api.create_blueprint(site))
+    app.register_blueprint(openapi.create_blueprint())
     app.register_blueprint(create_otlp_blueprint(pipeline.submit, settings))
     socketio, updater = live.attach(app, site, guard)
 

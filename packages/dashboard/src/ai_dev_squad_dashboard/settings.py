@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 __all__ = ["DashboardSettings", "is_loopback"]
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+_ARGON2 = re.compile(r"\$argon2id\$v=19\$m=[0-9]{1,8},t=[0-9]{1,4},p=[0-9]{1,3}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +34,23 @@ class DashboardSettings:
     """The port; 0 takes a free one."""
     grpc_port: int | None = None
     """The port of OTLP/gRPC, usually 4317; off when ``None``. Needs the extra ``grpc``."""
-    read_tokens: tuple[str, ...] = ()
+    read_tokens: tuple[str, ...] = field(default=(), repr=False)
     """Who may look: SHA-256 digests, as ``ai-dev-squad token`` prints them, of tokens sent as ``Authorization: Bearer``."""
-    ingest_tokens: tuple[str, ...] = ()
-    """Who may send: digests as above. Read tokens cannot send, ingest tokens cannot look."""
+    ingest_tokens: tuple[str, ...] = field(default=(), repr=False)
+    """Who may send: digests as above. Read tokens cannot send, ingest tokens cannot look. Where anything else is asked who it
+    is, nobody sends without one."""
     user: str = "admin"
     """The name to log in with."""
-    password_hash: str | None = None
+    password_hash: str | None = field(default=None, repr=False)
     """The argon2 hash of the password, as ``ai-dev-squad password`` prints it."""
-    secret_key: str | None = None
-    """Signs login sessions. Without it one is made and kept beside the store, readable by its owner only."""
+    secret_key: str | None = field(default=None, repr=False)
+    """Signs login sessions, 32 characters or more. Without it one is made and kept beside the store, readable by its owner
+    only."""
     allowed_hosts: tuple[str, ...] = ()
-    """Further host names under which the dashboard is reached, as behind a proxy."""
+    """Further host names under which the dashboard is reached, as behind a proxy: ``name`` with any port, or ``name:port``."""
     behind_tls: bool = False
-    """True behind a proxy that speaks TLS: cookies become Secure."""
+    """True behind a proxy that speaks TLS: cookies become Secure, and the address of a visitor is taken from the proxy's
+    ``X-Forwarded-For``, which is ignored otherwise."""
     retention_days: int | None = 30
     """Days after which spans and logs are deleted; ``None`` keeps all."""
     max_store_mib: int | None = None
@@ -69,12 +77,56 @@ class DashboardSettings:
                 raise ValueError(f"{name} {value!r} is too small; use 1 or more")
         if self.update_interval_s <= 0:
             raise ValueError(f"update_interval_s {self.update_interval_s!r} is not positive; use seconds, such as 1.0")
-        if not is_loopback(self.host) and not self.needs_login:
+        self._check_credentials()
+
+    def _check_credentials(self) -> None:
+        # None of these messages repeats the value: whoever mixes up a token and its digest would find the token in a log.
+        for name in ("read_tokens", "ingest_tokens"):
+            digests = tuple(digest.lower() for digest in getattr(self, name))
+            if not all(_DIGEST.fullmatch(digest) for digest in digests):
+                raise ValueError(
+                    f"{name} has something that is no SHA-256 digest; use what `ai-dev-squad token` prints for it"
+                )
+            object.__setattr__(self, name, digests)
+        if set(self.read_tokens) & set(self.ingest_tokens):
             raise ValueError(
-                f"host {self.host!r} is reachable from other machines, and nobody would be asked who they are; set "
+                "one token is among read_tokens and ingest_tokens; use one for each with `ai-dev-squad token`"
+            )
+        if self.password_hash is not None and not _ARGON2.fullmatch(self.password_hash):
+            raise ValueError(
+                "password_hash is no argon2id hash; use what `ai-dev-squad password` prints, in single quotes because of "
+                "its dollar signs"
+            )
+        if self.secret_key is not None and len(self.secret_key) < 32:
+            raise ValueError(f"secret_key has {len(self.secret_key)} characters; use 32 or more, random ones")
+        for host in self.allowed_hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"allowed_hosts has {host!r}; use names such as dashboard.example.org or box:8080")
+        may_look = self.read_tokens or self.password_hash
+        if self.is_exposed and not may_look:
+            raise ValueError(
+                f"{self._exposure()} is reachable from other machines, and nobody would be asked who they are; set "
                 "DASHBOARD_READ_TOKENS or DASHBOARD_PASSWORD_HASH (`ai-dev-squad token` and `ai-dev-squad password` "
                 "make them), or listen on 127.0.0.1"
             )
+        if self.ingest_tokens and not may_look:
+            raise ValueError(
+                "ingest_tokens alone would leave nobody who may look; set DASHBOARD_READ_TOKENS or DASHBOARD_PASSWORD_HASH as "
+                "well (`ai-dev-squad token` and `ai-dev-squad password` make them)"
+            )
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether other machines reach the dashboard, itself or through a proxy."""
+        return bool(self._exposure())
+
+    def _exposure(self) -> str:
+        if not is_loopback(self.host):
+            return f"host {self.host!r}"
+        names = [name for name in self.allowed_hosts if not is_loopback(name.rpartition(":")[0] or name)]
+        if names:
+            return f"allowed_hosts {names[0]!r}"
+        return "a dashboard behind a proxy (behind_tls)" if self.behind_tls else ""
 
     @property
     def needs_login(self) -> bool:
@@ -87,17 +139,17 @@ class DashboardSettings:
 
         Each setting reads ``DASHBOARD_<NAME>``; ``logs`` also reads ``AI_DEV_SQUAD_LOG_DIR``. Lists are separated by commas.
         """
-        known = {field.name for field in fields(cls)}
+        known = {each.name for each in fields(cls)}
         unknown = sorted(set(arguments) - known)
         if unknown:
             raise ValueError(f"unknown setting {unknown[0]!r}; allowed: {', '.join(sorted(known))}")
         values = {name: value for name, value in arguments.items() if value is not None}
-        for field in fields(cls):
-            text = environ.get(f"DASHBOARD_{field.name.upper()}", "")
-            if field.name == "logs" and not text:
+        for each in fields(cls):
+            text = environ.get(f"DASHBOARD_{each.name.upper()}", "")
+            if each.name == "logs" and not text:
                 text = environ.get("AI_DEV_SQUAD_LOG_DIR", "")
-            if text and field.name not in values:
-                values[field.name] = _parse(field.name, str(field.type), text)
+            if text and each.name not in values:
+                values[each.name] = _parse(each.name, str(each.type), text)
         if "logs" in values and "db" not in values:
             values["db"] = Path(values["logs"][0]) / "dashboard.duckdb"
         return cls(**values)

@@ -293,7 +293,16 @@ def install() -> None:
     for owner, name, wrapper in _seams():
         if hasattr(owner, name):  # releases differ in what they have
             patches.wrap(owner, name, wrapper, mark=("ai_dev_squad_crewai", name))
+    for name in ("execute_task", "aexecute_task"):
+        _hide_wrapping(vars(Agent)[name])
     _patches = patches
+
+
+def _hide_wrapping(function: Any) -> None:
+    """Keep the signature, but not what says that there is something inside: CrewAI's agents for A2A are told by that."""
+    signature = inspect.signature(function)
+    del function.__wrapped__
+    function.__signature__ = signature
 
 
 def uninstall() -> None:

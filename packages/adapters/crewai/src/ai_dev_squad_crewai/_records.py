@@ -85,6 +85,12 @@ class Record:
         """The model object's running totals before this call."""
         self.scope: Scope = enter(operation)
 
+    def __del__(self) -> None:
+        """Nobody can end it any more: the context it was open in is gone."""
+        if not self.closed:
+            self.closed = True
+            self.operation.end_as("abandoned")
+
 
 def latest() -> Record | None:
     """The record begun last in this context, open or closed."""
@@ -175,17 +181,31 @@ def end(record: Record, status: Status = "ok", error: BaseException | ErrorInfo 
             _latest.set(record.outer or record)
             break
         inside.append(candidate)
+    if status == "ok" and record.operation.kind is operations.AGENT:
+        _end_silent_calls(record)
     _finish(record, status, error)
+
+
+def _end_silent_calls(agent: Record) -> None:
+    """An agent that is done waits for no answer any more: CrewAI's LiteLLM calls can fail without an event."""
+    for other in list(agent.run.open.values()):
+        if other.outer is agent and other.operation.kind.is_model_call:
+            _finish(other, "abandoned", None)
 
 
 def sweep(record: Record, status: Status) -> None:
     """End what is still open below an ended record in other contexts.
 
-    A model call in another thread can't be stopped and still tells how it ends, with what it cost: it is left to that.
+    A model call in another thread can't be stopped and still tells how it ends, with what it cost: it is left to that,
+    and to its context, with which it goes if it tells nothing.
     """
     here = threading.get_ident()
     for other in reversed(list(record.run.open.values())):
-        if not (other.operation.kind.is_model_call and other.thread != here) and _is_below(other, record):
+        if not _is_below(other, record):
+            continue
+        if other.operation.kind.is_model_call and other.thread != here:
+            del record.run.open[id(other)]
+        else:
             _finish(other, "cancelled" if status in {"cancelled", "closed_early"} else "abandoned", None)
 
 

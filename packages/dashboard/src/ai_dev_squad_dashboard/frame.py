@@ -1,0 +1,111 @@
+"""What stands around every page: the navigation, the span of time, the filters, and the names that templates use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from flask import Flask
+
+from . import static_files
+from .budgets import parse_budget
+from .page import Site
+from .query import FILTERS, RANGES, Query
+from .store.base import StoreError
+
+__all__ = ["Filter", "Option", "attach", "change", "filters", "hues"]
+
+_ALWAYS_SHOWN = ("framework", "model", "agent")
+_KNOWN_HUES = {"langgraph": 1, "crewai": 2, "autogen": 3}
+_HUES = 8
+
+
+@dataclass(frozen=True)
+class Option:
+    """A value that a filter may have."""
+
+    value: str
+    chosen: bool
+    url: str
+    """Where the page is with this value added, or removed when it was chosen."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One filter of the page, with what there is to choose from."""
+
+    name: str
+    options: tuple[Option, ...]
+    chosen: tuple[Option, ...]
+    clear_url: str
+
+
+def attach(app: Flask, site: Site) -> None:
+    """Give the templates of ``app`` what the frame needs. Raises ``ValueError`` for a budget that cannot be understood."""
+    from .views import PAGES
+
+    for rule in site.settings.budgets:
+        # Here, so that a budget nobody can read is told at the start and not on a page.
+        parse_budget(rule)
+    static_files.attach(app)
+    app.jinja_env.globals.update(
+        navigation=tuple(page for page in PAGES if page.navigation),
+        ranges=tuple(RANGES),
+        filters=lambda query, path: filters(site, query, path),
+        change=change,
+        hues=hues,
+        product_version=version("ai-dev-squad-dashboard"),
+        needs_login=site.settings.needs_login,
+    )
+
+
+def filters(site: Site, query: Query, path: str) -> tuple[Filter, ...]:
+    """The filters of the page at ``path``: the usual three, and whichever others are set."""
+    try:
+        facets: Any = site.store.facets(query.selection)
+    except StoreError:
+        # The page itself says that the store does not answer; the frame goes without choices.
+        facets = None
+    return tuple(
+        _filter(query, path, name, getattr(facets, target, ()))
+        for name, target in FILTERS.items()
+        if name in _ALWAYS_SHOWN or query.all(name)
+    )
+
+
+def _filter(query: Query, path: str, name: str, known: Iterable[str]) -> Filter:
+    chosen = query.all(name)
+
+    def url(values: Sequence[str]) -> str:
+        changes: dict[str, Any] = {name: list(values) or None}
+        return query.url(path, **changes)
+
+    def option(value: str) -> Option:
+        on = value in chosen
+        rest = [other for other in chosen if other != value] if on else [*chosen, value]
+        return Option(value, on, url(rest))
+
+    return Filter(
+        name=name,
+        # What was chosen stays to be seen, also where this span of time has nothing of it.
+        options=tuple(option(value) for value in dict.fromkeys([*chosen, *known])),
+        chosen=tuple(option(value) for value in chosen),
+        clear_url=url(()),
+    )
+
+
+def change(now: float | None, before: float | None) -> float | None:
+    """The change against the previous period as a share of it; ``None`` where there is nothing to compare with."""
+    if now is None or not before:
+        return None
+    return (now - before) / before
+
+
+def hues(keys: Sequence[str | None]) -> dict[str | None, int]:
+    """A colour, 1 to 8, for each key: a framework has the same one everywhere, others take what is left in order."""
+    taken: dict[str | None, int] = {key: _KNOWN_HUES[key] for key in keys if key in _KNOWN_HUES}
+    free = [hue for hue in range(1, _HUES + 1) if hue not in taken.values()]
+    others = [key for key in dict.fromkeys(keys) if key not in taken]
+    return {**taken, **{key: free[number % len(free)] for number, key in enumerate(others)}}

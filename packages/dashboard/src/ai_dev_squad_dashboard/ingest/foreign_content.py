@@ -1,0 +1,238 @@
+"""Content that other instrumentations spread over many attributes, put together into messages of the GenAI conventions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from ai_dev_squad import attributes as keys
+
+from .otlp_shapes import Attributes
+
+__all__ = [
+    "Entries",
+    "langfuse_usage",
+    "openinference_content",
+    "openllmetry_content",
+    "unflatten",
+    "vercel_content",
+]
+
+_RESPONSE_ID = re.compile(r'"(?:id|response_id)":\s*"((?:chatcmpl|cmpl|resp|msg|gen)[-_][\w-]{4,80})"')
+
+Entries = list[tuple[tuple[int | str, ...], Any]]
+"""Attributes of one flattened list: the rest of the name in steps, and the value."""
+
+
+class _Items(dict[int | str, Any]):
+    """The items of a list by index, as long as it is not whole."""
+
+
+def unflatten(entries: Entries) -> list[Any]:
+    """``[((0, "role"), "user"), ((0, "content"), "hi")]`` → ``[{"role": "user", "content": "hi"}]``. Gaps close; of two names
+    that contradict each other the first counts.
+    """
+    tree = _Items()
+    for path, value in entries:
+        at: Any = tree
+        for step, next_step in pairwise(path):
+            wanted = _Items if type(next_step) is int else dict
+            below = at.get(step)
+            if below is None:
+                below = at[step] = wanted()
+            if type(below) is not wanted:
+                break
+            at = below
+        else:
+            at.setdefault(path[-1], value)
+    built: list[Any] = _built(tree)
+    return built
+
+
+def _built(value: Any) -> Any:
+    if type(value) is _Items:
+        return [_built(value[index]) for index in sorted(value)]
+    if type(value) is dict:
+        return {step: _built(item) for step, item in value.items()}
+    return value
+
+
+# --- OpenInference ------------------------------------------------------------------------------------------------------
+
+
+def openinference_content(given: Attributes, found: Attributes, flat: Mapping[str, Entries]) -> None:
+    """Messages, tools, documents, or else input and output as they stand."""
+    kind = given.get("openinference.span.kind")
+    source, target = given.get("input.value"), given.get("output.value")
+    if kind == "TOOL":
+        _put(found, keys.TOOL_CALL_ARGUMENTS, source)
+        _put(found, keys.TOOL_CALL_RESULT, target)
+        return
+    if kind in ("RETRIEVER", "RERANKER"):
+        _put(found, keys.RETRIEVAL_QUERY_TEXT, source)
+        documents = [_inner(item, "document") for item in _items(flat, "retrieval.documents.")]
+        _put(found, keys.RETRIEVAL_DOCUMENTS, documents or target)
+        return
+    asked = said = None
+    if kind == "LLM":
+        asked = [_openinference_message(item) for item in _items(flat, "llm.input_messages.")]
+        said = [_openinference_message(item) for item in _items(flat, "llm.output_messages.")]
+        tools = [_inner(item, "tool").get("json_schema") for item in _items(flat, "llm.tools.")]
+        if tools:
+            _put(found, keys.TOOL_DEFINITIONS, [_json(tool) for tool in tools])
+        if isinstance(target, str) and keys.RESPONSE_ID not in found:
+            match = _RESPONSE_ID.search(target)
+            if match:
+                found[keys.RESPONSE_ID] = match[1]
+    elif kind == "AGENT":
+        # Instrumentations of CrewAI and LangGraph name the agent as a node of a graph.
+        _put(found, keys.GEN_AI_AGENT_NAME, given.get("agent.name") or given.get("graph.node.id"))
+    _put(found, keys.INPUT_MESSAGES, asked or source)
+    _put(found, keys.OUTPUT_MESSAGES, said or target)
+
+
+def _openinference_message(item: Any) -> dict[str, Any]:
+    message = _inner(item, "message")
+    parts: list[Any] = []
+    call_id = message.get("tool_call_id")
+    content = message.get("content")
+    if call_id is not None:
+        parts.append({"type": "tool_call_response", "id": call_id, "response": content})
+    elif content not in (None, ""):
+        parts.append({"type": "text", "content": content})
+    for piece in _list(message.get("contents")) if "contents" in message else ():
+        part = _inner(piece, "message_content")
+        if "text" in part:
+            parts.append({"type": str(part.get("type", "text")), "content": part["text"]})
+        elif part:
+            parts.append({"type": "generic", **{name: item for name, item in part.items() if name != "type"}})
+    for piece in _list(message.get("tool_calls")) if "tool_calls" in message else ():
+        call = _inner(piece, "tool_call")
+        function = _inner(call, "function")
+        parts.append(_tool_call(call.get("id"), function.get("name"), function.get("arguments")))
+    told = _message(message.get("role"), parts)
+    _put(told, "name", message.get("name"))
+    return told
+
+
+# --- OpenLLMetry, and the conventions as they once were -----------------------------------------------------------------
+
+
+def openllmetry_content(given: Attributes, found: Attributes, flat: Mapping[str, Entries]) -> None:
+    """``gen_ai.prompt.{i}.*`` and ``gen_ai.completion.{i}.*``, else ``traceloop.entity.input`` and ``output``."""
+    if "gen_ai.prompt." in flat:
+        _put(found, keys.INPUT_MESSAGES, [_older_message(item) for item in _items(flat, "gen_ai.prompt.")])
+    if "gen_ai.completion." in flat:
+        _put(found, keys.OUTPUT_MESSAGES, [_older_message(item) for item in _items(flat, "gen_ai.completion.")])
+    is_tool = given.get("traceloop.span.kind") == "tool"
+    _put(found, keys.TOOL_CALL_ARGUMENTS if is_tool else keys.INPUT_MESSAGES, given.get("traceloop.entity.input"))
+    _put(found, keys.TOOL_CALL_RESULT if is_tool else keys.OUTPUT_MESSAGES, given.get("traceloop.entity.output"))
+    entity = given.get("traceloop.entity.name")
+    if entity is not None:
+        named = {"tool": keys.TOOL_NAME, "agent": keys.GEN_AI_AGENT_NAME, "task": keys.TASK_NAME}
+        name = named.get(str(given.get("traceloop.span.kind")))
+        if name is not None:
+            _put(found, name, entity)
+
+
+def _older_message(item: Any) -> dict[str, Any]:
+    message = item if type(item) is dict else {}
+    parts: list[Any] = []
+    content = message.get("content")
+    if content not in (None, ""):
+        parts.append({"type": "text", "content": content})
+    parts += [
+        _tool_call(call.get("id"), call.get("name"), call.get("arguments"))
+        for call in _list(message.get("tool_calls"))
+        if type(call) is dict
+    ]
+    told = _message(message.get("role"), parts)
+    _put(told, "finish_reason", message.get("finish_reason"))
+    return told
+
+
+# --- Langfuse and Vercel ------------------------------------------------------------------------------------------------
+
+
+def langfuse_usage(given: Attributes, found: Attributes) -> None:
+    """Its JSON maps: ``usage_details``, where every kind of input counts apart, and ``cost_details``."""
+    usage = _json(given.get("langfuse.observation.usage_details"))
+    if type(usage) is dict:
+        counts = {name: value for name, value in usage.items() if type(value) is int and value >= 0}
+        read = counts.get("cache_read_input_tokens", counts.get("input_cached_tokens"))
+        written = counts.get("cache_creation_input_tokens")
+        inputs = [value for name, value in counts.items() if name.startswith(("input", "cache_", "prompt"))]
+        outputs = [value for name, value in counts.items() if name.startswith(("output", "completion"))]
+        _put(found, keys.USAGE_INPUT_TOKENS, sum(inputs) if inputs else None)
+        _put(found, keys.USAGE_OUTPUT_TOKENS, sum(outputs) if outputs else None)
+        _put(found, keys.USAGE_CACHE_READ_INPUT_TOKENS, read)
+        _put(found, keys.USAGE_CACHE_WRITE_INPUT_TOKENS, written)
+        _put(found, keys.USAGE_REASONING_OUTPUT_TOKENS, counts.get("output_reasoning_tokens"))
+    cost = _json(given.get("langfuse.observation.cost_details"))
+    if type(cost) is dict:
+        _put(found, "gen_ai.usage.cost.amount", cost.get("total"))
+
+
+def vercel_content(given: Attributes, found: Attributes) -> None:
+    """Prompt, answer, tool arguments and results of Vercel's AI SDK."""
+    _put(found, keys.TOOL_CALL_ARGUMENTS, given.get("ai.toolCall.args"))
+    _put(found, keys.TOOL_CALL_RESULT, given.get("ai.toolCall.result"))
+    _put(found, keys.INPUT_MESSAGES, given.get("ai.prompt.messages") or given.get("ai.prompt"))
+    parts: list[Any] = []
+    if given.get("ai.response.text"):
+        parts.append({"type": "text", "content": given["ai.response.text"]})
+    for call in _list(_json(given.get("ai.response.toolCalls"))):
+        if type(call) is dict:
+            arguments = call.get("input", call.get("args"))
+            parts.append(_tool_call(call.get("toolCallId"), call.get("toolName"), arguments))
+    if parts:
+        _put(found, keys.OUTPUT_MESSAGES, [_message("assistant", parts)])
+    _put(found, keys.OUTPUT_MESSAGES, given.get("ai.response.object"))
+
+
+# --- small pieces -------------------------------------------------------------------------------------------------------
+
+
+def _put(found: Attributes, name: str, value: Any) -> None:
+    if value is not None and name not in found:
+        found[name] = value
+
+
+def _items(flat: Mapping[str, Entries], prefix: str) -> list[Any]:
+    entries = flat.get(prefix)
+    return unflatten(entries) if entries else []
+
+
+def _inner(item: Any, name: str) -> dict[str, Any]:
+    value = item.get(name) if type(item) is dict else None
+    return value if type(value) is dict else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if type(value) is list else []
+
+
+def _json(value: Any) -> Any:
+    """What a JSON text says; any other value as it is."""
+    if type(value) is str:
+        try:
+            return msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return value
+    return value
+
+
+def _tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
+    call: dict[str, Any] = {"type": "tool_call"}
+    _put(call, "id", call_id)
+    _put(call, "name", name)
+    _put(call, "arguments", _json(arguments))
+    return call
+
+
+def _message(role: Any, parts: list[Any]) -> dict[str, Any]:
+    return {"role": role if isinstance(role, str) else "user", "parts": parts}

@@ -1,0 +1,242 @@
+"""What other instrumentations' attributes mean: tables, and nothing else.
+
+Names are those that these releases write: OpenInference (semantic conventions 0.1.42), OpenLLMetry 0.62, Langfuse 3, Logfire 5
+and Pydantic AI, Vercel's AI SDK 5, AutoGen 0.7, CrewAI 1.15, and the older names of the conventions themselves.
+"""
+
+from __future__ import annotations
+
+from ai_dev_squad import attributes as keys
+
+__all__ = ["CONTENT", "COST", "FRAMEWORKS", "KINDS", "LISTS", "NAMES", "OPERATIONS", "PROVIDERS"]
+
+COST = "gen_ai.usage.cost.amount"
+"""The cost that a sender states, in USD unless ``gen_ai.usage.cost.currency`` says otherwise."""
+
+NAMES = {
+    # The conventions' own older names, and close variants of the present ones.
+    "gen_ai.system": keys.PROVIDER_NAME,
+    "gen_ai.usage.prompt_tokens": keys.USAGE_INPUT_TOKENS,
+    "gen_ai.usage.completion_tokens": keys.USAGE_OUTPUT_TOKENS,
+    "gen_ai.usage.cache_creation.input_tokens": keys.USAGE_CACHE_WRITE_INPUT_TOKENS,
+    "gen_ai.usage.cache_creation_input_tokens": keys.USAGE_CACHE_WRITE_INPUT_TOKENS,
+    "gen_ai.usage.cache_write_tokens": keys.USAGE_CACHE_WRITE_INPUT_TOKENS,
+    "gen_ai.usage.cache_read_input_tokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "gen_ai.usage.cache_read_tokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "gen_ai.usage.details.cache_read_tokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "gen_ai.usage.details.cache_write_tokens": keys.USAGE_CACHE_WRITE_INPUT_TOKENS,
+    "gen_ai.usage.details.reasoning_tokens": keys.USAGE_REASONING_OUTPUT_TOKENS,
+    "gen_ai.usage.reasoning_tokens": keys.USAGE_REASONING_OUTPUT_TOKENS,
+    "gen_ai.prompt": keys.INPUT_MESSAGES,
+    "gen_ai.completion": keys.OUTPUT_MESSAGES,
+    "gen_ai.input_messages": keys.INPUT_MESSAGES,
+    "gen_ai.output_messages": keys.OUTPUT_MESSAGES,
+    "gen_ai.server.time_to_first_token": keys.RESPONSE_TIME_TO_FIRST_CHUNK,
+    # Costs that come with a span.
+    "gen_ai.usage.cost": COST,
+    "gen_ai.usage.total_cost": COST,
+    "llm.cost.total": COST,
+    "operation.cost": COST,
+    # OpenInference.
+    "llm.provider": keys.PROVIDER_NAME,
+    "llm.system": keys.PROVIDER_NAME,
+    "llm.request.model_name": keys.REQUEST_MODEL,
+    "llm.response.model_name": keys.RESPONSE_MODEL,
+    "llm.model_name": keys.REQUEST_MODEL,
+    "embedding.model_name": keys.REQUEST_MODEL,
+    "llm.token_count.prompt": keys.USAGE_INPUT_TOKENS,
+    "llm.token_count.completion": keys.USAGE_OUTPUT_TOKENS,
+    "llm.token_count.prompt_details.cache_read": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "llm.token_count.prompt_details.cache_input": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "llm.token_count.prompt_details.cache_write": keys.USAGE_CACHE_WRITE_INPUT_TOKENS,
+    "llm.token_count.prompt_details.audio": keys.USAGE_AUDIO_INPUT_TOKENS,
+    "llm.token_count.completion_details.audio": keys.USAGE_AUDIO_OUTPUT_TOKENS,
+    "llm.token_count.completion_details.reasoning": keys.USAGE_REASONING_OUTPUT_TOKENS,
+    "tool.name": keys.TOOL_NAME,
+    "tool.description": keys.TOOL_DESCRIPTION,
+    "tool.id": keys.TOOL_CALL_ID,
+    "tool.agent_role": keys.GEN_AI_AGENT_NAME,
+    "agent.name": keys.GEN_AI_AGENT_NAME,
+    "session.id": keys.CONVERSATION_ID,
+    # OpenLLMetry.
+    "traceloop.association.properties.session_id": keys.CONVERSATION_ID,
+    "traceloop.association.properties.thread_id": keys.CONVERSATION_ID,
+    "traceloop.workflow.name": keys.WORKFLOW_NAME,
+    "crewai.crew.name": keys.WORKFLOW_NAME,
+    "crewai.task.agent": keys.GEN_AI_AGENT_NAME,
+    # CrewAI's own tracer.
+    "crewai.agent.role": keys.GEN_AI_AGENT_NAME,
+    "crewai.task.name": keys.TASK_NAME,
+    "crewai.task.description": keys.TASK_NAME,
+    # Langfuse.
+    "langfuse.session.id": keys.CONVERSATION_ID,
+    "langfuse.observation.model.name": keys.REQUEST_MODEL,
+    "langfuse.observation.completion_start_time": "langfuse.completion_start_time",
+    "langfuse.observation.input": keys.INPUT_MESSAGES,
+    "langfuse.observation.output": keys.OUTPUT_MESSAGES,
+    # Vercel's AI SDK.
+    "ai.model.id": keys.REQUEST_MODEL,
+    "ai.model.provider": keys.PROVIDER_NAME,
+    "ai.response.model": keys.RESPONSE_MODEL,
+    "ai.response.id": keys.RESPONSE_ID,
+    "ai.usage.inputTokens": keys.USAGE_INPUT_TOKENS,
+    "ai.usage.promptTokens": keys.USAGE_INPUT_TOKENS,
+    "ai.usage.tokens": keys.USAGE_INPUT_TOKENS,
+    "ai.usage.outputTokens": keys.USAGE_OUTPUT_TOKENS,
+    "ai.usage.completionTokens": keys.USAGE_OUTPUT_TOKENS,
+    "ai.usage.cachedInputTokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "ai.usage.reasoningTokens": keys.USAGE_REASONING_OUTPUT_TOKENS,
+    "ai.toolCall.name": keys.TOOL_NAME,
+    "ai.toolCall.id": keys.TOOL_CALL_ID,
+    "ai.telemetry.functionId": keys.GEN_AI_AGENT_NAME,
+}
+"""Foreign attribute → canonical one. Where several mean the same the first wins, and a canonical one beats them all."""
+
+OPERATIONS = {
+    "invoke_workflow": "invoke_workflow",
+    "invoke_agent": "invoke_agent",
+    "task": "task",
+    "execute_task": "task",
+    "execute_method": "task",
+    "execute_tool": "execute_tool",
+    "chat": "chat",
+    "text_completion": "text_completion",
+    "completion": "text_completion",
+    "generate_content": "generate_content",
+    "embeddings": "embeddings",
+    "embedding": "embeddings",
+    "retrieval": "retrieval",
+    "rerank": "retrieval",
+    "plan": "plan",
+    "guardrail": "guardrail",
+}
+"""``gen_ai.operation.name`` → ours. All others, such as ``create_agent``, are ``other``."""
+
+KINDS = {
+    "traceloop.span.kind": {
+        "workflow": "invoke_workflow",
+        "agent": "invoke_agent",
+        "task": "task",
+        "tool": "execute_tool",
+    },
+    "gen_ai.operation.name": OPERATIONS,
+    "openinference.span.kind": {
+        "LLM": "chat",
+        "AGENT": "invoke_agent",
+        "CHAIN": "task",
+        "TOOL": "execute_tool",
+        "RETRIEVER": "retrieval",
+        "RERANKER": "retrieval",
+        "EMBEDDING": "embeddings",
+        "GUARDRAIL": "guardrail",
+    },
+    "llm.request.type": {
+        "chat": "chat",
+        "completion": "text_completion",
+        "embedding": "embeddings",
+        "rerank": "retrieval",
+    },
+    "langfuse.observation.type": {
+        "generation": "chat",
+        "agent": "invoke_agent",
+        "chain": "task",
+        "tool": "execute_tool",
+        "retriever": "retrieval",
+        "embedding": "embeddings",
+        "guardrail": "guardrail",
+    },
+    "ai.operationId": {
+        "ai.generateText": "invoke_agent",
+        "ai.streamText": "invoke_agent",
+        "ai.generateObject": "invoke_agent",
+        "ai.streamObject": "invoke_agent",
+        "ai.generateText.doGenerate": "chat",
+        "ai.streamText.doStream": "chat",
+        "ai.generateObject.doGenerate": "chat",
+        "ai.streamObject.doStream": "chat",
+        "ai.embed.doEmbed": "embeddings",
+        "ai.embedMany.doEmbed": "embeddings",
+        "ai.toolCall": "execute_tool",
+    },
+}
+"""Which attribute says what kind of span it is, and what its values mean. The first that is there decides."""
+
+LISTS = (
+    "llm.input_messages.",
+    "llm.output_messages.",
+    "llm.tools.",
+    "retrieval.documents.",
+    "gen_ai.prompt.",
+    "gen_ai.completion.",
+)
+"""How the names of attributes begin over which a list is spread."""
+
+CONTENT = frozenset(
+    {
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.input_messages",
+        "gen_ai.output_messages",
+        "gen_ai.prompt",
+        "gen_ai.completion",
+        "gen_ai.system_instructions",
+        "gen_ai.tool.definitions",
+        "gen_ai.tool.call.arguments",
+        "gen_ai.tool.call.result",
+        "gen_ai.retrieval.query.text",
+        "gen_ai.retrieval.documents",
+        "input.value",
+        "output.value",
+        "traceloop.entity.input",
+        "traceloop.entity.output",
+        "langfuse.observation.input",
+        "langfuse.observation.output",
+        "ai.prompt",
+        "ai.prompt.messages",
+        "ai.response.text",
+        "ai.response.toolCalls",
+        "ai.response.object",
+        "ai.toolCall.args",
+        "ai.toolCall.result",
+    }
+)
+"""Attributes that are shown as content, beside those of ``LISTS``."""
+
+FRAMEWORKS = {
+    "langgraph": "langgraph",
+    "crewai": "crewai",
+    "autogen": "autogen",
+    "langchain": "langchain",
+    "llama_index": "llama-index",
+    "llamaindex": "llama-index",
+    "openai_agents": "openai-agents",
+    "openai-agents": "openai-agents",
+    "pydantic-ai": "pydantic-ai",
+    "pydantic_ai": "pydantic-ai",
+    "smolagents": "smolagents",
+    "google_adk": "google-adk",
+    "gcp.vertex.agent": "google-adk",
+    "semantic_kernel": "semantic-kernel",
+    "haystack": "haystack",
+    "agno": "agno",
+    "dspy": "dspy",
+    "strands": "strands",
+    "claude_agent_sdk": "claude-agent-sdk",
+}
+"""What stands in the name of an instrumentation → the framework it observes."""
+
+PROVIDERS = {
+    "azure": "azure.ai.openai",
+    "az.ai.openai": "azure.ai.openai",
+    "az.ai.inference": "azure.ai.inference",
+    "aws": "aws.bedrock",
+    "bedrock": "aws.bedrock",
+    "google": "gcp.gen_ai",
+    "vertexai": "gcp.vertex_ai",
+    "vertex_ai": "gcp.vertex_ai",
+    "gemini": "gcp.gemini",
+    "xai": "x_ai",
+    "mistralai": "mistral_ai",
+    "moonshot": "moonshot_ai",
+}
+"""A provider's other names → the conventions' name. Vercel's ``openai.chat`` and ``anthropic.messages`` lose what follows."""

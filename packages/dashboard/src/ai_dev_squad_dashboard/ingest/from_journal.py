@@ -1,0 +1,260 @@
+"""What a journal line becomes in the store: always a log row, and a span when it closes an operation.
+
+Pure: the same line gives the same rows. The adapters write captured content into ``metadata`` under the names of the GenAI
+conventions; here it moves to where a page looks for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from ai_dev_squad import attributes as keys
+from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Usage
+from ai_dev_squad_dashboard.ingest.content import plain_text
+from ai_dev_squad_dashboard.ingest.pricing import Prices
+from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow, SpanRow
+
+__all__ = ["MODEL_OPERATIONS", "JournalRows", "microseconds", "rows"]
+
+MODEL_OPERATIONS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
+"""The operations that use tokens and cost money."""
+
+_OPENING = frozenset({EventType.AGENT_START, EventType.TASK_START, EventType.TOOL_CALL, EventType.LLM_REQUEST})
+_CONTENT: Final[Mapping[str, str]] = {
+    keys.INPUT_MESSAGES: "input",
+    keys.TOOL_CALL_ARGUMENTS: "input",
+    keys.RETRIEVAL_QUERY_TEXT: "input",
+    "crewai.task.description": "input",
+    keys.OUTPUT_MESSAGES: "output",
+    keys.TOOL_CALL_RESULT: "output",
+    keys.RETRIEVAL_DOCUMENTS: "output",
+    "crewai.task.output": "output",
+    keys.SYSTEM_INSTRUCTIONS: "system",
+    keys.TOOL_DEFINITIONS: "tools",
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_LARGEST = 1 << 53
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+_SPAN_ID = re.compile(r"[0-9a-f]{16}")
+_encode = msgspec.json.Encoder().encode
+
+
+class JournalRows(NamedTuple):
+    """The rows of one line."""
+
+    log: LogRow
+    span: SpanRow | None
+    """Of a line that closes an operation."""
+    opened: OpenRow | None
+    """Of a line that opens one."""
+    answer: str | None = None
+    """The provider's id of the answer, where there is one: it tells whether others have seen the same call."""
+
+
+class _LogDetails(msgspec.Struct, omit_defaults=True):
+    """What a log row has no column for."""
+
+    name: str | None = None
+    operation: str | None = None
+    status: str | None = None
+    duration_ms: float | None = None
+    parent_span_id: str | None = None
+    correlation_id: str | None = None
+    usage: Usage | None = None
+    cost: Cost | None = None
+    error: ErrorInfo | None = None
+    links: list[Link] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+def rows(line: JournalLine, now_us: int, prices: Prices | None = None) -> JournalRows:
+    """Translate a line that was read at ``now_us``. ``prices`` tell what a cache saved; without them that stays unknown."""
+    time_us = microseconds(line.timestamp)
+    trace_id, span_id = _ids(line)
+    known = trace_id is not None and span_id is not None and line.operation is not None
+    span = opened = None
+    if known and line.status is not None:
+        span = _span(line, (trace_id or "", span_id or ""), time_us, now_us, prices)
+    elif known and line.event_type in _OPENING:
+        opened = OpenRow(
+            trace_id=trace_id or "",
+            span_id=span_id or "",
+            parent_span_id=_parent(line),
+            start_us=time_us,
+            name=line.name or line.operation or "",
+            operation=line.operation or "other",
+            framework=line.framework,
+            session_id=line.session_id,
+            agent=_agent(line),
+        )
+    answer = None if span is None else _string((line.metadata or {}).get(keys.RESPONSE_ID))
+    return JournalRows(_log(line, time_us, trace_id, span_id, whole=span is None), span, opened, answer)
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _span(line: JournalLine, ids: tuple[str, str], time_us: int, now_us: int, prices: Prices | None) -> SpanRow:
+    duration_us = _whole(line.duration_ms, 1_000) or 0
+    metadata = line.metadata or {}
+    operation = line.operation or "other"
+    details, text = _details(line, metadata)
+    error = line.error
+    row = SpanRow(
+        *ids,
+        parent_span_id=_parent(line),
+        start_us=time_us - duration_us,
+        duration_us=duration_us,
+        name=line.name or operation,
+        operation=operation,
+        status=line.status or "ok",
+        framework=line.framework,
+        session_id=line.session_id or _string(metadata.get(keys.CONVERSATION_ID)),
+        agent=_agent(line),
+        tool=line.name if operation == "execute_tool" else None,
+        error_type=None if error is None else error.type,
+        error_message=None if error is None else error.message or None,
+        source="journal",
+        instrumentation="ai_dev_squad",
+        ingested_us=now_us,
+        details=details,
+        text=text,
+    )
+    return row._replace(**_model_call(line, metadata, prices)) if operation in MODEL_OPERATIONS else row
+
+
+def _model_call(line: JournalLine, metadata: Mapping[str, Any], prices: Prices | None) -> dict[str, Any]:
+    """What only model calls have, so that a sum over spans counts each call once."""
+    usage = line.usage or Usage(source="missing")
+    cost = line.cost
+    if cost is None:
+        refused = line.error is not None and line.error.type.rpartition(".")[2] == "BudgetExceeded"
+        # A budget stopped the call before it was made: it is known to cost nothing.
+        cost = Cost(usd=0.0, price_source="refused") if refused else Cost(usd=None, reason="the journal has no cost")
+    provider = _string(metadata.get(keys.PROVIDER_NAME))
+    return {
+        "provider": provider,
+        "model": _string(metadata.get(keys.RESPONSE_MODEL)) or line.name,
+        "input_tokens": _whole(usage.input_tokens),
+        "output_tokens": _whole(usage.output_tokens),
+        "cache_read_tokens": _whole(usage.cache_read_input_tokens),
+        "cache_write_tokens": _whole(usage.cache_write_input_tokens),
+        "reasoning_tokens": _whole(usage.reasoning_output_tokens),
+        "usage_source": usage.source,
+        "cost_usd": cost.usd,
+        "price": cost.price,
+        "price_date": cost.price_date,
+        "price_source": cost.price_source,
+        "cost_reason": cost.reason if cost.usd is None else None,
+        "cache_saving_usd": None if prices is None else _saving(line, provider, usage, cost, prices),
+        "first_chunk_us": _whole(metadata.get(keys.RESPONSE_TIME_TO_FIRST_CHUNK), 1_000_000),
+    }
+
+
+def _saving(line: JournalLine, provider: str | None, usage: Usage, cost: Cost, prices: Prices) -> float | None:
+    """What the cache saved, when the call was priced as we would price it; the program may have had prices of its own."""
+    if not usage.cache_read_input_tokens or cost.usd is None or line.name is None:
+        return None
+    at_s = line.timestamp.timestamp()
+    same = prices.price(provider, line.name, usage, at_s).usd
+    if same is None or abs(same - cost.usd) > 1e-9 + same * 1e-6:
+        return None
+    return prices.saving(provider, line.name, usage, at_s)
+
+
+def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | None, str | None]:
+    """The JSON that is read when one span is looked at, and the text that is searched."""
+    details: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
+    content: list[Any] = []
+    for key, value in metadata.items():
+        place = _CONTENT.get(key)
+        if place is None or place in details:
+            attributes[key] = value
+        else:
+            details[place] = value
+            content.append(value)
+    if line.correlation_id is not None:
+        attributes[keys.CORRELATION_ID] = line.correlation_id
+    if attributes:
+        details["attributes"] = attributes
+    if line.links:
+        details["links"] = [
+            {"trace_id": link.trace_id, "span_id": link.span_id, "type": link.type, "attributes": {}}
+            for link in line.links
+        ]
+    if line.error is not None and line.error.stacktrace is not None:
+        details["stacktrace"] = line.error.stacktrace
+    return _encode(details) if details else None, plain_text(content)
+
+
+def _log(line: JournalLine, time_us: int, trace_id: str | None, span_id: str | None, *, whole: bool) -> LogRow:
+    metadata = line.metadata
+    if line.operation is not None and metadata:
+        # The span keeps content, and a closing line's attributes; twice would double the store.
+        metadata = {key: value for key, value in metadata.items() if key not in _CONTENT} if whole else None
+    details = _LogDetails(
+        name=line.name,
+        operation=line.operation,
+        status=line.status,
+        duration_ms=line.duration_ms,
+        parent_span_id=line.parent_span_id,
+        correlation_id=line.correlation_id,
+        usage=line.usage,
+        cost=line.cost,
+        error=line.error,
+        links=line.links,
+        metadata=metadata or None,
+    )
+    encoded = _encode(details)
+    return LogRow(
+        time_us=time_us,
+        level=line.level,
+        event_type=line.event_type,
+        message=line.message,
+        framework=line.framework,
+        session_id=line.session_id,
+        agent=_agent(line),
+        trace_id=trace_id,
+        span_id=span_id,
+        source="journal",
+        details=encoded if encoded != b"{}" else None,
+    )
+
+
+def _ids(line: JournalLine) -> tuple[str | None, str | None]:
+    """The ids, where they are such; a span's id means nothing without its trace's."""
+    trace_id, span_id = line.trace_id, line.span_id
+    if trace_id is None or not _TRACE_ID.fullmatch(trace_id):
+        return None, None
+    return trace_id, span_id if span_id is not None and _SPAN_ID.fullmatch(span_id) else None
+
+
+def _parent(line: JournalLine) -> str | None:
+    parent = line.parent_span_id
+    return parent if parent is not None and parent != line.span_id and _SPAN_ID.fullmatch(parent) else None
+
+
+def _agent(line: JournalLine) -> str | None:
+    return line.agent_id or (line.name if line.operation == "invoke_agent" else None)
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _whole(value: Any, factor: int = 1) -> int | None:
+    """A count or a time as a whole number that a store can hold; ``None`` for what is none."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    if value <= 0:
+        return 0
+    return round(value * factor) if value * factor < _LARGEST else _LARGEST

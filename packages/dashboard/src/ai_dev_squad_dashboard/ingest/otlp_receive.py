@@ -1,0 +1,114 @@
+"""A request's body on its way to the store, the same for HTTP and gRPC: read, translate, hand over, wait until it is on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ai_dev_squad.guard import report
+from ai_dev_squad_dashboard.store.base import StoreError, Written
+from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
+
+from . import otlp_json, otlp_protobuf
+from .counting import Counting
+from .pricing import Prices
+from .translate import rejection, translated
+from .translate_signals import log_row, metric_rows
+
+__all__ = ["SIGNALS", "Encoding", "Receiver", "Rejected", "Signal", "Submit"]
+
+Signal = Literal["traces", "logs", "metrics"]
+Encoding = Literal["protobuf", "json"]
+SIGNALS: tuple[Signal, ...] = get_args(Signal)
+
+Submit = Callable[[Batch], "Future[Written]"]
+"""``Pipeline.submit``: raises ``Busy`` when too much waits."""
+
+PATIENCE_S = 30.0
+"""Seconds that a sender waits for the disk before it is told to come again."""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """What of a request was not taken, and why; the rest of it is on disk."""
+
+    count: int = 0
+    message: str = ""
+
+
+class Receiver:
+    """Takes requests. Safe under threads; one for everything that writes into a store, so that each call counts once."""
+
+    def __init__(self, submit: Submit, prices: Prices | None = None, counting: Counting | None = None) -> None:
+        self._submit = submit
+        self._prices = prices or Prices()
+        self._counting = counting or Counting()
+
+    def receive(self, signal: Signal, encoding: Encoding, body: bytes) -> Rejected:
+        """Store what ``body`` says. When this returns, it is on disk.
+
+        Raises ``InvalidRequest`` for a body that is no such message, ``Busy`` when the store cannot keep up, ``StoreError``
+        when it cannot write; in all three cases nothing of it is stored.
+        """
+        batch = Batch()
+        rejected = _READ[signal](self, encoding, body, batch)
+        if len(batch):
+            try:
+                self._submit(batch).result(PATIENCE_S)
+            except NotYet:
+                raise StoreError(f"the store has not written this within {PATIENCE_S:g} s; send it again") from None
+        return rejected
+
+    def _spans(self, encoding: Encoding, body: bytes, batch: Batch) -> Rejected:
+        read = otlp_protobuf.read_spans if encoding == "protobuf" else otlp_json.read_spans
+        now_us, prices = time.time_ns() // 1000, self._prices
+        rows: list[SpanRow] = batch.spans
+        answers: list[str | None] = []
+        reasons: list[str] = []
+        for origin, spans in read(body):
+            for span in spans:
+                reason = rejection(span, now_us)
+                if reason is None:
+                    try:
+                        row, answer = translated(span, origin, now_us, prices)
+                    except Exception as error:  # noqa: BLE001 - one span must not cost its neighbours
+                        report("translating a span", error)
+                        reason = f"a span could not be read ({type(error).__name__})"
+                    else:
+                        rows.append(row)
+                        answers.append(answer)
+                        continue
+                reasons.append(reason)
+        self._counting.settle(rows, answers)
+        return _rejected(reasons)
+
+    def _logs(self, encoding: Encoding, body: bytes, batch: Batch) -> Rejected:
+        read = otlp_protobuf.read_logs if encoding == "protobuf" else otlp_json.read_logs
+        now_us = time.time_ns() // 1000
+        for origin, records in read(body):
+            batch.logs.extend(log_row(record, origin, now_us) for record in records)
+        return Rejected()
+
+    def _metrics(self, encoding: Encoding, body: bytes, batch: Batch) -> Rejected:
+        read = otlp_protobuf.read_metrics if encoding == "protobuf" else otlp_json.read_metrics
+        now_us, reasons = time.time_ns() // 1000, []
+        for origin, metrics in read(body):
+            for metric in metrics:
+                for row in metric_rows(metric, origin, now_us):
+                    if row is None:
+                        reasons.append("a data point has no time, or its metric no name or no known kind")
+                    else:
+                        batch.metrics.append(row)
+        return _rejected(reasons)
+
+
+_READ = {"traces": Receiver._spans, "logs": Receiver._logs, "metrics": Receiver._metrics}
+
+
+def _rejected(reasons: list[str]) -> Rejected:
+    """How many, and each different reason once."""
+    return Rejected(len(reasons), "; ".join(dict.fromkeys(reasons))[:1000])

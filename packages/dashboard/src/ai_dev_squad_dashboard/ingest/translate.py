@@ -1,0 +1,348 @@
+"""An OTLP span becomes a row of the store: pure functions, one span at a time.
+
+What a span is, and what it says, is read in the names of OpenTelemetry's GenAI conventions and in our own; other
+instrumentations' names are told in these by ``foreign``. Which of several spans of the same model call counts is decided
+afterwards, see ``counting``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ai_dev_squad import attributes as keys
+from ai_dev_squad.schema import Cost, Status, Usage, UsageSource
+from ai_dev_squad_dashboard.store.rows import SpanRow
+
+from .content import parsed, plain_text
+from .foreign import canonical, framework_of, operation_of, provider_of
+from .foreign_names import COST, OPERATIONS
+from .otlp_shapes import Attributes, Event, Origin, Span, to_json
+from .pricing import Prices
+
+__all__ = ["MODEL_OPERATIONS", "rejection", "span_row", "translated"]
+
+MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
+"""Operations that are calls of a model."""
+
+_DAY_US = 86_400_000_000
+_MOST_TOKENS = 1 << 53
+_LONGEST_NAME = 256
+_LONGEST_MESSAGE = 4096
+
+_CONTENT = (keys.INPUT_MESSAGES, keys.OUTPUT_MESSAGES)
+_CONTENT_OF = {
+    "execute_tool": (keys.TOOL_CALL_ARGUMENTS, keys.TOOL_CALL_RESULT),
+    "retrieval": (keys.RETRIEVAL_QUERY_TEXT, keys.RETRIEVAL_DOCUMENTS),
+}
+_CONTENT_KEYS = frozenset(
+    {
+        *_CONTENT,
+        *_CONTENT_OF["execute_tool"],
+        *_CONTENT_OF["retrieval"],
+        keys.SYSTEM_INSTRUCTIONS,
+        keys.TOOL_DEFINITIONS,
+    }
+)
+
+_NAME_KEYS = {
+    "invoke_workflow": (keys.WORKFLOW_NAME,),
+    "invoke_agent": (keys.GEN_AI_AGENT_NAME,),
+    "task": (keys.TASK_NAME,),
+    "execute_tool": (keys.TOOL_NAME,),
+    "retrieval": (keys.DATA_SOURCE_ID,),
+    "plan": (keys.GEN_AI_AGENT_NAME,),
+} | dict.fromkeys(MODEL_OPERATIONS, (keys.REQUEST_MODEL, keys.RESPONSE_MODEL))
+
+_STATUSES: frozenset[Status] = frozenset(
+    {"ok", "error", "interrupted", "cancelled", "handoff", "closed_early", "abandoned"}
+)
+_NO_ERRORS: dict[str, Status] = {
+    "GraphInterrupt": "interrupted",
+    "NodeInterrupt": "interrupted",
+    "HumanFeedbackPending": "interrupted",
+    "ParentCommand": "handoff",
+    "CancelledError": "cancelled",
+}
+"""Exceptions by which frameworks say something else than that something failed."""
+_SOURCES: frozenset[UsageSource] = frozenset({"provider", "estimated", "missing"})
+
+
+def rejection(span: Span, now_us: int) -> str | None:
+    """Why the span cannot be stored; ``None`` for one that can."""
+    if not span.trace_id:
+        return "a trace id is not 16 bytes, or all zero"
+    if not span.span_id:
+        return "a span id is not 8 bytes, or all zero"
+    if span.start_ns <= 0 or span.end_ns <= 0:
+        return "a span has no start or no end time"
+    if span.start_ns // 1000 > now_us + _DAY_US or span.end_ns // 1000 > now_us + _DAY_US:
+        return "a span's times are more than a day ahead of this machine's clock"
+    return None
+
+
+_FINE: tuple[Status, None, None] = ("ok", None, None)
+_NO_USAGE = Usage(source="missing")
+
+
+class _Call(NamedTuple):
+    """What only a model call has."""
+
+    provider: str | None
+    model: str | None
+    usage: Usage
+    cost: Cost
+    saving: float | None
+
+
+def span_row(span: Span, origin: Origin, now_us: int, prices: Prices) -> SpanRow:
+    """The row of a span that ``rejection`` lets through. ``now_us`` is the time of arrival."""
+    return translated(span, origin, now_us, prices)[0]
+
+
+def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple[SpanRow, str | None]:
+    """As ``span_row``, and the provider's id of the answer when it is a model call that has one."""
+    given = span.attributes
+    own = given.get(keys.FRAMEWORK)
+    if own is not None:
+        values = shown = given
+        operation = OPERATIONS.get(given.get(keys.OPERATION_NAME, ""), "other")
+        framework = _name(own)
+        agent = _name(given.get(keys.AGENT_ID)) or _name(given.get(keys.GEN_AI_AGENT_NAME))
+        session = _name(given.get(keys.SESSION_ID))
+    else:
+        values, shown = canonical(span)
+        operation = operation_of(span, values)
+        framework = framework_of(origin.scope, given)
+        agent = _name(values.get(keys.GEN_AI_AGENT_NAME)) or _name(values.get(keys.AGENT_ID))
+        session = _name(values.get(keys.CONVERSATION_ID))
+    start_us = span.start_ns // 1000
+    status, error_type, error_message = _outcome(span) if span.failed or keys.OPERATION_STATUS in given else _FINE
+    provider = model = cost = saving = first_chunk = None
+    usage = _NO_USAGE
+    if operation in MODEL_OPERATIONS:
+        provider, model, usage, cost, saving = _call(values, start_us / 1e6, prices)
+        first_chunk = values.get(keys.RESPONSE_TIME_TO_FIRST_CHUNK)
+        first_chunk = int(first_chunk * 1e6) if type(first_chunk) is float and 0 <= first_chunk < 1e6 else None
+    name = _called(span.name, operation, values)
+    if operation == "invoke_agent" and agent is None:
+        agent = name
+    details, text = _details(span, origin, values, shown, operation)
+    row = SpanRow(
+        span.trace_id,
+        span.span_id,
+        span.parent_span_id or None,
+        start_us,
+        max(0, (span.end_ns - span.start_ns) // 1000),
+        name,
+        operation,
+        status,
+        framework,
+        origin.service,
+        session or (_name(values.get(keys.CONVERSATION_ID)) if own is not None else None),
+        agent,
+        _name(values.get(keys.TOOL_NAME)) if operation == "execute_tool" else None,
+        provider,
+        model,
+        error_type,
+        error_message,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_read_input_tokens,
+        usage.cache_write_input_tokens,
+        usage.reasoning_output_tokens,
+        None if cost is None else usage.source,
+        None if cost is None else cost.usd,
+        None if cost is None else cost.price,
+        None if cost is None else cost.price_date,
+        None if cost is None else cost.price_source,
+        None if cost is None or cost.usd is not None else cost.reason,
+        saving,
+        first_chunk,
+        "otlp",
+        origin.scope[:_LONGEST_NAME] or None,
+        now_us,
+        details,
+        text,
+    )
+    return row, None if cost is None else _name(values.get(keys.RESPONSE_ID))
+
+
+def _name(value: Any) -> str | None:
+    """A name out of an attribute: text of a bounded length."""
+    if type(value) is str:
+        return (value if len(value) <= _LONGEST_NAME else value[:_LONGEST_NAME]) or None
+    return None if value is None or isinstance(value, (bytes, list, dict)) else str(value)[:_LONGEST_NAME]
+
+
+def _called(span_name: str, operation: str, values: Attributes) -> str:
+    if operation == "other":
+        return span_name[:_LONGEST_NAME] or operation
+    for key in _NAME_KEYS.get(operation, ()):
+        name = values.get(key)
+        if type(name) is str and name:
+            return name[:_LONGEST_NAME]
+    return (span_name.removeprefix(f"{operation} ") or operation)[:_LONGEST_NAME]
+
+
+# --- how it ended -------------------------------------------------------------------------------------------------------
+
+
+def _outcome(span: Span) -> tuple[Status, str | None, str | None]:
+    given = span.attributes
+    kind = _name(given.get(keys.ERROR_TYPE))
+    message = span.message
+    if kind is None or not message:
+        for event in span.events:
+            if event.name == "exception":
+                kind = kind or _name(event.attributes.get("exception.type"))
+                message = message or str(event.attributes.get("exception.message") or "")
+    said = given.get(keys.OPERATION_STATUS)
+    if said in _STATUSES:
+        status: Status = said
+    elif not span.failed:
+        return _FINE
+    else:
+        status = _NO_ERRORS.get((kind or "").rpartition(".")[2], "error")
+    if status == "error" and kind is None:
+        kind = "_OTHER"
+    return status, kind, message[:_LONGEST_MESSAGE] or None
+
+
+# --- model calls --------------------------------------------------------------------------------------------------------
+
+
+def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
+    model = _name(values.get(keys.RESPONSE_MODEL)) or _name(values.get(keys.REQUEST_MODEL))
+    provider = provider_of(values.get(keys.PROVIDER_NAME) or values.get(keys.LLM_PROVIDER))
+    usage = _usage(values)
+    cost = _stated_cost(values)
+    saving = None
+    if model is not None:
+        tier = values.get("openai.response.service_tier") or values.get("gen_ai.openai.response.service_tier")
+        tier = tier if type(tier) is str else None
+        if cost is None:
+            cost = prices.price(provider, model, usage, at_s, tier)
+        if usage.cache_read_input_tokens:
+            saving = prices.saving(provider, model, usage, at_s, tier)
+    elif cost is None:
+        cost = Cost(usd=None, reason="the span does not name the model")
+    return _Call(provider, model, usage, cost, saving)
+
+
+def _usage(values: Attributes) -> Usage:
+    get = values.get
+    asked, said = _count(get(keys.USAGE_INPUT_TOKENS)), _count(get(keys.USAGE_OUTPUT_TOKENS))
+    stated = get(keys.USAGE_SOURCE)
+    source: UsageSource = "missing" if asked is None and said is None else "provider"
+    if stated is not None and stated in _SOURCES:
+        source = stated
+    return Usage(
+        input_tokens=asked,
+        output_tokens=said,
+        cache_read_input_tokens=_count(get(keys.USAGE_CACHE_READ_INPUT_TOKENS)),
+        cache_write_input_tokens=_count(get(keys.USAGE_CACHE_WRITE_INPUT_TOKENS)),
+        reasoning_output_tokens=_count(get(keys.USAGE_REASONING_OUTPUT_TOKENS)),
+        audio_input_tokens=_count(get(keys.USAGE_AUDIO_INPUT_TOKENS)),
+        audio_output_tokens=_count(get(keys.USAGE_AUDIO_OUTPUT_TOKENS)),
+        source=source,
+    )
+
+
+def _count(value: Any) -> int | None:
+    """A number of tokens, as integer, whole float or digits; ``None`` for anything else."""
+    if type(value) is int:
+        return value if 0 <= value < _MOST_TOKENS else None
+    if value is None:
+        return None
+    if type(value) is str and len(value) < 17 and value.isascii() and value.isdigit():
+        return int(value)
+    if type(value) is float and value.is_integer() and 0 <= value < _MOST_TOKENS:
+        return int(value)
+    return None
+
+
+def _stated_cost(values: Attributes) -> Cost | None:
+    """The cost that came with the span: as our own core writes it, or as other senders do."""
+    usd = values.get(keys.COST_USD)
+    if usd is not None and (amount := _amount(usd)) is not None:
+        return Cost(
+            usd=amount,
+            price=_name(values.get(keys.COST_PRICE)),
+            price_date=_name(values.get(keys.COST_PRICE_DATE)),
+            price_source=_name(values.get(keys.COST_PRICE_SOURCE)) or "sender",
+        )
+    stated = values.get(COST)
+    if stated is None or (amount := _amount(stated)) is None:
+        return None
+    currency = values.get("gen_ai.usage.cost.currency", "USD")
+    if currency != "USD":
+        return Cost(usd=None, reason=f"the sender states the cost in {str(currency)[:16]}, not in USD")
+    source = "provider" if values.get("gen_ai.usage.cost.source") == "provider" else "sender"
+    return Cost(usd=amount, price_source=source)
+
+
+def _amount(value: Any) -> float | None:
+    """An amount of money; ``None`` for what is none."""
+    try:
+        amount = float(value) if type(value) in (int, float, str) else -1.0
+    except (ValueError, OverflowError):
+        return None
+    return amount if 0 <= amount < 1e12 else None
+
+
+# --- everything else ----------------------------------------------------------------------------------------------------
+
+
+def _details(
+    span: Span, origin: Origin, values: Attributes, shown: Attributes, operation: str
+) -> tuple[bytes, str | None]:
+    if shown is span.attributes and not _CONTENT_KEYS.isdisjoint(shown):
+        shown = {name: value for name, value in shown.items() if name not in _CONTENT_KEYS}
+    document: dict[str, Any] = {"attributes": shown}
+    text = None if shown is span.attributes else _content(document, values, operation)
+    if span.events:
+        _events(document, span.events)
+    if span.links:
+        document["links"] = [
+            {
+                "trace_id": link.trace_id,
+                "span_id": link.span_id,
+                "type": link.attributes.get(keys.LINK_TYPE),
+                "attributes": link.attributes,
+            }
+            for link in span.links
+        ]
+    if origin.resource:
+        document["resource"] = origin.resource_json
+    return to_json(document), text
+
+
+def _content(document: dict[str, Any], values: Attributes, operation: str) -> str | None:
+    source, target = _CONTENT_OF.get(operation, _CONTENT)
+    readable = []
+    for place, key, other in (
+        ("input", source, keys.INPUT_MESSAGES),
+        ("output", target, keys.OUTPUT_MESSAGES),
+        ("system", keys.SYSTEM_INSTRUCTIONS, None),
+        ("tools", keys.TOOL_DEFINITIONS, None),
+    ):
+        value = values.get(key)
+        if value is None and other is not None:
+            value = values.get(other)
+        if value is not None:
+            document[place], read = parsed(value)
+            if place != "tools":
+                readable.append(read)
+    return plain_text(readable)
+
+
+def _events(document: dict[str, Any], events: list[Event]) -> None:
+    listed = []
+    for event in events:
+        attributes = event.attributes
+        stack = attributes.get("exception.stacktrace")
+        if type(stack) is str and "stacktrace" not in document:
+            document["stacktrace"] = stack
+            attributes = {name: value for name, value in attributes.items() if name != "exception.stacktrace"}
+        listed.append({"name": event.name, "time_us": event.time_ns // 1000, "attributes": attributes})
+    document["events"] = listed

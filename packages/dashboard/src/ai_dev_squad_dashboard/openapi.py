@@ -1,0 +1,199 @@
+"""The OpenAPI description of every route that programs use, made of the pages, their dataclasses and what ``Query`` understands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+import msgspec
+from flask import Blueprint, Response
+
+from .api import json_response
+from .errors import Problem
+from .openapi_fields import field_descriptions
+from .openapi_routes import FILTER_TEXTS, GUIDE, OTHERS, PARAMETERS, PATH_ARGUMENTS, RESPONSES, SENDING
+from .page import Page
+from .query import FILTERS, RANGES
+from .views import PAGES
+
+__all__ = ["create_blueprint", "describe"]
+
+_REFERENCE: Final = "#/components/schemas/{name}"
+_ARGUMENT: Final = re.compile(r"<(?:\w+:)?(\w+)>")
+_READ_ERRORS: Final = (400, 401, 403, 414, 429, 500, 503)
+
+
+def create_blueprint() -> Blueprint:
+    """``/api/openapi.json``."""
+    blueprint = Blueprint("openapi", __name__)
+
+    @blueprint.get("/api/openapi.json")
+    def openapi() -> Response:
+        return json_response(describe())
+
+    return blueprint
+
+
+def describe() -> dict[str, Any]:
+    """The description, as OpenAPI 3.1."""
+    _, components = msgspec.json.schema_components([*(page.view for page in PAGES), Problem], ref_template=_REFERENCE)
+    for name, schema in components.items():
+        _explain(name, schema)
+    components["Error"] = {
+        "type": "object",
+        "description": "How every error is answered.",
+        "properties": {"error": {"$ref": _REFERENCE.format(name="Problem")}},
+        "required": ["error"],
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "AI Dev Squad dashboard",
+            "version": _version(),
+            "summary": "What AI agents did and cost: the pages as JSON, and OTLP.",
+            "description": (
+                "Every page answers as JSON under `/api`; the same object is sent over Socket.IO whenever it changes. Times "
+                "are microseconds since 1970, UTC; fields ending in `_us` are microseconds; money is USD; `null` means "
+                "unknown, never zero."
+            ),
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [
+            {"name": "pages", "description": "What the pages show."},
+            {"name": "guide", "description": "The developer guide's answers."},
+            {"name": "otlp", "description": "Where OpenTelemetry programs send to."},
+            {"name": "other", "description": "Everything else."},
+        ],
+        "security": [{}, {"token": []}, {"session": []}],
+        "paths": dict(_paths()),
+        "components": {
+            "schemas": dict(sorted(components.items())),
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A read token for pages, an ingest token for OTLP; `ai-dev-squad token` makes one.",
+                },
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "ads_session",
+                    "description": "Set by `/login`. The cookie's name has a suffix, one for each dashboard.",
+                },
+            },
+        },
+    }
+
+
+def _paths() -> Sequence[tuple[str, dict[str, Any]]]:
+    pages = [(_path(page.api), {"get": _page_operation(page)}) for page in PAGES]
+    guide = [(path, {"get": _guide_operation(path)}) for path in GUIDE]
+    others = [
+        (_path(path), {"get": _operation(path, about, _arguments(path), content, tag="other", missing="<" in path)})
+        for path, (about, content) in OTHERS.items()
+    ]
+    return [*pages, *guide, *others, *SENDING.items()]
+
+
+def _page_operation(page: Page) -> dict[str, Any]:
+    """A page's JSON. Its summary is the first line of what the module says about it."""
+    about = (page.view.__doc__ or page.title).strip()
+    reference = {"$ref": _REFERENCE.format(name=page.view.__name__)}
+    parameters = [*_arguments(page.api), *_common(page.default_range), *(_parameter(name) for name in page.parameters)]
+    return _operation(
+        page.name, about, parameters, {"application/json": {"schema": reference}}, tag="pages", missing="<" in page.api
+    )
+
+
+def _guide_operation(path: str) -> dict[str, Any]:
+    about, default, schema = GUIDE[path]
+    parameters = [*_common(default), _parameter("time_range"), _parameter("frameworks")]
+    return _operation(path, about, parameters, {"application/json": {"schema": schema}}, tag="guide")
+
+
+def _operation(
+    name: str,
+    about: str,
+    parameters: Sequence[Mapping[str, Any]],
+    content: Mapping[str, Any],
+    *,
+    tag: str,
+    missing: bool = False,
+) -> dict[str, Any]:
+    errors = (*_READ_ERRORS, 404) if missing else _READ_ERRORS
+    return {
+        "operationId": re.sub(r"\W+", "_", name).strip("_"),
+        "summary": about.splitlines()[0],
+        "tags": [tag],
+        "parameters": list(parameters),
+        "responses": {
+            "200": {"description": "The answer.", "content": dict(content)},
+            **{str(status): _problem(status) for status in sorted(errors)},
+        },
+    }
+
+
+def _problem(status: int) -> dict[str, Any]:
+    reference = {"$ref": _REFERENCE.format(name="Error")}
+    return {"description": RESPONSES[status], "content": {"application/json": {"schema": reference}}}
+
+
+def _path(rule: str) -> str:
+    return _ARGUMENT.sub(r"{\1}", rule)
+
+
+def _arguments(rule: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": PATH_ARGUMENTS.get(name, ""),
+            "schema": {"type": "string", "minLength": 1, "maxLength": 500},
+        }
+        for name in _ARGUMENT.findall(rule)
+    ]
+
+
+def _common(default_range: str) -> list[dict[str, Any]]:
+    """The span of time and the filters, which every page understands."""
+    moment = {"type": "string", "examples": ["2026-11-22T10:30:00Z"]}
+    several = {"type": "array", "items": {"type": "string"}}
+    return [
+        _query("range", "The span of time, ending now.", {"enum": [*RANGES], "default": default_range}),
+        _query("from", "Where the span of time begins, ISO 8601, UTC without an offset; instead of `range`.", moment),
+        _query("to", "Where it ends, exclusively; now when absent.", moment),
+        *(
+            _query(name, FILTER_TEXTS.get(name, f"Only this {name}; repeat it for several."), several)
+            for name in FILTERS
+        ),
+    ]
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    about, schema = PARAMETERS.get(name, ("", {"type": "string", "maxLength": 500}))
+    return _query(name, about, schema)
+
+
+def _query(name: str, about: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    parameter: dict[str, Any] = {"name": name, "in": "query", "schema": dict(schema)}
+    if about:
+        parameter["description"] = about
+    return parameter
+
+
+def _explain(name: str, schema: dict[str, Any]) -> None:
+    """Add what the source says about each field."""
+    for field, text in field_descriptions().get(name, {}).items():
+        if field in schema.get("properties", {}):
+            schema["properties"][field] = {**schema["properties"][field], "description": text}
+
+
+def _version() -> str:
+    try:
+        return version("ai-dev-squad-dashboard")
+    except PackageNotFoundError:
+        return "0"

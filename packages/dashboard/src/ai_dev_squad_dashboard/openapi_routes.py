@@ -1,0 +1,194 @@
+"""What the description of the routes cannot read from the code: texts, the guide's answers, OTLP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+__all__ = ["FILTER_TEXTS", "GUIDE", "OTHERS", "PARAMETERS", "PATH_ARGUMENTS", "RESPONSES", "SENDING"]
+
+RESPONSES: Final[Mapping[int, str]] = {
+    400: "The address asks for something impossible; the message says what is allowed.",
+    401: "A token or a login is required.",
+    403: "This credential may not, or a page of another site asked.",
+    404: "What the address names is not there.",
+    413: "The body is too large; send smaller batches.",
+    414: "The address is too long.",
+    415: "The encoding is not understood.",
+    429: "Too much at once; come again after `Retry-After` seconds.",
+    500: "The dashboard failed; its log says why.",
+    503: "The store does not answer now; come again.",
+}
+
+FILTER_TEXTS: Final[Mapping[str, str]] = {"session": "Only this session id; repeat it for several."}
+
+PATH_ARGUMENTS: Final[Mapping[str, str]] = {
+    "trace_id": "32 hexadecimal digits.",
+    "span_id": "16 hexadecimal digits.",
+    "session_id": "The session's id as the program set it.",
+}
+
+_TEXT: Final = {"type": "string", "maxLength": 500}
+_NUMBER: Final = {"type": "number", "minimum": 0}
+
+PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "cursor": ("Where a list goes on: `next` of the page before.", _TEXT),
+    "limit": ("Rows of a page.", {"type": "integer", "minimum": 1, "maximum": 500}),
+    "q": ("Words to search for; every one has to occur.", _TEXT),
+    "level": (
+        "The least grave level to show.",
+        {"enum": ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], "default": "DEBUG"},
+    ),
+    "event": ("Only this type of event; repeat it for several.", {"type": "array", "items": {"type": "string"}}),
+    "trace": ("Only lines of this trace.", {"type": "string", "maxLength": 500}),
+    "status": ("Only traces that ended so; `error` also finds those with a failed span.", _TEXT),
+    "operation": ("Only traces with such an operation.", _TEXT),
+    "tool": ("Only traces that called this tool.", _TEXT),
+    "name": ("Only traces of this name.", _TEXT),
+    "min_duration_ms": ("Only traces that took at least this long.", _NUMBER),
+    "min_cost": ("Only traces that cost at least this much, in USD.", _NUMBER),
+    "time_range": ("The guide's name for `range`.", {"enum": ["15m", "1h", "24h", "7d", "30d"]}),
+    "frameworks": ("The guide's way to filter: names separated by commas.", _TEXT),
+}
+
+_MONEY_BY: Final = {"type": "object", "additionalProperties": {"type": "number"}}
+_COUNT: Final = {"type": "integer"}
+_USD: Final = {"type": "number"}
+_MAYBE: Final = {"type": ["number", "null"]}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _list(**properties: Any) -> dict[str, Any]:
+    return {"type": "array", "items": _object(**properties)}
+
+
+_FRAMEWORK: Final = {"type": ["string", "null"]}
+
+GUIDE: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
+    "/api/metrics": (
+        "Totals of model calls, by model and over time.",
+        "24h",
+        _object(
+            total_cost_usd=_USD,
+            total_tokens=_COUNT,
+            total_requests=_COUNT,
+            avg_response_time_ms=_USD,
+            cost_by_model=_MONEY_BY,
+            usage_over_time=_list(
+                timestamp_ms=_COUNT, framework=_FRAMEWORK, requests=_COUNT, errors=_COUNT, tokens=_COUNT, cost_usd=_USD
+            ),
+            unpriced_requests=_COUNT,
+            p95_response_time_ms=_MAYBE,
+        ),
+    ),
+    "/api/cost-analysis": (
+        "Cost by each key and over time, what caching saved, and which prices are unknown.",
+        "7d",
+        _object(
+            total_cost_usd=_USD,
+            cache_saving_usd=_USD,
+            cost_by_model=_MONEY_BY,
+            cost_by_provider=_MONEY_BY,
+            cost_by_agent=_MONEY_BY,
+            cost_by_framework=_MONEY_BY,
+            cost_by_session=_MONEY_BY,
+            cost_over_time=_list(timestamp_ms=_COUNT, framework=_FRAMEWORK, cost_usd=_USD),
+            unknown_prices=_list(provider=_FRAMEWORK, model=_FRAMEWORK, calls=_COUNT, reason=_FRAMEWORK),
+        ),
+    ),
+    "/api/parity-matrix": (
+        "The frameworks' real runs side by side.",
+        "7d",
+        _object(
+            frameworks={
+                "type": "object",
+                "additionalProperties": _object(
+                    requests=_COUNT,
+                    errors=_COUNT,
+                    input_tokens=_COUNT,
+                    output_tokens=_COUNT,
+                    cost_usd=_USD,
+                    p50_ms=_MAYBE,
+                    p95_ms=_MAYBE,
+                ),
+            }
+        ),
+    ),
+}
+
+OTHERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "/api/openapi.json": ("This description.", {"application/json": {"schema": {"type": "object"}}}),
+}
+"""Routes for programs that are neither a page nor the guide's."""
+
+_STATUS: Final = {
+    "type": "object",
+    "description": "`google.rpc.Status`, in the encoding of the request.",
+    "properties": {"code": _COUNT, "message": {"type": "string"}},
+    "required": ["code", "message"],
+}
+
+
+def _sending(signal: str, field: str) -> dict[str, Any]:
+    return {
+        "post": {
+            "operationId": f"send_{signal}",
+            "summary": f"Take {signal} over OTLP/HTTP; answered once they are on disk.",
+            "tags": ["otlp"],
+            "parameters": [
+                {
+                    "name": "Content-Encoding",
+                    "in": "header",
+                    "description": "How the body is compressed.",
+                    "schema": {"enum": ["gzip", "deflate", "identity"]},
+                }
+            ],
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {
+                        "schema": {
+                            "type": "object",
+                            "properties": {field: {"type": "array", "items": {"type": "object"}}},
+                        }
+                    },
+                    "application/x-protobuf": {"schema": {"type": "string", "format": "binary"}},
+                },
+            },
+            "responses": {
+                "200": {
+                    "description": "Everything was taken, or `partialSuccess` says what was not.",
+                    "content": {
+                        "application/json": {
+                            "schema": {"type": "object", "properties": {"partialSuccess": {"type": "object"}}}
+                        },
+                        "application/x-protobuf": {"schema": {}},
+                    },
+                },
+                **{
+                    str(status): {
+                        "description": RESPONSES[status],
+                        "content": {"application/json": {"schema": _STATUS}, "application/x-protobuf": {"schema": {}}},
+                    }
+                    for status in (400, 413, 415, 429, 503)
+                },
+                **{
+                    str(status): {
+                        "description": RESPONSES[status],
+                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+                    }
+                    for status in (401, 403, 500)
+                },
+            },
+        }
+    }
+
+
+SENDING: Final[Mapping[str, dict[str, Any]]] = {
+    "/v1/traces": _sending("traces", "resourceSpans"),
+    "/v1/logs": _sending("logs", "resourceLogs"),
+    "/v1/metrics": _sending("metrics", "resourceMetrics"),
+}

@@ -1,0 +1,237 @@
+"""Every request passes here before anything else sees it. What is not allowed is refused."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import math
+import secrets
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+from flask import Flask, Request, Response, current_app, g, has_request_context, redirect, request, url_for
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, RequestURITooLarge, TooManyRequests, Unauthorized
+from werkzeug.wrappers import Request as AnyRequest
+
+from ai_dev_squad_dashboard import inert
+from ai_dev_squad_dashboard.settings import DashboardSettings, is_loopback
+
+from . import csrf, headers
+from .cookies import set_cookie
+from .door import Door
+from .hosts import Hosts
+from .limits import Allowance, neighbourhood
+from .login import create_blueprint
+from .passwords import Passwords
+from .secret import kept_key, key_file
+from .sessions import Session, Sessions
+from .visitors import Visitor, Visitors
+
+__all__ = ["EXEMPT", "Guard", "attach"]
+
+log = logging.getLogger("ai_dev_squad.dashboard")
+
+EXEMPT: Final = ("static", "security.login", "security.log_in", "security.healthz")
+"""The endpoints that answer everybody, once the request comes under a name of ours and from no other site."""
+
+SENDING: Final = "/v1/"
+"""Below this path things are sent; everywhere else one looks."""
+
+MAX_FORM: Final = 64 * 1024
+MAX_QUERY: Final = 16 * 1024
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Guard:
+    """Decides about requests of one application. ``attach`` makes it."""
+
+    def __init__(self, settings: DashboardSettings) -> None:
+        self.settings = settings
+        key, ended = settings.secret_key or secrets.token_urlsafe(48), None
+        if settings.needs_login:
+            beside = key_file(settings.db)
+            key = settings.secret_key or kept_key(beside)
+            if beside.parent.is_dir():
+                ended = beside.with_name(settings.db.name + ".logouts")
+        credentials = (*settings.read_tokens, *((settings.password_hash,) if settings.password_hash else ()))
+        self.sessions = Sessions(key, credentials, ended=ended)
+        self.forms = csrf.FormTokens(key)
+        self.passwords = Passwords(settings.user, settings.password_hash)
+        self.hosts = Hosts(settings)
+        self.visitors = Visitors(settings, self.sessions)
+        self.requests = Allowance(per_s=100, burst=1000)
+        """What an address of another machine may ask for, files of the package and OTLP aside."""
+        self.attempts = Allowance(per_s=1 / 30, burst=10)
+        """Failed logins of an address."""
+        prefix = "__Host-" if settings.behind_tls else ""
+        # Cookies know no ports: two dashboards on one machine would log each other out under one name.
+        self.session_cookie = f"{prefix}ads_session_{hmac.new(key.encode(), b'cookie', sha256).hexdigest()[:8]}"
+        self.form_cookie = f"{prefix}ads_form"
+
+    def check_ingest(self, authorization: str | None) -> bool:
+        """Whether whoever sends this ``Authorization`` value may send: for OTLP over HTTP and gRPC."""
+        return self.visitors.of(authorization, None).may_send
+
+    def check_socket(self, environ: Mapping[str, Any], auth: Any = None) -> bool:
+        """Whether a live connection with this WSGI environment may be opened, or stay open after a logout or an expiry.
+
+        ``auth`` is what the client sent along with ``connect``; a read token in ``{"token": …}`` counts like one in the header.
+        """
+        asking = AnyRequest(dict(environ))
+        try:
+            visitor = self._stranger_refused(asking, navigable=False)
+        except HTTPException:
+            return False
+        if not visitor.is_known and isinstance(auth, Mapping) and isinstance(auth.get("token"), str):
+            visitor = self.visitors.of(f"Bearer {auth['token']}", None)
+        return visitor.may_read
+
+    def allows_origin(self, origin: str | None, environ: Mapping[str, Any]) -> bool:
+        """Whether ``origin`` is a page of this dashboard: for ``SocketIO(cors_allowed_origins=guard.allows_origin)``."""
+        return origin is not None and self.hosts.is_ours(origin, environ.get("HTTP_HOST"))
+
+    def enclose(self, app: Flask) -> None:
+        """Guard what does not reach Flask, which is Socket.IO. Call it when everything else is attached; twice is harmless."""
+        if not isinstance(app.wsgi_app, Door):
+            app.wsgi_app = Door(app.wsgi_app, self)  # type: ignore[method-assign]
+
+    def admit_socket(self, asking: AnyRequest) -> None:
+        """Let a request of the live connection through, or raise the ``HTTPException`` to answer with."""
+        self._limited(asking)
+        _demand(self._stranger_refused(asking, navigable=False), sending=False)
+
+    def admit(self, asking: Request) -> Visitor:
+        """Let a request through, or raise the ``HTTPException`` to answer with."""
+        sending = asking.path.startswith(SENDING)
+        asking.max_content_length = self.settings.max_request_mib * 1024 * 1024 if sending else MAX_FORM
+        if not sending and asking.endpoint != "static":
+            self._limited(asking)
+        visitor = self._stranger_refused(asking, navigable=not sending)
+        if asking.endpoint not in EXEMPT:
+            _demand(visitor, sending=sending)
+        # No other site can make a browser add a token, and OTLP clients are no browsers: the Origin was checked.
+        if asking.method not in _SAFE and not sending and not visitor.by_token:
+            self._form_checked(asking, visitor)
+        return visitor
+
+    def _stranger_refused(self, asking: AnyRequest, *, navigable: bool) -> Visitor:
+        host = asking.headers.get("Host")
+        if not self.hosts.knows(host):
+            raise BadRequest(
+                f"This dashboard is not known as {(host or '')[:200]!r}. If that is its name, add it to "
+                "DASHBOARD_ALLOWED_HOSTS; otherwise another site tried to look through your browser."
+            )
+        foreign = self.hosts.is_foreign(asking, navigable=navigable)
+        if foreign:
+            raise Forbidden(
+                f"This was asked for by {foreign}. Only the dashboard's own pages may; if that is one of its names, "
+                "add it to DASHBOARD_ALLOWED_HOSTS."
+            )
+        return self.visitors.of(asking.headers.get("Authorization"), asking.cookies.get(self.session_cookie))
+
+    def _limited(self, asking: AnyRequest) -> None:
+        if len(asking.query_string) > MAX_QUERY:
+            raise RequestURITooLarge(f"The address has {len(asking.query_string)} bytes after its ?; use {MAX_QUERY}.")
+        # Whoever is on this machine can keep it busy without us.
+        if is_loopback(asking.remote_addr or ""):
+            return
+        wait_s = self.requests.take(neighbourhood(asking.remote_addr))
+        if wait_s:
+            raise TooManyRequests("Too many requests from your address; slow down.", retry_after=math.ceil(wait_s))
+
+    def binding(self, session: Session | None, cookies: Mapping[str, str]) -> str:
+        """What form tokens of this browser belong to; empty for one that has no cookie yet."""
+        if session is not None:
+            return f"session:{session.id}"
+        cookie = cookies.get(self.form_cookie)
+        return f"form:{cookie}" if cookie else ""
+
+    def _form_checked(self, asking: Request, visitor: Visitor) -> None:
+        if not self.forms.check(csrf.shown(asking), self.binding(visitor.session, asking.cookies)):
+            raise Forbidden("This form is too old, or comes from somewhere else. Load the page again and repeat it.")
+
+
+def _demand(visitor: Visitor, *, sending: bool) -> None:
+    if visitor.may_send if sending else visitor.may_read:
+        return
+    if visitor.is_known:
+        raise Forbidden(
+            "This credential may look but not send; use an ingest token (DASHBOARD_INGEST_TOKENS)."
+            if sending
+            else "This token may send but not look; use a read token (DASHBOARD_READ_TOKENS)."
+        )
+    raise Unauthorized(
+        "Send an ingest token as `Authorization: Bearer …`; `ai-dev-squad token` makes one for DASHBOARD_INGEST_TOKENS."
+        if sending
+        else "Log in, or send a read token as `Authorization: Bearer …`.",
+        www_authenticate=WWWAuthenticate("bearer", {"realm": "ai-dev-squad"}),
+    )
+
+
+def attach(app: Flask, settings: DashboardSettings) -> Guard:
+    """Guard every route of ``app``; ``enclose`` on the answer completes it once Socket.IO is there.
+
+    Raises ``ValueError`` when the key of the sessions cannot be kept safely.
+    """
+    guard = Guard(settings)
+    app.extensions["ai_dev_squad_guard"] = guard
+    # Nothing of ours uses Flask's session; whatever does gets a key of its own that nobody knows.
+    app.secret_key = secrets.token_bytes(32)
+    app.register_blueprint(create_blueprint(guard))
+    # The very first of all: a handler that runs earlier could answer by itself.
+    app.before_request_funcs.setdefault(None, []).insert(0, _before)
+    app.after_request(_after)
+    for show in (inert.inert, inert.inert_line, inert.exact):
+        app.jinja_env.filters[show.__name__] = show
+    app.jinja_env.finalize = inert.finalize
+    app.jinja_env.globals["csrf_token"] = _form_token
+    app.jinja_env.globals["logged_in"] = lambda: has_request_context() and _visitor().session is not None
+    if settings.is_exposed and not settings.behind_tls:
+        log.warning(
+            "other machines reach this dashboard without TLS: whoever is on the way reads passwords, tokens and content; put a "
+            "proxy with TLS in front, listen on 127.0.0.1 and set DASHBOARD_BEHIND_TLS=1"
+        )
+    return guard
+
+
+def _guard() -> Guard:
+    guard: Guard = current_app.extensions["ai_dev_squad_guard"]
+    return guard
+
+
+def _visitor() -> Visitor:
+    visitor: Visitor = g.get("visitor", Visitor())
+    return visitor
+
+
+def _before() -> Any:
+    try:
+        g.visitor = _guard().admit(request)
+    except Unauthorized:
+        # People get the login page instead of an error; a program asks for anything else than HTML.
+        navigating = request.method == "GET" and request.accept_mimetypes.best_match(("text/html", "application/json"))
+        if navigating == "text/html" and not request.path.startswith(("/api/", SENDING)):
+            return redirect(url_for("security.login", next=request.full_path.rstrip("?")), 303)
+        raise
+    return None
+
+
+def _after(response: Response) -> Response:
+    guard, file = _guard(), request.endpoint == "static" and request.method in {"GET", "HEAD"}
+    headers.secure(response.headers, static=file and response.status_code < 400)
+    if "form_cookie" in g:
+        set_cookie(response, guard.form_cookie, g.form_cookie, tls=guard.settings.behind_tls)
+    return response
+
+
+def _form_token() -> str:
+    """For templates: the value of the field ``csrf_token`` in a form, or of the header ``X-CSRF-Token`` of a script."""
+    if not has_request_context():
+        return ""
+    guard, session = _guard(), _visitor().session
+    cookie = g.get("form_cookie") or request.cookies.get(guard.form_cookie)
+    if session is None and not cookie:
+        cookie = g.form_cookie = secrets.token_urlsafe(18)
+    return guard.forms.make(guard.binding(session, {guard.form_cookie: cookie or ""}))

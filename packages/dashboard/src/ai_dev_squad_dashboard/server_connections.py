@@ -1,0 +1,307 @@
+"""Connections of the server: slow ones are bounded, live ones leave the workers alone.
+
+Live requests (Socket.IO, by WebSocket or by long polling) last as long as somebody looks. Each gets a thread of its own, of
+which there is a bounded number, so that the workers stay free for pages and for senders.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cheroot import wsgi
+from cheroot.errors import MaxSizeExceeded
+from cheroot.makefile import StreamReader, StreamWriter
+from cheroot.server import HTTPConnection
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
+
+__all__ = ["Connection", "Gateway", "LiveConnections"]
+
+_log = logging.getLogger("ai_dev_squad_dashboard.server")
+
+LIVE_PATH = b"/socket.io/"
+GRACE_S = 10.0
+"""Seconds that a connection may keep us waiting, whatever it transfers."""
+LEAST_RATE = 16 * 1024
+"""Bytes a second that a connection has to transfer beyond that."""
+LIVE_SEND_S = 20.0
+"""Seconds after which a live client that reads nothing is let go of."""
+
+
+class _Paced(socket.SocketIO):
+    """A socket's stream that gives up on a peer who keeps it waiting. Time that the application takes does not count."""
+
+    def __init__(self, sock: socket.socket, mode: Any) -> None:
+        super().__init__(sock, mode)
+        self._socket = sock
+        self._waited_s = 0.0
+        self._moved = 0
+
+    def fresh(self) -> None:
+        """Begin to count anew: another request."""
+        self._waited_s, self._moved = 0.0, 0
+
+    def readinto(self, buffer: Any) -> int | None:
+        return self._paced(super().readinto, buffer)
+
+    def write(self, data: Any) -> int | None:
+        return self._paced(super().write, data)
+
+    def _paced(self, transfer: Callable[[Any], int | None], data: Any) -> int | None:
+        left_s = GRACE_S + self._moved / LEAST_RATE - self._waited_s
+        if left_s <= 0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(min(left_s, GRACE_S))
+        began = time.monotonic()
+        try:
+            moved = transfer(data)
+        finally:
+            self._waited_s += time.monotonic() - began
+        self._moved += moved or 0
+        return moved
+
+
+class Connection(HTTPConnection):
+    """A connection that can be handed over from a worker to a thread of its own, between two requests."""
+
+    def __init__(self, server: Any, sock: Any, makefile: Any = None) -> None:
+        super().__init__(server, sock)
+        self.idle = True
+        """Nothing has come of it yet, so no worker is needed."""
+        self._takes_over: tuple[Callable[[], None], Callable[[], None]] | None = None
+        self._streams = _Paced(sock, "rb"), _Paced(sock, "wb")
+        self.rfile = _reader(self._streams[0], self.rbufsize)
+        self.wfile = _writer(self._streams[1], self.wbufsize)
+
+    def communicate(self) -> bool:
+        for stream in self._streams:
+            stream.fresh()
+        return bool(super().communicate())  # type: ignore[no-untyped-call]
+
+    def hand_over(self, work: Callable[[], None], otherwise: Callable[[], None]) -> None:
+        """Let ``work`` go on with this connection, in a thread of its own, once the worker has let go of it.
+
+        ``otherwise`` is called when there can be no further thread.
+        """
+        self._takes_over = work, otherwise
+
+    def close(self) -> None:
+        # A worker closes what it does not put back; only then nobody else touches the connection.
+        takes_over, self._takes_over = self._takes_over, None
+        if takes_over is not None:
+            work, otherwise = takes_over
+            try:
+                threading.Thread(target=work, name="ai-dev-squad-live", daemon=True).start()
+            except RuntimeError as error:
+                _log.warning("a live connection is refused: %s", error)
+                otherwise()
+            else:
+                return
+        try:
+            super().close()
+        except OSError as error:
+            _log.debug("a connection was gone already: %s", error)
+            self.socket.close()
+
+
+def _reader(raw: _Paced, size: int) -> Any:
+    reader = StreamReader.__new__(StreamReader)
+    super(StreamReader, reader).__init__(raw, size)
+    reader.bytes_read = 0
+    return reader
+
+
+def _writer(raw: _Paced, size: int) -> Any:
+    writer = StreamWriter.__new__(StreamWriter)
+    super(StreamWriter, writer).__init__(raw, size)
+    writer.bytes_written = 0
+    return writer
+
+
+class _LiveSocket:
+    """What the WebSocket library gets for a socket: it sends all or fails, and waits for ever only for the peer's words."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._sending = threading.Lock()
+        self.used = False
+        """Whether the connection became a WebSocket."""
+
+    def send(self, data: bytes) -> int:
+        self.used = True
+        try:
+            with self._sending:
+                self._socket.settimeout(LIVE_SEND_S)
+                self._socket.sendall(data)
+        except OSError as error:
+            # Part of a message may be on its way: nothing can follow it.
+            self.stop()
+            raise BrokenPipeError(f"the live client is gone ({error})") from error
+        return len(data)
+
+    def recv(self, size: int) -> bytes:
+        self.used = True
+        while True:
+            try:
+                return self._socket.recv(size)
+            except TimeoutError:
+                continue  # the time limit is that of sending
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def stop(self) -> None:
+        """End it, from any thread: whoever receives hears that nothing more comes."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        self.stop()  # the connection closes the socket itself, once nobody uses it
+
+
+class _Body:
+    """A request's body. When it does not come, the application hears of it as it does of any other bad request."""
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+        self._stream = request.rfile
+
+    def read(self, size: int | None = None) -> bytes:
+        data = self._taken(self._stream.read, size)
+        if getattr(self._stream, "remaining", 0) and (size is None or size < 0 or len(data) < size):
+            # The sender went away. Half a body must not pass for a whole one.
+            self._request.close_connection = True
+            raise ClientDisconnected
+        return data
+
+    def readline(self, size: int | None = None) -> bytes:
+        return self._taken(self._stream.readline, size)
+
+    def readlines(self, hint: int | None = None) -> list[bytes]:
+        return list(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while line := self.readline():
+            yield line
+
+    def _taken(self, read: Callable[[int | None], bytes], size: int | None) -> bytes:
+        try:
+            return read(None if size is None or size < 0 else size)
+        except MaxSizeExceeded:
+            problem: Exception = RequestEntityTooLarge()
+        except TimeoutError:
+            problem = RequestTimeout()
+        except (OSError, ValueError):
+            problem = ClientDisconnected()
+        # What was announced and did not come must not be waited for again.
+        self._request.close_connection = True
+        raise problem
+
+
+class LiveConnections:
+    """Who is live now, at most ``limit`` by WebSocket and ``limit`` by polling."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._lock = threading.Lock()
+        self._sockets: set[_LiveSocket] = set()
+        self._polls = 0
+
+    def enter(self, live: _LiveSocket | None) -> bool:
+        """Whether there is room for one more: a WebSocket, or a request that polls."""
+        with self._lock:
+            if live is not None and len(self._sockets) < self.limit:
+                self._sockets.add(live)
+                return True
+            if live is None and self._polls < self.limit:
+                self._polls += 1
+                return True
+            return False
+
+    def leave(self, live: _LiveSocket | None) -> None:
+        with self._lock:
+            if live is None:
+                self._polls -= 1
+            else:
+                self._sockets.discard(live)
+
+    def count(self) -> int:
+        """WebSockets that are open."""
+        with self._lock:
+            return len(self._sockets)
+
+    def stop(self) -> None:
+        """End every WebSocket."""
+        with self._lock:
+            sockets = list(self._sockets)
+        for live in sockets:
+            live.stop()
+
+
+class Gateway(wsgi.Gateway_10):
+    """Runs the application for a request: in the worker, or for live ones in a thread of its own."""
+
+    def __init__(self, req: Any) -> None:
+        super().__init__(req)
+        self.environ: dict[str, Any] = self.env
+        self.environ["wsgi.input"] = _Body(req)
+
+    def respond(self) -> None:
+        request = self.req
+        if not request.path.startswith(LIVE_PATH):
+            super().respond()
+            return
+        upgrade = request.inheaders.get(b"Upgrade", b"").lower() == b"websocket"
+        if upgrade and request.conn.rfile.has_data():
+            request.close_connection = True
+            request.simple_response("400 Bad Request", "a WebSocket client waits for the answer before it goes on")
+            request.sent_headers = True
+            return
+        live = _LiveSocket(request.conn.socket) if upgrade else None
+        connections: LiveConnections = request.server.live
+        if not connections.enter(live):
+            self._refuse(connections.limit)
+            return
+        closes = request.close_connection
+        # The worker finds an answer that was sent and a connection to close, and does neither.
+        request.sent_headers = request.close_connection = True
+        request.conn.hand_over(lambda: self._respond_live(live, closes=closes), lambda: connections.leave(live))
+
+    def _refuse(self, limit: int) -> None:
+        text = (
+            f"{limit} live connections are open, and more are not allowed; close a page, or raise max_live_clients "
+            "(DASHBOARD_MAX_LIVE_CLIENTS)"
+        )
+        self.start_response(
+            "503 Service Unavailable",
+            [("Content-Type", "text/plain"), ("Content-Length", str(len(text))), ("Retry-After", "10")],
+        )
+        self.write(text.encode())
+
+    def _respond_live(self, live: _LiveSocket | None, *, closes: bool) -> None:
+        request = self.req
+        request.sent_headers, request.close_connection = False, closes
+        keep = False
+        try:
+            if live is not None:
+                self.environ["werkzeug.socket"] = live
+            super().respond()
+            if request.chunked_write:
+                request.conn.wfile.write(b"0\r\n\r\n")
+            keep = not request.close_connection
+        except OSError as error:
+            _log.debug("a live connection ended: %s", error)
+        except Exception:  # noqa: BLE001 - one request that fails is no other's trouble
+            _log.exception("a live request failed")
+        finally:
+            request.server.live.leave(live)
+            if keep and (live is None or not live.used):
+                request.server.put_conn(request.conn)
+            else:
+                request.conn.close()

@@ -1,0 +1,39 @@
+// How a chart writes its numbers and moments.
+
+const UNITS = [[1e9, "G"], [1e6, "M"], [1e3, "k"]];
+
+function dollars(value) {
+  const size = Math.abs(value);
+  if (size === 0) return "$0";
+  const digits = size >= 1 ? 2 : size >= 0.1 ? 3 : size >= 0.001 ? 4 : 6;
+  return `$${value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
+}
+
+/** For an axis: as short as it can be. */
+export function short(value, unit) {
+  if (unit === "usd") return value === 0 ? "$0" : `$${Number(value.toPrecision(3))}`;
+  const [factor, letter] = UNITS.find(([size]) => Math.abs(value) >= size) ?? [1, ""];
+  return `${Number((value / factor).toPrecision(3))}${letter && ` ${letter}`}`;
+}
+
+/** For a reader: with all digits that matter. */
+export function full(value, unit) {
+  return unit === "usd" ? dollars(value) : value.toLocaleString("en-US");
+}
+
+const two = (number) => String(number).padStart(2, "0");
+
+/** A moment on the axis, by how far its marks are apart (seconds). */
+export function axisLabel(at, increment) {
+  const moment = new Date(at * 1000);
+  const midnight = moment.getHours() === 0 && moment.getMinutes() === 0;
+  if (increment >= 86400 || midnight) return moment.toLocaleDateString("en-GB", { day: "2-digit", month: "short" });
+  return `${two(moment.getHours())}:${two(moment.getMinutes())}`;
+}
+
+/** A step of the timeline, from its start (seconds). */
+export function span(start, step) {
+  const format = (at) =>
+    new Date(at * 1000).toLocaleString("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" });
+  return step >= 86400 ? new Date(start * 1000).toLocaleDateString("en-GB", { day: "2-digit", month: "short", year: "numeric" }) : `${format(start)} – ${format(start + step).slice(-5)}`;
+}

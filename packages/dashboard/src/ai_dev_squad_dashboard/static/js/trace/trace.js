@@ -1,0 +1,129 @@
+// The page of one run: the tree on the left, the details of what is selected beside it.
+//
+// Listens to `key:next-row` and `key:previous-row` on #view; e and E go from error to error, z zooms to the selected operation.
+// The URL follows the selection, so it can be shared; then `view:updated` tells the live connection.
+
+import { Panel } from "./panel.js";
+import { Tree } from "./tree.js";
+
+const URL_WAIT_MS = 500;
+const TICK_MS = 1000;
+const FOLD_DEPTH = 2;
+const pages = new WeakMap();
+
+export function mount(element) {
+  const page = pages.get(element);
+  if (page) {
+    page.refresh();
+    return () => page.leave();
+  }
+  const fresh = new TracePage(element);
+  pages.set(element, fresh);
+  return () => fresh.leave();
+}
+
+class TracePage {
+  constructor(element) {
+    this.element = element;
+    this.path = element.dataset.path;
+    this.view = document.getElementById("view");
+    this.panel = new Panel(element.querySelector("#span-pane"), this.path);
+    const tree = element.querySelector("#tree");
+    this.tree = new Tree(tree, element.querySelector("#tree-axis"), { icons: element.dataset.icons, href: (id) => this.href(id) });
+    tree.addEventListener("tree:select", ({ detail }) => this.selected(detail));
+    this.listening = new AbortController();
+    const { signal } = this.listening;
+    this.view.addEventListener("key:next-row", (event) => this.moved(event, 1), { signal });
+    this.view.addEventListener("key:previous-row", (event) => this.moved(event, -1), { signal });
+    this.view.addEventListener("click", (event) => this.jump(event), { signal });
+    document.addEventListener("keydown", (event) => this.pressed(event), { signal });
+    this.ticking = setInterval(() => document.hidden || this.tree.tick(), TICK_MS);
+    this.refresh();
+  }
+
+  leave() {
+    this.listening.abort();
+    clearInterval(this.ticking);
+    clearTimeout(this.urlSoon);
+  }
+
+  async refresh() {
+    const { version, url } = this.element.dataset;
+    if (version === this.version || this.loading) return;
+    this.loading = true;
+    try {
+      const response = await fetch(url, { headers: { Accept: "application/json" } });
+      if (!response.ok) return; // what the server wrote stays
+      const view = await response.json();
+      const before = this.tree.row;
+      const first = this.version === undefined;
+      this.version = version;
+      this.tree.show(view, before?.span_id ?? this.element.dataset.selected);
+      this.element.querySelector(".tree-tools").hidden = false;
+      if (first) this.tree.intoView();
+      else if (before?.status === "running" && this.tree.row?.status !== "running") this.panel.show(this.tree.row, { again: true });
+    } finally {
+      this.loading = false;
+    }
+    if (this.element.dataset.version !== this.version) this.refresh();
+  }
+
+  href(id) {
+    const url = new URL(location.href);
+    url.searchParams.set("span", id);
+    return url.pathname + url.search;
+  }
+
+  selected({ row, focus }) {
+    this.panel.show(row, { focus });
+    clearTimeout(this.urlSoon);
+    this.urlSoon = setTimeout(() => {
+      history.replaceState(history.state, "", this.href(row.span_id));
+      this.view.dispatchEvent(new CustomEvent("view:updated", { bubbles: true }));
+    }, URL_WAIT_MS);
+  }
+
+  moved(event, step) {
+    if (!this.tree.row) return;
+    event.preventDefault();
+    this.tree.move(step);
+  }
+
+  jump(event) {
+    const action = event.target.closest("[data-act]")?.dataset.act;
+    if (action) {
+      this.act(action, event.target.closest("[data-act]"));
+      return;
+    }
+    const link = event.target.closest("[data-go]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || !this.tree.row) return;
+    if (this.tree.selectId(link.dataset.go)) {
+      event.preventDefault();
+      this.element.scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  act(action, button) {
+    const acts = {
+      "next-error": () => this.tree.failure(1),
+      "previous-error": () => this.tree.failure(-1),
+      fold: () => this.tree.fold(FOLD_DEPTH),
+      unfold: () => this.tree.fold(Infinity),
+      zoom: () => {
+        this.tree.zoom(!this.tree.zoomed);
+        button.setAttribute("aria-pressed", this.tree.zoomed);
+      },
+    };
+    acts[action]?.();
+  }
+
+  pressed(event) {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !this.tree.row) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]") || document.querySelector("dialog[open]")) return;
+    const keys = { e: "next-error", E: "previous-error", z: "zoom" };
+    const action = keys[event.key];
+    if (!action) return;
+    event.preventDefault();
+    this.act(action, this.element.querySelector(`[data-act=${action}]`));
+  }
+}

@@ -1,0 +1,221 @@
+"""Where sums are read: hours where whole hours are asked for, minutes around them, spans at the edges and what is new.
+
+All of them have the same columns, so a question is written once. Nothing is counted twice: the pieces do not overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import duckdb
+
+from .base import Selection
+from .duckdb_answers import one
+from .duckdb_rollup import HOUR_US, MINUTE_US, SUMS
+
+__all__ = [
+    "Relation",
+    "Where",
+    "bins",
+    "names_filter",
+    "series_bins",
+    "series_sums",
+    "sessions",
+    "sums",
+    "unpriced",
+    "watermark",
+]
+
+Relation: TypeAlias = tuple[str, list[Any]]
+"""A question, and the values bound to it."""
+
+FILTERS: Final[dict[str, str]] = {
+    "framework": "frameworks",
+    "provider": "providers",
+    "model": "models",
+    "agent": "agents",
+    "service": "services",
+}
+"""A series' column → the field of ``Selection`` that filters it."""
+
+_RAW: Final[dict[str, str]] = {
+    "spans": "1",
+    "errors": "(status = 'error')::BIGINT",
+    "duration_us": "duration_us",
+    "cost_usd": "coalesce(cost_usd, 0)",
+    "unpriced": "(usage_source IS NOT NULL AND cost_usd IS NULL)::BIGINT",
+    "estimated": "coalesce(usage_source = 'estimated', false)::BIGINT",
+    "uncounted": "coalesce(usage_source = 'missing', false)::BIGINT",
+    **{name: f"coalesce({name}, 0)" for name in SUMS if name.endswith("_tokens") or name == "cache_saving_usd"},
+}
+
+
+@dataclass
+class Where:
+    """Conditions and the values bound to them. Conditions are ours, values are never part of the text."""
+
+    conditions: list[str]
+    values: list[Any]
+
+    def __str__(self) -> str:
+        return " AND ".join(self.conditions) if self.conditions else "true"
+
+    def add(self, condition: str, *values: Any) -> None:
+        """One more condition that must hold."""
+        self.conditions.append(condition)
+        self.values.extend(values)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A part of the answer: the rows of ``table`` whose time lies in one of ``ranges``."""
+
+    table: str
+    ranges: Sequence[tuple[int, int]]
+    new: bool | None = None
+    """Of spans: True for those behind the watermark, False for those before, ``None`` for all."""
+
+
+def watermark(cursor: duckdb.DuckDBPyConnection) -> int:
+    """The number of the last span that is rolled up, in the cursor's transaction."""
+    row = one(cursor, "SELECT value FROM meta WHERE key = 'rolled_seq'")
+    return int(row[0]) if row else 0
+
+
+def names_filter(selection: Selection, alias: str = "") -> Where:
+    """The filters of ``selection`` by names, on a table with a column for each."""
+    where = Where([], [])
+    for column, field in FILTERS.items():
+        values = getattr(selection, field)
+        if values:
+            where.add(f"{alias}{column} IN (SELECT unnest(?))", list(values))
+    return where
+
+
+def sums(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int) -> Relation:
+    """A relation with ``at_us``, told as finely as ``step_us``, the names of a series and the columns of ``SUMS``."""
+    pieces = _pieces(selection, step_us, "minutes", "hours")
+    return _named(_union(cursor, selection, pieces, f"series, {', '.join(SUMS)}", f"series, {_RAW_SUMS}"), selection)
+
+
+def bins(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int) -> Relation:
+    """A relation with ``at_us``, told as finely as ``step_us``, the names of a series, ``bin`` and ``spans``."""
+    pieces = _pieces(selection, step_us, "minute_bins", "hour_bins")
+    return _named(_union(cursor, selection, pieces, "series, bin, spans", "series, bin, 1 AS spans"), selection)
+
+
+def series_sums(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> list[tuple[Any, ...]]:
+    """The number of each series and its columns of ``SUMS`` over the selection's time and sessions, whatever its names.
+
+    Without names and kinds of columns there is little to plan, and planning is what these questions take their time for.
+    """
+    pieces = _pieces(selection, HOUR_US, "minutes", "hours")
+    relation, values = _union(cursor, selection, pieces, f"series, {', '.join(SUMS)}", f"series, {_RAW_SUMS}")
+    added = ", ".join(f"sum({name})" if name.endswith("_usd") else f"sum({name})::BIGINT" for name in SUMS)
+    return cursor.execute(f"SELECT series, {added} FROM ({relation}) GROUP BY series", values).fetchall()  # noqa: S608
+
+
+def series_bins(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> list[tuple[int, int, int]]:
+    """The number of each series, bins and the spans in them, over the selection's time and sessions."""
+    pieces = _pieces(selection, HOUR_US, "minute_bins", "hour_bins")
+    relation, values = _union(cursor, selection, pieces, "series, bin, spans", "series, bin, 1 AS spans")
+    return cursor.execute(
+        f"SELECT series, bin, sum(spans)::BIGINT FROM ({relation}) GROUP BY series, bin",  # noqa: S608
+        values,
+    ).fetchall()
+
+
+def sessions(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int) -> Relation:
+    """A relation of model calls with ``at_us``, ``session_id``, the columns of ``SUMS`` and ``bins``, a list of their bins."""
+    named = names_filter(selection)
+    # There are no hours of sessions: minutes are asked for, or what is finer.
+    pieces = _pieces(selection, MINUTE_US if step_us % MINUTE_US == 0 else step_us, "session_minutes", "")
+    if named.conditions:
+        pieces = [_Piece("spans", [(selection.start_us, selection.end_us)])]
+    # A session's roll-up holds model calls only.
+    named.add("usage_source IS NOT NULL")
+    columns, raw = f"session_id, {', '.join(SUMS)}, bins", f"session_id, {_RAW_SUMS}, [bin] AS bins"
+    relation, values = _union(cursor, selection, pieces, columns, raw, named)
+    return f"SELECT *, true AS call FROM ({relation})", values  # noqa: S608
+
+
+def unpriced(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Relation:
+    """A relation of model calls without a price: the names of a series, ``cost_reason`` and ``spans``."""
+    without = Where(["usage_source IS NOT NULL AND cost_usd IS NULL"], [])
+    pieces = _pieces(selection, MINUTE_US, "unpriced_minutes", "")
+    columns = "series, cost_reason, spans"
+    return _named(_union(cursor, selection, pieces, columns, "series, cost_reason, 1 AS spans", without), selection)
+
+
+_RAW_SUMS: Final = ", ".join(f"{_RAW[name]} AS {name}" for name in SUMS)
+
+
+def _union(
+    cursor: duckdb.DuckDBPyConnection,
+    selection: Selection,
+    pieces: Sequence[_Piece],
+    columns: str,
+    raw: str,
+    of_spans: Where | None = None,
+) -> Relation:
+    newest = watermark(cursor)
+    parts: list[str] = []
+    values: list[Any] = []
+    for piece in pieces:
+        where = Where([], [])
+        time = "start_us" if piece.table == "spans" else "at_us"
+        either = " OR ".join(f"({time} >= ? AND {time} < ?)" for _ in piece.ranges)
+        where.add(f"({either})", *(moment for each in piece.ranges for moment in each))
+        if piece.new is not None:
+            where.add("seq > ?" if piece.new else "seq <= ?", newest)
+        if selection.sessions:
+            where.add("session_id IN (SELECT unnest(?))", list(selection.sessions))
+        if piece.table == "spans" and of_spans is not None:
+            where.add(str(of_spans), *of_spans.values)
+        shown = raw if piece.table == "spans" else columns
+        parts.append(f"SELECT {time} AS at_us, {shown} FROM {piece.table} WHERE {where}")  # noqa: S608
+        values.extend(where.values)
+    return " UNION ALL ".join(parts), values
+
+
+def _named(relation: Relation, selection: Selection) -> Relation:
+    """The same with the names of each series, filtered by them."""
+    text, values = relation
+    named = names_filter(selection, "n.")
+    question = (
+        "SELECT f.*, n.framework, n.operation, n.provider, n.model, n.agent, n.tool, n.service, n.root, n.call "  # noqa: S608
+        f"FROM ({text}) f JOIN series n ON f.series = n.id WHERE {named}"
+    )
+    return question, values + named.values
+
+
+def _pieces(selection: Selection, step_us: int, minutes: str, hours: str) -> list[_Piece]:
+    start, end = selection.start_us, selection.end_us
+    first, last = _up(start, MINUTE_US), _down(end, MINUTE_US)
+    if selection.sessions or first >= last or step_us % MINUTE_US:
+        return [_Piece("spans", [(start, end)])]
+    pieces = [
+        _Piece("spans", [(start, end)], new=True),
+        _Piece("spans", _some([(start, first), (last, end)]), new=False),
+    ]
+    first_hour, last_hour = _up(first, HOUR_US), _down(last, HOUR_US)
+    if first_hour < last_hour and step_us % HOUR_US == 0:
+        pieces.append(_Piece(minutes, _some([(first, first_hour), (last_hour, last)])))
+        pieces.append(_Piece(hours, [(first_hour, last_hour)]))
+    else:
+        pieces.append(_Piece(minutes, [(first, last)]))
+    return [piece for piece in pieces if piece.ranges]
+
+
+def _some(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    return [(start, end) for start, end in ranges if start < end]
+
+
+def _up(moment: int, unit: int) -> int:
+    return -(-moment // unit) * unit
+
+
+def _down(moment: int, unit: int) -> int:
+    return moment // unit * unit

@@ -1,0 +1,205 @@
+"""The store's file: opening it, who may use it, transactions, and what DuckDB's errors mean to whoever runs it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from .base import StoreError
+from .duckdb_schema import prepare
+
+__all__ = ["CHECKPOINT_BYTES", "File"]
+
+log = logging.getLogger("ai_dev_squad.dashboard")
+
+CHECKPOINT_BYTES: Final = 128 << 20
+"""The size of the log at which it is moved into the file. Each checkpoint writes the newest rows again, up to some hundred
+thousand of them, so rarely is less work; but a store that was killed reads its log when it is opened."""
+
+_open: Final[set[str]] = set()
+"""Files that this process has open. DuckDB would silently share one, and two writers would share sequence numbers."""
+_open_lock: Final = threading.Lock()
+
+
+class File:
+    """A DuckDB file with one writing connection and a cursor for each question. ``path`` is ``None`` in memory."""
+
+    def __init__(self, path: Path | None, memory_limit_mib: int) -> None:
+        self.path = path
+        self.name = str(path) if path is not None else "the store in memory"
+        self.log_path = Path(f"{path}.wal")
+        self._memory_limit_mib = memory_limit_mib
+        self._checkpoint_bytes = CHECKPOINT_BYTES
+        self._write_lock = threading.RLock()
+        self._state = threading.Condition()
+        self._readers = 0
+        self._closed = False
+        self._invalid = False
+        if path is not None:
+            with _open_lock:
+                if str(path.resolve()) in _open:
+                    raise StoreError(f"{path} is open in this process already; use that store, or close it first")
+                _open.add(str(path.resolve()))
+        try:
+            self._connection = self._connect()
+        except BaseException:
+            self._forget()
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor for one question. All its statements inside ``BEGIN`` see the same rows."""
+        with self._state:
+            self._ensure_usable()
+            cursor = self._connection.cursor()
+            self._readers += 1
+        try:
+            cursor.execute("BEGIN")
+            yield cursor
+        except duckdb.Error as error:
+            raise self._explained(error) from error
+        finally:
+            cursor.close()
+            with self._state:
+                self._readers -= 1
+                self._state.notify_all()
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The writing connection inside a transaction, which is on disk when this ends and undone when it raises."""
+        with self.alone() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                self._undo(connection)
+                raise
+            self._checkpoint(connection)
+
+    @contextmanager
+    def alone(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The writing connection without a transaction, for checkpoints."""
+        with self._write_lock:
+            with self._state:
+                self._ensure_usable()
+                connection = self._connection
+            try:
+                yield connection
+            except duckdb.Error as error:
+                raise self._explained(error) from error
+
+    def close(self) -> None:
+        """Wait for questions under way, then let go of the file."""
+        with self._write_lock, self._state:
+            if self._closed:
+                return
+            self._closed = True
+            self._state.wait_for(lambda: self._readers == 0, timeout=30)
+            self._connection.close()
+        self._forget()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        if self.path is not None:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(
+                    f"{self.path}: its directory cannot be made ({error}); choose another with --db"
+                ) from None
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{self._memory_limit_mib}MiB",
+            # The oldest engine we support reads what the newest writes, so that a file survives another Python.
+            "storage_compatibility_version": "v1.5.0",
+            # Ours, see _checkpoint: one that fails inside a commit would make that commit look failed.
+            "checkpoint_threshold": "1TiB",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "python_enable_replacements": "false",
+        }
+        connection = None
+        try:
+            connection = duckdb.connect(self.name if self.path is not None else ":memory:", config=config)
+            prepare(connection, self.name)
+        except duckdb.Error as error:
+            if connection is not None:
+                connection.close()
+            raise self._unopened(error) from error
+        except StoreError:
+            if connection is not None:
+                connection.close()
+            raise
+        return connection
+
+    def _checkpoint(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Move what stands in the log into the file, when that is much: what is committed is safe with and without it."""
+        if self.path is None or (waiting := self._log_bytes()) < self._checkpoint_bytes:
+            return
+        try:
+            connection.execute("CHECKPOINT")
+            self._checkpoint_bytes = CHECKPOINT_BYTES
+        except duckdb.Error as error:
+            # Not again before the log has grown: a full disk is as full at the next commit.
+            self._checkpoint_bytes = waiting + CHECKPOINT_BYTES // 4
+            log.warning("%s", self._explained(error))
+
+    def _log_bytes(self) -> int:
+        try:
+            return self.log_path.stat().st_size
+        except OSError:
+            return 0
+
+    def _ensure_usable(self) -> None:
+        if self._closed:
+            raise StoreError(f"{self.name} is closed; open it again with open_store()")
+        if self._invalid and self.path is not None:
+            self._state.wait_for(lambda: self._readers == 0, timeout=30)
+            self._connection.close()
+            self._connection = self._connect()
+            self._invalid = False
+
+    def _undo(self, connection: duckdb.DuckDBPyConnection) -> None:
+        try:
+            connection.execute("ROLLBACK")
+        except duckdb.Error:
+            pass  # a commit that failed has undone its transaction
+
+    def _explained(self, error: duckdb.Error) -> StoreError:
+        text = str(error)
+        if isinstance(error, duckdb.FatalException) or "invalidated" in text:
+            # DuckDB stops after an error in its log; the file is as the last commit left it, so it is opened again.
+            self._invalid = True
+        if "No space left" in text or "File too large" in text or "Could not write" in text:
+            return StoreError(
+                f"{self.name} cannot grow: {text.splitlines()[0]}; free space on its disk, or keep fewer days with "
+                "--retention-days, and the store goes on by itself"
+            )
+        return StoreError(f"{self.name} does not answer: {text.splitlines()[0]}")
+
+    def _unopened(self, error: duckdb.Error) -> StoreError:
+        text = str(error).splitlines()[0]
+        if "lock" in text:
+            return StoreError(
+                f"{self.name} is in use by another process ({text}); close that dashboard, ask it over HTTP, or choose "
+                "another file with --db"
+            )
+        if "newer version" in text or "version number" in text:
+            return StoreError(
+                f"{self.name} was written by a newer DuckDB than {duckdb.__version__} ({text}); upgrade duckdb, or "
+                "choose another file with --db"
+            )
+        return StoreError(
+            f"{self.name} cannot be opened as a store ({text}); it is damaged or something else: restore a backup, or "
+            "move it away (with its .wal) and start anew from the journals"
+        )
+
+    def _forget(self) -> None:
+        if self.path is not None:
+            with _open_lock:
+                _open.discard(str(self.path.resolve()))

@@ -1,0 +1,206 @@
+"""Log lines, what runs now, metrics, and model calls as entries of a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final
+
+import duckdb
+import msgspec
+
+from ai_dev_squad import Usage
+from ai_dev_squad.costs import CostEntry
+from ai_dev_squad.schema import Cost
+
+from .base import LogPage, MetricName, Selection
+from .cursors import pack, unpack
+from .duckdb_answers import one
+from .duckdb_columns import hexed, split_trace_id
+from .duckdb_facts import Where, names_filter
+from .rows import LogRow, OpenRow
+
+__all__ = ["LOG_COLUMNS", "entries", "log_row", "logs", "metric_names", "running", "running_of"]
+
+LOG_COLUMNS: Final = (
+    "time_us, level, event_type, message, framework, service, session_id, agent, trace_id, span_id, source, details"
+)
+_OPEN: Final = "trace_id, span_id, parent_span_id, start_us, name, operation, framework, session_id, agent"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def logs(
+    cursor: duckdb.DuckDBPyConnection,
+    selection: Selection,
+    *,
+    levels: Sequence[str],
+    event_types: Sequence[str],
+    text: str,
+    trace_id: str | None,
+    before: str | None,
+    after: str | None,
+    limit: int,
+) -> LogPage:
+    """Log lines. Filters by provider and model do not apply: lines have neither."""
+    where = Where([], [])
+    where.add("time_us >= ? AND time_us < ?", selection.start_us, selection.end_us)
+    for column, values in (
+        ("framework", selection.frameworks),
+        ("agent", selection.agents),
+        ("service", selection.services),
+        ("session_id", selection.sessions),
+        ("level", levels),
+        ("event_type", event_types),
+    ):
+        if values:
+            where.add(f"{column} IN (SELECT unnest(?))", list(values))
+    if trace_id is not None:
+        number = split_trace_id(trace_id)
+        # An id that cannot be is the id of no line.
+        where.add("trace_id = ?::UHUGEINT", number)
+    for word in text.split():
+        where.add("(contains(lower(message), lower(?)) OR contains(lower(event_type), lower(?)))", word, word)
+    newest = _newest(cursor)
+    if after is not None:
+        (last,) = unpack(after, "logs", int)
+        where.add("id > ?", last)
+        rows = _select(cursor, where, "id", limit)
+        # A full page may have left lines behind: the next one starts at its end.
+        newest = rows[-1][0] if len(rows) == limit else max(newest, int(last))
+        return LogPage(tuple(log_row(row[1:]) for row in rows), None, pack("logs", newest))
+    if before is not None:
+        time_us, number = unpack(before, "older logs", int, int)
+        where.add("(time_us, id) < (?, ?)", time_us, number)
+    rows = _select(cursor, where, "time_us DESC, id DESC", limit + 1)
+    more = pack("older logs", rows[limit - 1][1], rows[limit - 1][0]) if len(rows) > limit else None
+    return LogPage(tuple(log_row(row[1:]) for row in rows[:limit]), more, pack("logs", newest))
+
+
+def running(cursor: duckdb.DuckDBPyConnection, since_us: int, limit: int) -> Sequence[OpenRow]:
+    """What has begun after ``since_us`` and not ended, newest first."""
+    rows = cursor.execute(
+        f"SELECT {_OPEN} FROM running WHERE start_us >= ? ORDER BY start_us DESC, span_id LIMIT {int(limit)}",  # noqa: S608
+        [since_us],
+    ).fetchall()
+    return [_open_row(row) for row in rows]
+
+
+def running_of(cursor: duckdb.DuckDBPyConnection, trace_id: int) -> Sequence[OpenRow]:
+    """What of one trace has begun and not ended, oldest first."""
+    rows = cursor.execute(
+        f"SELECT {_OPEN} FROM running WHERE trace_id = ?::UHUGEINT ORDER BY start_us, span_id",  # noqa: S608
+        [trace_id],
+    ).fetchall()
+    return [_open_row(row) for row in rows]
+
+
+def metric_names(cursor: duckdb.DuckDBPyConnection, limit: int) -> Sequence[MetricName]:
+    """The metrics that have been received, by name."""
+    rows = cursor.execute(
+        "SELECT name, kind, unit, count(*), max(time_us), arg_max({'v': value}, time_us).v FROM metrics "  # noqa: S608
+        f"GROUP BY name, kind, unit ORDER BY name, kind, unit LIMIT {int(limit)}"
+    ).fetchall()
+    return [MetricName(*row) for row in rows]
+
+
+class _Hidden(msgspec.Struct):
+    """What an entry needs of a span's details."""
+
+    attributes: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+
+
+_details: Final = msgspec.json.Decoder(_Hidden)
+
+
+def entries(cursor: duckdb.DuckDBPyConnection, selection: Selection, limit: int) -> Sequence[CostEntry]:
+    """The newest model calls, newest first."""
+    where = names_filter(selection)
+    where.add("start_us >= ? AND start_us < ? AND usage_source IS NOT NULL", selection.start_us, selection.end_us)
+    if selection.sessions:
+        where.add("session_id IN (SELECT unnest(?))", list(selection.sessions))
+    rows = cursor.execute(
+        "SELECT start_us, duration_us, trace_id, span_id, name, status, framework, session_id, agent, provider, model, "  # noqa: S608
+        "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_source, cost_usd, "
+        f"price, price_date, price_source, cost_reason, details FROM spans WHERE {where} "
+        f"ORDER BY start_us DESC, span_id LIMIT {int(limit)}",
+        where.values,
+    ).fetchall()
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: tuple[Any, ...]) -> CostEntry:
+    start, duration, trace_id, span_id, name, status, framework, session_id, agent, provider, model, *rest = row
+    given, made, read, written, thought, source, usd, price, date, price_source, reason, details = rest
+    hidden = _hidden(details)
+    usage = Usage(
+        input_tokens=given,
+        output_tokens=made,
+        cache_read_input_tokens=read,
+        cache_write_input_tokens=written,
+        reasoning_output_tokens=thought,
+        source=source,
+    )
+    return CostEntry(
+        timestamp=_EPOCH + timedelta(microseconds=start),
+        model_name=model or name,
+        provider=provider or "unknown",
+        input_tokens=given or 0,
+        output_tokens=made or 0,
+        cost_usd=usd,
+        duration_ms=duration / 1000,
+        session_id=session_id,
+        agent_id=agent,
+        framework=framework,
+        trace_id=format(trace_id, "032x"),
+        span_id=format(span_id, "016x"),
+        status=status,
+        usage=usage,
+        cost=Cost(usd=usd, price=price, price_date=date, price_source=price_source, reason=reason),
+        prompt_hash=_typed(hidden, "prompt_hash", str),
+        attempt=_typed(hidden, "attempt", int),
+        user_id=_typed(hidden, "user_id", str),
+        estimated=source == "estimated",
+    )
+
+
+def _hidden(details: bytes | None) -> dict[str, Any]:
+    """Attributes and metadata by the last part of their names."""
+    if not details:
+        return {}
+    try:
+        content = _details.decode(details)
+    except msgspec.MsgspecError:
+        return {}
+    named = {
+        key.removeprefix("ai_dev_squad.").replace("user.id", "user_id"): v for key, v in content.attributes.items()
+    }
+    return {**named, **content.metadata}
+
+
+def _typed(values: dict[str, Any], name: str, kind: type[Any]) -> Any:
+    value = values.get(name)
+    return value if isinstance(value, kind) else None
+
+
+def _select(cursor: duckdb.DuckDBPyConnection, where: Where, order: str, limit: int) -> list[tuple[Any, ...]]:
+    return cursor.execute(
+        f"SELECT id, {LOG_COLUMNS} FROM logs WHERE {where} ORDER BY {order} LIMIT {int(limit)}",  # noqa: S608
+        where.values,
+    ).fetchall()
+
+
+def _newest(cursor: duckdb.DuckDBPyConnection) -> int:
+    row = one(cursor, "SELECT max(id) FROM logs")
+    return int(row[0] or 0) if row else 0
+
+
+def log_row(row: tuple[Any, ...]) -> LogRow:
+    """A line as it was written, from ``LOG_COLUMNS``."""
+    *fields, trace_id, span_id, source, details = row
+    return LogRow(*fields, hexed(trace_id, 32), hexed(span_id, 16), source, details)
+
+
+def _open_row(row: tuple[Any, ...]) -> OpenRow:
+    trace_id, span_id, parent, *rest = row
+    return OpenRow(format(trace_id, "032x"), format(span_id, "016x"), hexed(parent, 16), *rest)

@@ -1,0 +1,106 @@
+"""The tables of the embedded store, and how a file of an older version becomes one of this version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import duckdb
+
+from .base import StoreError
+from .duckdb_answers import one
+
+__all__ = ["SCHEMA_VERSION", "prepare"]
+
+SCHEMA_VERSION: Final = 1
+
+# What both roll-ups and their readers call the columns that are added up.
+_SUMS: Final = """
+    spans BIGINT NOT NULL, errors BIGINT NOT NULL, duration_us HUGEINT NOT NULL,
+    cost_usd DOUBLE NOT NULL, unpriced BIGINT NOT NULL, estimated BIGINT NOT NULL, uncounted BIGINT NOT NULL,
+    input_tokens HUGEINT NOT NULL, output_tokens HUGEINT NOT NULL, cache_read_tokens HUGEINT NOT NULL,
+    cache_write_tokens HUGEINT NOT NULL, reasoning_tokens HUGEINT NOT NULL, cache_saving_usd DOUBLE NOT NULL
+"""
+
+_VERSION_1: Final = f"""
+CREATE TABLE meta (key VARCHAR PRIMARY KEY, value BIGINT NOT NULL);
+CREATE TABLE spans (
+    seq BIGINT NOT NULL, series INTEGER NOT NULL, bin USMALLINT NOT NULL,
+    trace_id UHUGEINT NOT NULL, span_id UBIGINT NOT NULL, parent_span_id UBIGINT,
+    start_us BIGINT NOT NULL, duration_us BIGINT NOT NULL, name VARCHAR NOT NULL, operation VARCHAR NOT NULL,
+    status VARCHAR NOT NULL, framework VARCHAR, service VARCHAR, session_id VARCHAR, agent VARCHAR, tool VARCHAR,
+    provider VARCHAR, model VARCHAR, error_type VARCHAR, error_message VARCHAR,
+    input_tokens BIGINT, output_tokens BIGINT, cache_read_tokens BIGINT, cache_write_tokens BIGINT,
+    reasoning_tokens BIGINT, usage_source VARCHAR, cost_usd DOUBLE, price VARCHAR, price_date VARCHAR,
+    price_source VARCHAR, cost_reason VARCHAR, cache_saving_usd DOUBLE, first_chunk_us BIGINT, source VARCHAR NOT NULL,
+    instrumentation VARCHAR, ingested_us BIGINT NOT NULL, details BLOB, text VARCHAR
+);
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY, framework VARCHAR, operation VARCHAR NOT NULL, provider VARCHAR, model VARCHAR, agent VARCHAR,
+    tool VARCHAR, service VARCHAR, root BOOLEAN NOT NULL, call BOOLEAN NOT NULL
+);
+CREATE TABLE minutes (at_us BIGINT NOT NULL, series INTEGER NOT NULL, {_SUMS});
+CREATE TABLE hours (at_us BIGINT NOT NULL, series INTEGER NOT NULL, {_SUMS});
+CREATE TABLE minute_bins (at_us BIGINT NOT NULL, series INTEGER NOT NULL, bin USMALLINT NOT NULL, spans BIGINT NOT NULL);
+CREATE TABLE hour_bins (at_us BIGINT NOT NULL, series INTEGER NOT NULL, bin USMALLINT NOT NULL, spans BIGINT NOT NULL);
+CREATE TABLE session_minutes (at_us BIGINT NOT NULL, session_id VARCHAR, {_SUMS}, bins USMALLINT[] NOT NULL);
+CREATE TABLE unpriced_minutes (at_us BIGINT NOT NULL, series INTEGER NOT NULL, cost_reason VARCHAR, spans BIGINT NOT NULL);
+CREATE TABLE traces (
+    trace_id UHUGEINT PRIMARY KEY, start_us BIGINT NOT NULL, end_us BIGINT NOT NULL, last_start_us BIGINT NOT NULL,
+    root_span_id UBIGINT, root_duration_us BIGINT, name VARCHAR NOT NULL, operation VARCHAR NOT NULL,
+    status VARCHAR NOT NULL, error_type VARCHAR, head HUGEINT NOT NULL,
+    framework VARCHAR, framework_head HUGEINT, service VARCHAR, service_head HUGEINT, session_id VARCHAR,
+    session_head HUGEINT,
+    spans BIGINT NOT NULL, errors BIGINT NOT NULL, calls BIGINT NOT NULL, call_errors BIGINT NOT NULL,
+    tools BIGINT NOT NULL, input_tokens HUGEINT NOT NULL, output_tokens HUGEINT NOT NULL,
+    cache_read_tokens HUGEINT NOT NULL, cache_write_tokens HUGEINT NOT NULL, reasoning_tokens HUGEINT NOT NULL,
+    cost_usd DOUBLE NOT NULL, unpriced BIGINT NOT NULL, cache_saving_usd DOUBLE NOT NULL
+);
+CREATE TABLE logs (
+    id BIGINT NOT NULL, time_us BIGINT NOT NULL, level VARCHAR NOT NULL, event_type VARCHAR NOT NULL,
+    message VARCHAR NOT NULL, framework VARCHAR, service VARCHAR, session_id VARCHAR, agent VARCHAR,
+    trace_id UHUGEINT, span_id UBIGINT, source VARCHAR NOT NULL, details BLOB
+);
+CREATE TABLE running (
+    trace_id UHUGEINT NOT NULL, span_id UBIGINT NOT NULL, parent_span_id UBIGINT, start_us BIGINT NOT NULL,
+    name VARCHAR NOT NULL, operation VARCHAR NOT NULL, framework VARCHAR, session_id VARCHAR, agent VARCHAR
+);
+CREATE TABLE metrics (
+    time_us BIGINT NOT NULL, name VARCHAR NOT NULL, kind VARCHAR NOT NULL, unit VARCHAR NOT NULL, service VARCHAR,
+    value DOUBLE, count BIGINT, details BLOB NOT NULL
+);
+CREATE TABLE positions (source VARCHAR PRIMARY KEY, position VARCHAR NOT NULL);
+INSERT INTO meta VALUES ('schema_version', 1), ('rolled_seq', 0), ('series_dropped', 0);
+"""  # noqa: S608
+
+_MIGRATIONS: Final[Sequence[str]] = (_VERSION_1,)
+"""What makes version ``n + 1`` of version ``n``; a new file goes through all of them."""
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, file: str) -> None:
+    """Make the tables, or bring them to this version, in one transaction.
+
+    Raises ``StoreError`` for the file of a newer version, or a database that is no store.
+    """
+    tables = {str(name) for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if tables and "meta" not in tables:
+        raise StoreError(
+            f"{file} is a DuckDB database but not a store of the dashboard (it has the table {min(tables)!r}); "
+            "choose another file with --db"
+        )
+    version = 0
+    if tables:
+        row = one(connection, "SELECT value FROM meta WHERE key = 'schema_version'")
+        version = row[0] if row else 0
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{file} was written by a newer version of the dashboard (its tables have version {version}, this one knows "
+            f"{SCHEMA_VERSION}); upgrade ai-dev-squad-dashboard, or choose another file with --db"
+        )
+    if version == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN")
+    for step in _MIGRATIONS[version:]:
+        connection.execute(step)
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [SCHEMA_VERSION])
+    connection.execute("COMMIT")

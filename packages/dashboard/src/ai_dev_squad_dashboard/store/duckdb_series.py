@@ -1,0 +1,126 @@
+"""The distinct combinations of names that roll-ups are kept for, and what happens when there are too many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
+
+import duckdb
+
+from .duckdb_answers import one
+from .rows import SpanRow
+
+__all__ = ["FIELDS", "MAX_SERIES", "OTHER", "Key", "Series"]
+
+MAX_SERIES: Final = 4_000
+OTHER: Final = "(other)"
+
+FIELDS: Final = ("framework", "operation", "provider", "model", "agent", "tool", "service", "root", "call")
+
+Key: TypeAlias = tuple[str | None, str, str | None, str | None, str | None, str | None, str | None, bool, bool]
+"""A combination, in the order of ``FIELDS``."""
+
+
+class Series:
+    """Numbers for combinations of names, kept in memory by the one writer. ``commit`` or ``undo`` ends each batch."""
+
+    def __init__(self, maximum: int = MAX_SERIES) -> None:
+        self.maximum = maximum
+        self.names: dict[int, Key] = {}
+        """What each number stands for. Others may read it: a number that is in a table is in here."""
+        self._numbers: dict[Key, int] = {}
+        self._new: dict[Key, int] = {}
+        self._next = 1
+        self.dropped = 0
+        self._dropped_now = 0
+
+    def load(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Take what the file knows."""
+        rows = connection.execute("SELECT * FROM series").fetchall()
+        self.names = {number: tuple(names) for number, *names in rows}
+        self._numbers = {key: number for number, key in self.names.items()}
+        self._new = {}
+        self._next = max(self._numbers.values(), default=0) + 1
+        row = one(connection, "SELECT value FROM meta WHERE key = 'series_dropped'")
+        self.dropped = row[0] if row else 0
+        self._dropped_now = 0
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def numbers(self, spans: Sequence[SpanRow]) -> list[int]:
+        """The number of each span's combination. New ones are in the file once ``save`` ran."""
+        known, keys = self._numbers, _keys(spans)
+        found = list(map(known.get, keys))
+        if None not in found:
+            return found  # type: ignore[return-value]
+        return [
+            self._number(key) if number is None else number for key, number in zip(_keys(spans), found, strict=True)
+        ]
+
+    def save(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Write new combinations and the count of dropped ones, inside the batch's transaction."""
+        if self._new:
+            rows = [[number, *key] for key, number in self._new.items()]
+            marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * len(rows))
+            connection.execute(f"INSERT INTO series VALUES {marks}", [value for row in rows for value in row])  # noqa: S608
+        if self._dropped_now:
+            connection.execute("UPDATE meta SET value = value + ? WHERE key = 'series_dropped'", [self._dropped_now])
+
+    def commit(self) -> None:
+        """The batch is on disk."""
+        self._new = {}
+        self.dropped += self._dropped_now
+        self._dropped_now = 0
+
+    def undo(self) -> None:
+        """The batch is not on disk."""
+        for key in self._new:
+            del self.names[self._numbers.pop(key)]
+        self._new = {}
+        self._dropped_now = 0
+
+    def _number(self, key: Key) -> int:
+        number = self._numbers.get(key)
+        if number is None and len(self._numbers) >= self.maximum:
+            self._dropped_now += 1
+            key = _together(key)
+            number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = self._new[key] = self._next
+            self.names[number] = key
+            self._next += 1
+        return number
+
+
+def _keys(spans: Sequence[SpanRow]) -> Iterable[Key]:
+    return (
+        (
+            span.framework,
+            span.operation,
+            span.provider,
+            span.model,
+            span.agent,
+            span.tool,
+            span.service,
+            span.parent_span_id is None,
+            span.usage_source is not None,
+        )
+        for span in spans
+    )
+
+
+_COUNTED: Final = frozenset({"invoke_agent", "execute_tool"})
+
+
+def _together(key: Key) -> Key:
+    """The same with names that can be many replaced; at most some dozens of these exist."""
+    framework, operation, provider, model, agent, tool, service, root, call = key
+    several = (provider, model, agent, tool, service)
+    return (
+        framework and OTHER,
+        operation if operation in _COUNTED else OTHER,
+        *(name and OTHER for name in several),
+        root,
+        call,
+    )  # type: ignore[return-value]

@@ -1,0 +1,238 @@
+"""The embedded store: one DuckDB file, one process that owns it, one thread that writes and any number that ask."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from ai_dev_squad.costs import CostEntry
+
+from . import duckdb_logs, duckdb_sums, duckdb_traces, duckdb_upkeep
+from .base import (
+    Facets,
+    Group,
+    GroupBy,
+    LogPage,
+    MetricName,
+    OrderBy,
+    Point,
+    Selection,
+    Session,
+    SessionPage,
+    Store,
+    StoreState,
+    Totals,
+    Trace,
+    TracePage,
+    TraceRow,
+    Written,
+)
+from .duckdb_file import File
+from .duckdb_rollup import ROLL_EVERY
+from .duckdb_series import MAX_SERIES
+from .duckdb_summary import NAMES, ORDERS, Summary, summarise
+from .duckdb_write import Writer
+from .rows import Batch, LogRow, OpenRow, SpanRow
+
+__all__ = ["DuckDBStore", "open_memory_store", "open_store"]
+
+_SUMMARIES: Final = 8
+"""Summaries that are kept: those of the pages under way."""
+
+_WAIT_US: Final = 24 * 3_600_000_000
+"""An operation that began longer ago and has not ended is no longer shown as running."""
+
+
+def open_store(path: Path, *, memory_limit_mib: int = 1024) -> Store:
+    """The store in the file ``path``, made when it is missing.
+
+    Raises ``StoreError`` for a file that another process uses, that is damaged, no store, or of a newer version.
+    """
+    return DuckDBStore(File(Path(path), memory_limit_mib))
+
+
+def open_memory_store() -> Store:
+    """A store that is gone with its process, for tests."""
+    return DuckDBStore(File(None, 1024))
+
+
+class DuckDBStore:
+    """``Store`` on DuckDB."""
+
+    def __init__(self, file: File, *, max_series: int = MAX_SERIES, roll_every: int = ROLL_EVERY) -> None:
+        self._file = file
+        self._writer = Writer(file, max_series, roll_every)
+        self._changes = 0
+        self._summaries: OrderedDict[tuple[Any, ...], Summary] = OrderedDict()
+        self._summaries_lock = threading.Lock()
+
+    def write(self, batch: Batch) -> Written:
+        written = self._writer.write(batch)
+        self._changes += 1
+        return written
+
+    def position(self, source: str) -> str | None:
+        return self.positions().get(source)
+
+    def positions(self) -> Mapping[str, str]:
+        with self._file.reading() as cursor:
+            return dict(cursor.execute("SELECT source, position FROM positions").fetchall())
+
+    def totals(self, selection: Selection) -> Totals:
+        return self._summary(selection).totals()
+
+    def timeline(self, selection: Selection, step_us: int, by: GroupBy = "framework") -> Sequence[Point]:
+        if by not in duckdb_sums.KEYS:
+            raise ValueError(f"cannot group by {by!r}; use one of {', '.join(duckdb_sums.KEYS)}")
+        if step_us < 1:
+            raise ValueError(f"step_us {step_us!r} is not positive; use microseconds, such as 3_600_000_000")
+        with self._file.reading() as cursor:
+            return duckdb_sums.timeline(cursor, selection, step_us, by)
+
+    def groups(
+        self, selection: Selection, by: GroupBy, *, order: OrderBy = "cost", limit: int = 50, latency: bool = False
+    ) -> Sequence[Group]:
+        if by not in duckdb_sums.KEYS:
+            raise ValueError(f"cannot group by {by!r}; use one of {', '.join(duckdb_sums.KEYS)}")
+        if order not in ORDERS:
+            raise ValueError(f"order {order!r} is unknown; use one of {', '.join(ORDERS)}")
+        if by in NAMES:
+            return self._summary(selection).groups(by, order, limit, latency)
+        with self._file.reading() as cursor:
+            return duckdb_sums.groups(cursor, selection, by, order=order, limit=limit, latency=latency)
+
+    def traces(
+        self,
+        selection: Selection,
+        *,
+        text: str = "",
+        status: str | None = None,
+        operation: str | None = None,
+        tool: str | None = None,
+        name: str | None = None,
+        min_duration_us: int | None = None,
+        min_cost_usd: float | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> TracePage:
+        with self._file.reading() as reader:
+            return duckdb_traces.traces(
+                reader,
+                selection,
+                text=text,
+                status=status,
+                operation=operation,
+                tool=tool,
+                name=name,
+                min_duration_us=min_duration_us,
+                min_cost_usd=min_cost_usd,
+                after=cursor,
+                limit=limit,
+            )
+
+    def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None:
+        with self._file.reading() as cursor:
+            return duckdb_traces.trace(cursor, trace_id, limit)
+
+    def span(self, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
+        with self._file.reading() as cursor:
+            return duckdb_traces.span(cursor, trace_id, span_id)
+
+    def details(self, trace_id: str, limit: int = 20_000) -> Iterator[tuple[str, bytes]]:
+        with self._file.reading() as cursor:
+            yield from duckdb_traces.details(cursor, trace_id, limit)
+
+    def sessions(
+        self, selection: Selection, *, text: str = "", cursor: str | None = None, limit: int = 50
+    ) -> SessionPage:
+        with self._file.reading() as reader:
+            return duckdb_traces.sessions(reader, selection, text=text, after=cursor, limit=limit)
+
+    def session(self, session_id: str, limit: int = 200) -> tuple[Session, tuple[TraceRow, ...]] | None:
+        with self._file.reading() as cursor:
+            return duckdb_traces.session(cursor, session_id, limit)
+
+    def logs(
+        self,
+        selection: Selection,
+        *,
+        levels: Sequence[str] = (),
+        event_types: Sequence[str] = (),
+        text: str = "",
+        trace_id: str | None = None,
+        cursor: str | None = None,
+        after: str | None = None,
+        limit: int = 200,
+    ) -> LogPage:
+        with self._file.reading() as reader:
+            return duckdb_logs.logs(
+                reader,
+                selection,
+                levels=levels,
+                event_types=event_types,
+                text=text,
+                trace_id=trace_id,
+                before=cursor,
+                after=after,
+                limit=limit,
+            )
+
+    def running(self, limit: int = 100) -> Sequence[OpenRow]:
+        with self._file.reading() as cursor:
+            return duckdb_logs.running(cursor, time.time_ns() // 1000 - _WAIT_US, limit)
+
+    def facets(self, selection: Selection) -> Facets:
+        return self._summary(selection).facets()
+
+    def entries(self, selection: Selection, limit: int = 10_000) -> Sequence[CostEntry]:
+        with self._file.reading() as cursor:
+            return duckdb_logs.entries(cursor, selection, limit)
+
+    def unpriced(
+        self, selection: Selection, limit: int = 100
+    ) -> Sequence[tuple[str | None, str | None, int, str | None]]:
+        with self._file.reading() as cursor:
+            return duckdb_sums.unpriced(cursor, selection, limit)
+
+    def metric_names(self, limit: int = 200) -> Sequence[MetricName]:
+        with self._file.reading() as cursor:
+            return duckdb_logs.metric_names(cursor, limit)
+
+    def state(self) -> StoreState:
+        with self._file.reading() as cursor:
+            return duckdb_upkeep.state(cursor, self._file, self._writer)
+
+    def export(self, kind: Literal["spans", "logs"], selection: Selection, target: Path, file_format: str) -> int:
+        with self._file.reading() as cursor:
+            return duckdb_upkeep.export(cursor, kind, selection, Path(target), file_format)
+
+    def retain(self, *, oldest_us: int | None = None, max_bytes: int | None = None) -> int:
+        try:
+            return duckdb_upkeep.retain(self._file, self._writer, oldest_us, max_bytes)
+        finally:
+            self._changes += 1
+
+    def backup(self, target: Path) -> None:
+        duckdb_upkeep.backup(self._file, Path(target))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _summary(self, selection: Selection) -> Summary:
+        """What several questions of a page are answered from, until something is written."""
+        # The count of changes is read first: a summary made meanwhile may be newer than it says, never older.
+        key = (selection.start_us, selection.end_us, selection.sessions, self._changes)
+        with self._summaries_lock:
+            summary = self._summaries.get(key)
+        if summary is None:
+            with self._file.reading() as cursor:
+                summary = summarise(cursor, selection, self._writer.series.names)
+            with self._summaries_lock:
+                self._summaries[key] = summary
+                while len(self._summaries) > _SUMMARIES:
+                    self._summaries.popitem(last=False)
+        return summary.filtered(selection)

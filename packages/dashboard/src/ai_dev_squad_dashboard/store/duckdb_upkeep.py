@@ -1,0 +1,211 @@
+"""Upkeep of the store's file: how big it is, deleting old days, copies, and files for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+import duckdb
+
+from .base import Selection, StoreError, StoreState
+from .duckdb_answers import one
+from .duckdb_columns import SPAN_COLUMNS
+from .duckdb_facts import Where, names_filter
+from .duckdb_file import File
+from .duckdb_rollup import HOUR_US
+from .duckdb_schema import SCHEMA_VERSION
+from .duckdb_write import Writer
+
+__all__ = ["backup", "export", "retain", "state"]
+
+DAY_US: Final = 24 * HOUR_US
+_TIMES: Final[dict[str, str]] = {
+    "spans": "start_us",
+    "logs": "time_us",
+    "metrics": "time_us",
+    "minutes": "at_us",
+    "hours": "at_us",
+    "minute_bins": "at_us",
+    "hour_bins": "at_us",
+    "session_minutes": "at_us",
+    "unpriced_minutes": "at_us",
+    "running": "start_us",
+    "traces": "last_start_us",
+}
+"""Table → the time of its rows."""
+
+_FORMATS: Final[dict[str, str]] = {
+    "jsonl": "FORMAT json",
+    "csv": "FORMAT csv, HEADER",
+    "parquet": "FORMAT parquet, COMPRESSION zstd",
+}
+
+
+def state(cursor: duckdb.DuckDBPyConnection, file: File, writer: Writer) -> StoreState:
+    """How the store is."""
+    row = one(
+        cursor,
+        "SELECT (SELECT count(*) FROM spans), (SELECT count(*) FROM logs), (SELECT count(*) FROM traces), "
+        "(SELECT min(start_us) FROM spans), (SELECT max(start_us) FROM spans)",
+    )
+    assert row is not None
+    spans, logs, traces, oldest, newest = row
+    return StoreState(
+        engine=f"DuckDB {duckdb.__version__}",
+        path=str(file.path) if file.path is not None else None,
+        bytes=size(file),
+        spans=spans,
+        logs=logs,
+        traces=traces,
+        series=len(writer.series),
+        series_dropped=writer.series.dropped,
+        oldest_us=oldest,
+        newest_us=newest,
+        schema_version=SCHEMA_VERSION,
+    )
+
+
+def size(file: File) -> int:
+    """Bytes on disk, the log of what is not in the file yet included; 0 in memory."""
+    if file.path is None:
+        return 0
+    total = 0
+    for path in (file.path, file.log_path):
+        try:
+            total += path.stat().st_size
+        except FileNotFoundError:
+            pass
+    return total
+
+
+def retain(file: File, writer: Writer, oldest_us: int | None, max_bytes: int | None) -> int:
+    """Delete whole days from the oldest on. Returns the number of spans deleted."""
+    deleted = 0
+    if oldest_us is not None:
+        deleted += _delete_before(file, writer, -(-oldest_us // DAY_US) * DAY_US)
+    while max_bytes is not None and _used(file) > max_bytes:
+        with file.reading() as cursor:
+            row = one(
+                cursor,
+                "SELECT min(t) FROM (SELECT min(start_us) AS t FROM spans UNION ALL SELECT min(time_us) FROM logs "
+                "UNION ALL SELECT min(time_us) FROM metrics)",
+            )
+        if row is None or row[0] is None:
+            break
+        deleted += _delete_before(file, writer, (row[0] // DAY_US + 1) * DAY_US)
+    return deleted
+
+
+def backup(file: File, target: Path) -> None:
+    """Write a consistent copy to ``target``."""
+    if target.exists():
+        raise StoreError(f"{target} exists already; choose a new name for the backup")
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with file.reading() as cursor:
+            source = one(cursor, "SELECT current_database()")
+            assert source is not None
+            cursor.execute("COMMIT")
+            cursor.execute(f"ATTACH {_quoted(str(part))} AS copy (STORAGE_VERSION 'v1.5.0')")
+            try:
+                cursor.execute(f'COPY FROM DATABASE "{source[0]}" TO copy')
+                cursor.execute("CHECKPOINT copy")
+            finally:
+                cursor.execute("DETACH copy")
+        part.replace(target)
+    except OSError as error:
+        raise StoreError(f"the backup {target} cannot be written ({error}); choose another place") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def export(
+    cursor: duckdb.DuckDBPyConnection,
+    kind: Literal["spans", "logs"],
+    selection: Selection,
+    target: Path,
+    file_format: str,
+) -> int:
+    """Write rows, oldest first, to ``target``. Raises ``ValueError`` for an unknown format, ``StoreError`` for the disk."""
+    if file_format not in _FORMATS:
+        raise ValueError(f"format {file_format!r} is unknown; use one of {', '.join(_FORMATS)}")
+    columns, where, time = _exported(kind, selection, file_format)
+    query = f"SELECT {columns} FROM {kind} WHERE {where} ORDER BY {time}"  # noqa: S608
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        row = one(cursor, f"COPY ({query}) TO {_quoted(str(part))} ({_FORMATS[file_format]})", where.values)
+        part.replace(target)
+    except (OSError, duckdb.IOException) as error:
+        raise StoreError(f"{target} cannot be written ({error}); choose another place") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return int(row[0]) if row else 0
+
+
+def _exported(kind: str, selection: Selection, file_format: str) -> tuple[str, Where, str]:
+    where = Where([], [])
+    if kind == "spans":
+        where = names_filter(selection)
+        names = ("trace_id", "span_id", "parent_span_id", *SPAN_COLUMNS)
+        time = "start_us"
+    elif kind == "logs":
+        for column, values in (
+            ("framework", selection.frameworks),
+            ("agent", selection.agents),
+            ("service", selection.services),
+        ):
+            if values:
+                where.add(f"{column} IN (SELECT unnest(?))", list(values))
+        names = (
+            "time_us", "level", "event_type", "message", "framework", "service", "session_id", "agent", "trace_id",
+            "span_id", "source", "details",
+        )  # fmt: skip
+        time = "time_us"
+    else:
+        raise ValueError(f"cannot export {kind!r}; use spans or logs")
+    where.add(f"{time} >= ? AND {time} < ?", selection.start_us, selection.end_us)
+    if selection.sessions:
+        where.add("session_id IN (SELECT unnest(?))", list(selection.sessions))
+    return ", ".join(_shown(name, file_format) for name in names), where, time
+
+
+_NUMBERS: Final = frozenset(name for name in SPAN_COLUMNS if name.endswith(("_us", "_tokens", "_usd"))) | {"time_us"}
+
+
+def _shown(name: str, file_format: str) -> str:
+    if name == "trace_id":
+        return "lpad(lower(hex(trace_id)), 32, '0') AS trace_id"
+    if name.endswith("span_id"):
+        return f"lpad(lower(hex({name})), 16, '0') AS {name}"
+    if name == "details":
+        return "decode(details)::JSON AS details" if file_format == "jsonl" else "decode(details) AS details"
+    if name in _NUMBERS or file_format != "csv":
+        return name
+    # A spreadsheet would run a cell that begins like this as a formula.
+    return f"CASE WHEN regexp_matches({name}, '^[=+@\\t\\r-]') THEN '''' || {name} ELSE {name} END AS {name}"
+
+
+def _delete_before(file: File, writer: Writer, cut_us: int) -> int:
+    deleted = 0
+    with file.writing() as connection:
+        for table, time in _TIMES.items():
+            row = one(connection, f"DELETE FROM {table} WHERE {time} < ?", [cut_us])  # noqa: S608
+            if table == "spans":
+                deleted = row[0] if row else 0
+    with file.alone() as connection:
+        connection.execute("CHECKPOINT")
+    return deleted
+
+
+def _used(file: File) -> int:
+    """Bytes that hold something: DuckDB fills freed blocks before its file grows."""
+    with file.reading() as cursor:
+        row = one(cursor, "SELECT block_size * used_blocks FROM pragma_database_size()")
+    return int(row[0]) if row and row[0] else 0
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

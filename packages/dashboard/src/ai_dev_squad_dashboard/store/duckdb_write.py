@@ -1,0 +1,250 @@
+"""Writing: a batch becomes Arrow columns, and those rows of spans, traces, logs and roll-ups, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import duckdb
+
+from .base import Written
+from .duckdb_answers import number, one
+from .duckdb_columns import BYTES, REAL, SPAN_COLUMNS, TEXT, WHOLE, Columns, id_columns, table
+from .duckdb_file import File
+from .duckdb_rollup import ROLL_EVERY, roll
+from .duckdb_series import MAX_SERIES, Series
+from .percentiles import BINS_PER_OCTAVE
+from .rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
+
+__all__ = ["TRACE_ID", "Writer"]
+
+TRACE_ID: Final = "(trace_high::UHUGEINT << 64) | trace_low::UHUGEINT"
+
+_INSERT_SPANS: Final = f"""
+INSERT INTO spans SELECT
+    seq, series, CASE WHEN duration_us > 1 THEN ceil({BINS_PER_OCTAVE} * log2(duration_us)) ELSE 0 END,
+    {TRACE_ID}, span_id, parent_span_id,
+    {", ".join(f"CASE WHEN isfinite({name}) THEN {name} END" if kind is REAL else name for name, kind in SPAN_COLUMNS.items())}
+FROM incoming
+"""  # noqa: S608
+
+_KNOWN_SPANS: Final = f"""
+SELECT min(t.start_us), max(t.last_start_us)
+FROM traces t JOIN (SELECT DISTINCT {TRACE_ID} AS trace_id FROM ids) i ON t.trace_id = i.trace_id
+"""  # noqa: S608
+
+_DUPLICATES: Final = f"""
+SELECT s.trace_id, s.span_id FROM spans s
+SEMI JOIN (SELECT {TRACE_ID} AS trace_id, span_id FROM ids) i ON s.trace_id = i.trace_id AND s.span_id = i.span_id
+WHERE s.start_us BETWEEN ? AND ?
+"""  # noqa: S608
+
+# Which span speaks for its trace: a root before all others, then the earliest. Smaller is better.
+_HEAD: Final = (
+    "(CASE WHEN parent_span_id IS NULL THEN 0 ELSE 1 END)::HUGEINT * 85070591730234615865843651857942052864"
+    " + start_us::HUGEINT * 18446744073709551616 + span_id::HUGEINT"
+)
+_NAMES: Final = ("framework", "service", "session_id")
+_HEADS: Final = ("framework_head", "service_head", "session_head")
+_SUMS: Final = (
+    "spans",
+    "errors",
+    "calls",
+    "call_errors",
+    "tools",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cost_usd",
+    "unpriced",
+    "cache_saving_usd",
+)
+_SPEAKERS: Final = ("root_span_id", "root_duration_us", "name", "operation", "status", "error_type")
+
+_UPSERT_TRACES: Final = f"""
+INSERT INTO traces
+WITH new AS (
+    SELECT *, {_HEAD} AS head FROM spans WHERE seq >= ? AND seq < ?
+)
+SELECT
+    trace_id, min(start_us), max(start_us + duration_us), max(start_us),
+    arg_min(CASE WHEN parent_span_id IS NULL THEN {{'v': span_id}} END, head).v,
+    arg_min(CASE WHEN parent_span_id IS NULL THEN {{'v': duration_us}} END, head).v,
+    arg_min(name, head), arg_min(operation, head), arg_min(status, head), arg_min({{'v': error_type}}, head).v, min(head),
+    {", ".join(f"arg_min({name}, head), min(head) FILTER ({name} IS NOT NULL)" for name in _NAMES)},
+    count(*), count(*) FILTER (status = 'error'), count(usage_source),
+    count(*) FILTER (usage_source IS NOT NULL AND status = 'error'), count(*) FILTER (operation = 'execute_tool'),
+    coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cache_read_tokens), 0),
+    coalesce(sum(cache_write_tokens), 0), coalesce(sum(reasoning_tokens), 0), coalesce(sum(cost_usd), 0),
+    count(*) FILTER (usage_source IS NOT NULL AND cost_usd IS NULL), coalesce(sum(cache_saving_usd), 0)
+FROM new GROUP BY trace_id
+ON CONFLICT (trace_id) DO UPDATE SET
+    start_us = least(start_us, excluded.start_us), end_us = greatest(end_us, excluded.end_us),
+    last_start_us = greatest(last_start_us, excluded.last_start_us),
+    {", ".join(f"{name} = CASE WHEN excluded.head < head THEN excluded.{name} ELSE {name} END" for name in _SPEAKERS)},
+    head = least(head, excluded.head),
+    {
+    ", ".join(
+        f"{name} = CASE WHEN excluded.{head} < coalesce({head}, excluded.{head} + 1) THEN excluded.{name} ELSE {name} END, "
+        f"{head} = least({head}, excluded.{head})"
+        for name, head in zip(_NAMES, _HEADS, strict=True)
+    )
+},
+    {", ".join(f"{name} = {name} + excluded.{name}" for name in _SUMS)}
+"""  # noqa: S608
+
+_CLOSE_RUNNING: Final = """
+DELETE FROM running r USING spans s
+WHERE s.seq >= ? AND s.seq < ? AND r.trace_id = s.trace_id AND r.span_id = s.span_id
+"""
+
+_OPEN: Final = f"""
+INSERT INTO running
+WITH new AS (
+    SELECT {TRACE_ID} AS trace_id, span_id, parent_span_id, start_us, name, operation, framework, session_id, agent
+    FROM opened
+)
+SELECT * FROM new
+ANTI JOIN running r ON new.trace_id = r.trace_id AND new.span_id = r.span_id
+ANTI JOIN (SELECT trace_id, span_id FROM spans WHERE start_us BETWEEN ? AND ?) s
+    ON new.trace_id = s.trace_id AND new.span_id = s.span_id
+"""  # noqa: S608
+
+
+class Writer:
+    """The one who writes. Keeps the next numbers of series, spans and logs; ``load`` reads them from the file."""
+
+    def __init__(self, file: File, max_series: int = MAX_SERIES, roll_every: int = ROLL_EVERY) -> None:
+        self._file = file
+        self._roll_every = roll_every
+        self.series = Series(max_series)
+        self._next_span = 1
+        self._next_log = 1
+        self._rolled = 0
+        with file.alone() as connection:
+            self.load(connection)
+
+    def load(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Take up where the file ends."""
+        self.series.load(connection)
+        self._next_span = number(connection, "SELECT max(seq) FROM spans") + 1
+        self._next_log = number(connection, "SELECT max(id) FROM logs") + 1
+        self._rolled = number(connection, "SELECT value FROM meta WHERE key = 'rolled_seq'")
+        # Rows may have been deleted since; a number is never given out twice.
+        self._next_span = max(self._next_span, self._rolled + 1)
+
+    def write(self, batch: Batch) -> Written:
+        """Store a batch in one transaction."""
+        next_span, next_log, rolled = self._next_span, self._next_log, self._rolled
+        try:
+            with self._file.writing() as connection:
+                spans = self._fresh(connection, batch.spans)
+                if spans:
+                    self._spans(connection, spans)
+                if batch.opened:
+                    self._opened(connection, batch.opened)
+                if batch.logs:
+                    self._logs(connection, batch.logs)
+                if batch.metrics:
+                    self._metrics(connection, batch.metrics)
+                for source, position in batch.positions.items():
+                    connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", [source, position])
+        except BaseException:
+            self._next_span, self._next_log, self._rolled = next_span, next_log, rolled
+            self.series.undo()
+            raise
+        self.series.commit()
+        return Written(spans=len(spans), duplicates=len(batch.spans) - len(spans), logs=len(batch.logs))
+
+    def _fresh(self, connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> list[SpanRow]:
+        """The spans that are not stored yet, each once, by start."""
+        if not spans:
+            return []
+        first: dict[tuple[str, str], SpanRow] = {}
+        for span in spans:
+            first.setdefault((span.trace_id.lower(), span.span_id.lower()), span)
+        ids = id_columns([trace for trace, _ in first], {"span_id": [span for _, span in first]})
+        with _registered(connection, "ids", ids):
+            known = one(connection, _KNOWN_SPANS)
+            if known is not None and known[0] is not None:
+                for trace_id, span_id in connection.execute(_DUPLICATES, list(known)).fetchall():
+                    first.pop((format(trace_id, "032x"), format(span_id, "016x")), None)
+        return sorted(first.values(), key=_start)
+
+    def _spans(self, connection: duckdb.DuckDBPyConnection, spans: list[SpanRow]) -> None:
+        traces, ids, parents, *rest = zip(*spans, strict=True)
+        columns = id_columns(traces, {"span_id": ids, "parent_span_id": parents})
+        start, end = self._next_span, self._next_span + len(spans)
+        columns["seq"] = (WHOLE, range(start, end))
+        columns["series"] = (WHOLE, self.series.numbers(spans))
+        for (name, kind), values in zip(SPAN_COLUMNS.items(), rest, strict=True):
+            columns[name] = (kind, values)
+        self.series.save(connection)
+        with _registered(connection, "incoming", columns):
+            connection.execute(_INSERT_SPANS)
+        self.follow_up(connection, end)
+
+    def follow_up(self, connection: duckdb.DuckDBPyConnection, end: int) -> None:
+        """Bring what follows from spans up to date with those numbered from the last one known up to before ``end``."""
+        connection.execute(_UPSERT_TRACES, [self._next_span, end])
+        connection.execute(_CLOSE_RUNNING, [self._next_span, end])
+        self._next_span = end
+        self._rolled = roll(connection, self._rolled, end - 1, self._roll_every)
+
+    def _opened(self, connection: duckdb.DuckDBPyConnection, opened: Sequence[OpenRow]) -> None:
+        first: dict[tuple[str, str], OpenRow] = {}
+        for row in opened:
+            first.setdefault((row.trace_id.lower(), row.span_id.lower()), row)
+        traces, ids, parents, starts, *rest = zip(*first.values(), strict=True)
+        columns = id_columns(traces, {"span_id": ids, "parent_span_id": parents})
+        columns["start_us"] = (WHOLE, starts)
+        for name, values in zip(("name", "operation", "framework", "session_id", "agent"), rest, strict=True):
+            columns[name] = (TEXT, values)
+        # The line that opens an operation and its span tell the same start, but for the precision of a clock.
+        with _registered(connection, "opened", columns):
+            connection.execute(_OPEN, [min(starts) - 60_000_000, max(starts) + 60_000_000])
+
+    def _logs(self, connection: duckdb.DuckDBPyConnection, logs: Sequence[LogRow]) -> None:
+        times, *texts, traces, ids, sources, details = zip(*logs, strict=True)
+        columns = id_columns(traces, {"span_id": ids})
+        columns["id"] = (WHOLE, range(self._next_log, self._next_log + len(logs)))
+        columns["time_us"] = (WHOLE, times)
+        names = ("level", "event_type", "message", "framework", "service", "session_id", "agent")
+        for name, values in zip(names, texts, strict=True):
+            columns[name] = (TEXT, values)
+        columns["source"], columns["details"] = (TEXT, sources), (BYTES, details)
+        with _registered(connection, "incoming", columns):
+            connection.execute(
+                f"INSERT INTO logs SELECT id, time_us, {', '.join(names)}, {TRACE_ID}, span_id, source, details "  # noqa: S608
+                "FROM incoming"
+            )
+        self._next_log += len(logs)
+
+    def _metrics(self, connection: duckdb.DuckDBPyConnection, metrics: Sequence[MetricRow]) -> None:
+        kinds = (WHOLE, TEXT, TEXT, TEXT, TEXT, REAL, WHOLE, BYTES)
+        values = zip(*metrics, strict=True)
+        columns: Columns = {
+            name: (kind, each) for name, kind, each in zip(MetricRow._fields, kinds, values, strict=True)
+        }
+        with _registered(connection, "incoming", columns):
+            connection.execute(f"INSERT INTO metrics SELECT {', '.join(MetricRow._fields)} FROM incoming")  # noqa: S608
+
+
+class _registered:  # noqa: N801 - read as a statement
+    """Rows under a name that SQL can read, for as long as the block lasts."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, columns: Columns) -> None:
+        self._connection, self._name = connection, name
+        connection.register(name, table(columns))
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.unregister(self._name)
+
+
+def _start(span: SpanRow) -> int:
+    return span.start_us

@@ -1,0 +1,157 @@
+"""How the dashboard itself is: what comes in, what waits, what was dropped, and how large the store is."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from ai_dev_squad_dashboard.ingest.journal import JournalState
+from ai_dev_squad_dashboard.ingest.pipeline import PipelineState
+from ai_dev_squad_dashboard.page import Page, Site
+from ai_dev_squad_dashboard.query import Query
+from ai_dev_squad_dashboard.store.base import MetricName, StoreState
+
+__all__ = ["PAGE", "Concern", "Health", "build"]
+
+PACKAGES = (
+    "ai-dev-squad",
+    "ai-dev-squad-dashboard",
+    "duckdb",
+    "flask",
+    "flask-socketio",
+    "msgspec",
+    "opentelemetry-proto",
+)
+SKEW_US = 5_000_000
+"""How far ahead the newest span may be before it is worth a word: clocks of one machine differ by less."""
+
+
+@dataclass(frozen=True)
+class Concern:
+    """Something to look after, with the cure."""
+
+    kind: Literal["warn", "bad"]
+    title: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """How the dashboard is."""
+
+    concerns: tuple[Concern, ...]
+    """The worst first; none when all is well."""
+    pipeline: PipelineState
+    store: StoreState
+    behind_us: int | None
+    """How old the newest span is; ``None`` without spans."""
+    ahead_us: int
+    """How far in the future the newest span lies, by this machine's clock: the sender's clock is ahead by at least that."""
+    sources: tuple[JournalState, ...]
+    """The journals that are followed."""
+    metrics: tuple[MetricName, ...]
+    """OpenTelemetry metrics that came in."""
+    limits: Mapping[str, int | None]
+    """What the settings allow: retention in days, the store's size, waiting rows, request size."""
+    versions: Mapping[str, str]
+    endpoint: str
+    """Where OpenTelemetry programs send to."""
+
+
+def build(site: Site, query: Query) -> Health:
+    """The state of the parts, now. The span of time and the filters change nothing here."""
+    pipeline, store, settings = site.pipeline.state(), site.store.state(), site.settings
+    sources = tuple(site.sources())
+    lag = None if store.newest_us is None else query.now_us - store.newest_us
+    ahead = max(0, -(lag or 0))
+    return Health(
+        concerns=_concerns(pipeline, store, sources, ahead, settings.max_store_mib),
+        pipeline=pipeline,
+        store=store,
+        behind_us=None if lag is None else max(0, lag),
+        ahead_us=ahead,
+        sources=sources,
+        metrics=tuple(site.store.metric_names()),
+        limits={
+            "retention_days": settings.retention_days,
+            "max_store_mib": settings.max_store_mib,
+            "max_pending_rows": settings.max_pending_rows,
+            "max_request_mib": settings.max_request_mib,
+            "memory_limit_mib": settings.memory_limit_mib,
+        },
+        versions=_versions(),
+        endpoint=f"{'https' if settings.behind_tls else 'http'}://{settings.host}:{settings.port}",
+    )
+
+
+def _concerns(
+    pipeline: PipelineState, store: StoreState, sources: tuple[Any, ...], ahead_us: int, max_mib: int | None
+) -> tuple[Concern, ...]:
+    found: list[Concern] = []
+    if pipeline.dropped:
+        found.append(
+            Concern(
+                "bad",
+                f"{pipeline.dropped:,} rows could not be written, and their senders were told",
+                f"The last error: {pipeline.last_error}",
+            )
+        )
+    found += [Concern("bad", f"{source.path} cannot be read", source.error) for source in sources if source.error]
+    if pipeline.refused:
+        found.append(
+            Concern(
+                "warn",
+                f"{pipeline.refused:,} batches were told to come again, because too much waited",
+                "Senders that retry lose nothing. Raise DASHBOARD_MAX_PENDING_ROWS if bursts are normal here.",
+            )
+        )
+    bad = sum(source.bad_lines for source in sources)
+    if bad:
+        found.append(
+            Concern(
+                "warn",
+                f"{bad:,} lines of journals are no journal lines and were skipped",
+                "`ai-dev-squad doctor` names the files; other programs may write into the directory.",
+            )
+        )
+    if ahead_us > SKEW_US:
+        found.append(
+            Concern(
+                "warn",
+                f"The newest span ends {ahead_us / 1_000_000:.0f} s in the future",
+                "The clock of a sender is ahead, or this machine's is behind; set both by NTP.",
+            )
+        )
+    if store.series_dropped:
+        found.append(
+            Concern(
+                "warn",
+                f"The names of {store.series_dropped:,} spans are put together as (other) in sums",
+                "An agent, tool or service name that changes with each run makes too many; use constant names.",
+            )
+        )
+    if max_mib and store.bytes > max_mib << 20:
+        found.append(
+            Concern(
+                "warn",
+                f"The store has {store.bytes >> 20:,} MiB, more than the {max_mib:,} MiB that are allowed",
+                "The oldest days are deleted at the next look, within the hour.",
+            )
+        )
+    return tuple(found)
+
+
+def _versions() -> dict[str, str]:
+    known = {"Python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            known[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return known
+
+
+PAGE = Page("health", "/health", "/api/health", "Health", build, Health, navigation="Health", key="h")

@@ -1,0 +1,83 @@
+"""One session: its turns in order, what each cost, and what was said where content was captured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ai_dev_squad_dashboard.page import NotFoundError, Page, Site
+from ai_dev_squad_dashboard.query import Query
+from ai_dev_squad_dashboard.store.base import Session, TraceRow
+
+from .transcript import Said, said_in
+
+__all__ = ["PAGE", "SessionView", "Turn", "build"]
+
+MAX_TURNS: Final = 200
+SPOKEN_TURNS: Final = 30
+"""The newest turns, of which the words are shown: each has to be looked up."""
+LOOKED_INTO: Final = 400
+"""Spans of a turn that are looked into for words."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn of a conversation: a trace."""
+
+    number: int
+    """From 1."""
+    trace: TraceRow
+    asked: Said | None
+    """What the user said last; ``null`` where content was not captured, or for older turns."""
+    answered: Said | None
+    cost_so_far_usd: float
+    """The sum of the known costs of this turn and the ones before that are shown."""
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """A session with its turns, oldest first."""
+
+    session: Session
+    turns: tuple[Turn, ...]
+    """The first 200."""
+    captured: bool
+    """Whether the words of any turn shown were captured."""
+    spoken_turns: int
+    """Of how many turns, the last of ``turns``, words are shown."""
+
+
+def build(site: Site, query: Query, *, session_id: str) -> SessionView:
+    """The session called ``session_id``, whatever the span of time. Raises ``NotFoundError``."""
+    found = site.store.session(session_id, limit=MAX_TURNS)
+    if found is None:
+        raise NotFoundError(
+            f"no session is called {session_id[:200]!r}; it may have been deleted by age, or its first span has not arrived: "
+            "look at /sessions?range=30d"
+        )
+    session, traces = found
+    spoken = {row.trace_id for row in traces[-SPOKEN_TURNS:]}
+    turns, cost = [], 0.0
+    for number, row in enumerate(traces, start=1):
+        asked = answered = None
+        if row.trace_id in spoken:
+            asked, answered = said_in(site.store.details(row.trace_id, limit=LOOKED_INTO), row.root_span_id)
+        cost += row.cost_usd
+        turns.append(Turn(number, row, asked, answered, cost))
+    return SessionView(
+        session=session,
+        turns=tuple(turns),
+        captured=any(turn.asked or turn.answered for turn in turns),
+        spoken_turns=len(spoken),
+    )
+
+
+PAGE = Page(
+    "session",
+    "/sessions/<path:session_id>",
+    "/api/sessions/<path:session_id>",
+    "Session",
+    build,
+    SessionView,
+    default_range="30d",
+)

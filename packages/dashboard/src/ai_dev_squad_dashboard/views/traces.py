@@ -1,0 +1,161 @@
+"""The runs, newest first, and how to find one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ai_dev_squad_dashboard.page import Page, Site
+from ai_dev_squad_dashboard.query import FILTERS, Query
+from ai_dev_squad_dashboard.store.base import Facets, TraceRow
+from ai_dev_squad_dashboard.store.rows import OpenRow
+
+__all__ = ["OPERATIONS", "PAGE", "STATUSES", "RunningTrace", "Search", "TracesView", "build"]
+
+STATUSES = ("ok", "error", "interrupted", "cancelled", "handoff", "closed_early", "abandoned")
+OPERATIONS = (
+    "invoke_workflow",
+    "invoke_agent",
+    "task",
+    "chat",
+    "text_completion",
+    "generate_content",
+    "embeddings",
+    "execute_tool",
+    "retrieval",
+    "plan",
+    "guardrail",
+    "other",
+)
+SEARCHES = ("q", "status", "operation", "tool", "name", "min_duration_ms", "min_cost_usd")
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is looked for, besides the span of time and the names."""
+
+    q: str
+    """Words, each of which occurs in a name, an error or captured content."""
+    status: str
+    operation: str
+    tool: str
+    name: str
+    min_duration_ms: float | None
+    min_cost_usd: float | None
+
+    @property
+    def active(self) -> int:
+        """How many conditions there are."""
+        return sum(value not in {"", None} for value in (getattr(self, name) for name in SEARCHES))
+
+
+@dataclass(frozen=True)
+class RunningTrace:
+    """A run of which nothing has finished yet."""
+
+    trace_id: str
+    name: str
+    framework: str | None
+    session_id: str | None
+    start_us: int
+    operations: int
+
+
+@dataclass(frozen=True)
+class TracesView:
+    """A page of runs."""
+
+    rows: tuple[TraceRow, ...]
+    next: str | None
+    """The cursor of older runs."""
+    scale_us: int
+    """What the bars are drawn against: nearly the longest duration on this page. One that is far longer than all others
+    would leave nothing to see of them."""
+    active: dict[str, str]
+    """Rows in which something still runs: the name of the outermost such operation by trace id."""
+    running: tuple[RunningTrace, ...]
+    search: Search
+    facets: Facets
+    statuses: tuple[str, ...] = STATUSES
+    operations: tuple[str, ...] = OPERATIONS
+
+
+def build(site: Site, query: Query) -> TracesView:
+    """The runs that match."""
+    search = Search(
+        q=query.get("q").strip(),
+        status=query.choice("status", ("", *STATUSES), ""),
+        operation=query.choice("operation", ("", *OPERATIONS), ""),
+        tool=query.get("tool"),
+        name=query.get("name"),
+        min_duration_ms=query.number("min_duration_ms", maximum=1e12),
+        min_cost_usd=query.number("min_cost_usd"),
+    )
+    page = site.store.traces(
+        query.selection,
+        text=search.q,
+        status=search.status or None,
+        operation=search.operation or None,
+        tool=search.tool or None,
+        name=search.name or None,
+        min_duration_us=None if search.min_duration_ms is None else round(search.min_duration_ms * 1000),
+        min_cost_usd=search.min_cost_usd,
+        cursor=query.get("cursor") or None,
+        limit=query.limit(50, 200),
+    )
+    opened = site.store.running(limit=1000)
+    shown = {row.trace_id for row in page.rows}
+    durations = sorted(row.duration_us for row in page.rows)
+    first = not query.get("cursor") and not search.active and query.live
+    return TracesView(
+        rows=page.rows,
+        next=page.next,
+        scale_us=durations[int(0.95 * (len(durations) - 1))] if durations else 0,
+        active={trace_id: _outermost(rows).name for trace_id, rows in _by_trace(opened).items() if trace_id in shown},
+        running=_running([row for row in opened if row.trace_id not in shown], query) if first else (),
+        search=search,
+        facets=site.store.facets(query.selection),
+    )
+
+
+def _running(opened: Sequence[OpenRow], query: Query) -> tuple[RunningTrace, ...]:
+    """Runs whose beginning is all there is, as far as the filters can tell."""
+    selection = query.selection
+    if any(getattr(selection, target) for target in FILTERS.values() if target not in {"frameworks", "sessions"}):
+        return ()
+    runs = []
+    for trace_id, rows in _by_trace(opened).items():
+        first = _outermost(rows)
+        if _matches(first.framework, selection.frameworks) and _matches(first.session_id, selection.sessions):
+            runs.append(
+                RunningTrace(trace_id, first.name, first.framework, first.session_id, first.start_us, len(rows))
+            )
+    return tuple(sorted(runs, key=lambda run: -run.start_us)[:20])
+
+
+def _by_trace(opened: Sequence[OpenRow]) -> dict[str, list[OpenRow]]:
+    groups: dict[str, list[OpenRow]] = {}
+    for row in opened:
+        groups.setdefault(row.trace_id, []).append(row)
+    return groups
+
+
+def _outermost(rows: Sequence[OpenRow]) -> OpenRow:
+    return min(rows, key=lambda row: (row.parent_span_id is not None, row.start_us))
+
+
+def _matches(value: str | None, allowed: tuple[str, ...]) -> bool:
+    return not allowed or value in allowed
+
+
+PAGE = Page(
+    "traces",
+    "/traces",
+    "/api/traces",
+    "Traces",
+    build,
+    TracesView,
+    navigation="Traces",
+    key="t",
+    parameters=(*SEARCHES, "cursor", "limit"),
+)

@@ -1,0 +1,53 @@
+"""Serves the dashboard over sample data, or over none: the process that browser tests look at.
+
+``python served.py DIRECTORY [--empty] [--budgets NAME=LIMIT/PERIOD,…]`` prints its address once it listens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import time
+from pathlib import Path
+
+from ai_dev_squad_dashboard.app import create_app, running
+from ai_dev_squad_dashboard.server import serve
+from ai_dev_squad_dashboard.settings import DashboardSettings
+from ai_dev_squad_dashboard.store import open_store
+
+
+def main() -> None:
+    """Fill a store, and serve until interrupted."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--empty", action="store_true")
+    parser.add_argument("--budgets", default="")
+    arguments = parser.parse_args()
+    settings = DashboardSettings(
+        logs=(arguments.directory / "logs",),
+        db=arguments.directory / "dashboard.duckdb",
+        port=0,
+        budgets=tuple(filter(None, arguments.budgets.split(","))),
+        update_interval_s=0.2,
+    )
+    store = open_store(settings.db)
+    if not arguments.empty:
+        _sample().fill(store, time.time_ns() // 1000)
+    app = create_app(settings, store=store)
+    serve(app, running(app).settings)
+
+
+def _sample():
+    # By its path: tests are no package.
+    spec = importlib.util.spec_from_file_location("sample", Path(__file__).parent.parent / "dashboard" / "sample.py")
+    module = importlib.util.module_from_spec(spec)
+    import sys
+
+    # Dataclasses look their module up.
+    sys.modules["sample"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+if __name__ == "__main__":
+    main()

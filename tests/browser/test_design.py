@@ -1,0 +1,165 @@
+"""What all pages share: themes, widths, keyboard, filters, and that everybody can read them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+PAGES = ("/", "/costs", "/agents", "/parity-matrix", "/health", "/nowhere")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_accessible_in_both_themes(dashboard, browse, violations, scheme, path):
+    """axe finds nothing, and nothing on the way there complains."""
+    page = browse(scheme=scheme)
+    page.goto(dashboard + path)
+
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("width", [360, 768])
+@pytest.mark.parametrize("path", PAGES)
+def test_a_narrow_page_is_accessible_and_does_not_scroll_sideways(dashboard, browse, violations, width, path):
+    """Wide tables scroll within their cards; the page itself stays as wide as the screen."""
+    page = browse(width=width, height=780)
+    page.goto(dashboard + path)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("path", PAGES[:-1])
+def test_an_empty_page_teaches_the_next_step(empty_dashboard, page, violations, path):
+    """Without data there is something to do, and nothing that looks like a number."""
+    page.goto(empty_dashboard + path)
+
+    assert page.locator(".empty-next").first.inner_text() != ""
+    assert violations(page) == []
+
+
+def test_a_page_says_the_same_without_scripts(dashboard, browse):
+    """Numbers, tables, filters and explanations are the server's; scripts add charts and the reader's own time."""
+    page = browse(scripts=False)
+    page.goto(f"{dashboard}/costs?by=framework")
+
+    expect(page.locator("#tile-cost .tile-value")).to_contain_text("$")
+    expect(page.locator("main table").nth(1)).to_contain_text("langgraph")
+    page.locator("#filter-framework summary").click()
+    page.locator("#filter-framework").get_by_role("link", name="crewai").click()
+    expect(page).to_have_url(re.compile("by=framework&framework=crewai$"))
+    expect(page.locator("main table").nth(1)).not_to_contain_text("langgraph")
+
+
+def test_the_theme_is_chosen_and_kept(dashboard, page):
+    """Like the system, light, dark: the choice is there again on the next page, before anything is drawn."""
+    page.goto(dashboard)
+    ground = "getComputedStyle(document.body).color"
+    light = page.evaluate(ground)
+
+    button = page.locator("#theme")
+    button.click()
+    expect(button).to_have_attribute("aria-label", "Theme: light")
+    button.click()
+    expect(button).to_have_attribute("aria-label", "Theme: dark")
+    assert page.evaluate(ground) != light
+    page.goto(f"{dashboard}/costs")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.locator("#theme").click()
+    expect(page.locator("#theme")).to_have_attribute("aria-label", "Theme: like the system")
+    assert page.evaluate(ground) == light
+
+
+def test_a_filter_is_in_the_url_and_goes_along(dashboard, page):
+    """A view can be shared by its address, and the next page looks at the same."""
+    page.goto(dashboard)
+    everything = page.locator("#tile-requests .tile-value").inner_text()
+
+    page.locator("#filter-framework summary").click()
+    page.locator("#filter-framework").get_by_role("link", name="autogen").click()
+    expect(page).to_have_url(re.compile(r"\?framework=autogen$"))
+    expect(page.locator("#filter-framework summary")).to_contain_text("autogen")
+    some = page.locator("#tile-requests .tile-value").inner_text()
+    assert some != everything
+    page.get_by_role("link", name="Costs", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/costs\?framework=autogen$"))
+    page.get_by_role("link", name="Remove the filter on framework").click()
+    expect(page).to_have_url(re.compile("/costs$"))
+
+
+def test_a_long_list_of_names_can_be_searched(dashboard, page):
+    """Only the names that have the text in them are left."""
+    page.goto(dashboard)
+    page.locator("#filter-agent summary").click()
+    find = page.locator("#filter-agent .menu-find")
+    expect(find).to_be_focused()
+    find.fill("REVIEW")
+
+    assert page.locator("#filter-agent .options li:visible").all_inner_texts() == ["reviewer"]
+
+
+def test_a_custom_span_of_time_is_asked_for_in_the_readers_zone(dashboard, page):
+    """What the reader writes by the clock of Berlin is UTC in the address, and is shown by that clock again."""
+    page.goto(dashboard)
+    page.locator("#range-custom summary").click()
+    page.get_by_label("From").fill("2026-07-01T10:00:00")
+    page.get_by_label("To").fill("2026-07-01T12:30:00")
+    page.get_by_role("button", name="Show").click()
+
+    expect(page).to_have_url(re.compile("from=2026-07-01T08%3A00%3A00Z&to=2026-07-01T10%3A30%3A00Z"))
+    expect(page.locator("#range-custom summary")).to_have_text("01 Jul, 10:00 – 01 Jul, 12:30")
+    expect(page.locator(".page-head .sub")).to_contain_text("01 Jul, 10:00 to 01 Jul, 12:30")
+    assert page.locator(".page-head time").first.get_attribute("title") == "2026-07-01T08:00:00.000Z (UTC)"
+
+
+def test_everything_is_reached_by_keyboard(dashboard, page):
+    """The first key leads past the navigation; menus open and close without a mouse."""
+    page.goto(dashboard)
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "view"
+
+    page.locator("#filter-model summary").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#filter-model .menu-body")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#filter-model .menu-body")).to_be_hidden()
+    expect(page.locator("#filter-model summary")).to_be_focused()
+
+
+def test_a_number_explains_itself(dashboard, page):
+    """The small button tells what is in the number and what is not, and closes by Escape."""
+    page.goto(dashboard)
+    page.get_by_role("button", name="What Cost means").click()
+    expect(page.locator("#why-cost")).to_be_visible()
+    expect(page.locator("#why-cost")).to_contain_text("An unknown price counts as unknown, never as 0.")
+    page.keyboard.press("Escape")
+    expect(page.locator("#why-cost")).to_be_hidden()
+
+
+def test_hostile_names_are_only_names(dashboard, page):
+    """Markup in the names of agents, tools and runs is shown, and does nothing."""
+    for path in PAGES:
+        page.goto(dashboard + path)
+    page.goto(f"{dashboard}/agents")
+
+    expect(page.get_by_role("link", name="<script>window.hacked")).to_be_visible()
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("main img, main i, main script").count() == 0
+
+
+def test_nothing_stands_inline_and_all_files_keep_for_ever(dashboard, page):
+    """No style and no script in the page itself, and each file's address changes with the files."""
+    page.goto(dashboard)
+    html = page.content()
+    loaded = page.evaluate("performance.getEntriesByType('resource').map((entry) => new URL(entry.name).pathname)")
+    files = [path for path in loaded if path.startswith("/static/")]
+
+    served = page.request.get(dashboard).text()
+    assert re.findall(r"<[^>]* style=|<style|<script(?![^>]* src=)| on\w+=", served) == []
+    assert "<canvas" in html
+    assert {path.split("/")[2] for path in files} == {files[0].split("/")[2]}
+    assert re.fullmatch(r"v-[0-9a-f]{10}", files[0].split("/")[2])

@@ -1,0 +1,219 @@
+"""The page of one run, as people use it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+import urllib.request
+
+from playwright.sync_api import Page, expect
+
+
+def trace(dashboard: str, key: str) -> str:
+    """The address of a run of the sample."""
+    return f"{dashboard}/traces/{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def opened(page: Page, dashboard: str, key: str) -> Page:
+    """Go to a run and wait for its tree."""
+    page.goto(trace(dashboard, key))
+    page.locator("#tree.is-live .tree-row").first.wait_for()
+    return page
+
+
+def selected(page: Page):
+    """The row that is selected."""
+    return page.locator("#tree .tree-row[aria-selected=true]")
+
+
+def heading(page: Page):
+    """What the details are about."""
+    return page.locator("#span-name")
+
+
+def test_a_failed_run_opens_where_it_failed(page: Page, dashboard: str):
+    """The error and its stack trace stand first, without a click."""
+    opened(page, dashboard, "failed")
+    expect(heading(page)).to_have_text("run_tests")
+    expect(selected(page)).to_contain_text("run_tests")
+    expect(page.locator(".span-error")).to_contain_text("TimeoutExpired")
+    expect(page.locator(".span-error")).to_contain_text('File "/app/squad/tools.py", line 48')
+
+
+def test_arrows_move_and_fold(page: Page, dashboard: str):
+    """Down and up move, left folds and goes to the parent, right unfolds, Enter leads to the details."""
+    opened(page, dashboard, "failed")
+    tree = page.get_by_role("tree", name="Operations")
+    tree.focus()
+    page.keyboard.press("Home")
+    expect(selected(page)).to_contain_text("DevSquad")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(selected(page)).to_contain_text("code")
+    expect(page.locator("#tree .tree-row")).to_have_count(8)
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#tree .tree-row")).to_have_count(3)
+    expect(selected(page)).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#tree .tree-row")).to_have_count(8)
+    page.keyboard.press("ArrowRight")
+    expect(selected(page)).to_contain_text("coder")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    expect(selected(page)).to_contain_text("code")
+    expect(heading(page)).to_have_text("code")
+    page.keyboard.press("Enter")
+    expect(heading(page)).to_be_focused()
+
+
+def test_keys_go_from_error_to_error(page: Page, dashboard: str):
+    """``e`` goes on to the next one and around, ``E`` back, ``j`` and ``k`` row by row; the address follows."""
+    opened(page, dashboard, "failed")
+    expect(selected(page)).to_contain_text("run_tests")
+    page.keyboard.press("e")
+    expect(selected(page)).to_contain_text("DevSquad")
+    page.keyboard.press("E")
+    expect(selected(page)).to_contain_text("run_tests")
+    page.keyboard.press("k")
+    expect(heading(page)).to_have_text("gpt-4o-mini")
+    row = selected(page).get_attribute("id").removeprefix("row-")
+    expect(page).to_have_url(re.compile(f"span={row}"))
+    page.reload()
+    expect(heading(page)).to_have_text("gpt-4o-mini")
+
+
+def test_ten_thousand_operations_stay_few_in_the_document(page: Page, dashboard: str):
+    """Only what is on screen is drawn; the end, an error in the middle and folding are a key away."""
+    opened(page, dashboard, "long")
+    tree = page.get_by_role("tree", name="Operations")
+    tree.focus()
+    page.keyboard.press("End")
+    expect(selected(page)).to_be_in_viewport()
+    assert page.locator("#tree .tree-row").count() < 120
+    page.keyboard.press("Home")
+    expect(selected(page)).to_contain_text("nightly-batch")
+    page.keyboard.press("e")
+    expect(heading(page)).to_have_text("read_file")
+    expect(page.locator(".span-error")).to_contain_text("the file is locked")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#tree .tree-row")).to_have_count(1)
+    expect(selected(page)).to_contain_text("+9999")
+
+
+def test_the_graph_and_the_lists_lead_into_the_tree(page: Page, dashboard: str):
+    """An agent, an error and what the run waited for select their operations without a new page."""
+    opened(page, dashboard, "failed")
+    page.evaluate("window.samePage = true")
+    page.locator(".agent-graph a", has_text="planner").click()
+    expect(selected(page)).to_contain_text("planner")
+    page.locator(".failures a", has_text="read_file").click()
+    expect(heading(page)).to_have_text("read_file")
+    page.locator(".waits a", has_text="run_tests").click()
+    expect(heading(page)).to_have_text("run_tests")
+    assert page.evaluate("window.samePage")
+
+
+def test_a_model_call_is_a_conversation(page: Page, dashboard: str):
+    """Roles, reasoning, calls, results, media as placeholders, and the answer marked as such."""
+    opened(page, dashboard, "multimodal")
+    page.locator("#tree .tree-row", has_text="claude").click()
+    panel = page.locator("#span-pane")
+    expect(panel.locator(".message")).to_have_count(4)
+    expect(panel.locator(".part-media").first).to_contain_text("image · image/png")
+    expect(panel.locator(".part-reasoning")).to_contain_text("I should call the tool")
+    expect(panel.locator(".part-call").first).to_contain_text("read_chart")
+    expect(panel.locator(".message-answer")).to_contain_text("A chart of three years.")
+    expect(panel.get_by_text("anthropic/claude-sonnet-4-5")).to_contain_text("genai-prices, 2026-11-01")
+
+
+def test_interrupted_and_resumed_runs_lead_to_one_another(page: Page, dashboard: str):
+    """From the one that waits to the one that went on, and back."""
+    opened(page, dashboard, "interrupted")
+    page.get_by_text("This run was resumed by").get_by_role("link").click()
+    expect(page).to_have_url(trace(dashboard, "resumed"))
+    page.get_by_text("This run resumes").get_by_role("link").click()
+    expect(page).to_have_url(trace(dashboard, "interrupted"))
+
+
+def test_hostile_content_does_nothing(page: Page, dashboard: str):
+    """No script of a prompt, a name or a result runs, in whatever operation one looks at."""
+    opened(page, dashboard, "hostile")
+    for row in page.locator("#tree .tree-row").all():
+        row.click()
+        page.locator(f'[data-span-panel="{row.get_attribute("id").removeprefix("row-")}"]').wait_for()
+        page.evaluate("for (const details of document.querySelectorAll('#span-pane details')) details.open = true")
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("#view :is(script, img, iframe, style)").count() == 0
+
+
+def test_the_whole_run_can_be_downloaded(page: Page, dashboard: str):
+    """The file has all spans with what was captured."""
+    opened(page, dashboard, "failed")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download JSON").click()
+    content = json.loads(download.value.path().read_text())
+    assert len(content["spans"]) == 8
+    assert download.value.suggested_filename == f"trace-{content['trace']['trace_id']}.json"
+
+
+def test_without_scripts_the_page_tells_the_same(browser, dashboard: str):
+    """Rows are links, and the details stand on the page."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(trace(dashboard, "failed"))
+    page.locator(".tree-row", has_text="read_file").click()
+    expect(heading(page)).to_have_text("read_file")
+    expect(page.locator(".tree-row[aria-selected=true]")).to_contain_text("read_file")
+    context.close()
+
+
+def send(dashboard: str, trace_id: str, span_id: str, parent: str, name: str, operation: str) -> None:
+    """Send one finished span of an agent, as any OpenTelemetry program does."""
+    now = time.time_ns()
+    attributes = [{"key": "gen_ai.operation.name", "value": {"stringValue": operation}}]
+    if operation == "chat":
+        attributes.append({"key": "gen_ai.request.model", "value": {"stringValue": name}})
+    span = {
+        "traceId": trace_id,
+        "spanId": span_id,
+        "parentSpanId": parent,
+        "name": name,
+        "kind": 1,
+        "startTimeUnixNano": str(now - 2_000_000_000),
+        "endTimeUnixNano": str(now),
+        "attributes": attributes,
+    }
+    body = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {"name": "test"}, "spans": [span]}]}]}
+    request = urllib.request.Request(
+        f"{dashboard}/v1/traces", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+def test_what_arrives_later_appears_by_itself(page: Page, dashboard: str):
+    """A run whose root is missing is completed while one looks at it, and the selection stays."""
+    own = f"{time.time_ns():032x}"
+    send(dashboard, own, "00000000000000b2", "00000000000000a1", "gpt-4o", "chat")
+    page.goto(f"{dashboard}/traces/{own}")
+    page.locator("#tree.is-live .tree-row").first.wait_for()
+    expect(page.get_by_text("Part of this run has not arrived.")).to_be_visible()
+    page.evaluate("window.samePage = true")
+    send(dashboard, own, "00000000000000a1", "", "late-root", "invoke_agent")
+    expect(page.locator("#tree .tree-row")).to_have_count(2, timeout=15_000)
+    expect(page.get_by_text("Part of this run has not arrived.")).to_have_count(0)
+    expect(selected(page)).to_contain_text("gpt-4o")
+    assert page.evaluate("window.samePage")
+
+
+def test_new_runs_appear_in_the_list_by_themselves(page: Page, dashboard: str):
+    """A run that ends while one looks at the list stands there without a reload."""
+    page.goto(f"{dashboard}/traces?range=1h")
+    page.locator(".runs tbody tr").first.wait_for()
+    page.evaluate("window.samePage = true")
+    own = f"{time.time_ns():032x}"
+    send(dashboard, own, "00000000000000a1", "", "just-now", "invoke_agent")
+    expect(page.locator(f'[id="trace-{own}"]')).to_contain_text("just-now", timeout=15_000)
+    assert page.evaluate("window.samePage")

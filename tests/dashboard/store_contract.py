@@ -1,0 +1,737 @@
+"""What every store must answer. An engine's test inherits ``StoreContract`` and says how to open a store."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from store_oracle import Oracle
+
+from ai_dev_squad import Usage
+from ai_dev_squad.costs import CostEntry
+from ai_dev_squad.schema import Cost
+from ai_dev_squad_dashboard.store import BadCursorError, Selection, Store, StoreError
+from ai_dev_squad_dashboard.store.base import (
+    Facets,
+    Group,
+    GroupBy,
+    MetricName,
+    OrderBy,
+    Point,
+    Session,
+    Totals,
+    TraceRow,
+    Written,
+)
+from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
+
+__all__ = [
+    "ALL",
+    "DAY",
+    "HOUR",
+    "MINUTE",
+    "SECOND",
+    "T0",
+    "StoreContract",
+    "StoreProperties",
+    "morning",
+    "near",
+    "span",
+]
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+T0 = 1_800_000_000 * SECOND  # 2027-01-15T08:00:00Z, a whole hour
+ALL = Selection(0, T0 + 1000 * DAY)
+
+RUN = "0af7651916cd43dd8448eb211c80319c"
+OTHER_RUN = "ffffffffffffffffffffffffffffffff"
+
+
+def span(
+    trace: str, number: int, parent: int | None, start_us: int, duration_us: int, name: str, **more: Any
+) -> SpanRow:
+    """A span with a short number for an id."""
+    more.setdefault("operation", "other")
+    above = None if parent is None else f"{parent:016x}"
+    return SpanRow(trace, f"{number:016x}", above, start_us, duration_us, name, **more)
+
+
+def morning() -> Batch:
+    """Two runs: a crew that asked a model twice and used a tool in vain, and a bare call of another program."""
+    crew = {"framework": "crewai", "service": "squad", "session_id": "monday"}
+    call = {
+        **crew,
+        "operation": "chat",
+        "agent": "planner",
+        "provider": "openai",
+        "model": "gpt-4o",
+        "usage_source": "provider",
+    }
+    return Batch(
+        spans=[
+            span(RUN, 1, None, T0, 9 * SECOND, "plan the week", operation="invoke_workflow", **crew),
+            span(RUN, 2, 1, T0 + SECOND, 8 * SECOND, "planner", operation="invoke_agent", agent="planner", **crew),
+            span(
+                RUN, 3, 2, T0 + 2 * SECOND, 2 * SECOND, "gpt-4o", **call, input_tokens=100, output_tokens=20,
+                cache_read_tokens=64, cache_write_tokens=4, reasoning_tokens=8, cost_usd=0.25, price="openai/gpt-4o",
+                price_date="2026-10-01", price_source="genai-prices", cache_saving_usd=0.05, first_chunk_us=300_000,
+                source="journal", instrumentation="ai_dev_squad", ingested_us=T0 + 10 * SECOND,
+                details=b'{"attributes":{"ai_dev_squad.attempt":2},"metadata":{"prompt_hash":"abc"}}',
+                text="Plan the week of 100% of the TEAM",
+            ),
+            span(
+                RUN, 4, 2, T0 + 5 * SECOND, SECOND, "calendar", operation="execute_tool", agent="planner", tool="calendar",
+                status="error", error_type="TimeoutError", error_message="the calendar did not answer", **crew,
+            ),
+            span(
+                RUN, 5, 2, T0 + 6 * SECOND, SECOND, "gpt-4o", **{**call, "usage_source": "estimated"}, input_tokens=50,
+                cost_reason="no price for gpt-4o", text="week_end",
+            ),
+            span(
+                OTHER_RUN, 1, None, T0 + 30 * MINUTE, 4 * SECOND, "llama", operation="chat", model="llama",
+                usage_source="missing", status="error", error_type="500", cost_reason="local",
+            ),
+        ],
+        logs=[
+            LogRow(T0 + SECOND, "INFO", "agent.start", "planner begins", "crewai", "squad", "monday", "planner", RUN, f"{2:016x}"),
+            LogRow(T0 + 6 * SECOND, "ERROR", "tool.result", "calendar failed", "crewai", None, "monday", "planner", RUN, f"{4:016x}", "journal", b'{"retry":1}'),
+            LogRow(T0 + 30 * MINUTE, "INFO", "log", "Hello World", source="otlp"),
+        ],
+        metrics=[
+            MetricRow(T0, "gen_ai.client.token.usage", "histogram", "{token}", "squad", 120.0, 2, b"{}"),
+            MetricRow(T0 + MINUTE, "gen_ai.client.token.usage", "histogram", "{token}", "squad", 150.0, 3, b"{}"),
+            MetricRow(T0, "queue", "gauge", "1", None, None, None, b"{}"),
+        ],
+        positions={"journal:/a": "17", "journal:/b": "4"},
+    )  # fmt: skip
+
+
+CREW_ROW = TraceRow(
+    RUN, f"{1:016x}", "plan the week", "invoke_workflow", "crewai", "squad", "monday", "ok", None, T0, 9 * SECOND,
+    spans=5, errors=1, calls=2, tools=1, input_tokens=150, output_tokens=20, cost_usd=0.25, unpriced_calls=1,
+)  # fmt: skip
+LLAMA_ROW = TraceRow(
+    OTHER_RUN, f"{1:016x}", "llama", "chat", None, None, None, "error", "500", T0 + 30 * MINUTE, 4 * SECOND,
+    spans=1, errors=1, calls=1, tools=0, input_tokens=0, output_tokens=0, cost_usd=0.0, unpriced_calls=1,
+)  # fmt: skip
+
+
+def near(measured: Any, exact: Any) -> None:
+    """The same, but for percentiles (5 % or a microsecond off) and the last digits of money."""
+    for name, value in asdict(exact).items():
+        found = getattr(measured, name)
+        if name.endswith(("p50_us", "p95_us", "p99_us")) and value is not None:
+            assert found == pytest.approx(value, rel=0.05, abs=1), name
+        elif name.endswith("_usd"):
+            assert found == pytest.approx(value, abs=1e-9), name
+        elif name != "latency":
+            assert found == value, name
+
+
+NAMES = st.sampled_from([None, "a", "b", "c"])
+OPERATIONS = ("invoke_workflow", "invoke_agent", "execute_tool", "chat", "other")
+
+
+@st.composite
+def spans(draw: st.DrawFn) -> SpanRow:
+    """Any span: of few traces and names, over three days, so that everything meets."""
+    operation = draw(st.sampled_from(OPERATIONS))
+    call = operation == "chat"
+    count = st.none() | st.integers(0, 10_000)
+    return SpanRow(
+        trace_id=f"{draw(st.integers(1, 6)):032x}",
+        span_id=f"{draw(st.integers(1, 1 << 63)):016x}",
+        parent_span_id=draw(st.none() | st.just(f"{7:016x}")),
+        start_us=T0 + draw(st.integers(0, 3 * DAY) | st.integers(0, 200).map(lambda minutes: minutes * MINUTE)),
+        duration_us=draw(st.integers(0, 5) | st.integers(0, 10 * HOUR)),
+        name=draw(st.sampled_from(["one", "two"])),
+        operation=operation,
+        status=draw(st.sampled_from(["ok", "error", "cancelled"])),
+        framework=draw(NAMES),
+        service=draw(NAMES),
+        session_id=draw(NAMES),
+        agent=draw(NAMES),
+        tool=draw(NAMES) if operation == "execute_tool" else None,
+        provider=draw(NAMES) if call else None,
+        model=draw(NAMES) if call else None,
+        error_type=draw(NAMES),
+        input_tokens=draw(count) if call else None,
+        output_tokens=draw(count) if call else None,
+        cache_read_tokens=draw(count) if call else None,
+        cache_write_tokens=draw(count) if call else None,
+        reasoning_tokens=draw(count) if call else None,
+        usage_source=draw(st.sampled_from(["provider", "estimated", "missing"])) if call else None,
+        cost_usd=draw(st.none() | st.floats(0, 100)) if call else None,
+        cache_saving_usd=draw(st.none() | st.floats(0, 10)) if call else None,
+    )
+
+
+def _each_once(batches: list[list[SpanRow]]) -> list[list[SpanRow]]:
+    seen: set[tuple[str, str]] = set()
+    return [
+        [row for row in batch if (row.trace_id, row.span_id) not in seen and not seen.add((row.trace_id, row.span_id))]  # type: ignore[func-returns-value]
+        for batch in batches
+    ]
+
+
+BATCHES = st.lists(st.lists(spans(), max_size=12), min_size=1, max_size=6).map(_each_once)
+
+
+@st.composite
+def selections(draw: st.DrawFn) -> Selection:
+    """Any time, on and off the edges of minutes and hours, and any filters."""
+    moments = (
+        st.integers(-HOUR, 3 * DAY)
+        | st.integers(0, 72).map(lambda n: n * HOUR)
+        | st.integers(0, 300).map(lambda n: n * MINUTE)
+    )
+    start, end = sorted((T0 + draw(moments), T0 + draw(moments)))
+    names = st.just(()) | st.lists(st.sampled_from(["a", "b", "absent"]), max_size=2).map(tuple)
+    return Selection(start, end, draw(names), draw(names), draw(names), draw(names), draw(names), draw(names))
+
+
+class Opens:
+    """Define ``opened`` in a class whose name begins with ``Test``, and inherit one of the classes below."""
+
+    def opened(self) -> AbstractContextManager[Store]:
+        """An empty store, closed afterwards."""
+        raise NotImplementedError
+
+
+class StoreContract(Opens):
+    """What is asked of known rows."""
+
+    @pytest.fixture
+    def store(self) -> Iterator[Store]:
+        """An empty store."""
+        with self.opened() as store:
+            yield store
+
+    @pytest.fixture
+    def filled(self, store: Store) -> Store:
+        """A store with the morning's runs."""
+        assert store.write(morning()) == Written(spans=6, duplicates=0, logs=3)
+        return store
+
+    def test_an_empty_store_answers_every_question(self, store: Store) -> None:
+        """A store without rows has zeros, empty lists and nothing, never an error."""
+        totals = store.totals(ALL)
+        assert set(asdict(totals).values()) == {0, None}
+        assert [*store.timeline(ALL, HOUR), *store.running(), *store.metric_names(), *store.unpriced(ALL)] == []
+        assert [group for by in get_args(GroupBy) for group in store.groups(ALL, by)] == []
+        assert store.traces(ALL).rows == store.sessions(ALL).rows == store.logs(ALL).rows == ()
+        assert store.traces(ALL, text="word", operation="chat").rows == ()
+        assert store.trace(RUN) is store.span(RUN, f"{1:016x}") is store.session("monday") is None
+        assert list(store.details(RUN)) == [] == list(store.entries(ALL))
+        assert store.facets(ALL) == Facets((), (), (), (), (), ())
+        assert (store.position("journal:/a"), store.positions()) == (None, {})
+        state = store.state()
+        assert (state.spans, state.logs, state.traces, state.oldest_us, state.newest_us) == (0, 0, 0, None, None)
+
+    def test_totals_of_two_runs(self, filled: Store) -> None:
+        """Money and tokens are those of model calls; runs are roots; unknown is counted, not added as zero."""
+        near(
+            filled.totals(ALL),
+            Totals(
+                calls=3, call_errors=1, runs=2, run_errors=1, spans=6, cost_usd=0.25, unpriced_calls=2, input_tokens=150,
+                output_tokens=20, cache_read_tokens=64, cache_write_tokens=4, reasoning_tokens=8, estimated_calls=1,
+                uncounted_calls=1, cache_saving_usd=0.05, p50_us=2 * SECOND, p95_us=4 * SECOND, p99_us=4 * SECOND,
+                mean_us=2_333_333, run_p50_us=4 * SECOND, run_p95_us=9 * SECOND, run_p99_us=9 * SECOND,
+            ),
+        )  # fmt: skip
+
+    def test_a_timeline_leaves_out_empty_steps(self, filled: Store) -> None:
+        """A point per step and framework, ascending, ``None`` being a framework as well."""
+        assert filled.timeline(ALL, 15 * MINUTE) == [
+            Point(T0, "crewai", calls=2, errors=0, cost_usd=0.25, input_tokens=150, output_tokens=20),
+            Point(T0 + 30 * MINUTE, None, calls=1, errors=1, cost_usd=0.0, input_tokens=0, output_tokens=0),
+        ]
+
+    def test_tools_are_counted_by_their_calls(self, filled: Store) -> None:
+        """A tool's row counts its calls and has no money; its histogram holds them."""
+        (tool,) = filled.groups(ALL, "tool", latency=True)
+        near(tool, Group("calendar", 1, 1, 0.0, 0, 0, 0, 0, 0, 0, 0.0, SECOND, SECOND, SECOND, SECOND))
+        ((upper, count),) = tool.latency
+        assert count == 1
+        assert SECOND <= upper <= SECOND * 1.1
+
+    def test_an_agent_has_the_money_of_the_calls_that_carry_its_name(self, filled: Store) -> None:
+        """Agents count invocations; calls without an agent stand under ``None``, so the money adds up."""
+        planner, nobody = filled.groups(ALL, "agent")
+        near(
+            planner,
+            Group("planner", 1, 0, 0.25, 1, 150, 20, 64, 4, 8, 0.05, 8 * SECOND, 8 * SECOND, 8 * SECOND, 8 * SECOND),
+        )
+        near(nobody, Group(None, 0, 0, 0.0, 1, 0, 0, 0, 0, 0, 0.0, None, None, None, None))
+
+    @pytest.mark.parametrize(
+        "order, keys",
+        [
+            ("cost", ["gpt-4o", "llama"]),
+            ("calls", ["gpt-4o", "llama"]),
+            ("errors", ["llama", "gpt-4o"]),
+            ("p95", ["llama", "gpt-4o"]),
+            ("tokens", ["gpt-4o", "llama"]),
+            ("key", ["gpt-4o", "llama"]),
+        ],
+    )
+    def test_groups_in_every_order(self, filled: Store, order: OrderBy, keys: list[str]) -> None:
+        """The largest first, but by key ascending."""
+        assert [group.key for group in filled.groups(ALL, "model", order=order)] == keys
+        assert [group.key for group in filled.groups(ALL, "model", order=order, limit=1)] == keys[:1]
+        workflows = [{"gpt-4o": "plan the week"}.get(key, key) for key in keys]
+        if order in {"calls", "key"}:
+            workflows.sort()
+        if order == "p95":
+            workflows.reverse()
+        assert [group.key for group in filled.groups(ALL, "workflow", order=order)] == workflows
+
+    @pytest.mark.parametrize("wrong", [{"by": "colour"}, {"by": "model", "order": "size"}])
+    def test_unknown_keys_and_orders_are_refused(self, filled: Store, wrong: dict[str, Any]) -> None:
+        """A word that is not allowed is an error that names it, not a part of a question to the engine."""
+        with pytest.raises(ValueError, match=r"colour|size"):
+            filled.groups(ALL, **wrong)
+
+    def test_the_list_of_traces(self, filled: Store) -> None:
+        """Traces stand newest first, with the name and status of their root and the sums of their spans."""
+        page = filled.traces(ALL)
+        assert (page.rows, page.next) == ((LLAMA_ROW, CREW_ROW), None)
+
+    @pytest.mark.parametrize(
+        "filters, found",
+        [
+            ({"status": "error"}, [LLAMA_ROW, CREW_ROW]),
+            ({"status": "ok"}, [CREW_ROW]),
+            ({"operation": "invoke_agent"}, [CREW_ROW]),
+            ({"tool": "calendar"}, [CREW_ROW]),
+            ({"tool": "calendar", "operation": "chat"}, []),
+            ({"name": "llama"}, [LLAMA_ROW]),
+            ({"name": "planner"}, []),
+            ({"min_duration_us": 5 * SECOND}, [CREW_ROW]),
+            ({"min_cost_usd": 0.2}, [CREW_ROW]),
+            ({"text": "PLAN team"}, [CREW_ROW]),
+            ({"text": "answer timeout"}, [CREW_ROW]),
+            ({"text": "plan answer"}, []),
+            ({"text": "100%"}, [CREW_ROW]),
+            ({"text": "1%0"}, []),
+            ({"text": "week_end"}, [CREW_ROW]),
+            ({"text": "week-end"}, []),
+            ({"text": "500"}, [LLAMA_ROW]),
+            ({"text": "'); DROP TABLE spans; --"}, []),
+        ],
+        ids=str,
+    )
+    def test_filters_of_the_list_of_traces(self, filled: Store, filters: dict[str, Any], found: list[TraceRow]) -> None:
+        """Filters go together; words are found as parts of names, errors and content of one span, in any case."""
+        assert list(filled.traces(ALL, **filters).rows) == found
+
+    @pytest.mark.parametrize(
+        "selection, found",
+        [
+            (replace(ALL, models=("gpt-4o",)), [CREW_ROW]),
+            (replace(ALL, models=("gpt-4o", "llama")), [LLAMA_ROW, CREW_ROW]),
+            (replace(ALL, agents=("planner",), providers=("openai",)), [CREW_ROW]),
+            (replace(ALL, services=("squad",), models=("llama",)), []),
+            (replace(ALL, sessions=("monday",)), [CREW_ROW]),
+            (replace(ALL, frameworks=("autogen",)), []),
+            (Selection(T0, T0 + 30 * MINUTE), [CREW_ROW]),
+            (Selection(T0 + 1, T0 + 30 * MINUTE + 1), [LLAMA_ROW]),
+        ],
+        ids=str,
+    )
+    def test_traces_of_a_selection(self, filled: Store, selection: Selection, found: list[TraceRow]) -> None:
+        """A trace is in a selection when it began in its time and one of its spans has its names."""
+        assert list(filled.traces(selection).rows) == found
+
+    def test_pages_of_traces_miss_nothing_and_repeat_nothing(self, store: Store) -> None:
+        """Following the cursors gives every trace once, also those that began in the same microsecond."""
+        store.write(Batch(spans=[span(f"{n:032x}", 1, None, T0 + n // 3, 1, "run") for n in range(1, 21)]))
+        for filters in ({}, {"text": "run"}):
+            seen, cursor = [], None
+            while True:
+                page = store.traces(ALL, cursor=cursor, limit=6, **filters)
+                seen += [int(row.trace_id, 16) for row in page.rows]
+                cursor = page.next
+                if cursor is None:
+                    break
+            assert seen == list(range(20, 0, -1))
+
+    def test_pages_stay_put_while_rows_arrive(self, store: Store) -> None:
+        """What arrives between two pages neither shifts nor repeats a row."""
+        store.write(Batch(spans=[span(f"{n:032x}", 1, None, T0 + n, 1, "run") for n in range(1, 5)]))
+        first = store.traces(ALL, limit=2)
+        store.write(Batch(spans=[span(f"{n:032x}", 1, None, T0 + n, 1, "run") for n in range(5, 9)]))
+        second = store.traces(ALL, limit=2, cursor=first.next)
+        assert [int(row.trace_id, 16) for row in (*first.rows, *second.rows)] == [4, 3, 2, 1]
+
+    def test_cursors_of_another_list_are_refused(self, filled: Store) -> None:
+        """A cursor of logs leads nowhere in the list of traces."""
+        newest = filled.logs(ALL).newest
+        assert newest is not None
+        with pytest.raises(BadCursorError):
+            filled.traces(ALL, cursor=newest)
+
+    def test_a_whole_trace(self, filled: Store) -> None:
+        """A trace has its spans by start without their content, and its log lines by time."""
+        trace = filled.trace(RUN)
+        assert trace is not None
+        batch = morning()
+        assert trace.row == CREW_ROW
+        assert list(trace.spans) == [row._replace(details=None, text=None) for row in batch.spans[:5]]
+        assert list(trace.logs) == batch.logs[:2]
+        assert (trace.running, trace.truncated) == ((), False)
+
+    def test_a_long_trace_is_cut_and_says_so(self, filled: Store) -> None:
+        """No more spans than asked for."""
+        trace = filled.trace(RUN, limit=2)
+        assert trace is not None
+        assert ([row.name for row in trace.spans], trace.truncated) == (["plan the week", "planner"], True)
+
+    @pytest.mark.parametrize("trace_id", ["", "zz", "0" * 32, "'", "0af7651916cd43dd8448eb211c80319g"])
+    def test_there_is_no_such_trace(self, filled: Store, trace_id: str) -> None:
+        """An unknown or impossible id finds nothing."""
+        assert filled.trace(trace_id) is None
+        assert filled.span(trace_id, f"{1:016x}") is None
+        assert filled.span(RUN, trace_id) is None
+
+    def test_one_span_with_all_that_is_known(self, filled: Store) -> None:
+        """A span comes back exactly as it was written, with its own log lines."""
+        batch = morning()
+        assert filled.span(RUN, f"{3:016x}") == (batch.spans[2], ())
+        assert filled.span(RUN, f"{4:016x}") == (batch.spans[3], (batch.logs[1],))
+
+    def test_details_of_a_trace(self, filled: Store) -> None:
+        """Details are read for all spans that have some, to download a trace."""
+        assert list(filled.details(RUN)) == [(f"{3:016x}", morning().spans[2].details)]
+
+    def test_sessions(self, filled: Store) -> None:
+        """A session puts its traces together."""
+        monday = Session("monday", "crewai", T0, T0 + 9 * SECOND, 1, 0, 2, 150, 20, 0.25, 1, "plan the week")
+        page = filled.sessions(ALL)
+        assert (page.rows, page.next) == ((monday,), None)
+        assert filled.session("monday") == (monday, (CREW_ROW,))
+        assert filled.session("tuesday") is None
+        assert filled.sessions(ALL, text="MON").rows == filled.sessions(ALL, text="week").rows == (monday,)
+        assert filled.sessions(ALL, text="tue").rows == filled.sessions(replace(ALL, models=("llama",))).rows == ()
+
+    def test_pages_of_sessions(self, store: Store) -> None:
+        """The most recently active first, each once."""
+        rows = [span(f"{n:032x}", 1, None, T0 + n, 1, "run", session_id=f"s{n % 7}") for n in range(1, 15)]
+        store.write(Batch(spans=rows))
+        seen, cursor = [], None
+        while True:
+            page = store.sessions(ALL, cursor=cursor, limit=3)
+            seen += [row.session_id for row in page.rows]
+            cursor = page.next
+            if cursor is None:
+                break
+        assert seen == ["s0", "s6", "s5", "s4", "s3", "s2", "s1"]
+
+    def test_log_lines_and_their_filters(self, filled: Store) -> None:
+        """Lines stand newest first; each filter narrows them."""
+        first, second, third = morning().logs
+        assert filled.logs(ALL).rows == (third, second, first)
+        assert filled.logs(ALL, levels=["ERROR"]).rows == (second,)
+        assert filled.logs(ALL, event_types=["agent.start", "log"]).rows == (third, first)
+        assert filled.logs(ALL, text="WORLD hello").rows == (third,)
+        assert filled.logs(ALL, trace_id=RUN).rows == (second, first)
+        assert filled.logs(ALL, trace_id="none").rows == ()
+        assert filled.logs(replace(ALL, agents=("planner",), services=("squad",))).rows == (first,)
+        assert filled.logs(replace(ALL, sessions=("tuesday",))).rows == ()
+        assert filled.logs(Selection(T0, T0 + 2 * SECOND)).rows == (first,)
+
+    def test_older_pages_of_logs(self, store: Store) -> None:
+        """Cursors lead through lines of the same microsecond without loss."""
+        store.write(Batch(logs=[LogRow(T0 + n // 4, "INFO", "log", str(n)) for n in range(10)]))
+        seen, cursor = [], None
+        while True:
+            page = store.logs(ALL, cursor=cursor, limit=3)
+            seen += [row.message for row in page.rows]
+            cursor = page.next
+            if cursor is None:
+                break
+        assert seen == [str(n) for n in range(9, -1, -1)]
+
+    def test_the_tail_of_the_logs(self, filled: Store) -> None:
+        """After a cursor come the lines stored since, in the order they came, however old they say they are."""
+        tail = filled.logs(ALL).newest
+        assert tail is not None
+        assert filled.logs(ALL, after=tail).rows == ()
+        late = [LogRow(T0 - n, "INFO", "log", f"late {n}") for n in range(5)]
+        filled.write(Batch(logs=late))
+        page = filled.logs(ALL, after=tail, limit=3)
+        assert list(page.rows) == late[:3]
+        assert page.newest is not None
+        page = filled.logs(ALL, after=page.newest, limit=3)
+        assert list(page.rows) == late[3:]
+        assert page.newest is not None
+        assert filled.logs(ALL, after=page.newest).rows == ()
+
+    def test_what_runs_disappears_when_its_span_arrives(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An operation is shown from its beginning to its end, whichever of the two is told first."""
+        monkeypatch.setattr("time.time_ns", lambda: (T0 + HOUR) * 1000)
+        begun = [OpenRow(RUN, f"{n:016x}", None if n == 1 else f"{1:016x}", T0 + n, "x", "chat") for n in (1, 2, 3)]
+        store.write(Batch(opened=begun))
+        store.write(Batch(opened=begun))
+        assert store.running() == begun[::-1]
+        assert store.running(limit=1) == begun[:-2:-1]
+        trace = store.trace(RUN)
+        assert trace is not None
+        assert (trace.row.status, trace.row.spans, trace.running) == ("running", 0, tuple(begun))
+        store.write(Batch(spans=[span(RUN, 3, 1, T0 + 3, 1, "x"), span(RUN, 4, 1, T0 + 4, 1, "x")]))
+        assert store.running() == [begun[1], begun[0]]
+        late = OpenRow(RUN, f"{4:016x}", None, T0 + 4, "x", "chat")
+        both = OpenRow(RUN, f"{5:016x}", None, T0 + 5, "x", "chat")
+        store.write(Batch(opened=[late, both], spans=[span(RUN, 5, 1, T0 + 5, 1, "x")]))
+        assert store.running() == [begun[1], begun[0]]
+        monkeypatch.setattr("time.time_ns", lambda: (T0 + 2 * DAY) * 1000)
+        assert store.running() == []
+
+    def test_facets(self, filled: Store) -> None:
+        """The names to choose from, most used first."""
+        assert filled.facets(ALL) == Facets(
+            ("crewai",), ("openai",), ("gpt-4o", "llama"), ("planner",), ("calendar",), ("squad",)
+        )
+
+    def test_entries_of_the_ledger(self, filled: Store) -> None:
+        """Model calls, newest first, as the advice report reads them."""
+        entry = filled.entries(ALL)[2]
+        assert entry == CostEntry(
+            timestamp=datetime(2027, 1, 15, 8, 0, 2, tzinfo=timezone.utc), model_name="gpt-4o", provider="openai",
+            input_tokens=100, output_tokens=20, cost_usd=0.25, duration_ms=2000.0, session_id="monday", agent_id="planner",
+            framework="crewai", trace_id=RUN, span_id=f"{3:016x}", status="ok",
+            usage=Usage(
+                input_tokens=100, output_tokens=20, cache_read_input_tokens=64, cache_write_input_tokens=4,
+                reasoning_output_tokens=8, source="provider",
+            ),
+            cost=Cost(usd=0.25, price="openai/gpt-4o", price_date="2026-10-01", price_source="genai-prices"),
+            prompt_hash="abc", attempt=2,
+        )  # fmt: skip
+        assert [each.model_name for each in filled.entries(ALL)] == ["llama", "gpt-4o", "gpt-4o"]
+        assert [each.model_name for each in filled.entries(replace(ALL, sessions=("monday",)), limit=1)] == ["gpt-4o"]
+        assert filled.entries(ALL)[1].estimated
+
+    def test_unpriced_calls(self, filled: Store) -> None:
+        """Calls without a price, with the reason."""
+        assert list(filled.unpriced(ALL)) == [
+            ("openai", "gpt-4o", 1, "no price for gpt-4o"),
+            (None, "llama", 1, "local"),
+        ]
+        assert list(filled.unpriced(replace(ALL, models=("llama",)))) == [(None, "llama", 1, "local")]
+
+    def test_metric_names(self, filled: Store) -> None:
+        """Metrics by name with their newest value, ``None`` where that is unknown."""
+        assert list(filled.metric_names()) == [
+            MetricName("gen_ai.client.token.usage", "histogram", "{token}", 2, T0 + MINUTE, 150.0),
+            MetricName("queue", "gauge", "1", 1, T0, None),
+        ]
+
+    def test_positions(self, filled: Store) -> None:
+        """The newest position of each source counts, and the others stay."""
+        filled.write(Batch(positions={"journal:/a": "99"}))
+        assert filled.positions() == {"journal:/a": "99", "journal:/b": "4"}
+        assert filled.position("journal:/a") == "99"
+
+    def test_a_span_counts_once(self, filled: Store) -> None:
+        """The same span again, in another batch or the same one, changes nothing: the first one wins."""
+        before = (filled.totals(ALL), filled.traces(ALL), filled.state().spans)
+        again = [row._replace(name="again", cost_usd=9.0, duration_us=1) for row in morning().spans]
+        assert filled.write(Batch(spans=again)) == Written(spans=0, duplicates=6, logs=0)
+        assert (filled.totals(ALL), filled.traces(ALL), filled.state().spans) == before
+        new = span(RUN, 77, 1, T0 + 3 * HOUR, 1, "late")
+        assert filled.write(Batch(spans=[new, again[0], new._replace(name="x")])) == Written(1, 2, 0)
+        found = filled.span(RUN, new.span_id)
+        assert found is not None
+        assert found[0].name == "late"
+
+    def test_a_batch_is_all_or_nothing(self, filled: Store) -> None:
+        """A row that cannot be stored leaves nothing of its batch behind, and the next batch is stored."""
+        before = (filled.state().spans, filled.state().logs, filled.positions())
+        bad = Batch(
+            spans=[span("1" * 32, 1, None, T0, 1, "fine", agent="new"), span("no id", 2, None, T0, 1, "bad")],
+            logs=[LogRow(T0, "INFO", "log", "x")],
+            positions={"journal:/a": "1000"},
+        )
+        with pytest.raises(StoreError, match="no id"):
+            filled.write(bad)
+        with pytest.raises(StoreError, match="start_us"):
+            filled.write(Batch(spans=[span("1" * 32, 1, None, 1 << 70, 1, "far")], positions={"a": "b"}))
+        assert (filled.state().spans, filled.state().logs, filled.positions()) == before
+        assert filled.write(Batch(spans=bad.spans[:1])) == Written(1, 0, 0)
+        assert filled.facets(ALL).agents == ("planner", "new")
+
+    def test_hostile_text_comes_back_as_it_was(self, store: Store) -> None:
+        """NUL, lone surrogates, markup, quotes and ten megabytes are only text."""
+        texts = ["a\x00b", "<script>", "'; DROP TABLE spans", "\u202e\x1b[31m", "\U0001f600", "x" * 10_000_000, ""]
+        rows = [
+            span(RUN, n + 1, None, T0 + n, 1, text, text=text, details=text.encode()) for n, text in enumerate(texts)
+        ]
+        store.write(Batch(spans=[*rows, span(RUN, 99, None, T0, 1, "\ud800", error_message="\udfff!")]))
+        found = [store.span(RUN, row.span_id) for row in rows]
+        assert [each[0] for each in found if each] == rows
+        broken = store.span(RUN, f"{99:016x}")
+        assert broken is not None
+        assert (broken[0].name, broken[0].error_message) == ("?", "?!")
+
+    def test_retention_deletes_whole_days(self, store: Store) -> None:
+        """What is older goes with its day: spans, traces, log lines, sums; the rest is as before."""
+        midnight = T0 // DAY * DAY
+        rows = [
+            span(
+                f"{n + 1:032x}",
+                1,
+                None,
+                midnight + n * DAY // 2,
+                5,
+                "run",
+                operation="chat",
+                usage_source="provider",
+                cost_usd=1.0,
+                session_id="s",
+            )
+            for n in range(8)
+        ]
+        store.write(Batch(spans=rows, logs=[LogRow(row.start_us, "INFO", "log", "x") for row in rows]))
+        assert store.retain(oldest_us=midnight + DAY) == 2
+        assert store.retain(oldest_us=midnight + DAY + 1) == 2
+        assert store.retain(oldest_us=midnight) == 0
+        assert [row.start_us for row in store.traces(ALL).rows] == [row.start_us for row in rows[:3:-1]]
+        assert (store.totals(ALL).calls, store.totals(ALL).cost_usd) == (4, 4.0)
+        assert [group.calls for by in ("session", "model", "day", "workflow") for group in store.groups(ALL, by)] == [
+            4,
+            4,
+            2,
+            2,
+            4,
+        ]
+        assert len(store.logs(ALL).rows) == 4
+        assert store.trace(rows[0].trace_id) is None
+        assert store.write(Batch(spans=rows)) == Written(4, 4, 0)
+
+    def test_export(self, filled: Store, tmp_path: Path) -> None:
+        """Rows leave as JSON lines, CSV and Parquet, oldest first."""
+        target = tmp_path / "new" / "spans.jsonl"
+        assert filled.export("spans", ALL, target, "jsonl") == 6
+        lines = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+        first = {key: value for key, value in lines[2].items() if value is not None}
+        expected = {key: value for key, value in morning().spans[2]._asdict().items() if value is not None}
+        assert first == {**expected, "details": json.loads(expected["details"])}
+        assert filled.export("logs", replace(ALL, frameworks=("crewai",)), target, "jsonl") == 2
+        assert filled.export("spans", Selection(T0, T0 + 1), tmp_path / "one.csv", "csv") == 1
+        with (tmp_path / "one.csv").open(encoding="utf-8", newline="") as file:
+            (row,) = csv.DictReader(file)
+        assert (row["trace_id"], row["parent_span_id"], row["name"], row["start_us"]) == (
+            RUN,
+            "",
+            "plan the week",
+            str(T0),
+        )
+        assert filled.export("spans", ALL, tmp_path / "it's.parquet", "parquet") == 6
+        assert (tmp_path / "it's.parquet").read_bytes()[:4] == b"PAR1"
+        with pytest.raises(ValueError, match="xlsx"):
+            filled.export("spans", ALL, target, "xlsx")
+
+    def test_a_spreadsheet_runs_nothing(self, store: Store, tmp_path: Path) -> None:
+        """In CSV a text that a spreadsheet would take for a formula begins with an apostrophe; a number does not."""
+        names = ["=1+1", "+1", "-1", "@x", "\tx", "plain"]
+        store.write(Batch(spans=[span(RUN, n + 1, None, T0 + n, -1, name) for n, name in enumerate(names)]))
+        store.export("spans", ALL, tmp_path / "x.csv", "csv")
+        with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["name"] for row in rows] == ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "plain"]
+        assert {row["duration_us"] for row in rows} == {"-1"}
+
+    def test_a_closed_store_says_so(self, store: Store) -> None:
+        """Closing twice is harmless; whoever asks afterwards is told."""
+        store.close()
+        store.close()
+        with pytest.raises(StoreError, match="closed"):
+            store.totals(ALL)
+        with pytest.raises(StoreError, match="closed"):
+            store.write(morning())
+
+
+# Each class that inherits these is another store, so the same test in several of them is no mistake.
+_properties = settings(max_examples=15, suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow])
+
+
+class StoreProperties(Opens):
+    """What holds for any rows."""
+
+    @given(st.text(max_size=40))
+    @_properties
+    def test_foreign_cursors_are_refused(self, cursor: str) -> None:
+        """A cursor that the store did not give out is an error of its own kind, whatever it is."""
+        with self.opened() as store:
+            for ask in (
+                lambda: store.traces(ALL, cursor=cursor),
+                lambda: store.sessions(ALL, cursor=cursor),
+                lambda: store.logs(ALL, cursor=cursor),
+                lambda: store.logs(ALL, after=cursor),
+            ):
+                with pytest.raises(BadCursorError):
+                    ask()
+
+    @given(
+        batches=BATCHES,
+        selection=selections(),
+        step=st.sampled_from([1, MINUTE, 15 * MINUTE, HOUR, DAY, 7 * MINUTE + 1]),
+    )
+    @_properties
+    def test_sums_are_those_of_the_rows(self, batches: list[list[SpanRow]], selection: Selection, step: int) -> None:
+        """Whatever arrives in whatever order, every sum equals the one computed from the rows."""
+        oracle = Oracle([row for batch in batches for row in batch])
+        with self.opened() as store:
+            for batch in batches:
+                store.write(Batch(spans=batch))
+            near(store.totals(selection), oracle.totals(selection))
+            assert store.facets(selection) == oracle.facets(selection)
+            for by in get_args(GroupBy):
+                if by == "workflow":
+                    continue
+                exact = oracle.groups(selection, by)
+                measured = store.groups(selection, by, limit=1000, latency=True)
+                assert {group.key for group in measured} == set(exact)
+                for group in measured:
+                    near(group, exact[group.key])
+                    assert sum(count for _, count in group.latency) == group.calls
+                points = store.timeline(selection, step, by)
+                expected = oracle.timeline(selection, step, by)
+                assert [(point.start_us, point.key) for point in points] == [(p.start_us, p.key) for p in expected]
+                for point, exact_point in zip(points, expected, strict=True):
+                    near(point, exact_point)
+
+    @given(batches=BATCHES, frameworks=st.just(()) | st.just(("a",)))
+    @_properties
+    def test_traces_are_those_of_the_rows(self, batches: list[list[SpanRow]], frameworks: tuple[str, ...]) -> None:
+        """Whatever arrives in whatever order, every trace is summed up as if it had come at once."""
+        oracle = Oracle([row for batch in batches for row in batch])
+        with self.opened() as store:
+            for batch in batches:
+                store.write(Batch(spans=batch))
+            for row in store.traces(ALL).rows:
+                expected = oracle.traces()[row.trace_id]
+                assert asdict(row) == {**expected, "cost_usd": pytest.approx(expected["cost_usd"], abs=1e-9)}
+                trace = store.trace(row.trace_id)
+                assert trace is not None
+                of_trace = [each for each in oracle.spans if each.trace_id == row.trace_id]
+                assert sorted(trace.spans) == sorted(each._replace(details=None, text=None) for each in of_trace)
+            assert {row.trace_id for row in store.traces(ALL).rows} == set(oracle.traces())
+            selection = replace(ALL, frameworks=frameworks)
+            exact = oracle.groups(selection, "workflow")
+            measured = store.groups(selection, "workflow")
+            assert {group.key for group in measured} == set(exact)
+            for group in measured:
+                near(group, exact[group.key])

@@ -1,0 +1,200 @@
+"""What a store has to answer, computed the slow and obvious way from the rows that were written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from math import ceil
+from typing import Any
+
+from ai_dev_squad_dashboard.store.base import Facets, Group, Point, Selection, Totals
+from ai_dev_squad_dashboard.store.rows import SpanRow
+
+__all__ = ["Oracle"]
+
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+def is_call(span: SpanRow) -> bool:
+    return span.usage_source is not None
+
+
+def is_root(span: SpanRow) -> bool:
+    return span.parent_span_id is None
+
+
+def total(spans: Iterable[SpanRow], name: str) -> Any:
+    return sum(getattr(span, name) or 0 for span in spans)
+
+
+def failed(spans: Iterable[SpanRow]) -> int:
+    return sum(span.status == "error" for span in spans)
+
+
+def rank(spans: Sequence[SpanRow], share: float) -> int | None:
+    durations = sorted(span.duration_us for span in spans)
+    return durations[max(1, ceil(share * len(durations))) - 1] if durations else None
+
+
+def mean(spans: Sequence[SpanRow]) -> int | None:
+    return round(sum(span.duration_us for span in spans) / len(spans)) if spans else None
+
+
+@dataclass
+class Oracle:
+    """The rows, each once."""
+
+    spans: list[SpanRow]
+
+    def chosen(self, selection: Selection) -> list[SpanRow]:
+        names = {
+            "framework": selection.frameworks,
+            "provider": selection.providers,
+            "model": selection.models,
+            "agent": selection.agents,
+            "service": selection.services,
+            "session_id": selection.sessions,
+        }
+        return [
+            span
+            for span in self.spans
+            if selection.start_us <= span.start_us < selection.end_us
+            and all(not wanted or getattr(span, name) in wanted for name, wanted in names.items())
+        ]
+
+    def totals(self, selection: Selection) -> Totals:
+        spans = self.chosen(selection)
+        calls, runs = [span for span in spans if is_call(span)], [span for span in spans if is_root(span)]
+        return Totals(
+            calls=len(calls),
+            call_errors=failed(calls),
+            runs=len(runs),
+            run_errors=failed(runs),
+            spans=len(spans),
+            cost_usd=total(calls, "cost_usd"),
+            unpriced_calls=sum(span.cost_usd is None for span in calls),
+            **{name: total(calls, name) for name in _TOKENS},
+            estimated_calls=sum(span.usage_source == "estimated" for span in calls),
+            uncounted_calls=sum(span.usage_source == "missing" for span in calls),
+            cache_saving_usd=total(calls, "cache_saving_usd"),
+            p50_us=rank(calls, 0.5),
+            p95_us=rank(calls, 0.95),
+            p99_us=rank(calls, 0.99),
+            mean_us=mean(calls),
+            run_p50_us=rank(runs, 0.5),
+            run_p95_us=rank(runs, 0.95),
+            run_p99_us=rank(runs, 0.99),
+        )
+
+    def groups(self, selection: Selection, by: str) -> dict[str | None, Group]:
+        if by == "workflow":
+            return self._workflows(selection)
+        answer = {}
+        for key, spans in _split(self.chosen(selection), lambda span: _key(span, by)).items():
+            counted = [span for span in spans if _counts(span, by)]
+            calls = [span for span in spans if is_call(span)] if by != "tool" else []
+            if counted or calls:
+                answer[key] = _group(key, counted, calls)
+        return answer
+
+    def timeline(self, selection: Selection, step_us: int, by: str) -> list[Point]:
+        points = []
+        for step, spans in sorted(_split(self.chosen(selection), lambda s: s.start_us // step_us * step_us).items()):
+            whole = Selection(step, step + step_us)
+            for key, group in Oracle(spans).groups(whole, by).items():
+                money = (group.cost_usd, group.input_tokens, group.output_tokens)
+                points.append(Point(step, key, group.calls, group.errors, *money))
+        return sorted(points, key=lambda point: (point.start_us, point.key is None, point.key or ""))
+
+    def facets(self, selection: Selection) -> Facets:
+        spans = self.chosen(selection)
+
+        def names(field: str) -> tuple[str, ...]:
+            used = _split(
+                [span for span in spans if getattr(span, field) is not None], lambda span: getattr(span, field)
+            )
+            return tuple(sorted(used, key=lambda name: (-len(used[name]), name))[:200])
+
+        return Facets(*map(names, ("framework", "provider", "model", "agent", "tool", "service")))
+
+    def traces(self) -> dict[str, dict[str, Any]]:
+        """What the list of traces says of each, by its id."""
+        answer = {}
+        for trace_id, spans in _split(self.spans, lambda span: span.trace_id).items():
+            ordered = sorted(spans, key=lambda span: (not is_root(span), span.start_us, span.span_id))
+            head = ordered[0]
+            calls = [span for span in spans if is_call(span)]
+            start = min(span.start_us for span in spans)
+            answer[trace_id] = {
+                "trace_id": trace_id,
+                "root_span_id": head.span_id if is_root(head) else None,
+                "name": head.name,
+                "operation": head.operation,
+                "framework": next((span.framework for span in ordered if span.framework is not None), None),
+                "service": next((span.service for span in ordered if span.service is not None), None),
+                "session_id": next((span.session_id for span in ordered if span.session_id is not None), None),
+                "status": head.status,
+                "error_type": head.error_type,
+                "start_us": start,
+                "duration_us": max(span.start_us + span.duration_us for span in spans) - start,
+                "spans": len(spans),
+                "errors": failed(spans),
+                "calls": len(calls),
+                "tools": sum(span.operation == "execute_tool" for span in spans),
+                "input_tokens": total(spans, "input_tokens"),
+                "output_tokens": total(spans, "output_tokens"),
+                "cost_usd": total(spans, "cost_usd"),
+                "unpriced_calls": sum(span.cost_usd is None for span in calls),
+            }
+        return answer
+
+    def _workflows(self, selection: Selection) -> dict[str | None, Group]:
+        seen = {span.trace_id for span in self.chosen(Selection(selection.start_us, 1 << 62, selection.frameworks))}
+        by_trace = _split(self.spans, lambda span: span.trace_id)
+        answer: dict[str | None, list[tuple[SpanRow, list[SpanRow]]]] = {}
+        for row in self.traces().values():
+            if row["root_span_id"] is None or row["trace_id"] not in seen:
+                continue
+            if selection.start_us <= row["start_us"] < selection.end_us:
+                spans = by_trace[row["trace_id"]]
+                root = next(span for span in spans if span.span_id == row["root_span_id"])
+                answer.setdefault(row["name"], []).append((root, [span for span in spans if is_call(span)]))
+        return {
+            key: _group(key, [root for root, _ in found], [call for _, calls in found for call in calls])
+            for key, found in answer.items()
+        }
+
+
+def _split(spans: Iterable[SpanRow], key: Callable[[SpanRow], Any]) -> dict[Any, list[SpanRow]]:
+    answer: dict[Any, list[SpanRow]] = {}
+    for span in spans:
+        answer.setdefault(key(span), []).append(span)
+    return answer
+
+
+def _key(span: SpanRow, by: str) -> str | None:
+    if by == "day":
+        return datetime.fromtimestamp(span.start_us / 1e6, timezone.utc).strftime("%Y-%m-%d")
+    return getattr(span, "session_id" if by == "session" else by)
+
+
+def _counts(span: SpanRow, by: str) -> bool:
+    operation = {"tool": "execute_tool", "agent": "invoke_agent"}.get(by)
+    return span.operation == operation if operation else is_call(span)
+
+
+def _group(key: str | None, counted: list[SpanRow], calls: list[SpanRow]) -> Group:
+    return Group(
+        key=key,
+        calls=len(counted),
+        errors=failed(counted),
+        cost_usd=total(calls, "cost_usd"),
+        unpriced_calls=sum(span.cost_usd is None for span in calls),
+        **{name: total(calls, name) for name in _TOKENS},
+        cache_saving_usd=total(calls, "cache_saving_usd"),
+        p50_us=rank(counted, 0.5),
+        p95_us=rank(counted, 0.95),
+        p99_us=rank(counted, 0.99),
+        mean_us=mean(counted),
+    )

@@ -1,0 +1,203 @@
+"""Model calls as conversations, from whatever was captured."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ai_dev_squad_dashboard.views.conversation import (
+    MAX_MESSAGES,
+    Conversation,
+    Message,
+    Part,
+    ToolDefinition,
+    read_conversation,
+)
+from ai_dev_squad_dashboard.views.texts import SHOWN, Budget, Text, pretty
+
+
+def text(value):
+    """A text part that is shown whole."""
+    return Part("text", body=Text(value, len(value)))
+
+
+def told(value):
+    """JSON as it is shown."""
+    return Text(value, len(value), json=True)
+
+
+def test_genai_messages_are_read_with_all_their_parts():
+    """System, history, reasoning, a tool call, its result and the answer, in the order in which they were said."""
+    details = {
+        "system": [{"type": "text", "content": "Be brief."}],
+        "input": [
+            {"role": "user", "parts": [{"type": "text", "content": "Which year?"}]},
+            {
+                "role": "assistant",
+                "parts": [
+                    {"type": "reasoning", "content": "I need the file."},
+                    {"type": "tool_call", "id": "c1", "name": "read", "arguments": {"path": "a"}},
+                ],
+            },
+            {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "response": "1969"}]},
+        ],
+        "output": [
+            {"role": "assistant", "parts": [{"type": "text", "content": "1969."}], "finish_reason": "stop"},
+        ],
+        "tools": [{"type": "function", "name": "read", "description": "Reads", "parameters": {}}],
+    }
+    assert read_conversation(details) == Conversation(
+        messages=(
+            Message("system", None, (text("Be brief."),)),
+            Message("user", None, (text("Which year?"),)),
+            Message(
+                "assistant",
+                None,
+                (
+                    Part("reasoning", body=Text("I need the file.", 16)),
+                    Part("tool_call", "read", told('{\n  "path": "a"\n}'), "c1"),
+                ),
+            ),
+            Message("tool", None, (Part("tool_result", "", Text("1969", 4), "c1"),)),
+            Message("assistant", None, (text("1969."),), answer=True, finish_reason="stop"),
+        ),
+        tools=(ToolDefinition("read", Text("Reads", 5), told("{}")),),
+    )
+
+
+def test_openai_messages_are_read():
+    """Content as text or parts, calls one level deeper with arguments as JSON text, results by call id, choices as wrapping."""
+    details = {
+        "input": {
+            "messages": [
+                {"role": "developer", "content": "Rules."},
+                {"role": "user", "content": [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "https://x.test/a.png"}}]},
+                {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}]},
+                {"role": "tool", "tool_call_id": "c", "content": "[1, 2]"},
+            ]
+        },
+        "output": {"choices": [{"finish_reason": "stop", "message": {"role": "assistant", "content": "Done"}}]},
+    }  # fmt: skip
+    assert read_conversation(details).messages == (
+        Message("system", None, (text("Rules."),)),
+        Message("user", None, (text("Look"), Part("media", "image · https://x.test/a.png"))),
+        Message("assistant", None, (Part("tool_call", "f", told('{\n  "a": 1\n}'), "c"),)),
+        Message("tool", None, (Part("tool_result", "", told("[\n  1,\n  2\n]"), "c"),)),
+        Message("assistant", None, (text("Done"),), answer=True, finish_reason="stop"),
+    )
+
+
+def test_anthropic_and_langchain_messages_are_read():
+    """Thinking, tool use and results as content blocks; ``human`` and ``ai`` as types instead of roles."""
+    details = {
+        "input": [
+            [
+                {"type": "human", "content": "Hi"},
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "ok"}]},
+            ]
+        ],
+        "output": [
+            {"type": "ai", "content": [{"type": "thinking", "thinking": "Hm"}, {"type": "tool_use", "id": "u", "name": "go", "input": {}}]},
+        ],
+    }  # fmt: skip
+    assert read_conversation(details).messages == (
+        Message("user", None, (text("Hi"),)),
+        Message("user", None, (Part("tool_result", "", Text("ok", 2), "t"),)),
+        Message(
+            "assistant",
+            None,
+            (Part("reasoning", body=Text("Hm", 2)), Part("tool_call", "go", told("{}"), "u")),
+            answer=True,
+        ),
+    )
+
+
+def test_media_are_described_and_never_loaded():
+    """Kind, type and size or address are told; base64 content is not."""
+    parts = [
+        {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "A" * 400},
+        {"type": "uri", "modality": "document", "uri": "https://x.test/r.pdf"},
+        {"type": "file", "modality": "audio", "file_id": "f1", "transcript": "Hello"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+    ]
+    (message,) = read_conversation({"input": [{"role": "user", "parts": parts}]}).messages
+    assert message.parts == (
+        Part("media", "image · image/png · 300 bytes"),
+        Part("media", "document · https://x.test/r.pdf"),
+        Part("media", "audio · f1", Text("Hello", 5)),
+        Part("media", "image · data:image/png · 19 bytes"),
+    )
+
+
+def test_plain_text_is_a_message():
+    """A prompt and an answer as text are one message each; nothing captured is no conversation."""
+    assert read_conversation({"input": "Why?", "output": "Because."}).messages == (
+        Message("user", None, (text("Why?"),)),
+        Message("assistant", None, (text("Because."),), answer=True),
+    )
+    assert not read_conversation({})
+    assert not read_conversation({"input": [], "output": None, "system": ""})
+
+
+def test_a_very_long_text_is_cut_and_says_by_how_much():
+    """Ten megabytes become a beginning, and the answer is shown whole before the prompt uses the room up."""
+    long = "x" * 10_000_000
+    prompts = [{"role": "user", "content": long} for _ in range(40)]
+    conversation = read_conversation({"input": prompts, "output": "short"})
+    bodies = [message.parts[0].body for message in conversation.messages]
+    assert bodies[-1] == Text("short", 5)
+    assert bodies[-2] == Text("x" * SHOWN, 10_000_000)
+    assert bodies[-2].left_out == 9_980_000
+    assert bodies[0] == Text("x" * 500, 10_000_000)
+    assert sum(len(body.text) for body in bodies) < 450_000
+
+
+def test_the_first_and_the_last_messages_of_a_very_long_history_are_shown():
+    """How many are left out between them is told."""
+    history = [{"role": "user", "content": str(number)} for number in range(1000)]
+    conversation = read_conversation({"input": history})
+    shown = [message.parts[0].body.text for message in conversation.messages]
+    assert (len(shown), shown[0], shown[-1], conversation.left_out) == (MAX_MESSAGES, "0", "999", 800)
+
+
+def test_json_is_indented_whether_it_comes_as_text_or_not():
+    """What only looks like JSON stays as it is, and half a character does not break the page."""
+    assert pretty('{"a":[1]}') == told('{\n  "a": [\n    1\n  ]\n}')
+    assert pretty({"ü": None}) == told('{\n  "ü": null\n}')
+    assert pretty("{no json") == Text("{no json", 8)
+    assert pretty(7) == Text("7", 1)
+    assert Budget().clip("a\ud800b") == Text("a?b", 3)
+    assert pretty("[" * 100_000).length == 100_000
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["role", "parts", "content", "type", "text", "name", "id", "tool_calls", "function", "message", "messages", "choices", "arguments", "image_url", "source", "uri", "response"])
+            | st.text(max_size=5),
+            inner | st.sampled_from(["user", "tool", "text", "blob", "uri", "tool_call", "tool_result", "reasoning", "image_url", "tool_call_response"]),
+            max_size=6,
+        )
+    ),
+    max_leaves=25,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(["input", "output", "system", "tools"]), json_values))
+def test_whatever_was_captured_can_be_shown(details):
+    """No content makes the page fail, and the result is always something that JSON can carry."""
+    conversation = read_conversation(details)
+    msgspec.json.encode(conversation)
+    for message in conversation.messages:
+        assert message.parts
+        assert all(part.body is None or part.body.left_out >= 0 for part in message.parts)
+
+
+@given(st.text(min_size=1))
+def test_no_word_of_a_short_message_is_lost(content):
+    """Text that fits is shown exactly."""
+    (message,) = read_conversation({"input": [{"role": "user", "content": content}]}).messages
+    assert message.parts[0].body.text == content

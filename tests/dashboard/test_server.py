@@ -1,0 +1,385 @@
+"""The server on real sockets: pages, live clients, slow clients, limits, and its end."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from flask import Flask, request
+from flask_socketio import SocketIO
+from simple_websocket import Client, ConnectionClosed
+
+from ai_dev_squad_dashboard import server_connections
+from ai_dev_squad_dashboard.server import DashboardServer, ServerError, check_port, serve, url
+from ai_dev_squad_dashboard.settings import DashboardSettings
+
+LIVE = 8
+
+
+class Held:
+    """What an application holds open, as the server sees it."""
+
+    def __init__(self, socketio: SocketIO) -> None:
+        self.socketio = socketio
+        self.closed: list[float] = []
+
+    def close(self, timeout: float) -> None:
+        self.closed.append(timeout)
+
+
+def make_app() -> Flask:
+    app = Flask(__name__)
+    app.secret_key = "tests"
+    socketio = SocketIO(app, async_mode="threading", max_http_buffer_size=10_000)
+    app.extensions["ai_dev_squad"] = Held(socketio)
+
+    @app.get("/")
+    def index() -> str:
+        return "hello"
+
+    @app.get("/big")
+    def big() -> bytes:
+        return b"x" * 20_000_000
+
+    @app.post("/upload")
+    def upload() -> str:
+        return str(len(request.get_data()))
+
+    @socketio.on("connect")
+    def connect() -> None:
+        socketio.emit("greeting", {"to": "you"}, to=request.sid)  # type: ignore[attr-defined]
+
+    @socketio.on("echo")
+    def echo(data: Any) -> Any:
+        return data
+
+    return app
+
+
+@pytest.fixture
+def app() -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def server(app: Flask) -> Iterator[DashboardServer]:
+    running = DashboardServer(app, DashboardSettings(port=0, max_live_clients=LIVE, max_request_mib=1))
+    running.start()
+    yield running
+    running.stop()
+
+
+def dial(server: DashboardServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def ask(server: DashboardServer, path: str = "/", more: str = "", body: bytes = b"") -> tuple[int, bytes]:
+    """One request on a connection of its own: status and body."""
+    method = "POST" if body else "GET"
+    with dial(server) as connection:
+        # HTTP/1.0: the answer comes in one piece and ends with the connection.
+        head = f"{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+        connection.sendall(head.encode() + body)
+        received = b""
+        while chunk := connection.recv(65_536):
+            received += chunk
+    answer, _, content = received.partition(b"\r\n\r\n")
+    return int(answer.split()[1]), content
+
+
+def live_url(server: DashboardServer) -> str:
+    return f"ws://127.0.0.1:{server.port}/socket.io/?EIO=4&transport=websocket"
+
+
+def connect(server: DashboardServer) -> Client:
+    """A Socket.IO client that has been greeted."""
+    client = Client.connect(live_url(server))
+    assert client.receive(10)[0] == "0"
+    client.send("40")
+    greetings = sorted([client.receive(10), client.receive(10)])
+    assert greetings[0].startswith('40{"sid":')
+    assert greetings[1] == '42["greeting",{"to":"you"}]'
+    return client
+
+
+def eventually(holds: Any) -> None:
+    for _ in range(1_000):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise AssertionError("this never came true")
+
+
+def test_pages_are_served_and_connections_kept(server: DashboardServer) -> None:
+    """Two requests on one connection are answered, and no version of the server is told."""
+    with dial(server) as connection:
+        for _ in range(2):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b"hello"):
+                answer += connection.recv(65_536)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert b"Server: ai-dev-squad\r\n" in answer
+
+
+def test_a_websocket_talks_both_ways(server: DashboardServer) -> None:
+    """A Socket.IO client by WebSocket is greeted and gets its own words back, for as long as it likes."""
+    client = connect(server)
+    for number in range(3):
+        client.send(f'42{number}["echo",{{"n":{number}}}]')
+        assert client.receive(10) == f'43{number}[{{"n":{number}}}]'
+    client.close()
+    eventually(lambda: server._server.live.count() == 0)
+
+
+def test_polling_works_without_holding_a_worker(server: DashboardServer) -> None:
+    """A client that polls is served too; while its request waits for news, its connection is nobody else's."""
+    status, body = ask(server, "/socket.io/?EIO=4&transport=polling")
+    assert (status, body[:1]) == (200, b"0")
+    session = body.decode().split('"sid":"')[1].split('"')[0]
+    assert ask(server, f"/socket.io/?EIO=4&transport=polling&sid={session}", body=b"40") == (200, b"OK")
+    status, body = ask(server, f"/socket.io/?EIO=4&transport=polling&sid={session}")
+    assert status == 200
+    assert sorted(part[:2] for part in body.split(b"\x1e"))[0] == b"40"
+
+
+def test_a_connection_that_polled_serves_pages_as_well(server: DashboardServer) -> None:
+    """After a live request the same connection goes back among the others."""
+    with dial(server) as connection:
+        for path, expected in [("/socket.io/?EIO=4&transport=polling", b"0{"), ("/", b"hello")]:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            answer = b""
+            while expected not in answer:
+                answer += connection.recv(65_536)
+
+
+def test_live_clients_are_limited_and_leave_room(server: DashboardServer) -> None:
+    """Beyond the limit a WebSocket is refused with the cure; when one leaves, another may come; pages are served throughout."""
+    clients = [connect(server) for _ in range(LIVE)]
+    upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: aaaaaaaaaaaaaaaaaaaaaa==\r\n"
+    assert ask(server, "/socket.io/?EIO=4&transport=websocket", upgrade) == (
+        503,
+        b"8 live connections are open, and more are not allowed; close a page, or raise max_live_clients (DASHBOARD_MAX_LIVE_CLIENTS)",
+    )
+    assert ask(server) == (200, b"hello")
+    clients.pop().close()
+    eventually(lambda: server._server.live.count() < LIVE)
+    clients.append(connect(server))
+    for client in clients:
+        client.close()
+
+
+def test_a_hundred_live_clients_at_once(app: Flask) -> None:
+    """A hundred clients that connect at the same time are all told what happens, and pages are answered meanwhile."""
+    running = DashboardServer(app, DashboardSettings(port=0, max_live_clients=128))
+    running.start()
+    clients: list[Client] = []
+    failures: list[BaseException] = []
+
+    def come() -> None:
+        try:
+            clients.append(connect(running))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=come) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    assert ask(running) == (200, b"hello")
+    app.extensions["ai_dev_squad"].socketio.emit("news", {"n": 1})
+    heard = []
+    for client in clients:
+        # Pings may come in between.
+        while '"news"' not in (text := client.receive(20)):
+            assert text is not None
+        heard.append(text)
+    assert heard == ['42["news",{"n":1}]'] * 100
+    running.stop()
+    for client in clients:
+        with pytest.raises(ConnectionClosed):
+            while client.receive(10) is not None:
+                pass
+
+
+def test_a_message_that_is_too_large_ends_the_connection(server: DashboardServer) -> None:
+    """A live client cannot make the server keep a message beyond its limit."""
+    client = connect(server)
+    client.send("x" * 50_000)
+    with pytest.raises(ConnectionClosed) as caught:
+        while client.receive(10) is not None:
+            pass
+    assert caught.value.reason == 1009
+    assert ask(server) == (200, b"hello")
+
+
+def test_a_live_client_that_reads_nothing_is_let_go(
+    server: DashboardServer, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a client's connection is full for too long it is ended, and the others hear the news all the same."""
+    monkeypatch.setattr(server_connections, "LIVE_SEND_S", 0.2)
+    deaf = dial(server)
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    deaf.sendall(
+        b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: aaaaaaaaaaaaaaaaaaaaaa==\r\n\r\n"
+    )
+    eventually(lambda: server._server.live.count() == 1)
+    deaf.sendall(b"\x81\x82\x00\x00\x00\x0040")  # the Socket.IO greeting, masked with zeros
+    listener = connect(server)
+    socketio = app.extensions["ai_dev_squad"].socketio
+    for _ in range(8):
+        socketio.emit("news", {"text": "x" * 4_000_000})
+    heard = 0
+    while heard < 8:
+        heard += '"news"' in (listener.receive(20) or "")
+    eventually(lambda: server._server.live.count() == 1)
+    deaf.close()
+    listener.close()
+
+
+def test_slow_senders_do_not_keep_others_waiting(server: DashboardServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With more half-sent requests than there were workers, pages are answered, and the slow ones are given up on."""
+    monkeypatch.setattr(server_connections, "GRACE_S", 1.0)
+    slow = [dial(server) for _ in range(40)]
+    for connection in slow:
+        connection.sendall(b"POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nx")
+    assert ask(server) == (200, b"hello")
+    answers = []
+    for connection in slow:
+        with connection:
+            answers.append(connection.recv(65_536).split(b"\r\n")[0])
+    assert answers == [b"HTTP/1.1 408 REQUEST TIMEOUT"] * 40
+
+
+def test_a_trickle_is_given_up_on(server: DashboardServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that comes byte by byte, each in time, is ended when all of it takes too long."""
+    monkeypatch.setattr(server_connections, "GRACE_S", 0.5)
+    monkeypatch.setattr(server_connections, "LEAST_RATE", 1_000_000)
+    with dial(server) as connection:
+        ended = False
+        for byte in b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"y" * 10_000:
+            try:
+                connection.sendall(bytes([byte]))
+            except OSError:
+                ended = True
+                break
+            time.sleep(0.02)
+        assert ended
+
+
+def test_connections_that_say_nothing_need_no_worker(server: DashboardServer) -> None:
+    """Hundreds of silent connections neither delay a page nor start a thread."""
+    before = threading.active_count()
+    silent = [dial(server) for _ in range(200)]
+    assert ask(server) == (200, b"hello")
+    assert threading.active_count() == before
+    for connection in silent:
+        connection.close()
+
+
+def test_a_slow_reader_gets_all_of_a_large_answer(server: DashboardServer) -> None:
+    """A client that reads steadily but slowly gets a large answer whole."""
+    with dial(server) as connection:
+        connection.sendall(b"GET /big HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        size = 0
+        while chunk := connection.recv(200_000):
+            size += len(chunk)
+            time.sleep(0.002)
+    assert size > 20_000_000
+
+
+@pytest.mark.parametrize(
+    "head, status",
+    [
+        ("Content-Length: 50000000", 413),
+        ("Content-Length: x", 400),
+        ("X-Long: " + "y" * 100_000, 413),
+    ],
+)
+def test_what_is_too_large_or_odd_is_refused(server: DashboardServer, head: str, status: int) -> None:
+    """Heads and announced bodies beyond the limits are refused without being read."""
+    with dial(server) as connection:
+        connection.sendall(f"POST /upload HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode())
+        assert int(connection.recv(65_536).split()[1]) == status
+    assert ask(server) == (200, b"hello")
+
+
+def test_a_body_within_the_limit_arrives_whole(server: DashboardServer) -> None:
+    """A large request is taken, plain and in chunks."""
+    assert ask(server, "/upload", body=b"x" * 1_000_000) == (200, b"1000000")
+    with dial(server) as connection:
+        connection.sendall(
+            b"POST /upload HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+        )
+        received = b""
+        while chunk := connection.recv(65_536):
+            received += chunk
+    assert received.endswith(b"\r\n\r\n11")
+
+
+def test_half_a_body_is_no_body(server: DashboardServer) -> None:
+    """When a sender goes away in the middle the application does not take what came for all."""
+    with dial(server) as connection:
+        connection.sendall(b"POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_websocket_handshake_with_more_in_it_is_refused(server: DashboardServer) -> None:
+    """Bytes that come before the handshake is answered would be lost, so the request is refused."""
+    upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: aaaaaaaaaaaaaaaaaaaaaa==\r\n"
+    with dial(server) as connection:
+        connection.sendall(
+            b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n" + upgrade + b"\r\n\x81\x8240"
+        )
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 400 ")
+    assert server._server.live.count() == 0
+
+
+def test_a_taken_port_names_the_cure() -> None:
+    """Where somebody listens already, the error says who it may be and how to go on."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ServerError) as caught:
+            check_port("127.0.0.1", port)
+    assert str(caught.value) == (
+        f"port {port} of 127.0.0.1 is in use, maybe by a dashboard that is running already (http://127.0.0.1:{port}/); stop "
+        f"that program, or take another port: --port {port + 1}, or --port 0 for any free one"
+    )
+
+
+@pytest.mark.parametrize(
+    "host, expected",
+    [
+        ("127.0.0.1", "http://127.0.0.1:80/"),
+        ("0.0.0.0", "http://127.0.0.1:80/"),
+        ("::", "http://[::1]:80/"),
+        ("::1", "http://[::1]:80/"),
+        ("localhost", "http://localhost:80/"),
+    ],
+)
+def test_the_address_is_one_that_a_browser_can_open(host: str, expected: str) -> None:
+    """Addresses that mean all of them are shown as this machine's own."""
+    assert url(host, 80) == expected
+
+
+def test_serving_from_another_thread(app: Flask, capsys: pytest.CaptureFixture[str]) -> None:
+    """``serve`` works in a thread beside a program, tells its address, and closes the application when the server ends."""
+    addresses: list[str] = []
+    settings = DashboardSettings(port=0)
+    thread = threading.Thread(target=serve, args=(app, settings), kwargs={"ready": addresses.append}, daemon=True)
+    thread.start()
+    eventually(lambda: addresses)
+    parts = urlsplit(addresses[0])
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")

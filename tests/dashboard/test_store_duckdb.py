@@ -1,0 +1,91 @@
+"""The embedded store keeps the contract, in memory and in a file, with roll-ups after few spans and after many."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # what a second engine's tests do as well
+pytest.register_assert_rewrite("store_contract", "store_oracle")
+
+from store_contract import ALL, T0, StoreContract, StoreProperties, span  # noqa: E402
+
+from ai_dev_squad_dashboard.store import Store, open_memory_store  # noqa: E402
+from ai_dev_squad_dashboard.store.base import Facets  # noqa: E402
+from ai_dev_squad_dashboard.store.duckdb_file import File  # noqa: E402
+from ai_dev_squad_dashboard.store.duckdb_series import OTHER  # noqa: E402
+from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore  # noqa: E402
+from ai_dev_squad_dashboard.store.percentiles import bin_of, percentiles, upper_us  # noqa: E402
+from ai_dev_squad_dashboard.store.rows import Batch  # noqa: E402
+
+
+class TestInMemory(StoreProperties):
+    """As tests of pages use it: everything is read from spans."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Store]:
+        store = open_memory_store()
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+class TestRolledUpEarly(StoreProperties):
+    """As a full store works: nearly everything is read from roll-ups."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Store]:
+        store = DuckDBStore(File(None, 256), roll_every=5)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+class TestInAFile(StoreContract):
+    """As it is used."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Store]:
+        with tempfile.TemporaryDirectory() as directory:
+            store = DuckDBStore(File(Path(directory, "store.duckdb"), 256), roll_every=3)
+            try:
+                yield store
+            finally:
+                store.close()
+
+
+def test_names_beyond_the_limit_are_put_together() -> None:
+    """With too many combinations of names, further ones are summed as ``(other)``, counted, and lost to no total."""
+    store = DuckDBStore(File(None, 256), max_series=3, roll_every=1)
+    rows = [
+        span(
+            f"{n:032x}", 1, None, T0 + n, 1, "x", operation="chat", usage_source="provider", model=f"m{n}", cost_usd=1.0
+        )
+        for n in range(1, 9)
+    ]
+    for row in rows:
+        store.write(Batch(spans=[row]))
+
+    assert store.facets(ALL) == Facets((), (), (OTHER, "m1", "m2", "m3"), (), (), ())
+    assert {group.key: group.calls for group in store.groups(ALL, "model")} == {OTHER: 5, "m1": 1, "m2": 1, "m3": 1}
+    assert store.totals(ALL).cost_usd == 8.0
+    assert (store.state().series, store.state().series_dropped) == (4, 5)
+    trace = store.trace(rows[-1].trace_id)
+    assert trace is not None
+    assert trace.spans[0].model == "m8"
+    store.close()
+
+
+@pytest.mark.parametrize("duration_us", [0, 1, 2, 3, 1000, 123_456, 60_000_000, 86_400_000_000])
+def test_a_bin_tells_a_duration_to_five_percent(duration_us: int) -> None:
+    """A duration lies in its bin, and the bin's middle is at most 5 % (or one microsecond) away."""
+    number = bin_of(duration_us)
+    assert duration_us <= upper_us(number) + 1
+    assert percentiles({number: 3}, 0.5) == pytest.approx((max(duration_us, 1),), rel=0.05, abs=1)

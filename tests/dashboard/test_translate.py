@@ -1,0 +1,373 @@
+"""An OTLP span, log record or metric point becomes a row: what stands where, and what is left unknown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ai_dev_squad.costs import ModelPricing
+from ai_dev_squad.schema import Usage
+from ai_dev_squad_dashboard.ingest.content import TEXT_LIMIT, plain_text
+from ai_dev_squad_dashboard.ingest.otlp_shapes import Event, Link, LogRecord, Metric, Origin, Point, Span
+from ai_dev_squad_dashboard.ingest.pricing import Prices
+from ai_dev_squad_dashboard.ingest.translate import span_row
+from ai_dev_squad_dashboard.ingest.translate_signals import log_row, metric_rows
+from ai_dev_squad_dashboard.store.rows import LogRow, MetricRow, SpanRow
+
+START_NS, NOW_US = 1_767_225_600_000_000_000, 1_767_225_700_000_000
+TRACE, ID, PARENT = "a" * 32, "b" * 16, "c" * 16
+PRICES = Prices()
+ORIGIN = Origin({"service.name": "shop"}, "my.tracer")
+CALL = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": "gpt-4o",
+    "gen_ai.usage.input_tokens": 1000,
+    "gen_ai.usage.output_tokens": 100,
+}
+
+
+def span(attributes: dict[str, Any] | None = None, **changes: Any) -> Span:
+    whole = Span(
+        TRACE, ID, PARENT, "chat gpt-4o", 3, START_NS, START_NS + 2_000_000, attributes or {}, [], [], False, ""
+    )
+    return whole._replace(**changes)
+
+
+def row(attributes: dict[str, Any] | None = None, origin: Origin = ORIGIN, **changes: Any) -> SpanRow:
+    return span_row(span(attributes, **changes), origin, NOW_US, PRICES)
+
+
+def details(found: SpanRow) -> dict[str, Any]:
+    return json.loads(found.details or b"")
+
+
+def test_a_model_call_in_the_conventions_names_becomes_a_whole_row():
+    """Every column has its value, and what nobody said is None."""
+    messages = '[{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]'
+    attributes = {
+        **CALL,
+        "gen_ai.response.model": "gpt-4o-2024-08-06",
+        "gen_ai.conversation.id": "s-1",
+        "gen_ai.agent.name": "planner",
+        "gen_ai.usage.cache_read.input_tokens": 400,
+        "gen_ai.usage.reasoning.output_tokens": 10,
+        "gen_ai.response.time_to_first_chunk": 0.25,
+        "gen_ai.input.messages": messages,
+    }
+    found = row(attributes)
+
+    assert found._replace(details=None) == SpanRow(
+        trace_id=TRACE, span_id=ID, parent_span_id=PARENT, start_us=START_NS // 1000, duration_us=2000, name="gpt-4o",
+        operation="chat", status="ok", framework=None, service="shop", session_id="s-1", agent="planner", tool=None,
+        provider="openai", model="gpt-4o-2024-08-06", error_type=None, error_message=None, input_tokens=1000,
+        output_tokens=100, cache_read_tokens=400, cache_write_tokens=None, reasoning_tokens=10, usage_source="provider",
+        cost_usd=0.003, price="openai/gpt-4o", price_date=found.price_date, price_source="genai-prices",
+        cost_reason=None, cache_saving_usd=0.0005, first_chunk_us=250_000, source="otlp", instrumentation="my.tracer",
+        ingested_us=NOW_US, details=None, text="hi",
+    )  # fmt: skip
+    del attributes["gen_ai.input.messages"]
+    assert details(found) == {
+        "attributes": attributes,
+        "input": json.loads(messages),
+        "resource": {"service.name": "shop"},
+    }
+
+
+@pytest.mark.parametrize(
+    "operation", ["invoke_agent", "invoke_workflow", "execute_tool", "plan", "retrieval", "create_agent"]
+)
+def test_only_model_calls_have_tokens_and_money(operation: str):
+    """Agents and workflows carry sums of what is counted below them; those are ignored."""
+    found = row({**CALL, "gen_ai.operation.name": operation})
+    assert (
+        found.input_tokens,
+        found.output_tokens,
+        found.usage_source,
+        found.cost_usd,
+        found.model,
+        found.provider,
+    ) == ((None,) * 6)
+
+
+@pytest.mark.parametrize(
+    "operation, key, fallback",
+    [
+        ("invoke_workflow", "gen_ai.workflow.name", "flow"),
+        ("invoke_agent", "gen_ai.agent.name", "flow"),
+        ("task", "ai_dev_squad.task.name", "flow"),
+        ("execute_tool", "gen_ai.tool.name", "flow"),
+        ("retrieval", "gen_ai.data_source.id", "flow"),
+        ("embeddings", "gen_ai.request.model", "flow"),
+        ("other", "gen_ai.tool.name", "other flow"),
+    ],
+)
+def test_a_row_is_called_after_what_was_called(operation: str, key: str, fallback: str):
+    """The name of the agent, tool, model and so on; without it the span's, without the operation in front."""
+    named = row({"gen_ai.operation.name": operation, key: "it"}, name=f"{operation} flow")
+    unnamed = row({"gen_ai.operation.name": operation}, name=f"{operation} flow")
+    assert (named.name, unnamed.name) == ("it" if operation != "other" else "other flow", fallback)
+
+
+def test_usage_that_nobody_told_is_missing_and_never_zero():
+    """Tokens stay None, the source says missing, and the cost has its reason."""
+    found = row({"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"})
+    assert (found.input_tokens, found.output_tokens, found.usage_source, found.cost_usd, found.cost_reason) == (
+        None,
+        None,
+        "missing",
+        None,
+        "the tokens of this call were not counted",
+    )
+
+
+def test_a_model_without_a_price_is_unknown_with_the_reason():
+    """None, not 0, and how to give one a price."""
+    found = row({**CALL, "gen_ai.request.model": "home-made"})
+    assert found.cost_usd is None
+    assert "no price is known for model 'home-made' of provider 'openai'" in (found.cost_reason or "")
+    assert row({"gen_ai.operation.name": "chat"}).cost_reason == "the span does not name the model"
+
+
+@pytest.mark.parametrize("value", [-1, 1 << 60, "many", "1" * 40, 1.5, float("inf"), True, [5], None, b"5"], ids=repr)
+def test_what_is_no_number_of_tokens_is_unknown(value: Any):
+    """A hostile or mistaken count never becomes a number in a sum."""
+    assert row({**CALL, "gen_ai.usage.input_tokens": value}).input_tokens is None
+
+
+@pytest.mark.parametrize("value", [7, 7.0, "7"], ids=repr)
+def test_a_number_of_tokens_may_be_written_in_other_ways(value: Any):
+    """Whole floats and digits, as some senders write them, count."""
+    assert row({**CALL, "gen_ai.usage.input_tokens": value}).input_tokens == 7
+
+
+def test_our_own_cost_is_taken_over_with_its_price():
+    """What the core has priced is not priced again."""
+    own = {
+        **CALL,
+        "ai_dev_squad.framework": "crewai",
+        "ai_dev_squad.session.id": "s-1",
+        "ai_dev_squad.usage.source": "estimated",
+        "ai_dev_squad.cost.usd": 0.5,
+        "ai_dev_squad.cost.price": "openai/gpt-4o",
+        "ai_dev_squad.cost.price_date": "2026-01-01",
+        "ai_dev_squad.cost.price_source": "user",
+        "agent.id": "planner",
+    }
+    found = row(own)
+    assert (found.framework, found.session_id, found.agent, found.usage_source) == (
+        "crewai",
+        "s-1",
+        "planner",
+        "estimated",
+    )
+    assert (found.cost_usd, found.price, found.price_date, found.price_source) == (
+        0.5,
+        "openai/gpt-4o",
+        "2026-01-01",
+        "user",
+    )
+
+
+@pytest.mark.parametrize(
+    "attributes, events, expected",
+    [
+        ({"error.type": "timeout"}, [], ("error", "timeout", "broke")),
+        ({}, [], ("error", "_OTHER", "broke")),
+        ({}, [Event(1, "exception", {"exception.type": "app.Bad"})], ("error", "app.Bad", "broke")),
+        (
+            {"error.type": "langgraph.errors.GraphInterrupt"},
+            [],
+            ("interrupted", "langgraph.errors.GraphInterrupt", "broke"),
+        ),
+        ({"error.type": "CancelledError"}, [], ("cancelled", "CancelledError", "broke")),
+        ({"ai_dev_squad.status": "cancelled", "ai_dev_squad.framework": "x"}, [], ("cancelled", None, "broke")),
+        ({"ai_dev_squad.status": "nonsense"}, [], ("error", "_OTHER", "broke")),
+    ],
+)
+def test_a_failed_span_says_how_it_ended(attributes, events, expected):
+    """Error type from the attribute or the exception; an interrupt or a cancellation is no error."""
+    found = row(attributes, failed=True, message="broke", events=events)
+    assert (found.status, found.error_type, found.error_message) == expected
+
+
+def test_a_handled_exception_does_not_make_a_span_fail():
+    """An exception event on a span without the status of an error is a note."""
+    found = row(events=[Event(1, "exception", {"exception.type": "Retried", "exception.stacktrace": "at line 1"})])
+    assert (found.status, found.error_type) == ("ok", None)
+    assert details(found)["stacktrace"] == "at line 1"
+
+
+def test_events_and_links_stand_in_the_details():
+    """With their times in microseconds, their attributes, and the link's type."""
+    link = Link("d" * 32, "e" * 16, {"ai_dev_squad.link.type": "resumes"})
+    found = details(row(events=[Event(5_000, "note", {"x": 1})], links=[link], origin=Origin()))
+    assert found == {
+        "attributes": {},
+        "events": [{"name": "note", "time_us": 5, "attributes": {"x": 1}}],
+        "links": [
+            {
+                "trace_id": "d" * 32,
+                "span_id": "e" * 16,
+                "type": "resumes",
+                "attributes": {"ai_dev_squad.link.type": "resumes"},
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    "content, shown, text",
+    [
+        ([{"role": "user", "parts": [{"type": "text", "content": "hi"}]}], None, "hi"),
+        ("plain words", "plain words", "plain words"),
+        (
+            '[{"role": "user", "parts": [{"cut of',
+            '[{"role": "user", "parts": [{"cut of',
+            '[{"role": "user", "parts": [{"cut of',
+        ),
+        ('{"deep": ' * 5000 + "1" + "}" * 5000, ..., ...),
+        ([{"role": "user", "parts": [{"type": "blob", "content": "AAAA", "modality": "image"}]}], None, None),
+    ],
+    ids=["structured", "plain", "cut off", "too deep", "an image"],
+)
+def test_content_is_shown_in_whatever_form_it_came(content, shown, text):
+    """Structures, JSON text, cut-off JSON and plain words; images are not text."""
+    found = row({**CALL, "gen_ai.input.messages": content})
+    if text is ...:
+        assert found.text is not None
+        return
+    assert details(found)["input"] == (content if shown is None else shown)
+    assert found.text == text
+
+
+def test_a_tool_shows_arguments_and_result():
+    """Input and output of a tool are its own, and searched."""
+    found = row(
+        {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": "look_up",
+            "gen_ai.tool.call.arguments": '{"city": "Paris"}',
+            "gen_ai.tool.call.result": "18 degrees",
+        }
+    )
+    assert (found.tool, details(found)["input"], details(found)["output"]) == (
+        "look_up",
+        {"city": "Paris"},
+        "18 degrees",
+    )
+    assert found.text == "Paris\n18 degrees"
+
+
+def test_searchable_text_is_bounded():
+    """Ten megabytes of content are shown, and their beginning is searched."""
+    assert plain_text(["x" * 10_000_000]) == "x" * TEXT_LIMIT
+    assert plain_text([]) is None
+
+
+def test_translating_leaves_the_span_as_it_was():
+    """The same span translates twice into the same row."""
+    one = span({**CALL, "gen_ai.input.messages": "hi", "llm.model_name": "x"})
+    before = dict(one.attributes)
+    assert span_row(one, ORIGIN, NOW_US, PRICES) == span_row(one, ORIGIN, NOW_US, PRICES)
+    assert one.attributes == before
+
+
+# --- prices ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_price_of_the_past_prices_calls_of_the_past():
+    """A model whose price changed costs what it cost on the day; both prices stay at hand."""
+    prices = Prices()
+    usage = Usage(input_tokens=1_000_000, output_tokens=0, source="provider")
+    dated = prices.find("openai", "o3", 1_767_225_600)
+    moments = [1_745_000_000.0, 1_767_225_600.0]
+    costs = [prices.price("openai", "o3", usage, moment).usd for moment in moments]
+    again = [prices.price("openai", "o3", usage, moment).usd for moment in moments]
+    assert dated.dated
+    assert costs == again == [10.0, 2.0]
+
+
+def test_what_the_cache_saved_is_the_difference_to_the_price_without_it():
+    """None when nothing was read from a cache or the price is unknown; a price of your own counts as well."""
+    prices = Prices()
+    pricing = ModelPricing("mine", "openai", 0.01, 0.01, cache_read_cost_per_1k_tokens=0.001)
+    prices.book.add_pricing_model(pricing)
+    cached = Usage(input_tokens=1000, output_tokens=0, cache_read_input_tokens=500, source="provider")
+    plain = Usage(input_tokens=1000, output_tokens=0, source="provider")
+    assert prices.saving("openai", "mine", cached, 0.0) == 0.0045
+    assert prices.saving("openai", "mine", plain, 0.0) is None
+    assert prices.saving("openai", "never-heard-of", cached, 0.0) is None
+
+
+def test_a_new_price_counts_after_forgetting():
+    """Prices that were found are kept until told otherwise."""
+    prices = Prices()
+    usage = Usage(input_tokens=1000, output_tokens=0, source="provider")
+    assert prices.price("openai", "mine", usage, 0.0).usd is None
+    prices.book.add_pricing_model(ModelPricing("mine", "openai", 0.01, 0.01))
+    prices.forget()
+    assert prices.price("openai", "mine", usage, 0.0).usd == 0.01
+
+
+# --- logs and metrics -----------------------------------------------------------------------------------------------------
+
+
+def test_a_log_record_becomes_a_line():
+    """Level, event type, message, who and where, and everything else as details."""
+    attributes = {"gen_ai.conversation.id": "s-1", "gen_ai.agent.name": "planner", "n": 1}
+    record = LogRecord(START_NS, 17, "", "it broke", attributes, "shop.broke", TRACE, ID)
+    found = log_row(record, ORIGIN, NOW_US)
+    expected = {"attributes": attributes, "resource": {"service.name": "shop"}, "scope": "my.tracer"}
+
+    assert found._replace(details=None) == LogRow(
+        START_NS // 1000, "ERROR", "shop.broke", "it broke", None, "shop", "s-1", "planner", TRACE, ID, "otlp", None
+    )
+    assert json.loads(found.details or b"") == expected
+
+
+@pytest.mark.parametrize(
+    "severity, text, level",
+    [
+        (1, "", "DEBUG"), (8, "", "DEBUG"), (9, "", "INFO"), (13, "", "WARNING"), (17, "", "ERROR"), (24, "", "CRITICAL"),
+        (0, "warn", "WARNING"), (0, "Fatal", "CRITICAL"), (0, "whatever", "INFO"), (0, "", "INFO"), (99, "ERROR", "ERROR"),
+    ],
+)  # fmt: skip
+def test_severities_become_the_journals_levels(severity: int, text: str, level: str):
+    """By number; without one by the text; INFO when neither says anything."""
+    assert log_row(LogRecord(START_NS, severity, text, "", {}, "", "", ""), Origin(), NOW_US).level == level
+
+
+@pytest.mark.parametrize(
+    "body, attributes, event, message",
+    [
+        ({"a": 1}, {}, "", '{"a":1}'),
+        (None, {"exception.message": "bad"}, "", "bad"),
+        (None, {}, "gen_ai.choice", "gen_ai.choice"),
+        (None, {}, "", ""),
+    ],
+)
+def test_a_record_without_text_says_what_it_can(body, attributes, event, message):
+    """A structured body as JSON, else the exception's message, else the event's name."""
+    assert log_row(LogRecord(START_NS, 9, "", body, attributes, event, "", ""), Origin(), NOW_US).message == message
+
+
+@pytest.mark.parametrize("time_ns", [0, (NOW_US + 90_000_000_000) * 1000])
+def test_a_record_without_a_credible_time_has_that_of_its_arrival(time_ns: int):
+    """None at all, or one of the day after tomorrow."""
+    assert log_row(LogRecord(time_ns, 9, "", "", {}, "", "", ""), Origin(), NOW_US).time_us == NOW_US
+
+
+def test_metric_points_become_rows():
+    """Value and count as columns, attributes and buckets as details; a number that is none is None."""
+    histogram = Point(START_NS, {"a": 1}, 6.5, 3, {"buckets": {"bounds": [1.0], "counts": [1, 2]}})
+    rows = list(metric_rows(Metric("wait", "histogram", "s", [histogram]), ORIGIN, NOW_US))
+    strange = list(
+        metric_rows(Metric("g", "gauge", "", [Point(START_NS, {}, float("nan"), None, None)]), ORIGIN, NOW_US)
+    )
+
+    buckets = b'{"attributes":{"a":1},"buckets":{"bounds":[1.0],"counts":[1,2]}}'
+    assert rows == [MetricRow(START_NS // 1000, "wait", "histogram", "s", "shop", 6.5, 3, buckets)]
+    assert strange == [MetricRow(START_NS // 1000, "g", "gauge", "", "shop", None, None, b'{"attributes":{}}')]

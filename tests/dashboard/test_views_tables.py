@@ -1,0 +1,234 @@
+"""Agents and tools, the frameworks side by side, and the dashboard's own health: whole answers to known numbers."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ai_dev_squad_dashboard.ingest.journal import JournalState
+from ai_dev_squad_dashboard.ingest.pipeline import Pipeline, PipelineState
+from ai_dev_squad_dashboard.page import Site
+from ai_dev_squad_dashboard.query import Query
+from ai_dev_squad_dashboard.settings import DashboardSettings
+from ai_dev_squad_dashboard.store import StoreError, open_memory_store
+from ai_dev_squad_dashboard.store.rows import Batch, MetricRow, SpanRow
+from ai_dev_squad_dashboard.views import agents, health, parity
+from ai_dev_squad_dashboard.views.agents import Bin, Scale, bins
+from ai_dev_squad_dashboard.views.health import Concern, Health
+
+SECOND = 1_000_000
+NOW = int(datetime(2026, 11, 22, 12, tzinfo=timezone.utc).timestamp()) * SECOND
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A site over an empty store; a test writes what it needs."""
+    store = open_memory_store()
+    pipeline = Pipeline(store, max_pending_rows=100)
+    yield Site(store, pipeline, DashboardSettings(db=tmp_path / "d"), sources=tuple)
+    pipeline.close()
+    store.close()
+
+
+def ask(text=""):
+    """The query of a URL at the moment of the tests."""
+    args = [tuple(part.split("=")) for part in text.split("&") if part]
+    return Query.parse(args, clock=lambda: NOW / SECOND)
+
+
+def span(trace, number, parent, lasts_s, operation, name, framework="langgraph", **more):
+    """A span of an hour ago."""
+    return SpanRow(
+        trace_id=f"{trace:032x}",
+        span_id=f"{trace:08x}{number:08x}",
+        parent_span_id=None if parent is None else f"{trace:08x}{parent:08x}",
+        start_us=NOW - 3600 * SECOND,
+        duration_us=round(lasts_s * SECOND),
+        name=name,
+        operation=operation,
+        framework=framework,
+        **more,
+    )
+
+
+def test_agents_and_tools_come_with_their_latency_on_one_scale(site):
+    """A quick and a slow tool share the picture's ends, and calls without an agent or tool are neither."""
+    spans = [span(1, n, 1, 0.001, "execute_tool", "quick", tool="quick") for n in range(2, 6)]
+    spans.append(span(1, 6, 1, 1, "execute_tool", "slow", tool="slow", status="error"))
+    spans.append(span(1, 7, 1, 2, "invoke_agent", "coder", agent="coder"))
+    site.store.write(Batch(spans=[span(1, 1, None, 4, "invoke_workflow", "squad"), *spans]))
+
+    view = agents.build(site, ask())
+
+    named = [
+        (member.group.key, member.group.calls, member.group.errors, [b.count for b in member.bins])
+        for member in view.tools
+    ]
+    assert named == [("quick", 4, 0, [4]), ("slow", 1, 1, [1])]
+    assert [(member.bins[0].x, member.bins[-1].height) for member in view.tools] == [(0.0, 24.0), (116.0, 24.0)]
+    assert [(member.group.key, member.group.calls) for member in view.agents] == [("coder", 1)]
+    assert view.tools_scale is not None
+    assert view.tools_scale.low_us == pytest.approx(1_000, rel=0.1)
+    assert view.tools_scale.high_us == pytest.approx(SECOND, rel=0.1)
+
+
+def test_no_agents_are_no_scale(site):
+    """An empty page has nothing to measure."""
+    assert agents.build(site, ask("order=p95")) == agents.Agents("p95", (), None, (), None)
+
+
+def test_a_histogram_is_as_high_as_its_highest_bar():
+    """Two calls are drawn twice as high as one, and each bar says what it counts."""
+    assert bins([(1_000, 1), (1_000_000, 2)], Scale(1_000, 1_000_000)) == (
+        Bin(0.0, 3.25, 12.0, 1, "1 call up to 1.0 ms"),
+        Bin(116.0, 3.25, 24, 2, "2 calls up to 1.00 s"),
+    )
+
+
+@given(st.dictionaries(st.integers(0, 10**11), st.integers(1, 10**9), min_size=1, max_size=80))
+def test_a_histogram_counts_every_call_and_stays_in_its_picture(counts):
+    """Whatever the durations, no call is lost and no bar leaves the picture."""
+    latency = sorted(counts.items())
+    found = bins(latency, Scale(max(1, latency[0][0]), max(2, latency[-1][0])))
+
+    assert sum(bar.count for bar in found) == sum(counts.values())
+    assert all(0 <= bar.x <= 116 and 0 < bar.height <= 24 for bar in found)
+
+
+def test_frameworks_stand_side_by_side_and_the_best_has_runs_enough(site):
+    """CrewAI is quicker and AutoGen quicker still, but with one run only; equal numbers have no best."""
+    spans = []
+    for trace in range(1, 6):
+        spans += [
+            span(trace, 1, None, 8, "invoke_workflow", "squad", "langgraph", status="error" if trace == 1 else "ok")
+        ]
+        spans += [span(trace + 10, 1, None, 2, "invoke_workflow", "squad", "crewai")]
+    spans += [span(30, 1, None, 1, "invoke_workflow", "swarm", "autogen")]
+    for trace, framework in ((1, "langgraph"), (11, "crewai"), (30, "autogen")):
+        spans.append(
+            span(
+                trace,
+                2,
+                1,
+                1,
+                "chat",
+                "gpt-4o",
+                framework,
+                model="gpt-4o",
+                provider="openai",
+                usage_source="provider",
+                input_tokens=1000,
+                output_tokens=10,
+                cost_usd=0.5,
+            )
+        )
+    site.store.write(Batch(spans=spans))
+
+    view = parity.build(site, ask())
+
+    assert [column.framework for column in view.columns] == ["autogen", "crewai", "langgraph"]
+    shown = {measure.name: (measure.values, measure.best) for measure in view.measures}
+    close = {name: tuple(round(v / SECOND, 0) for v in shown[name][0]) for name in ("A run, p50", "A model call, p95")}
+    assert close == {"A run, p50": (1.0, 2.0, 8.0), "A model call, p95": (1.0, 1.0, 1.0)}
+    assert {name: best for name, (_, best) in shown.items() if best} == {
+        "Runs that succeeded": (1,),
+        "A run, p50": (1,),
+        "A run, p95": (1,),
+    }
+    assert {
+        name: shown[name][0] for name in ("Runs", "Runs that succeeded", "Tool calls that failed", "Cost of a run")
+    } == {
+        "Runs": (1, 5, 5),
+        "Runs that succeeded": (1.0, 1.0, 0.8),
+        "Tool calls that failed": (None, None, None),
+        "Cost of a run": (0.5, 0.1, 0.1),
+    }
+    assert [(row.name, [cell and (cell.calls, cell.errors) for cell in row.cells]) for row in view.workflows] == [
+        ("squad", [None, (5, 0), (5, 1)]),
+        ("swarm", [(1, 0), None, None]),
+    ]
+
+
+class Broken:
+    """A store that cannot write."""
+
+    def write(self, batch):
+        """Fail like a full disk."""
+        raise StoreError("the disk is full; make room")
+
+
+def test_a_well_dashboard_has_no_concerns(site):
+    """The state of the parts as they say it themselves, and nothing to look after."""
+    metric = MetricRow(NOW, "gen_ai.client.token.usage", "histogram", "{token}", "svc", 12.0, 3, b"{}")
+    site.store.write(Batch(spans=[span(1, 1, None, 1, "invoke_workflow", "squad")], metrics=[metric]))
+
+    view = health.build(site, ask())
+
+    assert view == Health(
+        concerns=(),
+        pipeline=site.pipeline.state(),
+        store=site.store.state(),
+        behind_us=3600 * SECOND,
+        ahead_us=0,
+        sources=(),
+        metrics=tuple(site.store.metric_names()),
+        limits={
+            "retention_days": 30,
+            "max_store_mib": None,
+            "max_pending_rows": 50_000,
+            "max_request_mib": 20,
+            "memory_limit_mib": 1024,
+        },
+        versions=view.versions,
+        endpoint="http://127.0.0.1:8080",
+    )
+    assert [metric.name for metric in view.metrics] == ["gen_ai.client.token.usage"]
+    assert {"Python", "ai-dev-squad", "ai-dev-squad-dashboard", "duckdb"} <= set(view.versions)
+
+
+def test_an_empty_store_is_neither_behind_nor_ahead(site):
+    """Without spans there is no newest one."""
+    view = health.build(site, ask())
+
+    assert (view.behind_us, view.ahead_us, view.concerns) == (None, 0, ())
+
+
+def test_what_went_wrong_is_named_with_its_cure(site, tmp_path):
+    """Rows that were dropped, a journal that cannot be read, lines that are none, and a clock that is ahead."""
+    site.store.write(
+        Batch(spans=[span(1, 1, None, 1, "invoke_workflow", "squad")._replace(start_us=NOW + 60 * SECOND)])
+    )
+    broken = Pipeline(Broken(), max_pending_rows=100)  # type: ignore[arg-type]
+    failed = broken.submit(Batch(spans=[span(2, 1, None, 1, "invoke_workflow", "squad")]))
+    assert isinstance(failed.exception(timeout=5), StoreError)
+    broken.close()
+    sources = (
+        JournalState("/logs/a.jsonl", "unreadable", 0, 0, 0, None, None, "permission denied; make it readable"),
+        JournalState("/logs/b.jsonl", "following", 10, 2, 0, NOW, "not JSON", None),
+    )
+
+    view = health.build(Site(site.store, broken, site.settings, lambda: sources), ask())
+
+    assert view.concerns == (
+        Concern(
+            "bad",
+            "1 rows could not be written, and their senders were told",
+            "The last error: the disk is full; make room",
+        ),
+        Concern("bad", "/logs/a.jsonl cannot be read", "permission denied; make it readable"),
+        Concern(
+            "warn",
+            "2 lines of journals are no journal lines and were skipped",
+            "`ai-dev-squad doctor` names the files; other programs may write into the directory.",
+        ),
+        Concern(
+            "warn",
+            "The newest span ends 60 s in the future",
+            "The clock of a sender is ahead, or this machine's is behind; set both by NTP.",
+        ),
+    )
+    assert view.ahead_us == 60 * SECOND
+    assert isinstance(view.pipeline, PipelineState)
