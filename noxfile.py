@@ -28,6 +28,7 @@ PACKAGES = {
     for project in sorted(ROOT.glob("packages/**/pyproject.toml"))
 }
 PYTHONS = nox.project.python_versions(PACKAGES["core"])
+FRONTEND = ROOT / "packages" / "dashboard" / "frontend"
 
 # pyenv keeps interpreters that `pyenv global` does not name off PATH.
 _pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
@@ -204,3 +205,5 @@ def audit(session: nox.Session) -> None:
     wanted.write_text("\n".join(third_party()), encoding="utf-8")
     uv(session, "pip", "compile", "--quiet", "--output-file", str(locked), str(wanted))
     session.run("pip-audit", "--strict", "--disable-pip", "--no-deps", "--requirement", str(locked), *session.posargs)
+    # What the dashboard's wheel carries along from npm, by its lock file.
+    session.run_install("npm", "audit", "--omit=dev", "--package-lock-only", "--prefix", str(FRONTEND), external=True)

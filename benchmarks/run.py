@@ -31,6 +31,7 @@ _BENCHMARKS = (
     "dead_endpoint",
     "memory",
     "dashboard_ingest",
+    "otlp_translate",
 )
 
 

@@ -159,15 +159,17 @@ def page(browse) -> Page:
 
 
 @pytest.fixture(scope="session")
-def violations() -> Callable[[Page], list[str]]:
-    """What axe finds on a page: rule, and the first elements that break it."""
+def violations() -> Callable[..., list[str]]:
+    """What axe finds on a page: rule, and the first elements that break it. ``violations(page, "color-contrast")``: one rule."""
     axe = Axe()
 
-    def run(page: Page) -> list[str]:
+    def run(page: Page, *rules: str) -> list[str]:
         CHECKED.add(page)
-        found = axe.run(page, options=AXE_OPTIONS).response["violations"]
+        options = {**AXE_OPTIONS, "runOnly": {"type": "rule", "values": list(rules)}} if rules else AXE_OPTIONS
+        found = axe.run(page, options=options).response["violations"]
         return [
-            f"{item['id']}: {item['help']}: {'; '.join(node['html'][:160] for node in item['nodes'][:3])}" for item in found
+            f"{item['id']}: {item['help']}: {'; '.join(node['html'][:160] for node in item['nodes'][:3])}"
+            for item in found
         ]
 
     return run

@@ -10,25 +10,28 @@ from playwright.sync_api import expect
 PAGES = ("/", "/costs", "/agents", "/parity-matrix", "/health", "/nowhere")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_accessible_in_both_themes(dashboard, browse, violations, scheme, path):
-    """axe finds nothing, and nothing on the way there complains."""
-    page = browse(scheme=scheme)
+def test_a_page_is_accessible_in_both_themes(dashboard, browse, violations, path):
+    """Nothing is found by axe in the light, no colour too weak in the dark, and nothing on the way there complains."""
+    page = browse()
     page.goto(dashboard + path)
-
     assert violations(page) == []
+    page.emulate_media(color_scheme="dark")
+    assert violations(page, "color-contrast") == []
 
 
-@pytest.mark.parametrize("width", [360, 768])
 @pytest.mark.parametrize("path", PAGES)
-def test_a_narrow_page_is_accessible_and_does_not_scroll_sideways(dashboard, browse, violations, width, path):
+def test_a_narrow_page_is_accessible_and_does_not_scroll_sideways(dashboard, browse, violations, path):
     """Wide tables scroll within their cards; the page itself stays as wide as the screen."""
-    page = browse(width=width, height=780)
+    page = browse(width=360, height=780)
     page.goto(dashboard + path)
-
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert violations(page) == []
+
+    def too_wide(width):
+        page.set_viewport_size({"width": width, "height": 780})
+        return page.evaluate("document.documentElement.scrollWidth") - width
+
+    assert [too_wide(width) for width in (360, 640, 900, 1100)] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("path", PAGES[:-1])
@@ -104,12 +107,12 @@ def test_a_custom_span_of_time_is_asked_for_in_the_readers_zone(dashboard, page)
     """What the reader writes by the clock of Berlin is UTC in the address, and is shown by that clock again."""
     page.goto(dashboard)
     page.locator("#range-custom summary").click()
-    page.get_by_label("From").fill("2026-07-01T10:00:00")
-    page.get_by_label("To").fill("2026-07-01T12:30:00")
+    page.locator("#range-custom [name=from]").fill("2026-07-01T10:00:00")
+    page.locator("#range-custom [name=to]").fill("2026-07-01T12:30:00")
     page.get_by_role("button", name="Show").click()
 
     expect(page).to_have_url(re.compile("from=2026-07-01T08%3A00%3A00Z&to=2026-07-01T10%3A30%3A00Z"))
-    expect(page.locator("#range-custom summary")).to_have_text("01 Jul, 10:00 – 01 Jul, 12:30")
+    expect(page.locator("#range-custom summary")).to_have_text("01 Jul, 10:00 \u2013 01 Jul, 12:30")
     expect(page.locator(".page-head .sub")).to_contain_text("01 Jul, 10:00 to 01 Jul, 12:30")
     assert page.locator(".page-head time").first.get_attribute("title") == "2026-07-01T08:00:00.000Z (UTC)"
 
@@ -154,12 +157,11 @@ def test_hostile_names_are_only_names(dashboard, page):
 def test_nothing_stands_inline_and_all_files_keep_for_ever(dashboard, page):
     """No style and no script in the page itself, and each file's address changes with the files."""
     page.goto(dashboard)
-    html = page.content()
+    expect(page.locator("#cost-chart canvas")).to_be_visible()
     loaded = page.evaluate("performance.getEntriesByType('resource').map((entry) => new URL(entry.name).pathname)")
     files = [path for path in loaded if path.startswith("/static/")]
 
     served = page.request.get(dashboard).text()
-    assert re.findall(r"<[^>]* style=|<style|<script(?![^>]* src=)| on\w+=", served) == []
-    assert "<canvas" in html
+    assert re.findall(r"<[^>]* style=|<style|<script(?![^>]* src=)|<[^>]* on\w+=", served) == []
     assert {path.split("/")[2] for path in files} == {files[0].split("/")[2]}
     assert re.fullmatch(r"v-[0-9a-f]{10}", files[0].split("/")[2])

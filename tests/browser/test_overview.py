@@ -88,12 +88,13 @@ def test_a_chart_follows_the_width_of_its_card(dashboard, page):
     page.goto(dashboard)
     canvas = page.locator("#cost-chart canvas")
     expect(canvas).to_be_visible()
-    wide = canvas.bounding_box()["width"]
+    wide = canvas.evaluate("(canvas) => canvas.clientWidth")
     page.set_viewport_size({"width": 600, "height": 900})
 
-    page.wait_for_function("document.querySelector('#cost-chart canvas').clientWidth < 560")
+    expect(canvas).not_to_have_js_property("clientWidth", wide)
+    assert page.evaluate("document.documentElement.scrollWidth") == 600
     page.set_viewport_size({"width": 1440, "height": 900})
-    page.wait_for_function(f"document.querySelector('#cost-chart canvas').clientWidth === {round(wide)}")
+    expect(canvas).to_have_js_property("clientWidth", wide)
 
 
 def test_the_order_of_the_tables_is_chosen(dashboard, page):

@@ -286,6 +286,22 @@ def test_older_and_other_names_mean_what_the_conventions_call_otherwise(attribut
     assert facts(row_of(attributes)) == expected
 
 
+@pytest.mark.parametrize(
+    "name, operation",
+    [
+        ("evaluate guardrail", "guardrail"),
+        ("search knowledge", "retrieval"),
+        ("agent reasoning", "plan"),
+        ("call x", "other"),
+    ],
+)
+def test_crewais_spans_without_an_operation_are_told_by_their_names(name: str, operation: str):
+    """Only for CrewAI's own tracer; the same name elsewhere means nothing."""
+    attributes = {"crewai.event_name": "x"}
+    assert row_of(attributes, name=name, scope="crewai").operation == operation
+    assert row_of(attributes, name=name, scope="mine").operation == "other"
+
+
 def test_flattened_messages_become_messages():
     """Older OpenLLMetry spreads a conversation over attributes with indices."""
     row = row_of(

@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -85,6 +85,7 @@ def pairs(attributes: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"key": key, "value": told(value)} for key, value in attributes.items()]
 
 
+@settings(max_examples=50)
 @given(ATTRIBUTES, ATTRIBUTES)
 def test_a_span_is_read_alike_from_protobuf_and_json(attributes: dict[str, Any], resource: dict[str, Any]):
     """Whatever attributes a span has, in whatever types and lengths, both encodings give the sender's values back."""

@@ -156,7 +156,7 @@ def plausible_spans(draw: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(st.lists(plausible_spans(), max_size=3), PAIRS, TEXT)
 def test_spans_with_anything_in_them_are_stored_or_rejected(spans: list[Any], resource: list[Any], scope: str):
     """Known attributes with values of any kind become rows that hold what their types say."""
@@ -202,7 +202,7 @@ def test_any_json_is_taken_or_refused(signal: str, value: Any):
         SINK.post(signal, json.dumps(document).encode(), "application/json")
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.sampled_from(SIGNALS), st.binary(max_size=200))
 def test_any_bytes_are_taken_or_refused(signal: str, body: bytes):
     """As protobuf and as JSON."""
@@ -250,7 +250,7 @@ def valid_body(signal: str) -> bytes:
 BODIES = {signal: valid_body(signal) for signal in SIGNALS}
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     st.sampled_from(SIGNALS),
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=4),

@@ -14,7 +14,8 @@ from ai_dev_squad_dashboard.store import open_memory_store
 from ai_dev_squad_dashboard.store.base import Group, Totals, TraceRow
 from ai_dev_squad_dashboard.store.rows import Batch, OpenRow, SpanRow
 from ai_dev_squad_dashboard.views import costs, overview
-from ai_dev_squad_dashboard.views.costs import AdviceReport, Costs, UnknownPrice
+from ai_dev_squad_dashboard.views.advice import AdviceReport, advice
+from ai_dev_squad_dashboard.views.costs import Costs, UnknownPrice
 from ai_dev_squad_dashboard.views.overview import Overview, RunningNow
 from ai_dev_squad_dashboard.views.timeline import Chart, Series
 
@@ -244,6 +245,7 @@ def test_the_costs_answer_with_the_split_the_advice_and_what_has_no_price(site):
         budgets=view.budgets,
         reported_budgets=(),
         advice=AdviceReport(
+            made_us=NOW,
             calls=2,
             complete=True,
             spent_usd=0.5,
@@ -275,3 +277,17 @@ def test_costs_are_split_by_any_name_and_the_chart_by_the_same_or_by_framework(s
     view = costs.build(site, ask(f"range=1h&by={by}"))
 
     assert ([row.key for row in view.groups], [one.key for one in view.chart.series]) == (keys, series)
+
+
+def test_advice_is_made_once_a_minute_for_each_question(site):
+    """The same question a second later has the same report; a minute later, or with a filter, it is made anew."""
+    site.store.write(RUNS)
+    first = advice(site.store, ask("range=1h"))
+    site.store.write(Batch(spans=[call(9, 3, 5, 1, "langgraph", "coder", "gpt-4o", 9.0)]))
+    later = lambda text, s: advice(site.store, Query.parse([("range", "1h"), *text], clock=lambda: NOW / SECOND + s))  # noqa: E731
+
+    assert first.calls == 2
+    assert later([], 30) is first
+    assert later([("framework", "langgraph")], 30).calls == 2
+    assert later([("framework", "crewai")], 30).calls == 1
+    assert later([], 61).calls == 3

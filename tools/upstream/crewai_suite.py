@@ -65,6 +65,9 @@ REASONS = {
     "*::test_crew_train_success": REFUSED,
     "*::test_memory_events_are_emitted": REFUSED,
     "*::test_using_memory*": REFUSED,
+    "*/test_project.py::*_kickoff*": REFUSED,  # what is saved to memory after the kick-off
+    "*/test_task.py::test_*_json*": REFUSED,
+    "*/test_task.py::test_save_task_pydantic_output": REFUSED,
     "*/test_tool_call_streaming.py::*": MOCKED,
     "*::test_handle_streaming_tool_calls*": MOCKED,
 }

@@ -7,12 +7,14 @@ import threading
 from dataclasses import dataclass, field
 
 from flask import Flask
-from flask_socketio import SocketIO
+from flask_socketio import SocketIO  # type: ignore[import-untyped]
 
 from . import api, errors, formats, frame, keyboard, live, openapi, pages, security
 from .ingest.journal import JournalTail
 from .ingest.otlp import create_blueprint as create_otlp_blueprint
-from .ingest.pipeline import Pipeline
+from .ingest.otlp import receiver
+from .ingest.otlp_grpc import GrpcServer, start_grpc_server
+from .ingest.pipeline import Pipeline, Retention
 from .page import Site
 from .settings import DashboardSettings
 from .store import Store, open_store
@@ -30,6 +32,7 @@ class Running:
     tail: JournalTail | None
     socketio: SocketIO
     updater: live.RealTimeUpdater
+    grpc: GrpcServer | None = None
     _closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -41,6 +44,8 @@ class Running:
             self._closed = True
         atexit.unregister(self.close)
         self.updater.stop()
+        if self.grpc is not None:
+            self.grpc.stop(timeout)
         if self.tail is not None:
             self.tail.stop()
         self.pipeline.close(timeout)
@@ -54,16 +59,18 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     ``follow``: whether journals are followed. Raises ``StoreError`` when the store cannot be opened.
     """
     settings = settings or DashboardSettings.from_environment()
-    store = store or open_store(settings.db, memory_limit_mib=settings.memory_limit_mib)
     app = Flask(__name__)
     # Keys keep the order of the dataclasses, and forms are small: OTLP has its own limit.
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_FORM_MEMORY_SIZE"] = 64 * 1024
-    pipeline = Pipeline(store, max_pending_rows=settings.max_pending_rows)
+    # First what may refuse the settings, so that nothing is open yet when it does.
+    guard = security.attach(app, settings)
+    store = store or open_store(settings.db, memory_limit_mib=settings.memory_limit_mib)
+    retention = Retention(days=settings.retention_days, max_mib=settings.max_store_mib)
+    pipeline = Pipeline(store, max_pending_rows=settings.max_pending_rows, retention=retention)
     tail = JournalTail(settings.logs, pipeline) if follow else None
     site = Site(store, pipeline, settings, sources=tail.states if tail is not None else tuple)
 
-    guard = security.attach(app, settings)
     errors.attach(app)
     formats.attach(app)
     frame.attach(app, site)
@@ -71,13 +78,22 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.register_blueprint(pages.create_blueprint(site))
     app.register_blueprint(api.create_blueprint(site))
     app.register_blueprint(openapi.create_blueprint())
-    app.register_blueprint(create_otlp_blueprint(pipeline.submit, settings))
+    received = receiver(pipeline.submit)
+    app.register_blueprint(create_otlp_blueprint(pipeline.submit, settings, received))
     socketio, updater = live.attach(app, site, guard)
 
     held = Running(settings, store, pipeline, tail, socketio, updater)
     app.extensions["ai_dev_squad"] = held
     # A WSGI server that ends tells nobody but the interpreter.
     atexit.register(held.close)
+    if settings.grpc_port is not None:
+        try:
+            held.grpc = start_grpc_server(
+                pipeline.submit, settings, settings.grpc_port, authorized=guard.check_ingest, into=received
+            )
+        except BaseException:
+            held.close()
+            raise
     if tail is not None:
         tail.start()
     updater.start(settings.update_interval_s)

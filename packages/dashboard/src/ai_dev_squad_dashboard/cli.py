@@ -83,7 +83,11 @@ def _register_others(subparsers: Any) -> None:
 
 def _expected() -> tuple[type[Exception], ...]:
     """Errors whose message is meant for people; only of modules that were needed, so that none is imported for this."""
-    homes = {"StoreError": "ai_dev_squad_dashboard.store.base", "ServerError": "ai_dev_squad_dashboard.server"}
+    homes = {
+        "StoreError": "ai_dev_squad_dashboard.store.base",
+        "ServerError": "ai_dev_squad_dashboard.server",
+        "GrpcUnavailable": "ai_dev_squad_dashboard.ingest.otlp_grpc",
+    }
     return tuple(getattr(sys.modules[home], name) for name, home in homes.items() if home in sys.modules)
 
 

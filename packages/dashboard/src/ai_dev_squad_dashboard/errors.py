@@ -52,7 +52,9 @@ def _handler(status: int, title: str) -> Any:
 
 def _http_error(error: HTTPException) -> Response:
     if error.response is not None:
-        return Response.force_type(error.get_response(), request.environ)
+        # Whoever raised it has written the answer already.
+        answered = error.get_response(request.environ)
+        return Response(answered.get_data(), answered.status_code, answered.headers)
     problem = Problem(error.code or 500, error.name, str(error.description or ""))
     response = _answer(problem)
     for name, value in error.get_headers():

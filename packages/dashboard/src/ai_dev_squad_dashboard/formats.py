@@ -8,7 +8,7 @@ from flask import Flask
 
 __all__ = ["attach", "count", "day_time", "duration", "iso", "money", "percent"]
 
-NONE = "–"
+NONE = "\N{EN DASH}"
 
 
 def attach(app: Flask) -> None:
@@ -30,7 +30,7 @@ def count(value: float | None) -> str:
 
 
 def money(value: float | None) -> str:
-    """US dollars with as many digits as there is money: ``$1,234.50``, ``$0.0042``, ``$0``; ``–`` when unknown."""
+    """US dollars with as many digits as there is money: ``$1,234.50``, ``$0.0042``, ``$0``; a dash when unknown."""
     if value is None:
         return NONE
     if value == 0:
@@ -59,7 +59,7 @@ def duration(us: float | None) -> str:
 
 
 def percent(part: float, whole: float | None = 1) -> str:
-    """A share: ``12.5 %``; ``–`` of nothing."""
+    """A share: ``12.5 %``; a dash of nothing."""
     if not whole:
         return NONE
     share = 100 * part / whole

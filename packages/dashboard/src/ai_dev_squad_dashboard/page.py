@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from .ingest.pipeline import Pipeline
-from .query import Query
 from .settings import DashboardSettings
 from .store.base import Store
 
@@ -29,10 +28,8 @@ class Site:
     """How the journals that are followed stand: one state for each."""
 
 
-class Build(Protocol):
-    """Makes a page's dataclass. Path arguments come by name. Raises ``NotFoundError``, ``QueryError``."""
-
-    def __call__(self, site: Site, query: Query, /, **arguments: str) -> Any: ...
+Build: TypeAlias = Callable[..., Any]
+"""Makes a page's dataclass: ``build(site, query, **path arguments)``. Raises ``NotFoundError``, ``QueryError``."""
 
 
 @dataclass(frozen=True)

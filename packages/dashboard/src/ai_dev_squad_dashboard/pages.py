@@ -48,4 +48,5 @@ def render(page: Page, query: Query, view: Any, arguments: dict[str, str], *, wh
 def _api_url(page: Page, query: Query, arguments: dict[str, str]) -> str:
     from flask import url_for
 
-    return query.url(url_for(f"api.{page.name}", **arguments))
+    values: dict[str, Any] = dict(arguments)
+    return query.url(url_for(f"api.{page.name}", **values))

@@ -73,7 +73,7 @@ class Query:
             selection = Selection(start_us=now_us - RANGES[name], end_us=now_us + 1)
         else:
             raise QueryError(f"range {name!r} is unknown; use one of {', '.join(RANGES)}, or from= and to= in ISO 8601")
-        chosen: dict[str, tuple[str, ...]] = {
+        chosen: dict[str, Any] = {
             target: _several(args, source) for source, target in FILTERS.items() if _several(args, source)
         }
         if "frameworks" in first and "frameworks" not in chosen:

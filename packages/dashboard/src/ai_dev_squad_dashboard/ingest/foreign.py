@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ai_dev_squad import attributes as keys
 
 from .foreign_content import Entries, langfuse_usage, openinference_content, openllmetry_content, vercel_content
-from .foreign_names import CONTENT, FRAMEWORKS, KINDS, LISTS, NAMES, PROVIDERS
+from .foreign_names import CONTENT, FRAMEWORKS, KINDS, LISTS, NAMES, PROVIDERS, SPAN_NAMES
 from .otlp_shapes import Attributes, Span
 
 __all__ = ["canonical", "framework_of", "operation_of", "provider_of"]
@@ -129,7 +129,7 @@ def _role(name: str) -> _Role:
     return role
 
 
-def operation_of(span: Span, values: Attributes) -> str:
+def operation_of(span: Span, values: Attributes, scope: str) -> str:
     """What the span is: one of ``OPERATIONS``' values, or ``other``."""
     given = span.attributes
     for name, meanings in KINDS.items():
@@ -142,6 +142,8 @@ def operation_of(span: Span, values: Attributes) -> str:
         if operation == "invoke_agent" and span.name == "crewai.workflow":
             return "invoke_workflow"
         return operation
+    if scope in SPAN_NAMES:
+        return SPAN_NAMES[scope].get(span.name, "other")
     # Older instrumentations name the model and count tokens, and say no more.
     if keys.REQUEST_MODEL in values and (keys.USAGE_INPUT_TOKENS in values or "gen_ai.system" in values):
         return "chat"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ai_dev_squad import attributes as keys
 
-__all__ = ["CONTENT", "COST", "FRAMEWORKS", "KINDS", "LISTS", "NAMES", "OPERATIONS", "PROVIDERS"]
+__all__ = ["CONTENT", "COST", "FRAMEWORKS", "KINDS", "LISTS", "NAMES", "OPERATIONS", "PROVIDERS", "SPAN_NAMES"]
 
 COST = "gen_ai.usage.cost.amount"
 """The cost that a sender states, in USD unless ``gen_ai.usage.cost.currency`` says otherwise."""
@@ -201,6 +201,18 @@ CONTENT = frozenset(
     }
 )
 """Attributes that are shown as content, beside those of ``LISTS``."""
+
+SPAN_NAMES = {
+    "crewai": {
+        "evaluate guardrail": "guardrail",
+        "agent reasoning": "plan",
+        "query memory": "retrieval",
+        "retrieve memory": "retrieval",
+        "query knowledge": "retrieval",
+        "search knowledge": "retrieval",
+    }
+}
+"""Instrumentation → spans that are told by nothing but their name → operation."""
 
 FRAMEWORKS = {
     "langgraph": "langgraph",

@@ -46,7 +46,8 @@ class Receiver:
     def __init__(self, submit: Submit, prices: Prices | None = None, counting: Counting | None = None) -> None:
         self._submit = submit
         self._prices = prices or Prices()
-        self._counting = counting or Counting()
+        self.counting = counting or Counting()
+        """Decides which spans count. Whoever else stores spans of model calls asks it too."""
 
     def receive(self, signal: Signal, encoding: Encoding, body: bytes) -> Rejected:
         """Store what ``body`` says. When this returns, it is on disk.
@@ -83,7 +84,7 @@ class Receiver:
                         answers.append(answer)
                         continue
                 reasons.append(reason)
-        self._counting.settle(rows, answers)
+        self.counting.settle(rows, answers)
         return _rejected(reasons)
 
     def _logs(self, encoding: Encoding, body: bytes, batch: Batch) -> Rejected:

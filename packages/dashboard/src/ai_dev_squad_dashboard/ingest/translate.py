@@ -111,7 +111,7 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         session = _name(given.get(keys.SESSION_ID))
     else:
         values, shown = canonical(span)
-        operation = operation_of(span, values)
+        operation = operation_of(span, values, origin.scope)
         framework = framework_of(origin.scope, given)
         agent = _name(values.get(keys.GEN_AI_AGENT_NAME)) or _name(values.get(keys.AGENT_ID))
         session = _name(values.get(keys.CONVERSATION_ID))

@@ -14,9 +14,11 @@ import duckdb
 from .base import StoreError
 from .duckdb_schema import prepare
 
-__all__ = ["CHECKPOINT_BYTES", "File"]
+__all__ = ["CHECKPOINT_BYTES", "File", "copy_database", "quoted"]
 
 log = logging.getLogger("ai_dev_squad.dashboard")
+
+_STORAGE: Final = "v1.5.0"
 
 CHECKPOINT_BYTES: Final = 128 << 20
 """The size of the log at which it is moved into the file. Each checkpoint writes the newest rows again, up to some hundred
@@ -95,6 +97,25 @@ class File:
             except duckdb.Error as error:
                 raise self._explained(error) from error
 
+    def rewrite(self) -> None:
+        """Write the file anew without holes. Questions are answered meanwhile, batches wait."""
+        if self.path is None:
+            return
+        part = self.path.with_name(self.path.name + ".part")
+        try:
+            with self.alone() as connection:
+                copy_database(connection, part)
+                with self._state:
+                    # Questions under way end first; new ones wait for the exchange, which takes an instant.
+                    self._state.wait_for(lambda: self._readers == 0)
+                    self._connection.close()
+                    part.replace(self.path)
+                    self._connection = self._connect()
+        except OSError as error:
+            raise StoreError(f"{self.name} cannot be written anew ({error}); free space on its disk") from error
+        finally:
+            part.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Wait for questions under way, then let go of the file."""
         with self._write_lock, self._state:
@@ -116,7 +137,7 @@ class File:
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{self._memory_limit_mib}MiB",
             # The oldest engine we support reads what the newest writes, so that a file survives another Python.
-            "storage_compatibility_version": "v1.5.0",
+            "storage_compatibility_version": _STORAGE,
             # Ours, see _checkpoint: one that fails inside a commit would make that commit look failed.
             "checkpoint_threshold": "1TiB",
             "autoinstall_known_extensions": "false",
@@ -203,3 +224,20 @@ class File:
         if self.path is not None:
             with _open_lock:
                 _open.discard(str(self.path.resolve()))
+
+
+def copy_database(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+    """Copy everything, as it is at one moment, to the new file ``target``."""
+    target.unlink(missing_ok=True)
+    source = str(connection.execute("SELECT current_database()").fetchall()[0][0]).replace('"', '""')
+    connection.execute(f"ATTACH {quoted(str(target))} AS copy_of_store (STORAGE_VERSION '{_STORAGE}')")
+    try:
+        connection.execute(f'COPY FROM DATABASE "{source}" TO copy_of_store')
+        connection.execute("CHECKPOINT copy_of_store")
+    finally:
+        connection.execute("DETACH copy_of_store")
+
+
+def quoted(text: str) -> str:
+    """A text as SQL writes it, where a bound value is not possible."""
+    return "'" + text.replace("'", "''") + "'"

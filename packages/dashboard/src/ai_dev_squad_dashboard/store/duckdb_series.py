@@ -30,6 +30,7 @@ class Series:
         """What each number stands for. Others may read it: a number that is in a table is in here."""
         self._numbers: dict[Key, int] = {}
         self._new: dict[Key, int] = {}
+        self._together = 0
         self._next = 1
         self.dropped = 0
         self._dropped_now = 0
@@ -39,6 +40,7 @@ class Series:
         rows = connection.execute("SELECT * FROM series").fetchall()
         self.names = {number: tuple(names) for number, *names in rows}
         self._numbers = {key: number for number, key in self.names.items()}
+        self._together = sum(OTHER in key for key in self._numbers)
         self._new = {}
         self._next = max(self._numbers.values(), default=0) + 1
         row = one(connection, "SELECT value FROM meta WHERE key = 'series_dropped'")
@@ -77,18 +79,27 @@ class Series:
         """The batch is not on disk."""
         for key in self._new:
             del self.names[self._numbers.pop(key)]
+            self._together -= OTHER in key
         self._new = {}
         self._dropped_now = 0
 
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Make room: these are no longer in the file. What they stood for is still told to whoever asked before."""
+        for number in numbers:
+            key = self.names[number]
+            del self._numbers[key]
+            self._together -= OTHER in key
+
     def _number(self, key: Key) -> int:
         number = self._numbers.get(key)
-        if number is None and len(self._numbers) >= self.maximum:
+        if number is None and len(self._numbers) - self._together >= self.maximum:
             self._dropped_now += 1
             key = _together(key)
             number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = self._new[key] = self._next
             self.names[number] = key
+            self._together += OTHER in key
             self._next += 1
         return number
 

@@ -11,7 +11,7 @@ from .base import Selection, StoreError, StoreState
 from .duckdb_answers import one
 from .duckdb_columns import SPAN_COLUMNS
 from .duckdb_facts import Where, names_filter
-from .duckdb_file import File
+from .duckdb_file import File, copy_database, quoted
 from .duckdb_rollup import HOUR_US
 from .duckdb_schema import SCHEMA_VERSION
 from .duckdb_write import Writer
@@ -19,6 +19,8 @@ from .duckdb_write import Writer
 __all__ = ["backup", "export", "retain", "state"]
 
 DAY_US: Final = 24 * HOUR_US
+_WASTE_BYTES: Final = 1 << 30
+"""What may lie idle in the file, to be filled again, before it is written anew."""
 _TIMES: Final[dict[str, str]] = {
     "spans": "start_us",
     "logs": "time_us",
@@ -83,16 +85,17 @@ def retain(file: File, writer: Writer, oldest_us: int | None, max_bytes: int | N
     deleted = 0
     if oldest_us is not None:
         deleted += _delete_before(file, writer, -(-oldest_us // DAY_US) * DAY_US)
-    while max_bytes is not None and _used(file) > max_bytes:
-        with file.reading() as cursor:
-            row = one(
-                cursor,
-                "SELECT min(t) FROM (SELECT min(start_us) AS t FROM spans UNION ALL SELECT min(time_us) FROM logs "
-                "UNION ALL SELECT min(time_us) FROM metrics)",
-            )
-        if row is None or row[0] is None:
-            break
-        deleted += _delete_before(file, writer, (row[0] // DAY_US + 1) * DAY_US)
+    if max_bytes is not None and size(file) > max_bytes:
+        _checkpoint(file)
+        while (used := _used(file)) > max_bytes and (cut_us := _cut(file, max_bytes / used)) is not None:
+            deleted += _delete_before(file, writer, cut_us)
+            if _used(file) > max_bytes:
+                # Rows come in groups of some hundred thousand, and a group with any row left stays whole.
+                file.rewrite()
+    waste = size(file) - _used(file)
+    if deleted and (waste > _WASTE_BYTES or (max_bytes is not None and size(file) > max_bytes * 1.1)):
+        # DuckDB fills the holes of deleted rows with new ones, but gives back only what is free at the end of the file.
+        file.rewrite()
     return deleted
 
 
@@ -101,19 +104,11 @@ def backup(file: File, target: Path) -> None:
     if target.exists():
         raise StoreError(f"{target} exists already; choose a new name for the backup")
     part = target.with_name(target.name + ".part")
-    part.unlink(missing_ok=True)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with file.reading() as cursor:
-            source = one(cursor, "SELECT current_database()")
-            assert source is not None
             cursor.execute("COMMIT")
-            cursor.execute(f"ATTACH {_quoted(str(part))} AS copy (STORAGE_VERSION 'v1.5.0')")
-            try:
-                cursor.execute(f'COPY FROM DATABASE "{source[0]}" TO copy')
-                cursor.execute("CHECKPOINT copy")
-            finally:
-                cursor.execute("DETACH copy")
+            copy_database(cursor, part)
         part.replace(target)
     except OSError as error:
         raise StoreError(f"the backup {target} cannot be written ({error}); choose another place") from error
@@ -136,7 +131,7 @@ def export(
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        row = one(cursor, f"COPY ({query}) TO {_quoted(str(part))} ({_FORMATS[file_format]})", where.values)
+        row = one(cursor, f"COPY ({query}) TO {quoted(str(part))} ({_FORMATS[file_format]})", where.values)
         part.replace(target)
     except (OSError, duckdb.IOException) as error:
         raise StoreError(f"{target} cannot be written ({error}); choose another place") from error
@@ -190,14 +185,39 @@ def _shown(name: str, file_format: str) -> str:
 
 def _delete_before(file: File, writer: Writer, cut_us: int) -> int:
     deleted = 0
-    with file.writing() as connection:
-        for table, time in _TIMES.items():
-            row = one(connection, f"DELETE FROM {table} WHERE {time} < ?", [cut_us])  # noqa: S608
-            if table == "spans":
-                deleted = row[0] if row else 0
     with file.alone() as connection:
+        with file.writing():
+            for table, time in _TIMES.items():
+                row = one(connection, f"DELETE FROM {table} WHERE {time} < ?", [cut_us])  # noqa: S608
+                if table == "spans":
+                    deleted = row[0] if row else 0
+            unused = connection.execute(
+                "DELETE FROM series WHERE id NOT IN (SELECT series FROM hours UNION SELECT series FROM spans WHERE seq > "
+                "(SELECT value FROM meta WHERE key = 'rolled_seq')) RETURNING id"
+            ).fetchall()
+        writer.series.forget(number for (number,) in unused)
         connection.execute("CHECKPOINT")
     return deleted
+
+
+def _checkpoint(file: File) -> None:
+    with file.alone() as connection:
+        connection.execute("CHECKPOINT")
+
+
+def _cut(file: File, share: float) -> int | None:
+    """The beginning of the days that may stay, when that share of all rows may; ``None`` where there is nothing."""
+    with file.reading() as cursor:
+        days = cursor.execute(
+            f"SELECT t // {DAY_US} AS day, count(*) FROM (SELECT start_us AS t FROM spans UNION ALL "  # noqa: S608
+            "SELECT time_us FROM logs UNION ALL SELECT time_us FROM metrics) GROUP BY day ORDER BY day DESC"
+        ).fetchall()
+    left = share * sum(count for _, count in days)
+    for day, count in days:
+        left -= count
+        if left < 0:
+            return int(day + 1) * DAY_US
+    return None
 
 
 def _used(file: File) -> int:
@@ -205,7 +225,3 @@ def _used(file: File) -> int:
     with file.reading() as cursor:
         row = one(cursor, "SELECT block_size * used_blocks FROM pragma_database_size()")
     return int(row[0]) if row and row[0] else 0
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

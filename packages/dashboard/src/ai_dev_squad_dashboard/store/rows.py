@@ -116,7 +116,7 @@ class MetricRow(NamedTuple):
     service: str | None
     value: float | None
     """The value of a gauge or sum, the sum of a histogram."""
-    count: int | None
+    count: int | None  # type: ignore[assignment] # a tuple has a method of this name, which nobody calls
     """The number of measurements of a histogram."""
     details: bytes
     """JSON object: ``attributes``, and ``buckets`` or ``quantiles`` where there are some."""

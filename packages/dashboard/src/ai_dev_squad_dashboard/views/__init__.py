@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..page import Page
+from ai_dev_squad_dashboard.page import Page
+
 from . import agents, compare, costs, health, logs, overview, parity, session, sessions, span, trace, traces
 
 __all__ = ["PAGES"]

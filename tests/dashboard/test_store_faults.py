@@ -1,0 +1,391 @@
+"""What goes wrong around a store's file: killed, full, damaged, foreign, newer, shared; nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ai_dev_squad_dashboard.store import Selection, Store, StoreError, open_store
+from ai_dev_squad_dashboard.store.duckdb_file import File
+from ai_dev_squad_dashboard.store.duckdb_schema import SCHEMA_VERSION
+from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
+from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
+
+ALL = Selection(0, 1 << 60)
+DAY = 86_400_000_000
+T0 = 20_000 * DAY
+
+WRITER = """
+    import os, sys
+    from pathlib import Path
+    from ai_dev_squad_dashboard.store import StoreError, duckdb_file, duckdb_store
+    from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
+
+    def batch(number, spans=50, size=2000):
+        rows = [
+            SpanRow(f"{number + 1:032x}", f"{n + 1:016x}", None if n == 0 else f"{1:016x}", 1728000000000000 + number, 5, "x",
+                    "chat", usage_source="provider", cost_usd=1.0, text=os.urandom(size // 2).hex(), session_id="s")
+            for n in range(spans)
+        ]
+        return Batch(spans=rows, logs=[LogRow(1728000000000000 + number, "INFO", "log", str(number))],
+                     positions={"journal": str(number)})
+"""
+
+
+def run(program: str, *arguments: object) -> subprocess.Popen[str]:
+    """A process of its own, which knows ``batch``."""
+    code = textwrap.dedent(WRITER) + textwrap.dedent(program)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def spans(count: int, start_us: int = T0, **more: object) -> list[SpanRow]:
+    """Runs of one call each."""
+    return [
+        SpanRow(
+            f"{start_us + n:032x}", f"{1:016x}", None, start_us + n, 5, "x", "chat", usage_source="provider", **more
+        )  # type: ignore[arg-type]
+        for n in range(count)
+    ]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a store may be made."""
+    return tmp_path / "store.duckdb"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    """A store in a file."""
+    store = open_store(path)
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize("checkpoint_bytes", [1 << 30, 100_000])
+def test_killed_at_any_time_it_has_all_that_was_acknowledged(path: Path, checkpoint_bytes: int) -> None:
+    """Kill -9 between, during and after commits and checkpoints loses no acknowledged batch and tears none."""
+    acknowledged = -1
+    for round_number in range(3):
+        process = run(
+            """
+            duckdb_file.CHECKPOINT_BYTES = int(sys.argv[2])
+            store = duckdb_store.DuckDBStore(duckdb_file.File(Path(sys.argv[1]), 256), roll_every=120)
+            for number in range(int(sys.argv[3]), 100_000):
+                store.write(batch(number))
+                print(number, flush=True)
+            """,
+            path,
+            checkpoint_bytes,
+            acknowledged + 1,
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            acknowledged = int(line)
+            if acknowledged % 40 == 30 + round_number:
+                os.kill(process.pid, signal.SIGKILL)
+                break
+        rest = process.stdout.read().split()
+        acknowledged = int(rest[-1]) if rest else acknowledged
+        process.communicate()
+
+        store = open_store(path)
+        found = store.traces(ALL, limit=1000).rows
+        written = int(store.positions()["journal"])
+        # The last batch may have been stored and its acknowledgement lost.
+        assert written in {acknowledged, acknowledged + 1}
+        assert [row.start_us - T0 for row in found] == list(range(written, -1, -1))
+        assert {row.spans for row in found} == {50}
+        totals = store.totals(ALL)
+        assert (totals.spans, totals.calls, totals.cost_usd) == ((written + 1) * 50,) * 2 + ((written + 1) * 50.0,)
+        assert len(store.logs(ALL, limit=1000).rows) == written + 1
+        assert store.groups(ALL, "session")[0].calls == totals.calls
+        store.close()
+        acknowledged = written
+
+
+@pytest.mark.parametrize("checkpoint_bytes", [1 << 30, 1_000_000])
+def test_a_full_disk_is_told_and_got_over(path: Path, checkpoint_bytes: int) -> None:
+    """Without space a batch is refused whole, reading goes on, and with space again so does writing, by itself."""
+    process = run(
+        """
+        import resource, signal
+        duckdb_file.CHECKPOINT_BYTES = int(sys.argv[2])
+        store = duckdb_store.DuckDBStore(duckdb_file.File(Path(sys.argv[1]), 256), roll_every=500)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6_000_000, resource.RLIM_INFINITY))
+        done = 0
+        for number in range(400):
+            try:
+                store.write(batch(number, 100, 1500))
+            except StoreError as error:
+                message = str(error)
+                break
+            done += 1
+        print(message)
+        from ai_dev_squad_dashboard.store import Selection
+        everything = Selection(0, 1 << 60)
+        assert store.totals(everything).spans == done * 100, (store.totals(everything).spans, done)
+        try:
+            store.write(batch(number, 100, 1500))
+            assert False, "there was no space"
+        except StoreError:
+            pass
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        for number in range(number, number + 10):
+            store.write(batch(number, 100, 1500))
+        done += 10
+        assert store.totals(everything).spans == done * 100
+        assert len(store.logs(everything, limit=10_000).rows) == done
+        store.close()
+        store = duckdb_store.open_store(Path(sys.argv[1]))
+        assert store.totals(everything).spans == done * 100
+        assert [row.spans for row in store.traces(everything, limit=10_000).rows] == [100] * done
+        store.close()
+        """,
+        path,
+        checkpoint_bytes,
+    )
+    out, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert str(path) in out
+    assert "free space" in out
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"this is no database", b"SQLite format 3\x00" + bytes(5000), bytes(20_000), os.urandom(20_000)],
+    ids=["text", "sqlite", "zeros", "noise"],
+)
+def test_a_file_that_is_no_store_is_left_alone(path: Path, content: bytes) -> None:
+    """Anything else is refused with its name and a cure, and not a byte of it changes."""
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"store\.duckdb .*(restore a backup|choose another file)"):
+        open_store(path)
+    assert path.read_bytes() == content
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
+def test_a_damaged_store_is_refused_not_replaced(path: Path, keep: float) -> None:
+    """A store cut short tells of it when it is opened or asked, and is never silently empty."""
+    store = open_store(path)
+    store.write(Batch(spans=spans(3000, details=os.urandom(500))))
+    store.close()
+    damaged = path.read_bytes()[: int(path.stat().st_size * keep)]
+    path.write_bytes(damaged)
+    with pytest.raises(StoreError, match=r"store\.duckdb"):
+        store = open_store(path)
+        try:
+            list(store.details(f"{T0:032x}"))
+            store.export("spans", ALL, path.with_name("x.jsonl"), "jsonl")
+        finally:
+            store.close()
+    assert path.read_bytes()[:4096] == damaged[:4096]
+
+
+def test_a_foreign_database_is_left_alone(path: Path) -> None:
+    """A DuckDB file of another program is refused and stays as it is."""
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE customers AS SELECT 1 AS id")
+    with pytest.raises(StoreError, match="customers"):
+        open_store(path)
+    with duckdb.connect(str(path)) as connection:
+        assert connection.execute("SHOW TABLES").fetchall() == [("customers",)]
+
+
+def test_a_newer_store_asks_for_a_newer_version(path: Path) -> None:
+    """The file of a later release is refused with both versions and the cure."""
+    open_store(path).close()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE meta SET value = 99 WHERE key = 'schema_version'")
+    with pytest.raises(StoreError, match=rf"store\.duckdb .*version 99, this one knows {SCHEMA_VERSION}\); upgrade"):
+        open_store(path)
+
+
+def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    """A path below a file is refused with the reason."""
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(StoreError, match="directory cannot be made"):
+        open_store(tmp_path / "file" / "store.duckdb")
+
+
+def test_one_process_owns_the_file(path: Path) -> None:
+    """A second process is told who has the file; when the first one ends, it can have it."""
+    process = run(
+        """
+        store = duckdb_store.open_store(Path(sys.argv[1]))
+        store.write(batch(0))
+        print("ready", flush=True)
+        sys.stdin.readline()
+        store.close()
+        print("closed", flush=True)
+        sys.stdin.readline()
+        """,
+        path,
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline() == "ready\n"
+    with pytest.raises(StoreError, match=rf"in use by another process .*{process.pid}.*close that dashboard"):
+        open_store(path)
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "closed\n"
+    store = open_store(path)
+    assert store.state().spans == 50
+    store.close()
+    process.communicate("\n")
+
+
+def test_one_store_a_file_in_a_process(path: Path, store: Store) -> None:
+    """Opening the same file twice in one process is refused; after closing it works."""
+    with pytest.raises(StoreError, match="open in this process already"):
+        open_store(path)
+    store.close()
+    open_store(path).close()
+
+
+def test_everything_is_there_after_opening_again(path: Path) -> None:
+    """Closing and opening changes no answer, and numbering goes on where it ended."""
+    store = DuckDBStore(File(path, 256), roll_every=4)
+    for number in range(7):
+        store.write(
+            Batch(spans=spans(3, T0 + number * DAY // 5, model=f"m{number}"), logs=[LogRow(T0, "INFO", "x", "y")])
+        )
+    before = (store.totals(ALL), store.facets(ALL), store.logs(ALL), store.timeline(ALL, DAY), store.traces(ALL))
+    store.close()
+    store = DuckDBStore(File(path, 256), roll_every=4)
+    assert (
+        store.totals(ALL),
+        store.facets(ALL),
+        store.logs(ALL),
+        store.timeline(ALL, DAY),
+        store.traces(ALL),
+    ) == before
+    tail = store.logs(ALL).newest
+    store.write(Batch(spans=spans(3, T0 + 9 * DAY), logs=[LogRow(T0, "INFO", "x", "new")]))
+    assert [row.message for row in store.logs(ALL, after=tail).rows] == ["new"]
+    assert store.totals(ALL).calls == 24
+    store.close()
+
+
+def test_questions_are_answered_while_rows_arrive(store: Store) -> None:
+    """Readers in several threads see whole batches only, and never an error."""
+    stop = threading.Event()
+    wrong: list[object] = []
+
+    def ask() -> None:
+        try:
+            while not stop.is_set():
+                totals = store.totals(ALL)
+                trace = store.trace(f"{T0:032x}")
+                found = (totals.calls % 100, totals.calls == totals.runs, trace is None or len(trace.spans))
+                if found not in {(0, True, True), (0, True, 1)}:
+                    wrong.append(found)
+        except Exception as error:
+            wrong.append(error)
+
+    readers = [threading.Thread(target=ask) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for number in range(40):
+        store.write(Batch(spans=spans(100, T0 + number * 1000)))
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert wrong == []
+    assert store.totals(ALL).calls == 4000
+
+
+def test_a_backup_is_a_store_and_may_be_made_any_time(store: Store, tmp_path: Path) -> None:
+    """A copy made while batches arrive has whole batches, opens as a store, and replaces nothing."""
+    stop = threading.Event()
+    written = []
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            written.append(store.write(Batch(spans=spans(100, T0 + number * 1000))))
+            number += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while not written:
+        time.sleep(0.001)
+    target = tmp_path / "backups" / "it's a copy.duckdb"
+    store.backup(target)
+    stop.set()
+    thread.join()
+    with pytest.raises(StoreError, match="exists already"):
+        store.backup(target)
+    copy = open_store(target)
+    totals = copy.totals(ALL)
+    assert totals.calls == totals.runs == totals.spans == len(copy.traces(ALL, limit=100_000).rows)
+    assert totals.calls % 100 == 0
+    assert 0 < totals.calls <= store.totals(ALL).calls
+    assert copy.write(Batch(spans=spans(1))).duplicates == 1
+    copy.close()
+    assert sorted(each.name for each in target.parent.iterdir()) == [target.name]
+
+
+def test_retention_by_size_deletes_the_oldest_days_and_gives_space_back(store: Store, path: Path) -> None:
+    """Days go from the oldest on until the rest fits, and the file becomes smaller."""
+    for day in range(6):
+        store.write(Batch(spans=[row._replace(details=os.urandom(2000)) for row in spans(1000, T0 + day * DAY)]))
+    store.retain()
+    full = store.state().bytes
+    limit = full // 2
+    deleted = store.retain(max_bytes=limit)
+    state = store.state()
+    assert deleted == 6000 - state.spans
+    assert deleted % 1000 == 0
+    assert 1000 <= state.spans <= 3000
+    assert state.oldest_us == T0 + deleted // 1000 * DAY
+    assert state.bytes <= limit
+    assert path.stat().st_size <= limit
+
+
+def test_names_that_are_gone_make_room(path: Path) -> None:
+    """When the days of a combination of names are deleted, its place among the limited ones is free again."""
+    store = DuckDBStore(File(path, 256), max_series=2, roll_every=1)
+    store.write(Batch(spans=spans(1, T0, model="old")))
+    store.write(Batch(spans=spans(1, T0 + 2 * DAY, model="new")))
+    store.write(Batch(spans=spans(1, T0 + 3 * DAY, model="too many")))
+    assert store.facets(ALL).models == ("(other)", "new", "old")
+    store.retain(oldest_us=T0 + DAY)
+    store.write(Batch(spans=spans(1, T0 + 4 * DAY, model="newest")))
+    assert store.facets(ALL).models == ("(other)", "new", "newest")
+    store.close()
+
+
+def test_nothing_is_downloaded(store: Store) -> None:
+    """The engine may not fetch extensions, and those it needs are built in."""
+    assert isinstance(store, DuckDBStore)
+    with store._file.reading() as cursor:
+        settings = dict(
+            cursor.execute(
+                "SELECT name, value FROM duckdb_settings() WHERE name LIKE 'auto%extensions' ORDER BY name"
+            ).fetchall()
+        )
+        loaded = {
+            name for (name,) in cursor.execute("SELECT extension_name FROM duckdb_extensions() WHERE loaded").fetchall()
+        }
+    assert settings == {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    assert {"json", "parquet"} <= loaded
