@@ -52,7 +52,7 @@ class Order(msgspec.Struct, kw_only=True):
     rounds: int = 0
     """How often it is run unobserved and observed, in turn, to measure what observing costs."""
     cap_usd: float | None = None
-    """A spending cap for a real model."""
+    """With a real model: the most that one run of the program may spend, in USD."""
 
 
 class Raised(msgspec.Struct, kw_only=True):
@@ -134,24 +134,29 @@ def _carry_out(order: Order, report: Report) -> None:
         report.cannot = {"whose": program.whose, "reason": program.reason, "source": program.source}
         return
     run, output = program.phases[order.phase], Path(order.output)
-    budget = scenario.budget_usd if order.cap_usd is None else order.cap_usd
+    budget = min((limit for limit in (scenario.budget_usd, order.cap_usd) if limit is not None), default=None)
 
     def once(observer: Any | None) -> Outcome:
         _reset(order.control_url)
         built = program.build(order.base_url, order.model)
         return _run(run, built if observer is None else observer.observe(built), order.control_url)
 
-    if order.rounds:
-        once(None)  # the first run pays for what is imported late
-    for number in range(order.rounds):
-        # A program that only a budget ends has no unobserved twin.
-        if budget is None:
-            report.unobserved.append(once(None))
+    def observed(number: int) -> Outcome:
         plain = make(order.observer, order.framework, output / f"round-{number}", content=False, budget_usd=budget)
         try:
-            report.observed.append(once(plain))
+            return once(plain)
         finally:
             plain.finish()
+
+    # The first run of either kind pays for what is imported late. A program that only a budget ends has no unobserved twin.
+    if order.rounds:
+        if budget is None:
+            once(None)
+        observed(0)
+    for number in range(1, order.rounds + 1):
+        if budget is None:
+            report.unobserved.append(once(None))
+        report.observed.append(observed(number))
     observer = make(order.observer, order.framework, output / "logs", content=True, budget_usd=budget)
     try:
         report.captured = once(observer)

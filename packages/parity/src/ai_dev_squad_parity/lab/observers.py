@@ -60,7 +60,7 @@ class _Ours:
             ai_dev_squad.get_trace_manager().add_span_processor(_processor(self._spans))
         if budget_usd is not None:
             ai_dev_squad.get_cost_tracker().budget_manager.set_budget(
-                "lab", budget_usd, "run", framework=framework, on_exceed="stop"
+                "lab", budget_usd, "run", framework=framework, on_exceed="stop", unknown_price="stop"
             )
 
     def observe(self, program: Any) -> Any:

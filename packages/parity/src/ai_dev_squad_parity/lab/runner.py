@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -48,9 +49,11 @@ class Plan:
     """``scripted``, or the base URL of an OpenAI-compatible service."""
     model: str = "gpt-4o-mini"
     cap_usd: float | None = None
-    """With a real model: the most that one cell may spend."""
+    """With a real model: the most that the whole run may spend, in USD. Every run of a program gets an equal share."""
     keep: Path | None = None
     """Where journals and reports of the processes are kept; thrown away when ``None``."""
+    traces: Path | None = None
+    """A journal that the scored runs are also written to, for a dashboard."""
 
 
 def run(plan: Plan, on_cell: Callable[[Cell], None] = lambda cell: None) -> Matrix:
@@ -64,7 +67,10 @@ def run(plan: Plan, on_cell: Callable[[Cell], None] = lambda cell: None) -> Matr
             if isinstance(scenario, ScenarioError):
                 cell = refuse(name, framework, str(scenario))
             else:
-                cell = _cell(plan, scenario, framework, versions)
+                try:
+                    cell = _cell(plan, scenario, framework, versions)
+                except Exception as error:  # noqa: BLE001 - the other cells go on
+                    cell = refuse(name, framework, f"could not be judged: {type(error).__name__}: {error}")
             on_cell(cell)
             return cell
 
@@ -76,7 +82,12 @@ def run(plan: Plan, on_cell: Callable[[Cell], None] = lambda cell: None) -> Matr
         observer=plan.observer,
         model_server=plan.model_server,
         repeat=plan.repeat,
-        machine={"system": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()},
+        machine={
+            "system": platform.platform(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "jobs": plan.jobs,
+        },
         versions={name: versions[name] for name in plan.frameworks if name in versions},
         scenarios=tuple(_info(name, plan.scenarios[name], scenario) for name, scenario in scenarios.items()),
         cells=cells,
@@ -89,7 +100,10 @@ def _load(folder: Path) -> Scenario | ScenarioError:
     except ScenarioError as error:
         return error
     except ImportError as error:
-        return ScenarioError(f"{folder / 'spec.py'} cannot be imported: {error}; install what it needs")
+        return ScenarioError(
+            f"{folder / 'spec.py'} cannot be imported: {error}; the lab reads it without the frameworks: move what needs it "
+            f"to the programs, or install it beside the lab ({sys.executable})"
+        )
 
 
 def _info(name: str, folder: Path, scenario: Scenario | ScenarioError) -> ScenarioInfo:
@@ -130,8 +144,8 @@ def _cell(plan: Plan, scenario: Scenario, framework: str, versions: dict[str, di
                 control_url=server.url if server is not None and first else None,
                 output=str(output),
                 phase=phase,
-                rounds=plan.repeat if len(scenario.phases) == 1 else 0,
-                cap_usd=None if scripted else plan.cap_usd,
+                rounds=_rounds(plan, scenario),
+                cap_usd=None if scripted else _share(plan, scenario),
             )
             ended = _process(plan, scenario, order, ended)
             if ended.failure is not None or ended.reports[-1].captured is None:
@@ -139,7 +153,51 @@ def _cell(plan: Plan, scenario: Scenario, framework: str, versions: dict[str, di
         if ended.reports:
             versions.setdefault(framework, ended.reports[0].versions)
         truth = _truth(server)
-        return judge(scenario, framework, plan.observer, ended, truth, output / "logs")
+        if plan.traces is not None:
+            _copy_journal(output / "logs", plan.traces)
+        cell = judge(scenario, framework, plan.observer, ended, truth, output / "logs")
+        return cell if scripted else _with_cure(cell, ended, plan.model_server)
+
+
+def _rounds(plan: Plan, scenario: Scenario) -> int:
+    # What several processes do together cannot be repeated by one of them.
+    return plan.repeat if len(scenario.phases) == 1 else 0
+
+
+def _share(plan: Plan, scenario: Scenario) -> float | None:
+    """What one run of a program may spend."""
+    if plan.cap_usd is None:
+        return None
+    rounds = _rounds(plan, scenario)
+    runs = (1 + rounds if rounds else 0) + len(scenario.phases)
+    return plan.cap_usd / (len(plan.scenarios) * len(plan.frameworks) * runs)
+
+
+_writing = threading.Lock()
+
+
+def _copy_journal(logs: Path, target: Path) -> None:
+    with _writing:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("ab") as to:
+            for journal in sorted(logs.glob("*.jsonl")):
+                to.write(journal.read_bytes())
+
+
+def _with_cure(cell: Cell, ended: Ended, address: str) -> Cell:
+    """Name the cure where it was the real model that failed."""
+    raised = next((r.captured.raised for r in ended.reports if r.captured and r.captured.raised), None)
+    if raised is None or cell.verdict != "fails":
+        return cell
+    if any("Connect" in name or "Timeout" in name for name in raised.bases):
+        cure = f"{address} did not answer ({raised.type}); start the service, or correct --model-server. "
+    elif "Authentication" in raised.type:
+        cure = f"{address} refuses the key; set OPENAI_API_KEY. "
+    elif "BudgetExceeded" in raised.bases:
+        cure = "its share of the spending cap is used up; raise --cap-usd, or run fewer cells or repeats. "
+    else:
+        return cell
+    return msgspec.structs.replace(cell, reason=cure + cell.reason)
 
 
 def _truth(server: Any) -> Truth | None:

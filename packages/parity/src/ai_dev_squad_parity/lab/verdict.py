@@ -146,7 +146,7 @@ def _measures(
     """What was measured: over the repeats where there are some, else from the scored run."""
     unobserved = [outcome for report in reports for outcome in report.unobserved]
     observed = [outcome for report in reports for outcome in report.observed]
-    plain = unobserved or outcomes
+    plain = unobserved or observed or outcomes
     ok = [call for call in captured.calls if call.status == "ok"]
     ratios = [with_.wall_ms / without.wall_ms for with_, without in zip(observed, unobserved, strict=False)]
     found = {
@@ -158,7 +158,7 @@ def _measures(
         "cost": measure([_sum(c.cost_usd for c in ok)], "USD"),
         "memory": measure([max(report.peak_mib for report in reports)], "MiB"),
         "import": measure([report.import_ms for report in reports], "ms"),
-        "quality": _quality(scenario.quality, outcomes),
+        "quality": _quality(scenario.quality, [*observed, *outcomes]),
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -166,7 +166,13 @@ def _measures(
 def _quality(check: Callable[[str], float] | None, outcomes: list[Outcome]) -> Measure | None:
     if check is None:
         return None
-    return measure([float(check(outcome.answer or "")) for outcome in outcomes], "ratio")
+    grades = []
+    for outcome in outcomes:
+        try:
+            grades.append(float(check(outcome.answer or "")))
+        except Exception as error:
+            raise ValueError(f"quality() of spec.py raised {type(error).__name__}: {error}") from error
+    return measure(grades, "ratio")
 
 
 def _sum(values: Iterable[float | None]) -> float:

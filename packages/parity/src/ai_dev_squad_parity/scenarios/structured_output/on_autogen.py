@@ -4,7 +4,13 @@ from typing import Any
 
 from autogen_agentchat.agents import AssistantAgent
 from autogen_ext.models.openai import OpenAIChatCompletionClient
-from spec import REQUEST, SYSTEM, City
+from pydantic import BaseModel
+from spec import REQUEST, SYSTEM
+
+
+class City(BaseModel):
+    name: str
+    country: str
 
 
 def build(base_url: str, model: str) -> AssistantAgent:

@@ -3,7 +3,13 @@
 from typing import Any
 
 from crewai import LLM, Agent
-from spec import REQUEST, SYSTEM, City
+from pydantic import BaseModel
+from spec import REQUEST, SYSTEM
+
+
+class City(BaseModel):
+    name: str
+    country: str
 
 
 def build(base_url: str, model: str) -> Agent:

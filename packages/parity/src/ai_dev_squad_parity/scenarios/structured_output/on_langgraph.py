@@ -5,7 +5,13 @@ from typing import Any
 from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy
 from langchain_openai import ChatOpenAI
-from spec import REQUEST, SYSTEM, City
+from pydantic import BaseModel
+from spec import REQUEST, SYSTEM
+
+
+class City(BaseModel):
+    name: str
+    country: str
 
 
 def build(base_url: str, model: str) -> Any:

@@ -2,18 +2,9 @@
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
 from ai_dev_squad_parity.model_server import Script, role, structured, system_contains, tokens
-from pydantic import BaseModel
 
 SYSTEM = "You are the clerk. Answer with the city's facts."
 REQUEST = "Tell me about Paris."
-
-
-class City(BaseModel):
-    """What is asked for."""
-
-    name: str
-    country: str
-
 
 SCENARIO = Scenario(
     name="structured_output",
