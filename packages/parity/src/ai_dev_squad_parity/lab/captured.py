@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ai_dev_squad import JournalLine, read_journal
+from ai_dev_squad import JournalLine, Usage, read_journal
 from ai_dev_squad.attributes import TOOL_CALL_ARGUMENTS
 from ai_dev_squad_parity.lab.cell import Span
 
 __all__ = ["Captured", "Operation", "from_journal", "from_spans"]
 
 MODEL_CALLS = frozenset({"chat", "text_completion", "generate_content"})
+_NO_USAGE = Usage(source="missing")
 _OPENING = frozenset({"agent.start", "task.start", "tool.call", "llm.request"})
 
 
@@ -111,7 +112,7 @@ def from_journal(log_dir: Path, spans: Sequence[Span] = ()) -> Captured:
 
 
 def _operation(line: JournalLine) -> Operation:
-    usage, metadata = line.usage, line.metadata or {}
+    usage, metadata = line.usage or _NO_USAGE, line.metadata or {}
     end_us = int(line.timestamp.timestamp() * 1_000_000)
     first = metadata.get("gen_ai.response.time_to_first_chunk", metadata.get("time_to_first_chunk"))
     return Operation(
@@ -126,11 +127,11 @@ def _operation(line: JournalLine) -> Operation:
         agent=line.agent_id,
         session=line.session_id,
         error_type=None if line.error is None else line.error.type,
-        input_tokens=usage and usage.input_tokens,
-        output_tokens=usage and usage.output_tokens,
-        cached_tokens=usage and usage.cache_read_input_tokens,
-        reasoning_tokens=usage and usage.reasoning_output_tokens,
-        usage_source=usage and usage.source,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_tokens=usage.cache_read_input_tokens,
+        reasoning_tokens=usage.reasoning_output_tokens,
+        usage_source=None if line.usage is None else usage.source,
         cost_usd=None if line.cost is None else line.cost.usd,
         arguments=metadata.get(TOOL_CALL_ARGUMENTS, metadata.get("arguments")),
         first_chunk_us=None if first is None else int(first * 1_000_000),

@@ -168,8 +168,7 @@ def _share(plan: Plan, scenario: Scenario) -> float | None:
     """What one run of a program may spend."""
     if plan.cap_usd is None:
         return None
-    rounds = _rounds(plan, scenario)
-    runs = (1 + rounds if rounds else 0) + len(scenario.phases)
+    runs = _rounds(plan, scenario) + len(scenario.phases)
     return plan.cap_usd / (len(plan.scenarios) * len(plan.frameworks) * runs)
 
 
@@ -226,9 +225,9 @@ def _process(plan: Plan, scenario: Scenario, order: Order, before: Ended) -> End
     }
     if plan.model_server == SCRIPTED:
         environment["OPENAI_API_KEY"] = "scripted"
-    limit_s = scenario.timeout_s * (1 + 2 * order.rounds)
+    limit_s = scenario.timeout_s * (1 + 3 * order.rounds)
     try:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - the interpreter that the user names
             [str(python), "-m", "ai_dev_squad_parity.lab.cell", str(order_file)],
             env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace", start_new_session=True, cwd=output,

@@ -203,7 +203,7 @@ def _canonical(arguments: Any) -> str:
         try:
             arguments = json.loads(arguments)
         except ValueError:
-            return arguments
+            return str(arguments)
     return json.dumps(arguments or {}, sort_keys=True, separators=(",", ":"), default=str)
 
 
@@ -332,8 +332,8 @@ def _words(counted: dict[str, int]) -> str:
 
 def _difference(found: Counter[Any], true: Counter[Any], what: str) -> str:
     parts: Iterable[str] = (
-        *(f"missing {key} ×{times}" for key, times in (true - found).items()),
-        *(f"too many {key} ×{times}" for key, times in (found - true).items()),
+        *(f"missing {key} x {times}" for key, times in (true - found).items()),
+        *(f"too many {key} x {times}" for key, times in (found - true).items()),
     )
     return f"{what}: {', '.join(parts)}"
 

@@ -3,10 +3,11 @@
 import asyncio
 from typing import Any
 
-from ai_dev_squad import session
 from autogen_agentchat.agents import AssistantAgent
 from autogen_ext.models.openai import OpenAIChatCompletionClient
 from spec import PEOPLE, SYSTEM
+
+from ai_dev_squad import session
 
 
 def build(base_url: str, model: str) -> AssistantAgent:

@@ -3,9 +3,10 @@
 import asyncio
 from typing import Any
 
-from ai_dev_squad import session
 from crewai import LLM, Agent, Crew, Task
 from spec import PEOPLE, SYSTEM
+
+from ai_dev_squad import session
 
 
 def build(base_url: str, model: str) -> Crew:

@@ -3,10 +3,11 @@
 import asyncio
 from typing import Any
 
-from ai_dev_squad import session
 from langchain.agents import create_agent
 from langchain_openai import ChatOpenAI
 from spec import PEOPLE, SYSTEM
+
+from ai_dev_squad import session
 
 
 def build(base_url: str, model: str) -> Any:
