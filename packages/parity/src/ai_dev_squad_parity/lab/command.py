@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["default_output", "main", "register", "write_results"]
 
 _FORMATS = ("markdown", "html", "csv", "json", "junit", "badge")
+_FILES = {
+    "markdown": ("parity", "md"),
+    "html": ("parity", "html"),
+    "csv": ("parity", "csv"),
+    "junit": ("junit", "xml"),
+    "badge": ("badge", "svg"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -176,9 +183,7 @@ def _run(options: argparse.Namespace) -> int:
                 terminal.say(f"{cell.scenario} on {cell.framework} fails: {cell.reason}", error=True)
     else:
         terminal.say(f"\n{terminal.overview(matrix)}")
-        terminal.say(
-            f"{output / 'parity.json'}, with parity.md, parity.html, parity.csv, junit.xml and badge.svg beside it"
-        )
+        terminal.say(f"Written to {output}: JSON, Markdown, HTML, CSV, JUnit XML and a badge")
     return 0 if succeeded(matrix) else 1
 
 
@@ -217,21 +222,19 @@ def _check_installed() -> None:
 
 
 def write_results(matrix: Matrix, output: Path) -> None:
-    """Write a run in every format to ``output``, and keep it in ``output/history``."""
+    """Write a run in every format to ``output``, and keep it in ``output/history``.
+
+    A run through somebody else's instrumentation has the observer's name in its files' names, and stands beside ours.
+    """
     from ai_dev_squad_parity.lab.results import save
 
-    save(matrix, output / "parity.json")
-    # Colons cannot stand in a file's name everywhere.
-    save(matrix, output / "history" / f"{matrix.created.replace(':', '-')}.json")
-    files = {
-        "markdown": "parity.md",
-        "html": "parity.html",
-        "csv": "parity.csv",
-        "junit": "junit.xml",
-        "badge": "badge.svg",
-    }
-    for kind, name in files.items():
-        (output / name).write_text(_as(matrix, kind), encoding="utf-8")
+    suffix = "" if matrix.observer == "ours" else f"-{matrix.observer}"
+    save(matrix, output / f"parity{suffix}.json")
+    if not suffix:
+        # Colons cannot stand in a file's name everywhere.
+        save(matrix, output / "history" / f"{matrix.created.replace(':', '-')}.json")
+    for kind, (stem, ending) in _FILES.items():
+        (output / f"{stem}{suffix}.{ending}").write_text(_as(matrix, kind), encoding="utf-8")
 
 
 def _as(matrix: Matrix, kind: str) -> str:
