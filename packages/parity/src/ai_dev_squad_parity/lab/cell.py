@@ -25,7 +25,38 @@ import msgspec
 from ai_dev_squad_parity.lab.observers import make
 from ai_dev_squad_parity.lab.scenario import Cannot, load_program, load_scenario
 
-__all__ = ["Order", "Outcome", "Raised", "Report", "Span", "main"]
+if sys.version_info >= (3, 11):
+    from asyncio import Runner
+else:
+
+    class Runner:
+        """What Python 3.10 lacks: an event loop for several runs."""
+
+        def __init__(self) -> None:
+            self._loop: asyncio.AbstractEventLoop | None = None
+
+        def run(self, coroutine: Any) -> Any:
+            """Run a coroutine to its end."""
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(self._loop)
+            return self._loop.run_until_complete(coroutine)
+
+        def close(self) -> None:
+            """End what is left, as ``asyncio.run`` does."""
+            if self._loop is None:
+                return
+            left = asyncio.all_tasks(self._loop)
+            for task in left:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            asyncio.set_event_loop(None)
+            self._loop.close()
+
+
+__all__ = ["Order", "Outcome", "Raised", "Report", "Span", "SpanEvent", "main"]
 
 DISTRIBUTIONS = {
     "langgraph": ("langgraph", "langchain-core", "langchain-openai", "ai-dev-squad", "ai-dev-squad-langgraph"),
@@ -73,6 +104,14 @@ class Outcome(msgspec.Struct, kw_only=True):
     """The time in which at least one model call was under way, as the model server saw it."""
 
 
+class SpanEvent(msgspec.Struct, kw_only=True):
+    """Something that happened during a span. Nanoseconds since 1970."""
+
+    name: str
+    time_ns: int
+    attributes: dict[str, Any] = {}
+
+
 class Span(msgspec.Struct, kw_only=True):
     """An OpenTelemetry span as it was exported. Times are nanoseconds since 1970."""
 
@@ -86,8 +125,10 @@ class Span(msgspec.Struct, kw_only=True):
     end_ns: int
     status: str
     attributes: dict[str, Any]
+    message: str = ""
+    """The description of its status."""
     links: list[tuple[str, str]] = []
-    events: list[str] = []
+    events: list[SpanEvent] = []
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -136,10 +177,13 @@ def _carry_out(order: Order, report: Report) -> None:
     run, output = program.phases[order.phase], Path(order.output)
     budget = min((limit for limit in (scenario.budget_usd, order.cap_usd) if limit is not None), default=None)
 
+    # One event loop for all runs: clients keep connections, which belong to the loop that they were made in.
+    runner = Runner()
+
     def once(observer: Any | None) -> Outcome:
         _reset(order.control_url)
         built = program.build(order.base_url, order.model)
-        return _run(run, built if observer is None else observer.observe(built), order.control_url)
+        return _run(run, built if observer is None else observer.observe(built), order.control_url, runner)
 
     # What is imported late, and the start of an observer, are not what a run costs. A real model is paid for each run, and
     # takes so long that they hardly matter.
@@ -165,18 +209,19 @@ def _carry_out(order: Order, report: Report) -> None:
     try:
         report.captured = once(observer)
     finally:
+        runner.close()
         spans = observer.finish()
         report.spans = [_span(span) for span in spans]
         report.open = observer.state()["open"]
 
 
-def _run(run: Callable[[Any], Any], program: Any, control_url: str | None) -> Outcome:
+def _run(run: Callable[[Any], Any], program: Any, control_url: str | None, runner: Runner) -> Outcome:
     answer, raised = None, None
     began = time.perf_counter()
     try:
         answer = run(program)
         if inspect.isawaitable(answer):
-            answer = asyncio.run(_wait(answer))
+            answer = runner.run(_wait(answer))
     except (Exception, KeyboardInterrupt, asyncio.CancelledError) as error:  # noqa: BLE001 - it is the outcome
         raised = Raised(
             type=type(error).__name__, bases=[base.__name__ for base in type(error).__mro__], message=str(error)[:500]
@@ -226,8 +271,12 @@ def _span(span: Any) -> Span:
         end_ns=span.end_time,
         status=span.status.status_code.name,
         attributes=dict(span.attributes or {}),
+        message=span.status.description or "",
         links=[(f"{link.context.trace_id:032x}", f"{link.context.span_id:016x}") for link in span.links],
-        events=[event.name for event in span.events],
+        events=[
+            SpanEvent(name=event.name, time_ns=event.timestamp, attributes=dict(event.attributes or {}))
+            for event in span.events
+        ],
     )
 
 

@@ -1,7 +1,8 @@
 """Whether a span follows OpenTelemetry's GenAI semantic conventions: required fields, types, names and kinds.
 
-The rules are those of the repository ``open-telemetry/semantic-conventions-genai`` (client inference, agent and tool spans), as the project's
-reference of attributes lists them.
+The rules are those of the repository ``open-telemetry/semantic-conventions-genai`` (client inference, agent and tool spans),
+as the project's reference of attributes lists them. Most say what a span *should* be; what it must have are the required
+attributes with their types, counts that agree with each other, and ``error.type`` on an error.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from ai_dev_squad_parity.lab.cell import Span
 
-__all__ = ["violations"]
+__all__ = ["breaches", "violations"]
 
 PROVIDERS = frozenset(
     "anthropic aws.bedrock azure.ai.inference azure.ai.openai cohere deepseek gcp.gemini gcp.gen_ai gcp.vertex_ai groq "
@@ -48,6 +49,8 @@ _RULES: Mapping[str, _Rule] = {
     "execute_tool": _Rule(("INTERNAL",), ("gen_ai.tool.name",), "gen_ai.tool.name"),
 }
 
+_Check = Callable[[Span, str, _Rule], Iterator[str]]
+
 _TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(
         (
@@ -77,11 +80,20 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 def violations(span: Span) -> list[str]:
     """What a span does against the conventions, each as ``span: field: what is wrong``. Spans without an operation are free."""
+    return _problems(span, _CHECKS)
+
+
+def breaches(span: Span) -> list[str]:
+    """Those of ``violations`` that go against what a span must have, not only against what it should be."""
+    return _problems(span, _MUST)
+
+
+def _problems(span: Span, checks: tuple[_Check, ...]) -> list[str]:
     operation = span.attributes.get("gen_ai.operation.name")
     rule = _RULES.get(str(operation))
     if rule is None:
         return []
-    return [f"{span.name}: {problem}" for check in _CHECKS for problem in check(span, str(operation), rule)]
+    return [f"{span.name}: {problem}" for check in checks for problem in check(span, str(operation), rule)]
 
 
 def _kind(span: Span, operation: str, rule: _Rule) -> Iterator[str]:
@@ -134,12 +146,14 @@ def _usage(span: Span, operation: str, rule: _Rule) -> Iterator[str]:
 def _error(span: Span, operation: str, rule: _Rule) -> Iterator[str]:
     if span.status == "ERROR" and "error.type" not in span.attributes:
         yield "error.type is missing"
+
+
+def _success(span: Span, operation: str, rule: _Rule) -> Iterator[str]:
     if span.status == "OK":
         yield "the status is OK; success leaves it unset"
     if span.status != "ERROR" and "error.type" in span.attributes:
         yield "error.type without status ERROR"
 
 
-_CHECKS: tuple[Callable[[Span, str, _Rule], Iterator[str]], ...] = (
-    _kind, _required, _name, _types, _deprecated, _provider, _usage, _error,
-)  # fmt: skip
+_MUST: tuple[_Check, ...] = (_required, _types, _usage, _error)
+_CHECKS: tuple[_Check, ...] = (*_MUST, _kind, _name, _deprecated, _provider, _success)

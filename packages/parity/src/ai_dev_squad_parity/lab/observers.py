@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["OBSERVERS", "Observer", "make"]
+__all__ = ["DOCUMENTATION", "OBSERVERS", "Observer", "make"]
 
 OBSERVERS = ("ours", "openinference", "openllmetry")
 """What ``--observer`` takes."""
 
-_INSTRUMENTORS = {
-    ("openinference", "langgraph"): "openinference.instrumentation.langchain:LangChainInstrumentor",
-    ("openinference", "crewai"): "openinference.instrumentation.crewai:CrewAIInstrumentor",
-    ("openinference", "autogen"): "openinference.instrumentation.autogen_agentchat:AutogenAgentChatInstrumentor",
-    ("openllmetry", "langgraph"): "opentelemetry.instrumentation.langchain:LangchainInstrumentor",
-    ("openllmetry", "crewai"): "opentelemetry.instrumentation.crewai:CrewAIInstrumentor",
-    # OpenLLMetry has no instrumentation of AutoGen; its OpenAI one is what its users of AutoGen have.
-    ("openllmetry", "autogen"): "opentelemetry.instrumentation.openai:OpenAIInstrumentor",
+DOCUMENTATION = {
+    "openinference": "https://arize-ai.github.io/openinference/",
+    "openllmetry": "https://www.traceloop.com/docs/openllmetry/introduction",
 }
+"""Where a peer says what it does."""
+
+_Instrumentors = tuple[tuple[str, dict[str, Any]], ...]
+
+_INSTRUMENTORS: dict[tuple[str, str], _Instrumentors] = {
+    ("openinference", "langgraph"): (("openinference.instrumentation.langchain:LangChainInstrumentor", {}),),
+    # Without the event listener, as its quickstart has it, this one sees no model call of CrewAI's own clients.
+    ("openinference", "crewai"): (
+        ("openinference.instrumentation.crewai:CrewAIInstrumentor", {"use_event_listener": True}),
+    ),
+    ("openinference", "autogen"): (
+        ("openinference.instrumentation.autogen_agentchat:AutogenAgentChatInstrumentor", {}),
+    ),
+    ("openllmetry", "langgraph"): (("opentelemetry.instrumentation.langchain:LangchainInstrumentor", {}),),
+    # The one of CrewAI sees crews, tasks and agents; the model calls are for the one of the client that CrewAI uses.
+    ("openllmetry", "crewai"): (
+        ("opentelemetry.instrumentation.crewai:CrewAIInstrumentor", {}),
+        ("opentelemetry.instrumentation.openai:OpenAIInstrumentor", {}),
+    ),
+    # There is none of AutoGen; the one of its client is what its users have.
+    ("openllmetry", "autogen"): (("opentelemetry.instrumentation.openai:OpenAIInstrumentor", {}),),
+}
+"""What observes which framework, each with the options by which it sees the most."""
 
 
 class Observer(Protocol):
@@ -78,24 +95,27 @@ class _Ours:
 
 
 class _Peer:
-    """An OpenTelemetry instrumentor: it patches its framework, whatever the program is."""
+    """OpenTelemetry instrumentors: they patch their framework, whatever the program is."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, instrumentors: _Instrumentors) -> None:
         from opentelemetry.sdk.trace import TracerProvider
 
-        module, _, attribute = name.partition(":")
-        make_instrumentor: Callable[[], Any] = getattr(importlib.import_module(module), attribute)
         self._spans = _memory_exporter()
         self._provider = TracerProvider()
         self._provider.add_span_processor(_processor(self._spans))
-        self._instrumentor = make_instrumentor()
-        self._instrumentor.instrument(tracer_provider=self._provider)
+        self._instrumentors = []
+        for name, options in instrumentors:
+            module, _, attribute = name.partition(":")
+            instrumentor = getattr(importlib.import_module(module), attribute)()
+            instrumentor.instrument(tracer_provider=self._provider, **options)
+            self._instrumentors.append(instrumentor)
 
     def observe(self, program: Any) -> Any:
         return program
 
     def finish(self) -> list[Any]:
-        self._instrumentor.uninstrument()
+        for instrumentor in self._instrumentors:
+            instrumentor.uninstrument()
         self._provider.force_flush()
         return list(self._spans.get_finished_spans())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from ai_dev_squad import Usage
 from ai_dev_squad.costs import CostTracker
 from ai_dev_squad_parity.lab.captured import Captured, Operation
 from ai_dev_squad_parity.lab.cell import Outcome, Report
-from ai_dev_squad_parity.lab.conventions import violations
+from ai_dev_squad_parity.lab.conventions import breaches, violations
 from ai_dev_squad_parity.lab.results import Check
 from ai_dev_squad_parity.lab.scenario import Expected
 from ai_dev_squad_parity.model_server import CallRecord, Truth
@@ -35,11 +35,26 @@ class Evidence:
     report: Report
     """Of the last phase."""
     outcome: Outcome
+    observer: str = "ours"
 
 
 def score(evidence: Evidence) -> tuple[Check, ...]:
-    """Every check, in the order a reader asks."""
-    return tuple(check(evidence) for check in CHECKS)
+    """Every check that applies, in the order a reader asks.
+
+    Of a peer it is not asked what only our journal can tell (whether something was left open: a span exists when it has
+    ended), what only our ``session()`` would have told it, nor conventions that it does not claim to follow.
+    """
+    left_out = set() if evidence.observer == "ours" else _not_for_peers(evidence)
+    return tuple(check(evidence) for check in CHECKS if check not in left_out)
+
+
+def _not_for_peers(evidence: Evidence) -> set[Callable[[Evidence], Check]]:
+    left_out = {_closed}
+    if not any(operation.session for operation in evidence.captured.operations):
+        left_out.add(_sessions)
+    if not any("gen_ai.operation.name" in span.attributes for span in evidence.captured.spans):
+        left_out.add(_conventions)
+    return left_out
 
 
 def price(model: str, call: CallRecord) -> float | None:
@@ -166,28 +181,39 @@ def _parents(evidence: Evidence) -> Check:
         if not set(above) & set(_RUNS):
             problems.append(f"{operation.operation} {operation.name} stands under no agent or workflow")
     if expected.agents:
-        found = Counter(_agent_of(captured, call) for call in captured.calls if call.status == "ok")
+        found = Counter(_agent_of(evidence, call) for call in captured.calls if call.status == "ok")
         true = Counter(call.role for call in _billed(evidence))
         if found != true:
             problems.append(_difference(found, true, "calls by agent"))
-    agents = sorted({str(_agent_of(captured, call)) for call in captured.calls})
+    agents = sorted({str(_agent_of(evidence, call)) for call in captured.calls})
     return Check(
         name="parents", ok=not problems, captured=", ".join(agents), truth=", ".join(sorted(expected.agents)) or "any",
         detail="; ".join(problems),
     )  # fmt: skip
 
 
-def _agent_of(captured: Captured, call: Operation) -> str | None:
+def _agent_of(evidence: Evidence, call: Operation) -> str | None:
+    if evidence.observer != "ours":
+        # A peer may not say what an agent is; it is enough that a reader finds its name on the way up.
+        names = (
+            name for operation in (call, *evidence.captured.above(call)) for name in (operation.agent, operation.name)
+        )
+        named = next((name for name in names if name in evidence.expected.agents), None)
+        if named is not None:
+            return named
     if call.agent is not None:
         return call.agent
-    return next((parent.name for parent in captured.above(call) if parent.operation == "invoke_agent"), None)
+    return next((parent.name for parent in evidence.captured.above(call) if parent.operation == "invoke_agent"), None)
 
 
 def _tools(evidence: Evidence) -> Check:
     """Every tool call that was executed is captured once, with its arguments and how it ended."""
     expected = evidence.expected
-    found = Counter((tool.name, _canonical(tool.arguments)) for tool in evidence.captured.of("execute_tool"))
     true = Counter((name, _canonical(arguments)) for name, arguments in expected.tools)
+    # LangChain tells its callbacks the value of a tool's only argument, without its name, and peers take it as it comes.
+    only = {} if evidence.observer == "ours" else dict(_only_values(expected))
+    calls = [(tool.name, _canonical(tool.arguments)) for tool in evidence.captured.of("execute_tool")]
+    found = Counter((name, only.get((name, given), given)) for name, given in calls)
     failed = sum(tool.status == "error" for tool in evidence.captured.of("execute_tool"))
     problems = [] if found == true else [_difference(found, true, "tool calls")]
     if failed != expected.failed_tools:
@@ -196,6 +222,13 @@ def _tools(evidence: Evidence) -> Check:
         name="tools", ok=not problems, captured=_plural(sum(found.values()), "tool call"),
         truth=_plural(sum(true.values()), "tool call"), detail="; ".join(problems),
     )  # fmt: skip
+
+
+def _only_values(expected: Expected) -> Iterator[tuple[tuple[str, str], str]]:
+    """Tools with one argument: name and bare value → the arguments."""
+    for name, arguments in expected.tools:
+        if len(arguments) == 1:
+            yield (name, str(next(iter(arguments.values())))), _canonical(arguments)
 
 
 def _canonical(arguments: Any) -> str:
@@ -283,8 +316,11 @@ def _sessions(evidence: Evidence) -> Check:
 def _conventions(evidence: Evidence) -> Check:
     """The exported spans follow OpenTelemetry's GenAI conventions, field by field."""
     problems = [problem for span in evidence.captured.spans for problem in violations(span)]
+    # Ours do all that is asked; a peer only fails by what the conventions require, the rest is said beside it.
+    judged = violations if evidence.observer == "ours" else breaches
+    ok = not any(judged(span) for span in evidence.captured.spans)
     return Check(
-        name="conventions", ok=not problems, captured=_plural(len(evidence.captured.spans), "span"),
+        name="conventions", ok=ok, captured=_plural(len(evidence.captured.spans), "span"),
         detail="; ".join(list(dict.fromkeys(problems))[:10]),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ai_dev_squad_parity.lab.captured import Captured, Operation, from_journal, from_spans
 from ai_dev_squad_parity.lab.cell import Outcome, Report
+from ai_dev_squad_parity.lab.observers import DOCUMENTATION
 from ai_dev_squad_parity.lab.results import Call, Cell, Measure, Node
 from ai_dev_squad_parity.lab.scenario import Scenario
 from ai_dev_squad_parity.lab.scoring import Evidence, price, score
@@ -52,11 +53,15 @@ def judge(scenario: Scenario, framework: str, observer: str, ended: Ended, truth
     problem = ended.failure or (last.error and _cure(last.error, framework) if last is not None else None)
     if last is None or problem or last.captured is None:
         return _with(cell, reason=problem or "the program was not run", output=_tail(ended.printed))
+    if observer != "ours" and scenario.budget_usd is not None:
+        return _with(cell, verdict="adapter can't", reason=f"{observer} has no budgets", source=DOCUMENTATION[observer])
 
     spans = [span for report in ended.reports for span in report.spans]
     captured = from_journal(log_dir, spans) if observer == "ours" else from_spans(spans)
     outcomes = [report.captured for report in ended.reports if report.captured is not None]
-    evidence = Evidence(framework, captured, truth or Truth(()), scenario.expected_of(framework), last, outcomes[-1])
+    evidence = Evidence(
+        framework, captured, truth or Truth(()), scenario.expected_of(framework), last, outcomes[-1], observer
+    )
     checks = tuple(check for check in score(evidence) if truth is not None or check.name not in _NEEDS_TRUTH)
     broken = [check for check in checks if not check.ok]
     start_us = min((operation.start_us for operation in captured.operations), default=0)
