@@ -91,6 +91,7 @@ def from_journal(log_dir: Path, spans: Sequence[Span] = ()) -> Captured:
     """What our adapters wrote."""
     lines = list(read_journal(log_dir)) if log_dir.exists() else []
     opened: dict[str, int] = {}
+    begun: dict[str, int] = {}
     closed: dict[str, int] = {}
     operations: dict[str, Operation] = {}
     for line in lines:
@@ -101,10 +102,17 @@ def from_journal(log_dir: Path, spans: Sequence[Span] = ()) -> Captured:
             operations[line.span_id] = _operation(line)
         elif line.event_type in _OPENING:
             opened[line.span_id] = opened.get(line.span_id, 0) + 1
+            begun.setdefault(line.span_id, int(line.timestamp.timestamp() * 1_000_000))
             operations.setdefault(line.span_id, _operation(line))
     return captured(
         (
-            replace(operation, opened=opened.get(span_id, 0), closed=closed.get(span_id, 0))
+            # An opening line says when it began; from end and duration that is only known as well as two clocks agree.
+            replace(
+                operation,
+                start_us=begun.get(span_id, operation.start_us),
+                opened=opened.get(span_id, 0),
+                closed=closed.get(span_id, 0),
+            )
             for span_id, operation in operations.items()
         ),
         spans,

@@ -1,5 +1,7 @@
 """A small dev squad: a planner, a coder with tools, and a reviewer who sends the work back."""
 
+from pydantic import BaseModel
+
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
 from ai_dev_squad_parity.model_server import (
     Script,
@@ -12,7 +14,6 @@ from ai_dev_squad_parity.model_server import (
     tokens,
     tool_calls,
 )
-from pydantic import BaseModel
 
 PLANNER = "You are the planner. Say in one sentence what is to be written, and where."
 CODER = "You are the coder. Look at the file and its tests, then answer with the code."
