@@ -63,9 +63,7 @@ SCENARIO = Scenario(
                 "reviewer",
                 system_contains("you are the reviewer"),
                 fail(429, retry_after=0.05),
-                structured(
-                    {"approved": False, "feedback": "Keep whole words."}, usage=tokens(880, 154, reasoning=128)
-                ),
+                structured({"approved": False, "feedback": "Keep whole words."}, usage=tokens(880, 154, reasoning=128)),
                 structured({"approved": True, "feedback": ""}, usage=tokens(931, 77, cached=768, reasoning=64)),
             ),
         ]
