@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from flask import Flask
 from flask_socketio import SocketIO  # type: ignore[import-untyped]
 
-from . import api, errors, formats, frame, keyboard, live, openapi, pages, security
+from . import api, errors, formats, frame, keyboard, live, openapi, pages, parity_export, security
 from .ingest.journal import JournalTail
 from .ingest.otlp import create_blueprint as create_otlp_blueprint
 from .ingest.otlp import receiver
@@ -77,6 +77,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     keyboard.attach(app)
     app.register_blueprint(pages.create_blueprint(site))
     app.register_blueprint(api.create_blueprint(site))
+    app.register_blueprint(parity_export.create_blueprint(site))
     app.register_blueprint(openapi.create_blueprint())
     received = receiver(pipeline.submit)
     app.register_blueprint(create_otlp_blueprint(pipeline.submit, settings, received))
