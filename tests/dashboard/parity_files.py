@@ -42,7 +42,10 @@ def verdicts() -> dict:
     matrix = real()
     lose_a_call(cell(matrix, "tool_call", "crewai"))
     refuse(
-        cell(matrix, "handoff", "crewai"), "framework can't", "CrewAI has no handoff", "https://docs.crewai.com/concepts"
+        cell(matrix, "handoff", "crewai"),
+        "framework can't",
+        "CrewAI has no handoff",
+        "https://docs.crewai.com/concepts",
     )
     refuse(cell(matrix, "plain_call", "autogen"), "adapter can't", "the adapter does not see it", "javascript:alert(1)")
     return matrix

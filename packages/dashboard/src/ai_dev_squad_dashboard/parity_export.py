@@ -21,6 +21,18 @@ from .views.parity_lab import OBSERVERS, Lab, LabColumn, LabEntry, build
 __all__ = ["as_csv", "as_markdown", "create_blueprint"]
 
 _SIGNS: Final[Mapping[str, str]] = {"passes": "✓", "adapter can't": "◐", "framework can't": "○", "fails": "✗"}
+_COLUMNS: Final[Mapping[str, str]] = {
+    "wall": "wall_ms",
+    "framework": "overhead_ms",
+    "observation": "observation_ratio",
+    "calls": "calls",
+    "tokens": "tokens",
+    "cost": "cost_usd",
+    "memory": "memory_mib",
+    "import": "import_ms",
+    "quality": "quality",
+}
+"""Measure → its column in CSV, with the unit."""
 _STYLES: Final = ("tokens", "base", "components", "parity")
 
 
@@ -50,10 +62,10 @@ def as_csv(lab: Lab) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
     head = ["scenario", "title", "framework", "version", "observer", "verdict", "reason", "source", "note", "checks"]
-    measures = [f"{name}{end}" for name in NAMES for end in ("", "_low", "_high")]
+    measures = [f"{name}{end}" for name in _COLUMNS.values() for end in ("", "_low", "_high")]
     writer.writerow([*head, "failed_checks", *measures])
     for row, column, cell in _cells(lab):
-        figures = [cell.figures.get(name) for name in NAMES]
+        figures = [cell.figures.get(name) for name in _COLUMNS]
         numbers = [
             value for one in figures for value in ((one.median, one.low, one.high) if one is not None else ("", "", ""))
         ]
