@@ -35,6 +35,8 @@ NAMES: Final[Mapping[str, str]] = {
 
 _VARIES: Final = frozenset({"ms", "MiB", "ratio"})
 _ENOUGH: Final = 3
+_NO_LOWEST: Final = frozenset({"observation", "quality"})
+"""A ratio below 1 is chance, and of quality less is not better."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def figures(cells: Sequence[LabOutcome | None]) -> tuple[dict[str, Figure], ...]
         found = {at: cell.measures[name] for at, cell in enumerate(cells) if cell is not None and name in cell.measures}
         if not found:
             continue
-        best = lowest({at: value for at, value in found.items() if _passes(cells[at])}) if name != "quality" else None
+        passing = {at: value for at, value in found.items() if _passes(cells[at])}
+        best = None if name in _NO_LOWEST else lowest(passing)
         top = max(_high(value) for value in found.values())
         for at, value in found.items():
             made[at][name] = Figure(
