@@ -17,7 +17,8 @@ SCENARIO = Scenario(
         "crewai": Expected(agents=("assistant",), raises="ConnectionError", failed_calls=1, run_status=("error",))
     },
     notes={
-        "crewai": "CrewAI waits for its model in a thread, which nobody can cancel: a crew that is cancelled goes on until the "
-        "model answers. What its users have is the time-out of the model, which ends the run with an error."
+        "crewai": "A crew that is cancelled ends, and its model call does not: it waits in a thread, which asyncio cannot cancel, "
+        "and so the process waits with it. What CrewAI offers is the time-out of the model "
+        "(https://docs.crewai.com/en/concepts/llms), which ends the run with an error."
     },
 )

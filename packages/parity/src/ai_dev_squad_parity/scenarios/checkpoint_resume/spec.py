@@ -32,5 +32,12 @@ SCENARIO = Scenario(
     phases=("run", "resume"),
     expected=EXPECTED,
     overrides={"langgraph": replace(EXPECTED, run_status=("interrupted", "ok"), interrupts=1)},
-    notes={"langgraph": "A graph that stops before a node says that it waits, and is interrupted."},
+    notes={
+        "langgraph": "A graph that stops before a node says that it waits, and so is interrupted "
+        "(https://docs.langchain.com/oss/python/langgraph/interrupts); the others end like any other run.",
+        "crewai": "A flow begins anew with the state that @persist kept, and finds in it what is done: "
+        "https://docs.crewai.com/en/concepts/flows.",
+        "autogen": "A team is told to stop after one turn, and its state is saved and loaded by hand: "
+        "https://microsoft.github.io/autogen/stable/user-guide/agentchat-user-guide/tutorial/state.html.",
+    },
 )

@@ -7,7 +7,13 @@ from autogen_agentchat.conditions import FunctionalTermination
 from autogen_agentchat.messages import StructuredMessage
 from autogen_agentchat.teams import SelectorGroupChat
 from autogen_ext.models.openai import OpenAIChatCompletionClient
-from spec import CODER, PLANNER, REQUEST, REVIEWER, Review, read_file, run_tests
+from pydantic import BaseModel
+from spec import CODER, PLANNER, REQUEST, REVIEWER, read_file, run_tests
+
+
+class Review(BaseModel):
+    approved: bool
+    feedback: str
 
 
 def next_speaker(messages: Any) -> str:

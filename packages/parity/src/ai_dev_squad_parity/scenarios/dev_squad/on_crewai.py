@@ -6,7 +6,12 @@ from crewai import LLM, Agent
 from crewai.flow.flow import Flow, listen, or_, router, start
 from crewai.tools import tool
 from pydantic import BaseModel
-from spec import CODER, PLANNER, REQUEST, REVIEWER, Review, read_file, run_tests
+from spec import CODER, PLANNER, REQUEST, REVIEWER, read_file, run_tests
+
+
+class Review(BaseModel):
+    approved: bool
+    feedback: str
 
 
 class State(BaseModel):

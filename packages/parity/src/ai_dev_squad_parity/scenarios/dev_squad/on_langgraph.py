@@ -6,7 +6,13 @@ from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy
 from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, MessagesState, StateGraph
-from spec import CODER, PLANNER, REQUEST, REVIEWER, Review, read_file, run_tests
+from pydantic import BaseModel
+from spec import CODER, PLANNER, REQUEST, REVIEWER, read_file, run_tests
+
+
+class Review(BaseModel):
+    approved: bool
+    feedback: str
 
 
 class State(MessagesState):

@@ -1,7 +1,5 @@
 """A small dev squad: a planner, a coder with tools, and a reviewer who sends the work back."""
 
-from pydantic import BaseModel
-
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
 from ai_dev_squad_parity.model_server import (
     Script,
@@ -23,13 +21,6 @@ REQUEST = "Our text tools need truncate(text, limit)."
 PLAN = "Write truncate(text, limit) in text.py."
 FIRST = "def truncate(text, limit):\n    return text[:limit]\n"
 SECOND = 'def truncate(text, limit):\n    return text[:limit + 1].rpartition(" ")[0]\n'
-
-
-class Review(BaseModel):
-    """The reviewer's answer."""
-
-    approved: bool
-    feedback: str
 
 
 def read_file(path: str) -> str:
@@ -73,4 +64,9 @@ SCENARIO = Scenario(
         agents=("planner", "coder", "reviewer"),
         tools=(("read_file", {"path": "text.py"}), ("run_tests", {"name": "truncate"})),
     ),
+    notes={
+        "crewai": "A crew does its tasks once, in order; what goes back is a flow: https://docs.crewai.com/en/concepts/flows.",
+        "autogen": "A function says whose turn it is, so that no model is asked who is next: "
+        "https://microsoft.github.io/autogen/stable/user-guide/agentchat-user-guide/selector-group-chat.html.",
+    },
 )

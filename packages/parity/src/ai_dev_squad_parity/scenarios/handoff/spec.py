@@ -43,6 +43,7 @@ SCENARIO = Scenario(
     expected=Expected(answer="a mistake", agents=("triage", "billing"), tools=(("transfer_to_billing", {}),)),
     overrides={"crewai": Expected(answer="a mistake", agents=("triage", "billing"))},
     notes={
-        "crewai": "CrewAI has no handoff between agents; a flow's router passes the conversation on by the first agent's word."
+        "crewai": "CrewAI's agents delegate work and get the answer back (https://docs.crewai.com/en/concepts/collaboration); "
+        "none hands over for good. A flow's router passes the question on by the first agent's word."
     },
 )

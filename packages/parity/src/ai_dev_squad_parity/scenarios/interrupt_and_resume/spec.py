@@ -49,5 +49,10 @@ SCENARIO = Scenario(
     ),
     expected=EXPECTED,
     overrides={"autogen": replace(EXPECTED, tools=(("transfer_to_user", {}),))},
-    notes={"autogen": "A team waits for a person by handing over to one, which is a tool call."},
+    notes={
+        "crewai": "A flow that need not wait in its process has a provider that says that feedback is pending: "
+        "https://docs.crewai.com/en/learn/human-feedback-in-flows.",
+        "autogen": "A team waits for a person by handing over to one, which is a tool call: "
+        "https://microsoft.github.io/autogen/stable/user-guide/agentchat-user-guide/tutorial/human-in-the-loop.html.",
+    },
 )

@@ -28,4 +28,7 @@ SCENARIO = Scenario(
         ]
     ),
     expected=Expected(answer="sweet", agents=("writer", "critic")),
+    notes={
+        "crewai": "A crew does its tasks once, in order; what goes back is a flow: https://docs.crewai.com/en/concepts/flows."
+    },
 )

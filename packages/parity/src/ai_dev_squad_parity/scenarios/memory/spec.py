@@ -26,6 +26,7 @@ SCENARIO = Scenario(
     ),
     expected=Expected(answer="figs", agents=("assistant",)),
     notes={
-        "crewai": "CrewAI makes a model call of its own, to rewrite the question for its search, and calls for embeddings."
+        "crewai": "CrewAI makes a model call of its own, to rewrite the question for its search, and calls for embeddings: "
+        "https://docs.crewai.com/en/concepts/knowledge."
     },
 )

@@ -23,5 +23,8 @@ SCENARIO = Scenario(
     overrides={
         "crewai": Expected(agents=("assistant",), raises="BadRequestError", failed_calls=3, run_status=("error",))
     },
-    notes={"crewai": "An agent of CrewAI tries its task again twice, whatever the error was (max_retry_limit)."},
+    notes={
+        "crewai": "An agent of CrewAI tries its task again twice, whatever the error was: max_retry_limit, "
+        "https://docs.crewai.com/en/concepts/agents."
+    },
 )

@@ -22,4 +22,7 @@ SCENARIO = Scenario(
         ]
     ),
     expected=Expected(answer="tasty fruits", agents=("researcher", "checker", "editor")),
+    notes={
+        "crewai": "No crew is a member of another; a crew is a step of a flow: https://docs.crewai.com/en/concepts/flows."
+    },
 )

@@ -52,5 +52,8 @@ SCENARIO = Scenario(
             tools=(("delegate_work_to_coworker", DELEGATED),),
         )
     },
-    notes={"crewai": "In CrewAI's hierarchical process the manager has one tool for all coworkers."},
+    notes={
+        "crewai": "In CrewAI's hierarchical process the manager has one tool for all coworkers: "
+        "https://docs.crewai.com/en/learn/hierarchical-process."
+    },
 )
