@@ -149,7 +149,7 @@ def web(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Run a dev squad on every framework against a scripted model server and show what was observed."""
+    """Run a dev squad and the parity lab on every framework against a scripted model, and open the dashboard on both."""
     install(session, "demo", extras=False)
     session.run("python", "-m", "ai_dev_squad_parity.demo", *session.posargs)
 

@@ -18,8 +18,13 @@ from autogen_agentchat.agents import (
     UserProxyAgent,
 )
 from autogen_agentchat.base import Response, TaskResult
-from autogen_agentchat.conditions import HandoffTermination, MaxMessageTermination, TextMentionTermination
-from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, TextMessage
+from autogen_agentchat.conditions import (
+    HandoffTermination,
+    MaxMessageTermination,
+    SourceMatchTermination,
+    TextMentionTermination,
+)
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, HandoffMessage, TextMessage
 from autogen_agentchat.teams import (
     DiGraphBuilder,
     GraphFlow,
@@ -165,7 +170,7 @@ async def test_swarm_with_handoffs(captured: Captured, serve: Serve, autogen_cha
 
     assert result.stop_reason == "Handoff to user from bob detected."
     assert shape(captured) == is_tree("""
-        invoke_workflow Swarm: ok
+        invoke_workflow Swarm: interrupted
           invoke_agent ann: handoff
             chat: ok
             execute_tool transfer_to_bob: ok
@@ -436,6 +441,25 @@ async def test_a_user_proxy(captured: Captured, serve: Serve, autogen_chat: Chat
           invoke_agent user_proxy: ok
     """)
     assert [line.name for line in captured.lines if line.event_type == "agent.interrupt"] == ["user_proxy"]
+
+
+async def test_a_team_that_waits_for_a_person(captured: Captured, serve: Serve, autogen_chat: Chat) -> None:
+    """A team that hands over to somebody outside is interrupted, and its next run is linked to the one that waited."""
+    client = autogen_chat(serve(tool_calls(call("transfer_to_user")), reply("published")))
+    writer, publisher = AssistantAgent("writer", client, handoffs=["user"]), agent("publisher", client)
+    ends = HandoffTermination("user") | SourceMatchTermination(["publisher"])
+    team = observe(Swarm([writer, publisher], termination_condition=ends))
+
+    await team.run(task="go")
+    await team.run(task=HandoffMessage(source="user", target="publisher", content="yes"))
+
+    waited, resumed = captured.closing("invoke_workflow")
+    assert (waited.status, resumed.status) == ("interrupted", "ok")
+    assert [(link.trace_id, link.span_id, link.type) for link in resumed.links or ()] == [
+        (waited.trace_id, waited.span_id, "resumes")
+    ]
+    happened = [line.event_type for line in captured.lines if line.event_type in {"agent.interrupt", "agent.resume"}]
+    assert happened == ["agent.interrupt", "agent.resume"]
 
 
 async def test_tools_that_fail(captured: Captured, serve: Serve, autogen_chat: Chat) -> None:

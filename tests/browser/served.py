@@ -36,19 +36,20 @@ def main() -> None:
     )
     store = open_store(settings.db)
     if not arguments.empty:
-        _sample().fill(store, time.time_ns() // 1000)
+        _module("sample").fill(store, time.time_ns() // 1000)
+        _module("parity_files").fill(settings.logs[0])
     app = create_app(settings, store=store)
     serve(app, running(app).settings)
 
 
-def _sample():
+def _module(name):
     # By its path: tests are no package.
-    spec = importlib.util.spec_from_file_location("sample", Path(__file__).parent.parent / "dashboard" / "sample.py")
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent.parent / "dashboard" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     import sys
 
     # Dataclasses look their module up.
-    sys.modules["sample"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 

@@ -44,7 +44,7 @@ def test_an_agent_leads_to_its_traces(dashboard, page):
 
 def test_the_frameworks_stand_side_by_side(dashboard, page, shoot):
     """One column each in its own colour, and the best is marked by a word."""
-    page.goto(f"{dashboard}/parity-matrix")
+    page.goto(f"{dashboard}/parity-matrix?tab=runs")
     matrix = page.get_by_role("region", name="Frameworks side by side")
 
     assert [text.strip() for text in matrix.locator("thead th").all_inner_texts()] == [
@@ -52,4 +52,4 @@ def test_the_frameworks_stand_side_by_side(dashboard, page, shoot):
     ]  # fmt: skip
     expect(matrix.locator("tr").filter(has_text="A run, p50").locator(".best")).to_have_text(["best"])
     expect(page.get_by_role("region", name="Workflows side by side").locator("tbody tr").first).to_contain_text("runs")
-    shoot(page, "dashboard-parity")
+    shoot(page, "dashboard-parity-runs")

@@ -15,7 +15,7 @@ from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import StoreError, open_memory_store
 from ai_dev_squad_dashboard.store.rows import Batch, MetricRow, SpanRow
-from ai_dev_squad_dashboard.views import agents, health, parity
+from ai_dev_squad_dashboard.views import agents, health, parity_runs
 from ai_dev_squad_dashboard.views.agents import Bin, Scale, bins
 from ai_dev_squad_dashboard.views.health import Concern, Health
 
@@ -127,7 +127,7 @@ def test_frameworks_stand_side_by_side_and_the_best_has_runs_enough(site):
         )
     site.store.write(Batch(spans=spans))
 
-    view = parity.build(site, ask())
+    view = parity_runs.build(site, ask())
 
     assert [column.framework for column in view.columns] == ["autogen", "crewai", "langgraph"]
     shown = {measure.name: (measure.values, measure.best) for measure in view.measures}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ def create_blueprint(site: Site) -> Blueprint:
     for path, answer, default in (
         ("/api/metrics", metrics, "24h"),
         ("/api/cost-analysis", cost_analysis, "7d"),
-        ("/api/parity-matrix", parity_matrix, "7d"),
+        ("/api/parity-matrix", partial(parity_matrix, logs=site.settings.logs), "7d"),
     ):
         endpoint = path.rsplit("/", 1)[1].replace("-", "_")
         blueprint.add_url_rule(path, endpoint=endpoint, view_func=_guide_answer(site.store, answer, default))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from flask import Flask
 from flask_socketio import SocketIO  # type: ignore[import-untyped]
 
-from . import api, errors, formats, frame, keyboard, live, openapi, pages, security, trace_export
+from . import api, errors, formats, frame, keyboard, live, openapi, pages, parity_export, security, trace_export
 from .ingest.journal import JournalTail
 from .ingest.otlp import create_blueprint as create_otlp_blueprint
 from .ingest.otlp import receiver
@@ -79,6 +79,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.register_blueprint(pages.create_blueprint(site))
     app.register_blueprint(api.create_blueprint(site))
     app.register_blueprint(trace_export.create_blueprint(site))
+    app.register_blueprint(parity_export.create_blueprint(site))
     app.register_blueprint(openapi.create_blueprint())
     app.register_blueprint(create_otlp_blueprint(pipeline.submit, settings, received))
     socketio, updater = live.attach(app, site, guard)

@@ -6,14 +6,15 @@ from datetime import datetime, timezone
 
 from flask import Flask
 
-__all__ = ["attach", "count", "day_time", "duration", "iso", "money", "percent"]
+__all__ = ["attach", "count", "day_time", "duration", "iso", "money", "percent", "quantity"]
 
 NONE = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def attach(app: Flask) -> None:
     """Add the filters to the templates of ``app``."""
-    for filter_ in (count, day_time, duration, iso, money, percent):
+    for filter_ in (count, day_time, duration, iso, money, percent, quantity):
         app.jinja_env.filters[filter_.__name__] = filter_
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
@@ -64,6 +65,19 @@ def percent(part: float, whole: float | None = 1) -> str:
         return NONE
     share = 100 * part / whole
     return f"{share:.0f} %" if share == round(share) else f"{share:.1f} %"
+
+
+def quantity(value: float | None, unit: str | None) -> str:
+    """A measure of the parity lab with its unit: ``12.3 ms``, ``130 MiB``, ``$0.0042``, ``1,234``."""
+    if value is None:
+        return NONE
+    if unit == "ms":
+        return duration(value * 1000) if value >= 0 else f"-{duration(-value * 1000)}"
+    if unit == "USD":
+        return money(value)
+    if unit == "MiB":
+        return f"{value:,.0f} MiB"
+    return f"{TIMES}{value:.2f}" if unit == "ratio" else count(value)
 
 
 def iso(us: int | None) -> str:

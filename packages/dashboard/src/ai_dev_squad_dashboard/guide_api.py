@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from .query import Query
 from .store.base import Store
+from .views import parity_lab
 
 __all__ = ["cost_analysis", "metrics", "parity_matrix"]
 
@@ -64,8 +66,8 @@ def cost_analysis(store: Store, query: Query) -> Mapping[str, Any]:
     }
 
 
-def parity_matrix(store: Store, query: Query) -> Mapping[str, Any]:
-    """``/api/parity-matrix``: the frameworks' real runs side by side (USD, tokens, ms)."""
+def parity_matrix(store: Store, query: Query, logs: Sequence[Path] = ()) -> Mapping[str, Any]:
+    """``/api/parity-matrix``: the frameworks' real runs side by side (USD, tokens, ms), and what the lab left in ``logs``."""
     groups = store.groups(query.selection, "framework", order="key")
     return {
         "frameworks": {
@@ -79,5 +81,7 @@ def parity_matrix(store: Store, query: Query) -> Mapping[str, Any]:
                 "p95_ms": None if group.p95_us is None else group.p95_us / 1000,
             }
             for group in groups
-        }
+        },
+        # Beyond the guide: the same scenarios executed on each framework.
+        "lab": parity_lab.build(logs, query),
     }

@@ -54,7 +54,7 @@ class ObservabilityDashboard:
         return cost_analysis(running(self.app).store, Query.parse([("range", time_range)]))
 
     def _get_parity_matrix(self) -> Mapping[str, Any]:
-        return parity_matrix(running(self.app).store, Query.parse([("range", "7d")]))
+        return parity_matrix(running(self.app).store, Query.parse([("range", "7d")]), self.settings.logs)
 
     def _get_real_time_metrics(self) -> Mapping[str, Any]:
         return self._get_metrics("1h", ())

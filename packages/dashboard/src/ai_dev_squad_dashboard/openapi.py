@@ -14,7 +14,7 @@ from flask import Blueprint, Response
 from .api import json_response
 from .errors import Problem
 from .openapi_fields import field_descriptions
-from .openapi_routes import FILTER_TEXTS, GUIDE, OTHERS, PARAMETERS, PATH_ARGUMENTS, RESPONSES, SENDING
+from .openapi_routes import FILTER_TEXTS, GUIDE, LAB, OTHERS, PARAMETERS, PATH_ARGUMENTS, RESPONSES, SENDING
 from .page import Page
 from .query import FILTERS, RANGES
 from .views import PAGES
@@ -91,7 +91,14 @@ def _paths() -> Sequence[tuple[str, dict[str, Any]]]:
     pages = [(_path(page.api), {"get": _page_operation(page)}) for page in PAGES]
     guide = [(path, {"get": _guide_operation(path)}) for path in GUIDE]
     others = [
-        (_path(path), {"get": _operation(path, about, _arguments(path), content, tag="other")})
+        (
+            _path(path),
+            {
+                "get": _operation(
+                    path, about, [*_arguments(path), *_lab(path)], content, tag="other", missing="<" in path
+                )
+            },
+        )
         for path, (about, content) in OTHERS.items()
     ]
     return [*pages, *guide, *others, *SENDING.items()]
@@ -108,8 +115,12 @@ def _page_operation(page: Page) -> dict[str, Any]:
 
 def _guide_operation(path: str) -> dict[str, Any]:
     about, default, schema = GUIDE[path]
-    parameters = [*_common(default), _parameter("time_range"), _parameter("frameworks")]
+    parameters = [*_common(default), _parameter("time_range"), _parameter("frameworks"), *_lab(path)]
     return _operation(path, about, parameters, {"application/json": {"schema": schema}}, tag="guide")
+
+
+def _lab(path: str) -> list[dict[str, Any]]:
+    return [_parameter(name) for name in LAB] if path.startswith("/api/parity-matrix") else []
 
 
 def _operation(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from .views import agents, compare, costs, overview
 
-__all__ = ["FILTER_TEXTS", "GUIDE", "OTHERS", "PARAMETERS", "PATH_ARGUMENTS", "RESPONSES", "SENDING"]
+__all__ = ["FILTER_TEXTS", "GUIDE", "LAB", "OTHERS", "PARAMETERS", "PATH_ARGUMENTS", "RESPONSES", "SENDING"]
 
 RESPONSES: Final[Mapping[int, str]] = {
     400: "The address asks for something impossible; the message says what is allowed.",
@@ -28,6 +28,8 @@ PATH_ARGUMENTS: Final[Mapping[str, str]] = {
     "trace_id": "32 hexadecimal digits.",
     "span_id": "16 hexadecimal digits.",
     "session_id": "The session's id as the program set it.",
+    "scenario": "A scenario of the parity lab, by the name of its folder.",
+    "kind": "`json`, `csv`, `md` (Markdown) or `html` (one file that needs nothing else).",
 }
 
 _TEXT: Final = {"type": "string", "maxLength": 500}
@@ -59,6 +61,21 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "costs.by": ("What costs are put together by.", {"enum": [*costs.BY], "default": "model"}),
     "rank": ("What stands out by.", {"enum": [*overview.RANKS], "default": "cost"}),
     "order": ("What comes first.", {"enum": [*agents.ORDERS], "default": "calls"}),
+    "tab": ("`lab`: what the lab executed; `runs`: your real runs.", {"enum": ["lab", "runs"], "default": "lab"}),
+    "show": (
+        "What is compared.",
+        {"enum": ["capture", "tokens", "cost", "latency", "overhead"], "default": "capture"},
+    ),
+    "verdict": (
+        "Only scenarios that have this verdict on some framework.",
+        {"enum": ["passes", "adapter can't", "framework can't", "fails"]},
+    ),
+    "text": ("Only scenarios with these words in their names, purposes, reasons and notes.", _TEXT),
+    "run": ("A run of the lab, by its id; the newest when absent.", _TEXT),
+    "observer": (
+        "Also the newest run through this instrumentation; repeat it for several.",
+        {"type": "array", "items": {"type": "string"}},
+    ),
     "time_range": ("The guide's name for `range`.", {"enum": ["15m", "1h", "24h", "7d", "30d"]}),
     "frameworks": ("The guide's way to filter: names separated by commas.", _TEXT),
 }
@@ -112,7 +129,7 @@ GUIDE: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
         ),
     ),
     "/api/parity-matrix": (
-        "The frameworks' real runs side by side.",
+        "The frameworks' real runs side by side, and under `lab` the lab's matrix; `show`, `verdict`, `text`, `run` and `observer` choose of it.",
         "7d",
         _object(
             frameworks={
@@ -126,10 +143,14 @@ GUIDE: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
                     p50_ms=_MAYBE,
                     p95_ms=_MAYBE,
                 ),
-            }
+            },
+            lab={"$ref": "#/components/schemas/Lab"},
         ),
     ),
 }
+
+LAB: Final = ("show", "verdict", "text", "run", "observer")
+"""Arguments that choose of the lab's matrix."""
 
 OTHERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "/api/traces/<trace_id>/export": (
@@ -146,6 +167,13 @@ OTHERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         },
     ),
     "/api/openapi.json": ("This description.", {"application/json": {"schema": {"type": "object"}}}),
+    "/api/parity-matrix.<kind>": (
+        "The lab's matrix as a file, chosen from as on its page.",
+        {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Lab"}},
+            **{kind: {"schema": {"type": "string"}} for kind in ("text/csv", "text/markdown", "text/html")},
+        },
+    ),
 }
 """Routes for programs that are neither a page nor the guide's."""
 

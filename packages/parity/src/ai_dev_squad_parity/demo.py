@@ -1,6 +1,7 @@
-"""The main job, end to end: a dev squad against the scripted model server, observed by one call, on every framework.
+"""The main job, end to end: a dev squad against the scripted model server, observed by one call, on every framework; then
+the parity lab over all frameworks, and the dashboard on both.
 
-    python -m ai_dev_squad_parity.demo [--log-dir DIR] [--pace SECONDS]
+    python -m ai_dev_squad_parity.demo [--log-dir DIR] [--pace SECONDS] [--repeat N] [--scenario NAME]
 
 Nothing leaves this machine: the model server is a local one that plays a script; program, HTTP and observing are real.
 """
@@ -8,10 +9,13 @@ Nothing leaves this machine: the model server is a local one that plays a script
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import sys
 import time
+import webbrowser
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -24,6 +28,7 @@ from ai_dev_squad_langgraph import observe
 
 from .demo_frameworks import FRAMEWORKS, framework_table, run_others
 from .demo_view import budget_table, cost_table, run_tree, truth_table
+from .lab.report import succeeded
 from .model_server import ModelServer, Truth
 from .squad import on_langgraph, spec
 
@@ -39,8 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--pace", type=float, default=0.05, help="seconds a model takes to begin (default: %(default)s)"
     )
-    parser.add_argument("--picture", metavar="FILE", help="also draw the result as an SVG picture")
+    parser.add_argument("--picture", metavar="FILE", help="also draw the squad's result as an SVG picture")
+    parser.add_argument("--repeat", type=int, default=3, help="how often the lab measures (default: %(default)s)")
+    parser.add_argument("--scenario", action="append", default=[], help="only this one in the lab; repeatable")
+    parser.add_argument("--squad-only", action="store_true", help="stop before the lab and the dashboard")
     options = parser.parse_args(arguments)
+    began = datetime.now(timezone.utc).isoformat()
     # Wide enough for the tables where no terminal says how wide it is, such as in a CI log.
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, record=True)
 
@@ -53,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(cost_table(lines, "agent_id", "Agent"), cost_table(lines, "name", "Model"), budget_table(), sep="\n")
     table, equal = truth_table(lines, truth)
     console.print(table)
-    equal = compare(console, options.log_dir, session, options.pace, ("LangGraph", lines, truth)) and equal
+    others, same = compare(console, options.log_dir, session, options.pace, ("LangGraph", lines, truth))
+    equal = equal and same
     journal = Path(options.log_dir) / "ai_dev_squad.jsonl"
     console.print(
         Panel(
@@ -66,9 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if options.picture:
         Path(options.picture).write_text(picture(console), encoding="utf-8")
+    good = True
+    if not options.squad_only:
+        good = lab_and_dashboard(console, options, began, [truth, *others])
     if not equal:
         console.print("[bold red]Captured and billed differ.[/] Please report this with the journal attached.")
-    return 0 if equal else 1
+    return 0 if equal and good else 1
 
 
 def run_squad(console: Console, log_dir: str, session: str, pace: float) -> Truth:
@@ -100,8 +113,10 @@ def run_squad(console: Console, log_dir: str, session: str, pace: float) -> Trut
 
 def compare(
     console: Console, log_dir: str, session: str, pace: float, first: tuple[str, Sequence[JournalLine], Truth]
-) -> bool:
-    """Run the squad on the other frameworks and show all of them. Returns whether each was captured as it was billed."""
+) -> tuple[list[Truth], bool]:
+    """Run the squad on the other frameworks and show all of them. Returns what their model servers saw, and whether each
+    was captured as it was billed.
+    """
     truths = dict(run_others(session, pace, lambda name: console.print(f"[dim]The same squad on {name} …[/]")))
     ai_dev_squad.flush()
     written = list(ai_dev_squad.read_journal(log_dir))
@@ -111,7 +126,28 @@ def compare(
     }
     table, equal = framework_table({first[0]: first[1:], **runs})
     console.print(table)
-    return equal
+    return list(truths.values()), equal
+
+
+def lab_and_dashboard(console: Console, options: argparse.Namespace, began: str, truths: list[Truth]) -> bool:
+    """Run the lab, then show the dashboard: until Ctrl+C in a terminal, otherwise only until it said what it knows.
+
+    Returns whether all cells pass and the dashboard knows what is true.
+    """
+    from .demo_lab import check_dashboard, dashboard, run_lab
+
+    ai_dev_squad.shutdown()  # the journal is complete, and no thread of ours disturbs what the lab measures
+    matrix = run_lab(console, options.log_dir, options.scenario, options.repeat)
+    with dashboard(options.log_dir) as (url, process):
+        equal = check_dashboard(console, url, began, truths, matrix)
+        page = f"{url}parity-matrix"
+        console.print(Panel(Text.assemble("The matrix and every trace of it: ", (page, "bold")), border_style="dim"))
+        if sys.stdout.isatty():
+            webbrowser.open(page)
+            console.print("The dashboard runs until Ctrl+C.")
+            with contextlib.suppress(KeyboardInterrupt):
+                process.wait()
+    return equal and succeeded(matrix)
 
 
 def picture(console: Console) -> str:

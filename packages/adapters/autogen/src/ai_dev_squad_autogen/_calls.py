@@ -12,7 +12,7 @@ from opentelemetry import context as otel_context
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import openai_usage, operations, runtime
-from ai_dev_squad.schema import ErrorInfo, EventType, Usage
+from ai_dev_squad.schema import ErrorInfo, EventType, Link, Usage
 from ai_dev_squad_autogen import _translate
 from ai_dev_squad_autogen._frames import FRAMEWORK, RUNS, Frame, Options, enclosing
 
@@ -83,6 +83,7 @@ class TeamRun(Frame):
         frame = cls(team, above, options)
         name = (own.name if (own := options_of(team)) is not None else None) or team.name
         frame.begin(name, attributes=_team_attributes(team), agent_id=name)
+        _resume(frame, team.__dict__.get(RUN))
         identity = getattr(team, "_team_id", None)
         # A second run at the same time is about to be refused; the first goes on.
         if identity is not None and ((other := RUNS.get(identity)) is None or other.operation.status is not None):
@@ -90,8 +91,14 @@ class TeamRun(Frame):
         return frame
 
     def take(self, item: Any) -> None:
-        if isinstance(item, TaskResult) and item.stop_reason and (pipeline := runtime.pipeline()).capture_content:
+        if not isinstance(item, TaskResult):
+            return
+        if item.stop_reason and (pipeline := runtime.pipeline()).capture_content:
             self.operation.annotate({"autogen.stop.reason": pipeline.redactor.text(item.stop_reason)})
+        to = _translate.waits_for(item, getattr(self.subject, "_participant_names", ()))
+        if to is not None and self.status == "ok":
+            self.status = "interrupted"
+            self.operation.event(EventType.AGENT_INTERRUPT, f"{self.operation.name} waits for {to}", {"to": to})
 
     def stopped(self, source: str, content: str) -> None:
         """A termination condition stopped the team. Only the first counts: the runtime's own end follows."""
@@ -117,6 +124,16 @@ class TeamRun(Frame):
         if told is None:
             return error
         return ErrorInfo(type=told.type, message=runtime.pipeline().redactor.text(told.message))
+
+
+def _resume(frame: TeamRun, before: Any) -> None:
+    """Link a run to the one before if that stopped to wait for a person."""
+    if not isinstance(before, TeamRun) or before.operation.status != "interrupted":
+        return
+    waited = before.operation
+    frame.operation.link(Link(trace_id=waited.trace_id, span_id=waited.span_id, type="resumes"))
+    details = {"resumes_trace_id": waited.trace_id}
+    frame.operation.event(EventType.AGENT_RESUME, f"{frame.operation.name} resumes", details)
 
 
 def _team_attributes(team: Any) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from autogen_agentchat.base import TaskResult
+from autogen_agentchat.messages import HandoffMessage
+
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.schema import ErrorInfo, Usage
@@ -25,6 +28,7 @@ __all__ = [
     "team_error",
     "tool_result_text",
     "usage_of",
+    "waits_for",
 ]
 
 # Module of the client's class, or the beginning of the model's name, to `gen_ai.provider.name`.
@@ -61,6 +65,13 @@ _MAX_TURNS = "Maximum number of turns "
 def stop_source(source: str, content: str, manager: str | None) -> str:
     """Which termination condition stopped a team: its class, several joined by ``", "``; ``max_turns`` for the limit."""
     return "max_turns" if source == manager and content.startswith(_MAX_TURNS) else source
+
+
+def waits_for(result: TaskResult, participants: Sequence[str]) -> str | None:
+    """Whom a team waits for that ended by handing over to somebody outside, usually a person; else ``None``."""
+    last = result.messages[-1] if result.messages else None
+    outside = isinstance(last, HandoffMessage) and last.target not in participants
+    return last.target if outside else None
 
 
 def is_text_of(error: BaseException, original: BaseException) -> bool:

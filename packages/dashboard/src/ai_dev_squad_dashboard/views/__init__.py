@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from ai_dev_squad_dashboard.page import Page
 
-from . import agents, compare, costs, health, logs, overview, parity, session, sessions, span, trace, traces
+from . import (
+    agents,
+    compare,
+    costs,
+    health,
+    logs,
+    overview,
+    parity,
+    parity_scenario,
+    session,
+    sessions,
+    span,
+    trace,
+    traces,
+)
 
 __all__ = ["PAGES"]
 
@@ -20,5 +34,6 @@ PAGES: tuple[Page, ...] = (
     costs.PAGE,
     agents.PAGE,
     parity.PAGE,
+    parity_scenario.PAGE,
     health.PAGE,
 )

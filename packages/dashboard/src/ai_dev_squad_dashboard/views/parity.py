@@ -1,147 +1,39 @@
-"""The frameworks side by side: the same questions to the real runs of each."""
+"""The parity matrix: what the lab executed on each framework, and beside it your real runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
-from ai_dev_squad_dashboard.frame import hues
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
-from ai_dev_squad_dashboard.store.base import Group, Totals
 
-__all__ = ["PAGE", "Column", "Measure", "Parity", "Workflow", "build"]
+from . import parity_lab, parity_runs
+from .parity_lab import Lab
+from .parity_runs import RealRuns
 
-COLUMNS = 6
-WORKFLOWS = 20
-ENOUGH_RUNS = 5
-
-Unit = Literal["count", "share", "usd", "us"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A framework."""
-
-    framework: str
-    hue: int
-    totals: Totals
-    tool_calls: int
-    tool_errors: int
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One line of the matrix."""
-
-    section: str
-    name: str
-    unit: Unit
-    """``count``, ``share`` of 1, ``usd`` or ``us`` (microseconds)."""
-    values: tuple[float | None, ...]
-    """One for each column; ``None`` where there is nothing to measure."""
-    best: tuple[int, ...]
-    """The columns that do best, of those with at least five runs; none where there is no better or worse, or no difference."""
-
-
-@dataclass(frozen=True)
-class Workflow:
-    """Runs of one name. ``cells`` has one entry for each column, ``None`` where that framework has none of it."""
-
-    name: str
-    cells: tuple[Group | None, ...]
+__all__ = ["PAGE", "Parity", "build"]
 
 
 @dataclass(frozen=True)
 class Parity:
     """The frameworks side by side."""
 
-    columns: tuple[Column, ...]
-    left_out: int
-    """Frameworks that are not shown, because they have the fewest calls."""
-    measures: tuple[Measure, ...]
-    workflows: tuple[Workflow, ...]
-    """By name: those that most frameworks have come first."""
+    tab: str
+    """``lab`` or ``runs``."""
+    lab: Lab | None
+    """What the lab executed; only on its tab."""
+    runs: RealRuns | None
+    """Your runs; only on their tab."""
 
 
 def build(site: Site, query: Query) -> Parity:
-    """Totals of each framework in the span of time, and its runs by name."""
-    store = site.store
-    groups = [group for group in store.groups(query.selection, "framework", order="calls", limit=50) if group.key]
-    names = sorted(str(group.key) for group in groups[:COLUMNS])
-    colours = hues(names)
-    columns, workflows = [], []
-    for name in names:
-        selection = replace(query.selection, frameworks=(name,))
-        tools = [tool for tool in store.groups(selection, "tool", order="calls", limit=200) if tool.key is not None]
-        columns.append(
-            Column(
-                framework=name,
-                hue=colours[name],
-                totals=store.totals(selection),
-                tool_calls=sum(tool.calls for tool in tools),
-                tool_errors=sum(tool.errors for tool in tools),
-            )
-        )
-        workflows.append({group.key: group for group in store.groups(selection, "workflow", order="calls", limit=50)})
-    return Parity(tuple(columns), len(groups) - len(columns), _measures(columns), _side_by_side(workflows))
-
-
-def _share(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
-
-
-Of = Callable[[Column], "float | None"]
-
-_MEASURES: tuple[tuple[str, str, Unit, Literal["low", "high"] | None, Of], ...] = (
-    ("Work", "Runs", "count", None, lambda of: of.totals.runs),
-    ("Work", "Model calls", "count", None, lambda of: of.totals.calls),
-    ("Work", "Tool calls", "count", None, lambda of: of.tool_calls),
-    ("Reliability", "Runs that succeeded", "share", "high", lambda of: _share(of.totals.runs - of.totals.run_errors, of.totals.runs)),
-    ("Reliability", "Model calls that failed", "share", "low", lambda of: _share(of.totals.call_errors, of.totals.calls)),
-    ("Reliability", "Tool calls that failed", "share", "low", lambda of: _share(of.tool_errors, of.tool_calls)),
-    ("Speed", "A run, p50", "us", "low", lambda of: of.totals.run_p50_us),
-    ("Speed", "A run, p95", "us", "low", lambda of: of.totals.run_p95_us),
-    ("Speed", "A model call, p50", "us", "low", lambda of: of.totals.p50_us),
-    ("Speed", "A model call, p95", "us", "low", lambda of: of.totals.p95_us),
-    ("Money and tokens", "Cost", "usd", None, lambda of: of.totals.cost_usd),
-    ("Money and tokens", "Cost of a run", "usd", "low", lambda of: _share(of.totals.cost_usd, of.totals.runs)),
-    ("Money and tokens", "Calls without a known price", "count", None, lambda of: of.totals.unpriced_calls),
-    ("Money and tokens", "Input tokens", "count", None, lambda of: of.totals.input_tokens),
-    ("Money and tokens", "Output tokens", "count", None, lambda of: of.totals.output_tokens),
-    ("Money and tokens", "Input read from a cache", "share", "high", lambda of: _share(of.totals.cache_read_tokens, of.totals.input_tokens)),
-)  # fmt: skip
-"""Section, name, unit, which end is better, and where the number comes from. Amounts of work have no better end."""
-
-
-def _measures(columns: list[Column]) -> tuple[Measure, ...]:
-    found = []
-    for section, name, unit, better, of in _MEASURES:
-        values = tuple(of(column) for column in columns)
-        # One lucky run is no best.
-        fit = {
-            number: value
-            for number, (column, value) in enumerate(zip(columns, values, strict=True))
-            if value is not None and column.totals.runs >= ENOUGH_RUNS
-        }
-        best: tuple[int, ...] = ()
-        if better is not None and len(set(fit.values())) > 1:
-            top = min(fit.values()) if better == "low" else max(fit.values())
-            best = tuple(number for number, value in fit.items() if value == top)
-        found.append(Measure(section, name, unit, values, best))
-    return tuple(found)
-
-
-def _side_by_side(workflows: list[dict[str | None, Group]]) -> tuple[Workflow, ...]:
-    names = {key for column in workflows for key in column if key}
-    rows = [Workflow(name, tuple(column.get(name) for column in workflows)) for name in names]
-
-    def weight(row: Workflow) -> tuple[int, int, str]:
-        cells = [cell for cell in row.cells if cell is not None]
-        return -len(cells), -sum(cell.calls for cell in cells), row.name
-
-    return tuple(sorted(rows, key=weight)[:WORKFLOWS])
+    """The tab that the URL asks for. Raises ``NotFoundError``, ``QueryError``."""
+    tab = query.choice("tab", ("lab", "runs"), "lab")
+    return Parity(
+        tab=tab,
+        lab=parity_lab.build(site.settings.logs, query) if tab == "lab" else None,
+        runs=parity_runs.build(site, query) if tab == "runs" else None,
+    )
 
 
 PAGE = Page(
@@ -154,4 +46,5 @@ PAGE = Page(
     navigation="Parity matrix",
     key="p",
     default_range="7d",
+    parameters=("tab", "show", "verdict", "text", "run", "observer"),
 )

@@ -1,0 +1,135 @@
+"""Who observes: our adapters, or a peer's instrumentation, so that both are scored by the same checks."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, Protocol
+
+__all__ = ["DOCUMENTATION", "OBSERVERS", "Observer", "make"]
+
+OBSERVERS = ("ours", "openinference", "openllmetry")
+"""What ``--observer`` takes."""
+
+DOCUMENTATION = {
+    "openinference": "https://arize-ai.github.io/openinference/",
+    "openllmetry": "https://www.traceloop.com/docs/openllmetry/introduction",
+}
+"""Where a peer says what it does."""
+
+_Instrumentors = tuple[tuple[str, dict[str, Any]], ...]
+
+_INSTRUMENTORS: dict[tuple[str, str], _Instrumentors] = {
+    ("openinference", "langgraph"): (("openinference.instrumentation.langchain:LangChainInstrumentor", {}),),
+    # Without the event listener, as its quickstart has it, this one sees no model call of CrewAI's own clients.
+    ("openinference", "crewai"): (
+        ("openinference.instrumentation.crewai:CrewAIInstrumentor", {"use_event_listener": True}),
+    ),
+    ("openinference", "autogen"): (
+        ("openinference.instrumentation.autogen_agentchat:AutogenAgentChatInstrumentor", {}),
+    ),
+    ("openllmetry", "langgraph"): (("opentelemetry.instrumentation.langchain:LangchainInstrumentor", {}),),
+    # The one of CrewAI sees crews, tasks and agents; the model calls are for the one of the client that CrewAI uses.
+    ("openllmetry", "crewai"): (
+        ("opentelemetry.instrumentation.crewai:CrewAIInstrumentor", {}),
+        ("opentelemetry.instrumentation.openai:OpenAIInstrumentor", {}),
+    ),
+    # There is none of AutoGen; the one of its client is what its users have.
+    ("openllmetry", "autogen"): (("opentelemetry.instrumentation.openai:OpenAIInstrumentor", {}),),
+}
+"""What observes which framework, each with the options by which it sees the most."""
+
+
+class Observer(Protocol):
+    """Observes one run after the other."""
+
+    def observe(self, program: Any) -> Any:
+        """The observed program."""
+
+    def finish(self) -> list[Any]:
+        """Stop observing. Returns the finished OpenTelemetry spans."""
+
+    def state(self) -> dict[str, Any]:
+        """What the observer says of itself: operations left open, failures of its own."""
+
+
+def make(observer: str, framework: str, log_dir: Path, *, content: bool, budget_usd: float | None) -> Observer:
+    """An observer that begins now. Raises ``ImportError`` when it is not installed."""
+    if observer == "ours":
+        return _Ours(framework, log_dir, content=content, budget_usd=budget_usd)
+    return _Peer(_INSTRUMENTORS[observer, framework])
+
+
+class _Ours:
+    def __init__(self, framework: str, log_dir: Path, *, content: bool, budget_usd: float | None) -> None:
+        import ai_dev_squad
+        from ai_dev_squad import guard, operations
+
+        self._failures: list[str] = []
+        self._spans: Any = None
+        self._open = operations.open_operations
+        self._adapter = importlib.import_module(f"ai_dev_squad_{framework}")
+        ai_dev_squad.configure(log_dir=str(log_dir), capture_content=content, handle_sigterm=False)
+        guard.forget()
+        if content:
+            # Spans are looked at once, with content; where time is measured nobody receives any.
+            self._spans = _memory_exporter()
+            ai_dev_squad.get_trace_manager().add_span_processor(_processor(self._spans))
+        if budget_usd is not None:
+            ai_dev_squad.get_cost_tracker().budget_manager.set_budget(
+                "lab", budget_usd, "run", framework=framework, on_exceed="stop", unknown_price="stop"
+            )
+
+    def observe(self, program: Any) -> Any:
+        return self._adapter.observe(program)
+
+    def finish(self) -> list[Any]:
+        import ai_dev_squad
+
+        self._left = [f"{operation.kind.operation} {operation.name}" for operation in self._open()]
+        ai_dev_squad.shutdown()
+        return list(self._spans.get_finished_spans()) if self._spans is not None else []
+
+    def state(self) -> dict[str, Any]:
+        return {"open": self._left}
+
+
+class _Peer:
+    """OpenTelemetry instrumentors: they patch their framework, whatever the program is."""
+
+    def __init__(self, instrumentors: _Instrumentors) -> None:
+        from opentelemetry.sdk.trace import TracerProvider
+
+        self._spans = _memory_exporter()
+        self._provider = TracerProvider()
+        self._provider.add_span_processor(_processor(self._spans))
+        self._instrumentors = []
+        for name, options in instrumentors:
+            module, _, attribute = name.partition(":")
+            instrumentor = getattr(importlib.import_module(module), attribute)()
+            instrumentor.instrument(tracer_provider=self._provider, **options)
+            self._instrumentors.append(instrumentor)
+
+    def observe(self, program: Any) -> Any:
+        return program
+
+    def finish(self) -> list[Any]:
+        for instrumentor in self._instrumentors:
+            instrumentor.uninstrument()
+        self._provider.force_flush()
+        return list(self._spans.get_finished_spans())
+
+    def state(self) -> dict[str, Any]:
+        return {"open": []}
+
+
+def _memory_exporter() -> Any:
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    return InMemorySpanExporter()
+
+
+def _processor(exporter: Any) -> Any:
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+    return SimpleSpanProcessor(exporter)

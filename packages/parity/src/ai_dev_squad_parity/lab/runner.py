@@ -1,0 +1,271 @@
+"""Every cell in a process of its own, in the environment of its framework; a crash, a hang or a missing package is that
+cell's verdict and never stops the run.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ai_dev_squad_parity.lab.cell import Order, Report
+from ai_dev_squad_parity.lab.results import RESULTS_VERSION, Cell, Matrix, ScenarioInfo
+from ai_dev_squad_parity.lab.scenario import FRAMEWORKS, Scenario, ScenarioError, load_scenario
+from ai_dev_squad_parity.lab.verdict import Ended, judge, refuse
+from ai_dev_squad_parity.model_server import ModelServer, Truth
+
+__all__ = ["Plan", "run"]
+
+SCRIPTED = "scripted"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run."""
+
+    scenarios: Mapping[str, Path]
+    """Name → folder."""
+    frameworks: tuple[str, ...] = FRAMEWORKS
+    observer: str = "ours"
+    repeat: int = 0
+    """How often each program is run unobserved and observed, to measure; 0 only scores."""
+    jobs: int = 1
+    pythons: Mapping[str, Path] = field(default_factory=dict)
+    """Framework → the interpreter of its environment; this one where it is not named."""
+    model_server: str = SCRIPTED
+    """``scripted``, or the base URL of an OpenAI-compatible service."""
+    model: str = "gpt-4o-mini"
+    cap_usd: float | None = None
+    """With a real model: the most that the whole run may spend, in USD. Every run of a program gets an equal share."""
+    keep: Path | None = None
+    """Where journals and reports of the processes are kept; thrown away when ``None``."""
+    traces: Path | None = None
+    """A journal that the scored runs are also written to, for a dashboard."""
+
+
+def run(plan: Plan, on_cell: Callable[[Cell], None] = lambda cell: None) -> Matrix:
+    """Run every cell. ``on_cell`` hears of each as it ends, in the caller's thread or another."""
+    scenarios: dict[str, Scenario | ScenarioError] = {name: _load(folder) for name, folder in plan.scenarios.items()}
+    versions: dict[str, dict[str, str]] = {}
+    with ThreadPoolExecutor(max_workers=max(1, plan.jobs)) as pool:
+
+        def one(name: str, framework: str) -> Cell:
+            scenario = scenarios[name]
+            if isinstance(scenario, ScenarioError):
+                cell = refuse(name, framework, str(scenario))
+            else:
+                try:
+                    cell = _cell(plan, scenario, framework, versions)
+                except Exception as error:  # noqa: BLE001 - the other cells go on
+                    cell = refuse(name, framework, f"could not be judged: {type(error).__name__}: {error}")
+            on_cell(cell)
+            return cell
+
+        waiting = [pool.submit(one, name, framework) for name in scenarios for framework in plan.frameworks]
+        cells = tuple(future.result() for future in waiting)
+    return Matrix(
+        version=RESULTS_VERSION,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        observer=plan.observer,
+        model_server=plan.model_server,
+        repeat=plan.repeat,
+        machine={
+            "system": platform.platform(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "jobs": plan.jobs,
+        },
+        versions={name: versions[name] for name in plan.frameworks if name in versions},
+        scenarios=tuple(_info(name, plan.scenarios[name], scenario) for name, scenario in scenarios.items()),
+        cells=cells,
+    )
+
+
+def _load(folder: Path) -> Scenario | ScenarioError:
+    try:
+        return load_scenario(folder)
+    except ScenarioError as error:
+        return error
+    except ImportError as error:
+        return ScenarioError(
+            f"{folder / 'spec.py'} cannot be imported: {error}; the lab reads it without the frameworks: move what needs it "
+            f"to the programs, or install it beside the lab ({sys.executable})"
+        )
+
+
+def _info(name: str, folder: Path, scenario: Scenario | ScenarioError) -> ScenarioInfo:
+    def source(path: Path) -> str:
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+    known = isinstance(scenario, Scenario)
+    programs = {path.stem.removeprefix("on_"): source(path) for path in sorted(folder.glob("on_*.py"))}
+    return ScenarioInfo(
+        name=name,
+        title=scenario.title if known else name,  # type: ignore[union-attr]
+        purpose=scenario.purpose if known else "",  # type: ignore[union-attr]
+        spec=source(folder / "spec.py"),
+        programs=programs,
+    )
+
+
+def _cell(plan: Plan, scenario: Scenario, framework: str, versions: dict[str, dict[str, str]]) -> Cell:
+    scripted = plan.model_server == SCRIPTED
+    directory = plan.keep / scenario.name / framework if plan.keep else None
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+    with (
+        nullcontext(str(directory)) if directory else tempfile.TemporaryDirectory(prefix="parity-") as name,
+        ModelServer(scenario.script()) if scripted else nullcontext() as server,
+    ):
+        output = Path(name)
+        ended = Ended([], "", None)
+        for phase in scenario.phases:
+            first = phase == scenario.phases[0]
+            order = Order(
+                scenario=str(plan.scenarios[scenario.name].resolve()),
+                framework=framework,
+                observer=plan.observer,
+                base_url=server.base_url if server is not None else plan.model_server,
+                model=plan.model,
+                # Only the first process starts the script anew: what follows goes on where it stopped.
+                control_url=server.url if server is not None and first else None,
+                output=str(output),
+                phase=phase,
+                rounds=_rounds(plan, scenario),
+                cap_usd=None if scripted else _share(plan, scenario),
+            )
+            ended = _process(plan, scenario, order, ended)
+            if ended.failure is not None or ended.reports[-1].captured is None:
+                break
+        if ended.reports:
+            versions.setdefault(framework, ended.reports[0].versions)
+        truth = _truth(server)
+        if plan.traces is not None:
+            _copy_journal(output / "logs", plan.traces)
+        cell = judge(scenario, framework, plan.observer, ended, truth, output / "logs")
+        return cell if scripted else _with_cure(cell, ended, plan.model_server)
+
+
+def _rounds(plan: Plan, scenario: Scenario) -> int:
+    # What several processes do together cannot be repeated by one of them.
+    return plan.repeat if len(scenario.phases) == 1 else 0
+
+
+def _share(plan: Plan, scenario: Scenario) -> float | None:
+    """What one run of a program may spend."""
+    if plan.cap_usd is None:
+        return None
+    runs = _rounds(plan, scenario) + len(scenario.phases)
+    return plan.cap_usd / (len(plan.scenarios) * len(plan.frameworks) * runs)
+
+
+_writing = threading.Lock()
+
+
+def _copy_journal(logs: Path, target: Path) -> None:
+    with _writing:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("ab") as to:
+            for journal in sorted(logs.glob("*.jsonl")):
+                to.write(journal.read_bytes())
+
+
+def _with_cure(cell: Cell, ended: Ended, address: str) -> Cell:
+    """Name the cure where it was the real model that failed."""
+    raised = next((r.captured.raised for r in ended.reports if r.captured and r.captured.raised), None)
+    if raised is None or cell.verdict != "fails":
+        return cell
+    if any("Connect" in name or "Timeout" in name for name in raised.bases):
+        cure = f"{address} did not answer ({raised.type}); start the service, or correct --model-server. "
+    elif "Authentication" in raised.type:
+        cure = f"{address} refuses the key; set OPENAI_API_KEY. "
+    elif "BudgetExceeded" in raised.bases:
+        cure = "its share of the spending cap is used up; raise --cap-usd, or run fewer cells or repeats. "
+    else:
+        return cell
+    return msgspec.structs.replace(cell, reason=cure + cell.reason)
+
+
+def _truth(server: Any) -> Truth | None:
+    if server is None:
+        return None
+    try:
+        return server.settle(5)  # type: ignore[no-any-return]
+    except TimeoutError:
+        return server.truth  # type: ignore[no-any-return]
+
+
+def _process(plan: Plan, scenario: Scenario, order: Order, before: Ended) -> Ended:
+    """Run one phase in a process of its own, bounded in time."""
+    output = Path(order.output)
+    order_file = output / f"{order.phase}.order.json"
+    order_file.write_bytes(msgspec.json.encode(order))
+    python = plan.pythons.get(order.framework, Path(sys.executable))
+    environment = {
+        **os.environ,
+        "AI_DEV_SQUAD_LAB_STATE": str(output),
+        # Frameworks that send usage home would wait for it, and be counted for waiting.
+        "CREWAI_DISABLE_TELEMETRY": "true",
+        "CREWAI_TRACING_ENABLED": "false",
+        "AUTOGEN_DISABLE_RUNTIME_TRACING": os.environ.get("AUTOGEN_DISABLE_RUNTIME_TRACING", "false"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if plan.model_server == SCRIPTED:
+        environment["OPENAI_API_KEY"] = "scripted"
+    limit_s = scenario.timeout_s * (1 + 3 * order.rounds)
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the interpreter that the user names
+            [str(python), "-m", "ai_dev_squad_parity.lab.cell", str(order_file)],
+            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            errors="replace", start_new_session=True, cwd=output,
+        )  # fmt: skip
+    except OSError as error:
+        return before.failed(
+            f"{python} cannot be started ({error}); name the environment: --python {order.framework}=PATH"
+        )
+    try:
+        printed, _ = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        printed, _ = process.communicate()
+        return before.failed(f"did not end within {limit_s:g} s", printed)
+    try:
+        report = msgspec.json.decode((output / f"{order.phase}.json").read_bytes(), type=Report)
+    except (OSError, msgspec.MsgspecError):
+        return before.failed(_why_it_died(process.returncode, printed, order, python), printed)
+    return before.and_then(report, printed)
+
+
+def _why_it_died(code: int, printed: str, order: Order, python: Path) -> str:
+    if "No module named 'ai_dev_squad" in printed or "No module named ai_dev_squad" in printed:
+        return (
+            f"{python} has no ai-dev-squad-parity; install it there with ai-dev-squad-{order.framework}, or name another "
+            f"environment: --python {order.framework}=PATH"
+        )
+    if code < 0:
+        return f"the process was killed by {signal.Signals(-code).name}"
+    return f"the process ended with code {code} and said nothing"
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    # The program may have started processes of its own.
+    if hasattr(os, "killpg"):
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    else:
+        process.kill()

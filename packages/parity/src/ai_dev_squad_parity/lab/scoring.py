@@ -1,0 +1,378 @@
+"""Captured against truth: every check of a cell, and the verdict with its reason."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ai_dev_squad import Usage
+from ai_dev_squad.costs import CostTracker
+from ai_dev_squad_parity.lab.captured import Captured, Operation
+from ai_dev_squad_parity.lab.cell import Outcome, Report
+from ai_dev_squad_parity.lab.conventions import breaches, violations
+from ai_dev_squad_parity.lab.results import Check
+from ai_dev_squad_parity.lab.scenario import Expected
+from ai_dev_squad_parity.model_server import CallRecord, Truth
+
+__all__ = ["CHECKS", "Evidence", "price", "score"]
+
+_RUNS = ("invoke_workflow", "invoke_agent")
+_CUT = ("cancelled", "closed_early")
+_COST_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of a cell's scored run."""
+
+    framework: str
+    captured: Captured
+    truth: Truth
+    expected: Expected
+    report: Report
+    """Of the last phase."""
+    outcome: Outcome
+    observer: str = "ours"
+
+
+def score(evidence: Evidence) -> tuple[Check, ...]:
+    """Every check that applies, in the order a reader asks.
+
+    Of a peer it is not asked what only our journal can tell (whether something was left open: a span exists when it has
+    ended), what only our ``session()`` would have told it, nor conventions that it does not claim to follow.
+    """
+    left_out = set() if evidence.observer == "ours" else _not_for_peers(evidence)
+    return tuple(check(evidence) for check in CHECKS if check not in left_out)
+
+
+def _not_for_peers(evidence: Evidence) -> set[Callable[[Evidence], Check]]:
+    left_out: set[Callable[[Evidence], Check]] = {_closed}
+    if not any(operation.session for operation in evidence.captured.operations):
+        left_out.add(_sessions)
+    if not any("gen_ai.operation.name" in span.attributes for span in evidence.captured.spans):
+        left_out.add(_conventions)
+    return left_out
+
+
+def price(model: str, call: CallRecord) -> float | None:
+    """What a call costs by the price table, in USD."""
+    if call.billed is None:
+        return 0.0
+    billed = call.billed
+    usage = Usage(
+        input_tokens=billed.input_tokens,
+        output_tokens=billed.output_tokens,
+        cache_read_input_tokens=billed.cache_read_input_tokens,
+        cache_write_input_tokens=billed.cache_write_input_tokens,
+        reasoning_output_tokens=billed.reasoning_output_tokens,
+        source="provider",
+    )
+    return CostTracker().price(model, "openai", usage).usd
+
+
+def _unchanged(evidence: Evidence) -> Check:
+    """The program ends as it should, observed as it is."""
+    outcome, expected = evidence.outcome, evidence.expected
+    raised = outcome.raised
+    if expected.raises is not None:
+        ok = raised is not None and expected.raises in raised.bases
+        return Check(name="answer", ok=ok, captured=_ended(outcome), truth=f"raises {expected.raises}")
+    ok = raised is None and (expected.answer is None or expected.answer in (outcome.answer or ""))
+    return Check(name="answer", ok=ok, captured=_ended(outcome), truth=expected.answer or "ends without an exception")
+
+
+def _ended(outcome: Outcome) -> str:
+    if outcome.raised is not None:
+        return f"raises {outcome.raised.type}: {outcome.raised.message}"[:300]
+    return (outcome.answer or "")[:300]
+
+
+def _calls(evidence: Evidence) -> Check:
+    """Every model call is captured once."""
+    expected = evidence.expected
+    found = Counter(_kind_of_end(call) for call in evidence.captured.calls)
+    true = Counter(
+        ok=len(_billed(evidence)), error=expected.failed_calls + expected.refused_calls, cut=expected.cancelled_calls
+    )
+    true = +true
+    return _compare("calls", dict(sorted(found.items())), dict(sorted(true.items())), "model calls by how they ended")
+
+
+def _kind_of_end(call: Operation) -> str:
+    return "cut" if call.status in _CUT else call.status
+
+
+def _billed(evidence: Evidence) -> tuple[CallRecord, ...]:
+    return tuple(call for call in evidence.truth.calls if call.successful and call.endpoint != "embeddings")
+
+
+def _tokens(evidence: Evidence) -> Check:
+    """The tokens of each call are those that were billed."""
+    found = Counter(
+        (call.input_tokens, call.output_tokens, call.cached_tokens or 0, call.reasoning_tokens or 0)
+        for call in evidence.captured.calls
+        if call.status == "ok"
+    )
+    true = Counter(
+        (
+            c.billed.input_tokens,
+            c.billed.output_tokens,
+            c.billed.cache_read_input_tokens,
+            c.billed.reasoning_output_tokens,
+        )
+        for c in _billed(evidence)
+        if c.billed
+    )
+    return Check(
+        name="tokens",
+        ok=found == true,
+        captured=_token_sum(found),
+        truth=_token_sum(true),
+        detail="" if found == true else _difference(found, true, "(input, output, cached, reasoning)"),
+    )
+
+
+def _token_sum(counted: Counter[Any]) -> str:
+    sums = [sum((key[index] or 0) * times for key, times in counted.items()) for index in range(4)]
+    return "{} in, {} out, {} cached, {} reasoning".format(*sums)
+
+
+def _cost(evidence: Evidence) -> Check:
+    """The cost is that of the billed tokens by the price table."""
+    priced = [price(call.model, call) for call in _billed(evidence)]
+    true = sum(value for value in priced if value is not None)
+    costs = [call.cost_usd for call in evidence.captured.calls if call.status == "ok"]
+    found = sum(value for value in costs if value is not None)
+    known = None not in priced
+    ok = abs(found - true) <= _COST_TOLERANCE and (None in costs) != known
+    if not costs and not priced:
+        ok = True
+    return Check(name="cost", ok=ok, captured=f"${found:.6f}", truth=f"${true:.6f}" if known else "unknown price")
+
+
+def _trace(evidence: Evidence) -> Check:
+    """A run is one connected trace; a resumed one is linked to what it continues."""
+    captured, expected = evidence.captured, evidence.expected
+    traces = list(dict.fromkeys(operation.trace_id for operation in captured.operations))
+    lost = [o for o in captured.operations if o.parent_span_id is not None and o.parent_span_id not in captured.by_id]
+    roots = [operation for operation in captured.operations if operation.parent_span_id is None]
+    problems = [f"{o.operation} {o.name} has a parent that was not captured" for o in lost]
+    if len(roots) != len(traces):
+        problems.append(f"{len(roots)} roots in {len(traces)} traces")
+    if expected.linked:
+        linked = {trace for operation in captured.operations for trace, _ in operation.links}
+        problems += ["the later traces have no link to the first"] if not linked & set(traces) else []
+    ok = len(traces) == expected.traces and not problems
+    return Check(
+        name="trace", ok=ok, captured=_plural(len(traces), "trace"), truth=_plural(expected.traces, "trace"),
+        detail="; ".join(problems),
+    )  # fmt: skip
+
+
+def _parents(evidence: Evidence) -> Check:
+    """Each model call belongs to the agent whose role the model played, and stands under the run."""
+    captured, expected = evidence.captured, evidence.expected
+    problems = []
+    for operation in (*captured.calls, *captured.of("execute_tool")):
+        above = [parent.operation for parent in captured.above(operation)]
+        if not set(above) & set(_RUNS):
+            problems.append(f"{operation.operation} {operation.name} stands under no agent or workflow")
+    if expected.agents:
+        found = Counter(_agent_of(evidence, call) for call in captured.calls if call.status == "ok")
+        true = Counter(call.role for call in _billed(evidence))
+        if found != true:
+            problems.append(_difference(found, true, "calls by agent"))
+    agents = sorted({str(_agent_of(evidence, call)) for call in captured.calls})
+    return Check(
+        name="parents", ok=not problems, captured=", ".join(agents), truth=", ".join(sorted(expected.agents)) or "any",
+        detail="; ".join(problems),
+    )  # fmt: skip
+
+
+def _agent_of(evidence: Evidence, call: Operation) -> str | None:
+    if evidence.observer != "ours":
+        # A peer may not say what an agent is; it is enough that a reader finds its name on the way up.
+        names = (
+            name for operation in (call, *evidence.captured.above(call)) for name in (operation.agent, operation.name)
+        )
+        named = next((name for name in names if name in evidence.expected.agents), None)
+        if named is not None:
+            return named
+    if call.agent is not None:
+        return call.agent
+    return next((parent.name for parent in evidence.captured.above(call) if parent.operation == "invoke_agent"), None)
+
+
+def _tools(evidence: Evidence) -> Check:
+    """Every tool call that was executed is captured once, with its arguments and how it ended."""
+    expected = evidence.expected
+    true = Counter((name, _canonical(arguments)) for name, arguments in expected.tools)
+    # LangChain tells its callbacks the value of a tool's only argument, without its name, and peers take it as it comes.
+    only = {} if evidence.observer == "ours" else dict(_only_values(expected))
+    calls = [(tool.name, _canonical(tool.arguments)) for tool in evidence.captured.of("execute_tool")]
+    found = Counter((name, only.get((name, given), given)) for name, given in calls)
+    failed = sum(tool.status == "error" for tool in evidence.captured.of("execute_tool"))
+    problems = [] if found == true else [_difference(found, true, "tool calls")]
+    if failed != expected.failed_tools:
+        problems.append(f"{failed} failed, {expected.failed_tools} should have")
+    return Check(
+        name="tools", ok=not problems, captured=_plural(sum(found.values()), "tool call"),
+        truth=_plural(sum(true.values()), "tool call"), detail="; ".join(problems),
+    )  # fmt: skip
+
+
+def _only_values(expected: Expected) -> Iterator[tuple[tuple[str, str], str]]:
+    """Tools with one argument: name and bare value → the arguments."""
+    for name, arguments in expected.tools:
+        if len(arguments) == 1:
+            yield (name, str(next(iter(arguments.values())))), _canonical(arguments)
+
+
+def _canonical(arguments: Any) -> str:
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except ValueError:
+            return str(arguments)
+    return json.dumps(arguments or {}, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _status(evidence: Evidence) -> Check:
+    """The run ends with the status it should have, and errors say of which type they are."""
+    captured, expected = evidence.captured, evidence.expected
+    found = [root.status for root in captured.roots]
+    wanted = [*expected.run_status, *[expected.run_status[-1]] * len(found)][
+        : max(len(found), len(expected.run_status))
+    ]
+    untyped = [f"{o.operation} {o.name}" for o in captured.operations if o.status == "error" and not o.error_type]
+    problems = [f"no error.type on {', '.join(untyped)}"] if untyped else []
+    return Check(
+        name="status", ok=found == wanted and not problems, captured=", ".join(found), truth=", ".join(wanted),
+        detail="; ".join(problems),
+    )  # fmt: skip
+
+
+def _interrupts(evidence: Evidence) -> Check:
+    """Waiting for a person is an interrupt, never an error."""
+    expected = evidence.expected.interrupts
+    roots = [root for root in evidence.captured.roots if root.status == "interrupted"]
+    return Check(
+        name="interrupts", ok=len(roots) == expected, captured=_plural(len(roots), "interrupt"),
+        truth=_plural(expected, "interrupt"),
+    )  # fmt: skip
+
+
+def _events(evidence: Evidence) -> Check:
+    """Each operation begins once and ends once, after its parent began; calls that were parallel overlap."""
+    captured, problems = evidence.captured, []
+    for operation in captured.operations:
+        what = f"{operation.operation} {operation.name}"
+        if (operation.opened, operation.closed) != (1, 1):
+            problems.append(f"{what} began {operation.opened} and ended {operation.closed} times")
+        parent = captured.by_id.get(operation.parent_span_id or "")
+        # Journal times have microseconds and durations come from another clock.
+        if parent is not None and operation.start_us < parent.start_us - 2000:
+            problems.append(f"{what} began before {parent.operation} {parent.name}")
+    overlap = _most_at_once(captured.calls)
+    if overlap < evidence.expected.parallel and evidence.expected.parallel > 1:
+        problems.append(f"{overlap} model calls at once, {evidence.expected.parallel} were")
+    if evidence.expected.streamed and not all(call.first_chunk_us for call in captured.calls if call.status == "ok"):
+        problems.append("no time to first chunk")
+    return Check(
+        name="events",
+        ok=not problems,
+        captured=_plural(len(captured.operations), "operation"),
+        detail="; ".join(problems),
+    )
+
+
+def _most_at_once(calls: Sequence[Operation]) -> int:
+    edges = sorted(
+        [(c.start_us, 1) for c in calls] + [(c.end_us, -1) for c in calls], key=lambda edge: (edge[0], edge[1])
+    )
+    most = now = 0
+    for _, change in edges:
+        now += change
+        most = max(most, now)
+    return most
+
+
+def _sessions(evidence: Evidence) -> Check:
+    """Runs of different sessions do not mix: within a trace there is one session."""
+    by_trace: dict[str, set[str | None]] = {}
+    for operation in evidence.captured.operations:
+        by_trace.setdefault(operation.trace_id, set()).add(operation.session)
+    mixed = [trace for trace, sessions in by_trace.items() if len(sessions) > 1]
+    found = {session for sessions in by_trace.values() for session in sessions if session}
+    missing = set(evidence.expected.sessions) - found
+    problems = [f"trace {trace} has several sessions" for trace in mixed]
+    problems += [f"sessions without a trace: {', '.join(sorted(missing))}"] if missing else []
+    return Check(name="sessions", ok=not problems, captured=_plural(len(found), "session"), detail="; ".join(problems))
+
+
+def _conventions(evidence: Evidence) -> Check:
+    """The exported spans follow OpenTelemetry's GenAI conventions, field by field."""
+    problems = [problem for span in evidence.captured.spans for problem in violations(span)]
+    # Ours do all that is asked; a peer only fails by what the conventions require, the rest is said beside it.
+    judged = violations if evidence.observer == "ours" else breaches
+    ok = not any(judged(span) for span in evidence.captured.spans)
+    return Check(
+        name="conventions", ok=ok, captured=_plural(len(evidence.captured.spans), "span"),
+        detail="; ".join(list(dict.fromkeys(problems))[:10]),
+    )  # fmt: skip
+
+
+def _closed(evidence: Evidence) -> Check:
+    """Nothing is left open."""
+    left = evidence.report.open
+    return Check(name="closed", ok=not left, captured=", ".join(left) or "nothing open", truth="nothing open")
+
+
+def _script(evidence: Evidence) -> Check:
+    """The program asked the model what the script foresees: no more, no less."""
+    unexpected, left = evidence.truth.unexpected, evidence.truth.steps_left
+    problems = [f"an unexpected call: {call.error or call.model}"[:300] for call in unexpected]
+    problems += [f"never asked for: {step}" for step in left]
+    return Check(
+        name="script",
+        ok=not problems,
+        captured=_plural(len(evidence.truth.calls), "request"),
+        detail="; ".join(problems),
+    )
+
+
+CHECKS: tuple[Callable[[Evidence], Check], ...] = (
+    _unchanged, _script, _calls, _tokens, _cost, _trace, _parents, _tools, _status, _interrupts, _events, _sessions,
+    _conventions, _closed,
+)  # fmt: skip
+"""Every check. Their names are those of ``Check.name``."""
+
+
+def _compare(name: str, found: Any, true: Any, what: str) -> Check:
+    ok = found == true
+    return Check(
+        name=name,
+        ok=ok,
+        captured=_words(found),
+        truth=_words(true),
+        detail="" if ok else f"{what}: {found} captured, {true} true",
+    )
+
+
+def _words(counted: dict[str, int]) -> str:
+    return ", ".join(f"{number} {word}" for word, number in counted.items()) or "0"
+
+
+def _difference(found: Counter[Any], true: Counter[Any], what: str) -> str:
+    parts: Iterable[str] = (
+        *(f"missing {key} x {times}" for key, times in (true - found).items()),
+        *(f"too many {key} x {times}" for key, times in (found - true).items()),
+    )
+    return f"{what}: {', '.join(parts)}"
+
+
+def _plural(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

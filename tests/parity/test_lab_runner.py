@@ -1,0 +1,223 @@
+"""Every cell runs in a process of its own: what one of them does wrong is its verdict and nobody else's trouble."""
+
+from __future__ import annotations
+
+import os
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from ai_dev_squad import read_journal
+from ai_dev_squad_parity.lab import results
+from ai_dev_squad_parity.lab.runner import Plan, run
+from ai_dev_squad_parity.lab.scenario import find_scenarios
+from ai_dev_squad_parity.lab.template import write
+from ai_dev_squad_parity.model_server import ModelServer, reply, tokens
+
+SPEC = """\
+from ai_dev_squad_parity.lab.scenario import Expected, Scenario
+from ai_dev_squad_parity.model_server import Script, reply
+
+SCENARIO = Scenario(
+    name="{name}", title="T", purpose="P", script=lambda: Script([reply("hello")]), timeout_s={timeout}
+)
+"""
+
+PROGRAM = """\
+{top}
+
+def build(base_url, model):
+    {build}
+
+def run(program):
+    pass
+"""
+
+
+def scenario(folder: Path, *, top: str = "", build: str = "pass", timeout: float = 60, spec: str | None = None) -> Path:
+    """A scenario of one program, for LangGraph, which does what a test wants."""
+    folder.mkdir(parents=True)
+    (folder / "spec.py").write_text(SPEC.format(name=folder.name, timeout=timeout) if spec is None else spec)
+    (folder / "on_langgraph.py").write_text(PROGRAM.format(top=top, build=build))
+    return folder
+
+
+def cells(plan: Plan) -> dict[str, tuple[str, str]]:
+    """Scenario → verdict and reason, of a run on one framework."""
+    return {cell.scenario: (cell.verdict, cell.reason) for cell in run(plan).cells}
+
+
+def test_whatever_a_cell_does_wrong_is_its_own_verdict(tmp_path):
+    """A crash, a signal, a hang, an import error, an exception and a malformed scenario each cost one cell, with the cure."""
+    scenario(tmp_path / "crashes", build="import os; os._exit(3)")
+    scenario(tmp_path / "dies", build="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    scenario(tmp_path / "hangs", build="import time; time.sleep(60)", timeout=2)
+    scenario(tmp_path / "imports", top="import no_such_framework")
+    scenario(tmp_path / "malformed", spec="SCENARIO = 'a text'")
+    scenario(tmp_path / "misnamed", spec=SPEC.format(name="other", timeout=1))
+    scenario(tmp_path / "raises", build="raise RuntimeError('no')")
+    scenario(tmp_path / "syntax", spec="SCENARIO = (")
+    scenario(tmp_path / "needs", spec="import no_such_package")
+    scenario(tmp_path / "nothing").joinpath("on_langgraph.py").unlink()
+    scenario(
+        tmp_path / "unable",
+        top="from ai_dev_squad_parity.lab.scenario import Cannot\n"
+        "CANNOT = Cannot('it has no such thing', 'https://example.org/docs')",
+    )
+    heard = []
+    matrix = run(Plan(find_scenarios(tmp_path), ("langgraph",), jobs=2), heard.append)
+
+    assert {cell.scenario: (cell.verdict, cell.reason) for cell in matrix.cells} == {
+        "crashes": ("fails", "the process ended with code 3 and said nothing"),
+        "dies": ("fails", "the process was killed by SIGKILL"),
+        "hangs": ("fails", "did not end within 2 s"),
+        "imports": (
+            "fails",
+            (
+                "no_such_framework is not installed in the environment of langgraph; pip install ai-dev-squad-langgraph, or name "
+                "another: --python langgraph=PATH"
+            ),
+        ),
+        "malformed": ("fails", f"{tmp_path}/malformed/spec.py has no SCENARIO = Scenario(...)"),
+        "misnamed": ("fails", f"{tmp_path}/misnamed/spec.py names itself 'other'; use the folder's name 'misnamed'"),
+        "raises": ("fails", "RuntimeError: no"),
+        "syntax": (
+            "fails",
+            f"{tmp_path}/syntax/spec.py cannot be loaded: SyntaxError: '(' was never closed (spec.py, line 1)",
+        ),
+        "needs": (
+            "fails",
+            (
+                f"{tmp_path}/needs/spec.py cannot be imported: No module named 'no_such_package'; the lab reads it without the "
+                f"frameworks: move what needs it to the programs, or install it beside the lab ({sys.executable})"
+            ),
+        ),
+        "nothing": (
+            "fails",
+            (
+                f"ScenarioError: {tmp_path}/nothing/on_langgraph.py is missing; write it, or say in it why not: "
+                "CANNOT = Cannot(reason, source)"
+            ),
+        ),
+        "unable": ("framework can't", "it has no such thing"),
+    }
+    assert sorted(cell.scenario for cell in heard) == sorted(cell.scenario for cell in matrix.cells)
+    results.save(matrix, tmp_path / "parity.json")
+    assert results.load(tmp_path / "parity.json") == matrix
+
+
+@pytest.mark.skipif(os.name == "nt", reason="process groups are POSIX")
+def test_a_hanging_program_takes_its_children_with_it(tmp_path):
+    """What a program started is ended with it, so that nothing is left running after the lab."""
+    child = tmp_path / "child"
+    build = f"import subprocess; child = subprocess.Popen(['sleep', '60']); open({str(child)!r}, 'w').write(str(child.pid)); child.wait()"
+    scenario(tmp_path / "all" / "hangs", build=build, timeout=3)
+
+    assert cells(Plan(find_scenarios(tmp_path / "all"), ("langgraph",))) == {
+        "hangs": ("fails", "did not end within 3 s")
+    }
+    assert not alive(int(child.read_text()))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and was not waited for does not."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def test_a_missing_environment_is_said_with_the_cure(tmp_path):
+    """An interpreter that is not there, and one without our packages, cost their own framework's cells only."""
+    bare = tmp_path / "bare"
+    venv.create(bare, with_pip=False)
+    python = bare / ("Scripts" if os.name == "nt" else "bin") / "python"
+    folder = scenario(tmp_path / "s" / "ask", build="raise RuntimeError('got here')")
+    for framework in ("crewai", "autogen"):
+        (folder / f"on_{framework}.py").write_text((folder / "on_langgraph.py").read_text())
+    plan = Plan({"ask": folder}, pythons={"crewai": python, "autogen": tmp_path / "gone"})
+
+    assert {cell.framework: cell.reason for cell in run(plan).cells} == {
+        "langgraph": "RuntimeError: got here",
+        "crewai": f"{python} has no ai-dev-squad-parity; install it there with ai-dev-squad-crewai, or name another environment: "
+        "--python crewai=PATH",
+        "autogen": f"{tmp_path}/gone cannot be started ([Errno 2] No such file or directory: '{tmp_path}/gone'); name the "
+        "environment: --python autogen=PATH",
+    }
+
+
+def test_the_template_passes_and_is_measured(tmp_path):
+    """What `parity new` writes runs at once: scored against the model server's truth, measured in pairs, traces kept."""
+    folder = write("my_task", tmp_path)
+    traces = tmp_path / "traces" / "ai_dev_squad.jsonl"
+    matrix = run(Plan({"my_task": folder}, ("langgraph",), repeat=3, traces=traces))
+    (cell,) = matrix.cells
+
+    assert (cell.verdict, cell.reason) == ("passes", "")
+    assert all(check.ok for check in cell.checks)
+    assert {name: len(measure.values) for name, measure in cell.measures.items()} == {
+        "wall": 3, "framework": 3, "observation": 3, "calls": 1, "tokens": 1, "cost": 1, "memory": 1, "import": 1, "quality": 4,
+    }  # fmt: skip
+    assert (cell.measures["tokens"].median, cell.measures["quality"].median) == (230, 1.0)
+    assert {line.trace_id for line in read_journal(traces) if line.trace_id} == set(cell.trace_ids)
+    assert matrix.versions["langgraph"].keys() >= {"python", "langgraph", "ai-dev-squad", "ai-dev-squad-langgraph"}
+    assert matrix.scenarios[0].programs.keys() == {"langgraph", "crewai", "autogen"}
+
+
+def test_a_program_with_an_event_loop_can_be_repeated(tmp_path):
+    """Clients keep their connections from run to run, so all runs of a cell share one event loop."""
+    folder = write("my_task", tmp_path)
+    program = (folder / "on_langgraph.py").read_text()
+    (folder / "on_langgraph.py").write_text(
+        program.replace("def run(", "async def run(").replace("agent.invoke(", "await agent.ainvoke(")
+    )
+
+    assert cells(Plan({"my_task": folder}, ("langgraph",), repeat=2)) == {"my_task": ("passes", "")}
+
+
+def test_a_real_model_is_stopped_by_its_share_of_the_cap(tmp_path, monkeypatch):
+    """Whatever one run may spend is enforced by our budget before the call is sent; the verdict names the cap."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    folder = write("my_task", tmp_path)
+    with ModelServer([reply("Paris", usage=tokens(10, 2), times=None)]) as real:
+        plan = Plan({"my_task": folder}, ("langgraph",), model_server=real.base_url, cap_usd=1e-6)
+        ((verdict, reason),) = cells(plan).values()
+        assert verdict == "fails"
+        assert reason.startswith(
+            "its share of the spending cap is used up; raise --cap-usd, or run fewer cells or repeats. answer: raises BudgetExceeded"
+        )
+        assert real.truth.calls == ()
+
+        plan = Plan({"my_task": folder}, ("langgraph",), model_server=real.base_url, cap_usd=1.0)
+        assert cells(plan) == {"my_task": ("passes", "")}
+
+
+def test_a_model_endpoint_that_died_is_the_verdict_of_each_cell(tmp_path, monkeypatch):
+    """Cells whose model does not answer say so, and what to do."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    folder = write("my_task", tmp_path)
+    with ModelServer([]) as gone:
+        address = gone.base_url
+    plan = Plan({"my_task": folder}, ("langgraph",), model_server=address, cap_usd=1.0)
+    ((verdict, reason),) = cells(plan).values()
+
+    assert verdict == "fails"
+    assert reason.startswith(f"{address} did not answer (")
+    assert "Error); start the service, or correct --model-server. answer: raises " in reason
+
+
+def test_a_quality_function_that_raises_is_a_verdict_too(tmp_path):
+    """A mistake in the user's own check is named as one, and takes nothing else down."""
+    folder = write("my_task", tmp_path)
+    spec = (folder / "spec.py").read_text()
+    (folder / "spec.py").write_text(spec.replace('return float("Paris" in answer)', "return 1 / 0"))
+
+    assert cells(Plan({"my_task": folder}, ("langgraph",))) == {
+        "my_task": (
+            "fails",
+            "could not be judged: ValueError: quality() of spec.py raised ZeroDivisionError: division by zero",
+        )
+    }
