@@ -34,7 +34,7 @@ def _commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentPars
                 deeper = list(_commands(child))
                 if deeper:
                     yield from deeper
-                elif child.get_default("run").__module__.startswith("ai_dev_squad_dashboard."):
+                elif getattr(child.get_default("run"), "__module__", "").startswith("ai_dev_squad_dashboard."):
                     yield child
 
 

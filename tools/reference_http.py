@@ -56,8 +56,7 @@ def _page(description: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", "## Shapes", "")
     yield "What the answers are made of. Fields without a sentence say by their name what they are."
     for name, schema in description["components"]["schemas"].items():
-        if "properties" in schema:
-            yield from _shape(name, schema)
+        yield from _shape(name, schema)
 
 
 def _row(description: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> str:
@@ -99,7 +98,9 @@ def _shape(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", f"### {name}", "")
     if schema.get("description"):
         yield from (_plain(schema["description"]), "")
-    for field, about in schema["properties"].items():
+    for place, about in enumerate(schema.get("prefixItems", ())):
+        yield f"{place + 1}. {_type(about)}"
+    for field, about in schema.get("properties", {}).items():
         text = about.get("description", "")
         yield f"- `{field}`: {_type(about)}{f'. {_plain(text)}' if text else ''}"
 

@@ -93,11 +93,7 @@ def _paths() -> Sequence[tuple[str, dict[str, Any]]]:
     others = [
         (
             _path(path),
-            {
-                "get": _operation(
-                    path, about, [*_arguments(path), *_lab(path)], content, tag="other", missing="<" in path
-                )
-            },
+            {"get": _operation(path, about, [*_arguments(path), *_lab(path)], content, tag="other")},
         )
         for path, (about, content) in OTHERS.items()
     ]

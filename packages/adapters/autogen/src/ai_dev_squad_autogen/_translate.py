@@ -70,8 +70,7 @@ def stop_source(source: str, content: str, manager: str | None) -> str:
 def waits_for(result: TaskResult, participants: Sequence[str]) -> str | None:
     """Whom a team waits for that ended by handing over to somebody outside, usually a person; else ``None``."""
     last = result.messages[-1] if result.messages else None
-    outside = isinstance(last, HandoffMessage) and last.target not in participants
-    return last.target if outside else None
+    return last.target if isinstance(last, HandoffMessage) and last.target not in participants else None
 
 
 def is_text_of(error: BaseException, original: BaseException) -> bool:
