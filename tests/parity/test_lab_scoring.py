@@ -205,6 +205,16 @@ def test_a_peer_may_tell_a_single_argument_by_its_value():
     assert red(evidence(RUN, CALL, tool, expected=used)) == ["tools"]
 
 
+def test_a_peer_may_join_traces_by_a_session():
+    """A resumed run is found by its session where there is no link; ours links."""
+    went_on = Expected(answer="Paris", agents=("clerk",), linked=True, traces=2, run_status=("ok", "ok"))
+    again = replace(RUN, trace_id="f" * 32, span_id="c", start_us=40, end_us=50)
+    joined = [replace(operation, session="ann") for operation in (RUN, CALL, again)]
+    assert red(evidence(*joined, expected=went_on, observer="openinference")) == []
+    assert red(evidence(*joined, expected=went_on)) == ["trace"]
+    assert red(evidence(RUN, CALL, again, expected=went_on, observer="openinference")) == ["trace"]
+
+
 def test_a_peer_that_counts_nothing_is_wrong():
     """Missing tokens are missing tokens, whoever misses them."""
     free = replace(CALL, input_tokens=None, output_tokens=None, cost_usd=0.0)
