@@ -1,0 +1,160 @@
+"""What a scenario is, and what is said of a folder that is none."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from ai_dev_squad_parity.lab.scenario import (
+    FRAMEWORKS,
+    Cannot,
+    Expected,
+    Program,
+    ScenarioError,
+    find_scenarios,
+    load_program,
+    load_scenario,
+)
+
+SPEC = """\
+from ai_dev_squad_parity.lab.scenario import Expected, Scenario
+from ai_dev_squad_parity.model_server import Script, reply
+
+REQUEST = "hello"
+SCENARIO = Scenario(
+    name="ask", title="Ask", purpose="P.", script=lambda: Script([reply("hi")]),
+    expected=Expected(answer="hi"), overrides={"crewai": Expected(answer="ho")},
+)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A scenario on LangGraph."""
+    made = tmp_path / "ask"
+    made.mkdir()
+    (made / "spec.py").write_text(SPEC)
+    (made / "on_langgraph.py").write_text(
+        "from spec import REQUEST\ndef build(base_url, model): return base_url\ndef run(program): return REQUEST\n"
+    )
+    return made
+
+
+def test_there_are_twenty_one():
+    """The scenarios that come with the lab, the flagship among them."""
+    assert list(find_scenarios()) == [
+        "budget_stop", "cached_and_reasoning", "cancel_and_timeout", "checkpoint_resume", "dev_squad", "handoff",
+        "interrupt_and_resume", "isolation", "loop", "memory", "model_error", "nested", "parallel_fan_out",
+        "parallel_tools", "plain_call", "retry_after_429", "streaming", "structured_output", "supervisor", "tool_call",
+        "tool_error",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", find_scenarios())
+def test_a_scenario_is_read_side_by_side(name):
+    """Each has a purpose of one to three sentences, a program of at most 60 lines with one docstring for every framework, and
+    a note wherever a framework is expected to do it otherwise.
+    """
+    folder = find_scenarios()[name]
+    scenario = load_scenario(folder)
+    assert 1 <= scenario.purpose.count(". ") + 1 <= 3
+    assert scenario.purpose.endswith(".")
+    assert set(scenario.overrides) <= set(scenario.notes)
+    assert set(scenario.notes) <= set(FRAMEWORKS)
+    for framework in FRAMEWORKS:
+        source = (folder / f"on_{framework}.py").read_text()
+        assert len(source.splitlines()) <= 60
+        assert max(map(len, source.splitlines())) <= 120
+        module = ast.parse(source)
+        functions = {node.name for node in module.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+        assert ast.get_docstring(module)
+        assert {"build", *scenario.phases} <= functions
+
+
+@pytest.mark.parametrize("name", find_scenarios())
+def test_a_scenario_is_read_without_the_frameworks(name):
+    """`spec.py` imports nothing but the standard library and the lab, because the frameworks may live elsewhere."""
+    tree = ast.parse((find_scenarios()[name] / "spec.py").read_text())
+    modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    assert {module for module in modules if not module.startswith("ai_dev_squad")} <= {"dataclasses", "pathlib"}
+
+
+def test_a_folder_is_a_scenario_and_its_programs(folder):
+    """A scenario is found by its folder or its folder's folder, and its program imports from its `spec.py`."""
+    assert find_scenarios(folder) == find_scenarios(folder.parent) == {"ask": folder}
+    scenario = load_scenario(folder)
+    assert (scenario.expected_of("langgraph"), scenario.expected_of("crewai")) == (
+        Expected(answer="hi"),
+        Expected(answer="ho"),
+    )
+    program = load_program(folder, "langgraph")
+    assert isinstance(program, Program)
+    assert program.phases["run"](program.build("http://x", "m")) == "hello"
+
+
+def test_programs_of_two_scenarios_do_not_mix(folder, tmp_path):
+    """Each program has the `spec` of its own folder, whatever was loaded before."""
+    other = tmp_path / "other" / "tell"
+    other.mkdir(parents=True)
+    (other / "spec.py").write_text(SPEC.replace('"hello"', '"tell"').replace('"ask"', '"tell"'))
+    (other / "on_langgraph.py").write_text((folder / "on_langgraph.py").read_text())
+    first, second = load_program(folder, "langgraph"), load_program(other, "langgraph")
+    assert isinstance(first, Program)
+    assert isinstance(second, Program)
+    assert (first.phases["run"](None), second.phases["run"](None)) == ("hello", "tell")
+
+
+def test_a_framework_may_say_that_it_cannot(folder):
+    """`CANNOT` stands in the place of a program, with its source."""
+    (folder / "on_crewai.py").write_text(
+        "from ai_dev_squad_parity.lab.scenario import Cannot\nCANNOT = Cannot('no such thing', 'https://example.org')\n"
+    )
+    assert load_program(folder, "crewai") == Cannot("no such thing", "https://example.org", "framework")
+
+
+@pytest.mark.parametrize(
+    "spec,message",
+    [
+        ("SCENARIO = 7", "{folder}/spec.py has no SCENARIO = Scenario(...)"),
+        (
+            SPEC.replace('"ask"', '"other"'),
+            "{folder}/spec.py names itself 'other'; use the folder's name 'ask'",
+        ),
+        ("1 / 0", "{folder}/spec.py cannot be loaded: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_malformed_scenario_names_the_cure(folder, spec, message):
+    """What is wrong is said with the file that it is wrong in."""
+    (folder / "spec.py").write_text(spec)
+    with pytest.raises(ScenarioError) as raised:
+        load_scenario(folder)
+    assert str(raised.value) == message.format(folder=folder)
+
+
+def test_a_missing_program_names_the_cure(folder):
+    """No file, no function, no folder and no scenario each have their own sentence."""
+    with pytest.raises(ScenarioError) as raised:
+        load_program(folder, "autogen")
+    assert str(raised.value) == (
+        f"{folder}/on_autogen.py is missing; write it, or say in it why not: CANNOT = Cannot(reason, source)"
+    )
+    with pytest.raises(ScenarioError) as raised:
+        load_program(folder, "langgraph", ("run", "resume"))
+    assert str(raised.value) == (
+        f"{folder}/on_langgraph.py has no function resume(); it needs build(base_url, model) and run, resume(program)"
+    )
+    with pytest.raises(ScenarioError) as raised:
+        find_scenarios(folder / "nowhere")
+    assert str(raised.value) == f"{folder}/nowhere is no folder; give one that holds scenarios (NAME/spec.py)"
+    (folder / "empty").mkdir()
+    with pytest.raises(ScenarioError) as raised:
+        find_scenarios(folder / "empty")
+    assert str(raised.value) == (f"{folder}/empty holds no scenario; `ai-dev-squad parity new NAME` writes a template")
+
+
+def test_a_framework_that_is_not_installed_is_an_import_error(folder):
+    """That is for the runner to explain, because it knows the environment."""
+    (folder / "on_autogen.py").write_text("import no_such_framework\n")
+    with pytest.raises(ImportError, match="no_such_framework"):
+        load_program(folder, "autogen")

@@ -1,0 +1,262 @@
+"""What is scored, and what of it applies to whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import pytest
+
+from ai_dev_squad_parity.lab.captured import Operation, captured
+from ai_dev_squad_parity.lab.cell import Outcome, Raised, Report, Span, SpanEvent
+from ai_dev_squad_parity.lab.results import Check
+from ai_dev_squad_parity.lab.scenario import Expected
+from ai_dev_squad_parity.lab.scoring import Evidence, price, score
+from ai_dev_squad_parity.model_server import CallRecord, Truth, tokens
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def operation(span_id: str, kind: str, name: str, parent: str | None = None, **more: object) -> Operation:
+    """An operation that lasts from 10 to 20 µs."""
+    return Operation(TRACE, span_id, parent, kind, name, **{"status": "ok", "start_us": 10, "end_us": 20, **more})
+
+
+RUN = operation("a", "invoke_agent", "clerk", agent="clerk", start_us=5, end_us=30)
+CALL = operation(
+    "b", "chat", "gpt-4o-mini", "a", agent="clerk", input_tokens=200, output_tokens=30, cost_usd=0.000048
+)  # fmt: skip
+BILLED = CallRecord(
+    index=0, endpoint="chat.completions", model="gpt-4o-mini", stream=False, outcome="completed", status=200,
+    billed=tokens(200, 30), role="clerk", arrived=datetime(2026, 11, 1, tzinfo=timezone.utc),
+)  # fmt: skip
+
+
+def span(**attributes: object) -> Span:
+    """A span of nobody in particular."""
+    return Span(
+        trace_id=TRACE, span_id="b", parent_span_id=None, name="n", kind="INTERNAL", scope="s", start_ns=1, end_ns=2,
+        status="OK", attributes=attributes,
+    )  # fmt: skip
+
+
+def evidence(*operations: Operation, observer: str = "ours", spans: tuple[Span, ...] = (), **more: object) -> Evidence:
+    """A run of an agent that asks once, as it should be; `more` changes what is known of it."""
+    given = {
+        "framework": "langgraph",
+        "captured": captured(operations or (RUN, CALL), spans),
+        "truth": Truth((BILLED,)),
+        "expected": Expected(answer="Paris", agents=("clerk",)),
+        "report": Report(),
+        "outcome": Outcome(answer="Paris.", raised=None, wall_ms=1),
+        "observer": observer,
+        **more,
+    }
+    return Evidence(**given)
+
+
+def red(found: Evidence) -> list[str]:
+    """The names of the checks that are red."""
+    return [check.name for check in score(found) if not check.ok]
+
+
+def test_a_run_is_scored_by_fourteen_checks():
+    """Each says what was captured and what is true, in the order that a reader asks."""
+    assert score(evidence()) == (
+        Check(name="answer", ok=True, captured="Paris.", truth="Paris"),
+        Check(name="script", ok=True, captured="1 request"),
+        Check(name="calls", ok=True, captured="1 ok", truth="1 ok"),
+        Check(
+            name="tokens", ok=True,
+            captured="200 in, 30 out, 0 cached, 0 reasoning", truth="200 in, 30 out, 0 cached, 0 reasoning",
+        ),
+        Check(name="cost", ok=True, captured="$0.000048", truth="$0.000048"),
+        Check(name="trace", ok=True, captured="1 trace", truth="1 trace"),
+        Check(name="parents", ok=True, captured="clerk", truth="clerk"),
+        Check(name="tools", ok=True, captured="0 tool calls", truth="0 tool calls"),
+        Check(name="status", ok=True, captured="ok", truth="ok"),
+        Check(name="interrupts", ok=True, captured="0 interrupts", truth="0 interrupts"),
+        Check(name="events", ok=True, captured="2 operations"),
+        Check(name="sessions", ok=True, captured="0 sessions"),
+        Check(name="conventions", ok=True, captured="0 spans"),
+        Check(name="closed", ok=True, captured="nothing open", truth="nothing open"),
+    )  # fmt: skip
+
+
+def test_nothing_captured_of_a_run_is_no_pass():
+    """An observer that sees nothing fails by all that it should have seen."""
+    empty = replace(evidence(), captured=captured(()))
+    assert red(empty) == ["calls", "tokens", "cost", "trace", "parents", "status"]
+
+
+@pytest.mark.parametrize(
+    "expected,raised,ok",
+    [
+        ("TimeoutError", Raised(type="ReadTimeout", bases=["ReadTimeout", "TimeoutError", "OSError"], message=""), True),
+        ("TimeoutError", Raised(type="ValueError", bases=["ValueError", "Exception"], message=""), False),
+        ("TimeoutError", None, False),
+        (None, Raised(type="ValueError", bases=["ValueError"], message=""), False),
+    ],
+)  # fmt: skip
+def test_the_exception_is_the_frameworks_own(expected, raised, ok):
+    """A scenario that ends with an exception names its class or a base of it; any other end is wrong."""
+    found = evidence(
+        expected=Expected(raises=expected), outcome=Outcome(answer=None, raised=raised, wall_ms=1)
+    )  # fmt: skip
+    assert ("answer" not in red(found)) is ok
+
+
+def test_an_unforeseen_call_and_a_line_nobody_asked_for_are_the_programs_fault():
+    """The model server tells what the program asked beside the script, and what it never asked."""
+    asked = replace(BILLED, index=1, outcome="unexpected", status=500, billed=None, error="no step matches")
+    checks = {check.name: check for check in score(evidence(truth=Truth((BILLED, asked), ("clerk[1]",))))}
+    assert checks["script"] == Check(
+        name="script", ok=False, captured="2 requests",
+        detail="an unexpected call: no step matches; never asked for: clerk[1]",
+    )  # fmt: skip
+
+
+def test_calls_are_told_by_how_they_end():
+    """Failed, refused and cut calls are expected as such; cancelled and closed early are both cut."""
+    calls = [
+        CALL,
+        operation("c", "chat", "m", "a", agent="clerk", status="error", error_type="E"),
+        operation("d", "chat", "m", "a", agent="clerk", status="cancelled"),
+        operation("e", "chat", "m", "a", agent="clerk", status="closed_early"),
+    ]
+    ended = Expected(answer="Paris", agents=("clerk",), failed_calls=1, cancelled_calls=2)
+    assert red(evidence(RUN, *calls, expected=ended)) == []
+    assert red(evidence(RUN, *calls, expected=replace(ended, cancelled_calls=1))) == ["calls"]
+
+
+def test_an_unknown_price_is_said_to_be_unknown():
+    """Where the price table knows no price, a cost of null is right and a made-up one is wrong."""
+    unknown = replace(BILLED, model="a-model-of-mine")
+    assert price(unknown.model, unknown) is None
+    assert red(evidence(RUN, replace(CALL, cost_usd=None), truth=Truth((unknown,)))) == []
+    assert red(evidence(RUN, CALL, truth=Truth((unknown,)))) == ["cost"]
+
+
+def test_a_second_root_and_a_second_trace_are_no_connected_run():
+    """A run is one trace with one root, unless the scenario says that there are more."""
+    alone = replace(CALL, parent_span_id=None)
+    assert red(evidence(RUN, alone)) == ["trace", "parents"]
+    assert red(evidence(RUN, replace(alone, trace_id="f" * 32))) == ["trace", "parents"]
+
+
+def test_an_operation_begins_after_its_parent():
+    """Clocks may differ by two milliseconds and no more."""
+    early = replace(CALL, start_us=-3000)
+    assert red(evidence(RUN, replace(CALL, start_us=-1000))) == []
+    assert red(evidence(RUN, early)) == ["events"]
+
+
+@pytest.mark.parametrize("arguments", [{"word": "fig"}, '{"word": "fig"}', '{ "word":"fig" }'])
+def test_arguments_are_compared_as_what_they_say(arguments):
+    """As an object or as JSON text, with whatever spaces."""
+    tool = operation("t", "execute_tool", "look_up", "a", arguments=arguments)
+    used = Expected(answer="Paris", agents=("clerk",), tools=(("look_up", {"word": "fig"}),))
+    assert red(evidence(RUN, CALL, tool, expected=used)) == []
+
+
+# --- peers ------------------------------------------------------------------------------------------------------------
+
+
+def names(found: Evidence) -> set[str]:
+    """The checks that apply."""
+    return {check.name for check in score(found)}
+
+
+def test_a_peer_is_not_asked_what_only_ours_can_tell():
+    """Open operations, sessions that nobody told it, and conventions that it does not follow are left out for a peer."""
+    ours, peer = names(evidence()), names(evidence(observer="openinference", spans=(span(),)))
+    assert ours - peer == {"closed", "sessions", "conventions"}
+    claims = span(**{"gen_ai.operation.name": "chat"})
+    told = replace(CALL, session="ann")
+    assert ours - names(evidence(RUN, told, observer="openllmetry", spans=(claims,))) == {"closed"}
+
+
+def test_a_peer_fails_by_what_conventions_require_and_is_told_what_they_recommend():
+    """A name that should be another one costs a peer nothing; a missing model does."""
+    odd = span(**{"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "m"})
+    bad = span(**{"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai"})
+    found = {c.name: c for c in score(evidence(observer="openllmetry", spans=(odd,)))}["conventions"]
+    assert (found.ok, found.detail) == (
+        True,
+        "n: the name should be 'chat m'; n: the status is OK; success leaves it unset",
+    )
+    assert red(evidence(observer="openllmetry", spans=(bad,))) == ["conventions"]
+    assert red(evidence(spans=(odd,))) == ["conventions"]
+
+
+def test_a_peer_need_not_say_what_an_agent_is():
+    """It is enough that the agent's name stands above the call; for ours it is not."""
+    chain = replace(RUN, operation="invoke_workflow", agent=None)
+    call = replace(CALL, agent=None)
+    assert red(evidence(chain, call, observer="openinference")) == []
+    assert red(evidence(chain, call)) == ["parents"]
+
+
+def test_a_peer_may_tell_a_single_argument_by_its_value():
+    """LangChain tells its callbacks no more than that of a tool with one argument."""
+    used = Expected(answer="Paris", agents=("clerk",), tools=(("look_up", {"word": "fig"}),))
+    tool = operation("t", "execute_tool", "look_up", "a", arguments="fig")
+    assert red(evidence(RUN, CALL, tool, expected=used, observer="openinference")) == []
+    assert red(evidence(RUN, CALL, tool, expected=used)) == ["tools"]
+
+
+def test_a_peer_may_join_traces_by_a_session():
+    """A resumed run is found by its session where there is no link; ours links."""
+    went_on = Expected(answer="Paris", agents=("clerk",), linked=True, traces=2, run_status=("ok", "ok"))
+    again = replace(RUN, trace_id="f" * 32, span_id="c", start_us=40, end_us=50)
+    joined = [replace(operation, session="ann") for operation in (RUN, CALL, again)]
+    assert red(evidence(*joined, expected=went_on, observer="openinference")) == []
+    assert red(evidence(*joined, expected=went_on)) == ["trace"]
+    assert red(evidence(RUN, CALL, again, expected=went_on, observer="openinference")) == ["trace"]
+
+
+def test_a_peer_that_counts_nothing_is_wrong():
+    """Missing tokens are missing tokens, whoever misses them."""
+    free = replace(CALL, input_tokens=None, output_tokens=None, cost_usd=0.0)
+    assert red(evidence(RUN, free, observer="openinference")) == ["tokens", "cost"]
+
+
+def test_a_peers_spans_are_read_as_the_dashboard_reads_them():
+    """Kinds, tokens, cost, tool arguments, the first chunk, and a call that two instrumentations saw."""
+    pytest.importorskip("ai_dev_squad_dashboard", reason="peers are read with the dashboard's translation")
+    from ai_dev_squad_parity.lab.foreign import operations
+
+    def made(span_id: str, name: str, parent: str | None, scope: str, **more: object) -> Span:
+        attributes = {key.replace("__", "."): value for key, value in more.items() if key != "events"}
+        return Span(
+            trace_id=TRACE, span_id=span_id, parent_span_id=parent, name=name, kind="INTERNAL", scope=scope,
+            start_ns=1_700_000_000_000_000_000, end_ns=1_700_000_000_500_000_000, status="OK", attributes=attributes,
+            events=more.get("events", []),
+        )  # fmt: skip
+
+    first = SpanEvent(name="First Token Stream Event", time_ns=1_700_000_000_020_000_000)
+    root, call, tool, twin = operations(
+        [
+            made("b7ad6b7169203331", "clerk", None, "openinference.langchain", openinference__span__kind="CHAIN"),
+            made(
+                "b7ad6b7169203332", "ChatOpenAI", "b7ad6b7169203331", "openinference.langchain",
+                openinference__span__kind="LLM", llm__model_name="gpt-4o-mini", llm__provider="openai",
+                llm__token_count__prompt=200, llm__token_count__completion=30, events=[first],
+            ),
+            made(
+                "b7ad6b7169203333", "look_up", "b7ad6b7169203331", "openinference.langchain",
+                openinference__span__kind="TOOL", tool__name="look_up", input__value='{"word": "fig"}',
+            ),
+            made(
+                "b7ad6b7169203334", "openai.chat", "b7ad6b7169203332", "opentelemetry.instrumentation.openai",
+                gen_ai__operation__name="chat", gen_ai__provider__name="openai", gen_ai__request__model="gpt-4o-mini",
+                gen_ai__usage__input_tokens=200, gen_ai__usage__output_tokens=30,
+            ),
+        ]
+    )  # fmt: skip
+    assert (root.operation, root.name, root.status) == ("invoke_workflow", "clerk", "ok")
+    assert (call.operation, call.name, call.input_tokens, call.output_tokens, call.cost_usd, call.first_chunk_us) == (
+        "chat", "gpt-4o-mini", 200, 30, 0.000048, 20_000,
+    )  # fmt: skip
+    assert (tool.operation, tool.name, tool.arguments) == ("execute_tool", "look_up", {"word": "fig"})
+    assert (twin.operation, twin.input_tokens) == ("other", None)
