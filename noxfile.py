@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
@@ -121,14 +123,35 @@ def floor(session: nox.Session) -> None:
 def run_tests(session: nox.Session) -> None:
     """Everything, or what the arguments after -- name.
 
-    Each framework in a process of its own: what one imports, leaves open or leaves in memory is no other's trouble.
+    Each framework in a process of its own: what one imports, leaves open or leaves in memory is no other's trouble. Two
+    processes at a time, as most machines have two cores.
     """
     if session.posargs:
         run_pytest(session, *session.posargs)
         return
-    run_pytest(session, "tests", "--ignore=tests/adapters", "--ignore=tests/browser")
-    for adapter in sorted((ROOT / "packages" / "adapters").iterdir()):
-        run_pytest(session, *map(str, sorted(Path("tests/adapters").glob(f"test_{adapter.name}_*.py"))))
+    adapters = sorted(path.name for path in (ROOT / "packages" / "adapters").iterdir())
+    groups = {"everything but adapters": ["tests", "--ignore=tests/adapters", "--ignore=tests/browser"]}
+    groups |= {name: sorted(map(str, Path("tests/adapters").glob(f"test_{name}_*.py"))) for name in adapters}
+    pytest = shutil.which("pytest", path=session.bin)
+    assert pytest is not None
+
+    def run(group: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [pytest, *group], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+
+    given = {**os.environ, **session.env, "AI_DEV_SQUAD_TEST_WHEELS": "1"}
+    environment = {key: value for key, value in given.items() if value is not None}
+    environment["PATH"] = os.pathsep.join([session.bin, environment["PATH"]])
+    failed = []
+    with ThreadPoolExecutor(2) as pool:
+        for name, done in zip(groups, pool.map(run, groups.values()), strict=True):
+            session.log(f"pytest: {name}")
+            print(done.stdout, flush=True)
+            if done.returncode:
+                failed.append(name)
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
 
 
 def run_pytest(session: nox.Session, *args: str) -> None:
