@@ -16,7 +16,12 @@ from ai_dev_squad_dashboard.app import running
 from ai_dev_squad_dashboard.store import open_memory_store
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, OpenRow, SpanRow
 
-TEMPLATES = sorted((Path(ai_dev_squad_dashboard.__file__).parent / "templates").glob("*.html"))
+# The export of the parity matrix is a file to keep: our own styles are in it, and its content is looked at by a test below.
+TEMPLATES = sorted(
+    path
+    for path in (Path(ai_dev_squad_dashboard.__file__).parent / "templates").glob("*.html")
+    if path.name != "parity_export.html"
+)
 MARKUP = '<script>alert(1)</script><img src=x onerror=alert(1)>"\' autofocus onfocus=alert(1) x="</main></style>{{7*7}}'
 TRICKS = "\x1b]0;title\x07\x1b[31mred\u202egpj.exe\u200b\U000e0068\U000e0069\x00\ud83d"
 HOSTILE = MARKUP + TRICKS.encode("utf-8", "replace").decode() + "javascript:alert(1)"
@@ -69,12 +74,31 @@ def hostile_rows() -> Batch:
     )
 
 
+def hostile_matrix() -> str:
+    """A result of the lab in which every text but the names of scenarios and frameworks is hostile."""
+    matrix = json.loads((Path(__file__).parent / "data" / "parity.json").read_text(encoding="utf-8"))
+    for scenario in matrix["scenarios"]:
+        scenario.update(title=HOSTILE, purpose=HOSTILE, spec=HOSTILE)
+        scenario["programs"] = dict.fromkeys(scenario["programs"], HOSTILE)
+    for cell in matrix["cells"]:
+        cell.update(reason=HOSTILE, source=f"javascript:{HOSTILE}", note=HOSTILE, output=HOSTILE)
+        for check in cell["checks"]:
+            check.update(captured=HOSTILE, truth=HOSTILE, detail=HOSTILE)
+        for node in cell["tree"]:
+            node.update(operation=HOSTILE, name=HOSTILE)
+    matrix["machine"] = {HOSTILE: HOSTILE}
+    return json.dumps(matrix)
+
+
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    """A dashboard over hostile rows."""
+    """A dashboard over hostile rows and a hostile result of the lab."""
     store = open_memory_store()
     store.write(hostile_rows())
-    app = create_app(DashboardSettings(db=tmp_path_factory.mktemp("db") / "d.duckdb"), store=store, follow=False)
+    directory = tmp_path_factory.mktemp("db")
+    (directory / "parity").mkdir()
+    (directory / "parity" / "parity.json").write_text(hostile_matrix(), encoding="utf-8")
+    app = create_app(DashboardSettings(db=directory / "d.duckdb", logs=(directory,)), store=store, follow=False)
     yield app
     running(app).close()
 
@@ -112,7 +136,7 @@ class Markup(HTMLParser):
 def pages(app):
     """The paths of every page, with the arguments that the hostile rows gave."""
     adapter = app.url_map.bind("localhost")
-    values = {"trace_id": TRACE, "span_id": CHILD, "session_id": HOSTILE}
+    values = {"trace_id": TRACE, "span_id": CHILD, "session_id": HOSTILE, "scenario": "plain_call"}
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith(("pages.", "api.")):
             yield rule.endpoint, adapter.build(rule.endpoint, {name: values[name] for name in rule.arguments})
@@ -139,6 +163,18 @@ def test_hostile_content_is_shown_inert_on_every_page(app):
 
     assert found == {}
     assert shown >= {"pages.trace", "pages.traces", "pages.logs", "pages.sessions"}
+
+
+def test_a_matrix_that_is_kept_as_a_file_is_as_inert(app):
+    """The export has our styles in it, and nothing of what others wrote has a way to act; it is downloaded, not shown."""
+    answer = app.test_client().get("/api/parity-matrix.html")
+    text = re.sub(r"<style>.*?</style>", "", answer.text, count=1, flags=re.DOTALL)
+    parser = Markup()
+    parser.feed(text)
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert parser.found == []
+    assert "&lt;script&gt;" in text
+    assert "<style" not in text
 
 
 def test_the_data_stays_what_it_was(app):
