@@ -222,14 +222,14 @@ def test_a_peer_that_counts_nothing_is_wrong():
 
 
 def test_a_peers_spans_are_read_as_the_dashboard_reads_them():
-    """Kinds, tokens, cost, tool arguments, the first chunk, and a call that two instrumentations saw."""
+    """Kinds, tokens, cost, tool arguments, the first chunk, a call that two instrumentations saw, and no bookkeeping."""
     pytest.importorskip("ai_dev_squad_dashboard", reason="peers are read with the dashboard's translation")
     from ai_dev_squad_parity.lab.foreign import operations
 
-    def made(span_id: str, name: str, parent: str | None, scope: str, **more: object) -> Span:
+    def made(span_id: str, name: str, parent: str | None, scope: str, trace: str = TRACE, **more: object) -> Span:
         attributes = {key.replace("__", "."): value for key, value in more.items() if key != "events"}
         return Span(
-            trace_id=TRACE, span_id=span_id, parent_span_id=parent, name=name, kind="INTERNAL", scope=scope,
+            trace_id=trace, span_id=span_id, parent_span_id=parent, name=name, kind="INTERNAL", scope=scope,
             start_ns=1_700_000_000_000_000_000, end_ns=1_700_000_000_500_000_000, status="OK", attributes=attributes,
             events=more.get("events", []),
         )  # fmt: skip
@@ -237,6 +237,7 @@ def test_a_peers_spans_are_read_as_the_dashboard_reads_them():
     first = SpanEvent(name="First Token Stream Event", time_ns=1_700_000_000_020_000_000)
     root, call, tool, twin = operations(
         [
+            made("b7ad6b7169203330", "autogen process", None, "autogen-core", "f" * 32),
             made("b7ad6b7169203331", "clerk", None, "openinference.langchain", openinference__span__kind="CHAIN"),
             made(
                 "b7ad6b7169203332", "ChatOpenAI", "b7ad6b7169203331", "openinference.langchain",

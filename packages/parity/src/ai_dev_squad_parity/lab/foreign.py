@@ -25,7 +25,9 @@ _WRAPPED = ("inputs", "args", "kwargs", "arguments")
 
 
 def operations(spans: Sequence[Span]) -> list[Operation]:
-    """What ``spans`` tell. Raises ``ImportError``, with the cure, without ai-dev-squad-dashboard."""
+    """What ``spans`` tell, but for traces in which nothing is a run, an agent, a task, a call or a tool: a framework's own
+    bookkeeping. Raises ``ImportError``, with the cure, without ai-dev-squad-dashboard.
+    """
     try:
         from ai_dev_squad_dashboard.ingest.counting import Counting
         from ai_dev_squad_dashboard.ingest.otlp_shapes import Origin
@@ -42,9 +44,11 @@ def operations(spans: Sequence[Span]) -> list[Operation]:
         rows.append(row)
         answers.append(answer)
     Counting().settle(rows, answers)
+    telling = {row.trace_id for row in rows if row.operation != "other"}
     return [
         _operation(span, row, counts=row.operation not in MODEL_OPERATIONS or row.usage_source is not None)
         for span, row in zip(spans, rows, strict=True)
+        if row.trace_id in telling
     ]
 
 

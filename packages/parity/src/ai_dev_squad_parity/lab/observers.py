@@ -34,7 +34,7 @@ _INSTRUMENTORS: dict[tuple[str, str], _Instrumentors] = {
         ("opentelemetry.instrumentation.crewai:CrewAIInstrumentor", {}),
         ("opentelemetry.instrumentation.openai:OpenAIInstrumentor", {}),
     ),
-    # There is none of AutoGen; the one of its client is what its users have.
+    # There is none of AutoGen; its users have the one of its client, beside the spans that AutoGen makes itself.
     ("openllmetry", "autogen"): (("opentelemetry.instrumentation.openai:OpenAIInstrumentor", {}),),
 }
 """What observes which framework, each with the options by which it sees the most."""
@@ -57,7 +57,7 @@ def make(observer: str, framework: str, log_dir: Path, *, content: bool, budget_
     """An observer that begins now. Raises ``ImportError`` when it is not installed."""
     if observer == "ours":
         return _Ours(framework, log_dir, content=content, budget_usd=budget_usd)
-    return _Peer(_INSTRUMENTORS[observer, framework])
+    return _Peer(_INSTRUMENTORS[observer, framework], everywhere=observer == "openllmetry")
 
 
 class _Ours:
@@ -97,11 +97,12 @@ class _Ours:
 class _Peer:
     """OpenTelemetry instrumentors: they patch their framework, whatever the program is."""
 
-    def __init__(self, instrumentors: _Instrumentors) -> None:
+    def __init__(self, instrumentors: _Instrumentors, *, everywhere: bool) -> None:
         from opentelemetry.sdk.trace import TracerProvider
 
         self._spans = _memory_exporter()
-        self._provider = TracerProvider()
+        # OpenLLMetry's own set-up makes its provider that of the process, so that a framework's own spans come along.
+        self._provider = _of_the_process() if everywhere else TracerProvider()
         self._provider.add_span_processor(_processor(self._spans))
         self._instrumentors = []
         for name, options in instrumentors:
@@ -117,10 +118,21 @@ class _Peer:
         for instrumentor in self._instrumentors:
             instrumentor.uninstrument()
         self._provider.force_flush()
-        return list(self._spans.get_finished_spans())
+        spans = list(self._spans.get_finished_spans())
+        self._spans.shutdown()  # the provider may outlive this observer
+        return spans
 
     def state(self) -> dict[str, Any]:
         return {"open": []}
+
+
+def _of_the_process() -> Any:
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        trace.set_tracer_provider(TracerProvider())
+    return trace.get_tracer_provider()
 
 
 def _memory_exporter() -> Any:

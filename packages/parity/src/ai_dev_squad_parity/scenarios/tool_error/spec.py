@@ -29,6 +29,6 @@ SCENARIO = Scenario(
     expected=Expected(answer="Nobody knows", agents=("clerk",), tools=(("look_up", {"word": "quux"}),), failed_tools=1),
     notes={
         "langgraph": "A tool's exception ends an agent of LangChain unless middleware turns it into a message: "
-        "https://docs.langchain.com/oss/python/langchain/middleware/built-in."
+        "https://docs.langchain.com/oss/langchain/middleware/built-in."
     },
 )
