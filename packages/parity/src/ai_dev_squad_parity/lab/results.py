@@ -53,8 +53,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that was checked."""
 
     name: str
-    """``calls``, ``tokens``, ``cost``, ``trace``, ``parents``, ``tools``, ``status``, ``interrupts``, ``events``, ``conventions``, ``closed``,
-    ``answer``, ``sessions``, ``unchanged``."""
+    """``answer``, ``script``, ``calls``, ``tokens``, ``cost``, ``trace``, ``parents``, ``tools``, ``status``, ``interrupts``, ``events``,
+    ``sessions``, ``conventions`` or ``closed``."""
     ok: bool
     captured: str = ""
     """What was captured, for a reader."""
