@@ -63,6 +63,7 @@ def test_an_open_line_holds_the_tail(alone, say, page):
     say("look at me")
     page.goto(f"{alone.url}/logs")
     expect(page.locator("#live")).to_have_text("Live")
+    expect(page.locator(".line-text").first).to_have_text("look at me")
     page.locator(".line summary").first.click()
     expect(page.locator(".line-body").first).to_be_visible()
     say("a newcomer")
