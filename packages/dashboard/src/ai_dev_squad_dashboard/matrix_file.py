@@ -17,6 +17,8 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
+from ai_dev_squad_dashboard.nesting import MAX_DEPTH, is_too_deep
+
 __all__ = [
     "VERDICTS",
     "FileProblem",
@@ -281,6 +283,8 @@ def _decode(path: Path, mode: int, size: int, kind: type[T]) -> T:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
+        if is_too_deep(data):
+            raise _FileError(f"is no result of the lab (nested deeper than {MAX_DEPTH}); remove it, and {again}")
         version = msgspec.json.decode(data, type=_Version).version
         if version > VERSION:
             raise _FileError(f"is of version {version}, this dashboard reads {VERSION}; update ai-dev-squad-dashboard")

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from ai_dev_squad_dashboard.nesting import is_too_deep
+
 __all__ = ["TEXT_LIMIT", "parsed", "plain_text"]
 
 TEXT_LIMIT = 32_768
@@ -26,9 +28,10 @@ def parsed(value: Any) -> tuple[Any, Any]:
     if type(value) is str and value[:1] in ("[", "{", '"'):
         try:
             raw = value.encode()
-            return msgspec.Raw(raw), _decode(raw)
+            if not is_too_deep(raw):
+                return msgspec.Raw(raw), _decode(raw)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return value, value
+            pass
     return value, value
 
 

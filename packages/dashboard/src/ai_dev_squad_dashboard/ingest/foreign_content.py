@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad_dashboard.nesting import is_too_deep
 
 from .otlp_shapes import Attributes
 
@@ -220,7 +221,7 @@ def _json(value: Any) -> Any:
     """What a JSON text says; any other value as it is."""
     if type(value) is str:
         try:
-            return msgspec.json.decode(value)
+            return value if is_too_deep(value.encode()) else msgspec.json.decode(value)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return value
     return value
