@@ -65,7 +65,7 @@ class _Ours:
         import ai_dev_squad
         from ai_dev_squad import guard, operations
 
-        self._failures: list[str] = []
+        self._left: list[str] = []
         self._spans: Any = None
         self._open = operations.open_operations
         self._adapter = importlib.import_module(f"ai_dev_squad_{framework}")
