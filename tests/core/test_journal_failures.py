@@ -18,6 +18,7 @@ import pytest
 from ai_dev_squad import guard
 from ai_dev_squad.events import Journal, read_journal
 from ai_dev_squad.events.journal import JOURNAL_FILE_NAME
+from ai_dev_squad.events.rotation import rotate
 from ai_dev_squad.schema import JournalLine, utc_now
 
 posix = pytest.mark.skipif(os.name != "posix", reason="forks, signals and file limits are POSIX")
@@ -251,6 +252,41 @@ for i in range(600):
         assert mine == sorted(mine)
     plain = [file for file in path.parent.iterdir() if file.suffix == ".jsonl"]
     assert [file.name for file in plain if file.stat().st_size > 5_000] == []
+
+
+def test_a_file_that_others_filled_meanwhile_is_rotated_as_well(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between our rotation and the next file's lock another writer fills that file: no file is too big all the same."""
+    other = Journal(path, max_bytes=400, keep=None, compress=False)
+
+    def rotate_slowly(journal: Path) -> Path:
+        target = rotate(journal)
+        monkeypatch.setattr("ai_dev_squad.events.append.rotate", rotate)
+        for i in (10, 11):
+            other.write(line(i))
+        assert other.flush(20)
+        return target
+
+    monkeypatch.setattr("ai_dev_squad.events.append.rotate", rotate_slowly)
+    journal = Journal(path, max_bytes=400, keep=None, compress=False)
+    for i in range(3):
+        journal.write(line(i))
+    assert journal.flush(20)
+    journal.close()
+    other.close()
+
+    assert numbers(path) == [0, 1, 10, 11, 2]
+    assert [file.name for file in path.parent.iterdir() if file.stat().st_size > 400] == []
+
+
+def test_a_number_is_given_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing of the directory that misses a file, as it may while that is compressed, never makes two of one number."""
+    path.parent.mkdir()
+    path.write_text("new")
+    path.with_name("ai_dev_squad.000001.jsonl").write_text("first")
+    path.with_name("ai_dev_squad.000002.jsonl.gz").write_text("second")
+    monkeypatch.setattr("ai_dev_squad.events.rotation._names", lambda directory: [])
+
+    assert rotate(path).name == "ai_dev_squad.000003.jsonl"
 
 
 # --- the disk ---------------------------------------------------------------------------------------------------------

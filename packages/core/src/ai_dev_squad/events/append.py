@@ -55,8 +55,10 @@ class AppendFile:
                 if fsync and not data:
                     os.fsync(fd)
                 while written < len(data) and error is None:
-                    if self._rotate_if_due(fd, data.find(b"\n", written) + 1 - written):
+                    # Asked again of the file that comes next: before we have its lock, others may have filled it.
+                    while self._rotate_if_due(fd, data.find(b"\n", written) + 1 - written):
                         fd = self._acquire()
+                        self._mend(fd)
                     more, error = self._write(fd, self._fitting(data, written))
                     written += more
                     if error is None and fsync:

@@ -90,10 +90,18 @@ def journals_in(directory: Path) -> list[Path]:
 def rotate(journal: Path) -> Path:
     """Give the file its number. The caller holds its lock. Returns the new path."""
     number = max((number for number, _ in _numbered(journal)), default=0) + 1
-    target = journal.with_name(f"{journal.stem}.{number:06d}{journal.suffix}")
+    target = _rotated_path(journal, number)
+    # A listing may miss a file that is compressed meanwhile: its plain name goes while the other comes.
+    while target.exists() or target.with_name(f"{target.name}.gz").exists():
+        number += 1
+        target = _rotated_path(journal, number)
     # With Windows in mind: rename, unlike replace, never overwrites there.
     os.rename(journal, target)
     return target
+
+
+def _rotated_path(journal: Path, number: int) -> Path:
+    return journal.with_name(f"{journal.stem}.{number:06d}{journal.suffix}")
 
 
 def prune(journal: Path, keep: int | None) -> None:
