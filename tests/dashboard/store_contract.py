@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
@@ -478,6 +479,24 @@ class StoreContract(Opens):
         assert list(page.rows) == late[3:]
         assert page.newest is not None
         assert filled.logs(ALL, after=page.newest).rows == ()
+
+    def test_a_tail_under_writing_gives_each_line_once(self, store: Store) -> None:
+        """A first page and what came after it miss and repeat no line, while lines are stored one by one."""
+
+        def write() -> None:
+            for n in range(120):
+                store.write(Batch(logs=[LogRow(T0 + n, "INFO", "log", str(n))]))
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        page = store.logs(ALL, limit=1_000)
+        seen = [row.message for row in reversed(page.rows)]
+        while page.rows or writer.is_alive():
+            page = store.logs(ALL, after=page.newest, limit=1_000)
+            seen += [row.message for row in page.rows]
+        writer.join()
+        seen += [row.message for row in store.logs(ALL, after=page.newest).rows]
+        assert seen == [str(n) for n in range(120)]
 
     def test_what_runs_disappears_when_its_span_arrives(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         """An operation is shown from its beginning to its end, whichever of the two is told first."""
