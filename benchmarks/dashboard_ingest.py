@@ -37,7 +37,8 @@ from report import Report, Target, main
 
 _SPANS_PER_TRACE = 10
 _SPANS_PER_REQUEST = 500
-_CONNECTIONS = 4
+_CONNECTIONS = 10
+"""As many as an exporter of the OpenTelemetry Collector has consumers, unless told otherwise."""
 _TEXT = " ".join(["the planner asks the coder for a function that merges two sorted lists"] * 14)[:1000]
 _SPANS_PER_S = 20_000
 _LEAD = 10

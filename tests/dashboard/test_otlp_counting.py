@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import random
 
 import pytest
 
-from ai_dev_squad_dashboard.ingest.counting import Counting
+from ai_dev_squad_dashboard.ingest.counting import Counting, _Seen
 from ai_dev_squad_dashboard.store.rows import SpanRow
 
 
@@ -121,6 +122,16 @@ def test_parallel_equal_calls_are_paired_one_to_one():
 def test_embeddings_inside_a_chat_are_calls_of_their_own():
     """A cache that embeds the prompt inside the call makes a second call."""
     assert counted(Counting(), [call(2, "b", parent=1, operation="embeddings"), call(1, "a")]) == [2, 1]
+
+
+def test_what_is_remembered_is_bounded():
+    """Of many calls with the same counts the newest are known; the oldest are forgotten, and so is their memory."""
+    counting = Counting(kept=10)
+    calls = [call(number, "a", start_us=number * 10_000_000) for number in range(1, 201)]
+    assert len(counted(counting, calls)) == 200
+    assert counted(counting, [call(1001, "b", start_us=200 * 10_000_000)]) == []
+    assert counted(counting, [call(1002, "b", start_us=1 * 10_000_000)]) == [1002]
+    assert 20 <= sum(isinstance(each, _Seen) for each in gc.get_objects()) <= 100
 
 
 def test_what_is_sent_again_is_settled_alike():

@@ -19,8 +19,9 @@ use exactly as many tokens of the same model.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from ai_dev_squad_dashboard.store.rows import SpanRow
@@ -34,6 +35,8 @@ _OWN = "ai_dev_squad"
 _SLACK_US = 100_000
 """How far two clock readings of the same moment may be apart, in two instrumentations of one process."""
 _LOOKED_AT = 256
+"""Spans of an instrumentation that are looked at, of all that have something in common."""
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 _Identity = tuple[str, str]
 _V = TypeVar("_V")
@@ -74,6 +77,29 @@ class _Seen:
         self.scopes = {row.instrumentation}
 
 
+class _Alike:
+    """Spans by what spans of one call have in common; forgets the older half from time to time."""
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._count = 0
+        self._new: dict[Any, dict[str | None, list[_Seen]]] = {}
+        self._old: dict[Any, dict[str | None, list[_Seen]]] = {}
+
+    def add(self, key: Any, scope: str | None, seen: _Seen) -> None:
+        if self._count >= self._kept:
+            self._old, self._new, self._count = self._new, {}, 0
+        self._count += 1
+        self._new.setdefault(key, {}).setdefault(scope, []).append(seen)
+
+    def of_others(self, key: Any, scope: str | None) -> Iterator[_Seen]:
+        """The newest spans of each instrumentation but ``scope``."""
+        for memory in (self._new, self._old):
+            for other, calls in memory.get(key, _NOTHING).items():
+                if other != scope:
+                    yield from islice(reversed(calls), _LOOKED_AT)
+
+
 class Counting:
     """Decides which spans of model calls count. Safe under threads; one for everything that is received."""
 
@@ -85,8 +111,7 @@ class Counting:
         """Spans that count nothing → the call that does, and whether that one is inside."""
         self._inside: _Memory[_Seen] = _Memory(kept)
         """Parents of spans of model calls → the call that counts."""
-        self._alike: _Memory[dict[str | None, list[_Seen]]] = _Memory(kept)
-        """What spans of one call have in common → instrumentation → spans, oldest first."""
+        self._alike = _Alike(2 * kept)  # a call has up to two things in common with others
 
     def settle(self, rows: list[SpanRow], answers: Sequence[str | None]) -> None:
         """Take tokens and cost from those of ``rows`` that tell of a call which counts already. ``answers`` are the
@@ -126,7 +151,8 @@ class Counting:
             seen.identity, seen.scopes = call.identity, call.scopes
         if parent is not None:
             self._inside.put(parent, call or seen)
-        self._remember(seen, row.instrumentation, keys)
+        for key in keys:
+            self._alike.add(key, row.instrumentation, seen)
         return None if call is None else call.identity
 
     def _around(self, parent: _Identity | None, kind: str) -> _Seen | None:
@@ -143,32 +169,18 @@ class Counting:
     def _twin(self, seen: _Seen, scope: str | None, keys: list[tuple[Any, ...]]) -> _Seen | None:
         start_us, end_us = seen.start_us - _SLACK_US, seen.end_us + _SLACK_US
         for key in keys:
-            for other, calls in (self._alike.get(key) or {}).items():
-                if other == scope:
-                    continue
-                for call in islice(reversed(calls), _LOOKED_AT):
-                    if (
-                        scope not in call.scopes
-                        and call.start_us <= end_us
-                        and start_us <= call.end_us
-                        and (seen.answer is None or call.answer is None or seen.answer == call.answer)
-                        # A journal doesn't name its service; who does, names the same.
-                        and (seen.service is None or call.service is None or seen.service == call.service)
-                        and (call.model.startswith(seen.model) or seen.model.startswith(call.model))
-                    ):
-                        return call
+            for call in self._alike.of_others(key, scope):
+                if (
+                    scope not in call.scopes
+                    and call.start_us <= end_us
+                    and start_us <= call.end_us
+                    and (seen.answer is None or call.answer is None or seen.answer == call.answer)
+                    # A journal doesn't name its service; who does, names the same.
+                    and (seen.service is None or call.service is None or seen.service == call.service)
+                    and (call.model.startswith(seen.model) or seen.model.startswith(call.model))
+                ):
+                    return call
         return None
-
-    def _remember(self, seen: _Seen, scope: str | None, keys: list[tuple[Any, ...]]) -> None:
-        for key in keys:
-            alike = self._alike.get(key)
-            if alike is None:
-                self._alike.put(key, {scope: [seen]})
-                continue
-            calls = alike.setdefault(scope, [])
-            calls.append(seen)
-            if len(calls) > 2 * _LOOKED_AT:
-                del calls[:_LOOKED_AT]
 
 
 def _keys(row: SpanRow, kind: str, answer: str | None) -> list[tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -46,6 +47,7 @@ class Receiver:
     def __init__(self, submit: Submit, prices: Prices | None = None, counting: Counting | None = None) -> None:
         self._submit = submit
         self._prices = prices or Prices()
+        self._reading = threading.Lock()
         self.counting = counting or Counting()
         """Decides which spans count. Whoever else stores spans of model calls asks it too."""
 
@@ -56,7 +58,9 @@ class Receiver:
         when it cannot write; in all three cases nothing of it is stored.
         """
         batch = Batch()
-        rejected = _READ[signal](self, encoding, body, batch)
+        # Reading is computing, of which only one thread can do some at a time: in turns each is done sooner.
+        with self._reading:
+            rejected = _READ[signal](self, encoding, body, batch)
         if len(batch):
             try:
                 self._submit(batch).result(PATIENCE_S)

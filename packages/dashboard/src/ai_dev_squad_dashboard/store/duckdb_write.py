@@ -63,7 +63,7 @@ _SUMS: Final = (
 )
 _SPEAKERS: Final = ("root_span_id", "root_duration_us", "name", "operation", "status", "error_type")
 
-_UPSERT_TRACES: Final = f"""
+_INSERT_TRACES: Final = f"""
 INSERT INTO traces
 WITH new AS (
     SELECT *, {_HEAD} AS head FROM spans WHERE seq >= ? AND seq < ?
@@ -80,6 +80,10 @@ SELECT
     coalesce(sum(cache_write_tokens), 0), coalesce(sum(reasoning_tokens), 0), coalesce(sum(cost_usd), 0),
     count(*) FILTER (usage_source IS NOT NULL AND cost_usd IS NULL), coalesce(sum(cache_saving_usd), 0)
 FROM new GROUP BY trace_id
+"""  # noqa: S608
+
+_UPSERT_TRACES: Final = f"""
+{_INSERT_TRACES}
 ON CONFLICT (trace_id) DO UPDATE SET
     start_us = least(start_us, excluded.start_us), end_us = greatest(end_us, excluded.end_us),
     last_start_us = greatest(last_start_us, excluded.last_start_us),
@@ -93,7 +97,7 @@ ON CONFLICT (trace_id) DO UPDATE SET
     )
 },
     {", ".join(f"{name} = {name} + excluded.{name}" for name in _SUMS)}
-"""  # noqa: S608
+"""
 
 _CLOSE_RUNNING: Final = """
 DELETE FROM running r USING spans s
@@ -123,6 +127,7 @@ class Writer:
         self._next_span = 1
         self._next_log = 1
         self._rolled = 0
+        self._may_run = False
         with file.alone() as connection:
             self.load(connection)
 
@@ -132,6 +137,7 @@ class Writer:
         self._next_span = number(connection, "SELECT max(seq) FROM spans") + 1
         self._next_log = number(connection, "SELECT max(id) FROM logs") + 1
         self._rolled = number(connection, "SELECT value FROM meta WHERE key = 'rolled_seq'")
+        self._may_run = number(connection, "SELECT count(*) FROM running") > 0
         # Rows may have been deleted since; a number is never given out twice.
         self._next_span = max(self._next_span, self._rolled + 1)
 
@@ -140,9 +146,9 @@ class Writer:
         next_span, next_log, rolled = self._next_span, self._next_log, self._rolled
         try:
             with self._file.writing() as connection:
-                spans = self._fresh(connection, batch.spans)
+                spans, are_new = self._fresh(connection, batch.spans)
                 if spans:
-                    self._spans(connection, spans)
+                    self._spans(connection, spans, are_new)
                 if batch.opened:
                     self._opened(connection, batch.opened)
                 if batch.logs:
@@ -158,22 +164,23 @@ class Writer:
         self.series.commit()
         return Written(spans=len(spans), duplicates=len(batch.spans) - len(spans), logs=len(batch.logs))
 
-    def _fresh(self, connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> list[SpanRow]:
-        """The spans that are not stored yet, each once, by start."""
+    def _fresh(self, connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> tuple[list[SpanRow], bool]:
+        """The spans that are not stored yet, each once, by start; and whether all are of traces nothing is stored of."""
         if not spans:
-            return []
+            return [], True
         first: dict[tuple[str, str], SpanRow] = {}
         for span in spans:
             first.setdefault((span.trace_id.lower(), span.span_id.lower()), span)
         ids = id_columns([trace for trace, _ in first], {"span_id": [span for _, span in first]})
         with _registered(connection, "ids", ids):
             known = one(connection, _KNOWN_SPANS)
-            if known is not None and known[0] is not None:
+            are_new = known is None or known[0] is None
+            if known is not None and not are_new:
                 for trace_id, span_id in connection.execute(_DUPLICATES, list(known)).fetchall():
                     first.pop((format(trace_id, "032x"), format(span_id, "016x")), None)
-        return sorted(first.values(), key=_start)
+        return sorted(first.values(), key=_start), are_new
 
-    def _spans(self, connection: duckdb.DuckDBPyConnection, spans: list[SpanRow]) -> None:
+    def _spans(self, connection: duckdb.DuckDBPyConnection, spans: list[SpanRow], are_new: bool) -> None:
         traces, ids, parents, *rest = zip(*spans, strict=True)
         columns = id_columns(traces, {"span_id": ids, "parent_span_id": parents})
         start, end = self._next_span, self._next_span + len(spans)
@@ -184,12 +191,16 @@ class Writer:
         self.series.save(connection)
         with _registered(connection, "incoming", columns):
             connection.execute(_INSERT_SPANS)
-        self.follow_up(connection, end)
+        self.follow_up(connection, end, are_new)
 
-    def follow_up(self, connection: duckdb.DuckDBPyConnection, end: int) -> None:
-        """Bring what follows from spans up to date with those numbered from the last one known up to before ``end``."""
-        connection.execute(_UPSERT_TRACES, [self._next_span, end])
-        connection.execute(_CLOSE_RUNNING, [self._next_span, end])
+    def follow_up(self, connection: duckdb.DuckDBPyConnection, end: int, are_new: bool = False) -> None:
+        """Bring what follows from spans up to date with those numbered from the last one known up to before ``end``.
+
+        When ``are_new``, nothing is stored of their traces: to look for what is would take more than half of the time.
+        """
+        connection.execute(_INSERT_TRACES if are_new else _UPSERT_TRACES, [self._next_span, end])
+        if self._may_run:
+            connection.execute(_CLOSE_RUNNING, [self._next_span, end])
         self._next_span = end
         self._rolled = roll(connection, self._rolled, end - 1, self._roll_every)
 
@@ -205,6 +216,7 @@ class Writer:
         # The line that opens an operation and its span tell the same start, but for the precision of a clock.
         with _registered(connection, "opened", columns):
             connection.execute(_OPEN, [min(starts) - 60_000_000, max(starts) + 60_000_000])
+        self._may_run = True
 
     def _logs(self, connection: duckdb.DuckDBPyConnection, logs: Sequence[LogRow]) -> None:
         times, *texts, traces, ids, sources, details = zip(*logs, strict=True)
