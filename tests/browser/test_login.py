@@ -23,6 +23,7 @@ def test_a_stranger_is_asked_first_and_comes_out_where_he_wanted_to_go(page: Pag
     """A page leads to the login, a wrong password to nothing, the right one to the page; logging out closes it again."""
     page.goto(f"{closed}/costs?range=7d")
     expect(page).to_have_title("Log in · AI Dev Squad")
+    expect(page.get_by_role("navigation")).to_have_count(0)
     page.locator("#login-user").fill("admin")
     page.locator("#login-password").fill("guessed")
     page.get_by_role("button", name="Log in").first.click()
@@ -30,6 +31,7 @@ def test_a_stranger_is_asked_first_and_comes_out_where_he_wanted_to_go(page: Pag
     page.locator("#login-password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").first.click()
     expect(page).to_have_url(f"{closed}/costs?range=7d")
+    expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
     expect(page.locator("#live")).to_have_text("Live")
     page.get_by_role("button", name="Log out").click()
     page.goto(f"{closed}/traces")

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,12 +25,15 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from werkzeug.serving import make_server
 
-from ai_dev_squad import Usage, configure_tracing, flush
+from ai_dev_squad import Usage, configure_logging, configure_tracing, flush
 from ai_dev_squad.kinds import AGENT, CHAT, TOOL, ModelRequest
 from ai_dev_squad.operations import start
-from ai_dev_squad_dashboard.ingest.otlp import create_blueprint
+from ai_dev_squad_dashboard.ingest import otlp
+from ai_dev_squad_dashboard.ingest.counting import Counting
+from ai_dev_squad_dashboard.ingest.journal import JournalTail
 from ai_dev_squad_dashboard.ingest.otlp_grpc import GrpcUnavailable, start_grpc_server
 from ai_dev_squad_dashboard.ingest.pipeline import Busy, Pipeline
 from ai_dev_squad_dashboard.settings import DashboardSettings
@@ -45,6 +49,7 @@ class Receiver:
     url: str
     store: Store
     pipeline: Pipeline
+    counting: Counting
 
     def spans(self) -> list[SpanRow]:
         """Every stored span, by start."""
@@ -62,11 +67,12 @@ def receiver() -> Iterator[Receiver]:
     store = open_memory_store()
     pipeline = Pipeline(store, max_pending_rows=10_000)
     app = Flask(__name__)
-    app.register_blueprint(create_blueprint(pipeline.submit, DashboardSettings()))
+    into = otlp.receiver(pipeline.submit)
+    app.register_blueprint(otlp.create_blueprint(pipeline.submit, DashboardSettings(), into))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield Receiver(f"http://127.0.0.1:{server.server_port}", store, pipeline)
+    yield Receiver(f"http://127.0.0.1:{server.server_port}", store, pipeline, into.counting)
     server.shutdown()
     thread.join()
     server.server_close()
@@ -187,6 +193,30 @@ def test_spans_of_our_own_core_arrive_whole(receiver: Receiver, protocol: str):
     assert (tool.tool, tool.status, tool.error_type) == ("look_up", "error", "KeyError")
     assert "nothing there" in (tool.error_message or "")
     assert [span.parent_span_id for span in (agent, model, tool)] == [None, agent.span_id, agent.span_id]
+
+
+@pytest.mark.parametrize("first", ["journal", "otlp"])
+def test_a_run_that_comes_by_journal_and_by_otlp_is_one_run(receiver: Receiver, tmp_path: Path, first: str):
+    """Whichever comes first: each span once, tokens and money once, in the same trace; the journal adds its lines."""
+    configure_logging(log_dir=str(tmp_path))
+    finished = InMemorySpanExporter()
+    configure_tracing(service_name="shop").add_exporter(finished)
+    run_an_agent()
+    flush()
+    tail = JournalTail([tmp_path], receiver.pipeline, counting=receiver.counting)
+    sender = OTLPSpanExporter(f"{receiver.url}/v1/traces")
+    ways = [tail.catch_up, lambda: sender.export(finished.get_finished_spans())]
+    for come in ways if first == "journal" else reversed(ways):
+        come()
+    sender.shutdown()
+
+    spans = receiver.spans()
+    assert [span.name for span in spans] == ["planner", "gpt-4o-mini", "look_up"]
+    assert {(span.trace_id, span.source) for span in spans} == {(spans[0].trace_id, first)}
+    totals = receiver.store.totals(EVER)
+    assert (totals.spans, totals.calls, totals.input_tokens, totals.output_tokens) == (3, 1, 100, 20)
+    assert totals.cost_usd == 2.22e-05
+    assert {row.trace_id for row in receiver.store.logs(EVER).rows} == {spans[0].trace_id}
 
 
 def test_a_whole_request_of_the_largest_size_is_taken(receiver: Receiver):

@@ -58,6 +58,30 @@ def said(role, text):
     return {"role": role, "parts": [{"type": "text", "content": text}]}
 
 
+def test_a_long_session_shows_its_newest_turns():
+    """The last 200 of 230, with their numbers and all that was spent before them."""
+    store = open_memory_store()
+    turns = [
+        SpanRow(
+            f"{number:032x}", f"{number:016x}", None, NOW_US + number, 1, f"turn {number}", "invoke_workflow",
+            session_id="long", usage_source="provider", cost_usd=0.5, model="m",
+        )
+        for number in range(1, 231)
+    ]  # fmt: skip
+    store.write(Batch(spans=turns))
+    app = create_app(DashboardSettings(port=0, logs=()), store=store, follow=False)
+    try:
+        view = app.test_client().get("/api/sessions/long").json
+        page = app.test_client().get("/sessions/long").text
+    finally:
+        running(app).close()
+
+    assert [turn["number"] for turn in view["turns"]] == list(range(31, 231))
+    assert [turn["trace"]["name"] for turn in view["turns"]] == [f"turn {number}" for number in range(31, 231)]
+    assert [turn["cost_so_far_usd"] for turn in view["turns"]] == [number / 2 for number in range(31, 231)]
+    assert "30 earlier turns are not shown here" in page
+
+
 def test_the_list_adds_up_the_turns_of_each_session(client):
     """A conversation of five turns is one row with their calls, tokens and cost."""
     (row,) = client.get("/api/sessions?q=pair-programming").get_json()["rows"]

@@ -10,6 +10,7 @@ from flask import Flask
 from flask_socketio import SocketIO  # type: ignore[import-untyped]
 
 from . import api, errors, formats, frame, keyboard, live, openapi, pages, parity_export, security, trace_export
+from .budgets import parse_budget
 from .ingest.journal import JournalTail
 from .ingest.otlp import create_blueprint as create_otlp_blueprint
 from .ingest.otlp import receiver
@@ -65,6 +66,8 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.config["MAX_FORM_MEMORY_SIZE"] = 64 * 1024
     # First what may refuse the settings, so that nothing is open yet when it does.
     guard = security.attach(app, settings)
+    for rule in settings.budgets:
+        parse_budget(rule)
     store = store or open_store(settings.db, memory_limit_mib=settings.memory_limit_mib)
     retention = Retention(days=settings.retention_days, max_mib=settings.max_store_mib)
     pipeline = Pipeline(store, max_pending_rows=settings.max_pending_rows, retention=retention)

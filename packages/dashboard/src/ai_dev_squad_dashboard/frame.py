@@ -10,7 +10,6 @@ from typing import Any
 from flask import Flask
 
 from . import static_files
-from .budgets import parse_budget
 from .page import Site
 from .query import FILTERS, RANGES, Query
 from .store.base import Selection, StoreError
@@ -43,12 +42,9 @@ class Filter:
 
 
 def attach(app: Flask, site: Site) -> None:
-    """Give the templates of ``app`` what the frame needs. Raises ``ValueError`` for a budget that cannot be understood."""
+    """Give the templates of ``app`` what the frame needs."""
     from .views import PAGES
 
-    for rule in site.settings.budgets:
-        # Here, so that a budget nobody can read is told at the start and not on a page.
-        parse_budget(rule)
     static_files.attach(app)
     app.jinja_env.globals.update(
         navigation=tuple(page for page in PAGES if page.navigation),

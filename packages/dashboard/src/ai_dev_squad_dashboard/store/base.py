@@ -342,7 +342,7 @@ class Store(Protocol):
         """Sessions with a trace in the selection, the most recently active first. ``text`` occurs in the id or the last name."""
 
     def session(self, session_id: str, limit: int = 200) -> tuple[Session, tuple[TraceRow, ...]] | None:
-        """A session and its traces, oldest first."""
+        """A session and its newest traces, oldest of them first."""
 
     def logs(
         self,

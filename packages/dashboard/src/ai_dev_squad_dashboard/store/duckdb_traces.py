@@ -159,15 +159,15 @@ def sessions(
 def session(
     cursor: duckdb.DuckDBPyConnection, session_id: str, limit: int
 ) -> tuple[Session, tuple[TraceRow, ...]] | None:
-    """A session over all time, and its first traces."""
+    """A session over all time, and its newest traces, oldest of them first."""
     row = one(cursor, f"{_SESSION} WHERE session_id = ? GROUP BY session_id", [session_id])
     if row is None:
         return None
     rows = cursor.execute(
-        f"SELECT {_TRACE} FROM traces WHERE session_id = ? ORDER BY start_us, trace_id LIMIT {int(limit)}",  # noqa: S608
+        f"SELECT {_TRACE} FROM traces WHERE session_id = ? ORDER BY start_us DESC, trace_id DESC LIMIT {int(limit)}",  # noqa: S608
         [session_id],
     ).fetchall()
-    return Session(*row), tuple(_trace_row(each) for each in rows)
+    return Session(*row), tuple(_trace_row(each) for each in reversed(rows))
 
 
 _SESSION: Final = (

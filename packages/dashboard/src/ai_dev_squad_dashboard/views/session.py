@@ -25,13 +25,13 @@ class Turn:
     """One turn of a conversation: a trace."""
 
     number: int
-    """From 1."""
+    """From 1, the session's first."""
     trace: TraceRow
     asked: Said | None
     """What the user said last; ``null`` where content was not captured, or for older turns."""
     answered: Said | None
     cost_so_far_usd: float
-    """The sum of the known costs of this turn and the ones before that are shown."""
+    """The sum of the known costs of this turn and all before it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SessionView:
 
     session: Session
     turns: tuple[Turn, ...]
-    """The first 200."""
+    """The newest 200."""
     captured: bool
     """Whether the words of any turn shown were captured."""
     spoken_turns: int
@@ -57,8 +57,10 @@ def build(site: Site, query: Query, *, session_id: str) -> SessionView:
         )
     session, traces = found
     spoken = {row.trace_id for row in traces[-SPOKEN_TURNS:]}
-    turns, cost = [], 0.0
-    for number, row in enumerate(traces, start=1):
+    turns = []
+    # What the turns before those shown cost; a sum of floats may come out a little below zero.
+    cost = max(0.0, session.cost_usd - sum(row.cost_usd for row in traces))
+    for number, row in enumerate(traces, start=session.turns - len(traces) + 1):
         asked = answered = None
         if row.trace_id in spoken:
             asked, answered = said_in(site.store.details(row.trace_id, limit=LOOKED_INTO), row.root_span_id)
