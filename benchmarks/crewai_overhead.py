@@ -18,10 +18,10 @@ from statistics import median
 from typing import Any
 
 import environments
-from otlp_sink import Sink
 from report import Report, Target, main, paired_ratio
+from rounds import compared
 from subjects import provider_to
-from worker import Worker, WorkerFailed, serve
+from worker import serve
 
 _SUBJECTS = {
     "bare": environments.OURS,
@@ -142,37 +142,10 @@ def _work(name: str) -> None:
     serve(run)
 
 
-def _start(sink: Sink) -> dict[str, Worker]:
-    workers = {}
-    for name, environment in _SUBJECTS.items():
-        python = environments.python_of(environment)
-        if python is None:
-            continue
-        worker = Worker(python, __file__, name, BENCH_ENDPOINT=sink.endpoint)
-        try:
-            worker.ask(runs=3)
-        except WorkerFailed as error:
-            print(f"{name}: left out ({error})", file=sys.stderr)
-            continue
-        workers[name] = worker
-    return workers
-
-
 def measure(options: argparse.Namespace) -> Report:
     """Run the rounds and compare."""
     rounds, runs = (3, 3) if options.quick else (20, 10)
-    with Sink() as sink:
-        workers = _start(sink)
-        answers: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
-        names = list(workers)
-        for number in range(rounds + 1):
-            shift = number % len(names)
-            for name in names[shift:] + names[:shift]:
-                answer = workers[name].ask(runs=runs)
-                if number:  # the first round warms up
-                    answers[name].append(answer)
-        for worker in workers.values():
-            worker.close()
+    answers, _ = compared(_SUBJECTS, __file__, rounds=rounds, runs=runs, first_runs=3, counted_runs=2)
     return _report(answers, rounds, runs)
 
 

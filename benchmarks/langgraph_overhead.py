@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import environments
-from otlp_sink import Sink
 from report import Report, Target, main, paired_ratio
+from rounds import compared
 from subjects import SUBJECTS, VERSIONS, switch_on
-from worker import Worker, WorkerFailed, serve
+from worker import serve
 from workload import NODES, state
 
 _LIMITS = {"ours: journal, costs": 1.3, "ours: journal, costs, OTLP": 1.6}
@@ -54,50 +53,10 @@ def _work(name: str) -> None:
     serve(run)
 
 
-def _start(sink: Sink) -> dict[str, Worker]:
-    """The workers that answer a first request; the others are named on stderr and left out."""
-    workers = {}
-    for name, environment in SUBJECTS.items():
-        python = environments.python_of(environment)
-        if python is None:
-            continue
-        worker = Worker(python, __file__, name, BENCH_ENDPOINT=sink.endpoint)
-        try:
-            worker.ask(runs=5)
-        except WorkerFailed as error:
-            print(f"{name}: left out ({error})", file=sys.stderr)
-            continue
-        workers[name] = worker
-    return workers
-
-
-def _spans_per_run(workers: dict[str, Worker], sink: Sink, runs: int = 4) -> dict[str, float]:
-    """How many spans of one run arrive at the receiver: proof that the subjects do the work they are timed at."""
-    before = sink.stats()["spans"]
-    sink.count(True)
-    for worker in workers.values():
-        worker.ask(runs=runs)
-    sink.count(False)
-    arrived = sink.stats()["spans"]
-    return {name: (arrived.get(name, 0) - before.get(name, 0)) / runs for name in workers}
-
-
 def measure(options: argparse.Namespace) -> Report:
     """Run the rounds and compare."""
     rounds, runs = (3, 5) if options.quick else (25, 20)
-    with Sink() as sink:
-        workers = _start(sink)
-        answers: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
-        spans = _spans_per_run(workers, sink)
-        names = list(workers)
-        for number in range(rounds + 1):
-            shift = number % len(names)
-            for name in names[shift:] + names[:shift]:
-                answer = workers[name].ask(runs=runs)
-                if number:  # the first round warms up
-                    answers[name].append(answer)
-        for worker in workers.values():
-            worker.close()
+    answers, spans = compared(SUBJECTS, __file__, rounds=rounds, runs=runs, first_runs=5, counted_runs=4)
     return _report(answers, spans, rounds, runs)
 
 

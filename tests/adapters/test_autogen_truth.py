@@ -17,6 +17,7 @@ from autogen_ext.models.cache import ChatCompletionCache
 from autogen_ext.models.replay import ReplayChatCompletionClient
 from pydantic import BaseModel
 
+from ai_dev_squad.contract.truth import equals_the_bill
 from ai_dev_squad.testing import Captured
 from ai_dev_squad_autogen import observe, unobserve
 from ai_dev_squad_parity.model_server import ModelServer, call, fail, reply, structured, tokens, tool_calls
@@ -31,34 +32,6 @@ pytestmark = pytest.mark.filterwarnings(
 USAGE = tokens(200, 30, cached=64, reasoning=8)
 Serve = Callable[..., ModelServer]
 Chat = Callable[..., Any]
-
-
-def equals_truth(captured: Captured, server: ModelServer) -> None:
-    """Calls and tokens as captured, as billed; one trace."""
-    server.settle()
-    answered = [line for line in captured.closing("chat") if line.status == "ok"]
-    billed = server.truth.totals.billed
-
-    def total(name: str) -> int:
-        return sum(getattr(line.usage, name) or 0 for line in answered)
-
-    assert {
-        "calls": len(answered),
-        "input": total("input_tokens"),
-        "cached": total("cache_read_input_tokens"),
-        "output": total("output_tokens"),
-        "reasoning": total("reasoning_output_tokens"),
-        "sources": {line.usage.source for line in answered if line.usage},
-        "traces": len({line.trace_id for line in captured.lines}),
-    } == {
-        "calls": server.truth.totals.successful_calls,
-        "input": billed.input_tokens,
-        "cached": billed.cache_read_input_tokens,
-        "output": billed.output_tokens,
-        "reasoning": billed.reasoning_output_tokens,
-        "sources": {"provider"},
-        "traces": 1,
-    }
 
 
 def look_up(word: str) -> str:
@@ -79,7 +52,7 @@ async def test_a_team_with_a_tool(captured: Captured, serve: Serve, autogen_chat
     result = await team.run(task="a and b")
 
     assert result.stop_reason == "Maximum number of turns 2 reached."
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
     asked = [(tool.name, tool.id) for tool in server.truth.calls[0].tool_calls]
     ran = [(line.name, (line.metadata or {})["gen_ai.tool.call.id"]) for line in captured.closing("execute_tool")]
     assert sorted(ran) == sorted(asked)
@@ -104,7 +77,7 @@ async def test_a_selector_bills_more_than_its_messages_say(
 
     result = await observe(SelectorGroupChat(members, client, max_turns=2)).run(task="go")
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
     said = sum(message.models_usage.prompt_tokens for message in result.messages if message.models_usage)
     assert (said, server.truth.totals.billed.input_tokens) == (400, 800)
 
@@ -127,7 +100,7 @@ async def test_magentic_one_bills_more_than_its_messages_say(
     await observe(MagenticOneGroupChat([assistant("bob", client)], client)).run(task="go")
 
     assert len(captured.closing("chat")) == 4
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
 
 
 async def test_code_executor_agents_are_billed(
@@ -140,7 +113,7 @@ async def test_code_executor_agents_are_billed(
     await observe(CodeExecutorAgent("coder", executor, model_client=autogen_chat(server))).run(task="go")
 
     assert len(captured.closing("chat")) == 2
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
 
 
 @pytest.mark.parametrize("asks", [False, True])
@@ -155,7 +128,7 @@ async def test_streaming(captured: Captured, serve: Serve, autogen_chat: Chat, a
 
     result = await ann.run(task="go")
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
     usage = result.messages[-1].models_usage
     assert usage is not None
     assert (usage.prompt_tokens, usage.completion_tokens) == ((200, 30) if asks else (0, 0))
@@ -173,7 +146,7 @@ async def test_asking_does_not_change_a_termination(captured: Captured, serve: S
     team = observe(RoundRobinGroupChat(members, termination_condition=stop))
 
     observed = await team.run(task="go")
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
     plain = await unobserve(team).run(task="go")
 
     assert len(observed.messages) == len(plain.messages) == 4
@@ -196,7 +169,7 @@ async def test_structured_answers(captured: Captured, serve: Serve, autogen_chat
     result = await ann.run(task="go")
 
     assert result.messages[-1].content == Verdict(good=True)  # type: ignore[union-attr]
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
 
 
 async def test_a_server_that_refuses_to_report_usage(captured: Captured, serve: Serve, autogen_chat: Chat) -> None:
@@ -261,7 +234,7 @@ async def test_retries_of_the_client(captured: Captured, serve: Serve, autogen_c
     await observe(assistant("ann", autogen_chat(server))).run(task="go")
 
     assert server.truth.totals.calls == 2
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
 
 
 class Logging(ReplayChatCompletionClient):

@@ -12,6 +12,7 @@ from crewai import Crew, Task
 from crewai.tools import tool
 from pydantic import BaseModel
 
+from ai_dev_squad.contract.truth import equals_the_bill
 from ai_dev_squad.testing import Captured
 from ai_dev_squad_crewai import observe
 from ai_dev_squad_parity.model_server import ModelServer, call, fail, reply, tokens, tool_calls
@@ -26,34 +27,6 @@ Serve = Callable[..., ModelServer]
 Make = Callable[..., Any]
 
 
-def equals_truth(captured: Captured, server: ModelServer, sources: frozenset[str] = frozenset({"provider"})) -> None:
-    """Calls and tokens as captured, as billed; one trace."""
-    server.settle()
-    answered = [line for line in captured.closing("chat") if line.status == "ok"]
-    billed = server.truth.totals.billed
-
-    def total(name: str) -> int:
-        return sum(getattr(line.usage, name) or 0 for line in answered)
-
-    assert {
-        "calls": len(answered),
-        "input": total("input_tokens"),
-        "cached": total("cache_read_input_tokens"),
-        "output": total("output_tokens"),
-        "reasoning": total("reasoning_output_tokens"),
-        "sources": {line.usage.source for line in answered if line.usage},
-        "traces": len({line.trace_id for line in captured.lines}),
-    } == {
-        "calls": server.truth.totals.successful_calls,
-        "input": billed.input_tokens,
-        "cached": billed.cache_read_input_tokens,
-        "output": billed.output_tokens,
-        "reasoning": billed.reasoning_output_tokens,
-        "sources": set(sources),
-        "traces": 1,
-    }
-
-
 @tool("look_up")
 def look_up(word: str) -> str:
     """Look a word up."""
@@ -66,7 +39,7 @@ def test_kickoff(captured: Captured, serve: Serve, crewai_crew: Make) -> None:
 
     assert observe(crewai_crew(server)).kickoff().raw == "hi"
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
     (line,) = captured.closing("chat")
     assert line.cost is not None
     # gpt-4o-mini: 0.15 USD per million input, 0.075 cached, 0.60 output tokens.
@@ -81,7 +54,7 @@ async def test_asynchronous_kickoffs(captured: Captured, serve: Serve, crewai_cr
 
     await getattr(observe(crewai_crew(server, "planner", "coder")), method)()
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
 
 
 def test_tools(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
@@ -94,7 +67,7 @@ def test_tools(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
 
     output = observe(crew).kickoff()
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
     assert output.token_usage.total_tokens == 460
     assert len(captured.closing("execute_tool")) == 2
 
@@ -108,7 +81,7 @@ def test_a_shared_model_counts_once(captured: Captured, serve: Serve, crewai_llm
 
     output = observe(crew).kickoff()
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
     assert output.token_usage.total_tokens == 2 * 460
 
 
@@ -118,7 +91,7 @@ def test_for_each(captured: Captured, serve: Serve, crewai_crew: Make) -> None:
 
     outputs = observe(crewai_crew(server)).kickoff_for_each([{"n": "1"}, {"n": "2"}, {"n": "3"}])
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
     assert [output.raw for output in outputs] == ["hi", "hi", "hi"]
 
 
@@ -129,7 +102,7 @@ async def test_asynchronous_for_each(captured: Captured, serve: Serve, crewai_cr
 
     await getattr(observe(crewai_crew(server)), method)([{"n": "1"}, {"n": "2"}, {"n": "3"}])
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
 
 
 def test_streaming_models(captured: Captured, serve: Serve, crewai_llm: Make, crewai_agent: Make) -> None:
@@ -140,7 +113,7 @@ def test_streaming_models(captured: Captured, serve: Serve, crewai_llm: Make, cr
 
     assert observe(crew).kickoff().raw == "one two three"
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
     (line,) = captured.closing("chat")
     assert line.metadata is not None
     assert line.metadata["gen_ai.response.time_to_first_chunk"] > 0
@@ -156,7 +129,7 @@ def test_a_streaming_crew(captured: Captured, serve: Serve, crewai_crew: Make) -
 
     assert text == "one two three"
     assert streaming.result.raw == "one two three"
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
 
 
 @pytest.mark.parametrize("method", ["kickoff_async", "akickoff"])
@@ -168,7 +141,7 @@ async def test_asynchronous_streaming_crews(captured: Captured, serve: Serve, cr
     text = "".join([chunk.content async for chunk in streaming])
 
     assert text == "one two three"
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
 
 
 def test_a_stream_read_in_another_thread(captured: Captured, serve: Serve, crewai_crew: Make) -> None:
@@ -180,7 +153,7 @@ def test_a_stream_read_in_another_thread(captured: Captured, serve: Serve, crewa
     thread.start()
     thread.join()
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
 
 
 def test_structured_output(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
@@ -196,7 +169,7 @@ def test_structured_output(captured: Captured, serve: Serve, crewai_agent: Make)
     output = observe(Crew(agents=[agent], tasks=[task])).kickoff()
 
     assert output.pydantic == Answer(n=1)
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
 
 
 def test_react_text(captured: Captured, serve: Serve, crewai_llm: Make, crewai_agent: Make) -> None:
@@ -212,7 +185,7 @@ def test_react_text(captured: Captured, serve: Serve, crewai_llm: Make, crewai_a
 
     assert observe(crew).kickoff().raw == "done"
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
     assert [line.name for line in captured.closing("execute_tool")] == ["look_up"]
 
 
@@ -222,7 +195,7 @@ def test_a_lone_agent(captured: Captured, serve: Serve, crewai_agent: Make) -> N
 
     assert observe(crewai_agent(server)).kickoff("hello").raw == "hi"
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
 
 
 @pytest.mark.parametrize("method", ["kickoff_async", "akickoff"])
@@ -232,7 +205,7 @@ async def test_a_lone_agent_asynchronously(captured: Captured, serve: Serve, cre
 
     await getattr(observe(crewai_agent(server)), method)("hello")
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
 
 
 async def test_a_lone_agent_in_an_event_loop(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
@@ -242,7 +215,7 @@ async def test_a_lone_agent_in_an_event_loop(captured: Captured, serve: Serve, c
     output = await observe(crewai_agent(server)).kickoff("hello")
 
     assert output.raw == "hi"
-    equals_truth(captured, server)
+    equals_the_bill(captured, server, traces=1)
 
 
 def test_a_missing_report_is_estimated(captured: Captured, serve: Serve, crewai_crew: Make) -> None:

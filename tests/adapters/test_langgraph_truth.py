@@ -15,6 +15,7 @@ from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 from opentelemetry import propagate
 
+from ai_dev_squad.contract.truth import equals_the_bill
 from ai_dev_squad.testing import Captured
 from ai_dev_squad_langgraph import observe
 from ai_dev_squad_parity.model_server import ModelServer, call, fail, hang, reply, tokens, tool_calls
@@ -44,32 +45,6 @@ def asking(model: Any, *, name: str = "squad") -> Any:
 QUESTION: Any = {"messages": [("user", "hello")]}
 
 
-def equals_truth(captured: Captured, server: ModelServer) -> None:
-    """Calls and tokens as captured, as billed; one trace."""
-    server.settle()
-    answered = [line for line in captured.closing("chat") if line.status == "ok"]
-    billed = server.truth.totals.billed
-
-    def total(name: str) -> int:
-        return sum(getattr(line.usage, name) or 0 for line in answered)
-
-    assert {
-        "calls": len(answered),
-        "input": total("input_tokens"),
-        "cached": total("cache_read_input_tokens"),
-        "output": total("output_tokens"),
-        "reasoning": total("reasoning_output_tokens"),
-        "sources": {line.usage.source for line in answered if line.usage},
-    } == {
-        "calls": server.truth.totals.successful_calls,
-        "input": billed.input_tokens,
-        "cached": billed.cache_read_input_tokens,
-        "output": billed.output_tokens,
-        "reasoning": billed.reasoning_output_tokens,
-        "sources": {"provider"},
-    }
-
-
 def test_invoke(captured: Captured, serve: Serve, chat: Chat) -> None:
     """A plain call, with its cost by the published price: cached tokens are part of the input, not added to it
     (braintrust-sdk-python#445).
@@ -78,7 +53,7 @@ def test_invoke(captured: Captured, serve: Serve, chat: Chat) -> None:
 
     asking(chat(server)).invoke(QUESTION)
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server)
     (line,) = captured.closing("chat")
     assert line.cost is not None
     # gpt-4o-mini: 0.15 USD per million input, 0.075 cached, 0.60 output tokens.
@@ -92,7 +67,7 @@ async def test_ainvoke(captured: Captured, serve: Serve, chat: Chat) -> None:
 
     await asking(chat(server)).ainvoke(QUESTION)
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server)
 
 
 def texts(stream: Any) -> list[Any]:
@@ -113,14 +88,13 @@ def test_streaming_counts_without_the_program_noticing(captured: Captured, serve
     """A custom endpoint reports no usage in streams unless asked; we ask, and the program sees the same chunks
     (langgraph#5878, langgraph#4848, langfuse#8814).
     """
-    server = serve(reply("one two three", usage=USAGE, times=2))
-    graph = asking(chat(server))
+    server, another = serve(reply("one two three", usage=USAGE)), serve(reply("one two three", usage=USAGE))
     from ai_dev_squad_langgraph import unobserve
 
-    observed = texts(graph.stream(QUESTION, stream_mode="messages"))
-    equals_truth(captured, server)
-    plain = texts(unobserve(graph).stream(QUESTION, stream_mode="messages"))
+    observed = texts(asking(chat(server)).stream(QUESTION, stream_mode="messages"))
+    plain = texts(unobserve(asking(chat(another))).stream(QUESTION, stream_mode="messages"))
 
+    equals_the_bill(captured, server)
     assert without_ids(observed) == without_ids(plain)
     assert {usage for _, usage, _ in observed} == {None}
     (line,) = captured.closing("chat")
@@ -135,7 +109,7 @@ async def test_asynchronous_streaming(captured: Captured, serve: Serve, chat: Ch
     async for _ in asking(chat(server)).astream(QUESTION, stream_mode="messages"):
         pass
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server)
 
 
 def test_a_program_that_asks_for_usage_itself(captured: Captured, serve: Serve, chat: Chat) -> None:
@@ -144,7 +118,7 @@ def test_a_program_that_asks_for_usage_itself(captured: Captured, serve: Serve, 
 
     chunks = texts(asking(chat(server, stream_usage=True)).stream(QUESTION, stream_mode="messages"))
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server)
     assert [usage["input_tokens"] for _, usage, _ in chunks if usage] == [200]
 
 
@@ -194,7 +168,7 @@ def test_a_tool_loop(captured: Captured, serve: Serve, chat: Chat) -> None:
 
     agent.invoke({"messages": [("user", "a and b")]})
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server)
     asked = [(c.name, c.id) for c in server.truth.calls[0].tool_calls]
     ran = [(line.name, (line.metadata or {})["gen_ai.tool.call.id"]) for line in captured.closing("execute_tool")]
     assert sorted(ran) == sorted(asked)
@@ -207,7 +181,7 @@ def test_retries_of_the_client(captured: Captured, serve: Serve, chat: Chat) -> 
     asking(chat(server)).invoke(QUESTION)
 
     assert server.truth.totals.calls == 2
-    equals_truth(captured, server)
+    equals_the_bill(captured, server)
     assert [line.status for line in captured.closing("chat")] == ["ok"]
 
 
@@ -248,7 +222,7 @@ def test_several_choices_count_once(captured: Captured, serve: Serve, chat: Chat
 
     asking(chat(server, n=2)).invoke(QUESTION)
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server)
 
 
 def test_the_responses_api(captured: Captured, serve: Serve, chat: Chat) -> None:
@@ -259,7 +233,7 @@ def test_the_responses_api(captured: Captured, serve: Serve, chat: Chat) -> None
     graph.invoke(QUESTION)
     list(graph.stream(QUESTION, stream_mode="messages"))
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server)
 
 
 def test_an_answer_from_langchains_cache_costs_nothing(captured: Captured, serve: Serve, chat: Chat) -> None:
@@ -289,7 +263,7 @@ async def test_concurrent_runs(captured: Captured, serve: Serve, chat: Chat, run
         *(graph.ainvoke(QUESTION, {"configurable": {"thread_id": f"thread-{index}"}}) for index in range(runs))
     )
 
-    equals_truth(captured, server)
+    equals_the_bill(captured, server)
     sessions: dict[str | None, set[str | None]] = {}
     for line in captured.lines:
         sessions.setdefault(line.trace_id, set()).add(line.session_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -19,8 +20,10 @@ def usage() -> Any:
     return model_server().tokens(200, 30, cached=64, reasoning=8)
 
 
-def equals_the_bill(captured: Captured, server: Any) -> None:
-    """Calls and tokens as captured are as billed, and none was estimated."""
+def equals_the_bill(
+    captured: Captured, server: Any, *, sources: Collection[str] = ("provider",), traces: int | None = None
+) -> None:
+    """Calls and tokens as captured are as billed, told by ``sources``, and in so many traces where that is asked."""
     server.settle()
     answered = [line for line in captured.closing("chat") if line.status == "ok"]
     billed = server.truth.totals.billed
@@ -35,13 +38,15 @@ def equals_the_bill(captured: Captured, server: Any) -> None:
         "output": total("output_tokens"),
         "reasoning": total("reasoning_output_tokens"),
         "sources": {line.usage.source for line in answered if line.usage},
+        "traces": None if traces is None else len({line.trace_id for line in captured.lines}),
     } == {
         "calls": server.truth.totals.successful_calls,
         "input": billed.input_tokens,
         "cached": billed.cache_read_input_tokens,
         "output": billed.output_tokens,
         "reasoning": billed.reasoning_output_tokens,
-        "sources": {"provider"},
+        "sources": set(sources),
+        "traces": traces,
     }
     assert server.truth.unexpected == ()
     assert server.truth.steps_left == ()
