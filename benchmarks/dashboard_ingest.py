@@ -71,19 +71,20 @@ def _phoenix_stored(directory: Path, port: int) -> int:
         return int(connection.execute("select count(*) from spans").fetchone()[0])
 
 
+OURS = Product(
+    "ours",
+    "dashboard",
+    "ai-dev-squad-dashboard",
+    lambda directory, port: [
+        *("-m", "ai_dev_squad_dashboard.cli", "dashboard", "--logs", str(directory)),
+        *("--db", str(directory / "store.duckdb"), "--port", str(port)),
+    ],
+    lambda directory, port: {},
+    _ours_stored,
+    400_000,
+)
 _PRODUCTS = (
-    Product(
-        "ours",
-        "dashboard",
-        "ai-dev-squad-dashboard",
-        lambda directory, port: [
-            *("-m", "ai_dev_squad_dashboard.cli", "dashboard", "--logs", str(directory)),
-            *("--db", str(directory / "store.duckdb"), "--port", str(port)),
-        ],
-        lambda directory, port: {},
-        _ours_stored,
-        400_000,
-    ),
+    OURS,
     Product(
         "Phoenix",
         "phoenix",
@@ -141,24 +142,25 @@ def _trace(draw: random.Random, start_ns: int) -> Iterator[Span]:
         yield span
 
 
-def _requests(spans: int, seed: int) -> list[bytes]:
+def requests(spans: int, seed: int) -> list[bytes]:
+    """OTLP requests of traces that begin a minute ago."""
     draw = random.Random(seed)
     start_ns = time.time_ns() - 60_000_000_000
-    requests = []
+    made = []
     for number in range(0, spans, _SPANS_PER_REQUEST):
         request = ExportTraceServiceRequest()
         scope = request.resource_spans.add().scope_spans.add()
         scope.scope.name = "openinference.instrumentation.langchain"
         for offset in range(0, _SPANS_PER_REQUEST, _SPANS_PER_TRACE):
             scope.spans.extend(_trace(draw, start_ns + (number + offset) * 100_000))
-        requests.append(request.SerializeToString())
-    return requests
+        made.append(request.SerializeToString())
+    return made
 
 
 def _work(name: str) -> None:
     """Send spans to the port that standard input names, on a few connections at a time."""
     port, spans, seed = map(int, name.split(","))
-    waiting = _requests(spans, seed)
+    waiting = requests(spans, seed)
     print("ready", flush=True)
     sys.stdin.readline()
     lock, refused = threading.Lock(), [0]
@@ -189,7 +191,7 @@ def _work(name: str) -> None:
 
 
 @contextmanager
-def _server(product: Product, python: Path) -> Iterator[tuple[int, Path, float, subprocess.Popen[bytes]]]:
+def server(product: Product, python: Path) -> Iterator[tuple[int, Path, float, subprocess.Popen[bytes]]]:
     """A running server: its port, its directory, the seconds until its first page, its process."""
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         directory, port = Path(name), _free_port()
@@ -221,13 +223,14 @@ def _first_page(port: int, began: float, process: subprocess.Popen[bytes], direc
     raise RuntimeError(f"the server did not come up: {log}")
 
 
-def _rss_mib(pid: int) -> float:
+def peak_mib(pid: int) -> float:
+    """The most memory that a process held."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 def _ingest(product: Product, python: Path, spans: int, seed: int) -> dict[str, float]:
-    with _server(product, python) as (port, directory, start_s, process):
+    with server(product, python) as (port, directory, start_s, process):
         sender = subprocess.Popen(
             [sys.executable, __file__, "--worker", f"{port},{spans},{seed}"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -250,7 +253,7 @@ def _ingest(product: Product, python: Path, spans: int, seed: int) -> dict[str, 
             "start s": start_s,
             "spans/s acknowledged": spans / acknowledged_s,
             "spans/s stored": spans / stored_s,
-            "peak RSS MiB": _rss_mib(process.pid),
+            "peak RSS MiB": peak_mib(process.pid),
             "told to wait": sent["refused"],
         }
 

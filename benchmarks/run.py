@@ -33,6 +33,7 @@ _BENCHMARKS = (
     "dashboard_ingest",
     "otlp_translate",
     "dashboard_store",
+    "dashboard_pages",
 )
 
 

@@ -82,6 +82,4 @@ def _collect_rarely() -> None:
 
     A tenth of the time of receiving spans went into it. This process is ours; whoever serves the app in their own decides.
     """
-    gc.collect()
-    gc.freeze()
     gc.set_threshold(50_000, 20, 20)
