@@ -253,6 +253,58 @@ class StoreContract(Opens):
             ),
         )  # fmt: skip
 
+    def test_totals_beside_those_of_the_time_before(self, filled: Store) -> None:
+        """A selection is compared with its names over an equally long span of time that ends where it begins."""
+        late = Selection(T0 + 20 * MINUTE, T0 + 40 * MINUTE)
+        assert late.before == Selection(T0, T0 + 20 * MINUTE)
+        assert filled.compared(late) == (filled.totals(late), filled.totals(late.before))
+        now, before = filled.compared(replace(late, frameworks=("crewai",)))
+        assert (now.spans, before.spans, before.cost_usd) == (0, 5, 0.25)
+
+    def test_questions_at_one_moment_do_not_see_what_is_written_meanwhile(self, store: Store) -> None:
+        """Inside the block every answer is of the same rows, whoever writes; other threads and later questions see the new ones."""
+
+        def seen() -> list[Any]:
+            return [
+                *(
+                    store.totals(ALL).spans,
+                    store.compared(ALL)[0].spans,
+                    sum(p.calls for p in store.timeline(ALL, DAY)),
+                ),
+                *(len(store.traces(ALL).rows), sum(group.calls for group in store.groups(ALL, "session"))),
+                *(store.state().spans, len(store.facets(ALL).models), len(store.logs(ALL).rows)),
+            ]
+
+        elsewhere: list[list[Any]] = []
+        with store.at_one_moment():
+            before = seen()
+            store.write(morning())
+            with store.at_one_moment():
+                assert seen() == before == [0] * 8
+            other = threading.Thread(target=lambda: elsewhere.append(seen()))
+            other.start()
+            other.join()
+            assert seen() == before
+        assert [seen()] == elsewhere == [[6, 6, 3, 2, 3, 6, 2, 3]]
+
+    def test_a_question_that_fails_at_one_moment_leaves_the_next_one_to_be_asked(self, filled: Store) -> None:
+        """A mistake in one question is its own, and the block ends as any other."""
+        with filled.at_one_moment():
+            with pytest.raises(BadCursorError):
+                filled.traces(ALL, cursor="nonsense")
+            assert filled.totals(ALL).spans == 6
+        assert filled.write(morning()).duplicates == 6
+
+    def test_content_is_read_while_other_questions_are_asked_at_one_moment(self, filled: Store) -> None:
+        """An answer that comes piece by piece is not ended by the next question."""
+        with filled.at_one_moment():
+            pieces = filled.details(RUN)
+            first = next(pieces)
+            assert filled.totals(ALL).spans == 6
+            assert [first, *pieces] == [
+                (row.span_id, row.details) for row in morning().spans if row.details is not None
+            ]
+
     def test_a_timeline_leaves_out_empty_steps(self, filled: Store) -> None:
         """A point per step and framework, ascending, ``None`` being a framework as well."""
         assert filled.timeline(ALL, 15 * MINUTE) == [
@@ -716,6 +768,8 @@ class StoreProperties(Opens):
             for batch in batches:
                 store.write(Batch(spans=batch))
             near(store.totals(selection), oracle.totals(selection))
+            for found, period in zip(store.compared(selection), (selection, selection.before), strict=True):
+                near(found, oracle.totals(period))
             assert store.facets(selection) == oracle.facets(selection)
             for by in get_args(GroupBy):
                 if by == "workflow":

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from ai_dev_squad_dashboard.app import create_app
 from ai_dev_squad_dashboard.ingest.pipeline import Pipeline
 from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.query import Query, QueryError
@@ -223,6 +224,23 @@ def test_an_unknown_order_names_the_allowed_ones(site):
     """The URL's mistakes are told, not ignored."""
     with pytest.raises(QueryError, match="rank='size' is unknown; use one of cost, p95, calls"):
         overview.build(site, ask("rank=size"))
+
+
+def test_the_numbers_of_a_page_agree_while_spans_arrive(site, monkeypatch):
+    """What is written while a page is put together is on the next one: tiles, chart and tables of this one have the same sums."""
+    app = create_app(site.settings, store=site.store, follow=False)
+    timeline = site.store.timeline
+
+    def written_meanwhile(*asked):
+        site.store.write(RUNS)
+        return timeline(*asked)
+
+    monkeypatch.setattr(site.store, "timeline", written_meanwhile)
+    with app.test_client() as client:
+        before, after = (client.get("/api/overview?from=2026-11-22&to=2026-11-23").json for _ in range(2))
+    assert [page["cost"]["total"] for page in (before, after)] == [0, 0.75]
+    for page in (before, after):
+        assert page["totals"]["cost_usd"] == page["cost"]["total"] == sum(row["cost_usd"] for row in page["models"])
 
 
 def test_the_costs_answer_with_the_split_the_advice_and_what_has_no_price(site):

@@ -35,7 +35,9 @@ def create_blueprint(site: Site) -> Blueprint:
 def _guide_answer(store: Store, answer: Any, default: str) -> Any:
     def answer_guide() -> Response:
         query = Query.parse(list(request.args.items(multi=True)), default=default)
-        return json_response(answer(store, query))
+        with store.at_one_moment():
+            answered = answer(store, query)
+        return json_response(answered)
 
     return answer_guide
 
@@ -43,7 +45,9 @@ def _guide_answer(store: Store, answer: Any, default: str) -> Any:
 def _answer(site: Site, page: Page) -> Any:
     def answer(**arguments: str) -> Response:
         query = Query.parse(list(request.args.items(multi=True)), default=page.default_range)
-        return json_response(page.build(site, query, **arguments))
+        with site.store.at_one_moment():
+            view = page.build(site, query, **arguments)
+        return json_response(view)
 
     return answer
 

@@ -93,7 +93,8 @@ def exact(value: Any) -> Markup:
 
 def finalize(value: Any) -> Any:
     """What Jinja writes for an expression: text made inert, anything else (markup, numbers, nothing) as it is."""
-    if type(value) is not str:
+    # Most of a page is plain: numbers, names and times.
+    if type(value) is not str or (value.isascii() and value.isprintable()):
         return value
     return _cleaned(_COLOUR.sub("", value.replace("\r\n", "\n")))
 

@@ -150,8 +150,9 @@ class Views:
         page, arguments = subscription.page, dict(subscription.arguments)
         with self._app.test_request_context(subscription.url):
             query = self._query(subscription)
-            view = page.build(self._site, query, **arguments)
-            html = pages.render(page, query, view, arguments, whole=False)
+            with self._site.store.at_one_moment():
+                view = page.build(self._site, query, **arguments)
+                html = pages.render(page, query, view, arguments, whole=False)
         return Rendered(hashlib.blake2b(html.encode(), digest_size=16).hexdigest(), html, view)
 
     def tail(self, subscription: Subscription, after: str | None) -> Lines:

@@ -24,8 +24,10 @@ def create_blueprint(site: Site) -> Blueprint:
 def _show(site: Site, page: Page) -> Any:
     def show(**arguments: str) -> Any:
         query = Query.parse(list(request.args.items(multi=True)), default=page.default_range)
-        view = page.build(site, query, **arguments)
-        response = current_app.make_response(render(page, query, view, arguments))
+        with site.store.at_one_moment():
+            view = page.build(site, query, **arguments)
+            html = render(page, query, view, arguments)
+        response = current_app.make_response(html)
         response.headers.add("Link", f'<{_api_url(page, query, arguments)}>; rel="alternate"; type="application/json"')
         return response
 

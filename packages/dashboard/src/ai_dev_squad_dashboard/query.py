@@ -87,12 +87,6 @@ class Query:
         )
 
     @property
-    def previous(self) -> Selection:
-        """The same filters over the span of time of equal length just before."""
-        length = self.selection.end_us - self.selection.start_us
-        return replace(self.selection, start_us=self.selection.start_us - length, end_us=self.selection.start_us)
-
-    @property
     def step_us(self) -> int:
         """The step of a timeline: a minute to a day, so that there are some 60 to 180 of them."""
         length = self.selection.end_us - self.selection.start_us

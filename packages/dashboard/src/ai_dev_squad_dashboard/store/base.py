@@ -7,7 +7,8 @@ A second engine implements ``Store`` and passes the same contract test. Times ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -67,6 +68,11 @@ class Selection:
     agents: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
+
+    @property
+    def before(self) -> Selection:
+        """The same names over the span of time of equal length that ends where this one begins."""
+        return replace(self, start_us=2 * self.start_us - self.end_us, end_us=self.start_us)
 
 
 @dataclass(frozen=True)
@@ -286,6 +292,11 @@ class StoreState:
 class Store(Protocol):
     """Every method may be called from any thread. Methods raise ``StoreError`` when the engine cannot answer."""
 
+    def at_one_moment(self) -> AbstractContextManager[None]:
+        """What this thread asks inside the block is answered from the rows of one moment, so that the numbers of a page agree.
+        What is written meanwhile is seen after the block.
+        """
+
     def write(self, batch: Batch) -> Written:
         """Store a batch in one transaction. When it returns, all of it is on disk; when it raises, none of it is.
         Spans that are there already are counted as duplicates and change nothing.
@@ -299,6 +310,9 @@ class Store(Protocol):
 
     def totals(self, selection: Selection) -> Totals:
         """The sums over a selection."""
+
+    def compared(self, selection: Selection) -> tuple[Totals, Totals]:
+        """The sums over a selection and over ``selection.before``, for less than the two of them."""
 
     def timeline(self, selection: Selection, step_us: int, by: GroupBy = "framework") -> Sequence[Point]:
         """Sums per step and key, ascending; steps are aligned to multiples of ``step_us``; empty steps are left out."""

@@ -5,7 +5,7 @@ All of them have the same columns, so a question is written once. Nothing is cou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -94,35 +94,39 @@ def names_filter(selection: Selection, alias: str = "") -> Where:
     return where
 
 
-def sums(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int) -> Relation:
-    """A relation with ``at_us``, told as finely as ``step_us``, the names of a series and the columns of ``SUMS``."""
+def sums(
+    cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int, columns: Iterable[str] = SUMS
+) -> Relation:
+    """A relation with ``at_us``, told as finely as ``step_us``, the names of a series and those ``columns`` of ``SUMS``."""
     pieces = _pieces(selection, step_us, "minutes", "hours")
-    return _named(_union(cursor, selection, pieces, f"series, {', '.join(SUMS)}", f"series, {_RAW_SUMS}"), selection)
+    wanted, raw = f"series, {', '.join(columns)}", f"series, {_raw(columns)}"
+    return _named(_union(watermark(cursor), selection, pieces, wanted, raw), selection)
 
 
 def bins(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int) -> Relation:
     """A relation with ``at_us``, told as finely as ``step_us``, the names of a series, ``bin`` and ``spans``."""
     pieces = _pieces(selection, step_us, "minute_bins", "hour_bins")
-    return _named(_union(cursor, selection, pieces, "series, bin, spans", "series, bin, 1 AS spans"), selection)
+    return _named(_union(watermark(cursor), selection, pieces, _BINS, _RAW_BINS), selection)
 
 
-def series_sums(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> list[tuple[Any, ...]]:
-    """The number of each series and its columns of ``SUMS`` over the selection's time and sessions, whatever its names.
+def series_sums(cursor: duckdb.DuckDBPyConnection, periods: Sequence[Selection], newest: int) -> list[tuple[Any, ...]]:
+    """Which of ``periods``, the number of a series and its columns of ``SUMS``: over their time and sessions, whatever the names.
 
-    Without names and kinds of columns there is little to plan, and planning is what these questions take their time for.
+    One period, or one and that ``before`` it, ascending. ``newest`` is the watermark. Without names and kinds of columns there
+    is little to plan, and planning is what these questions take their time for.
     """
-    pieces = _pieces(selection, HOUR_US, "minutes", "hours")
-    relation, values = _union(cursor, selection, pieces, f"series, {', '.join(SUMS)}", f"series, {_RAW_SUMS}")
     added = ", ".join(f"sum({name})" if name.endswith("_usd") else f"sum({name})::BIGINT" for name in SUMS)
-    return cursor.execute(f"SELECT series, {added} FROM ({relation}) GROUP BY series", values).fetchall()  # noqa: S608
+    relation, values = _periods(periods, newest, ("minutes", "hours"), f"series, {', '.join(SUMS)}", _RAW_SUMS)
+    return cursor.execute(f"SELECT period, series, {added} FROM ({relation}) GROUP BY ALL", values).fetchall()  # noqa: S608
 
 
-def series_bins(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> list[tuple[int, int, int]]:
-    """The number of each series, bins and the spans in them, over the selection's time and sessions."""
-    pieces = _pieces(selection, HOUR_US, "minute_bins", "hour_bins")
-    relation, values = _union(cursor, selection, pieces, "series, bin, spans", "series, bin, 1 AS spans")
+def series_bins(
+    cursor: duckdb.DuckDBPyConnection, periods: Sequence[Selection], newest: int
+) -> list[tuple[int, int, int, int]]:
+    """Which of ``periods``, the number of a series, a bin and the spans in it; as ``series_sums``."""
+    relation, values = _periods(periods, newest, ("minute_bins", "hour_bins"), _BINS, _RAW_BINS)
     return cursor.execute(
-        f"SELECT series, bin, sum(spans)::BIGINT FROM ({relation}) GROUP BY series, bin",  # noqa: S608
+        f"SELECT period, series, bin, sum(spans)::BIGINT FROM ({relation}) GROUP BY ALL",  # noqa: S608
         values,
     ).fetchall()
 
@@ -136,8 +140,8 @@ def sessions(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: i
         pieces = [_Piece("spans", [(selection.start_us, selection.end_us)])]
     # A session's roll-up holds model calls only.
     named.add("usage_source IS NOT NULL")
-    columns, raw = f"session_id, {', '.join(SUMS)}, bins", f"session_id, {_RAW_SUMS}, [bin] AS bins"
-    relation, values = _union(cursor, selection, pieces, columns, raw, named)
+    columns, raw = f"session_id, {', '.join(SUMS)}, bins", f"session_id, {_raw(SUMS)}, [bin] AS bins"
+    relation, values = _union(watermark(cursor), selection, pieces, columns, raw, named)
     return f"SELECT *, true AS call FROM ({relation})", values  # noqa: S608
 
 
@@ -145,22 +149,39 @@ def unpriced(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Relatio
     """A relation of model calls without a price: the names of a series, ``cost_reason`` and ``spans``."""
     without = Where(["usage_source IS NOT NULL AND cost_usd IS NULL"], [])
     pieces = _pieces(selection, MINUTE_US, "unpriced_minutes", "")
-    columns = "series, cost_reason, spans"
-    return _named(_union(cursor, selection, pieces, columns, "series, cost_reason, 1 AS spans", without), selection)
+    columns, raw = "series, cost_reason, spans", "series, cost_reason, 1 AS spans"
+    return _named(_union(watermark(cursor), selection, pieces, columns, raw, without), selection)
 
 
-_RAW_SUMS: Final = ", ".join(f"{_RAW[name]} AS {name}" for name in SUMS)
+def _raw(columns: Iterable[str]) -> str:
+    return ", ".join(f"{_RAW[name]} AS {name}" for name in columns)
+
+
+_RAW_SUMS: Final = f"series, {_raw(SUMS)}"
+_BINS: Final = "series, bin, spans"
+_RAW_BINS: Final = "series, bin, 1 AS spans"
+
+
+def _periods(periods: Sequence[Selection], newest: int, tables: tuple[str, str], columns: str, raw: str) -> Relation:
+    """A relation of all periods, whose pieces of one table are read together, with ``period``, the place of each row's."""
+    ranges: dict[tuple[str, bool | None], list[tuple[int, int]]] = {}
+    for selection in periods:
+        for piece in _pieces(selection, HOUR_US, *tables):
+            ranges.setdefault((piece.table, piece.new), []).extend(piece.ranges)
+    pieces = [_Piece(table, times, new) for (table, new), times in ranges.items()]
+    relation, values = _union(newest, periods[-1], pieces, columns, raw)
+    place = f"CASE WHEN at_us >= ? THEN {len(periods) - 1} ELSE 0 END"
+    return f"SELECT {place} AS period, * FROM ({relation})", [periods[-1].start_us, *values]  # noqa: S608
 
 
 def _union(
-    cursor: duckdb.DuckDBPyConnection,
+    newest: int,
     selection: Selection,
     pieces: Sequence[_Piece],
     columns: str,
     raw: str,
     of_spans: Where | None = None,
 ) -> Relation:
-    newest = watermark(cursor)
     parts: list[str] = []
     values: list[Any] = []
     for piece in pieces:

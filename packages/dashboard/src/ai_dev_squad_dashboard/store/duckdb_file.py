@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
@@ -29,6 +29,13 @@ _open: Final[set[str]] = set()
 _open_lock: Final = threading.Lock()
 
 
+class _Held(threading.local):
+    """What the questions of a thread have in common while ``File.holding`` is under way there."""
+
+    cursor: duckdb.DuckDBPyConnection | None = None
+    found: dict[Any, Any] | None = None
+
+
 class File:
     """A DuckDB file with one writing connection and a cursor for each question. ``path`` is ``None`` in memory."""
 
@@ -41,6 +48,7 @@ class File:
         self._write_lock = threading.RLock()
         self._state = threading.Condition()
         self._readers = 0
+        self._held = _Held()
         self._closed = False
         self._invalid = False
         if path is not None:
@@ -55,8 +63,35 @@ class File:
             raise
 
     @contextmanager
-    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor for one question. All its statements inside ``BEGIN`` see the same rows."""
+    def holding(self) -> Iterator[None]:
+        """All questions of this thread see the same rows until this ends."""
+        if self._held.cursor is not None:
+            yield
+            return
+        with self.reading() as cursor:
+            self._held.cursor, self._held.found = cursor, {}
+            try:
+                yield
+            finally:
+                self._held.cursor = self._held.found = None
+
+    @property
+    def found(self) -> dict[Any, Any]:
+        """Where a question may leave what another one can use; empty outside of ``holding``."""
+        return {} if self._held.found is None else self._held.found
+
+    @contextmanager
+    def reading(self, *, own: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor for one question. All its statements inside ``BEGIN`` see the same rows.
+
+        ``own``: not the one that is held, for an answer that is read while other questions are asked.
+        """
+        if self._held.cursor is not None and not own:
+            try:
+                yield self._held.cursor
+            except duckdb.Error as error:
+                raise self._explained(error) from error
+            return
         with self._state:
             self._ensure_usable()
             cursor = self._connection.cursor()

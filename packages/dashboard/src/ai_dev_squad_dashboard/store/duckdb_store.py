@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from ai_dev_squad.costs import CostEntry
 
@@ -40,9 +39,6 @@ from .rows import Batch, LogRow, OpenRow, SpanRow
 
 __all__ = ["DuckDBStore", "open_memory_store", "open_store"]
 
-_SUMMARIES: Final = 8
-"""Summaries that are kept: those of the pages under way."""
-
 _WAIT_US: Final = 24 * 3_600_000_000
 """An operation that began longer ago and has not ended is no longer shown as running."""
 
@@ -66,14 +62,12 @@ class DuckDBStore:
     def __init__(self, file: File, *, max_series: int = MAX_SERIES, roll_every: int = ROLL_EVERY) -> None:
         self._file = file
         self._writer = Writer(file, max_series, roll_every)
-        self._changes = 0
-        self._summaries: OrderedDict[tuple[Any, ...], Summary] = OrderedDict()
-        self._summaries_lock = threading.Lock()
+
+    def at_one_moment(self) -> AbstractContextManager[None]:
+        return self._file.holding()
 
     def write(self, batch: Batch) -> Written:
-        written = self._writer.write(batch)
-        self._changes += 1
-        return written
+        return self._writer.write(batch)
 
     def position(self, source: str) -> str | None:
         return self.positions().get(source)
@@ -84,6 +78,10 @@ class DuckDBStore:
 
     def totals(self, selection: Selection) -> Totals:
         return self._summary(selection).totals()
+
+    def compared(self, selection: Selection) -> tuple[Totals, Totals]:
+        before, now = self._summaries([selection.before, selection])
+        return now.totals(), before.totals()
 
     def timeline(self, selection: Selection, step_us: int, by: GroupBy = "framework") -> Sequence[Point]:
         if by not in duckdb_sums.KEYS:
@@ -143,7 +141,7 @@ class DuckDBStore:
             return duckdb_traces.span(cursor, trace_id, span_id)
 
     def details(self, trace_id: str, limit: int = 20_000) -> Iterator[tuple[str, bytes]]:
-        with self._file.reading() as cursor:
+        with self._file.reading(own=True) as cursor:
             yield from duckdb_traces.details(cursor, trace_id, limit)
 
     def sessions(
@@ -211,10 +209,7 @@ class DuckDBStore:
             return duckdb_upkeep.export(cursor, kind, selection, Path(target), file_format)
 
     def retain(self, *, oldest_us: int | None = None, max_bytes: int | None = None) -> int:
-        try:
-            return duckdb_upkeep.retain(self._file, self._writer, oldest_us, max_bytes)
-        finally:
-            self._changes += 1
+        return duckdb_upkeep.retain(self._file, self._writer, oldest_us, max_bytes)
 
     def backup(self, target: Path) -> None:
         duckdb_upkeep.backup(self._file, Path(target))
@@ -223,16 +218,13 @@ class DuckDBStore:
         self._file.close()
 
     def _summary(self, selection: Selection) -> Summary:
-        """What several questions of a page are answered from, until something is written."""
-        # The count of changes is read first: a summary made meanwhile may be newer than it says, never older.
-        key = (selection.start_us, selection.end_us, selection.sessions, self._changes)
-        with self._summaries_lock:
-            summary = self._summaries.get(key)
-        if summary is None:
+        return self._summaries([selection])[0]
+
+    def _summaries(self, periods: Sequence[Selection]) -> list[Summary]:
+        """What several questions of a page are answered from: asked for once for all that are asked at one moment."""
+        found = self._file.found
+        keys = [(period.start_us, period.end_us, period.sessions) for period in periods]
+        if not all(key in found for key in keys):
             with self._file.reading() as cursor:
-                summary = summarise(cursor, selection, self._writer.series.names)
-            with self._summaries_lock:
-                self._summaries[key] = summary
-                while len(self._summaries) > _SUMMARIES:
-                    self._summaries.popitem(last=False)
-        return summary.filtered(selection)
+                found.update(zip(keys, summarise(cursor, periods, self._writer.series.names), strict=True))
+        return [found[key].filtered(period) for key, period in zip(keys, periods, strict=True)]

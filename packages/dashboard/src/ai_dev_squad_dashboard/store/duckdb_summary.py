@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import duckdb
 
 from .base import Facets, Group, OrderBy, Selection, Totals
-from .duckdb_facts import FILTERS, series_bins, series_sums
+from .duckdb_facts import FILTERS, series_bins, series_sums, watermark
 from .duckdb_rollup import SUMS
 from .duckdb_series import FIELDS, Key
 from .percentiles import histogram, percentiles
@@ -155,12 +155,21 @@ class Summary:
             target[each] = target.get(each, 0) + spans
 
 
-def summarise(cursor: duckdb.DuckDBPyConnection, selection: Selection, names: Mapping[int, Key]) -> Summary:
-    """Ask for the sums and histograms of all series. ``names`` are those of the series by their numbers."""
-    spread: dict[int, dict[int, int]] = {}
-    for number, each, spans in series_bins(cursor, selection):
-        spread.setdefault(number, {})[each] = spans
-    return Summary(names, {number: tuple(sums) for number, *sums in series_sums(cursor, selection)}, spread)
+def summarise(
+    cursor: duckdb.DuckDBPyConnection, periods: Sequence[Selection], names: Mapping[int, Key]
+) -> list[Summary]:
+    """Ask for the sums and histograms of all series over a period, or over one and that before it, ascending.
+
+    ``names`` are those of the series by their numbers.
+    """
+    newest = watermark(cursor)
+    spreads: list[dict[int, dict[int, int]]] = [{} for _ in periods]
+    for period, number, each, spans in series_bins(cursor, periods, newest):
+        spreads[period].setdefault(number, {})[each] = spans
+    sums: list[dict[int, tuple[Any, ...]]] = [{} for _ in periods]
+    for period, number, *row in series_sums(cursor, periods, newest):
+        sums[period][number] = tuple(row)
+    return [Summary(names, found, spread) for found, spread in zip(sums, spreads, strict=True)]
 
 
 def sort_key(group: Group, order: OrderBy) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
@@ -13,7 +13,7 @@ import duckdb
 from . import duckdb_facts as facts
 from .base import Group, GroupBy, OrderBy, Point, Selection
 from .duckdb_facts import Relation, Where, bins, names_filter, sessions, sums
-from .duckdb_rollup import HOUR_US
+from .duckdb_rollup import HOUR_US, SUMS
 from .duckdb_summary import MONEY, sort_key
 from .percentiles import BINS_PER_OCTAVE, histogram, percentiles
 
@@ -36,6 +36,9 @@ _COUNTED: Final[dict[str, str]] = {"tool": "operation = 'execute_tool'", "agent"
 _SHOWN: Final[dict[str, str]] = {"tool": _COUNTED["tool"], "agent": f"(call OR {_COUNTED['agent']})"}
 """Which spans make a row at all, where it is not model calls."""
 
+_DRAWN: Final = ("spans", "errors", "cost_usd", "input_tokens", "output_tokens")
+"""The sums of a timeline. A question takes its time for being planned, so it has no columns that nobody reads."""
+
 _ORDER: Final[dict[str, str]] = {
     "cost": "cost_usd DESC, calls DESC, key NULLS LAST",
     "calls": "calls DESC, key NULLS LAST",
@@ -47,7 +50,7 @@ _ORDER: Final[dict[str, str]] = {
 
 def timeline(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int, by: GroupBy) -> Sequence[Point]:
     """Sums per step and key."""
-    relation, values = _relation(cursor, selection, by, step_us)
+    relation, values = _relation(cursor, selection, by, step_us, _DRAWN)
     counted = _COUNTED.get(by, "call")
     rows = cursor.execute(
         f"SELECT at_us // {int(step_us)} * {int(step_us)} AS step, {KEYS[by]} AS key, "  # noqa: S608
@@ -97,12 +100,14 @@ def unpriced(
     ).fetchall()
 
 
-def _relation(cursor: duckdb.DuckDBPyConnection, selection: Selection, by: GroupBy, step_us: int) -> Relation:
+def _relation(
+    cursor: duckdb.DuckDBPyConnection, selection: Selection, by: GroupBy, step_us: int, columns: Iterable[str] = SUMS
+) -> Relation:
     if by == "workflow":
         return _workflows(selection)
     if by == "session":
         return sessions(cursor, selection, step_us)
-    return sums(cursor, selection, step_us)
+    return sums(cursor, selection, step_us, columns)
 
 
 def _workflows(selection: Selection) -> Relation:

@@ -53,9 +53,10 @@ def build(site: Site, query: Query) -> Costs:
     store, selection = site.store, query.selection
     by: Any = query.choice("by", BY, "model")
     split: GroupBy = "framework" if by in {"session", "day"} else by
+    totals, previous = store.compared(selection)
     return Costs(
-        totals=store.totals(selection),
-        previous=store.totals(query.previous),
+        totals=totals,
+        previous=previous,
         by=by,
         chart=chart(
             store.timeline(selection, query.step_us, split), selection, query.step_us, lambda point: point.cost_usd

@@ -63,12 +63,13 @@ def build(site: Site, query: Query) -> Overview:
     """Totals of the span of time and of the one before, and whatever stands out."""
     store, selection = site.store, query.selection
     rank = query.choice("rank", RANKS, "cost")
+    totals, previous = store.compared(selection)
     points = store.timeline(selection, query.step_us)
     running = running_now(site, query)
     going_on = {row.trace_id for row in running}
     return Overview(
-        totals=store.totals(selection),
-        previous=store.totals(query.previous),
+        totals=totals,
+        previous=previous,
         cost=chart(points, selection, query.step_us, lambda point: point.cost_usd),
         tokens=chart(points, selection, query.step_us, lambda point: point.input_tokens + point.output_tokens),
         rank=rank,
