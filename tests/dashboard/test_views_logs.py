@@ -152,7 +152,7 @@ def test_no_lines_teach_the_next_step(client):
         ('"><img src=x onerror=alert(1)>', "&lt;img src=x", "<img src=x"),
         ("\x1b[31mred\x1b[0m \x1b]0;title\x07", "red", "\x1b"),
         ("pay \u202egnp.exe", "\u27e8U+202E\u27e9", "\u202e"),
-        ("{{ 7 * 7 }} {% raw %}", "{{ 7 * 7 }} {% raw %}", "49"),
+        ("{{ 'xyz' * 2 }} {% raw %}", "{{ &#39;xyz&#39; * 2 }} {% raw %}", "xyzxyz"),
     ],
 )
 def test_hostile_lines_are_shown_and_do_nothing(text, shown, absent):
