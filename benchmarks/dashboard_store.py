@@ -158,20 +158,23 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
     """What the pages ask, as they ask it."""
 
     def overview(now: Selection) -> None:
-        length = now.end_us - now.start_us
-        store.totals(now)
-        store.totals(Selection(now.start_us - length, now.start_us))
-        store.timeline(now, 900_000_000 if length <= 24 * HOUR_US else HOUR_US)
-        for key in ("model", "agent", "tool"):
-            store.groups(now, key, order="p95", limit=10)
-        store.running(20)
+        with store.at_one_moment():
+            store.compared(now)
+            store.timeline(now, 900_000_000 if length_of(now) <= 24 * HOUR_US else HOUR_US)
+            for key in ("model", "agent", "tool"):
+                store.groups(now, key, order="p95", limit=10)
+            store.running(20)
+            store.traces(now, limit=8)
+            store.facets(now)
 
     def costs(now: Selection) -> None:
-        store.totals(now)
-        store.timeline(now, 900_000_000 if length_of(now) <= 24 * HOUR_US else HOUR_US, "model")
-        for key in ("model", "provider", "agent", "framework", "day"):
-            store.groups(now, key)
-        store.unpriced(now)
+        with store.at_one_moment():
+            store.compared(now)
+            store.timeline(now, 900_000_000 if length_of(now) <= 24 * HOUR_US else HOUR_US, "model")
+            for key in ("model", "provider", "agent", "framework", "day"):
+                store.groups(now, key)
+            store.unpriced(now)
+            store.facets(now)
 
     return {
         "overview (page)": overview,
