@@ -6,11 +6,10 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from .guide_api import cost_analysis, metrics, parity_matrix
-from .page import Page, Site
-from .query import Query
+from .page import Page, Site, asked
 from .store.base import Store
 from .views import PAGES
 
@@ -34,7 +33,7 @@ def create_blueprint(site: Site) -> Blueprint:
 
 def _guide_answer(store: Store, answer: Any, default: str) -> Any:
     def answer_guide() -> Response:
-        query = Query.parse(list(request.args.items(multi=True)), default=default)
+        query = asked(default)
         with store.at_one_moment():
             answered = answer(store, query)
         return json_response(answered)
@@ -44,7 +43,7 @@ def _guide_answer(store: Store, answer: Any, default: str) -> Any:
 
 def _answer(site: Site, page: Page) -> Any:
     def answer(**arguments: str) -> Response:
-        query = Query.parse(list(request.args.items(multi=True)), default=page.default_range)
+        query = asked(page.default_range)
         with site.store.at_one_moment():
             view = page.build(site, query, **arguments)
         return json_response(view)

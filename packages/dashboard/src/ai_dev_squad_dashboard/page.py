@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from flask import request
+
 from .ingest.pipeline import Pipeline
+from .query import Query
 from .settings import DashboardSettings
 from .store.base import Store
 
-__all__ = ["NotFoundError", "Page", "Site"]
+__all__ = ["NotFoundError", "Page", "Site", "asked"]
 
 
 class NotFoundError(LookupError):
@@ -52,3 +55,8 @@ class Page:
     default_range: str = "24h"
     parameters: tuple[str, ...] = ()
     """Arguments of the URL that this page understands besides the span of time and the filters."""
+
+
+def asked(default_range: str) -> Query:
+    """What the URL of the request that is under way asks for. Raises ``QueryError``."""
+    return Query.parse(list(request.args.items(multi=True)), default=default_range)

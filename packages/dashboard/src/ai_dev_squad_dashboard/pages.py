@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, current_app, render_template, request
+from flask import Blueprint, current_app, render_template, url_for
 
-from .page import Page, Site
+from .page import Page, Site, asked
 from .query import Query
 from .views import PAGES
 
@@ -23,7 +23,7 @@ def create_blueprint(site: Site) -> Blueprint:
 
 def _show(site: Site, page: Page) -> Any:
     def show(**arguments: str) -> Any:
-        query = Query.parse(list(request.args.items(multi=True)), default=page.default_range)
+        query = asked(page.default_range)
         with site.store.at_one_moment():
             view = page.build(site, query, **arguments)
             html = render(page, query, view, arguments)
@@ -48,7 +48,5 @@ def render(page: Page, query: Query, view: Any, arguments: dict[str, str], *, wh
 
 
 def _api_url(page: Page, query: Query, arguments: dict[str, str]) -> str:
-    from flask import url_for
-
     values: dict[str, Any] = dict(arguments)
     return query.url(url_for(f"api.{page.name}", **values))

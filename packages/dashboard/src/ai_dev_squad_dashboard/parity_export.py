@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from flask import Blueprint, Response, current_app, render_template, request
+from flask import Blueprint, Response, current_app, render_template
 
 from .formats import NONE, day_time, quantity
 from .inert import inert_line
-from .page import NotFoundError, Site
-from .query import Query
+from .page import NotFoundError, Site, asked
 from .views.parity_figures import NAMES, SHOWS
 from .views.parity_lab import OBSERVERS, Lab, LabColumn, LabEntry, build
 
@@ -44,7 +43,7 @@ def create_blueprint(site: Site) -> Blueprint:
     def export(kind: str) -> Response:
         if kind not in _KINDS:
             raise NotFoundError(f"the matrix cannot be had as {kind[:40]!r}; use {', '.join(_KINDS)}")
-        query = Query.parse(list(request.args.items(multi=True)), default="7d")
+        query = asked("7d")
         lab = build(site.settings.logs, query)
         if lab.run is None:
             raise NotFoundError("the lab has not run yet; `ai-dev-squad parity run` does")
