@@ -37,7 +37,8 @@ REQUIREMENTS = {
     "openinference-crewai": [*_CREWAI, "openinference-instrumentation-crewai", "opentelemetry-sdk", _EXPORTER],
     "openllmetry": [*_LANGGRAPH, "opentelemetry-instrumentation-langchain", "opentelemetry-sdk", _EXPORTER],
     "traceloop": [*_LANGGRAPH, "traceloop-sdk"],
-    "openlit": [*_LANGGRAPH, "openlit", _EXPORTER],
+    # It wants another OpenTelemetry than the newest; a resolver may then choose an old OpenLIT, which does not start.
+    "openlit": [*_LANGGRAPH, "openlit>=1.45", _EXPORTER],
     "logging": ["loguru", "structlog", "orjson", "python-json-logger"],
     "genai-prices": ["genai-prices"],
     "tokencost": ["tokencost"],

@@ -362,6 +362,57 @@ def test_retention_by_size_deletes_the_oldest_days_and_gives_space_back(store: S
     assert path.stat().st_size <= limit
 
 
+def test_space_is_given_back_while_questions_never_cease(store: Store, path: Path) -> None:
+    """New questions wait for the instant in which the smaller file takes its place, however many there are."""
+    for day in range(6):
+        store.write(Batch(spans=[row._replace(details=os.urandom(2000)) for row in spans(1000, T0 + day * DAY)]))
+    store.retain()
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.is_set():
+            with store.at_one_moment():
+                store.totals(ALL)
+                ended.wait(0.05)
+
+    readers = [threading.Thread(target=ask) for _ in range(8)]
+    limit = store.state().bytes // 2
+    retaining = threading.Thread(target=store.retain, kwargs={"max_bytes": limit})
+    for thread in (*readers, retaining):
+        thread.start()
+    retaining.join(60)
+    waited = retaining.is_alive()
+    ended.set()
+    for thread in (*readers, retaining):
+        thread.join()
+    assert not waited
+    assert 0 < store.state().bytes <= limit
+    assert 1000 <= store.totals(ALL).spans <= 3000
+
+
+def test_an_answer_that_is_not_read_to_its_end_keeps_the_file_and_no_more_days_go(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that downloads slowly puts giving back space off; batches and questions go on, and nothing else is deleted for it."""
+    monkeypatch.setattr("ai_dev_squad_dashboard.store.duckdb_file.EXCHANGE_S", 0.01)
+    for day in range(6):
+        store.write(Batch(spans=[row._replace(details=os.urandom(2000)) for row in spans(1000, T0 + day * DAY)]))
+    store.retain()
+    limit = store.state().bytes // 2
+    download = store.details(store.traces(ALL).rows[0].trace_id)
+    next(download)
+    store.retain(max_bytes=limit)
+    left = store.totals(ALL).spans
+    assert left >= 1000
+    assert path.stat().st_size > limit
+    assert store.write(Batch(spans=spans(10, T0 + 5 * DAY + 1_000_000))).spans == 10
+    download.close()  # type: ignore[attr-defined]
+    store.retain(max_bytes=limit)
+    assert path.stat().st_size <= limit
+    assert store.totals(ALL).spans in {left + 10, left - 1000 + 10}
+    assert [each.name for each in path.parent.iterdir() if each.name.endswith(".part")] == []
+
+
 def test_names_that_are_gone_make_room(path: Path) -> None:
     """When the days of a combination of names are deleted, its place among the limited ones is free again."""
     store = DuckDBStore(File(path, 256), max_series=2, roll_every=1)

@@ -24,6 +24,9 @@ CHECKPOINT_BYTES: Final = 128 << 20
 """The size of the log at which it is moved into the file. Each checkpoint writes the newest rows again, up to some hundred
 thousand of them, so rarely is less work; but a store that was killed reads its log when it is opened."""
 
+EXCHANGE_S: Final = 5.0
+"""How long new questions wait for those under way to end, so that a file that was written anew can take the place of the old."""
+
 _open: Final[set[str]] = set()
 """Files that this process has open. DuckDB would silently share one, and two writers would share sequence numbers."""
 _open_lock: Final = threading.Lock()
@@ -43,12 +46,15 @@ class File:
         self.path = path
         self.name = str(path) if path is not None else "the store in memory"
         self.log_path = Path(f"{path}.wal")
+        self.has_holes = False
+        """Whether ``rewrite`` had to be put off."""
         self._memory_limit_mib = memory_limit_mib
         self._checkpoint_bytes = CHECKPOINT_BYTES
         self._write_lock = threading.RLock()
         self._state = threading.Condition()
         self._readers = 0
         self._held = _Held()
+        self._exchanging = False
         self._closed = False
         self._invalid = False
         if path is not None:
@@ -93,6 +99,8 @@ class File:
                 raise self._explained(error) from error
             return
         with self._state:
+            if self._held.cursor is None:
+                self._state.wait_for(lambda: not self._exchanging)
             self._ensure_usable()
             cursor = self._connection.cursor()
             self._readers += 1
@@ -133,20 +141,32 @@ class File:
             except duckdb.Error as error:
                 raise self._explained(error) from error
 
-    def rewrite(self) -> None:
-        """Write the file anew without holes. Questions are answered meanwhile, batches wait."""
+    def rewrite(self) -> bool:
+        """Write the file anew without holes. Questions are answered meanwhile, batches wait.
+
+        False when a question did not end in time, such as a download to a slow client: then all is as it was, and to be done again.
+        """
         if self.path is None:
-            return
+            return True
         part = self.path.with_name(self.path.name + ".part")
+        self.has_holes = True
         try:
             with self.alone() as connection:
                 copy_database(connection, part)
                 with self._state:
-                    # Questions under way end first; new ones wait for the exchange, which takes an instant.
-                    self._state.wait_for(lambda: self._readers == 0)
-                    self._connection.close()
-                    part.replace(self.path)
-                    self._connection = self._connect()
+                    # Questions under way end first. New ones wait, or with many readers there would always be one.
+                    self._exchanging = True
+                    try:
+                        if not self._state.wait_for(lambda: self._readers == 0, timeout=EXCHANGE_S):
+                            return False
+                        self._connection.close()
+                        part.replace(self.path)
+                        self._connection = self._connect()
+                        self.has_holes = False
+                    finally:
+                        self._exchanging = False
+                        self._state.notify_all()
+            return True
         except OSError as error:
             raise StoreError(f"{self.name} cannot be written anew ({error}); free space on its disk") from error
         finally:
@@ -224,10 +244,12 @@ class File:
         if self._closed:
             raise StoreError(f"{self.name} is closed; open it again with open_store()")
         if self._invalid and self.path is not None:
-            self._state.wait_for(lambda: self._readers == 0, timeout=30)
-            self._connection.close()
-            self._connection = self._connect()
-            self._invalid = False
+            self._state.wait_for(lambda: self._readers == 0 or not self._invalid, timeout=30)
+            if self._invalid:  # no other question opened it meanwhile
+                self._connection.close()
+                self._connection = self._connect()
+                self._invalid = False
+                self._state.notify_all()
 
     def _undo(self, connection: duckdb.DuckDBPyConnection) -> None:
         try:

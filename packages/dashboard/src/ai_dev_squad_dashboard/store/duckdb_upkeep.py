@@ -85,13 +85,16 @@ def retain(file: File, writer: Writer, oldest_us: int | None, max_bytes: int | N
     deleted = 0
     if oldest_us is not None:
         deleted += _delete_before(file, writer, -(-oldest_us // DAY_US) * DAY_US)
+    if file.has_holes and not file.rewrite():
+        return deleted  # what the rest needs is not known
     if max_bytes is not None and size(file) > max_bytes:
         file.checkpoint()
         while (used := _used(file)) > max_bytes and (cut_us := _cut(file, max_bytes / used)) is not None:
             deleted += _delete_before(file, writer, cut_us)
-            if _used(file) > max_bytes:
-                # Rows come in groups of some hundred thousand, and a group with any row left stays whole.
-                file.rewrite()
+            # Rows come in groups of some hundred thousand, and a group with any row left stays whole.
+            if _used(file) > max_bytes and not file.rewrite():
+                # Later, or more would be deleted than has to be.
+                break
     waste = size(file) - _used(file)
     if deleted and (waste > _WASTE_BYTES or (max_bytes is not None and size(file) > max_bytes * 1.1)):
         # DuckDB fills the holes of deleted rows with new ones, but gives back only what is free at the end of the file.
