@@ -114,7 +114,7 @@ def _openlit(name: str, options: str, endpoint: str | None) -> tuple[Any, Flush]
         pricing_json=str(prices),
         capture_message_content=options != "content off",
     )
-    return build_graph(), getattr(trace.get_tracerprovider_to(), "force_flush", lambda: None)
+    return build_graph(), getattr(trace.get_tracer_provider(), "force_flush", lambda: None)
 
 
 _PRODUCTS = {"ours": _ours, "OpenInference": _openinference, "OpenLLMetry": _openllmetry, "OpenLIT": _openlit}
