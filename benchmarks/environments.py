@@ -60,7 +60,8 @@ def _make(directory: Path, requirements: list[str]) -> None:
     uv = shutil.which("uv")
     if uv:
         subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, directory], check=True)
-        command = [uv, "pip", "install", "--quiet", "--python", directory / "bin" / "python"]
+        # Compiled, as pip does it: a first start is measured as its user has it.
+        command = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", directory / "bin" / "python"]
     else:
         subprocess.run([sys.executable, "-m", "venv", directory], check=True)
         command = [directory / "bin" / "python", "-m", "pip", "install", "--quiet"]
