@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from ai_dev_squad.costs import CostEntry
 
 from .rows import Batch, LogRow, OpenRow, SpanRow
+from .selection import GroupBy, OrderBy, Selection
 
 __all__ = [
     "BadCursorError",
@@ -38,13 +39,6 @@ __all__ = [
     "Written",
 ]
 
-GroupBy = Literal[
-    "framework", "provider", "model", "agent", "tool", "operation", "service", "session", "day", "workflow"
-]
-"""What rows are put together by. ``session`` reads spans, ``workflow`` the names of root spans, the others roll-ups."""
-
-OrderBy = Literal["cost", "calls", "errors", "p95", "tokens", "key"]
-
 
 class StoreError(Exception):
     """The store cannot do it: a file that is no store, corrupt, of a newer version, in use, or a full disk. The message
@@ -54,25 +48,6 @@ class StoreError(Exception):
 
 class BadCursorError(ValueError):
     """A page's cursor that this store did not give out."""
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which spans are meant: a half-open span of time, and names; an empty tuple means all."""
-
-    start_us: int
-    end_us: int
-    frameworks: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-    agents: tuple[str, ...] = ()
-    services: tuple[str, ...] = ()
-    sessions: tuple[str, ...] = ()
-
-    @property
-    def before(self) -> Selection:
-        """The same names over the span of time of equal length that ends where this one begins."""
-        return replace(self, start_us=2 * self.start_us - self.end_us, end_us=self.start_us)
 
 
 @dataclass(frozen=True)

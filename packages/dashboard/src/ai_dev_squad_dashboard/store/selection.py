@@ -1,0 +1,34 @@
+"""What a question is about: a span of time and names, what rows are put together by, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+__all__ = ["GroupBy", "OrderBy", "Selection"]
+
+GroupBy = Literal[
+    "framework", "provider", "model", "agent", "tool", "operation", "service", "session", "day", "workflow"
+]
+"""What rows are put together by. ``session`` reads spans, ``workflow`` the names of root spans, the others roll-ups."""
+
+OrderBy = Literal["cost", "calls", "errors", "p95", "tokens", "key"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which spans are meant: a half-open span of time, and names; an empty tuple means all."""
+
+    start_us: int
+    end_us: int
+    frameworks: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+
+    @property
+    def before(self) -> Selection:
+        """The same names over the span of time of equal length that ends where this one begins."""
+        return replace(self, start_us=2 * self.start_us - self.end_us, end_us=self.start_us)
