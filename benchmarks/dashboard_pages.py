@@ -20,25 +20,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from statistics import quantiles
 
 import environments
 from dashboard_ingest import OURS, peak_mib, requests, server
-from dashboard_store import RANGES, fill
-from report import Report, Target, parser
-
-from ai_dev_squad_dashboard.store import open_store
+from dashboard_store import RANGES, RATE, add_arguments, filled
+from report import Report, Target, main, p50_p95
 
 _BATCH = 500
-_RATE = 2_000
 _LONGEST_S = 90
 _random = random.Random(4)
 
 
-def _send(port: int, seconds: int) -> None:
-    """Send spans at a steady rate until standard input ends; then tell how many were taken."""
-    waiting = requests(_RATE * seconds, seed=int(time.time()))
+def _send(name: str) -> None:
+    """Send spans at a steady rate to the port in ``name`` until standard input ends; then tell how many were taken."""
+    port, seconds = map(int, name.split(","))
+    waiting = requests(RATE * seconds, seed=int(time.time()))
     print("ready", flush=True)
     sys.stdin.readline()
     ended = threading.Event()
@@ -50,7 +46,7 @@ def _send(port: int, seconds: int) -> None:
         answer = connection.getresponse()
         answer.read()
         taken += _BATCH if answer.status == 200 else 0
-        due += _BATCH / _RATE
+        due += _BATCH / RATE
         ended.wait(max(0.0, due - time.perf_counter()))
     print(json.dumps({"taken": taken}), flush=True)
 
@@ -97,8 +93,7 @@ class _Reader:
             began = time.perf_counter()
             self.get(path)
             took.append((time.perf_counter() - began) * 1000)
-        cuts = quantiles(took, n=20, method="inclusive")
-        return cuts[9], cuts[18]
+        return p50_p95(took)
 
 
 def _pages(reader: _Reader, words: str) -> dict[str, list[str]]:
@@ -113,7 +108,6 @@ def _pages(reader: _Reader, words: str) -> dict[str, list[str]]:
 
 def measure(options: argparse.Namespace) -> Report:
     """Fill, serve, read."""
-    spans = getattr(options, "spans", None) or (200_000 if options.quick else 1_000_000)
     rounds = 5 if options.quick else 40
     report = Report(
         title="Dashboard: pages over HTTP",
@@ -126,11 +120,7 @@ def measure(options: argparse.Namespace) -> Report:
     if python is None:
         return report
     with tempfile.TemporaryDirectory() as directory:
-        path = getattr(options, "file", None) or Path(directory, "store.duckdb")
-        if not path.exists():
-            store = open_store(path)
-            fill(store, spans, time.time_ns() // 1000)
-            store.close()
+        path, spans = filled(options, directory)
         load = os.getloadavg()[0]
         command = ["-m", "ai_dev_squad_dashboard.cli", "dashboard", "--db", str(path)]
         product = replace(OURS, command=lambda logs, port: [*command, "--logs", str(logs), "--port", str(port)])
@@ -163,13 +153,4 @@ def measure(options: argparse.Namespace) -> Report:
 
 
 if __name__ == "__main__":
-    arguments = parser(__doc__)
-    arguments.add_argument("--spans", type=int, help="how many spans are stored; 1,000,000 when it is not said")
-    arguments.add_argument(
-        "--file", type=Path, help="keep the store here, or use the one that an earlier run left here"
-    )
-    chosen = arguments.parse_args()
-    if chosen.worker:
-        _send(*map(int, chosen.worker.split(",")))
-    else:
-        print(measure(chosen).markdown(chosen.check))
+    main(measure, _send, __doc__, add_arguments)

@@ -10,6 +10,7 @@ Ten million spans need about 20 GB of disk and a quarter of an hour: ``--spans 1
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
@@ -20,10 +21,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 
-from report import Report, Target, parser
+from report import Report, Target, main, p50_p95
 
 from ai_dev_squad_dashboard.store import Selection, open_store
 from ai_dev_squad_dashboard.store.duckdb_columns import SPAN_COLUMNS
@@ -160,7 +160,7 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
     def overview(now: Selection) -> None:
         with store.at_one_moment():
             store.compared(now)
-            store.timeline(now, 900_000_000 if length_of(now) <= 24 * HOUR_US else HOUR_US)
+            store.timeline(now, step_of(now))
             for key in ("model", "agent", "tool"):
                 store.groups(now, key, order="p95", limit=10)
             store.running(20)
@@ -170,7 +170,7 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
     def costs(now: Selection) -> None:
         with store.at_one_moment():
             store.compared(now)
-            store.timeline(now, 900_000_000 if length_of(now) <= 24 * HOUR_US else HOUR_US, "model")
+            store.timeline(now, step_of(now), "model")
             for key in ("model", "provider", "agent", "framework", "day"):
                 store.groups(now, key)
             store.unpriced(now)
@@ -182,9 +182,7 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
         "trace list": store.traces,
         "one trace": lambda _: store.trace(_random.choice(trace_ids)),
         "totals": store.totals,
-        "timeline by framework": lambda now: store.timeline(
-            now, 900_000_000 if length_of(now) <= 24 * HOUR_US else HOUR_US
-        ),
+        "timeline by framework": lambda now: store.timeline(now, step_of(now)),
         "groups by model": lambda now: store.groups(now, "model"),
         "groups by workflow": lambda now: store.groups(now, "workflow"),
         "groups by session": lambda now: store.groups(now, "session"),
@@ -199,9 +197,9 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
     }
 
 
-def length_of(selection: Selection) -> int:
-    """How long a selection is, in microseconds."""
-    return selection.end_us - selection.start_us
+def step_of(selection: Selection) -> int:
+    """The step of a page's timeline, in microseconds."""
+    return 900_000_000 if selection.end_us - selection.start_us <= 24 * HOUR_US else HOUR_US
 
 
 PROMISED = ("overview (page)", "costs (page)", "trace list", "one trace")
@@ -218,10 +216,7 @@ def ask(question: Callable[[Selection], object], length_us: int, rounds: int) ->
             took.append((time.perf_counter() - started) * 1000)
         if sum(took) > 10_000:
             break
-    if len(took) < 2:
-        return took[0], took[0]
-    cuts = quantiles(took, n=20, method="inclusive")
-    return cuts[9], cuts[18]
+    return p50_p95(took)
 
 
 @contextmanager
@@ -263,9 +258,8 @@ def memory_mib() -> tuple[float, float]:
     return tuple(int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
 
 
-def measure(options: Any) -> Report:
+def measure(options: argparse.Namespace) -> Report:
     """Fill, ask, write."""
-    spans = getattr(options, "spans", None) or (200_000 if options.quick else 1_000_000)
     rounds = 5 if options.quick else 40
     load = os.getloadavg()
     report = Report(
@@ -277,12 +271,8 @@ def measure(options: Any) -> Report:
         },
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as directory:
-        path = getattr(options, "file", None) or Path(directory, "store.duckdb")
         started = time.perf_counter()
-        if not path.exists():
-            store = open_store(path)
-            fill(store, spans, time.time_ns() // 1000)
-            store.close()
+        path, _ = filled(options, directory)
         filled_s = time.perf_counter() - started
         started = time.perf_counter()
         store = open_store(path)
@@ -307,12 +297,12 @@ def measure(options: Any) -> Report:
         now, most = memory_mib()
         sustained = ingest(store, 10 if options.quick else 80)
         size = store.state().bytes
-        writes = quantiles(taken, n=20, method="inclusive")
+        p50, p95 = p50_p95(taken)
         report.how = (
             f"{spans:,} spans over 7 days, made in {filled_s:,.0f} s, opened in {opened_ms:,.0f} ms; load {load[0]:.1f} before and "
             f"{os.getloadavg()[0]:.1f} after on {os.cpu_count()} cores; {size / 1e9:.2f} GB on "
             f"disk; {now:,.0f} MiB of memory at the end of the questions, {most:,.0f} at most (limit of the engine 1,024). "
-            f"Batches of 500 while questions were asked: p50 {writes[9]:.0f} ms, p95 {writes[18]:.0f} ms, worst "
+            f"Batches of 500 while questions were asked: p50 {p50:.0f} ms, p95 {p95:.0f} ms, worst "
             f"{max(taken):,.0f} ms. As fast as they are taken, batches of 5,000: {sustained}."
         )
         for name in PROMISED:
@@ -341,24 +331,32 @@ def ingest(store: Any, batches: int) -> str:
         store.write(Batch(spans=spans))
         took.append(time.perf_counter() - started)
     cpu = time.process_time() - cpu
-    cuts = quantiles(took, n=20, method="inclusive")
+    p50, p95 = p50_p95(took)
     return (
-        f"{batches * 5_000 / sum(took):,.0f} spans/s, p50 {cuts[9] * 1000:.0f} ms, p95 {cuts[18] * 1000:.0f} ms, worst "
+        f"{batches * 5_000 / sum(took):,.0f} spans/s, p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms, worst "
         f"{max(took) * 1000:,.0f} ms"
     )
 
 
-if __name__ == "__main__":
-    arguments = parser(__doc__)
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Which store is measured."""
     arguments.add_argument("--spans", type=int, help="how many spans are stored; 1,000,000 when it is not said")
     arguments.add_argument(
-        "--file", type=Path, help="keep the store here, or ask the one that an earlier run left here"
+        "--file", type=Path, help="keep the store here, or use the one that an earlier run left here"
     )
-    chosen = arguments.parse_args()
-    result = measure(chosen)
-    print(result.markdown(chosen.check))
-    if chosen.json:
-        from dataclasses import asdict
 
-        chosen.json.parent.mkdir(parents=True, exist_ok=True)
-        chosen.json.write_text(json.dumps(asdict(result), indent=2), encoding="utf-8")
+
+def filled(options: argparse.Namespace, directory: str) -> tuple[Path, int]:
+    """The file of the store that ``options`` name, made where it is missing, and how many spans were asked for."""
+    # Run together with the others, a benchmark has no arguments of its own.
+    spans = getattr(options, "spans", None) or (200_000 if options.quick else 1_000_000)
+    path = getattr(options, "file", None) or Path(directory, "store.duckdb")
+    if not path.exists():
+        store = open_store(path)
+        fill(store, spans, time.time_ns() // 1000)
+        store.close()
+    return path, spans
+
+
+if __name__ == "__main__":
+    main(measure, None, __doc__, add_arguments)

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 __all__ = ["Report", "Target", "main", "paired_ratio", "parser"]
@@ -68,6 +68,14 @@ def paired_ratio(values: Sequence[float], baseline: Sequence[float]) -> float:
     return median(value / base for value, base in zip(values, baseline, strict=True))
 
 
+def p50_p95(took: Sequence[float]) -> tuple[float, float]:
+    """The median, and what 19 of 20 stayed below; of a single value itself."""
+    if len(took) < 2:
+        return took[0], took[0]
+    cuts = quantiles(took, n=20, method="inclusive")
+    return cuts[9], cuts[18]
+
+
 def parser(description: str | None) -> argparse.ArgumentParser:
     """The arguments all benchmarks have."""
     arguments = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -79,11 +87,20 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def main(
-    measure: Callable[[argparse.Namespace], Report], work: Callable[[str], None], description: str | None = None
+    measure: Callable[[argparse.Namespace], Report],
+    work: Callable[[str], None] | None,
+    description: str | None = None,
+    add: Callable[[argparse.ArgumentParser], None] | None = None,
 ) -> None:
-    """Run one benchmark from the command line, or, in a child process, the variant that ``--worker`` names."""
-    options = parser(description).parse_args()
-    if options.worker:
+    """Run one benchmark from the command line, or, in a child process, the variant that ``--worker`` names.
+
+    ``add`` adds the benchmark's own arguments.
+    """
+    arguments = parser(description)
+    if add is not None:
+        add(arguments)
+    options = arguments.parse_args()
+    if work is not None and options.worker:
         work(options.worker)
         return
     report = measure(options)

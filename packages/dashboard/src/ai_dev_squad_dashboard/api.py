@@ -34,9 +34,7 @@ def create_blueprint(site: Site) -> Blueprint:
 def _guide_answer(store: Store, answer: Any, default: str) -> Any:
     def answer_guide() -> Response:
         query = asked(default)
-        with store.at_one_moment():
-            answered = answer(store, query)
-        return json_response(answered)
+        return json_response(answer(store, query))
 
     return answer_guide
 

@@ -15,55 +15,57 @@ __all__ = ["cost_analysis", "metrics", "parity_matrix"]
 
 def metrics(store: Store, query: Query) -> Mapping[str, Any]:
     """``/api/metrics``: totals of model calls (USD, tokens, requests, mean latency in ms), by model, and over time."""
-    totals = store.totals(query.selection)
-    return {
-        "total_cost_usd": totals.cost_usd,
-        "total_tokens": totals.input_tokens + totals.output_tokens,
-        "total_requests": totals.calls,
-        "avg_response_time_ms": (totals.mean_us or 0) / 1000,
-        "cost_by_model": {
-            group.key or "unknown": group.cost_usd for group in store.groups(query.selection, "model", limit=200)
-        },
-        "usage_over_time": [
-            {
-                "timestamp_ms": point.start_us // 1000,
-                "framework": point.key,
-                "requests": point.calls,
-                "errors": point.errors,
-                "tokens": point.input_tokens + point.output_tokens,
-                "cost_usd": point.cost_usd,
-            }
-            for point in store.timeline(query.selection, query.step_us)
-        ],
-        # Beyond the guide: a sum that leaves something out says so.
-        "unpriced_requests": totals.unpriced_calls,
-        "p95_response_time_ms": None if totals.p95_us is None else totals.p95_us / 1000,
-    }
+    with store.at_one_moment():
+        totals = store.totals(query.selection)
+        return {
+            "total_cost_usd": totals.cost_usd,
+            "total_tokens": totals.input_tokens + totals.output_tokens,
+            "total_requests": totals.calls,
+            "avg_response_time_ms": (totals.mean_us or 0) / 1000,
+            "cost_by_model": {
+                group.key or "unknown": group.cost_usd for group in store.groups(query.selection, "model", limit=200)
+            },
+            "usage_over_time": [
+                {
+                    "timestamp_ms": point.start_us // 1000,
+                    "framework": point.key,
+                    "requests": point.calls,
+                    "errors": point.errors,
+                    "tokens": point.input_tokens + point.output_tokens,
+                    "cost_usd": point.cost_usd,
+                }
+                for point in store.timeline(query.selection, query.step_us)
+            ],
+            # Beyond the guide: a sum that leaves something out says so.
+            "unpriced_requests": totals.unpriced_calls,
+            "p95_response_time_ms": None if totals.p95_us is None else totals.p95_us / 1000,
+        }
 
 
 def cost_analysis(store: Store, query: Query) -> Mapping[str, Any]:
     """``/api/cost-analysis``: cost in USD by each key, over time, what caching saved, and which prices are unknown."""
-    totals = store.totals(query.selection)
-    by = ("model", "provider", "agent", "framework", "session")
-    return {
-        "total_cost_usd": totals.cost_usd,
-        "cache_saving_usd": totals.cache_saving_usd,
-        **{
-            f"cost_by_{key}": {
-                group.key or "unknown": group.cost_usd
-                for group in store.groups(query.selection, key, limit=200)  # type: ignore[arg-type]
-            }
-            for key in by
-        },
-        "cost_over_time": [
-            {"timestamp_ms": point.start_us // 1000, "framework": point.key, "cost_usd": point.cost_usd}
-            for point in store.timeline(query.selection, query.step_us)
-        ],
-        "unknown_prices": [
-            {"provider": provider, "model": model, "calls": calls, "reason": reason}
-            for provider, model, calls, reason in store.unpriced(query.selection)
-        ],
-    }
+    with store.at_one_moment():
+        totals = store.totals(query.selection)
+        by = ("model", "provider", "agent", "framework", "session")
+        return {
+            "total_cost_usd": totals.cost_usd,
+            "cache_saving_usd": totals.cache_saving_usd,
+            **{
+                f"cost_by_{key}": {
+                    group.key or "unknown": group.cost_usd
+                    for group in store.groups(query.selection, key, limit=200)  # type: ignore[arg-type]
+                }
+                for key in by
+            },
+            "cost_over_time": [
+                {"timestamp_ms": point.start_us // 1000, "framework": point.key, "cost_usd": point.cost_usd}
+                for point in store.timeline(query.selection, query.step_us)
+            ],
+            "unknown_prices": [
+                {"provider": provider, "model": model, "calls": calls, "reason": reason}
+                for provider, model, calls, reason in store.unpriced(query.selection)
+            ],
+        }
 
 
 def parity_matrix(store: Store, query: Query, logs: Sequence[Path] = ()) -> Mapping[str, Any]:

@@ -53,8 +53,7 @@ class _Application:
         # A hundred pages that connect at once share one look.
         with self._lock:
             if time.monotonic() >= self._until:
-                with self._site.store.at_one_moment():
-                    self._figures = metrics(self._site.store, Query.parse([("range", "1h")]))
+                self._figures = metrics(self._site.store, Query.parse([("range", "1h")]))
                 self._until = time.monotonic() + FRESH_S
             return self._figures
 

@@ -150,9 +150,7 @@ class Views:
         page, arguments = subscription.page, dict(subscription.arguments)
         with self._app.test_request_context(subscription.url):
             query = self._query(subscription)
-            with self._site.store.at_one_moment():
-                view = page.build(self._site, query, **arguments)
-                html = pages.render(page, query, view, arguments, whole=False)
+            view, html = pages.render(self._site, page, query, arguments, whole=False)
         return Rendered(hashlib.blake2b(html.encode(), digest_size=16).hexdigest(), html, view)
 
     def tail(self, subscription: Subscription, after: str | None) -> Lines:

@@ -24,9 +24,7 @@ def create_blueprint(site: Site) -> Blueprint:
 def _show(site: Site, page: Page) -> Any:
     def show(**arguments: str) -> Any:
         query = asked(page.default_range)
-        with site.store.at_one_moment():
-            view = page.build(site, query, **arguments)
-            html = render(page, query, view, arguments)
+        _, html = render(site, page, query, arguments)
         response = current_app.make_response(html)
         response.headers.add("Link", f'<{_api_url(page, query, arguments)}>; rel="alternate"; type="application/json"')
         return response
@@ -34,17 +32,21 @@ def _show(site: Site, page: Page) -> Any:
     return show
 
 
-def render(page: Page, query: Query, view: Any, arguments: dict[str, str], *, whole: bool = True) -> str:
-    """A page's HTML; without ``whole`` only what stands in ``<main>``, for replacing it while it is open."""
-    return render_template(
-        f"{page.name}.html",
-        layout="base.html" if whole else "fragment.html",
-        page=page,
-        query=query,
-        view=view,
-        arguments=arguments,
-        api_url=_api_url(page, query, arguments),
-    )
+def render(site: Site, page: Page, query: Query, arguments: dict[str, str], *, whole: bool = True) -> tuple[Any, str]:
+    """A page's dataclass and its HTML; without ``whole`` only what stands in ``<main>``, for replacing it while it is open."""
+    # What stands around the page asks as well, so it is of the same moment.
+    with site.store.at_one_moment():
+        view = page.build(site, query, **arguments)
+        html = render_template(
+            f"{page.name}.html",
+            layout="base.html" if whole else "fragment.html",
+            page=page,
+            query=query,
+            view=view,
+            arguments=arguments,
+            api_url=_api_url(page, query, arguments),
+        )
+    return view, html
 
 
 def _api_url(page: Page, query: Query, arguments: dict[str, str]) -> str:

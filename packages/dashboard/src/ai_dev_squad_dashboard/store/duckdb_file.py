@@ -149,7 +149,6 @@ class File:
         if self.path is None:
             return True
         part = self.path.with_name(self.path.name + ".part")
-        self.has_holes = True
         try:
             with self.alone() as connection:
                 copy_database(connection, part)
@@ -158,6 +157,7 @@ class File:
                     self._exchanging = True
                     try:
                         if not self._state.wait_for(lambda: self._readers == 0, timeout=EXCHANGE_S):
+                            self.has_holes = True
                             return False
                         self._connection.close()
                         part.replace(self.path)
