@@ -79,6 +79,7 @@ def test_a_model_call(measured: Measured) -> None:
         reasoning_output_tokens=5,
         audio_input_tokens=30,
         audio_output_tokens=0,
+        image_input_tokens=10,
         source="provider",
     )
     create(measured).record(
@@ -98,7 +99,10 @@ def test_a_model_call(measured: Measured) -> None:
         f"{prefix}.duration": ("s", [(CHAT, 1.5, D)]),
         f"{prefix}.time_to_first_chunk": ("s", [(CHAT, 0.25, D)]),
         f"{prefix}.time_per_output_chunk": ("s", [(CHAT, 0.75, D)]),
-        f"{prefix}.usage.input_tokens": ("{token}", [(tokens("text"), 70), (tokens("audio"), 30)]),
+        f"{prefix}.usage.input_tokens": (
+            "{token}",
+            [(tokens("text"), 60), (tokens("audio"), 30), (tokens("image"), 10)],
+        ),
         f"{prefix}.usage.output_tokens": ("{token}", [(tokens("text"), 20)]),
         f"{prefix}.usage.cache_read.input_tokens": ("{token}", [(tokens("unknown"), 64)]),
         f"{prefix}.usage.cache_write.input_tokens": ("{token}", [(tokens("unknown"), 8)]),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ai_dev_squad.costs import ModelPricing
-from ai_dev_squad.schema import Usage
+from ai_dev_squad.schema import Cost, Usage
+from ai_dev_squad.spans import usage_attributes
 from ai_dev_squad_dashboard.ingest.content import TEXT_LIMIT, plain_text
 from ai_dev_squad_dashboard.ingest.otlp_shapes import Event, Link, LogRecord, Metric, Origin, Point, Span
 from ai_dev_squad_dashboard.ingest.pricing import Prices
@@ -288,6 +289,24 @@ def test_a_price_of_the_past_prices_calls_of_the_past():
     again = [prices.price("openai", "o3", usage, moment).usd for moment in moments]
     assert dated.dated
     assert costs == again == [10.0, 2.0]
+
+
+def test_a_call_is_priced_by_every_count_that_core_writes():
+    """All of the usage that a span of ours carries comes back, so that the dashboard prices what the program priced."""
+    used = Usage(
+        input_tokens=100, output_tokens=50, cache_read_input_tokens=40, cache_write_input_tokens=30,
+        cache_write_1h_input_tokens=20, reasoning_output_tokens=10, audio_input_tokens=5, audio_output_tokens=4,
+        image_input_tokens=3, image_output_tokens=2, source="estimated",
+    )  # fmt: skip
+    asked = []
+
+    class Noting(Prices):
+        def price(self, provider: str | None, model: str, usage: Usage, at_s: float, tier: str | None = None) -> Cost:
+            asked.append(usage)
+            return super().price(provider, model, usage, at_s, tier)
+
+    span_row(span({**CALL, **usage_attributes(used)}), ORIGIN, NOW_US, Noting())
+    assert asked == [used]
 
 
 def test_what_the_cache_saved_is_the_difference_to_the_price_without_it():

@@ -83,7 +83,7 @@ class LogLevel(IntEnum):
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Tokens of one model call.
 
-    ``input_tokens`` includes cached and audio tokens, ``output_tokens`` includes reasoning and audio tokens
+    ``input_tokens`` includes cached, audio and image tokens, ``output_tokens`` includes reasoning, audio and image tokens
     (OpenTelemetry GenAI conventions); the other fields are subsets, never added on top. ``None`` means unknown.
     """
 
@@ -91,9 +91,13 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_write_input_tokens: int | None = None
+    cache_write_1h_input_tokens: int | None = None
+    """Of ``cache_write_input_tokens``, those that the cache keeps for an hour, which some providers sell dearer."""
     reasoning_output_tokens: int | None = None
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
     source: UsageSource
 
 

@@ -30,9 +30,12 @@ _USAGE_KEYS = {
     "output_tokens": keys.USAGE_OUTPUT_TOKENS,
     "cache_read_input_tokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
     "cache_write_input_tokens": keys.USAGE_CACHE_WRITE_INPUT_TOKENS,
+    "cache_write_1h_input_tokens": keys.USAGE_CACHE_WRITE_1H_INPUT_TOKENS,
     "reasoning_output_tokens": keys.USAGE_REASONING_OUTPUT_TOKENS,
     "audio_input_tokens": keys.USAGE_AUDIO_INPUT_TOKENS,
     "audio_output_tokens": keys.USAGE_AUDIO_OUTPUT_TOKENS,
+    "image_input_tokens": keys.USAGE_IMAGE_INPUT_TOKENS,
+    "image_output_tokens": keys.USAGE_IMAGE_OUTPUT_TOKENS,
     "source": keys.USAGE_SOURCE,
 }
 _COST_KEYS = {

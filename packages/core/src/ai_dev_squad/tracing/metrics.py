@@ -201,7 +201,8 @@ class GenAIMetrics:
             total = None if usage is None else getattr(usage, side)
             # A call without usage counts as 0 of unknown modality, so that its absence can be seen.
             self._per_call[side].record(total or 0, {**base, **error})
-            for modality, tokens in _by_modality(total, getattr(usage, f"audio_{side}", None)):
+            heard, seen = getattr(usage, f"audio_{side}", None), getattr(usage, f"image_{side}", None)
+            for modality, tokens in _by_modality(total, heard, seen):
                 self._usage[side].add(tokens, {**base, TOKEN_MODALITY: modality})
         for field in _SUBSETS:
             subset: int | None = getattr(usage, field, None)
@@ -216,11 +217,12 @@ class GenAIMetrics:
                 instrument.record(tokens, {**base, TOKEN_TYPE: side})
 
 
-def _by_modality(total: int | None, audio: int | None) -> list[tuple[str, int]]:
+def _by_modality(total: int | None, audio: int | None, image: int | None) -> list[tuple[str, int]]:
     """Tokens by modality. Without a split the modality is unknown: images may be among them."""
-    if total is None or audio is None:
+    if total is None or (audio is None and image is None):
         return [("unknown", total or 0)]
-    return [("text", max(0, total - audio)), *([("audio", audio)] if audio else [])]
+    others = [(name, count) for name, count in (("audio", audio), ("image", image)) if count]
+    return [("text", max(0, total - sum(count for _, count in others))), *others]
 
 
 def _pick(attributes: Mapping[str, Any], allowed: tuple[str, ...]) -> dict[str, Any]:

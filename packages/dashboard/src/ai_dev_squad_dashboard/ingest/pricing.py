@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from msgspec.structs import replace
+
 from ai_dev_squad.costs import Price, UnknownPrice
 from ai_dev_squad.costs.price_book import PriceBook
 from ai_dev_squad.schema import Cost, Usage
@@ -56,17 +58,5 @@ class Prices:
         price = self.find(provider, model, at_s, tier)
         if not isinstance(price, Price):
             return None
-        paid, cold = price.cost(usage).usd, price.cost(_without_cache(usage)).usd
+        paid, cold = price.cost(usage).usd, price.cost(replace(usage, cache_read_input_tokens=None)).usd
         return None if paid is None or cold is None else max(0.0, round(cold - paid, 12))
-
-
-def _without_cache(usage: Usage) -> Usage:
-    return Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_write_input_tokens=usage.cache_write_input_tokens,
-        reasoning_output_tokens=usage.reasoning_output_tokens,
-        audio_input_tokens=usage.audio_input_tokens,
-        audio_output_tokens=usage.audio_output_tokens,
-        source=usage.source,
-    )

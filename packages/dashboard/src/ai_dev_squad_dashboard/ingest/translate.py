@@ -241,9 +241,12 @@ def _usage(values: Attributes) -> Usage:
         output_tokens=said,
         cache_read_input_tokens=_count(get(keys.USAGE_CACHE_READ_INPUT_TOKENS)),
         cache_write_input_tokens=_count(get(keys.USAGE_CACHE_WRITE_INPUT_TOKENS)),
+        cache_write_1h_input_tokens=_count(get(keys.USAGE_CACHE_WRITE_1H_INPUT_TOKENS)),
         reasoning_output_tokens=_count(get(keys.USAGE_REASONING_OUTPUT_TOKENS)),
         audio_input_tokens=_count(get(keys.USAGE_AUDIO_INPUT_TOKENS)),
         audio_output_tokens=_count(get(keys.USAGE_AUDIO_OUTPUT_TOKENS)),
+        image_input_tokens=_count(get(keys.USAGE_IMAGE_INPUT_TOKENS)),
+        image_output_tokens=_count(get(keys.USAGE_IMAGE_OUTPUT_TOKENS)),
         source=source,
     )
 
