@@ -245,7 +245,8 @@ def test_operations_record_themselves(measured: Measured) -> None:
     call.usage = Usage(input_tokens=7, output_tokens=3, source="provider")
     for operation in (call, task):
         operation.stop()
-        metrics.operation_ended(operation, 0.5, None)
+        operation.duration_ns = 500_000_000
+        metrics.operation_ended(operation, None)
 
     base = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o"}
     found = measured.metrics()

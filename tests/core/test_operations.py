@@ -489,3 +489,36 @@ def test_an_operation_that_nobody_ended_is_known(captured: Captured) -> None:
     assert open_operations() == []
     assert [(line.name, line.status) for line in captured.closing()] == [("plan", "abandoned"), ("squad", "abandoned")]
     assert operations.abandon_open_operations() == 0
+
+
+def test_a_model_call_may_outlive_the_operation_around_it(captured: Captured) -> None:
+    """A call left open by its node ends with its answer; after a cancellation, or without a model, nothing stays open."""
+    node = start(TASK, "node")
+    request = operations.ModelRequest("gpt-4o", "openai")
+    background, cancelled = (start(CHAT, name, parent=node, request=request) for name in ("background", "cancelled"))
+    tool = start(TOOL, "search", parent=node)
+    ended = [background.left_open("abandoned"), cancelled.left_open("cancelled"), tool.left_open("abandoned")]
+    node.stop()
+
+    assert ended == [False, True, True]
+    assert open_operations() == [background]
+    background.stop()
+    assert [(line.name, line.status) for line in captured.closing()] == [
+        ("cancelled", "cancelled"),
+        ("search", "abandoned"),
+        ("node", "ok"),
+        ("background", "ok"),
+    ]
+
+
+def test_what_outlives_for_too_long_is_abandoned(captured: Captured) -> None:
+    """A call that is left open for longer than the limit ends when the next run begins."""
+    request = operations.ModelRequest("gpt-4o", "openai")
+    call = start(CHAT, "forgotten", request=request)
+    assert not call.left_open("abandoned")
+    for _ in range(int(operations.OUTLIVES_S)):  # each looks at the clock, which is a second later each time
+        start(TASK, "meanwhile").stop()
+
+    assert [(line.name, line.status) for line in captured.closing() if line.name != "meanwhile"] == [
+        ("forgotten", "abandoned")
+    ]

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 import ai_dev_squad
-from ai_dev_squad import context, operations, spans
+from ai_dev_squad import context, lines, operations, spans
 from ai_dev_squad.operations import (
     AGENT,
     CHAT,
@@ -175,7 +175,7 @@ def one_clock(steps: Iterator[int]) -> Iterator[None]:
     replaced = {
         (operations, "_clock"): look,
         # The end of a span and of its operation is one moment: the clock that the line shows doesn't move on.
-        (operations, "_now"): lambda zone: began + timedelta(microseconds=passed),
+        (lines, "_now"): lambda zone: began + timedelta(microseconds=passed),
         (operations, "_wall_clock"): lambda: nanoseconds(began) + passed * 1000,
         (spans, "_wall_clock"): lambda: nanoseconds(began) + passed * 1000,
     }

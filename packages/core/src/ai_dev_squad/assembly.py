@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
+from ai_dev_squad import lines, model_calls, spans
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import ErrorInfo, EventType, LogLevel
 from ai_dev_squad.settings import Settings
@@ -16,14 +17,18 @@ from ai_dev_squad.settings import Settings
 if TYPE_CHECKING:
     from ai_dev_squad.costs import CostTracker
     from ai_dev_squad.events import StructuredLogger
+    from ai_dev_squad.operations import Operation
     from ai_dev_squad.redaction import Redactor
     from ai_dev_squad.tracing import TraceManager
     from ai_dev_squad.tracing.metrics import GenAIMetrics
 
-__all__ = ["Emit", "Pipeline", "assemble"]
+__all__ = ["Emit", "Pipeline", "Receiver", "assemble"]
 
 Emit = Callable[[EventType, str, str, dict[str, Any]], None]
 """Writes a line that belongs to no operation: its event type, level, message and metadata."""
+
+Receiver = tuple[str, Callable[["Operation", "ErrorInfo | None"], None]]
+"""Who hears of the end of an operation, and of the error that it ended with; and what that is called if it fails."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,21 @@ class Pipeline:
     metrics: GenAIMetrics | None
     redactor: Redactor
     capture_content: bool
+    receivers: tuple[Receiver, ...] = field(init=False)
+    """Who hears of the end of an operation, in this order."""
+    model_call_receivers: tuple[Receiver, ...] = field(init=False)
+    """Who hears of the end of a model call: the ledger first, because the others tell its cost."""
+
+    def __post_init__(self) -> None:
+        receivers: list[Receiver] = [
+            ("writing the end of an operation", lines.write_closing),
+            ("ending a span", spans.end),
+        ]
+        if self.metrics is not None:
+            receivers.append(("recording metrics", self.metrics.operation_ended))
+        ledger: Receiver = "entering a model call in the ledger", model_calls.settle
+        object.__setattr__(self, "receivers", tuple(receivers))
+        object.__setattr__(self, "model_call_receivers", (ledger, *receivers))
 
     def error_info(self, error: BaseException, *, with_stack: bool) -> ErrorInfo:
         """What the journal says of an error, redacted."""

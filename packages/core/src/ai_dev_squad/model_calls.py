@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_squad import attributes as keys
 from ai_dev_squad.guard import report
-from ai_dev_squad.schema import Status, Usage
+from ai_dev_squad.schema import ErrorInfo, Usage
 
 if TYPE_CHECKING:
     from ai_dev_squad.costs import CostTracker
     from ai_dev_squad.operations import ModelRequest, Operation
-    from ai_dev_squad.runtime import Pipeline
 
 __all__ = ["reserve", "settle"]
 
@@ -20,21 +20,21 @@ _MISSING = Usage(source="missing")
 _ANSWERED = frozenset({"ok", "closed_early"})
 
 
-def reserve(operation: Operation, pipeline: Pipeline) -> None:
+def reserve(operation: Operation) -> None:
     """Reserve the estimated cost of a call that is about to be made.
 
     Raises ``BudgetExceeded`` when a budget says stop; the operation has failed then and nothing enters the ledger.
     """
     from ai_dev_squad.costs import BudgetExceeded
 
-    request = operation.request
+    request, costs = operation.request, operation.pipeline.costs
     if request is None:
         return
     try:
-        operation.reservation = pipeline.costs.reserve(
+        operation.reservation = costs.reserve(
             model=request.model,
             provider=request.provider,
-            input_tokens=_count(request.prompt, request, pipeline.costs) or 0,
+            input_tokens=_count(request.prompt, request, costs) or 0,
             max_output_tokens=request.max_output_tokens,
             session_id=operation.session_id,
             agent_id=operation.agent_id,
@@ -50,25 +50,36 @@ def reserve(operation: Operation, pipeline: Pipeline) -> None:
         report("reserving budget", error)
 
 
-def settle(operation: Operation, pipeline: Pipeline, status: Status, duration_ms: float) -> None:
+def settle(operation: Operation, error: ErrorInfo | None) -> None:
     """Enter a call that ended in the ledger and learn its cost."""
-    request = operation.request
+    try:
+        _settle(operation)
+    finally:
+        if operation.reservation is not None:
+            operation.reservation.release()  # without effect once the call is in the ledger
+        if operation.first_chunk_s is not None:
+            operation.annotate({keys.RESPONSE_TIME_TO_FIRST_CHUNK: operation.first_chunk_s})
+
+
+def _settle(operation: Operation) -> None:
+    request, costs = operation.request, operation.pipeline.costs
     if request is None:  # refused by a budget: it was never made
         return
     if operation.usage is None:
-        operation.usage = _estimate(operation, request, pipeline.costs) if status in _ANSWERED else _MISSING
-    entry = pipeline.costs.record(
+        operation.usage = _estimate(operation, request, costs) if operation.status in _ANSWERED else _MISSING
+    assert operation.status is not None
+    entry = costs.record(
         model=request.model,
         provider=request.provider,
         usage=operation.usage,
-        duration_ms=duration_ms,
+        duration_ms=operation.duration_ns / 1e6,
         session_id=operation.session_id,
         agent_id=operation.agent_id,
         framework=operation.framework,
         user_id=operation.user_id,
         trace_id=operation.trace_id,
         span_id=operation.span_id,
-        status=status,
+        status=operation.status,
         prompt_hash=request.prompt_hash,
         attempt=operation.attempt,
         service_tier=operation.service_tier,

@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad import model_calls, runtime, spans
+from ai_dev_squad import lines, model_calls, runtime, spans
 from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, user_id_var
 from ai_dev_squad.guard import report
 from ai_dev_squad.kinds import (
@@ -33,7 +32,7 @@ from ai_dev_squad.kinds import (
     Kind,
     ModelRequest,
 )
-from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Status, Usage
+from ai_dev_squad.schema import Cost, ErrorInfo, EventType, Link, Status, Usage
 
 if TYPE_CHECKING:
     from ai_dev_squad.costs.budgets import Reservation
@@ -43,6 +42,7 @@ __all__ = [
     "AGENT",
     "CHAT",
     "EMBEDDINGS",
+    "OUTLIVES_S",
     "REMOTE_AGENT",
     "RETRIEVAL",
     "TASK",
@@ -57,19 +57,18 @@ __all__ = [
     "start",
 ]
 
-_now = datetime.now
-_UTC = timezone.utc
 _clock = time.perf_counter_ns
 _wall_clock = time.time_ns
 
-
-_FAILED = frozenset({"error", "cancelled", "abandoned"})
-_LEVELS = {"error": "ERROR", "cancelled": "WARNING", "abandoned": "WARNING"}
+OUTLIVES_S = 600.0
+"""How long, in seconds, a model call may outlive the operation it was made in before it counts as abandoned."""
 
 # Open operations, by identity. Leaving this table is what ends an operation: `dict.pop` is atomic.
 _open: dict[int, Operation] = {}
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_open.clear)  # the parent process ends what the parent process began
+# Those that were left open, oldest first, and since when (monotonic clock, ns).
+_left_open: dict[Operation, int] = {}
 
 
 class Operation:
@@ -96,13 +95,18 @@ class Operation:
     parent_span_id: str | None = None
     status: Status | None = None
     """``None`` while the operation is open."""
-    _ended_with: dict[str, Any] | None = None
-    _span: Span | None = None
-    _above: Operation | None = None
+    duration_ns: int = 0
+    """From the start to the end; 0 while the operation is open."""
+    ended_with: dict[str, Any] | None = None
+    """Attributes that were learnt on the way; see ``annotate``."""
+    recorded_span: Span | None = None
+    """The span, if one was made already; see ``span``."""
+    above: Operation | None = None
     """The operation whose span is the parent, where no span was made yet."""
+    started_wall_ns: int = 0
+    """Unix time of the start, where a span needs it."""
     _failed_below: tuple[Any, ...] | None = None
     """The exception that an operation below failed with, so that its stack is kept once."""
-    _started_wall_ns: int = 0
 
     kind: Kind
     name: str
@@ -118,15 +122,23 @@ class Operation:
     agent_id: str | None
     started_ns: int
     """On the monotonic clock."""
-    _pipeline: Pipeline
-    _started_with: dict[str, Any] | None
+    pipeline: Pipeline
+    """What was configured when the operation began; it ends there, too."""
+    started_with: dict[str, Any] | None
+    """Attributes that were known at the start."""
+
+    @property
+    def attributes(self) -> dict[str, Any] | None:
+        """All attributes known by now."""
+        started_with, ended_with = self.started_with, self.ended_with
+        return {**started_with, **ended_with} if started_with and ended_with else ended_with or started_with
 
     @property
     def span(self) -> Span:
         """The operation's span. Without a receiver it is made when somebody asks, to carry the ids onwards."""
-        span = self._span
+        span = self.recorded_span
         if span is None:
-            span = self._span = spans.carrier(self)
+            span = self.recorded_span = spans.carrier(self)
         return span
 
     # --- while it runs ------------------------------------------------------------------------------------------------
@@ -137,7 +149,7 @@ class Operation:
         ``None`` says nothing, and takes nothing back.
         """
         known = {key: value for key, value in attributes.items() if value is not None}
-        self._ended_with = {**self._ended_with, **known} if self._ended_with else known
+        self.ended_with = {**self.ended_with, **known} if self.ended_with else known
 
     def first_chunk(self) -> None:
         """Note the arrival of the first chunk of a streamed answer; later calls change nothing."""
@@ -146,8 +158,8 @@ class Operation:
 
     def reserve(self) -> None:
         """Set money aside for this model call; raise ``BudgetExceeded``, ending the operation, when none is left."""
-        if self._pipeline.costs.may_stop:
-            model_calls.reserve(self, self._pipeline)
+        if self.pipeline.costs.may_stop:
+            model_calls.reserve(self)
 
     def link(self, link: Link) -> None:
         """Refer to another span, such as the run that this one continues."""
@@ -160,7 +172,7 @@ class Operation:
     def event(self, event_type: EventType, message: str, metadata: dict[str, Any] | None = None) -> None:
         """Write a line that belongs to this operation without ending it, such as an interrupt or a hand-off."""
         try:
-            self._pipeline.logger.emit(self._line("INFO", event_type, message, metadata))
+            lines.write_event(self, event_type, message, metadata)
             spans.add_event(self, event_type.value, metadata)
         except Exception as error:  # noqa: BLE001 - observing never raises into the user's program
             report("writing an event", error)
@@ -195,6 +207,17 @@ class Operation:
         """Nobody ended the operation: its owner vanished, or the interpreter exits."""
         return self._end("abandoned")
 
+    def left_open(self, status: Status) -> bool:
+        """The operation around this one ended before it. Returns whether this one ended with it, as ``status``.
+
+        A model call that nobody ended may still be answered, as a task or thread that its maker left running: it stays
+        open, for ``OUTLIVES_S`` at most, and ends with its answer.
+        """
+        if status != "abandoned" or not self.kind.is_model_call or self.request is None:
+            return self._end(status)
+        _left_open.setdefault(self, _clock())
+        return False
+
     def end_as(self, status: Status, error: BaseException | ErrorInfo | None = None) -> bool:
         """The end that ``status`` names, for adapters that learn the status first."""
         return self._end(status, error)
@@ -202,23 +225,18 @@ class Operation:
     def _end(self, status: Status, error: BaseException | ErrorInfo | None = None) -> bool:
         if _open.pop(id(self), None) is None:
             return False
-        duration_ns = _clock() - self.started_ns
+        if _left_open:
+            _left_open.pop(self, None)
+        self.duration_ns = _clock() - self.started_ns
         self.status = status
         info = None if error is None else self._error_info(error)
-        if self.kind.is_model_call:
-            self._settle(status, duration_ns)
+        pipeline = self.pipeline
         # One receiver that fails doesn't keep the others from hearing of the end.
-        try:
-            self._write_closing_line(status, duration_ns, info)
-        except Exception as failure:  # noqa: BLE001 - observing never raises into the user's program
-            report("writing the end of an operation", failure)
-        if self._span is not None:
+        for what, receive in pipeline.model_call_receivers if self.kind.is_model_call else pipeline.receivers:
             try:
-                spans.end(self, self._span, info, duration_ns)
-            except Exception as failure:  # noqa: BLE001 - a span processor of the application's own
-                report("ending a span", failure)
-        if self._pipeline.metrics is not None:
-            self._pipeline.metrics.operation_ended(self, duration_ns / 1e9, info)
+                receive(self, info)
+            except Exception as failure:  # noqa: BLE001 - observing never raises into the user's program
+                report(what, failure)
         return True
 
     def _error_info(self, error: BaseException | ErrorInfo) -> ErrorInfo:
@@ -229,51 +247,10 @@ class Operation:
         if self.parent is not None:
             self.parent._failed_below = origin
         try:
-            return self._pipeline.error_info(error, with_stack=not passing_through)
+            return self.pipeline.error_info(error, with_stack=not passing_through)
         except Exception as failure:  # noqa: BLE001 - that it failed is known all the same
             report("describing an error", failure)
             return ErrorInfo(type=type(error).__name__)
-
-    def _settle(self, status: Status, duration_ns: int) -> None:
-        try:
-            model_calls.settle(self, self._pipeline, status, duration_ns / 1e6)
-        except Exception as failure:  # noqa: BLE001 - a cost tracker of the program's own
-            report("entering a model call in the ledger", failure)
-        finally:
-            if self.reservation is not None:
-                self.reservation.release()  # without effect once the call is in the ledger
-        if self.first_chunk_s is not None:
-            self.annotate({keys.RESPONSE_TIME_TO_FIRST_CHUNK: self.first_chunk_s})
-
-    def _write_closing_line(self, status: Status, duration_ns: int, error: ErrorInfo | None) -> None:
-        kind, started_with, ended_with = self.kind, self._started_with, self._ended_with
-        line = self._line(
-            _LEVELS.get(status, "INFO"),
-            kind.failing if status in _FAILED else kind.closing,
-            f"{kind.operation} {self.name}: {status}",
-            {**started_with, **ended_with} if started_with and ended_with else ended_with or started_with,
-        )
-        line.status, line.duration_ms, line.error, line.links = status, duration_ns / 1e6, error, self.links
-        line.usage, line.cost = self.usage, self.cost
-        self._pipeline.logger.emit(line)
-
-    def _line(self, level: Any, event_type: EventType, message: str, metadata: dict[str, Any] | None) -> JournalLine:
-        return JournalLine(
-            timestamp=_now(_UTC),
-            level=level,
-            event_type=event_type,
-            message=message,
-            session_id=self.session_id,
-            correlation_id=self.correlation_id,
-            agent_id=self.agent_id,
-            framework=self.framework,
-            name=self.name,
-            operation=self.kind.operation,
-            trace_id=self.trace_id,
-            span_id=self.span_id,
-            parent_span_id=self.parent_span_id,
-            metadata=metadata,
-        )
 
 
 def start(
@@ -299,10 +276,12 @@ def start(
     """
     pipeline = runtime.pipeline()
     operation = Operation()
-    operation._pipeline = pipeline
+    operation.pipeline = pipeline
     operation.kind, operation.name, operation.framework, operation.parent = kind, name, framework, parent
     if parent is None:
         pipeline.tracing.refresh()  # the application may have set its tracer provider since
+        if _left_open:
+            _abandon_overdue()
     if links:
         operation.links = list(links)
     _inherit(operation, parent, session_id, agent_id)
@@ -310,7 +289,7 @@ def start(
         operation.request = request
     if attempt is not None:
         operation.attempt = attempt
-    operation._started_with = attributes = _complete(operation, attributes)
+    operation.started_with = _complete(operation, attributes)
     operation.started_ns = _clock()
     if started_at_ns is not None:
         operation.started_ns -= _wall_clock() - started_at_ns
@@ -319,11 +298,8 @@ def start(
     if pipeline.metrics is not None:
         _count_for_agent(operation)
     _open[id(operation)] = operation
-    line = operation._line("INFO", kind.opening, f"{kind.operation} {name}", attributes)
-    if links:
-        line.links = operation.links
     try:
-        pipeline.logger.emit(line)
+        lines.write_opening(operation)
     except Exception as error:  # noqa: BLE001 - observing never raises into the user's program
         report("writing the start of an operation", error)
     return operation
@@ -351,7 +327,7 @@ def _inherit(operation: Operation, parent: Operation | None, session_id: str | N
         operation.correlation_id, operation.user_id = parent.correlation_id, parent.user_id
     else:
         # An address or a token makes a poor id, and yet people use them.
-        redact = operation._pipeline.redactor.text
+        redact = operation.pipeline.redactor.text
         given = session_id_var.get(), correlation_id_var.get(), user_id_var.get()
         session, operation.correlation_id, operation.user_id = (None if id is None else redact(id) for id in given)  # noqa: A001
         operation.session_id, operation.agent_id = session or session_id, agent_id
@@ -374,6 +350,14 @@ def _origin(error: BaseException) -> tuple[Any, ...]:
     while innermost is not None and innermost.tb_next is not None:
         innermost = innermost.tb_next
     return (id(error), type(error), innermost and innermost.tb_frame.f_code, innermost and innermost.tb_lasti)
+
+
+def _abandon_overdue() -> None:
+    """End what outlived the operation around it for too long."""
+    latest = _clock() - int(OUTLIVES_S * 1e9)
+    for operation, since in list(_left_open.items()):
+        if since <= latest:
+            operation.abandon()
 
 
 def open_operations() -> list[Operation]:

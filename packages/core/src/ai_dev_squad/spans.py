@@ -51,24 +51,24 @@ def open_span(operation: Operation, tracing: TraceManager, context: Context, sta
     above = span_in(context)
     if not tracing.recording and type(above) is Scope and (parent := above.operation_in_charge()) is not None:
         # The usual case: the parent is one of ours, and its ids are at hand as text.
-        operation._above = parent
+        operation.above = parent
         operation.trace_id, operation.parent_span_id = parent.trace_id, parent.span_id
         operation.span_id = format(generate_span_id(), "016x")
         return
-    operation._started_wall_ns = started_at_ns or _wall_clock()
+    operation.started_wall_ns = started_at_ns or _wall_clock()
     try:
         span = tracing.start_operation_span(
             f"{operation.kind.operation} {operation.name}",
             context=context,
             kind=operation.kind.span_kind,
             attributes=_start_attributes(operation) if tracing.recording else None,
-            start_time=operation._started_wall_ns,
+            start_time=operation.started_wall_ns,
             links=[_link(link) for link in operation.links or ()],
         )
     except Exception as error:  # noqa: BLE001 - a sampler or processor of the application's own
         report("starting a span", error)
         span = start_identity(operation.name, context)
-    operation._span = span
+    operation.recorded_span = span
     own = span.get_span_context()
     operation.trace_id = format(own.trace_id, "032x")
     operation.span_id = format(own.span_id, "016x")
@@ -78,7 +78,7 @@ def open_span(operation: Operation, tracing: TraceManager, context: Context, sta
 
 def carrier(operation: Operation) -> trace.Span:
     """A span that nobody receives: it hands the ids on to the user's own spans and to outgoing HTTP headers."""
-    above = operation._above
+    above = operation.above
     if above is None:
         return trace.INVALID_SPAN
     inherited = above.span.get_span_context()
@@ -86,9 +86,12 @@ def carrier(operation: Operation) -> trace.Span:
     return trace.NonRecordingSpan(trace.SpanContext(*ids, False, inherited.trace_flags, inherited.trace_state))
 
 
-def end(operation: Operation, span: trace.Span, error: ErrorInfo | None, duration_ns: int) -> None:
-    """Write what is known only now, and end the span."""
-    ended_at_ns = operation._started_wall_ns + duration_ns
+def end(operation: Operation, error: ErrorInfo | None) -> None:
+    """Write what is known only now, and end the span, if there is one."""
+    span = operation.recorded_span
+    if span is None:
+        return
+    ended_at_ns = operation.started_wall_ns + operation.duration_ns
     try:
         if span.is_recording():
             _describe_end(operation, span, error, ended_at_ns)
@@ -97,7 +100,7 @@ def end(operation: Operation, span: trace.Span, error: ErrorInfo | None, duratio
 
 
 def _describe_end(operation: Operation, span: trace.Span, error: ErrorInfo | None, ended_at_ns: int) -> None:
-    attributes: dict[str, Any] = {} if operation._ended_with is None else flat(operation._ended_with)
+    attributes: dict[str, Any] = {} if operation.ended_with is None else flat(operation.ended_with)
     if operation.status != "ok":
         attributes[keys.OPERATION_STATUS] = operation.status
     if operation.usage is not None:
@@ -116,14 +119,14 @@ def _describe_end(operation: Operation, span: trace.Span, error: ErrorInfo | Non
 
 def add_event(operation: Operation, name: str, attributes: Mapping[str, Any] | None) -> None:
     """Add a span event when somebody receives the span."""
-    span = operation._span
+    span = operation.recorded_span
     if span is not None and span.is_recording():
         span.add_event(name, None if attributes is None else flat(attributes), _wall_clock())
 
 
 def add_link(operation: Operation, link: Link) -> None:
     """Add a link when somebody receives the span."""
-    span = operation._span
+    span = operation.recorded_span
     if span is not None and span.is_recording():
         converted = _link(link)
         span.add_link(converted.context, converted.attributes)
@@ -167,8 +170,8 @@ def _start_attributes(operation: Operation) -> dict[str, Any]:
     request = operation.request
     if request is not None:
         attributes[keys.LLM_PROVIDER], attributes[keys.LLM_MODEL] = request.provider, request.model
-    if operation._started_with:
-        attributes.update(flat(operation._started_with))
+    if operation.started_with:
+        attributes.update(flat(operation.started_with))
     return attributes
 
 

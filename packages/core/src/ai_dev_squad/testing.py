@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from ai_dev_squad import guard, operations, runtime, spans
+from ai_dev_squad import guard, lines, operations, runtime, spans
 from ai_dev_squad.schema import JournalLine
 from ai_dev_squad.tracing import identity
 
@@ -140,7 +140,7 @@ def fixed_ids_and_clock() -> Iterator[None]:
     replaced = [
         (spans, "generate_span_id", lambda: next(ids)),
         (identity, "_bits", lambda _: next(ids)),
-        (operations, "_now", lambda _zone: start + timedelta(seconds=tick())),
+        (lines, "_now", lambda _zone: start + timedelta(seconds=tick())),
         (operations, "_clock", lambda: tick() * 1_000_000_000),
         # Only spans look at this one: the journal is the same with and without them.
         *((module, "_wall_clock", lambda: (int(start.timestamp()) + seconds) * 1_000_000_000) for module in _TIMED),

@@ -102,8 +102,8 @@ class TeamRun(Frame):
 
     def stopped(self, source: str, content: str) -> None:
         """A termination condition stopped the team. Only the first counts: the runtime's own end follows."""
-        ended_with = self.operation._ended_with or {}
-        if "autogen.stop.source" not in ended_with:
+        known = self.operation.attributes or {}
+        if "autogen.stop.source" not in known:
             manager = getattr(self.subject, "_group_chat_manager_name", None)
             self.operation.annotate({"autogen.stop.source": _translate.stop_source(source, content, manager)})
 

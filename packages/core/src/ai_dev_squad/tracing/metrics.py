@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad.guard import report
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram, Meter, MeterProvider
@@ -111,18 +110,12 @@ class GenAIMetrics:
             counts("gen_ai.client.token.usage", "{token}", TOKENS, "Tokens per call (legacy)") if legacy else None
         )
 
-    def operation_ended(self, operation: Operation, duration_s: float, error: ErrorInfo | None) -> None:
-        """Record an operation of ours that has ended. Never raises."""
-        try:
-            self._operation_ended(operation, duration_s, error)
-        except Exception as failure:  # noqa: BLE001 - observing never raises into the user's program
-            report("recording metrics", failure)
-
-    def _operation_ended(self, operation: Operation, duration_s: float, error: ErrorInfo | None) -> None:
+    def operation_ended(self, operation: Operation, error: ErrorInfo | None) -> None:
+        """Record an operation of ours that has ended."""
         kind, request = operation.kind, operation.request
         if kind.operation == "task":  # there is no convention for it
             return
-        attributes: dict[str, Any] = {**(operation._started_with or {}), **(operation._ended_with or {})}
+        attributes = dict(operation.attributes or {})
         attributes[kind.name_key] = operation.name
         if request is not None:
             attributes[keys.PROVIDER_NAME], attributes[keys.REQUEST_MODEL] = request.provider, request.model
@@ -133,7 +126,7 @@ class GenAIMetrics:
         is_agent = kind.operation == "invoke_agent"
         self.record(
             kind.operation,
-            duration_s,
+            operation.duration_ns / 1e9,
             attributes,
             usage=operation.usage,
             error_type=_error_type(operation, error),
