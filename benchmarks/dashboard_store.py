@@ -158,8 +158,8 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
     """What the pages ask, as they ask it."""
 
     def overview(now: Selection) -> None:
-        with store.at_one_moment():
-            store.compared(now)
+        with store.snapshot():
+            store.with_previous(now)
             store.timeline(now, step_of(now))
             for key in ("model", "agent", "tool"):
                 store.groups(now, key, order="p95", limit=10)
@@ -168,8 +168,8 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
             store.facets(now)
 
     def costs(now: Selection) -> None:
-        with store.at_one_moment():
-            store.compared(now)
+        with store.snapshot():
+            store.with_previous(now)
             store.timeline(now, step_of(now), "model")
             for key in ("model", "provider", "agent", "framework", "day"):
                 store.groups(now, key)

@@ -50,7 +50,7 @@ def test_g_and_a_letter_lead_to_a_page(dashboard, page, target):
 
 
 def test_the_slash_goes_to_the_search_and_escape_leaves_it(dashboard, page):
-    """The page's own search comes before that of the frame; keys typed there are words."""
+    """The page's own search comes before that of the layout; keys typed there are words."""
     ready(page, f"{dashboard}/logs")
     page.keyboard.press("/")
     field = page.get_by_placeholder("Words in a message or type")

@@ -257,8 +257,8 @@ class StoreContract(Opens):
         """A selection is compared with its names over an equally long span of time that ends where it begins."""
         late = Selection(T0 + 20 * MINUTE, T0 + 40 * MINUTE)
         assert late.before == Selection(T0, T0 + 20 * MINUTE)
-        assert filled.compared(late) == (filled.totals(late), filled.totals(late.before))
-        now, before = filled.compared(replace(late, frameworks=("crewai",)))
+        assert filled.with_previous(late) == (filled.totals(late), filled.totals(late.before))
+        now, before = filled.with_previous(replace(late, frameworks=("crewai",)))
         assert (now.spans, before.spans, before.cost_usd) == (0, 5, 0.25)
 
     def test_questions_at_one_moment_do_not_see_what_is_written_meanwhile(self, store: Store) -> None:
@@ -268,7 +268,7 @@ class StoreContract(Opens):
             return [
                 *(
                     store.totals(ALL).spans,
-                    store.compared(ALL)[0].spans,
+                    store.with_previous(ALL)[0].spans,
                     sum(p.calls for p in store.timeline(ALL, DAY)),
                 ),
                 *(len(store.traces(ALL).rows), sum(group.calls for group in store.groups(ALL, "session"))),
@@ -276,10 +276,10 @@ class StoreContract(Opens):
             ]
 
         elsewhere: list[list[Any]] = []
-        with store.at_one_moment():
+        with store.snapshot():
             before = seen()
             store.write(morning())
-            with store.at_one_moment():
+            with store.snapshot():
                 assert seen() == before == [0] * 8
             other = threading.Thread(target=lambda: elsewhere.append(seen()))
             other.start()
@@ -289,7 +289,7 @@ class StoreContract(Opens):
 
     def test_a_question_that_fails_at_one_moment_leaves_the_next_one_to_be_asked(self, filled: Store) -> None:
         """A mistake in one question is its own, and the block ends as any other."""
-        with filled.at_one_moment():
+        with filled.snapshot():
             with pytest.raises(BadCursorError):
                 filled.traces(ALL, cursor="nonsense")
             assert filled.totals(ALL).spans == 6
@@ -297,7 +297,7 @@ class StoreContract(Opens):
 
     def test_content_is_read_while_other_questions_are_asked_at_one_moment(self, filled: Store) -> None:
         """An answer that comes piece by piece is not ended by the next question."""
-        with filled.at_one_moment():
+        with filled.snapshot():
             pieces = filled.details(RUN)
             first = next(pieces)
             assert filled.totals(ALL).spans == 6
@@ -768,7 +768,7 @@ class StoreProperties(Opens):
             for batch in batches:
                 store.write(Batch(spans=batch))
             near(store.totals(selection), oracle.totals(selection))
-            for found, period in zip(store.compared(selection), (selection, selection.before), strict=True):
+            for found, period in zip(store.with_previous(selection), (selection, selection.before), strict=True):
                 near(found, oracle.totals(period))
             assert store.facets(selection) == oracle.facets(selection)
             for by in get_args(GroupBy):

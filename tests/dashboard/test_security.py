@@ -710,14 +710,14 @@ def test_the_login_page_offers_what_is_configured(offered):
 
 
 def test_whoever_is_logged_in_can_log_out_on_every_page():
-    """The account's part of the frame has the button with a session, and nothing without."""
+    """The account's part of the layout has the button with a session, and nothing without."""
     it = protected()
     page = "{% include '_account.html' %}"
-    it.app.add_url_rule("/frame", "frame", lambda: render_template_string(page))
+    it.app.add_url_rule("/account", "account", lambda: render_template_string(page))
     it.log_in(token=READ)
 
-    assert 'action="/logout"' in it.browser.get("/frame").text
-    assert "logout" not in it.app.test_client().get("/frame", headers=bearer(READ)).text
+    assert 'action="/logout"' in it.browser.get("/account").text
+    assert "logout" not in it.app.test_client().get("/account", headers=bearer(READ)).text
 
 
 # Live connections

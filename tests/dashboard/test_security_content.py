@@ -165,7 +165,7 @@ def test_hostile_content_is_shown_inert_on_every_page(app):
     assert shown >= {"pages.trace", "pages.traces", "pages.logs", "pages.sessions"}
 
 
-def test_a_matrix_that_is_kept_as_a_file_is_as_inert(app):
+def test_a_matrix_that_is_kept_as_a_file_is_as_safe(app):
     """The export has our styles in it, and nothing of what others wrote has a way to act; it is downloaded, not shown."""
     answer = app.test_client().get("/api/parity-matrix.html")
     text = re.sub(r"<style>.*?</style>", "", answer.text, count=1, flags=re.DOTALL)
@@ -202,7 +202,7 @@ def test_templates_have_nothing_inline_and_trust_nothing(path):
 
 
 def test_an_address_shows_nothing_hostile_either(app):
-    """What stands in the URL comes back as inert as what stands in the store, in pages and in errors."""
+    """What stands in the URL comes back as safe as what stands in the store, in pages and in errors."""
     client = app.test_client()
     for path in ("/traces", "/logs", "/sessions", "/", "/no/such/page"):
         answer = client.get(path, query_string={"text": HOSTILE, "agent": HOSTILE, "range": "7d"})

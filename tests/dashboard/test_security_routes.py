@@ -219,7 +219,7 @@ def test_every_answer_of_the_dashboard_carries_the_policy(app, client):
 
 
 def test_nothing_about_the_data_is_shown_to_strangers(app, client):
-    """The login page and the errors that strangers see stand in a frame without filters, names or numbers."""
+    """The login page and the errors that strangers see stand in a layout without filters, names or numbers."""
     page = client.get("/login", headers={"Accept": "text/html"})
 
     assert (page.status_code, page.mimetype) == (200, "text/html")

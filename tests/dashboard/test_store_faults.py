@@ -371,7 +371,7 @@ def test_space_is_given_back_while_questions_never_cease(store: Store, path: Pat
 
     def ask() -> None:
         while not ended.is_set():
-            with store.at_one_moment():
+            with store.snapshot():
                 store.totals(ALL)
                 ended.wait(0.05)
 

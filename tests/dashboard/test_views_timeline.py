@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad_dashboard.frame import hues
+from ai_dev_squad_dashboard.layout import hues
 from ai_dev_squad_dashboard.store.base import Point, Selection
 from ai_dev_squad_dashboard.views.timeline import Chart, Series, chart
 

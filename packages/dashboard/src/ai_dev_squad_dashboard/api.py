@@ -42,7 +42,7 @@ def _guide_answer(store: Store, answer: Any, default: str) -> Any:
 def _answer(site: Site, page: Page) -> Any:
     def answer(**arguments: str) -> Response:
         query = asked(page.default_range)
-        with site.store.at_one_moment():
+        with site.store.snapshot():
             view = page.build(site, query, **arguments)
         return json_response(view)
 

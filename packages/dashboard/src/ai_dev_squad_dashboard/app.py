@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from flask import Flask
 from flask_socketio import SocketIO  # type: ignore[import-untyped]
 
-from . import api, errors, formats, frame, keyboard, live, openapi, pages, parity_export, security, trace_export
+from . import api, errors, formats, keyboard, layout, live, openapi, pages, parity_export, security, trace_export
 from .budgets import parse_budget
 from .ingest.journal import JournalTail
 from .ingest.otlp import create_blueprint as create_otlp_blueprint
@@ -77,7 +77,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
 
     errors.attach(app)
     formats.attach(app)
-    frame.attach(app, site)
+    layout.attach(app, site)
     keyboard.attach(app)
     app.register_blueprint(pages.create_blueprint(site))
     app.register_blueprint(api.create_blueprint(site))

@@ -15,7 +15,7 @@ __all__ = ["cost_analysis", "metrics", "parity_matrix"]
 
 def metrics(store: Store, query: Query) -> Mapping[str, Any]:
     """``/api/metrics``: totals of model calls (USD, tokens, requests, mean latency in ms), by model, and over time."""
-    with store.at_one_moment():
+    with store.snapshot():
         totals = store.totals(query.selection)
         return {
             "total_cost_usd": totals.cost_usd,
@@ -44,7 +44,7 @@ def metrics(store: Store, query: Query) -> Mapping[str, Any]:
 
 def cost_analysis(store: Store, query: Query) -> Mapping[str, Any]:
     """``/api/cost-analysis``: cost in USD by each key, over time, what caching saved, and which prices are unknown."""
-    with store.at_one_moment():
+    with store.snapshot():
         totals = store.totals(query.selection)
         by = ("model", "provider", "agent", "framework", "session")
         return {

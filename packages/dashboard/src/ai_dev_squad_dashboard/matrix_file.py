@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
-from ai_dev_squad_dashboard.nesting import MAX_DEPTH, is_too_deep
+from ai_dev_squad_dashboard.json_depth import MAX_DEPTH, is_too_deep
 
 __all__ = [
     "VERDICTS",

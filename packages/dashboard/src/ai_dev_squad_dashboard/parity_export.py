@@ -12,8 +12,8 @@ import msgspec
 from flask import Blueprint, Response, current_app, render_template
 
 from .formats import NONE, day_time, quantity
-from .inert import inert_line
 from .page import NotFoundError, Site, asked
+from .safe_text import safe_line
 from .views.parity_figures import NAMES, SHOWS
 from .views.parity_lab import OBSERVERS, Lab, LabColumn, LabEntry, build
 
@@ -163,7 +163,7 @@ def _line(cells: list[str], *, escape: bool = True) -> str:
 
 def _text(text: str) -> str:
     """Text in one line that Markdown leaves as it is."""
-    line = inert_line(text.strip(), 1000)
+    line = safe_line(text.strip(), 1000)
     for sign in "\\`*_[]<>|#~":
         line = line.replace(sign, f"\\{sign}")
     return line

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ai_dev_squad_dashboard.nesting import is_too_deep
+from ai_dev_squad_dashboard.json_depth import is_too_deep
 
 __all__ = ["TEXT_LIMIT", "parsed", "plain_text"]
 

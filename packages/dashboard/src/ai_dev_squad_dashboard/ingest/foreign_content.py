@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad_dashboard.nesting import is_too_deep
+from ai_dev_squad_dashboard.json_depth import is_too_deep
 
 from .otlp_shapes import Attributes
 

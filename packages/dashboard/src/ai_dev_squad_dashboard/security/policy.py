@@ -15,7 +15,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, RequestURITooLarge, TooManyRequests, Unauthorized
 from werkzeug.wrappers import Request as AnyRequest
 
-from ai_dev_squad_dashboard import inert
+from ai_dev_squad_dashboard import safe_text
 from ai_dev_squad_dashboard.settings import DashboardSettings, is_loopback
 
 from . import csrf, headers
@@ -183,9 +183,9 @@ def attach(app: Flask, settings: DashboardSettings) -> Guard:
     # The very first of all: a handler that runs earlier could answer by itself.
     app.before_request_funcs.setdefault(None, []).insert(0, _before)
     app.after_request(_after)
-    for show in (inert.inert, inert.inert_line, inert.exact):
+    for show in (safe_text.safe_text, safe_text.safe_line, safe_text.exact):
         app.jinja_env.filters[show.__name__] = show
-    app.jinja_env.finalize = inert.finalize
+    app.jinja_env.finalize = safe_text.finalize
     app.jinja_env.globals["csrf_token"] = _form_token
     app.jinja_env.globals["logged_in"] = lambda: has_request_context() and _visitor().session is not None
     if settings.is_exposed and not settings.behind_tls:

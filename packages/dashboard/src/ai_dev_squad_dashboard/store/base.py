@@ -267,7 +267,7 @@ class StoreState:
 class Store(Protocol):
     """Every method may be called from any thread. Methods raise ``StoreError`` when the engine cannot answer."""
 
-    def at_one_moment(self) -> AbstractContextManager[None]:
+    def snapshot(self) -> AbstractContextManager[None]:
         """What this thread asks inside the block is answered from the rows of one moment, so that the numbers of a page agree.
         What is written meanwhile is seen after the block.
         """
@@ -286,7 +286,7 @@ class Store(Protocol):
     def totals(self, selection: Selection) -> Totals:
         """The sums over a selection."""
 
-    def compared(self, selection: Selection) -> tuple[Totals, Totals]:
+    def with_previous(self, selection: Selection) -> tuple[Totals, Totals]:
         """The sums over a selection and over ``selection.before``, for less than the two of them."""
 
     def timeline(self, selection: Selection, step_us: int, by: GroupBy = "framework") -> Sequence[Point]:

@@ -63,7 +63,7 @@ class DuckDBStore:
         self._file = file
         self._writer = Writer(file, max_series, roll_every)
 
-    def at_one_moment(self) -> AbstractContextManager[None]:
+    def snapshot(self) -> AbstractContextManager[None]:
         return self._file.holding()
 
     def write(self, batch: Batch) -> Written:
@@ -79,7 +79,7 @@ class DuckDBStore:
     def totals(self, selection: Selection) -> Totals:
         return self._summary(selection).totals()
 
-    def compared(self, selection: Selection) -> tuple[Totals, Totals]:
+    def with_previous(self, selection: Selection) -> tuple[Totals, Totals]:
         before, now = self._summaries([selection.before, selection])
         return now.totals(), before.totals()
 

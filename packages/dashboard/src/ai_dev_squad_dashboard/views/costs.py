@@ -53,7 +53,7 @@ def build(site: Site, query: Query) -> Costs:
     store, selection = site.store, query.selection
     by: Any = query.choice("by", BY, "model")
     split: GroupBy = "framework" if by in {"session", "day"} else by
-    totals, previous = store.compared(selection)
+    totals, previous = store.with_previous(selection)
     return Costs(
         totals=totals,
         previous=previous,

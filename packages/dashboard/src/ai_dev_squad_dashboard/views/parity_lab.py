@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_dev_squad_dashboard.frame import hues
+from ai_dev_squad_dashboard.layout import hues
 from ai_dev_squad_dashboard.matrix_file import (
     VERDICTS,
     FileProblem,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import Environment
 
-from ai_dev_squad_dashboard.inert import LIMIT, MAX_MARKS, exact, finalize, inert, inert_line
+from ai_dev_squad_dashboard.safe_text import LIMIT, MAX_MARKS, exact, finalize, safe_line, safe_text
 
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
@@ -51,12 +51,12 @@ HIDDEN = re.compile(
 )
 def test_what_readers_see(text, shown):
     """Text stays as it is; what would act or hide becomes a mark that can be seen."""
-    assert inert(text) == (text if shown is None else shown)
+    assert safe_text(text) == (text if shown is None else shown)
 
 
 def test_one_line_is_one_line():
     """Names and first lines of messages show line ends as marks."""
-    assert inert_line("a\r\nb\nc\td\u2029e") == "a↵b↵c d⟨U+2029⟩e"
+    assert safe_line("a\r\nb\nc\td\u2029e") == "a↵b↵c d⟨U+2029⟩e"
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_one_line_is_one_line():
 )
 def test_what_is_no_text_becomes_text(value, shown):
     """Captured values of any type can be shown; objects are written as JSON."""
-    assert inert(value) == shown
+    assert safe_text(value) == shown
 
 
 def test_a_template_that_forgets_the_filter_is_safe_all_the_same():
-    """Every expression is made inert, macros and numbers are left alone, and a field keeps what it has to send back."""
+    """Every expression is made safe, macros and numbers are left alone, and a field keeps what it has to send back."""
     environment = Environment(autoescape=True, finalize=finalize)
     environment.filters["exact"] = exact
     template = environment.from_string(
@@ -95,21 +95,21 @@ def test_endless_text_is_cut_and_the_rest_counted():
     """Of ten million characters some are shown, with the number of those that are not."""
     text = "x" * 10_000_000
 
-    assert inert(text) == "x" * LIMIT + "\n… 9,980,000 more characters"
-    assert inert(text, limit=5) == "xxxxx\n… 9,999,995 more characters"
-    assert inert_line(text) == "x" * 300 + "… 9,999,700 more characters"
-    assert inert("x" * LIMIT) == "x" * LIMIT
+    assert safe_text(text) == "x" * LIMIT + "\n… 9,980,000 more characters"
+    assert safe_text(text, limit=5) == "xxxxx\n… 9,999,995 more characters"
+    assert safe_line(text) == "x" * 300 + "… 9,999,700 more characters"
+    assert safe_text("x" * LIMIT) == "x" * LIMIT
 
 
 @given(st.text(alphabet=st.characters(categories=["L", "M", "N", "P", "S", "Z", "C"]), max_size=60), st.integers(0, 70))
 def test_nothing_hidden_gets_through(text, limit):
     """Whatever goes in, what comes out can be encoded, hides nothing, piles up nothing, and is plain text."""
-    for shown in (inert(text, limit), inert_line(text, limit)):
+    for shown in (safe_text(text, limit), safe_line(text, limit)):
         assert type(shown) is str
         assert HIDDEN.search(shown) is None
         shown.encode("utf-8")
         assert re.search(f"[\u0300-\u036f]{{{MAX_MARKS + 1}}}", shown) is None
-    assert "\n" not in inert_line(text, limit)
+    assert "\n" not in safe_line(text, limit)
 
 
 @given(
@@ -122,10 +122,10 @@ def test_nothing_hidden_gets_through(text, limit):
 )
 def test_tricks_in_any_combination_are_seen(text):
     """Marks, joiners, tags and escapes next to one another hide no more than alone, and showing text twice changes nothing."""
-    shown = inert(text)
+    shown = safe_text(text)
 
     assert HIDDEN.search(shown) is None
-    assert inert(shown) == shown
+    assert safe_text(shown) == shown
 
 
 @given(st.text(alphabet=st.characters(categories=["Lu", "Ll", "Lo", "Nd", "Po", "Zs", "So"]), max_size=60))
@@ -134,4 +134,4 @@ def test_ordinary_text_is_not_touched(text):
     ordinary = "".join(c for c in text if unicodedata.category(c) != "So" or c != "\u2800")
     ordinary = re.sub("[\u115f\u1160\u3164\uffa0\ufffc\ufffd]", "", ordinary)
 
-    assert inert(ordinary) == ordinary
+    assert safe_text(ordinary) == ordinary

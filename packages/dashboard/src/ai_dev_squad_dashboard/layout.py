@@ -42,7 +42,7 @@ class Filter:
 
 
 def attach(app: Flask, site: Site) -> None:
-    """Give the templates of ``app`` what the frame needs."""
+    """Give the templates of ``app`` what the layout needs."""
     from .views import PAGES
 
     static_files.attach(app)
@@ -67,7 +67,7 @@ def filters(site: Site, query: Query, path: str) -> tuple[Filter, ...]:
             target: site.store.facets(_without(query.selection, target)) for name, target in shown if query.all(name)
         }
     except StoreError:
-        # The page itself says that the store does not answer; the frame goes without choices.
+        # The page itself says that the store does not answer; the layout goes without choices.
         return tuple(_filter(query, path, name, ()) for name, _ in shown)
     return tuple(
         _filter(query, path, name, getattr(wider.get(target, everything), target, ())) for name, target in shown

@@ -4,13 +4,13 @@ Prompts, answers, tool results, log messages, error texts, and the names of agen
 outside. Jinja escapes HTML; what escaping leaves is dealt with here: escape sequences of terminals, control characters,
 marks that reorder or hide text, and length. On pages::
 
-    <pre>{{ message.text | inert }}</pre>          {# several lines, at most 20,000 characters #}
-    <td>{{ span.agent | inert_line }}</td>         {# one line, at most 300 characters #}
-    <pre>{{ result | inert(limit=100_000) }}</pre>
+    <pre>{{ message.text | safe_text }}</pre>         {# several lines, at most 20,000 characters #}
+    <td>{{ span.agent | safe_line }}</td>             {# one line, at most 300 characters #}
+    <pre>{{ result | safe_text(limit=100_000) }}</pre>
     <input name="text" value="{{ query.get("text") | exact }}">   {# goes back as it came: only inside `value` #}
 
-A text that no filter was put behind is made inert as well, whatever its length: ``finalize`` sees the value of each expression of a
-template. So ``inert`` and ``inert_line`` are about length and lines, and ``exact`` about what a form has to send back.
+A text that no filter was put behind is made safe as well, whatever its length: ``finalize`` sees the value of each expression of a
+template. So ``safe_text`` and ``safe_line`` are about length and lines, and ``exact`` about what a form has to send back.
 
 They answer with plain text: keep autoescape on, never put ``|safe`` behind them, and in scripts use ``textContent``, never
 ``innerHTML``. Around text of unknown direction put ``dir="auto"``, or ``<bdi>`` within a line, so that right-to-left text stays
@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-__all__ = ["LIMIT", "LINE_LIMIT", "exact", "finalize", "inert", "inert_line"]
+__all__ = ["LIMIT", "LINE_LIMIT", "exact", "finalize", "safe_line", "safe_text"]
 
 LIMIT: Final = 20_000
 """Characters shown of a text."""
@@ -65,7 +65,7 @@ _FLAG: Final = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a
 """The flags of England, Scotland and others, the one good use of tags."""
 
 
-def inert(value: Any, limit: int = LIMIT) -> str:
+def safe_text(value: Any, limit: int = LIMIT) -> str:
     """``value`` as text that does nothing but be read, at most ``limit`` characters of it and then how many are missing.
 
     Text stays text; ``None`` is empty; anything else is written as JSON. Line ends and tabs stay.
@@ -77,8 +77,8 @@ def inert(value: Any, limit: int = LIMIT) -> str:
     return f"{shown}\n… {missing:,} more characters" if missing else shown
 
 
-def inert_line(value: Any, limit: int = LINE_LIMIT) -> str:
-    """Like ``inert``, in one line: line ends become ``↵`` and tabs blanks."""
+def safe_line(value: Any, limit: int = LINE_LIMIT) -> str:
+    """Like ``safe_text``, in one line: line ends become ``↵`` and tabs blanks."""
     text = _text(value)
     cut = text[:limit]
     shown = _cleaned(_COLOUR.sub("", cut.replace("\r\n", "\n"))).replace("\n", "↵").replace("\t", " ")
@@ -92,7 +92,7 @@ def exact(value: Any) -> Markup:
 
 
 def finalize(value: Any) -> Any:
-    """What Jinja writes for an expression: text made inert, anything else (markup, numbers, nothing) as it is."""
+    """What Jinja writes for an expression: text made safe, anything else (markup, numbers, nothing) as it is."""
     # Most of a page is plain: numbers, names and times.
     if type(value) is not str or (value.isascii() and value.isprintable()):
         return value

@@ -11,7 +11,7 @@ from flask import Flask
 
 import ai_dev_squad_dashboard
 from ai_dev_squad_dashboard.app import create_app, running
-from ai_dev_squad_dashboard.frame import Filter, Option, change, filters
+from ai_dev_squad_dashboard.layout import Filter, Option, change, filters
 from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.settings import DashboardSettings
@@ -191,7 +191,7 @@ class Silent:
 
 
 def test_filters_without_an_answer_of_the_store_are_empty(site):
-    """The page tells what is wrong; its frame must not fail before."""
+    """The page tells what is wrong; its layout must not fail before."""
     silent = replace(site, store=Silent())
 
     assert [(one.name, one.options) for one in filters(silent, Query.parse([]), "/")] == [
