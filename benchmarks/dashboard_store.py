@@ -163,7 +163,7 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
             store.timeline(now, step_of(now))
             for key in ("model", "agent", "tool"):
                 store.groups(now, key, order="p95", limit=10)
-            store.running(20)
+            store.running(now.end_us - 24 * HOUR_US, 20)
             store.traces(now, limit=8)
             store.facets(now)
 

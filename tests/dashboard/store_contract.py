@@ -230,7 +230,7 @@ class StoreContract(Opens):
         """A store without rows has zeros, empty lists and nothing, never an error."""
         totals = store.totals(ALL)
         assert set(asdict(totals).values()) == {0, None}
-        assert [*store.timeline(ALL, HOUR), *store.running(), *store.metric_names(), *store.unpriced(ALL)] == []
+        assert [*store.timeline(ALL, HOUR), *store.running(0), *store.metric_names(), *store.unpriced(ALL)] == []
         assert [group for by in get_args(GroupBy) for group in store.groups(ALL, by)] == []
         assert store.traces(ALL).rows == store.sessions(ALL).rows == store.logs(ALL).rows == ()
         assert store.traces(ALL, text="word", operation="chat").rows == ()
@@ -550,25 +550,24 @@ class StoreContract(Opens):
         seen += [row.message for row in store.logs(ALL, after=page.newest).rows]
         assert seen == [str(n) for n in range(120)]
 
-    def test_what_runs_disappears_when_its_span_arrives(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_runs_disappears_when_its_span_arrives(self, store: Store) -> None:
         """An operation is shown from its beginning to its end, whichever of the two is told first."""
-        monkeypatch.setattr("time.time_ns", lambda: (T0 + HOUR) * 1000)
         begun = [OpenRow(RUN, f"{n:016x}", None if n == 1 else f"{1:016x}", T0 + n, "x", "chat") for n in (1, 2, 3)]
         store.write(Batch(opened=begun))
         store.write(Batch(opened=begun))
-        assert store.running() == begun[::-1]
-        assert store.running(limit=1) == begun[:-2:-1]
+        assert store.running(T0) == begun[::-1]
+        assert store.running(T0, limit=1) == begun[:-2:-1]
         trace = store.trace(RUN)
         assert trace is not None
         assert (trace.row.status, trace.row.spans, trace.running) == ("running", 0, tuple(begun))
         store.write(Batch(spans=[span(RUN, 3, 1, T0 + 3, 1, "x"), span(RUN, 4, 1, T0 + 4, 1, "x")]))
-        assert store.running() == [begun[1], begun[0]]
+        assert store.running(T0) == [begun[1], begun[0]]
         late = OpenRow(RUN, f"{4:016x}", None, T0 + 4, "x", "chat")
         both = OpenRow(RUN, f"{5:016x}", None, T0 + 5, "x", "chat")
         store.write(Batch(opened=[late, both], spans=[span(RUN, 5, 1, T0 + 5, 1, "x")]))
-        assert store.running() == [begun[1], begun[0]]
-        monkeypatch.setattr("time.time_ns", lambda: (T0 + 2 * DAY) * 1000)
-        assert store.running() == []
+        assert store.running(T0) == [begun[1], begun[0]]
+        assert store.running(T0 + 2) == [begun[1]]
+        assert store.running(T0 + 3) == []
 
     def test_facets(self, filled: Store) -> None:
         """The names to choose from, most used first."""

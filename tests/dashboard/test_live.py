@@ -303,12 +303,13 @@ def test_clients_of_the_guide_get_the_metrics_of_the_last_hour(house):
 
 
 def test_what_runs_now_is_told_to_who_looks_at_a_page(house):
-    """``running`` has how many operations have begun and not ended, and the newest of them."""
+    """``running`` has how many operations have begun within a day and not ended, and the newest of them."""
     client = house.client("/?range=1h")
     house.update()
     now_us = int(time.time() * 1e6)
     opened = OpenRow("a" * 32, "b" * 16, None, now_us, "coder", "invoke_agent", "crewai", "s1", "coder")
-    house.write(opened=[opened])
+    cut_off = OpenRow("c" * 32, "d" * 16, None, now_us - 24 * 3_600_000_000, "gone", "invoke_agent")
+    house.write(opened=[opened, cut_off])
     house.update()
 
     assert client.wait("running", 2) == [{"count": 0, "operations": []}, {"count": 1, "operations": [opened._asdict()]}]

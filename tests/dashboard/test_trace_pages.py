@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from sample import HOSTILE, STACK, Run, huge_content, sample, trace_id
 
-# The store forgets what began long ago and never ended.
+# The application answers by the machine's clock.
 NOW = int(time.time() * 1_000_000)
 
 
@@ -131,6 +131,8 @@ def test_a_run_of_which_nothing_has_ended_stands_above_the_list(site):
     assert traces.build(begun, asked(framework="autogen")).running == ()
     assert traces.build(begun, asked(model="gpt-4o")).running == ()
     assert traces.build(begun, asked(q="x")).running == ()
+    tomorrow = Query.parse([("range", "7d")], clock=lambda: NOW / 1_000_000 + 86_400)
+    assert traces.build(begun, tomorrow).running == ()
     view = trace.build(begun, asked(), trace_id=trace_id("begun"))
     assert [(row.name, row.status, row.depth) for row in view.rows] == [
         ("Crew", "running", 0),

@@ -209,6 +209,17 @@ def test_what_runs_now_passes_the_filters_and_is_gone_where_the_past_is_looked_a
     } == {"crewai": ["live"], "agent": ["live"], "session": [], "past": []}
 
 
+def test_what_began_more_than_a_day_before_the_page_was_asked_for_runs_no_more(site):
+    """A process that was killed leaves operations without an end; a day later nobody takes them for running."""
+    begun = [
+        OpenRow(letter * 32, letter * 16, None, NOW - ago_us, letter, "invoke_workflow")
+        for letter, ago_us in (("e", 24 * HOUR), ("f", 24 * HOUR + 1))
+    ]
+    site.store.write(Batch(opened=begun))
+
+    assert [row.name for row in overview.build(site, ask("range=1h")).running] == ["e"]
+
+
 def test_a_run_that_still_runs_is_listed_once(site):
     """What has arrived of a running trace is not also among those that ran last."""
     site.store.write(RUNS)

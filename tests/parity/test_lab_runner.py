@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
 import sys
 import venv
 from pathlib import Path
@@ -109,25 +111,35 @@ def test_whatever_a_cell_does_wrong_is_its_own_verdict(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="process groups are POSIX")
-def test_a_hanging_program_takes_its_children_with_it(tmp_path):
+def test_a_hanging_program_takes_its_children_with_it(tmp_path, monkeypatch):
     """What a program started is ended with it, so that nothing is left running after the lab."""
-    child = tmp_path / "child"
-    build = f"import subprocess; child = subprocess.Popen(['sleep', '60']); open({str(child)!r}, 'w').write(str(child.pid)); child.wait()"
-    scenario(tmp_path / "all" / "hangs", build=build, timeout=3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        child = f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]})).recv(1)"
+        build = (
+            "import subprocess, sys\n"
+            f"    subprocess.call([sys.executable, '-c', {child!r}], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)"
+        )
+        scenario(tmp_path / "all" / "hangs", build=build, timeout=3)
+        server.settimeout(60)
+        connections = []
 
-    assert cells(Plan(find_scenarios(tmp_path / "all"), ("langgraph",))) == {
-        "hangs": ("fails", "did not end within 3 s")
-    }
-    assert not alive(int(child.read_text()))
+        class Process(subprocess.Popen):
+            """Its limit is reached when the child is there, however long the machine takes to start it."""
 
+            def communicate(self, *args, timeout=None):
+                if timeout != 3:
+                    return super().communicate(*args, timeout=timeout)
+                connections.append(server.accept()[0])
+                raise subprocess.TimeoutExpired(self.args, timeout)
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that ended and was not waited for does not."""
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False
+        monkeypatch.setattr(subprocess, "Popen", Process)
+        assert cells(Plan(find_scenarios(tmp_path / "all"), ("langgraph",))) == {
+            "hangs": ("fails", "did not end within 3 s")
+        }
+    (connection,) = connections
+    with connection:
+        connection.settimeout(20)
+        assert connection.recv(1) == b"", "the child is gone, so its end of the connection is closed"
 
 
 def test_a_missing_environment_is_said_with_the_cure(tmp_path):

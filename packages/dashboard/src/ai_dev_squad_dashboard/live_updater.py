@@ -13,6 +13,7 @@ import msgspec
 from .live_clients import Client, Clients
 from .live_views import Rendered, Subscription, Views
 from .page import Site
+from .query import OPEN_FOR_US
 
 __all__ = ["PageUpdater", "RealTimeUpdater"]
 
@@ -155,7 +156,7 @@ class PageUpdater(RealTimeUpdater):
     def _send_common(self, version: object, everybody: Iterable[Client]) -> None:
         known, figures, running = self._common
         if known != version:
-            operations = self._site.store.running(1000)
+            operations = self._site.store.running(int(time.time() * 1e6) - OPEN_FOR_US, limit=1000)
             shown = [operation._asdict() for operation in operations[:SHOWN_RUNNING]]
             running = msgspec.json.encode({"count": len(operations), "operations": shown})
             if any(client.subscription is None for client in everybody):

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from .store.base import Selection
 
-__all__ = ["RANGES", "Query", "QueryError"]
+__all__ = ["OPEN_FOR_US", "RANGES", "Query", "QueryError"]
 
 HOUR_US: Final = 3_600_000_000
 RANGES: Final[Mapping[str, int]] = {
@@ -22,6 +22,9 @@ RANGES: Final[Mapping[str, int]] = {
     "30d": 720 * HOUR_US,
 }
 """The spans of time that have a name, in microseconds, ending now."""
+
+OPEN_FOR_US: Final = 24 * HOUR_US
+"""An operation that began longer ago and has not ended is no longer shown as running: it was cut off, most likely."""
 
 FILTERS: Final[Mapping[str, str]] = {
     "framework": "frameworks",
@@ -92,6 +95,11 @@ class Query:
         length = self.selection.end_us - self.selection.start_us
         steps = (60, 300, 900, 3600, 6 * 3600, 86_400, 7 * 86_400)
         return next((step * 1_000_000 for step in steps if length / (step * 1_000_000) <= 180), 7 * 86_400_000_000)
+
+    @property
+    def open_since_us(self) -> int:
+        """From when on what has begun and not ended counts as running, as the page's moment sees it."""
+        return self.now_us - OPEN_FOR_US
 
     @property
     def filtered(self) -> bool:

@@ -347,8 +347,8 @@ class Store(Protocol):
     ) -> LogPage:
         """Log lines. ``after``: only lines stored after that ``newest`` cursor (live tail), oldest of them first."""
 
-    def running(self, limit: int = 100) -> Sequence[OpenRow]:
-        """Operations that have begun and not ended, newest first."""
+    def running(self, since_us: int, limit: int = 100) -> Sequence[OpenRow]:
+        """Operations that have begun at ``since_us`` or later and not ended, newest first."""
 
     def facets(self, selection: Selection) -> Facets:
         """The names there are to choose from."""

@@ -76,7 +76,7 @@ def logs(
 
 
 def running(cursor: duckdb.DuckDBPyConnection, since_us: int, limit: int) -> Sequence[OpenRow]:
-    """What has begun after ``since_us`` and not ended, newest first."""
+    """What has begun at ``since_us`` or later and not ended, newest first."""
     rows = cursor.execute(
         f"SELECT {_OPEN} FROM running WHERE start_us >= ? ORDER BY start_us DESC, span_id LIMIT {int(limit)}",  # noqa: S608
         [since_us],

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from ai_dev_squad.costs import CostEntry
 
@@ -38,9 +37,6 @@ from .duckdb_write import Writer
 from .rows import Batch, LogRow, OpenRow, SpanRow
 
 __all__ = ["DuckDBStore", "open_memory_store", "open_store"]
-
-_WAIT_US: Final = 24 * 3_600_000_000
-"""An operation that began longer ago and has not ended is no longer shown as running."""
 
 
 def open_store(path: Path, *, memory_limit_mib: int = 1024) -> Store:
@@ -179,9 +175,9 @@ class DuckDBStore:
                 limit=limit,
             )
 
-    def running(self, limit: int = 100) -> Sequence[OpenRow]:
+    def running(self, since_us: int, limit: int = 100) -> Sequence[OpenRow]:
         with self._file.reading() as cursor:
-            return duckdb_logs.running(cursor, time.time_ns() // 1000 - _WAIT_US, limit)
+            return duckdb_logs.running(cursor, since_us, limit)
 
     def facets(self, selection: Selection) -> Facets:
         return self._summary(selection).facets()

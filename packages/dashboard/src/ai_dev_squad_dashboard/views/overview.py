@@ -87,7 +87,7 @@ def running_now(site: Site, query: Query, limit: int = FEED) -> tuple[RunningNow
     """What runs now and passes the filters. Nothing where the span of time has ended."""
     if not query.live:
         return ()
-    rows = (row for row in site.store.running(limit=200) if _passes(row, query))
+    rows = (row for row in site.store.running(query.open_since_us, limit=200) if _passes(row, query))
     return tuple(
         RunningNow(
             row.trace_id, row.span_id, row.name, row.operation, row.framework, row.agent, row.session_id, row.start_us

@@ -103,7 +103,7 @@ def build(site: Site, query: Query) -> TracesView:
         cursor=query.get("cursor") or None,
         limit=query.limit(50, 200),
     )
-    opened = site.store.running(limit=1000)
+    opened = site.store.running(query.open_since_us, limit=1000)
     shown = {row.trace_id for row in page.rows}
     durations = sorted(row.duration_us for row in page.rows)
     first = not query.get("cursor") and not search.active and query.live
