@@ -6,7 +6,6 @@ until something is observed. ``configure`` replaces only the parts whose setting
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad.assembly import Pipeline, assemble
 from ai_dev_squad.guard import report
+from ai_dev_squad.process import ExitOrder, after_fork, at_exit
 from ai_dev_squad.schema import EventType, JournalLine, utc_now
 from ai_dev_squad.settings import Settings, asks_for_exporter
 
@@ -56,8 +56,7 @@ def _after_fork() -> None:
     _lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+after_fork(_after_fork)
 
 
 def pipeline() -> Pipeline:
@@ -203,9 +202,7 @@ def _emit(event_type: EventType, level: str, message: str, metadata: dict[str, A
 
 
 def _register_exit(wanted: Settings) -> None:
-    from ai_dev_squad.exit import at_exit
-
-    at_exit(_close, sigterm=wanted.handle_sigterm)
+    at_exit(_close, ExitOrder.OPERATIONS, sigterm=wanted.handle_sigterm)
 
 
 def _retire(old: Pipeline, new: Pipeline) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import threading
 from dataclasses import dataclass, field
 
 from flask import Flask
 from flask_socketio import SocketIO  # type: ignore[import-untyped]
+
+from ai_dev_squad.process import at_exit, forget
 
 from . import api, errors, formats, keyboard, layout, live, openapi, pages, parity_export, security, trace_export
 from .budgets import parse_budget
@@ -43,7 +44,7 @@ class Running:
             if self._closed:
                 return
             self._closed = True
-        atexit.unregister(self.close)
+        forget(self.close)
         self.updater.stop()
         if self.grpc is not None:
             self.grpc.stop(timeout)
@@ -90,7 +91,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     held = Running(settings, store, pipeline, tail, socketio, updater)
     app.extensions["ai_dev_squad"] = held
     # A WSGI server that ends tells nobody but the interpreter.
-    atexit.register(held.close)
+    at_exit(held.close)
     if settings.grpc_port is not None:
         try:
             held.grpc = start_grpc_server(

@@ -11,7 +11,6 @@ a ``state_path`` learn of one another's spend with a delay of ``save_interval`` 
 
 from __future__ import annotations
 
-import atexit
 import math
 import os
 import threading
@@ -43,6 +42,7 @@ from ai_dev_squad.costs.budget_table import BudgetTable, check_together
 from ai_dev_squad.costs.entry import CostEntry
 from ai_dev_squad.costs.periods import parse_timezone
 from ai_dev_squad.guard import report
+from ai_dev_squad.process import ExitOrder, after_fork, at_exit
 
 __all__ = ["Budget", "BudgetExceeded", "BudgetManager", "BudgetStatus", "EventSink", "Reservation"]
 
@@ -89,7 +89,8 @@ class BudgetManager:
         # Reentrant: a signal handler that flushes may interrupt the thread that holds it.
         self._lock = threading.RLock()
         self._saver = None if state_path is None else Saver(self, Path(state_path), save_interval)
-        _managers.add(self)
+        at_exit(weakref.WeakMethod(self.close), ExitOrder.BUDGETS)
+        after_fork(weakref.WeakMethod(self._after_fork))
 
     def set_budget(
         self,
@@ -363,23 +364,3 @@ def _pico_or_unknown(usd: float | None) -> int | None:
         report("counting a cost", ValueError(f"cost {usd!r} is not an amount of money; counted as unknown"))
         return None
     return to_pico(usd)
-
-
-# --- the end of a process, and the beginning of another ---------------------------------------------------------------
-
-_managers: weakref.WeakSet[BudgetManager] = weakref.WeakSet()
-
-
-def _close_all() -> None:
-    for manager in list(_managers):
-        manager.close()
-
-
-def _after_fork_all() -> None:
-    for manager in list(_managers):
-        manager._after_fork()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_all)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timezone
 from typing import Any, NamedTuple, overload
-from weakref import WeakSet
+from weakref import WeakMethod
 
 from ai_dev_squad.costs.entry import CostEntry
 from ai_dev_squad.costs.rates import PICO, pico_usd
+from ai_dev_squad.process import after_fork
 
 __all__ = ["OTHER", "Ledger", "RunningTotals", "Totals", "UnpricedModel"]
 
@@ -113,12 +113,16 @@ class RunningTotals:
     def __init__(self, *, max_groups: int = 1000, max_cells: int = 1024) -> None:
         self.max_groups = max_groups
         self._max_cells = max_cells
-        self._lock = threading.Lock()
+        self._renew_lock()
         self._cells: dict[tuple[Any, ...], list[Any]] = {}
         self._groups: dict[str, dict[Any, list[Any]]] = {name: {} for name in _DIMENSIONS}
         self._unpriced: dict[tuple[str, str], list[Any]] = {}
         self._all = _empty()
-        _alive.add(self)
+        after_fork(WeakMethod(self._renew_lock))
+
+    def _renew_lock(self) -> None:
+        # Another thread may hold the lock at the moment of a fork; in the child nobody will release it.
+        self._lock = threading.Lock()
 
     def add(self, entry: CostEntry) -> None:
         """Count an entry."""
@@ -213,19 +217,6 @@ class RunningTotals:
         other = groups.pop(OTHER, None) or _empty()
         _plus(other, groups.pop(next(iter(groups))))
         groups[OTHER] = other
-
-
-_alive: WeakSet[RunningTotals] = WeakSet()
-
-
-def _renew_locks() -> None:
-    # Another thread may have held a lock at the moment of the fork; in the child nobody will release it.
-    for totals in _alive:
-        totals._lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def _empty() -> list[Any]:

@@ -23,6 +23,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
 from ai_dev_squad.costs.names import spellings
+from ai_dev_squad.process import after_fork
 
 if TYPE_CHECKING:
     import tiktoken
@@ -149,8 +150,7 @@ def _sampled(text: str, encoding: tiktoken.Encoding) -> int:
 # --- vocabularies ------------------------------------------------------------------------------------------------------
 
 _lock = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.Lock()))
+after_fork(lambda: globals().update(_lock=threading.Lock()))
 _encodings: dict[tuple[str, str], tiktoken.Encoding | None] = {}
 _names: dict[str, str | None] = {}
 

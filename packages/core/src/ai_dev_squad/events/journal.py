@@ -20,7 +20,7 @@ from typing import Literal
 from ai_dev_squad.events.checks import check_settings
 from ai_dev_squad.events.rotation import Rotation
 from ai_dev_squad.events.writer import LineWriter
-from ai_dev_squad.exit import at_exit
+from ai_dev_squad.process import ExitOrder, after_fork, at_exit
 from ai_dev_squad.schema import JournalLine
 
 __all__ = ["JOURNAL_FILE_NAME", "Journal", "JournalStats", "NullJournal", "flush_all"]
@@ -102,7 +102,7 @@ class Journal:
         self._queue: deque[JournalLine] = deque()
         self._begin()
         _journals.add(self)
-        at_exit(flush_all, sigterm=False)
+        at_exit(flush_all, ExitOrder.JOURNALS)
 
     def _begin(self) -> None:
         """The state of a journal that hasn't written yet, in this process."""
@@ -371,5 +371,4 @@ def _after_fork_in_child() -> None:
         journal._after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+after_fork(_after_fork_in_child)

@@ -14,8 +14,8 @@ from ai_dev_squad.events.console import Console
 from ai_dev_squad.events.convenience import ConvenienceMethods
 from ai_dev_squad.events.filters import EventFilter, as_level
 from ai_dev_squad.events.journal import JOURNAL_FILE_NAME, Journal, flush_all
-from ai_dev_squad.exit import at_exit
 from ai_dev_squad.guard import report
+from ai_dev_squad.process import ExitOrder, at_exit
 from ai_dev_squad.schema import (
     ErrorInfo,
     EventType,
@@ -71,7 +71,7 @@ class StructuredLogger(ConvenienceMethods):
             if self.log_dir.exists() and not self.log_dir.is_dir():
                 raise ValueError(f"log_dir={str(log_dir)!r} is a file; give a directory, it's created when needed")
             journal = Journal(self.log_dir / JOURNAL_FILE_NAME)
-            at_exit(flush_all)
+            at_exit(flush_all, ExitOrder.JOURNALS, sigterm=True)
         self.journal = journal
         self._redactor = redactor if redactor is not None else _default_redactor()
         self._console = Console() if enable_console else None

@@ -6,9 +6,7 @@ always keeps the promised time, counts what it loses, and says once, calmly, tha
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
 import re
 import threading
 import time
@@ -22,10 +20,12 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from ai_dev_squad import process
 from ai_dev_squad.guard import report
+from ai_dev_squad.process import ExitOrder, after_fork, bounded
 from ai_dev_squad.tracing.redacting import redacted
 
-__all__ = ["SpanDelivery", "bounded", "quieten"]
+__all__ = ["SpanDelivery", "quieten", "quietly"]
 
 _log = logging.getLogger("ai_dev_squad")
 _delivering = threading.local()
@@ -64,12 +64,9 @@ class SpanDelivery(SpanProcessor):
         self._closed = self._failing = self._given_up = False
         self._in_flight = self._overflowed = 0
         self._start_afresh()
-        own = weakref.ref(self)
-        self._at_exit = (lambda: _shut_down(own)) if at_exit else None
-        if self._at_exit is not None:
-            atexit.register(self._at_exit)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=lambda: _start_afresh(own))
+        after_fork(weakref.WeakMethod(self._start_afresh))
+        if at_exit:
+            process.at_exit(weakref.WeakMethod(self.shutdown), ExitOrder.SPANS)
 
     def _start_afresh(self) -> None:
         # In a forked child the thread is gone, and the parent process exports what is queued.
@@ -124,8 +121,6 @@ class SpanDelivery(SpanProcessor):
             if self._closed:
                 return
             self._closed = True
-        if self._at_exit is not None:
-            atexit.unregister(self._at_exit)
         limit_s = (self._shutdown_timeout_ms if timeout_ms is None else timeout_ms) / 1000
         deadline = time.monotonic() + limit_s
         self._wake.set()
@@ -134,7 +129,7 @@ class SpanDelivery(SpanProcessor):
             thread.join(limit_s * 0.9)
         left = sum(1 for item in self._take(self._max_queue_size) if not _release(item))
         # This ends an export that waits before it tries again, so that its thread can still say why it failed.
-        bounded(self.exporter.shutdown, max(0.1, deadline - time.monotonic()), "shutting an exporter down")
+        bounded(quietly(self.exporter.shutdown), max(0.1, deadline - time.monotonic()), "shutting an exporter down")
         if thread is not None:
             thread.join(max(0.05, deadline - time.monotonic()))
             if thread.is_alive():
@@ -277,42 +272,21 @@ def _release(item: ReadableSpan | _Marker) -> bool:
     return False
 
 
-def _shut_down(own: weakref.ref[SpanDelivery]) -> None:
-    delivery = own()
-    if delivery is not None:
-        delivery.shutdown()
-
-
-def _start_afresh(own: weakref.ref[SpanDelivery]) -> None:
-    delivery = own()
-    if delivery is not None:
-        delivery._start_afresh()
-
-
 def _suppress_key() -> str:
     return getattr(otel_context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
 
 
-def bounded(call: Callable[[], Any], timeout_s: float, what: str) -> bool:
-    """Call something that may hang; return within ``timeout_s`` whether it finished."""
+def quietly(call: Callable[[], Any]) -> Callable[[], None]:
+    """``call``, with what the exporter logs meanwhile kept to ourselves."""
 
     def run() -> None:
         _delivering.active = True
         try:
             call()
-        except Exception as error:  # noqa: BLE001 - closing is all that is left to do
-            _log.debug("%s failed: %r", what, error)
         finally:
             _delivering.active = False
 
-    thread = threading.Thread(target=run, name="ai-dev-squad-close", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # Python 3.12+ starts no thread while the interpreter shuts down
-        run()
-        return True
-    thread.join(timeout_s)
-    return not thread.is_alive()
+    return run
 
 
 class _Quiet(logging.Filter):

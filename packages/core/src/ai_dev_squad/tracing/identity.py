@@ -7,7 +7,6 @@ tracer providers in this process, drop their own spans. Below a parent, the pare
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Sequence
 
@@ -24,6 +23,8 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import Attributes
 
+from ai_dev_squad.process import after_fork
+
 __all__ = ["generate_span_id", "generate_trace_id", "start_identity"]
 
 # A generator of our own: programs call random.seed(42), and ids must stay unique all the same.
@@ -32,8 +33,7 @@ _bits = _random.getrandbits
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _NO_STATE = TraceState()
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_random.seed)
+after_fork(_random.seed)
 
 
 def generate_trace_id() -> int:

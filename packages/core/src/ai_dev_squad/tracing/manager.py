@@ -17,6 +17,7 @@ from opentelemetry.util.types import Attributes
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.guard import report
+from ai_dev_squad.process import bounded
 from ai_dev_squad.tracing.identity import start_identity
 from ai_dev_squad.tracing.providers import (
     FollowingProvider,
@@ -298,10 +299,10 @@ class TraceManager:
         for delivery in deliveries:
             delivery.shutdown(max(0.0, deadline - time.monotonic()) * 1000)
         if own is not None:
-            from ai_dev_squad.tracing.delivery import bounded
+            from ai_dev_squad.tracing.delivery import quietly
 
             close: Callable[[], Any] = own.shutdown  # type: ignore[attr-defined]
-            bounded(close, max(0.05, deadline - time.monotonic()), "shutting the tracer provider down")
+            bounded(quietly(close), max(0.05, deadline - time.monotonic()), "shutting the tracer provider down")
 
     @staticmethod
     def _wait_for(deliveries: list[SpanDelivery], deadline: float) -> None:
