@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad import guard
+from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budgets import Budget, BudgetExceeded, BudgetManager, BudgetStatus
 from ai_dev_squad.costs.entry import CostEntry
 from ai_dev_squad.schema import EventType
@@ -283,8 +284,8 @@ def test_per_gives_each_value_its_own_limit(manager: BudgetManager, per: Any, fi
 
     assert spent(manager) == {("each", "a"): 5.0, ("each", "b"): 1.0, ("each", None): 2.0}
     with pytest.raises(BudgetExceeded, match=f"budget 'each' for {per} 'a' refuses this call"):
-        manager.reserve(0.01, **{field: "a"})
-    manager.reserve(0.01, **{field: "b"}).release()
+        manager.reserve(0.01, Attribution(**{field: "a"}))
+    manager.reserve(0.01, Attribution(**{field: "b"})).release()
 
 
 @pytest.mark.parametrize("label", [7, ["a", "list"], {}, 0.5], ids=repr)
@@ -305,7 +306,7 @@ def test_a_run_is_a_trace(manager: BudgetManager) -> None:
     manager.check_budgets(entry(0.25, trace_id="t2"))
     manager.check_budgets(entry(9.0))  # in no run
     manager.reserve(9.0).release()
-    held = manager.reserve(0.5, run_id="t1")
+    held = manager.reserve(0.5, Attribution(run_id="t1"))
     manager.check_budgets(entry(0.5, trace_id="child of t1"), held)
 
     assert spent(manager) == {("run", "t1"): 1.0, ("run", "t2"): 0.25}
@@ -316,7 +317,7 @@ def test_values_of_per_are_bounded(clock: Clock, caplog: pytest.LogCaptureFixtur
     """Beyond max_keys the values used longest ago are forgotten, running calls never, and it is said once."""
     manager = BudgetManager(clock=clock, max_keys=3)
     manager.set_budget("each", 10, "total", per="session", on_exceed="stop")
-    held = manager.reserve(1, session_id="running")
+    held = manager.reserve(1, Attribution(session_id="running"))
     with caplog.at_level(logging.WARNING, "ai_dev_squad"):
         for number in range(100):
             manager.check_budgets(entry(1, session_id=f"s{number}"))
@@ -538,10 +539,10 @@ def test_a_call_that_would_exceed_is_refused_with_everything_needed(manager: Bud
     """The refusal names budget, spent, reserved, estimate, limit, when it resets and how to raise it."""
     manager.set_budget("team", 5, "daily", agent_id="coder", on_exceed="stop")
     manager.check_budgets(entry(4.5, agent_id="coder"))
-    held = manager.reserve(0.25, agent_id="coder")
+    held = manager.reserve(0.25, Attribution(agent_id="coder"))
 
     with pytest.raises(RuntimeError) as refusal:
-        manager.reserve(0.2500001, agent_id="coder")
+        manager.reserve(0.2500001, Attribution(agent_id="coder"))
 
     error = refusal.value
     assert isinstance(error, BudgetExceeded)
@@ -563,7 +564,7 @@ def test_a_call_that_would_exceed_is_refused_with_everything_needed(manager: Bud
     assert vars(error) == expected
     thawed = pickle.loads(pickle.dumps(error))
     assert (str(thawed), vars(thawed)) == (str(error), expected)
-    manager.reserve(0.25, agent_id="coder").release()
+    manager.reserve(0.25, Attribution(agent_id="coder")).release()
     held.release()
 
 
@@ -573,7 +574,7 @@ def test_a_refusal_reserves_nowhere(manager: BudgetManager) -> None:
     manager.set_budget("narrow", 1, "daily", agent_id="coder", on_exceed="stop")
 
     with pytest.raises(BudgetExceeded, match="'narrow'"):
-        manager.reserve(2, agent_id="coder")
+        manager.reserve(2, Attribution(agent_id="coder"))
 
     assert [status.reserved_usd for status in manager.status()] == [0.0, 0.0]
     assert [status.refused_calls for status in manager.status()] == [0, 1]
@@ -634,7 +635,7 @@ def test_what_was_set_aside_decides_where_it_is_spent(manager: BudgetManager) ->
     """An answer that names another model than the request is counted where it was reserved, and once."""
     manager.set_budget("mini", 10, "daily", model="gpt-4o-mini", on_exceed="stop")
     manager.set_budget("each", 10, "daily", per="model", on_exceed="stop")
-    held = manager.reserve(3.0, model="gpt-4o-mini")
+    held = manager.reserve(3.0, Attribution(model="gpt-4o-mini"))
     manager.check_budgets(entry(2.0, model="router/some-model"), held)
 
     assert spent(manager) == {("mini", None): 2.0, ("each", "gpt-4o-mini"): 2.0}
@@ -697,7 +698,7 @@ def test_the_whole_status(manager: BudgetManager) -> None:
     manager.set_budget("d", 10, "daily", [0.5], agent_id="coder", on_exceed="stop")
     manager.check_budgets(entry(6, agent_id="coder"))
     manager.check_budgets(entry(None, agent_id="coder"))
-    held = manager.reserve(1, agent_id="coder")
+    held = manager.reserve(1, Attribution(agent_id="coder"))
 
     assert manager.status() == [
         BudgetStatus(

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
+from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budgets import BudgetExceeded, BudgetManager, Reservation
 from ai_dev_squad.costs.entry import CostEntry
 
@@ -52,7 +53,7 @@ class StopBudgets(RuleBasedStateMachine):
             for account in self._accounts(agent)
         )
         try:
-            reservation = self.manager.reserve(estimate / PICO, agent_id=agent)
+            reservation = self.manager.reserve(estimate / PICO, Attribution(agent_id=agent))
         except BudgetExceeded:
             assert not fits
             return multiple()
@@ -82,7 +83,7 @@ class StopBudgets(RuleBasedStateMachine):
     @rule(agent=AGENTS, estimate=st.integers(1, 8 * PICO))
     def forget(self, agent: str | None, estimate: int) -> None:
         try:
-            self.manager.reserve(estimate / PICO, agent_id=agent)
+            self.manager.reserve(estimate / PICO, Attribution(agent_id=agent))
         except BudgetExceeded:
             return
         gc.collect(0)
@@ -134,7 +135,7 @@ def test_threads_never_oversell() -> None:
         for _ in range(300):
             estimate = chance.randint(1, PICO // 500)
             try:
-                held = manager.reserve(estimate / PICO, agent_id=agent)
+                held = manager.reserve(estimate / PICO, Attribution(agent_id=agent))
             except BudgetExceeded:
                 refused.append(1)
                 continue

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad import guard
+from ai_dev_squad import Attribution, guard
 from ai_dev_squad.costs import (
     BudgetExceeded,
     BudgetManager,
@@ -30,19 +30,16 @@ from ai_dev_squad.schema import Cost, Usage
 
 READ_ON = catalog().read_on
 
+GPT_4O = Attribution(model="gpt-4o", provider="openai")
 MORNING = datetime(2026, 11, 22, 9, tzinfo=timezone.utc)
 USED = Usage(input_tokens=1_000, output_tokens=200, cache_read_input_tokens=640, source="provider")
 
 
 def record(tracker: CostTracker, **changes: Any) -> CostEntry:
-    call: dict[str, Any] = {
-        "model": "gpt-4o",
-        "provider": "openai",
-        "usage": USED,
-        "duration_ms": 12.5,
-        "timestamp": MORNING,
-    }
-    return tracker.record(**call | changes)
+    belongs = {name: changes.pop(name) for name in Attribution.__struct_fields__ if name in changes}
+    call = Attribution(**{"model": "gpt-4o", "provider": "openai"} | belongs)
+    usage = changes.pop("usage", USED)
+    return tracker.record(call, usage, **{"duration_ms": 12.5, "timestamp": MORNING} | changes)
 
 
 @pytest.fixture
@@ -65,6 +62,7 @@ def test_a_call_is_entered_with_all_that_is_known():
         agent_id="a",
         framework="langgraph",
         user_id="u",
+        run_id="r",
         trace_id="t",
         span_id="x",
         prompt_hash="h",
@@ -88,6 +86,7 @@ def test_a_call_is_entered_with_all_that_is_known():
         cost=Cost(usd=0.0037, price="openai/gpt-4o", price_date=READ_ON, price_source="genai-prices"),
         prompt_hash="h",
         attempt=2,
+        run_id="r",
     )
     assert tracker.entries == [entry]
 
@@ -184,7 +183,7 @@ def test_a_failing_budget_manager_loses_nothing(caplog):
     """The entry is kept and counted, the failure logged, the reservation given back."""
     tracker = CostTracker(budget_manager=Broken())
     tracker.budget_manager.set_budget("b", 1.0, "daily", on_exceed="stop")
-    reservation = tracker.reserve(model="gpt-4o", provider="openai", input_tokens=10)
+    reservation = tracker.reserve(GPT_4O, input_tokens=10)
     with caplog.at_level(logging.WARNING, "ai_dev_squad"):
         entry = record(tracker, reservation=reservation)
     assert list(tracker.entries) == [entry]
@@ -233,7 +232,7 @@ def test_budgets_see_each_entry_exactly_once():
     """Also entries with a reservation, which is settled in the same step."""
     tracker = CostTracker()
     tracker.budget_manager.set_budget("b", 1.0, "daily", on_exceed="stop")
-    reservation = tracker.reserve(model="gpt-4o", provider="openai", input_tokens=1_000, max_output_tokens=1_000)
+    reservation = tracker.reserve(GPT_4O, input_tokens=1_000, max_output_tokens=1_000)
     assert [(s.spent_usd, s.reserved_usd) for s in tracker.budget_manager.status()] == [(0.0, 0.0125)]
     entry = record(tracker, reservation=reservation, timestamp=None)
     assert [(s.spent_usd, s.reserved_usd) for s in tracker.budget_manager.status()] == [(entry.cost_usd, 0.0)]
@@ -246,7 +245,7 @@ def test_a_reservation_stops_a_call_before_money_is_spent():
     tracker.budget_manager.set_budget("b", 0.01, "daily", on_exceed="stop")
     assert tracker.may_stop is True
     with pytest.raises(BudgetExceeded) as refusal:
-        tracker.reserve(model="gpt-4o", provider="openai", input_tokens=1_000, max_output_tokens=1_000)
+        tracker.reserve(GPT_4O, input_tokens=1_000, max_output_tokens=1_000)
     assert refusal.value.estimate_usd == 0.0125
     assert len(tracker.entries) == 0
 
@@ -256,11 +255,11 @@ def test_a_reservation_without_a_limit_expects_an_answer():
     tracker = CostTracker()
     tracker.add_pricing_model(ModelPricing("m", "acme", 0.0, 1.0, 10_000))
     expected = [
-        tracker.reserve(model="m", provider="acme", input_tokens=size).estimate_usd
+        tracker.reserve(Attribution(model="m", provider="acme"), input_tokens=size).estimate_usd
         for size in (10, 4_000, 9_900, 20_000)
     ]
     assert expected == [0.5, 2.0, 0.1, 0.0]
-    assert tracker.reserve(model="mystery", provider="acme", input_tokens=10).estimate_usd is None
+    assert tracker.reserve(Attribution(model="mystery", provider="acme"), input_tokens=10).estimate_usd is None
 
 
 # --- estimates --------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ai_dev_squad.attribution import Attribution
     from ai_dev_squad.context import current_operation, session
     from ai_dev_squad.costs import (
         Budget,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from ai_dev_squad.tracing import TraceManager, continue_trace, extract, inject, trace_function
 
 _HOMES = {
+    "attribution": ("Attribution",),
     "context": ("current_operation", "session"),
     "costs": (
         "Budget",
@@ -97,6 +99,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Attribution",
     "Budget",
     "BudgetExceeded",
     "BudgetManager",

@@ -32,15 +32,9 @@ def reserve(operation: Operation) -> None:
         return
     try:
         operation.reservation = costs.reserve(
-            model=request.model,
-            provider=request.provider,
+            operation.attribution,
             input_tokens=_count(request.prompt, request, costs) or 0,
             max_output_tokens=request.max_output_tokens,
-            session_id=operation.session_id,
-            agent_id=operation.agent_id,
-            framework=operation.framework,
-            user_id=operation.user_id,
-            run_id=operation.run_id,
         )
     except BudgetExceeded as refusal:
         operation.request = None
@@ -69,14 +63,9 @@ def _settle(operation: Operation) -> None:
         operation.usage = _estimate(operation, request, costs) if operation.status in _ANSWERED else _MISSING
     assert operation.status is not None
     entry = costs.record(
-        model=request.model,
-        provider=request.provider,
-        usage=operation.usage,
+        operation.attribution,
+        operation.usage,
         duration_ms=operation.duration_ns / 1e6,
-        session_id=operation.session_id,
-        agent_id=operation.agent_id,
-        framework=operation.framework,
-        user_id=operation.user_id,
         trace_id=operation.trace_id,
         span_id=operation.span_id,
         status=operation.status,

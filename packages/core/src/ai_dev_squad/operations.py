@@ -17,6 +17,7 @@ from opentelemetry.trace import Span
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import lines, model_calls, runtime, spans
+from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, user_id_var
 from ai_dev_squad.guard import report
 from ai_dev_squad.kinds import (
@@ -105,6 +106,7 @@ class Operation:
     """The operation whose span is the parent, where no span was made yet."""
     started_wall_ns: int = 0
     """Unix time of the start, where a span needs it."""
+    _attribution: Attribution | None = None
     _failed_below: tuple[Any, ...] | None = None
     """The exception that an operation below failed with, so that its stack is kept once."""
 
@@ -140,6 +142,23 @@ class Operation:
         if span is None:
             span = self.recorded_span = spans.carrier(self)
         return span
+
+    @property
+    def attribution(self) -> Attribution:
+        """Whom the call is counted for, and the model asked. Made when money is first spoken of, and then kept."""
+        made = self._attribution
+        if made is None:
+            request = self.request
+            made = self._attribution = Attribution(
+                framework=self.framework,
+                agent_id=self.agent_id,
+                session_id=self.session_id,
+                user_id=self.user_id,
+                run_id=self.run_id,
+                model=None if request is None else request.model,
+                provider=None if request is None else request.provider,
+            )
+        return made
 
     # --- while it runs ------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, TypeAlias
 
+from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budget_rules import PICO, Budget, BudgetStatus, dollars, moment, to_pico
 from ai_dev_squad.costs.periods import window
 
@@ -48,21 +49,16 @@ def model_family(model: str | None) -> str | None:
     return model and _DATED.sub("", model)
 
 
-def labels_of(
-    framework: str | None,
-    agent_id: str | None,
-    model: str | None,
-    session_id: str | None,
-    user_id: str | None,
-    run_id: str | None,
-) -> Labels:
+def labels_of(call: Attribution) -> Labels:
     """The labels in the order that ``Index`` and ``Ledger`` read them."""
+    model = call.model
     try:
-        labels = (framework, agent_id, model, session_id, user_id, model_family(model), run_id)
+        family = model_family(model)
+        labels = (call.framework, call.agent_id, model, call.session_id, call.user_id, family, call.run_id)
         hash(labels)
     except TypeError:
         # Labels come from the outside; one of a wrong type must not keep the call out of every budget.
-        return labels_of(*map(_named, (framework, agent_id, model, session_id, user_id, run_id)))
+        return labels_of(Attribution(**{name: _named(getattr(call, name)) for name in call.__struct_fields__}))
     return labels
 
 

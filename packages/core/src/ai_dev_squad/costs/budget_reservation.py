@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
-from ai_dev_squad.costs.budget_accounts import Account, Labels, Ledger
+from ai_dev_squad.attribution import Attribution
+from ai_dev_squad.costs.budget_accounts import Account, Ledger
 from ai_dev_squad.costs.entry import CostEntry
 
 if TYPE_CHECKING:
@@ -24,15 +25,16 @@ class Reservation:
     one that is forgotten is released when it is collected.
     """
 
-    __slots__ = ("_epoch", "_holds", "_labels", "_manager", "_open", "estimate_usd")
+    __slots__ = ("_epoch", "_holds", "_manager", "_open", "attribution", "estimate_usd")
 
     def __init__(
-        self, manager: BudgetManager, labels: Labels, holds: tuple[Hold, ...], estimate_usd: float | None
+        self, manager: BudgetManager, attribution: Attribution, holds: tuple[Hold, ...], estimate_usd: float | None
     ) -> None:
         self.estimate_usd = estimate_usd
         """What was set aside, in US dollars; ``None`` when the price is unknown (nothing is set aside then)."""
+        self.attribution = attribution
+        """Whose call it was made for."""
         self._manager = manager
-        self._labels = labels
         self._holds = holds
         self._epoch = manager._epoch
         self._open = True

@@ -22,6 +22,7 @@ from datetime import timezone as fixed_zone
 from datetime import tzinfo
 from pathlib import Path
 
+from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budget_accounts import Account, Crossing, Index, Labels, Ledger, labels_of
 from ai_dev_squad.costs.budget_alerts import EventSink, announce_crossing, announce_refusal
 from ai_dev_squad.costs.budget_reservation import Hold, Reservation
@@ -48,7 +49,7 @@ __all__ = ["Budget", "BudgetExceeded", "BudgetManager", "BudgetStatus", "EventSi
 
 _DEFAULT_THRESHOLDS = (0.8, 0.9)
 _EVENT_EVERY_S = 1.0
-_RUN = 6
+_NOBODY = Attribution()
 
 
 class BudgetManager:
@@ -152,39 +153,30 @@ class BudgetManager:
             if reservation is not None:
                 reservation.release()
             return
-        run_id = cost_entry.trace_id if reservation is None else reservation._labels[_RUN] or cost_entry.trace_id
-        labels = labels_of(
-            cost_entry.framework,
-            cost_entry.agent_id,
-            cost_entry.model_name,
-            cost_entry.session_id,
-            cost_entry.user_id,
-            run_id,
+        run_id = cost_entry.run_id or (None if reservation is None else reservation.attribution.run_id)
+        call = Attribution(
+            framework=cost_entry.framework,
+            agent_id=cost_entry.agent_id,
+            session_id=cost_entry.session_id,
+            user_id=cost_entry.user_id,
+            run_id=run_id or cost_entry.trace_id,
+            model=cost_entry.model_name,
         )
         timestamp = cost_entry.timestamp
         if timestamp.tzinfo is None:
             timestamp = timestamp.replace(tzinfo=fixed_zone.utc)
-        self._charge(labels, timestamp.timestamp(), _pico_or_unknown(cost_entry.cost_usd), reservation)
+        self._charge(labels_of(call), timestamp.timestamp(), _pico_or_unknown(cost_entry.cost_usd), reservation)
 
-    def reserve(
-        self,
-        estimate_usd: float | None,
-        *,
-        model: str | None = None,
-        framework: str | None = None,
-        agent_id: str | None = None,
-        session_id: str | None = None,
-        user_id: str | None = None,
-        run_id: str | None = None,
-    ) -> Reservation:
+    def reserve(self, estimate_usd: float | None, attribution: Attribution | None = None) -> Reservation:
         """Set aside ``estimate_usd`` for a call that is about to be made, in every stop budget it belongs to.
 
-        Raises ``BudgetExceeded``, with nothing set aside anywhere, when one of them would not hold. An estimate of 0
+        ``attribution`` says whose call it is; without it, it belongs to the budgets that ask for nobody. Raises ``BudgetExceeded``, with nothing set aside anywhere, when one of them would not hold. An estimate of 0
         (a local model) always passes. ``None`` is an unknown price: it passes, and is counted in ``unpriced_calls``
         when settled, unless the budget says ``unknown_price="stop"`` or has nothing left.
         """
         estimate = _pico_or_unknown(estimate_usd)
-        labels = labels_of(framework, agent_id, model, session_id, user_id, run_id)
+        call = _NOBODY if attribution is None else attribution
+        labels = labels_of(call)
         now = self._clock()
         holds: list[Hold] = []
         refused = None
@@ -212,7 +204,7 @@ class BudgetManager:
             if status is not None:
                 announce_refusal(error, status, self.on_event)
             raise error
-        return Reservation(self, labels, tuple(holds), None if estimate is None else estimate / PICO)
+        return Reservation(self, call, tuple(holds), None if estimate is None else estimate / PICO)
 
     def status(self) -> list[BudgetStatus]:
         """Every limit as it stands now, in the order budgets were set, then by key."""
@@ -286,7 +278,7 @@ class BudgetManager:
         if isinstance(cost, CostEntry):
             self.check_budgets(cost, reservation)
         else:
-            self._charge(reservation._labels, self._clock(), _pico_or_unknown(cost), reservation)
+            self._charge(labels_of(reservation.attribution), self._clock(), _pico_or_unknown(cost), reservation)
 
     def _release(self, reservation: Reservation) -> None:
         with self._lock:

@@ -40,3 +40,5 @@ class CostEntry:
     """1 for the first try of a call, 2 for its first retry, and so on."""
     estimated: bool = field(default=False, kw_only=True)
     """True when the tokens, and so the cost, are our own count and not the provider's."""
+    run_id: str | None = field(default=None, kw_only=True)
+    """The run that the call belongs to; budgets take ``trace_id`` where it is ``None``."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
+from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budgets import BudgetManager, Reservation
 from ai_dev_squad.costs.entry import CostEntry
 from ai_dev_squad.costs.ledger import Ledger, RunningTotals, Totals, UnpricedModel
@@ -51,16 +52,11 @@ class CostTracker(PriceBook):
 
     def record(
         self,
-        *,
-        model: str,
-        provider: str,
+        attribution: Attribution,
         usage: Usage | None,
+        *,
         duration_ms: float,
         timestamp: datetime | None = None,
-        session_id: str | None = None,
-        agent_id: str | None = None,
-        framework: str | None = None,
-        user_id: str | None = None,
         trace_id: str | None = None,
         span_id: str | None = None,
         status: Status = "ok",
@@ -72,12 +68,13 @@ class CostTracker(PriceBook):
         reported_usd: float | None = None,
         reservation: Reservation | None = None,
     ) -> CostEntry:
-        """Enter one model call. Never raises; whatever fails on the way, the entry is kept.
+        """Enter one model call of the model and provider in ``attribution``. Never raises; the entry is always kept.
 
         A cost that the provider reported wins over the price list, a hit in the program's own cache costs nothing.
         ``timestamp`` (naive means UTC) also chooses among prices of different dates. ``cache_ttl="1h"`` prices cache
         writes that live for an hour. A ``reservation`` made for this call is settled.
         """
+        model, provider = attribution.model or "", attribution.provider or ""
         given: Any = usage
         if not isinstance(given, Usage):
             usage = _MISSING
@@ -97,10 +94,10 @@ class CostTracker(PriceBook):
             usage.output_tokens or 0,
             cost.usd,
             duration_ms,
-            session_id,
-            agent_id,
-            framework,
-            user_id=user_id,
+            attribution.session_id,
+            attribution.agent_id,
+            attribution.framework,
+            user_id=attribution.user_id,
             trace_id=trace_id,
             span_id=span_id,
             status=status,
@@ -109,6 +106,7 @@ class CostTracker(PriceBook):
             prompt_hash=prompt_hash,
             attempt=attempt,
             estimated=usage.source == "estimated",
+            run_id=attribution.run_id,
         )
         self._entries.append(entry)
         try:
@@ -134,6 +132,8 @@ class CostTracker(PriceBook):
         agent_id: str | None = None,
         framework: str | None = None,
         *,
+        user_id: str | None = None,
+        run_id: str | None = None,
         cache_read_input_tokens: int | None = None,
         cache_write_input_tokens: int | None = None,
         reasoning_output_tokens: int | None = None,
@@ -156,16 +156,16 @@ class CostTracker(PriceBook):
             audio_output_tokens=token_number(audio_output_tokens, "audio_output_tokens"),
             source="provider",
         )
-        return self.record(
+        call = Attribution(
+            framework=framework,
+            agent_id=agent_id,
+            session_id=session_id,
+            user_id=user_id,
+            run_id=run_id,
             model=model_name,
             provider=provider_name(provider),
-            usage=usage,
-            duration_ms=duration_ms,
-            session_id=session_id,
-            agent_id=agent_id,
-            framework=framework,
-            **more,
         )
+        return self.record(call, usage, duration_ms=duration_ms, **more)
 
     # --- before a call ------------------------------------------------------------------------------------------------
 
@@ -175,24 +175,14 @@ class CostTracker(PriceBook):
         return self.budget_manager.may_stop
 
     def reserve(
-        self,
-        *,
-        model: str,
-        provider: str,
-        input_tokens: int,
-        max_output_tokens: int | None = None,
-        session_id: str | None = None,
-        agent_id: str | None = None,
-        framework: str | None = None,
-        user_id: str | None = None,
-        run_id: str | None = None,
+        self, attribution: Attribution, *, input_tokens: int, max_output_tokens: int | None = None
     ) -> Reservation:
         """Set aside the estimated cost of a call that is about to be made. Raises ``BudgetExceeded`` if it may not be.
 
         Hand the reservation to ``record``, or ``release()`` it when the call came to nothing. Without
         ``max_output_tokens`` 500 tokens are allowed for, or half the input if that is more.
         """
-        price = self.prices.find(model, provider)
+        price = self.prices.find(attribution.model or "", attribution.provider)
         estimate = None
         if isinstance(price, Price):
             output = max_output_tokens
@@ -201,15 +191,7 @@ class CostTracker(PriceBook):
             estimate = price.cost(Usage(input_tokens=input_tokens, output_tokens=output, source="estimated")).usd
         if self.prices.failures:
             self._report_failures()
-        return self.budget_manager.reserve(
-            estimate,
-            model=model,
-            framework=framework,
-            agent_id=agent_id,
-            session_id=session_id,
-            user_id=user_id,
-            run_id=run_id,
-        )
+        return self.budget_manager.reserve(estimate, attribution)
 
     # --- what was spent -----------------------------------------------------------------------------------------------
 
