@@ -12,8 +12,8 @@ from werkzeug.test import Client
 from ai_dev_squad_dashboard import DashboardSettings, create_app
 from ai_dev_squad_dashboard.app import running
 from ai_dev_squad_dashboard.security import EXEMPT
-from ai_dev_squad_dashboard.security.door import Door
 from ai_dev_squad_dashboard.security.headers import POLICY
+from ai_dev_squad_dashboard.security.request_guard import RequestGuard
 from ai_dev_squad_dashboard.security.tokens import new_token
 from ai_dev_squad_dashboard.store import open_memory_store
 
@@ -124,15 +124,15 @@ def test_another_spelling_is_guarded_like_the_path_itself(client):
     assert client.get("/%2Fsocket.io/?EIO=4&transport=polling").status_code == 401
 
 
-def test_create_app_closes_the_door():
-    """Nothing is mounted outside the guard: what stands before the application is the guard's own door."""
+def test_create_app_mounts_nothing_outside_the_guard():
+    """Nothing is mounted outside the guard: what stands before the application is its request guard."""
     app = create_app(DashboardSettings(db=Path("dashboard.duckdb")), store=open_memory_store(), follow=False)
     running(app).close()
 
-    assert isinstance(app.wsgi_app, Door)
+    assert isinstance(app.wsgi_app, RequestGuard)
 
 
-def test_the_live_connection_refuses_at_the_door(app, client):
+def test_the_live_connection_refuses_before_socketio_answers(app, client):
     """Without a read token there is not even a handshake, over either transport; with one there is."""
     app.extensions["ai_dev_squad_guard"].enclose(app)
     answers = {
@@ -155,7 +155,7 @@ def test_the_live_connection_refuses_at_the_door(app, client):
 
 
 def opened(client: Client, headers: dict[str, str]) -> str:
-    """The id of a connection that passed the door."""
+    """The id of a connection that passed the request guard."""
     return json.loads(client.get(LIVE, headers=headers).text[1:])["sid"]
 
 
@@ -181,7 +181,7 @@ def test_every_event_refuses_whoever_did_not_connect(app, client):
             client.post(url, data=packet, headers=TOKENS[name]).status_code for name in ("nothing", "unknown", "ingest")
         ]
         assert (event, statuses) == (event, [401, 401, 403])
-        # The door lets the right token in, but only `connect` lets it say anything.
+        # The request guard lets the right token in, but only `connect` lets it say anything.
         client.post(url, data=packet, headers=TOKENS["read"])
 
     assert ran == []

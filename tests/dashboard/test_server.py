@@ -15,28 +15,36 @@ from flask import Flask, request
 from flask_socketio import SocketIO
 
 from ai_dev_squad_dashboard import server_connections
+from ai_dev_squad_dashboard.live_limit import LiveLimit
 from ai_dev_squad_dashboard.server import DashboardServer, ServerError, check_port, serve, url
 from ai_dev_squad_dashboard.settings import DashboardSettings
 
 LIVE = 8
+REFUSAL = (
+    b"8 live connections are open, and more are not allowed; close a page, or raise max_live_clients "
+    b"(DASHBOARD_MAX_LIVE_CLIENTS)"
+)
 
 
 class Held:
     """What an application holds open, as the server sees it."""
 
-    def __init__(self, socketio: SocketIO) -> None:
+    def __init__(self, socketio: SocketIO, live_limit: LiveLimit) -> None:
         self.socketio = socketio
+        self.live_limit = live_limit
         self.closed: list[float] = []
 
     def close(self, timeout: float) -> None:
         self.closed.append(timeout)
 
 
-def make_app() -> Flask:
+def make_app(limit: int = LIVE) -> Flask:
     app = Flask(__name__)
     app.secret_key = "tests"
     socketio = SocketIO(app, async_mode="threading", max_http_buffer_size=10_000)
-    app.extensions["ai_dev_squad"] = Held(socketio)
+    live_limit = LiveLimit(app.wsgi_app, socketio, limit)
+    app.wsgi_app = live_limit  # type: ignore[method-assign]
+    app.extensions["ai_dev_squad"] = Held(socketio, live_limit)
 
     @app.get("/")
     def index() -> str:
@@ -68,7 +76,7 @@ def app() -> Flask:
 
 @pytest.fixture
 def server(app: Flask) -> Iterator[DashboardServer]:
-    running = DashboardServer(app, DashboardSettings(port=0, max_live_clients=LIVE, max_request_mib=1))
+    running = DashboardServer(app, DashboardSettings(port=0, max_request_mib=1))
     running.start()
     yield running
     running.stop()
@@ -207,21 +215,57 @@ def test_live_clients_are_limited_and_leave_room(server: DashboardServer) -> Non
     """Beyond the limit a WebSocket is refused with the cure; when one leaves, another may come; pages are served throughout."""
     clients = [connect(server) for _ in range(LIVE)]
     upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: aaaaaaaaaaaaaaaaaaaaaa==\r\n"
-    assert ask(server, "/socket.io/?EIO=4&transport=websocket", upgrade) == (
-        503,
-        b"8 live connections are open, and more are not allowed; close a page, or raise max_live_clients (DASHBOARD_MAX_LIVE_CLIENTS)",
-    )
+    assert ask(server, "/socket.io/?EIO=4&transport=websocket", upgrade) == (503, REFUSAL)
     assert ask(server) == (200, b"hello")
     clients.pop().close()
-    eventually(lambda: server._server.live.count() < LIVE)
+    eventually(lambda: server._server.live_limit.count() < LIVE)
     clients.append(connect(server))
     for client in clients:
         client.close()
 
 
-def test_a_hundred_live_clients_at_once(app: Flask) -> None:
+@pytest.mark.parametrize("named", ["", "&xsid=1", "&sid="])
+def test_many_handshakes_at_once_get_the_places_that_there_are(server: DashboardServer, named: str) -> None:
+    """However a handshake is dressed up, as many are answered as may be live, and all others are refused."""
+    answers: list[tuple[int, bytes]] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(ask(server, f"/socket.io/?EIO=4&transport=polling{named}")))
+        for _ in range(100)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(status for status, _ in answers) == [200] * LIVE + [503] * (100 - LIVE)
+    assert {body for status, body in answers if status == 503} == {REFUSAL}
+    assert ask(server) == (200, b"hello")
+
+
+def test_a_client_polls_sends_and_upgrades_in_its_place_and_what_it_asks_beyond_takes_others(app: Flask) -> None:
+    """Nobody occupies the server by asking a hundred times in one name, or in the name of a client that is not there."""
+    app = make_app(2)
+    limit = app.extensions["ai_dev_squad"].live_limit
+    session = app.test_client().get("/socket.io/?EIO=4&transport=polling").text.split('"sid":"')[1].split('"')[0]
+    asked = [{"QUERY_STRING": f"EIO=4&transport=polling&sid={session}"} for _ in range(6)]
+    assert [limit.enter(environ) for environ in asked] == [True] * 5 + [False]
+    assert limit.enter({"QUERY_STRING": "EIO=4&transport=polling&sid=nobody"}) is False
+    limit.leave(asked[4])
+    assert limit.enter({"QUERY_STRING": "EIO=4&transport=polling&sid=nobody"}) is True
+    assert limit.count() == 1
+
+
+def test_another_server_gives_the_same_answer() -> None:
+    """The limit holds under any WSGI server: it is the application's own."""
+    app = make_app(1)
+    asked = [app.test_client().get("/socket.io/?EIO=4&transport=polling") for _ in range(2)]
+    assert [answer.status_code for answer in asked] == [200, 503]
+    assert (asked[1].data, asked[1].headers["Retry-After"]) == (REFUSAL.replace(b"8 live", b"1 live"), "10")
+
+
+def test_a_hundred_live_clients_at_once() -> None:
     """A hundred clients that connect at the same time are all told what happens, and pages are answered meanwhile."""
-    running = DashboardServer(app, DashboardSettings(port=0, max_live_clients=128))
+    app = make_app(128)
+    running = DashboardServer(app, DashboardSettings(port=0))
     running.start()
     clients: list[Client] = []
     failures: list[BaseException] = []

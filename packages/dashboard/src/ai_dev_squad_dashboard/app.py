@@ -17,6 +17,7 @@ from .ingest.otlp import create_blueprint as create_otlp_blueprint
 from .ingest.otlp import receiver
 from .ingest.otlp_grpc import GrpcServer, start_grpc_server
 from .ingest.pipeline import Pipeline, Retention
+from .live_limit import LiveLimit
 from .page import Site
 from .settings import DashboardSettings
 from .store import Store, open_store
@@ -33,6 +34,7 @@ class Running:
     pipeline: Pipeline
     tail: JournalTail | None
     socketio: SocketIO
+    live_limit: LiveLimit
     updater: live.RealTimeUpdater
     grpc: GrpcServer | None = None
     _closed: bool = False
@@ -86,9 +88,9 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.register_blueprint(parity_export.create_blueprint(site))
     app.register_blueprint(openapi.create_blueprint())
     app.register_blueprint(create_otlp_blueprint(pipeline.submit, settings, received))
-    socketio, updater = live.attach(app, site, guard)
+    socketio, live_limit, updater = live.attach(app, site, guard)
 
-    held = Running(settings, store, pipeline, tail, socketio, updater)
+    held = Running(settings, store, pipeline, tail, socketio, live_limit, updater)
     app.extensions["ai_dev_squad"] = held
     # A WSGI server that ends tells nobody but the interpreter.
     at_exit(held.close)

@@ -25,7 +25,8 @@ from flask_socketio import ConnectionRefusedError as Refused  # type: ignore[imp
 from flask_socketio import SocketIO
 
 from .guide_api import metrics
-from .live_clients import Clients, Door
+from .live_clients import Clients
+from .live_limit import LiveLimit
 from .live_updater import PageUpdater, RealTimeUpdater
 from .live_views import Views
 from .page import NotFoundError, Site
@@ -68,12 +69,12 @@ class _Json:
         return msgspec.json.encode(value).decode()
 
 
-def attach(app: Flask, site: Site, guard: Any) -> tuple[SocketIO, RealTimeUpdater]:
-    """Socket.IO on ``app``, for clients that ``guard.check_socket(environ, auth)`` lets in, and the updater, not started.
+def attach(app: Flask, site: Site, guard: Any) -> tuple[SocketIO, LiveLimit, RealTimeUpdater]:
+    """Socket.IO on ``app``, for clients that ``guard.check_socket(environ, auth)`` lets in; what limits their number; and the
+    updater, not started.
 
     Only pages of this dashboard may connect from a browser, and at most ``max_live_clients`` at a time.
     """
-    limit = site.settings.max_live_clients
     socketio = SocketIO(
         app,
         async_mode="threading",
@@ -83,8 +84,9 @@ def attach(app: Flask, site: Site, guard: Any) -> tuple[SocketIO, RealTimeUpdate
         max_http_buffer_size=MAX_MESSAGE,
         json=_Json,
     )
-    app.wsgi_app = Door(app.wsgi_app, socketio, limit)  # type: ignore[method-assign]
-    clients = Clients(socketio, limit)
+    limit = LiveLimit(app.wsgi_app, socketio, site.settings.max_live_clients)
+    app.wsgi_app = limit  # type: ignore[method-assign]
+    clients = Clients(socketio)
     views = Views(app, site)
     application = _Application(socketio, site)
 
@@ -93,7 +95,7 @@ def attach(app: Flask, site: Site, guard: Any) -> tuple[SocketIO, RealTimeUpdate
         if not guard.check_socket(environ, auth):
             raise Refused("unauthorized: log in, or send a read token as auth.token")
         if not clients.admit(_sid(), lambda: bool(guard.check_socket(environ, auth))):
-            raise Refused(f"busy: {clients.limit} live connections are open (DASHBOARD_MAX_LIVE_CLIENTS)")
+            raise Refused("the dashboard is stopping: load the page again when it is back")
         socketio.emit("metrics_update", application._get_real_time_metrics(), to=_sid())
 
     def disconnect(*_: Any) -> None:
@@ -115,7 +117,7 @@ def attach(app: Flask, site: Site, guard: Any) -> tuple[SocketIO, RealTimeUpdate
         socketio.on_event(handler.__name__, handler)
     # Socket.IO answers before Flask does, so the guard goes around it.
     guard.enclose(app)
-    return socketio, PageUpdater(application, site, clients, views)
+    return socketio, limit, PageUpdater(application, site, clients, views)
 
 
 def _sid() -> str:

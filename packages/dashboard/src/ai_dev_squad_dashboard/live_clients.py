@@ -12,7 +12,7 @@ from flask_socketio import SocketIO  # type: ignore[import-untyped]
 
 from .live_views import Subscription
 
-__all__ = ["Client", "Clients", "Door"]
+__all__ = ["Client", "Clients"]
 
 MAX_QUEUED: Final = 8
 """Packets that may wait for a client before it is left out of what needs no acknowledgement."""
@@ -43,16 +43,15 @@ class Clients:
     """All connections. Every method may be called from any thread."""
 
     socketio: SocketIO
-    limit: int
     _clients: dict[str, Client] = field(default_factory=dict)
     _seen: dict[str, float] = field(default_factory=dict)
     _closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def admit(self, sid: str, is_welcome: Callable[[], bool]) -> bool:
-        """Take a connection in. Returns whether there is room."""
+        """Take a connection in. Returns False when the dashboard is stopping."""
         with self._lock:
-            if self._closed or len(self._clients) >= self.limit:
+            if self._closed:
                 return False
             self._clients[sid] = Client(sid, is_welcome)
             return True
@@ -153,26 +152,3 @@ class Clients:
             connection.close(wait=False)
         if not closed:
             server.shutdown()
-
-
-class Door:
-    """WSGI middleware that turns new live connections away while there are too many.
-
-    A connection that Socket.IO refuses has a thread already; this one is answered and gone.
-    """
-
-    def __init__(self, app: Any, socketio: SocketIO, limit: int) -> None:
-        self._app = app
-        self._server = socketio.server
-        self._limit = limit
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer 503 to a handshake beyond the limit, and hand everything else on."""
-        if (
-            environ.get("PATH_INFO", "").startswith("/socket.io")
-            and "sid=" not in environ.get("QUERY_STRING", "")
-            and sum(not connection.closed for connection in list(self._server.eio.sockets.values())) >= self._limit
-        ):
-            start_response("503 Service Unavailable", [("Content-Type", "text/plain"), ("Retry-After", "30")])
-            return [b"too many live connections (DASHBOARD_MAX_LIVE_CLIENTS); load the page again instead\n"]
-        return self._app(environ, start_response)

@@ -16,7 +16,8 @@ from typing import Any
 from cheroot import wsgi
 from flask import Flask
 
-from ai_dev_squad_dashboard.server_connections import Connection, Gateway, LiveConnections
+from ai_dev_squad_dashboard.live_limit import LiveLimit
+from ai_dev_squad_dashboard.server_connections import Connection, Gateway, LiveSockets
 from ai_dev_squad_dashboard.settings import DashboardSettings
 
 __all__ = ["DashboardServer", "ServerError", "check_port", "serve"]
@@ -48,7 +49,7 @@ class _Server(wsgi.Server):
     keep_alive_conn_limit = WAITING_CONNECTIONS
     max_request_header_size = 64 * 1024
 
-    def __init__(self, app: Callable[..., Any], settings: DashboardSettings) -> None:
+    def __init__(self, app: Callable[..., Any], settings: DashboardSettings, limit: LiveLimit | None) -> None:
         super().__init__(
             (settings.host, settings.port),
             app,
@@ -60,7 +61,8 @@ class _Server(wsgi.Server):
             shutdown_timeout=DRAIN_S,
         )
         self.gateway = Gateway
-        self.live = LiveConnections(settings.max_live_clients)
+        self.live = LiveSockets()
+        self.live_limit = limit
         # The application refuses what is too large with an answer that senders understand; this is the wall behind it.
         self.max_request_body_size = (settings.max_request_mib + 1) << 20
 
@@ -86,7 +88,7 @@ class DashboardServer:
 
     def __init__(self, app: Flask, settings: DashboardSettings) -> None:
         self._settings = settings
-        self._server = _Server(app, settings)
+        self._server = _Server(app, settings, getattr(app.extensions.get("ai_dev_squad"), "live_limit", None))
         self._engine = _Engine(app)
         self._thread: threading.Thread | None = None
         self.failed: BaseException | None = None

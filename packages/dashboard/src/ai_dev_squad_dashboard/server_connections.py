@@ -1,7 +1,7 @@
 """Connections of the server: slow ones are bounded, live ones leave the workers alone.
 
-Live requests (Socket.IO, by WebSocket or by long polling) last as long as somebody looks. Each gets a thread of its own, of
-which there is a bounded number, so that the workers stay free for pages and for senders.
+Live requests (Socket.IO, by WebSocket or by long polling) last as long as somebody looks. Each that ``LiveLimit`` lets in gets
+a thread of its own, so that the workers stay free for pages and for senders.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from cheroot.makefile import StreamReader, StreamWriter
 from cheroot.server import HTTPConnection
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
-__all__ = ["Connection", "Gateway", "LiveConnections"]
+from ai_dev_squad_dashboard.live_limit import LiveLimit
+
+__all__ = ["Connection", "Gateway", "LiveSockets"]
 
 _log = logging.getLogger("ai_dev_squad_dashboard.server")
 
@@ -204,40 +206,28 @@ class _Body:
         raise problem
 
 
-class LiveConnections:
-    """Who is live now, at most ``limit`` by WebSocket and ``limit`` by polling."""
+class LiveSockets:
+    """The WebSockets that are open, so that the server can end them."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sockets: set[_LiveSocket] = set()
-        self._polls = 0
 
-    def enter(self, live: _LiveSocket | None) -> bool:
-        """Whether there is room for one more: a WebSocket, or a request that polls."""
+    def add(self, live: _LiveSocket) -> None:
         with self._lock:
-            if live is not None and len(self._sockets) < self.limit:
-                self._sockets.add(live)
-                return True
-            if live is None and self._polls < self.limit:
-                self._polls += 1
-                return True
-            return False
+            self._sockets.add(live)
 
-    def leave(self, live: _LiveSocket | None) -> None:
+    def discard(self, live: _LiveSocket) -> None:
         with self._lock:
-            if live is None:
-                self._polls -= 1
-            else:
-                self._sockets.discard(live)
+            self._sockets.discard(live)
 
     def count(self) -> int:
-        """WebSockets that are open."""
+        """How many are open."""
         with self._lock:
             return len(self._sockets)
 
     def stop(self) -> None:
-        """End every WebSocket."""
+        """End all of them."""
         with self._lock:
             sockets = list(self._sockets)
         for live in sockets:
@@ -254,7 +244,8 @@ class Gateway(wsgi.Gateway_10):
 
     def respond(self) -> None:
         request = self.req
-        if not request.path.startswith(LIVE_PATH):
+        limit: LiveLimit | None = request.server.live_limit
+        if limit is None or not request.path.startswith(LIVE_PATH):
             super().respond()
             return
         upgrade = request.inheaders.get(b"Upgrade", b"").lower() == b"websocket"
@@ -263,26 +254,21 @@ class Gateway(wsgi.Gateway_10):
             request.simple_response("400 Bad Request", "a WebSocket client waits for the answer before it goes on")
             request.sent_headers = True
             return
-        live = _LiveSocket(request.conn.socket) if upgrade else None
-        connections: LiveConnections = request.server.live
-        if not connections.enter(live):
-            self._refuse(connections.limit)
+        if not limit.enter(self.environ):
+            super().respond()  # the refusal needs no thread
             return
+        live = _LiveSocket(request.conn.socket) if upgrade else None
+        if live is not None:
+            request.server.live.add(live)
         closes = request.close_connection
         # The worker finds an answer that was sent and a connection to close, and does neither.
         request.sent_headers = request.close_connection = True
-        request.conn.hand_over(lambda: self._respond_live(live, closes=closes), lambda: connections.leave(live))
+        request.conn.hand_over(lambda: self._respond_live(live, closes=closes), lambda: self._left(live))
 
-    def _refuse(self, limit: int) -> None:
-        text = (
-            f"{limit} live connections are open, and more are not allowed; close a page, or raise max_live_clients "
-            "(DASHBOARD_MAX_LIVE_CLIENTS)"
-        )
-        self.start_response(
-            "503 Service Unavailable",
-            [("Content-Type", "text/plain"), ("Content-Length", str(len(text))), ("Retry-After", "10")],
-        )
-        self.write(text.encode())
+    def _left(self, live: _LiveSocket | None) -> None:
+        self.req.server.live_limit.leave(self.environ)
+        if live is not None:
+            self.req.server.live.discard(live)
 
     def _respond_live(self, live: _LiveSocket | None, *, closes: bool) -> None:
         request = self.req
@@ -300,7 +286,7 @@ class Gateway(wsgi.Gateway_10):
         except Exception:  # noqa: BLE001 - one request that fails is no other's trouble
             _log.exception("a live request failed")
         finally:
-            request.server.live.leave(live)
+            self._left(live)
             if keep and (live is None or not live.used):
                 request.server.put_conn(request.conn)
             else:

@@ -28,7 +28,7 @@ def create_blueprint(guard: Guard) -> Blueprint:
     @blueprint.get("/login")
     def login() -> Any:
         goal = inner_path(request.args.get("next"))
-        if g.visitor.may_read:
+        if g.principal.may_read:
             return redirect(goal, 303)
         return _page(guard, goal)
 
@@ -40,8 +40,8 @@ def create_blueprint(guard: Guard) -> Blueprint:
         credential = _credential(guard)
         if credential is None:
             return _page(guard, goal, "That was not right. Try again."), 403
-        if g.visitor.session is not None:
-            guard.sessions.end(g.visitor.session)
+        if g.principal.session is not None:
+            guard.sessions.end(g.principal.session)
         _, cookie = guard.sessions.open(credential)
         response = redirect(goal, 303)
         set_cookie(response, guard.session_cookie, cookie, tls=guard.settings.behind_tls, max_age_s=LIFETIME_S)
@@ -49,8 +49,8 @@ def create_blueprint(guard: Guard) -> Blueprint:
 
     @blueprint.post("/logout")
     def logout() -> Any:
-        if g.visitor.session is not None:
-            guard.sessions.end(g.visitor.session)
+        if g.principal.session is not None:
+            guard.sessions.end(g.principal.session)
         response = redirect("/login", 303)
         drop_cookie(response, guard.session_cookie, tls=guard.settings.behind_tls)
         return response

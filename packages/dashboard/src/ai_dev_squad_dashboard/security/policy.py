@@ -20,14 +20,14 @@ from ai_dev_squad_dashboard.settings import DashboardSettings, is_loopback
 
 from . import csrf, headers
 from .cookies import set_cookie
-from .door import Door
 from .hosts import Hosts
 from .limits import Allowance, neighbourhood
 from .login import create_blueprint
 from .passwords import Passwords
+from .principals import Principal, Principals
+from .request_guard import RequestGuard
 from .secret import kept_key, key_file
 from .sessions import Session, Sessions
-from .visitors import Visitor, Visitors
 
 __all__ = ["EXEMPT", "Guard", "attach"]
 
@@ -60,7 +60,7 @@ class Guard:
         self.forms = csrf.FormTokens(key)
         self.passwords = Passwords(settings.user, settings.password_hash)
         self.hosts = Hosts(settings)
-        self.visitors = Visitors(settings, self.sessions)
+        self.principals = Principals(settings, self.sessions)
         self.requests = Allowance(per_s=100, burst=1000)
         """What an address of another machine may ask for, files of the package and OTLP aside."""
         self.attempts = Allowance(per_s=1 / 30, burst=10)
@@ -72,7 +72,7 @@ class Guard:
 
     def check_ingest(self, authorization: str | None) -> bool:
         """Whether whoever sends this ``Authorization`` value may send: for OTLP over HTTP and gRPC."""
-        return self.visitors.of(authorization, None).may_send
+        return self.principals.of(authorization, None).may_send
 
     def check_socket(self, environ: Mapping[str, Any], auth: Any = None) -> bool:
         """Whether a live connection with this WSGI environment may be opened, or stay open after a logout or an expiry.
@@ -81,12 +81,12 @@ class Guard:
         """
         asking = AnyRequest(dict(environ))
         try:
-            visitor = self._stranger_refused(asking, navigable=False)
+            principal = self._stranger_refused(asking, navigable=False)
         except HTTPException:
             return False
-        if not visitor.is_known and isinstance(auth, Mapping) and isinstance(auth.get("token"), str):
-            visitor = self.visitors.of(f"Bearer {auth['token']}", None)
-        return visitor.may_read
+        if not principal.is_known and isinstance(auth, Mapping) and isinstance(auth.get("token"), str):
+            principal = self.principals.of(f"Bearer {auth['token']}", None)
+        return principal.may_read
 
     def allows_origin(self, origin: str | None, environ: Mapping[str, Any]) -> bool:
         """Whether ``origin`` is a page of this dashboard: for ``SocketIO(cors_allowed_origins=guard.allows_origin)``."""
@@ -94,29 +94,29 @@ class Guard:
 
     def enclose(self, app: Flask) -> None:
         """Guard what does not reach Flask, which is Socket.IO. Call it when everything else is attached; twice is harmless."""
-        if not isinstance(app.wsgi_app, Door):
-            app.wsgi_app = Door(app.wsgi_app, self)  # type: ignore[method-assign]
+        if not isinstance(app.wsgi_app, RequestGuard):
+            app.wsgi_app = RequestGuard(app.wsgi_app, self)  # type: ignore[method-assign]
 
     def admit_socket(self, asking: AnyRequest) -> None:
         """Let a request of the live connection through, or raise the ``HTTPException`` to answer with."""
         self._limited(asking)
         _demand(self._stranger_refused(asking, navigable=False), sending=False)
 
-    def admit(self, asking: Request) -> Visitor:
+    def admit(self, asking: Request) -> Principal:
         """Let a request through, or raise the ``HTTPException`` to answer with."""
         sending = asking.path.startswith(SENDING)
         asking.max_content_length = self.settings.max_request_mib * 1024 * 1024 if sending else MAX_FORM
         if not sending and asking.endpoint != "static":
             self._limited(asking)
-        visitor = self._stranger_refused(asking, navigable=not sending)
+        principal = self._stranger_refused(asking, navigable=not sending)
         if asking.endpoint not in EXEMPT:
-            _demand(visitor, sending=sending)
+            _demand(principal, sending=sending)
         # No other site can make a browser add a token, and OTLP clients are no browsers: the Origin was checked.
-        if asking.method not in _SAFE and not sending and not visitor.by_token:
-            self._form_checked(asking, visitor)
-        return visitor
+        if asking.method not in _SAFE and not sending and not principal.by_token:
+            self._form_checked(asking, principal)
+        return principal
 
-    def _stranger_refused(self, asking: AnyRequest, *, navigable: bool) -> Visitor:
+    def _stranger_refused(self, asking: AnyRequest, *, navigable: bool) -> Principal:
         host = asking.headers.get("Host")
         if not self.hosts.knows(host):
             raise BadRequest(
@@ -129,7 +129,7 @@ class Guard:
                 f"This was asked for by {foreign}. Only the dashboard's own pages may; if that is one of its names, "
                 "add it to DASHBOARD_ALLOWED_HOSTS."
             )
-        return self.visitors.of(asking.headers.get("Authorization"), asking.cookies.get(self.session_cookie))
+        return self.principals.of(asking.headers.get("Authorization"), asking.cookies.get(self.session_cookie))
 
     def _limited(self, asking: AnyRequest) -> None:
         if len(asking.query_string) > MAX_QUERY:
@@ -148,15 +148,15 @@ class Guard:
         cookie = cookies.get(self.form_cookie)
         return f"form:{cookie}" if cookie else ""
 
-    def _form_checked(self, asking: Request, visitor: Visitor) -> None:
-        if not self.forms.check(csrf.shown(asking), self.binding(visitor.session, asking.cookies)):
+    def _form_checked(self, asking: Request, principal: Principal) -> None:
+        if not self.forms.check(csrf.shown(asking), self.binding(principal.session, asking.cookies)):
             raise Forbidden("This form is too old, or comes from somewhere else. Load the page again and repeat it.")
 
 
-def _demand(visitor: Visitor, *, sending: bool) -> None:
-    if visitor.may_send if sending else visitor.may_read:
+def _demand(principal: Principal, *, sending: bool) -> None:
+    if principal.may_send if sending else principal.may_read:
         return
-    if visitor.is_known:
+    if principal.is_known:
         raise Forbidden(
             "This credential may look but not send; use an ingest token (DASHBOARD_INGEST_TOKENS)."
             if sending
@@ -187,7 +187,7 @@ def attach(app: Flask, settings: DashboardSettings) -> Guard:
         app.jinja_env.filters[show.__name__] = show
     app.jinja_env.finalize = safe_text.finalize
     app.jinja_env.globals["csrf_token"] = _form_token
-    app.jinja_env.globals["logged_in"] = lambda: has_request_context() and _visitor().session is not None
+    app.jinja_env.globals["logged_in"] = lambda: has_request_context() and _principal().session is not None
     if settings.is_exposed and not settings.behind_tls:
         log.warning(
             "other machines reach this dashboard without TLS: whoever is on the way reads passwords, tokens and content; put a "
@@ -201,14 +201,14 @@ def _guard() -> Guard:
     return guard
 
 
-def _visitor() -> Visitor:
-    visitor: Visitor = g.get("visitor", Visitor())
-    return visitor
+def _principal() -> Principal:
+    principal: Principal = g.get("principal", Principal())
+    return principal
 
 
 def _before() -> Any:
     try:
-        g.visitor = _guard().admit(request)
+        g.principal = _guard().admit(request)
     except Unauthorized:
         # People get the login page instead of an error; a program asks for anything else than HTML.
         navigating = request.method == "GET" and request.accept_mimetypes.best_match(("text/html", "application/json"))
@@ -230,7 +230,7 @@ def _form_token() -> str:
     """For templates: the value of the field ``csrf_token`` in a form, or of the header ``X-CSRF-Token`` of a script."""
     if not has_request_context():
         return ""
-    guard, session = _guard(), _visitor().session
+    guard, session = _guard(), _principal().session
     cookie = g.get("form_cookie") or request.cookies.get(guard.form_cookie)
     if session is None and not cookie:
         cookie = g.form_cookie = secrets.token_urlsafe(18)

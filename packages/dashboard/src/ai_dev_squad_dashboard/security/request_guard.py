@@ -15,15 +15,15 @@ from . import headers
 if TYPE_CHECKING:
     from .policy import Guard
 
-__all__ = ["Door"]
+__all__ = ["RequestGuard"]
 
 _LIVE: Final = "/socket.io"
 
 
-class Door:
+class RequestGuard:
     """A WSGI application around ``app``.
 
-    Behind TLS it takes the visitor's address and the scheme from ``X-Forwarded-For`` and ``X-Forwarded-Proto``, from the last
+    Behind TLS it takes the address of whoever asks and the scheme from ``X-Forwarded-For`` and ``X-Forwarded-Proto``, from the last
     proxy only. ``X-Forwarded-Host`` is never believed: scripts can send it, and it would undo the check of names.
     """
 
