@@ -1,0 +1,171 @@
+"""What an answer says about a call, whichever the provider: names and counts, no content.
+
+Sources: OpenAI's references of chat, streaming and responses; Anthropic's Messages and their streaming; Gemini's
+GenerateContentResponse; Amazon Bedrock Runtime's Converse, ConverseStream and InvokeModel; Ollama's API; Cohere's Chat
+v1 and v2; Groq's and OpenRouter's chat completions.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Any
+
+import msgspec
+
+__all__ = ["Answer"]
+
+_LAST = {"message_stop", "message-end", "response.completed", "response.incomplete", "response.failed"}
+_REPORT = re.compile(r'"(?:usage|usageMetadata|meta)"\s*:\s*(?=\{)')
+_COUNTS = re.compile(r'"(prompt_eval_count|eval_count|inputTextTokenCount)"\s*:\s*(\d+)')
+_NAMES = re.compile(r'"(id|model)"\s*:\s*"([^"\\]{1,200})"')
+_read_object = json.JSONDecoder().raw_decode
+
+
+class _Said(msgspec.Struct, gc=False):
+    """What an answer, or one event of a stream, may say; a decoder skips all else without making objects of it."""
+
+    id: Any = None
+    responseId: Any = None  # noqa: N815 - as the provider writes it, as below
+    generation_id: Any = None
+    model: Any = None
+    modelVersion: Any = None  # noqa: N815
+    service_tier: Any = None
+    type: Any = None
+    event_type: Any = None
+    done: Any = None
+    error: Any = None
+    usage: Any = None
+    usageMetadata: Any = None  # noqa: N815
+    meta: Any = None
+    x_groq: Any = None
+    prompt_eval_count: Any = None
+    eval_count: Any = None
+    inputTextTokenCount: Any = None  # noqa: N815
+    totalOutputTextTokenCount: Any = None  # noqa: N815
+    results: Any = None
+    prompt_token_count: Any = None
+    generation_token_count: Any = None
+    message: msgspec.Raw = msgspec.Raw()
+    response: msgspec.Raw = msgspec.Raw()
+    delta: msgspec.Raw = msgspec.Raw()
+    bytes: Any = None
+    metrics: Any = msgspec.field(default=None, name="amazon-bedrock-invocationMetrics")
+
+
+# Counts that stand in the answer itself: Ollama, and Amazon's and Meta's models at Bedrock.
+_BARE = (
+    "prompt_eval_count",
+    "eval_count",
+    "inputTextTokenCount",
+    "totalOutputTextTokenCount",
+    "prompt_token_count",
+    "generation_token_count",
+)
+_decode = msgspec.json.Decoder(_Said).decode
+_decode_list = msgspec.json.Decoder(list[_Said]).decode
+
+
+class Answer:
+    """What the answer has said so far."""
+
+    __slots__ = ("done", "error", "events", "model", "response_id", "service_tier", "usage")
+
+    def __init__(self) -> None:
+        self.model: str | None = None
+        """The model that answered, as the provider names it."""
+        self.response_id: str | None = None
+        self.service_tier: str | None = None
+        """The tier that served, in the provider's word."""
+        self.usage: dict[str, Any] = {}
+        """The provider's reports of usage, laid over one another: a later number takes the place of an earlier one, a
+        later 0 or null takes nothing back. Empty if there was none."""
+        self.error: Any = None
+        """The error that the provider reports inside the answer, as it does."""
+        self.events = 0
+        """JSON texts in it: of a stream, about as many as there are tokens or words."""
+        self.done = False
+        """Whether the provider has said that this was the last event: many clients read no further."""
+
+    def take(self, text: bytes | bytearray | memoryview | msgspec.Raw) -> bool:
+        """Read one JSON text: an object, or Gemini's array of objects. ``False`` if it's no such thing."""
+        try:
+            everything = [_decode(text)] if bytes(memoryview(text)[:1]) != b"[" else _decode_list(text)
+        except msgspec.MsgspecError:
+            return False
+        self.events += len(everything)
+        for said in everything:
+            self._hear(said)
+        return True
+
+    def take_part(self, text: bytes) -> None:
+        """Look for counts in a JSON text that is cut, or is none: the last report of usage stands near the end."""
+        shown = text.decode("utf-8", "replace")
+        for name, value in _NAMES.findall(shown):
+            if name == "id":
+                self.response_id = self.response_id or value
+            else:
+                self.model = self.model or value
+        self.count({name: int(value) for name, value in _COUNTS.findall(shown)})
+        for match in list(_REPORT.finditer(shown))[-1:]:
+            try:
+                report, _ = _read_object(shown, match.end())
+            except ValueError:
+                return  # cut in the middle
+            self.count(report)
+
+    def count(self, report: dict[str, Any]) -> None:
+        """Take in a report of usage."""
+        usage = self.usage
+        for name, value in report.items():
+            if value or (value is not None and name not in usage):
+                usage[name] = value
+
+    def _hear(self, said: _Said) -> None:
+        # Anthropic's and OpenAI's first and last events, and Cohere's last, have the answer inside.
+        for inner in (said.message, said.response, said.delta):
+            if bytes(memoryview(inner)[:1]) == b"{":
+                self._hear_inside(inner)
+        if said.bytes is not None:  # Bedrock's stream of another provider's events
+            self._hear_inside(base64.b64decode(said.bytes))
+        self.done = self.done or said.done is True or said.type in _LAST or said.event_type == "stream-end"
+        identifier = said.responseId or said.generation_id or said.id
+        if self.response_id is None and isinstance(identifier, str):
+            self.response_id = identifier
+        model = said.model or said.modelVersion
+        if isinstance(model, str):
+            self.model = model
+        self.service_tier = _tier(said.service_tier) or self.service_tier
+        self.error = said.error or self.error
+        self._hear_counts(said)
+
+    def _hear_inside(self, text: bytes | msgspec.Raw) -> None:
+        try:
+            self._hear(_decode(text))
+        except msgspec.MsgspecError:
+            pass
+
+    def _hear_counts(self, said: _Said) -> None:
+        if isinstance(said.usage, dict):
+            self.count(said.usage)
+            self.service_tier = _tier(said.usage.get("service_tier")) or self.service_tier
+        if isinstance(said.usageMetadata, dict):
+            self.count(said.usageMetadata)
+        if isinstance(said.x_groq, dict) and isinstance(said.x_groq.get("usage"), dict):
+            self.count(said.x_groq["usage"])
+        if isinstance(said.meta, dict) and "billed_units" in said.meta:
+            self.count({name: said.meta[name] for name in ("billed_units", "tokens") if name in said.meta})
+        if isinstance(said.metrics, dict):
+            self.count({name: number for name, number in said.metrics.items() if name.endswith("TokenCount")})
+        for name in _BARE:
+            number = getattr(said, name)
+            if number is not None:
+                self.count({name: number})
+        if said.inputTextTokenCount is not None and isinstance(said.results, list):
+            written = [result.get("tokenCount") for result in said.results if isinstance(result, dict)]
+            self.count({"outputTextTokenCount": sum(number for number in written if isinstance(number, int))})
+
+
+def _tier(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,123 @@
+"""httpx and httpx2, at ``Client.send``: above transports and redirects, so that foreign and mocked transports are seen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+from ai_dev_squad.patching import Patches
+from ai_dev_squad.wire.exchange import Exchange
+from ai_dev_squad.wire.passage import Passage
+
+__all__ = ["watch"]
+
+
+def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
+    """Wrap the library's clients."""
+    tee, async_tee = _tees(module)
+
+    def begin(request: Any) -> Exchange | None:
+        url = request.url
+
+        def body() -> bytes | None:
+            try:
+                content: bytes = request.content
+            except module.RequestNotRead:
+                return None  # generated while it is sent
+            return content
+
+        return passage.begin(url.raw_path.decode("ascii"), body, lambda: (url.scheme, url.host, url.port))
+
+    def see(response: Any, exchange: Exchange) -> None:
+        if response.is_stream_consumed:
+            exchange.whole(response.status_code, response.headers, response.content)
+        else:
+            exchange.answered(response.status_code, response.headers)
+            response.stream = tee(response.stream, exchange)
+
+    def see_async(response: Any, exchange: Exchange) -> None:
+        if response.is_stream_consumed:
+            exchange.whole(response.status_code, response.headers, response.content)
+        else:
+            exchange.answered(response.status_code, response.headers)
+            response.stream = async_tee(response.stream, exchange)
+
+    def sending(original: Callable[..., Any]) -> Callable[..., Any]:
+        def send(self: Any, request: Any, **options: Any) -> Any:
+            if request.method != "POST" or (exchange := begin(request)) is None:
+                return original(self, request, **options)
+            with passage.sending(exchange):
+                response = original(self, request, **options)
+            return passage.watched(response, exchange, see)
+
+        return send
+
+    def sending_async(original: Callable[..., Any]) -> Callable[..., Any]:
+        async def send(self: Any, request: Any, **options: Any) -> Any:
+            if request.method != "POST" or (exchange := begin(request)) is None:
+                return await original(self, request, **options)
+            with passage.sending(exchange):
+                response = await original(self, request, **options)
+            return passage.watched(response, exchange, see_async)
+
+        return send
+
+    patches.wrap_all([(module.Client, "send", sending), (module.AsyncClient, "send", sending_async)])
+
+
+def _tees(module: Any) -> tuple[type, type]:
+    """Streams of this library that show each piece to an exchange before the client gets it."""
+
+    class Tee(module.SyncByteStream):  # type: ignore[misc]
+        def __init__(self, stream: Any, exchange: Exchange) -> None:
+            self._stream, self._exchange = stream, exchange
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._stream, name)
+
+        def __iter__(self) -> Iterator[bytes]:
+            exchange = self._exchange
+            try:
+                for piece in self._stream:
+                    exchange.feed(piece)
+                    yield piece
+            except GeneratorExit:
+                raise  # given up: `close` says so, or nobody holds it any more
+            except BaseException as error:
+                exchange.failed(error)
+                raise
+            exchange.end("ok")
+
+        def close(self) -> None:
+            try:
+                self._stream.close()
+            finally:
+                self._exchange.end("closed_early")
+
+    class AsyncTee(module.AsyncByteStream):  # type: ignore[misc]
+        __init__, __getattr__ = Tee.__init__, Tee.__getattr__
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            exchange, pieces = self._exchange, self._stream.__aiter__()
+            try:
+                async for piece in pieces:
+                    exchange.feed(piece)
+                    yield piece
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                exchange.failed(error)
+                raise
+            finally:
+                if isinstance(pieces, AsyncGenerator):
+                    await pieces.aclose()
+            exchange.end("ok")
+
+        async def aclose(self) -> None:
+            try:
+                await self._stream.aclose()
+            finally:
+                self._exchange.end("closed_early")
+
+    return Tee, AsyncTee

@@ -1,0 +1,186 @@
+"""One request of a model and its answer, from the moment before it is sent until the answer is through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from ai_dev_squad.guard import report
+from ai_dev_squad.wire.answers import Answer
+from ai_dev_squad.wire.packing import unpacked
+from ai_dev_squad.wire.readers import Reader, reader_of
+from ai_dev_squad.wire.requests import Request
+
+__all__ = ["Exchange", "Observer", "Status"]
+
+Status = Literal["ok", "error", "closed_early", "cancelled"]
+"""How an exchange ended: answered; refused by the server, failed, or an error inside the answer; given up by its reader;
+cancelled."""
+
+_COUNTED_IN_HEADERS = {
+    "inputTokenCount": "x-amzn-bedrock-input-token-count",
+    "outputTokenCount": "x-amzn-bedrock-output-token-count",
+    "cacheReadInputTokenCount": "x-amzn-bedrock-cache-read-input-token-count",
+    "cacheWriteInputTokenCount": "x-amzn-bedrock-cache-write-input-token-count",
+}
+
+
+class Exchange:
+    """One request of a model and its answer."""
+
+    __slots__ = (
+        "__weakref__",
+        "_ending",
+        "_reader",
+        "answer",
+        "api",
+        "duration_s",
+        "error",
+        "first_piece_s",
+        "host",
+        "is_sending",
+        "note",
+        "path",
+        "port",
+        "request",
+        "requested_model",
+        "scheme",
+        "started",
+        "status",
+        "status_code",
+        "streamed",
+    )
+
+    def __init__(
+        self,
+        api: str,
+        request: Request,
+        requested_model: str,
+        *,
+        path: str,
+        host: str,
+        port: int | None = None,
+        scheme: str | None = None,
+    ) -> None:
+        self.api, self.request, self.requested_model = api, request, requested_model
+        """Which API (``shapes``), what is asked, and the model that body or path name; ``""`` if neither does."""
+        self.scheme, self.host, self.port, self.path = scheme, host, port, path
+        """Where to; the path has its query. ``port`` is ``None`` if it's the scheme's own."""
+        self.answer = Answer()
+        self.status: Status | None = None
+        """``None`` until it has ended."""
+        self.status_code: int | None = None
+        """HTTP's; ``None`` if there was no answer. A redirect that the client follows by a request of its own ends
+        ``ok`` with a code below 400 and no usage."""
+        self.error: BaseException | None = None
+        """What the client raised."""
+        self.streamed = False
+        """Whether the answer comes in events."""
+        self.started = time.perf_counter()
+        self.first_piece_s: float | None = None
+        """Seconds until the first piece of the answer's body."""
+        self.duration_s: float | None = None
+        """Seconds until the end."""
+        self.note: Any = None
+        """The observer's own."""
+        self.is_sending = True
+        """Whether the client waits for the answer's head."""
+        self._reader: Reader | None = None
+        self._ending: list[Ending] = []
+
+    def watch(self, ending: Ending) -> None:
+        """From now on the exchange has an end, of which ``ending`` is told once."""
+        self._ending.append(ending)
+
+    def answered(self, status_code: int, headers: Mapping[str, Any], *, packed: bool = True) -> None:
+        """The answer's head is here; its pieces follow, ``packed`` as ``headers`` say or unpacked already."""
+        self.status_code = status_code
+        try:
+            self._hear_headers(headers)
+            reader = reader_of(self.answer, str(headers.get("content-type") or ""))
+            encoding = headers.get("content-encoding") if packed else None
+            self._reader = unpacked(reader, str(encoding)) if encoding else reader
+        except Exception as error:  # noqa: BLE001 - the user's call comes first, here and below
+            report("unpacking an answer on the wire", error)
+
+    def feed(self, data: bytes) -> None:
+        """A piece of the answer passes by."""
+        if self.first_piece_s is None:
+            self.first_piece_s = time.perf_counter() - self.started
+        if self._reader is None:
+            return
+        try:
+            self._reader.feed(data)
+        except Exception as error:  # noqa: BLE001
+            self._reader = None
+            report("reading an answer on the wire", error)
+        if self.answer.done:  # many clients leave without reading to the end, or never close
+            self.end("ok")
+
+    def whole(self, status_code: int, headers: Mapping[str, Any], content: bytes, *, packed: bool = False) -> None:
+        """The answer is here at once."""
+        self.answered(status_code, headers, packed=packed)
+        self.feed(content)
+        self.end("ok")
+
+    def end(self, status: Status, error: BaseException | None = None) -> None:
+        """The answer is through, or given up. Only the first end counts."""
+        try:
+            ending = self._ending.pop()  # atomic, so that two threads can't both end it
+        except IndexError:
+            return
+        self.duration_s = time.perf_counter() - self.started
+        reader, self._reader = self._reader, None
+        try:
+            if reader is not None:
+                reader.end()
+        except Exception as failure:  # noqa: BLE001
+            report("reading the end of an answer on the wire", failure)
+        self.error = error
+        if status == "closed_early" and self.answer.done:
+            status = "ok"
+        refused = (self.status_code or 0) >= 400 or self.answer.error is not None
+        self.status = "error" if status == "ok" and refused else status
+        try:
+            ending.ended(self)
+        except Exception as failure:  # noqa: BLE001
+            report("ending an exchange on the wire", failure)
+
+    def failed(self, error: BaseException) -> None:
+        """The request, or reading its answer, failed."""
+        self.end("error" if isinstance(error, Exception) else "cancelled", error)
+
+    def __del__(self) -> None:
+        # In the midst of anything, perhaps under a lock that the observer wants: it's told later.
+        if self._ending:
+            self._ending[0].dropped(self)
+
+    def _hear_headers(self, headers: Mapping[str, Any]) -> None:
+        self.streamed = "stream" in (kind := str(headers.get("content-type") or "")) or "ndjson" in kind
+        if self.api == "invoke":  # where a model's own format says nothing of tokens
+            told = {name: headers.get(header) for name, header in _COUNTED_IN_HEADERS.items()}
+            self.answer.count({name: int(number) for name, number in told.items() if number is not None})
+
+
+class Ending(Protocol):
+    """Who is told of ends."""
+
+    def ended(self, exchange: Exchange) -> None:
+        """The exchange has ended."""
+
+    def dropped(self, exchange: Exchange) -> None:
+        """Nobody holds the answer any more, which was not read to its end. Must not wait for anything."""
+
+
+class Observer(Protocol):
+    """Who wants to know."""
+
+    def asked(self, exchange: Exchange) -> None:
+        """A request is about to be sent. What this raises goes to the caller, and nothing is sent.
+
+        Of such an exchange no end is told.
+        """
+
+    def ended(self, exchange: Exchange) -> None:
+        """The answer is through, or given up: once for each exchange that was sent, in whatever thread."""

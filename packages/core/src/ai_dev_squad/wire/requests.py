@@ -1,0 +1,97 @@
+"""What a request asks of a model: little at once, the rest when somebody wants to know."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+
+__all__ = ["Request"]
+
+_PROMPTS = ("messages", "input", "prompt", "contents", "content", "message", "texts", "inputs", "inputText", "requests")
+
+
+class _Read(msgspec.Struct, gc=False):
+    """What is read before the request is sent; a decoder skips all else without making objects of it."""
+
+    model: Any = None
+    stream: Any = None
+    stream_options: Any = None
+    service_tier: Any = None
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    max_output_tokens: Any = None
+    max_tokens_to_sample: Any = None
+    max_gen_len: Any = None
+    generation_config: Any = msgspec.field(default=None, name="generationConfig")
+    inference_config: Any = msgspec.field(default=None, name="inferenceConfig")
+    text_generation_config: Any = msgspec.field(default=None, name="textGenerationConfig")
+    options: Any = None
+
+
+_decode = msgspec.json.Decoder(_Read).decode
+_NAMES = dict(zip(_Read.__struct_encode_fields__, _Read.__struct_fields__, strict=True))
+_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens", "max_tokens_to_sample", "max_gen_len")
+_NESTED_LIMITS = (
+    ("generation_config", "maxOutputTokens"),
+    ("inference_config", "maxTokens"),
+    ("text_generation_config", "maxTokenCount"),
+    ("options", "num_predict"),
+)
+
+
+class Request:
+    """One request's body, which the client holds as long as we do.
+
+    Raises ``msgspec.MsgspecError`` when made of something that is no JSON object.
+    """
+
+    __slots__ = ("_body", "_mapping", "_read")
+
+    def __init__(self, body: Any) -> None:
+        self._body, self._mapping = body, body if isinstance(body, dict) else None
+        if self._mapping is not None:
+            self._read = _Read(**{_NAMES[name]: value for name, value in self._mapping.items() if name in _NAMES})
+        elif body is None:
+            self._mapping, self._read = {}, _Read()
+        else:
+            self._read = _decode(body)
+
+    @property
+    def model(self) -> str | None:
+        """The model that the body names."""
+        return self._read.model if isinstance(self._read.model, str) and self._read.model else None
+
+    @property
+    def stream(self) -> bool | None:
+        """Whether the body asks for a stream; ``None`` if it doesn't say so."""
+        return self._read.stream if isinstance(self._read.stream, bool) else None
+
+    @property
+    def stream_options(self) -> dict[str, Any] | None:
+        """OpenAI's ``stream_options``."""
+        return self._read.stream_options if isinstance(self._read.stream_options, dict) else None
+
+    @property
+    def service_tier(self) -> str | None:
+        """The tier that is asked for, in the provider's word."""
+        return self._read.service_tier if isinstance(self._read.service_tier, str) else None
+
+    @property
+    def max_output_tokens(self) -> int | None:
+        """The most output tokens that the answer may have, whatever the provider calls it."""
+        nested = ((getattr(self._read, owner), name) for owner, name in _NESTED_LIMITS)
+        limits = [getattr(self._read, name) for name in _LIMITS]
+        limits += [options.get(name) for options, name in nested if isinstance(options, dict)]
+        return next((n for n in limits if isinstance(n, int) and not isinstance(n, bool) and n > 0), None)
+
+    def mapping(self) -> dict[str, Any]:
+        """The whole body, decoded the first time; empty if it couldn't be read."""
+        if self._mapping is None:
+            self._mapping = cast("dict[str, Any]", msgspec.json.decode(self._body))
+        return self._mapping
+
+    def prompt(self) -> Any:
+        """What the model is asked: messages, input, prompt or contents, as sent; ``None`` if there are none."""
+        whole = self.mapping()
+        return next((whole[name] for name in _PROMPTS if whole.get(name) is not None), None)

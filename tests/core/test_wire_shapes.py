@@ -1,0 +1,110 @@
+"""Which requests call a model: by path, and by what the body says."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from ai_dev_squad import wire
+from ai_dev_squad.wire import Exchange
+
+CALLS = {
+    "https://api.openai.com/v1/chat/completions": ("chat", "body"),
+    "https://x.openai.azure.com/openai/deployments/mine/chat/completions?api-version=1": ("chat", "body"),
+    "https://x.services.ai.azure.com/models/chat/completions": ("chat", "body"),
+    "https://openrouter.ai/api/v1/chat/completions": ("chat", "body"),
+    "https://api.mistral.ai/v1/fim/completions": ("completions", "body"),
+    "https://api.openai.com/v1/completions": ("completions", "body"),
+    "https://api.openai.com/v1/responses": ("responses", "body"),
+    "https://api.openai.com/v1/embeddings": ("embeddings", "body"),
+    "https://api.anthropic.com/v1/messages?beta=true": ("messages", "body"),
+    "https://g/v1/projects/p/locations/l/publishers/anthropic/models/claude@1:rawPredict": ("messages", "claude@1"),
+    "https://g/v1/projects/p/locations/l/publishers/anthropic/models/c:streamRawPredict": ("messages", "c"),
+    "https://g/v1/projects/p/locations/l/publishers/mistralai/models/m:rawPredict": ("chat", "m"),
+    "https://g/v1beta/models/gemini-2.5-flash:generateContent": ("gemini", "gemini-2.5-flash"),
+    "https://g/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse": ("gemini", "gemini-2.5-flash"),
+    "https://g/v1beta/tunedModels/mine:generateContent": ("gemini", "mine"),
+    "https://g/v1beta/models/e:embedContent": ("gemini_embeddings", "e"),
+    "https://g/v1beta/models/e:batchEmbedContents": ("gemini_embeddings", "e"),
+    "https://bedrock/model/anthropic.claude-v1%3A0/converse": ("converse", "anthropic.claude-v1:0"),
+    "https://bedrock/model/m/converse-stream": ("converse", "m"),
+    "https://bedrock/model/m/invoke": ("invoke", "m"),
+    "https://bedrock/model/m/invoke-with-response-stream": ("invoke", "m"),
+    "http://localhost:11434/api/chat": ("ollama", "body"),
+    "http://localhost:11434/api/generate": ("ollama", "body"),
+    "http://localhost:11434/api/embed": ("ollama_embeddings", "body"),
+    "https://api.cohere.com/v1/chat": ("cohere", "body"),
+    "https://api.cohere.com/v2/chat": ("cohere", "body"),
+    "https://api.cohere.com/v2/embed": ("cohere_embeddings", "body"),
+}
+OTHERS = (
+    "https://api.anthropic.com/v1/messages/count_tokens",
+    "https://api.anthropic.com/v1/messages/batches",
+    "https://api.openai.com/v1/batches",
+    "https://api.openai.com/v1/files",
+    "https://api.openai.com/v1/responses/resp_1/cancel",
+    "https://api.openai.com/v1/chat/completions/chatcmpl_1",
+    "https://g/v1beta/models/gemini-2.5-flash:countTokens",
+    "http://localhost/my-chain/invoke",
+    "http://localhost/invoke",
+    "http://localhost/other/path",
+)
+PATHS_OF_OTHERS = (
+    "https://graph.microsoft.com/v1.0/chats/1/messages",
+    "https://api.openai.com/v1/threads/t/messages",
+    "http://localhost/api/chat",
+    "http://localhost/surveys/3/responses",
+)
+
+
+class Recorder:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.asked_of: list[Exchange] = []
+        self.ended_with: list[Exchange] = []
+
+    def asked(self, exchange: Exchange) -> None:
+        self.asked_of.append(exchange)
+
+    def ended(self, exchange: Exchange) -> None:
+        self.ended_with.append(exchange)
+
+
+def sent(url: str, **body: object) -> list[tuple[str, str]]:
+    """API and model of what is seen when a request is sent."""
+    recorder = Recorder()
+    client = httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200, json={})))
+    with client, wire.install(recorder):
+        client.post(url, **body)  # type: ignore[arg-type]
+    assert recorder.asked_of == recorder.ended_with
+    return [(exchange.api, exchange.requested_model) for exchange in recorder.asked_of]
+
+
+@pytest.mark.parametrize("url", CALLS)
+def test_a_call_is_known_by_its_path_and_its_model_is_named_by_body_or_path(url: str) -> None:
+    """The body's model goes first; where it has none, the path's is taken."""
+    api, model = CALLS[url]
+    assert sent(url, json={"model": "body"} if model == "body" else {"messages": []}) == [(api, model)]
+
+
+@pytest.mark.parametrize("url", OTHERS)
+def test_other_paths_are_not_calls_whatever_they_are_sent(url: str) -> None:
+    """Counting tokens, batches, files and strangers' paths are let through."""
+    assert sent(url, json={"model": "m", "messages": []}) == []
+
+
+@pytest.mark.parametrize("url", PATHS_OF_OTHERS)
+@pytest.mark.parametrize("body", [{"json": {"content": "hi"}}, {"data": {"model": "m"}}, {"content": b"\x00"}])
+def test_a_path_that_others_have_too_needs_a_model_in_its_body(url: str, body: dict[str, object]) -> None:
+    """Without one it's a chat message, a survey, or somebody's own endpoint."""
+    assert sent(url, **body) == []
+
+
+def test_an_unmistakable_path_is_a_call_even_if_its_body_cannot_be_read() -> None:
+    """A body that is made while it is sent hides the model, not the call."""
+    body = iter([json.dumps({"model": "m"}).encode()])
+    assert sent("https://x/v1/chat/completions", content=body) == [("chat", "")]
+    assert sent("https://x/openai/deployments/d/chat/completions", content=b"\x1f\x8b") == [("chat", "d")]
