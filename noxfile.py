@@ -166,7 +166,7 @@ def web(session: nox.Session) -> None:
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         session.skip("there is no Chromium on this machine; on Debian: apt-get install chromium")
-    install(session, "test", "web", packages=("core", "dashboard"))
+    install(session, "test", "web", packages=("core", "dashboard", "testing"))
     arguments = session.posargs or ["tests/browser"]
     session.run("pytest", *arguments, env={"AI_DEV_SQUAD_TEST_WHEELS": "1", "CHROMIUM": browser})
 

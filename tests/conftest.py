@@ -17,8 +17,9 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from ai_dev_squad import guard, testing
+from ai_dev_squad import guard
 from ai_dev_squad.context import correlation_id_var, session_id_var, user_id_var
+from ai_dev_squad_testing import reset
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -120,8 +121,8 @@ def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _no_network: None) -
     otel_context.attach(Context())
     for var in (session_id_var, correlation_id_var, user_id_var):
         var.set(None)
-    testing.reset()
+    reset()
     before = guard.set_strict(True)
     yield
     guard.set_strict(before)
-    testing.reset()
+    reset()

@@ -40,7 +40,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from ai_dev_squad_parity.model_server import ModelServer, after_tool_result, call, reply, tokens, tool_calls
+from ai_dev_squad_testing.model_server import ModelServer, after_tool_result, call, reply, tokens, tool_calls
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "dashboard" / "data"
 QUESTION, SYSTEM, MODEL = "How warm is it in Paris?", "You forecast.", "gpt-4o-mini"

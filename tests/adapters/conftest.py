@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from ai_dev_squad.operations import open_operations
-from ai_dev_squad.testing import Captured, capture
-from ai_dev_squad_parity.model_server import ModelServer, Script
+from ai_dev_squad_testing import Captured, capture
+from ai_dev_squad_testing.model_server import ModelServer, Script
 
 # CrewAI's own telemetry starts when CrewAI is imported, and looks for its server; so does the offer to send traces.
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")

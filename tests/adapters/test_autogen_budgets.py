@@ -12,9 +12,9 @@ from autogen_agentchat.tools import AgentTool
 
 from ai_dev_squad import BudgetExceeded, get_cost_tracker
 from ai_dev_squad.costs import BudgetManager
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_autogen import observe
-from ai_dev_squad_parity.model_server import ModelServer, call, last_message_contains, reply, tokens, tool_calls
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.model_server import ModelServer, call, last_message_contains, reply, tokens, tool_calls
 
 Serve = Callable[..., ModelServer]
 Chat = Callable[..., Any]

@@ -32,8 +32,8 @@ from autogen_ext.models.openai import OpenAIChatCompletionClient
 from autogen_ext.models.replay import ReplayChatCompletionClient
 from autogen_ext.tools.code_execution import PythonCodeExecutionTool
 
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_autogen import observe, unobserve
+from ai_dev_squad_testing import Captured
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Using LocalCommandLineCodeExecutor",

@@ -15,9 +15,9 @@ from autogen_core.memory import ListMemory, MemoryContent, MemoryMimeType
 from autogen_ext.code_executors.local import LocalCommandLineCodeExecutor
 from autogen_ext.models.replay import ReplayChatCompletionClient
 
-from ai_dev_squad.testing import Captured, capture
 from ai_dev_squad_autogen import observe
-from ai_dev_squad_parity.model_server import ModelServer, call, reply, tool_calls
+from ai_dev_squad_testing import Captured, capture
+from ai_dev_squad_testing.model_server import ModelServer, call, reply, tool_calls
 
 Serve = Callable[..., ModelServer]
 Chat = Callable[..., Any]

@@ -15,8 +15,8 @@ from autogen_agentchat.teams import DiGraphBuilder, GraphFlow, RoundRobinGroupCh
 from autogen_core import CancellationToken
 from autogen_ext.models.openai import OpenAIChatCompletionClient
 
-from ai_dev_squad.testing import AdapterContract
 from ai_dev_squad_autogen import observe, unobserve
+from ai_dev_squad_testing import AdapterContract
 
 # The client compares the full name of the model that it knows with the short one in the answer.
 pytestmark = pytest.mark.filterwarnings("ignore:Resolved model mismatch:UserWarning")

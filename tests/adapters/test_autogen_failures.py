@@ -18,9 +18,9 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 
 from ai_dev_squad import get_logger
 from ai_dev_squad.operations import open_operations
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_autogen import observe
-from ai_dev_squad_parity.model_server import ModelServer, call, fail, hang, reply, tool_calls
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.model_server import ModelServer, call, fail, hang, reply, tool_calls
 
 Serve = Callable[..., ModelServer]
 Chat = Callable[..., Any]
@@ -377,7 +377,7 @@ class NoOpenAI:
 sys.meta_path.insert(0, NoOpenAI())
 from autogen_agentchat.agents import AssistantAgent
 from autogen_ext.models.replay import ReplayChatCompletionClient
-from ai_dev_squad.testing import capture
+from ai_dev_squad_testing import capture
 from ai_dev_squad_autogen import observe
 
 with capture() as captured:

@@ -40,9 +40,9 @@ from autogen_core.tools import FunctionTool, StaticWorkbench, TextResultContent,
 from autogen_ext.code_executors.local import LocalCommandLineCodeExecutor
 from autogen_ext.models.replay import ReplayChatCompletionClient
 
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_autogen import observe, unobserve
-from ai_dev_squad_parity.model_server import ModelServer, call, reply, structured, tool_calls
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.model_server import ModelServer, call, reply, structured, tool_calls
 
 Serve = Callable[..., ModelServer]
 Chat = Callable[..., Any]
@@ -700,7 +700,7 @@ async def test_other_things_are_refused() -> None:
 
 async def test_nothing_when_switched_off(serve: Serve, autogen_chat: Chat) -> None:
     """With the product switched off, ``observe`` leaves the object alone."""
-    from ai_dev_squad.testing import capture
+    from ai_dev_squad_testing import capture
 
     with capture(enabled=False) as captured:
         ann = observe(agent("ann", ReplayChatCompletionClient(["x"])))

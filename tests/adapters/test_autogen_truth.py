@@ -17,10 +17,10 @@ from autogen_ext.models.cache import ChatCompletionCache
 from autogen_ext.models.replay import ReplayChatCompletionClient
 from pydantic import BaseModel
 
-from ai_dev_squad.contract.truth import equals_the_bill
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_autogen import observe, unobserve
-from ai_dev_squad_parity.model_server import ModelServer, call, fail, reply, structured, tokens, tool_calls
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.contract.truth import equals_the_bill
+from ai_dev_squad_testing.model_server import ModelServer, call, fail, reply, structured, tokens, tool_calls
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Using LocalCommandLineCodeExecutor",

@@ -13,10 +13,10 @@ from crewai.flow import start
 
 from ai_dev_squad import BudgetExceeded, get_cost_tracker
 from ai_dev_squad.costs import BudgetManager
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_crewai import observe
 from ai_dev_squad_crewai._budget import BudgetStop
-from ai_dev_squad_parity.model_server import ModelServer, call, fail, reply, tokens, tool_calls
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.model_server import ModelServer, call, fail, reply, tokens, tool_calls
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # CrewAI uses what it deprecates

@@ -11,9 +11,9 @@ from crewai import Crew, Flow, Task
 from crewai.flow import start
 from crewai.tools import tool
 
-from ai_dev_squad.testing import capture
 from ai_dev_squad_crewai import observe
-from ai_dev_squad_parity.model_server import ModelServer, call, fail, reply, tool_calls
+from ai_dev_squad_testing import capture
+from ai_dev_squad_testing.model_server import ModelServer, call, fail, reply, tool_calls
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # CrewAI uses what it deprecates

@@ -19,9 +19,9 @@ from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
 
 from ai_dev_squad import get_trace_manager, session
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_crewai import observe
-from ai_dev_squad_parity.model_server import ModelServer, call, reply, tool_calls
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.model_server import ModelServer, call, reply, tool_calls
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # CrewAI uses what it deprecates

@@ -10,8 +10,8 @@ from crewai import LLM, Agent, Crew, Task
 from crewai.flow.flow import Flow, start
 from crewai.tools import tool as crewai_tool
 
-from ai_dev_squad.testing import AdapterContract
 from ai_dev_squad_crewai import observe, unobserve
+from ai_dev_squad_testing import AdapterContract
 
 pytestmark = [
     pytest.mark.usefixtures("crewai_offline"),

@@ -23,9 +23,9 @@ from crewai.telemetry import Telemetry
 from crewai.tools import tool
 
 from ai_dev_squad import session
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_crewai import _entries, observe
-from ai_dev_squad_parity.model_server import ModelServer, call, fail, reply, tokens, tool_calls
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.model_server import ModelServer, call, fail, reply, tokens, tool_calls
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # CrewAI uses what it deprecates

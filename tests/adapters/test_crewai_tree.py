@@ -22,9 +22,9 @@ from crewai.project import crew as crew_of
 from crewai.project import task as task_of
 from crewai.tools import tool
 
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_crewai import ObservableCrewAIAdapter, observe, unobserve
-from ai_dev_squad_parity.model_server import (
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.model_server import (
     ModelServer,
     call,
     fail,

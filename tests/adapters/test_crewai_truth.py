@@ -12,10 +12,10 @@ from crewai import Crew, Task
 from crewai.tools import tool
 from pydantic import BaseModel
 
-from ai_dev_squad.contract.truth import equals_the_bill
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_crewai import observe
-from ai_dev_squad_parity.model_server import ModelServer, call, fail, reply, tokens, tool_calls
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.contract.truth import equals_the_bill
+from ai_dev_squad_testing.model_server import ModelServer, call, fail, reply, tokens, tool_calls
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # CrewAI uses what it deprecates

@@ -21,10 +21,10 @@ from typing_extensions import TypedDict
 
 from ai_dev_squad import BudgetExceeded, get_cost_tracker, session
 from ai_dev_squad.costs import BudgetManager, BudgetStatus
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_langgraph import observe
 from ai_dev_squad_langgraph._runs import RUNS
-from ai_dev_squad_parity.model_server import ModelServer, call, disconnect, fail, reply, respond, tokens, tool_calls
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.model_server import ModelServer, call, disconnect, fail, reply, respond, tokens, tool_calls
 
 Serve = Callable[..., ModelServer]
 Chat = Callable[..., Any]

@@ -18,9 +18,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
-from ai_dev_squad.testing import Captured, capture
 from ai_dev_squad_langgraph import observe
-from ai_dev_squad_parity.model_server import ModelServer, call, reply, tokens, tool_calls
+from ai_dev_squad_testing import Captured, capture
+from ai_dev_squad_testing.model_server import ModelServer, call, reply, tokens, tool_calls
 
 Serve = Callable[..., ModelServer]
 Chat = Callable[..., Any]

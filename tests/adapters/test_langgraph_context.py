@@ -23,9 +23,9 @@ from opentelemetry import trace
 from typing_extensions import TypedDict
 
 from ai_dev_squad import session, trace_function
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_langgraph import observe
-from ai_dev_squad_parity.model_server import ModelServer, call, reply, tool_calls
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.model_server import ModelServer, call, reply, tool_calls
 
 
 class State(TypedDict, total=False):

@@ -14,8 +14,8 @@ from langchain_openai import ChatOpenAI
 from langgraph.graph import START, MessagesState, StateGraph
 from typing_extensions import TypedDict
 
-from ai_dev_squad.testing import AdapterContract
 from ai_dev_squad_langgraph import observe, unobserve
+from ai_dev_squad_testing import AdapterContract
 
 
 class Answers(TypedDict, total=False):

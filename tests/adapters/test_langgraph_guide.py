@@ -16,9 +16,9 @@ from opentelemetry import trace
 from typing_extensions import TypedDict
 
 from ai_dev_squad import get_cost_tracker, get_logger, get_trace_manager, guard
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_langgraph import ObservableLangGraphAdapter, observe
 from ai_dev_squad_langgraph._runs import RUNS
+from ai_dev_squad_testing import Captured
 
 
 class State(TypedDict, total=False):

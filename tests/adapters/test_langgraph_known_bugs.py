@@ -30,12 +30,12 @@ from typing_extensions import TypedDict
 from ai_dev_squad import get_cost_tracker
 from ai_dev_squad.context import Scope
 from ai_dev_squad.operations import Operation, open_operations
-from ai_dev_squad.testing import Captured, capture
 from ai_dev_squad_langgraph import _resume, observe
 from ai_dev_squad_langgraph._handler import HANDLER
 from ai_dev_squad_langgraph._runs import RUNS, Run
 from ai_dev_squad_langgraph._scope import GraphSlot
-from ai_dev_squad_parity.model_server import ModelServer, call, reply, structured, tokens, tool_calls
+from ai_dev_squad_testing import Captured, capture
+from ai_dev_squad_testing.model_server import ModelServer, call, reply, structured, tokens, tool_calls
 
 REPORTED = """
 braintrust-sdk-python#445 ctxpipe#124 dd-trace-js#8936 dd-trace-py#16614 dd-trace-py#18860 dd-trace-py#19711

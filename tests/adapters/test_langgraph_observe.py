@@ -20,10 +20,10 @@ from langgraph.pregel import NodeBuilder, Pregel
 from langgraph.pregel.remote import RemoteGraph
 from typing_extensions import TypedDict
 
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_langgraph import observe, unobserve
 from ai_dev_squad_langgraph._handler import HANDLER
 from ai_dev_squad_langgraph._runs import RUNS
+from ai_dev_squad_testing import Captured
 
 TREE = "invoke_workflow squad: ok\n  task plan: ok\n  task act: ok"
 

@@ -18,8 +18,8 @@ from opentelemetry.trace import SpanKind
 from typing_extensions import TypedDict
 
 from ai_dev_squad import get_trace_manager, session
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_langgraph import observe
+from ai_dev_squad_testing import Captured
 
 Event = tuple[str, Any]
 

@@ -31,10 +31,10 @@ from typing_extensions import TypedDict
 import ai_dev_squad
 from ai_dev_squad import guard, operations, read_journal
 from ai_dev_squad.operations import open_operations
-from ai_dev_squad.testing import Captured, capture
 from ai_dev_squad_langgraph import _translate, observe
 from ai_dev_squad_langgraph._runs import RUNS
-from ai_dev_squad_parity.model_server import ModelServer, call, fail, last_message_contains, reply, tokens, tool_calls
+from ai_dev_squad_testing import Captured, capture
+from ai_dev_squad_testing.model_server import ModelServer, call, fail, last_message_contains, reply, tokens, tool_calls
 
 Serve = Callable[..., ModelServer]
 Chat = Callable[..., Any]

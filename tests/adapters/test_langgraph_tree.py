@@ -16,10 +16,10 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, RetryPolicy, Send, interrupt
 from typing_extensions import TypedDict
 
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_langgraph import observe
 from ai_dev_squad_langgraph._runs import RUNS
-from ai_dev_squad_parity.model_server import ModelServer, call, reply, tool_calls
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.model_server import ModelServer, call, reply, tool_calls
 
 
 class State(TypedDict, total=False):

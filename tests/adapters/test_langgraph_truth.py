@@ -15,10 +15,10 @@ from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 from opentelemetry import propagate
 
-from ai_dev_squad.contract.truth import equals_the_bill
-from ai_dev_squad.testing import Captured
 from ai_dev_squad_langgraph import observe
-from ai_dev_squad_parity.model_server import ModelServer, call, fail, hang, reply, tokens, tool_calls
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.contract.truth import equals_the_bill
+from ai_dev_squad_testing.model_server import ModelServer, call, fail, hang, reply, tokens, tool_calls
 
 USAGE = tokens(200, 30, cached=64, reasoning=8)
 Serve = Callable[..., ModelServer]

@@ -19,7 +19,7 @@ import ai_dev_squad
 from ai_dev_squad import operations
 from ai_dev_squad.context import Scope, attached, current_operation, enter, heal, parent_context, with_operation
 from ai_dev_squad.operations import TASK, WORKFLOW, Operation
-from ai_dev_squad.testing import Captured, capture
+from ai_dev_squad_testing import Captured, capture
 
 
 @pytest.fixture(params=[False, True], ids=["ids only", "recording"])

@@ -13,7 +13,7 @@ import ai_dev_squad
 from ai_dev_squad import BudgetExceeded, CostTracker, guard, operations
 from ai_dev_squad.operations import AGENT, CHAT, WORKFLOW, ModelRequest, Operation
 from ai_dev_squad.schema import Cost, Usage
-from ai_dev_squad.testing import Captured, capture
+from ai_dev_squad_testing import Captured, capture
 
 MISSING = Usage(source="missing")
 NOT_COUNTED = Cost(usd=None, reason="the tokens of this call were not counted")

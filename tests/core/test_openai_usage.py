@@ -19,8 +19,8 @@ from ai_dev_squad import context, openai_usage, operations
 from ai_dev_squad.openai_usage import usage_from_openai
 from ai_dev_squad.operations import CHAT, TASK, ModelRequest, Operation
 from ai_dev_squad.schema import Usage
-from ai_dev_squad.testing import Captured, capture
-from ai_dev_squad_parity.model_server import ModelServer, Script, fail, reply, tokens
+from ai_dev_squad_testing import Captured, capture
+from ai_dev_squad_testing.model_server import ModelServer, Script, fail, reply, tokens
 
 ASKS = "stream_options"
 USAGE = tokens(200, 40, cached=64, reasoning=8)

@@ -31,7 +31,7 @@ from ai_dev_squad.operations import (
     open_operations,
 )
 from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine, Link, Status
-from ai_dev_squad.testing import Captured, capture, fixed_ids_and_clock
+from ai_dev_squad_testing import Captured, capture, fixed_ids_and_clock
 
 TRACE = f"{1:032x}"
 

@@ -17,7 +17,7 @@ import ai_dev_squad
 from ai_dev_squad import guard, operations, runtime
 from ai_dev_squad.operations import AGENT, CHAT, TASK, TOOL, Kind, ModelRequest, Operation, open_operations
 from ai_dev_squad.schema import Usage
-from ai_dev_squad.testing import Captured, capture, fixed_ids_and_clock
+from ai_dev_squad_testing import Captured, capture, fixed_ids_and_clock
 
 
 def start(kind: Kind, name: str = "it", **options: Any) -> Operation:

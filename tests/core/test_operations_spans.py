@@ -35,7 +35,7 @@ from ai_dev_squad.operations import (
     Operation,
 )
 from ai_dev_squad.schema import EventType, JournalLine, Link, Usage
-from ai_dev_squad.testing import capture, fixed_ids_and_clock
+from ai_dev_squad_testing import capture, fixed_ids_and_clock
 
 KINDS = (WORKFLOW, AGENT, REMOTE_AGENT, TASK, TOOL, RETRIEVAL, CHAT, TEXT_COMPLETION, EMBEDDINGS)
 REMOTE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331"

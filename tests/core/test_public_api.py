@@ -28,7 +28,6 @@ MODULES = [
     "ai_dev_squad.schema",
     "ai_dev_squad.settings",
     "ai_dev_squad.streams",
-    "ai_dev_squad.testing",
     "ai_dev_squad.tracing",
 ]
 

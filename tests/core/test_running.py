@@ -9,7 +9,7 @@ import pytest
 from ai_dev_squad import operations
 from ai_dev_squad.context import current_operation
 from ai_dev_squad.running import running
-from ai_dev_squad.testing import capture
+from ai_dev_squad_testing import capture
 
 
 def test_the_block_is_the_operation() -> None:

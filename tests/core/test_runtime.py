@@ -19,7 +19,7 @@ from ai_dev_squad import guard, operations, runtime
 from ai_dev_squad.events import read_journal
 from ai_dev_squad.operations import CHAT, TASK, ModelRequest, Operation
 from ai_dev_squad.schema import JournalLine, Usage
-from ai_dev_squad.testing import capture
+from ai_dev_squad_testing import capture
 
 JOURNAL = Path("logs/ai_dev_squad.jsonl")
 

@@ -20,7 +20,7 @@ from ai_dev_squad_parity.lab.preflight import PreflightError
 from ai_dev_squad_parity.lab.results import load, save
 from ai_dev_squad_parity.lab.runner import Plan
 from ai_dev_squad_parity.lab.scenario import BUILT_IN, find_scenarios
-from ai_dev_squad_parity.model_server import ModelServer
+from ai_dev_squad_testing.model_server import ModelServer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lab_matrix import cell, matrix

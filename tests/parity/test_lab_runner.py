@@ -16,11 +16,11 @@ from ai_dev_squad_parity.lab import results
 from ai_dev_squad_parity.lab.runner import Plan, run
 from ai_dev_squad_parity.lab.scenario import find_scenarios
 from ai_dev_squad_parity.lab.template import write
-from ai_dev_squad_parity.model_server import ModelServer, reply, tokens
+from ai_dev_squad_testing.model_server import ModelServer, reply, tokens
 
 SPEC = """\
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, reply
+from ai_dev_squad_testing.model_server import Script, reply
 
 SCENARIO = Scenario(
     name="{name}", title="T", purpose="P", script=lambda: Script([reply("hello")]), timeout_s={timeout}

@@ -16,7 +16,7 @@ from ai_dev_squad_parity.lab.cell import Order, Report
 from ai_dev_squad_parity.lab.runner import Plan, run
 from ai_dev_squad_parity.lab.scenario import find_scenarios, load_scenario
 from ai_dev_squad_parity.lab.scoring import Evidence, score
-from ai_dev_squad_parity.model_server import ModelServer
+from ai_dev_squad_testing.model_server import ModelServer
 
 SCENARIOS = find_scenarios()
 

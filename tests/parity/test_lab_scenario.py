@@ -19,7 +19,7 @@ from ai_dev_squad_parity.lab.scenario import (
 
 SPEC = """\
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, reply
+from ai_dev_squad_testing.model_server import Script, reply
 
 REQUEST = "hello"
 SCENARIO = Scenario(

@@ -12,7 +12,7 @@ from ai_dev_squad_parity.lab.cell import Outcome, Raised, Report, Span, SpanEven
 from ai_dev_squad_parity.lab.results import Check
 from ai_dev_squad_parity.lab.scenario import Expected
 from ai_dev_squad_parity.lab.scoring import Evidence, price, score
-from ai_dev_squad_parity.model_server import CallRecord, Truth, tokens
+from ai_dev_squad_testing.model_server import CallRecord, Truth, tokens
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 

@@ -10,8 +10,8 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from ai_dev_squad_parity.model_server import ModelServer, tokens
 from ai_dev_squad_parity.squad import on_langgraph, spec
+from ai_dev_squad_testing.model_server import ModelServer, tokens
 
 
 def test_the_squad_comes_to_what_its_spec_says():

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ai_dev_squad_parity.model_server import ModelServer, Truth
 from ai_dev_squad_parity.squad import spec
+from ai_dev_squad_testing.model_server import ModelServer, Truth
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # clients are the frameworks' to close
 

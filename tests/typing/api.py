@@ -51,8 +51,8 @@ from ai_dev_squad import (
 )
 from ai_dev_squad.context import attached
 from ai_dev_squad.operations import Operation
-from ai_dev_squad.testing import Captured, capture, fixed_ids_and_clock
 from ai_dev_squad_langgraph import ObservableLangGraphAdapter, observe
+from ai_dev_squad_testing import Captured, capture, fixed_ids_and_clock
 
 # Set-up
 

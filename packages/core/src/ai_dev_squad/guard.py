@@ -1,7 +1,7 @@
 """Observing never raises into the user's program.
 
 A failure of ours is reported once per kind on the standard logger ``ai_dev_squad``; tests switch ``strict`` on
-(through ``ai_dev_squad.testing``) and get the exception itself.
+(through ``ai_dev_squad_testing``) and get the exception itself.
 """
 
 from __future__ import annotations

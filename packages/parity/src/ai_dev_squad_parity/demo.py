@@ -25,11 +25,11 @@ from rich.text import Text
 import ai_dev_squad
 from ai_dev_squad import JournalLine
 from ai_dev_squad_langgraph import observe
+from ai_dev_squad_testing.model_server import ModelServer, Truth
 
 from .demo_frameworks import FRAMEWORKS, framework_table, run_others
 from .demo_view import budget_table, cost_table, run_tree, truth_table
 from .lab.report import succeeded
-from .model_server import ModelServer, Truth
 from .squad import on_langgraph, spec
 
 __all__ = ["main"]

@@ -15,9 +15,9 @@ from rich.table import Table
 
 import ai_dev_squad
 from ai_dev_squad import JournalLine
+from ai_dev_squad_testing.model_server import ModelServer, Truth
 
 from .demo_view import token_cells, truth_table, usd
-from .model_server import ModelServer, Truth
 from .squad import spec
 
 __all__ = ["FRAMEWORKS", "framework_table", "run_others"]

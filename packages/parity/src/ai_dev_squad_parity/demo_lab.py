@@ -21,12 +21,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ai_dev_squad_testing.model_server import Truth
+
 from .lab import terminal
 from .lab.command import write_results
 from .lab.results import Matrix
 from .lab.runner import Plan, run
 from .lab.scenario import find_scenarios
-from .model_server import Truth
 
 __all__ = ["check_dashboard", "dashboard", "run_lab"]
 

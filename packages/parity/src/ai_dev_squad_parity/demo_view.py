@@ -12,8 +12,7 @@ from rich.tree import Tree
 
 import ai_dev_squad
 from ai_dev_squad import JournalLine
-
-from .model_server import Truth
+from ai_dev_squad_testing.model_server import Truth
 
 __all__ = ["budget_table", "cost_table", "run_tree", "token_cells", "truth_table", "usd"]
 

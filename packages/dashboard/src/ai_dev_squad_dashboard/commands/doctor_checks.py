@@ -23,7 +23,7 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
 }
 """Each framework that there is an adapter for, and the distributions it comes in."""
 
-_OTHERS = ("ai-dev-squad-parity",)
+_OTHERS = ("ai-dev-squad-testing", "ai-dev-squad-parity")
 _EXPORTERS = {
     "http/protobuf": "opentelemetry-exporter-otlp-proto-http",
     "grpc": "opentelemetry-exporter-otlp-proto-grpc",

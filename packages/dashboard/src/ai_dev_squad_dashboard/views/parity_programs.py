@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 __all__ = ["Part", "Piece", "Source", "SourceLine", "highlight", "side_by_side"]
 
 MAX_CHARACTERS: Final = 100_000
-SHARED: Final = frozenset({"spec", "ai_dev_squad", "ai_dev_squad_parity"})
+SHARED: Final = frozenset({"spec", "ai_dev_squad", "ai_dev_squad_parity", "ai_dev_squad_testing"})
 """Modules besides the standard library that are no framework's."""
 
 

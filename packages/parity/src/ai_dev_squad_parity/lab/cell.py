@@ -246,7 +246,7 @@ def _model_ms(control_url: str | None) -> float | None:
     """How long at least one model call was under way."""
     if control_url is None:
         return None
-    from ai_dev_squad_parity.model_server import Truth
+    from ai_dev_squad_testing.model_server import Truth
 
     spans = sorted(
         (call.arrived.timestamp(), call.arrived.timestamp() + (call.duration_s or 0))

@@ -25,7 +25,7 @@ from ai_dev_squad_parity.lab.cell import Order, Report
 from ai_dev_squad_parity.lab.results import RESULTS_VERSION, Cell, Matrix, ScenarioInfo
 from ai_dev_squad_parity.lab.scenario import FRAMEWORKS, Scenario, ScenarioError, load_scenario
 from ai_dev_squad_parity.lab.verdict import Ended, judge, refuse
-from ai_dev_squad_parity.model_server import ModelServer, Truth
+from ai_dev_squad_testing.model_server import ModelServer, Truth
 
 __all__ = ["Plan", "run"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ai_dev_squad_parity.model_server import Script
+from ai_dev_squad_testing.model_server import Script
 
 __all__ = [
     "BUILT_IN",

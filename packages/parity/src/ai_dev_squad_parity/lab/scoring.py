@@ -15,7 +15,7 @@ from ai_dev_squad_parity.lab.cell import Outcome, Report
 from ai_dev_squad_parity.lab.conventions import breaches, violations
 from ai_dev_squad_parity.lab.results import Check
 from ai_dev_squad_parity.lab.scenario import Expected
-from ai_dev_squad_parity.model_server import CallRecord, Truth
+from ai_dev_squad_testing.model_server import CallRecord, Truth
 
 __all__ = ["CHECKS", "Evidence", "price", "score"]
 

@@ -14,7 +14,7 @@ _SPEC = '''\
 """What all frameworks are asked to do, and what must come out."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, reply, role, system_contains, tokens
+from ai_dev_squad_testing.model_server import Script, reply, role, system_contains, tokens
 
 SYSTEM = "You are the assistant. Answer in one sentence."
 REQUEST = "What is the capital of France?"

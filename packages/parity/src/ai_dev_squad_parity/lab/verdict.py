@@ -14,7 +14,7 @@ from ai_dev_squad_parity.lab.results import Call, Cell, Measure, Node
 from ai_dev_squad_parity.lab.scenario import Scenario
 from ai_dev_squad_parity.lab.scoring import Evidence, price, score
 from ai_dev_squad_parity.lab.statistics import measure
-from ai_dev_squad_parity.model_server import Truth
+from ai_dev_squad_testing.model_server import Truth
 
 __all__ = ["Ended", "judge", "refuse"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypedDict
 
-from ai_dev_squad_parity.model_server import (
+from ai_dev_squad_testing.model_server import (
     Script,
     Tokens,
     call,

@@ -1,7 +1,7 @@
 """Tokens that are read from a cache and tokens of reasoning."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, call, reply, role, system_contains, tokens, tool_calls
+from ai_dev_squad_testing.model_server import Script, call, reply, role, system_contains, tokens, tool_calls
 
 SYSTEM = "You are the clerk. Look words up before you answer."
 REQUEST = "What is a fig?"

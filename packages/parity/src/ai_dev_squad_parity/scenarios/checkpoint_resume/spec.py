@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, reply, role, system_contains, tokens
+from ai_dev_squad_testing.model_server import Script, reply, role, system_contains, tokens
 
 PLANNER = "You are the planner. Name one step."
 CODER = "You are the coder. Do the step."

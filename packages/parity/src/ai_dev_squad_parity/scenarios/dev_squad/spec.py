@@ -1,7 +1,7 @@
 """A small dev squad: a planner, a coder with tools, and a reviewer who sends the work back."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import (
+from ai_dev_squad_testing.model_server import (
     Script,
     call,
     fail,

@@ -1,7 +1,7 @@
 """One agent hands the conversation over to another."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import (
+from ai_dev_squad_testing.model_server import (
     ModelRequest,
     Script,
     Step,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import (
+from ai_dev_squad_testing.model_server import (
     ModelRequest,
     Script,
     Step,

@@ -1,7 +1,7 @@
 """Many conversations at the same time."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, reply, role, system_contains, tokens
+from ai_dev_squad_testing.model_server import Script, reply, role, system_contains, tokens
 
 SYSTEM = "You are the assistant. Answer in one sentence."
 PEOPLE = tuple(f"person-{number}" for number in range(8))

@@ -1,7 +1,7 @@
 """A writer and a critic, until the critic is content."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, reply, role, system_contains, tokens
+from ai_dev_squad_testing.model_server import Script, reply, role, system_contains, tokens
 
 WRITER = "You are the writer. Write one line about figs."
 CRITIC = "You are the critic. Say APPROVE, or what is missing."

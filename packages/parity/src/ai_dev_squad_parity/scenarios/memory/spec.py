@@ -1,7 +1,7 @@
 """An agent that remembers what it was told before."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, message_contains, reply, role, system_contains, tokens
+from ai_dev_squad_testing.model_server import Script, message_contains, reply, role, system_contains, tokens
 
 SYSTEM = "You are the assistant. Remember what people like."
 FACT = "Ann likes figs."

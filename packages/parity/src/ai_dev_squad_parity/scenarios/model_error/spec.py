@@ -1,7 +1,7 @@
 """The provider refuses a request."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, fail, role, system_contains
+from ai_dev_squad_testing.model_server import Script, fail, role, system_contains
 
 SYSTEM = "You are the assistant. Answer in one sentence."
 REQUEST = "What is the capital of France?"

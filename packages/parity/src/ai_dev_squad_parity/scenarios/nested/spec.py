@@ -1,7 +1,7 @@
 """A team inside a team, a graph inside a graph."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, reply, role, system_contains, tokens
+from ai_dev_squad_testing.model_server import Script, reply, role, system_contains, tokens
 
 RESEARCHER = "You are the researcher. Find one fact."
 CHECKER = "You are the checker. Check the fact."

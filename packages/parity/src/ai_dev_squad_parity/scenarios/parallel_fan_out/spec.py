@@ -1,7 +1,7 @@
 """Three experts at the same time, and one who sums up."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, reply, role, system_contains, tokens
+from ai_dev_squad_testing.model_server import Script, reply, role, system_contains, tokens
 
 EXPERTS = ("botanist", "cook", "historian")
 REQUEST = "What should one know about figs?"

@@ -1,7 +1,7 @@
 """A model asks for several tools at once."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, call, reply, role, system_contains, tokens, tool_calls
+from ai_dev_squad_testing.model_server import Script, call, reply, role, system_contains, tokens, tool_calls
 
 SYSTEM = "You are the clerk. Look all words up at once before you answer."
 REQUEST = "Which of fig, oak and yew is a fruit?"

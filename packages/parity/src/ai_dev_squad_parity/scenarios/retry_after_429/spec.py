@@ -1,7 +1,7 @@
 """The provider asks to wait, and the client does."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, fail, reply, role, system_contains, tokens
+from ai_dev_squad_testing.model_server import Script, fail, reply, role, system_contains, tokens
 
 SYSTEM = "You are the assistant. Answer in one sentence."
 REQUEST = "What is the capital of France?"

@@ -1,7 +1,7 @@
 """An answer with a shape."""
 
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
-from ai_dev_squad_parity.model_server import Script, role, structured, system_contains, tokens
+from ai_dev_squad_testing.model_server import Script, role, structured, system_contains, tokens
 
 SYSTEM = "You are the clerk. Answer with the city's facts."
 REQUEST = "Tell me about Paris."

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad_parity.model_server import (
+from ai_dev_squad_testing.model_server import (
     Message,
     ModelRequest,
     ModelServer,
@@ -41,7 +41,7 @@ from ai_dev_squad_parity.model_server import (
     tokens,
     tool_calls,
 )
-from ai_dev_squad_parity.model_server.performance import NoStepError, Performance
+from ai_dev_squad_testing.model_server.performance import NoStepError, Performance
 
 
 def request(system: str = "", last: str = "hello", **options: Any) -> ModelRequest:
@@ -239,7 +239,7 @@ def test_a_script_in_json_equals_the_one_in_python(tmp_path: Path):
     """Both kinds of file have the same words and give the same steps."""
     (tmp_path / "script.json").write_text(json.dumps(JSON_SCRIPT))
     (tmp_path / "script.py").write_text(
-        "from ai_dev_squad_parity.model_server import *\n"
+        "from ai_dev_squad_testing.model_server import *\n"
         "script = Script([\n"
         "    role('planner', system_contains('plan'), fail(429, retry_after=0.01), structured({'steps': ['a']})),\n"
         "    tool_calls(call('search', q='x'), call('raw', raw='{oops', id='i'), usage=tokens(120, 18, cached=64),\n"

@@ -15,7 +15,7 @@ import ai_dev_squad
 from ai_dev_squad import context, guard, operations, runtime
 from ai_dev_squad.operations import CHAT, TASK, TOOL, WORKFLOW, ModelRequest, Operation
 from ai_dev_squad.schema import EventType, Usage
-from ai_dev_squad.testing import Captured, capture, fixed_ids_and_clock, reset
+from ai_dev_squad_testing import Captured, capture, fixed_ids_and_clock, reset
 
 
 def start(kind: Any, name: str = "it", **options: Any) -> Operation:

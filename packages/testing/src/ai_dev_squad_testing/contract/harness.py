@@ -11,49 +11,23 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
-from ai_dev_squad.contract.framework import FEATURES, Framework
 from ai_dev_squad.operations import open_operations
-from ai_dev_squad.testing import Captured, capture
+from ai_dev_squad_testing.captured import Captured, capture
+from ai_dev_squad_testing.contract.framework import FEATURES, Framework
+from ai_dev_squad_testing.model_server import ModelServer, Script
 
-__all__ = ["MODES", "STREAMS", "Outcome", "Serve", "Stage", "model_server", "wait_until"]
+__all__ = ["MODES", "STREAMS", "Harness", "Outcome", "Serve", "finish_reasons", "on_each_request", "wait_until"]
 
 MODES = ("run", "arun", "stream", "astream")
 """The ways of running a program; each is the name of the subclass's method."""
 STREAMS = ("stream", "astream")
 
-Serve = Callable[..., Any]
+Serve = Callable[..., ModelServer]
 """``serve(step, ...)`` starts a model server that plays these steps."""
-
-
-class Model(Protocol):
-    """The words of the model server's scripts, as the tests use them."""
-
-    ModelServer: Any
-    Script: Any
-    after_tool_result: Any
-    call: Any
-    fail: Any
-    hang: Any
-    reply: Any
-    respond: Any
-    system_contains: Any
-    tokens: Any
-    tool_calls: Any
-
-
-def model_server() -> Model:
-    """The module with the scripted model. Raises ``ImportError`` with the cure when it is not installed."""
-    try:
-        from ai_dev_squad_parity import model_server as module  # type: ignore[import-not-found,unused-ignore]
-    except ImportError as error:
-        raise ImportError(
-            "the contract runs programs against a scripted model server: pip install ai-dev-squad-parity jsonschema httpx"
-        ) from error
-    return module  # type: ignore[no-any-return,unused-ignore]
 
 
 @dataclass
@@ -118,7 +92,7 @@ def _close_afterwards(headers: Any) -> None:
     headers["connection"] = "close"
 
 
-class Stage(Framework):
+class Harness(Framework):
     """Fixtures and verbs."""
 
     @pytest.fixture(autouse=True)
@@ -138,9 +112,8 @@ class Stage(Framework):
     @pytest.fixture
     def serve(self) -> Iterator[Serve]:
         """Start model servers; they stop when the test ends."""
-        module = model_server()
         with ExitStack() as servers:
-            yield lambda *steps: servers.enter_context(module.ModelServer(module.Script(list(steps))))
+            yield lambda *steps: servers.enter_context(ModelServer(Script(list(steps))))
 
     def need(self, *features: str) -> None:
         """Skip the test if the framework lacks one of these."""

@@ -13,15 +13,16 @@ from typing import Any, ClassVar
 import pytest
 
 from ai_dev_squad import session
-from ai_dev_squad.contract.stage import Serve, Stage, model_server
-from ai_dev_squad.contract.tree import roots
-from ai_dev_squad.testing import Captured, capture
+from ai_dev_squad_testing.captured import Captured, capture
+from ai_dev_squad_testing.contract.harness import Harness, Serve
+from ai_dev_squad_testing.contract.tree import roots
+from ai_dev_squad_testing.model_server import reply, respond, tokens
 
-__all__ = ["Load"]
+__all__ = ["Concurrency"]
 
 
-class Load(Stage):
-    """Tests of isolation and memory."""
+class Concurrency(Harness):
+    """Tests of many runs at the same time, and of what they leave in memory."""
 
     concurrent_runs: ClassVar[int] = 100
     """How many runs, each with a session of its own, are under way at the same time."""
@@ -34,13 +35,12 @@ class Load(Stage):
     def test_concurrent_runs_never_mix(self, captured: Captured, serve: Serve, mode: str) -> None:
         """Each run has its own answer, trace, session and call; under asyncio as in threads."""
         self.need(mode)
-        model = model_server()
 
         def answer(request: Any) -> Any:
             asked = re.findall(r"question-(\d+)-", " ".join(message.text for message in request.messages))
-            return model.reply(f"answer-{asked[-1]}-", usage=model.tokens(1000 + int(asked[-1]), 1))
+            return reply(f"answer-{asked[-1]}-", usage=tokens(1000 + int(asked[-1]), 1))
 
-        server = serve(model.respond(answer, times=None))
+        server = serve(respond(answer, times=None))
         numbers = range(self.concurrent_runs)
 
         def in_thread(number: int) -> str:
@@ -82,7 +82,7 @@ class Load(Stage):
 
     def test_memory_stays_flat_over_many_programs(self, serve: Serve) -> None:
         """The same for programs that are made, observed, asked and forgotten, as in a service."""
-        server = serve(model_server().reply("one two three", times=None))
+        server = serve(reply("one two three", times=None))
 
         per_run = self._left_per_run(lambda observe: lambda: observe(self.asking(server.base_url)), self.model_runs, 5)
 

@@ -1,4 +1,4 @@
-"""For tests of programs and adapters: capture what is observed, with ids and times that never change.
+"""What is observed in a block, kept in memory; and a runtime that knows nothing any more.
 
 >>> with capture() as captured:
 ...     my_graph.invoke(...)
@@ -7,32 +7,18 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from ai_dev_squad import guard, lines, operations, runtime, spans
+from ai_dev_squad import guard, operations, runtime
 from ai_dev_squad.schema import JournalLine
-from ai_dev_squad.tracing import identity
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from ai_dev_squad.contract import AdapterContract
-
-__all__ = ["AdapterContract", "Captured", "capture", "fixed_ids_and_clock", "reset"]
-
-
-def __getattr__(name: str) -> Any:
-    """``AdapterContract`` needs pytest, which programs that only capture do not."""
-    if name != "AdapterContract":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ai_dev_squad.contract import AdapterContract
-
-    return AdapterContract
+__all__ = ["Captured", "capture", "reset"]
 
 
 class MemoryJournal:
@@ -84,7 +70,6 @@ class Captured:
         return "\n".join(render(None, 0))
 
 
-_TIMED = (operations, spans)
 _OPENING = frozenset({"agent.start", "task.start", "tool.call", "llm.request"})
 
 
@@ -123,33 +108,6 @@ def _into(finished: list[ReadableSpan]) -> Any:
             finished.append(span)
 
     return Keep()
-
-
-@contextmanager
-def fixed_ids_and_clock() -> Iterator[None]:
-    """Ids count 1, 2, 3 and every look at the clock is one second later, from 2026-01-01: whole results can be compared."""
-    ids = itertools.count(1)
-    start = datetime(2026, 1, 1, tzinfo=timezone.utc)
-    seconds = -1
-
-    def tick() -> int:
-        nonlocal seconds
-        seconds += 1
-        return seconds
-
-    replaced = [
-        (spans, "generate_span_id", lambda: next(ids)),
-        (identity, "_bits", lambda _: next(ids)),
-        (lines, "_now", lambda _zone: start + timedelta(seconds=tick())),
-        (operations, "_clock", lambda: tick() * 1_000_000_000),
-        # Only spans look at this one: the journal is the same with and without them.
-        *((module, "_wall_clock", lambda: (int(start.timestamp()) + seconds) * 1_000_000_000) for module in _TIMED),
-    ]
-    with ExitStack() as undo:
-        for module, name, value in replaced:
-            undo.callback(setattr, module, name, getattr(module, name))
-            setattr(module, name, value)
-        yield
 
 
 def reset() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from ai_dev_squad.contract.stage import MODES, Serve, Stage, model_server
-from ai_dev_squad.testing import Captured
+from ai_dev_squad_testing.captured import Captured
+from ai_dev_squad_testing.contract.harness import MODES, Harness, Serve
+from ai_dev_squad_testing.model_server import call, fail, reply, system_contains, tokens, tool_calls
 
 __all__ = ["Truth"]
 
@@ -17,7 +18,7 @@ ANSWER = "one two three"
 
 def usage() -> Any:
     """Tokens of which some are cached and some are reasoning."""
-    return model_server().tokens(200, 30, cached=64, reasoning=8)
+    return tokens(200, 30, cached=64, reasoning=8)
 
 
 def equals_the_bill(
@@ -52,13 +53,13 @@ def equals_the_bill(
     assert server.truth.steps_left == ()
 
 
-class Truth(Stage):
+class Truth(Harness):
     """Tests of calls, tokens and cost."""
 
     @pytest.mark.parametrize("mode", MODES)
     def test_calls_and_tokens_are_those_of_the_bill(self, captured: Captured, serve: Serve, mode: str) -> None:
         """One call is one call, with its cached and reasoning tokens, and its price."""
-        server = serve(model_server().reply(ANSWER, usage=usage()))
+        server = serve(reply(ANSWER, usage=usage()))
 
         self.play(mode, self.observe(self.asking_in(mode, server.base_url)))
 
@@ -71,7 +72,7 @@ class Truth(Stage):
     @pytest.mark.parametrize("mode", MODES)
     def test_a_result_is_that_of_the_unobserved_program(self, captured: Captured, serve: Serve, mode: str) -> None:
         """Observing changes neither the answer nor the pieces that it comes in."""
-        server = serve(model_server().reply(ANSWER, usage=usage(), times=2))
+        server = serve(reply(ANSWER, usage=usage(), times=2))
 
         unobserved, observed = self.both(lambda: self.asking_in(mode, server.base_url), mode)
 
@@ -81,7 +82,7 @@ class Truth(Stage):
     @pytest.mark.parametrize("mode", MODES)
     def test_missing_usage_is_estimated_and_says_so(self, captured: Captured, serve: Serve, mode: str) -> None:
         """A provider that reports no usage gives a labelled estimate, never 0 and never silence."""
-        server = serve(model_server().reply("Paris is the capital of France.", report_usage=False))
+        server = serve(reply("Paris is the capital of France.", report_usage=False))
 
         self.play(mode, self.observe(self.asking_in(mode, server.base_url)))
 
@@ -94,10 +95,9 @@ class Truth(Stage):
     def test_a_tool_loop_counts_every_call_once(self, captured: Captured, serve: Serve) -> None:
         """Calls that ask for tools cost as well; tools asked for together run once each."""
         self.need("with_tool")
-        model = model_server()
         server = serve(
-            model.tool_calls(model.call("look_up", word="a"), model.call("look_up", word="b"), usage=usage()),
-            model.reply("done", usage=model.tokens(300, 5)),
+            tool_calls(call("look_up", word="a"), call("look_up", word="b"), usage=usage()),
+            reply("done", usage=tokens(300, 5)),
         )
         looked_up: list[str] = []
 
@@ -119,10 +119,9 @@ class Truth(Stage):
     def test_two_agents_are_told_apart(self, captured: Captured, serve: Serve) -> None:
         """Each call belongs to the agent that made it."""
         self.need("two_agents")
-        model = model_server()
         server = serve(
-            model.reply("a plan", usage=model.tokens(100, 10), when=model.system_contains("you plan")),
-            model.reply("some code", usage=model.tokens(200, 20), when=model.system_contains("you code")),
+            reply("a plan", usage=tokens(100, 10), when=system_contains("you plan")),
+            reply("some code", usage=tokens(200, 20), when=system_contains("you code")),
         )
 
         text = self.finish(self.observe(self.two_agents(server.base_url)))
@@ -137,7 +136,7 @@ class Truth(Stage):
     def test_calls_at_the_same_time(self, captured: Captured, serve: Serve) -> None:
         """Parallel branches of one run count each call once, in one trace."""
         self.need("in_parallel")
-        server = serve(model_server().reply(ANSWER, usage=usage(), latency=0.05, times=3))
+        server = serve(reply(ANSWER, usage=usage(), latency=0.05, times=3))
 
         self.finish(self.observe(self.in_parallel(server.base_url)))
 
@@ -147,8 +146,7 @@ class Truth(Stage):
     @pytest.mark.parametrize("mode", MODES)
     def test_a_retried_call_is_billed_once(self, captured: Captured, serve: Serve, mode: str) -> None:
         """A 429 that is retried, by the client or by the framework, adds nothing to the bill."""
-        model = model_server()
-        server = serve(model.fail(429, retry_after=0.01), model.reply(ANSWER, usage=usage()))
+        server = serve(fail(429, retry_after=0.01), reply(ANSWER, usage=usage()))
 
         self.play(mode, self.observe(self.asking_in(mode, server.base_url)))
 
@@ -157,7 +155,7 @@ class Truth(Stage):
 
     def test_a_failed_call_costs_nothing(self, captured: Captured, serve: Serve) -> None:
         """A call that fails for good is an error without tokens and cost; the program sees what it would see anyway."""
-        server = serve(model_server().fail(400, times=None))
+        server = serve(fail(400, times=None))
 
         unobserved, observed = self.both(lambda: self.asking(server.base_url), self.main_mode)
 

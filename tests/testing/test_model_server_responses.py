@@ -10,7 +10,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from ai_dev_squad_parity.model_server import (
+from ai_dev_squad_testing.model_server import (
     ModelServer,
     Script,
     call,

@@ -8,7 +8,7 @@ import httpx
 import openai
 import pytest
 
-from ai_dev_squad_parity.model_server import (
+from ai_dev_squad_testing.model_server import (
     ModelServer,
     Script,
     Step,
@@ -214,7 +214,7 @@ def test_an_error_page_instead_of_json():
 
 def test_a_request_no_step_matches():
     """The answer, which no client retries, says what was asked and which steps are left; the truth counts it."""
-    from ai_dev_squad_parity.model_server import role, system_contains
+    from ai_dev_squad_testing.model_server import role, system_contains
 
     script = [role("planner", system_contains("plan"), reply("a plan"))]
     with ModelServer(script) as server, client_of(server, max_retries=3) as client:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from ai_dev_squad_parity.model_server import (
+from ai_dev_squad_testing.model_server import (
     ModelServer,
     Reply,
     Script,
@@ -26,11 +26,11 @@ from ai_dev_squad_parity.model_server import (
     tokens,
     tool_calls,
 )
-from ai_dev_squad_parity.model_server import chat as wire
-from ai_dev_squad_parity.model_server.answer import answer, pieces
-from ai_dev_squad_parity.model_server.performance import Taken
-from ai_dev_squad_parity.model_server.request import Message, ModelRequest
-from ai_dev_squad_parity.model_server.script import Call, Step
+from ai_dev_squad_testing.model_server import chat as wire
+from ai_dev_squad_testing.model_server.answer import answer, pieces
+from ai_dev_squad_testing.model_server.performance import Taken
+from ai_dev_squad_testing.model_server.request import Message, ModelRequest
+from ai_dev_squad_testing.model_server.script import Call, Step
 
 USER: Any = [{"role": "user", "content": "hello"}]
 RICH = tokens(100, 40, cached=64, cache_write=16, reasoning=20, audio_input=5, audio_output=3)

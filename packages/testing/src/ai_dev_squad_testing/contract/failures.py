@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from ai_dev_squad import BudgetExceeded, guard, runtime
-from ai_dev_squad.contract.stage import MODES, STREAMS, Serve, Stage, model_server, wait_until
-from ai_dev_squad.contract.tree import ends_once, over, roots
 from ai_dev_squad.operations import open_operations
-from ai_dev_squad.testing import Captured, capture
+from ai_dev_squad_testing.captured import Captured, capture
+from ai_dev_squad_testing.contract.harness import MODES, STREAMS, Harness, Serve, wait_until
+from ai_dev_squad_testing.contract.tree import ends_once, over, roots
+from ai_dev_squad_testing.model_server import after_tool_result, call, fail, hang, reply, tool_calls
 
 __all__ = ["Failures"]
 
@@ -35,7 +36,7 @@ ERRORS: dict[str, Callable[[], Exception]] = {
 }
 
 
-class Failures(Stage):
+class Failures(Harness):
     """Tests of exceptions, early ends and broken sinks."""
 
     @pytest.mark.parametrize("kind", sorted(ERRORS))
@@ -87,9 +88,8 @@ class Failures(Stage):
     def test_a_failing_tool(self, captured: Captured, serve: Serve) -> None:
         """The tool's operation is an error of the tool's type; the run goes on, or not, as it would unobserved."""
         self.need("with_tool")
-        model = model_server()
-        asks = model.tool_calls(model.call("look_up", word="a"), when=~model.after_tool_result())
-        servers = [serve(asks, model.reply("I cannot.", times=None)) for _ in range(2)]
+        asks = tool_calls(call("look_up", word="a"), when=~after_tool_result())
+        servers = [serve(asks, reply("I cannot.", times=None)) for _ in range(2)]
 
         def look_up(word: str) -> str:
             """Look a word up."""
@@ -108,7 +108,7 @@ class Failures(Stage):
     @pytest.mark.parametrize("mode", STREAMS)
     def test_a_stream_that_breaks_off(self, captured: Captured, serve: Serve, mode: str) -> None:
         """A connection that is cut in the middle of an answer gives the program what it would get unobserved."""
-        server = serve(model_server().reply("one two three", chunk_size=3, cut_after=3, times=None))
+        server = serve(reply("one two three", chunk_size=3, cut_after=3, times=None))
 
         unobserved, observed = self.both(lambda: self.asking_in(mode, server.base_url), mode)
 
@@ -120,7 +120,7 @@ class Failures(Stage):
         self, captured: Captured, serve: Serve, caplog: pytest.LogCaptureFixture, mode: str
     ) -> None:
         """Whoever stops listening ends the run, which is no error."""
-        server = serve(model_server().reply("one two three four five six", chunk_size=2, per_chunk=0.02))
+        server = serve(reply("one two three four five six", chunk_size=2, per_chunk=0.02))
         program = self.observe(self.asking_in(mode, server.base_url))
 
         async def listen_for_a_moment() -> None:
@@ -147,7 +147,7 @@ class Failures(Stage):
     def test_a_cancelled_run(self, captured: Captured, serve: Serve) -> None:
         """A run that is cancelled while the model thinks is cancelled, all the way down."""
         self.need("arun")
-        server = serve(model_server().hang(times=None))
+        server = serve(hang(times=None))
 
         async def cancelled(program: Any) -> str:
             calls = len(server.truth.calls)
@@ -188,7 +188,7 @@ class Failures(Stage):
 
     def test_a_budget_stops_the_call_before_it_is_made(self, captured: Captured, serve: Serve) -> None:
         """The provider hears nothing, the refusal comes out once, and no money is in the ledger."""
-        server = serve(model_server().reply("one two three", times=None))
+        server = serve(reply("one two three", times=None))
         tracker = runtime.get_cost_tracker()
         tracker.budget_manager.set_budget("tiny", limit_usd=1e-12, period="total", on_exceed="stop")
 
@@ -208,7 +208,7 @@ class Failures(Stage):
         self, serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, broken: str
     ) -> None:
         """A disk that is full or an exporter that raises is reported on our logger; the answer is what it is."""
-        server = serve(model_server().reply("one two three", times=None))
+        server = serve(reply("one two three", times=None))
         with capture(spans=True):
             guard.set_strict(False)
             guard.forget()
@@ -228,7 +228,7 @@ class Failures(Stage):
         self, captured: Captured, serve: Serve, mode: str
     ) -> None:
         """In every way of running, a provider's refusal is what the caller would get unobserved."""
-        server = serve(model_server().fail(400, times=None))
+        server = serve(fail(400, times=None))
 
         unobserved, observed = self.both(lambda: self.asking_in(mode, server.base_url), mode)
 

@@ -1,4 +1,4 @@
-"""The model server as a program: ``python -m ai_dev_squad_parity.model_server --script script.py --port 0``.
+"""The model server as a program: ``python -m ai_dev_squad_testing.model_server --script script.py --port 0``.
 
 Prints its URL as the first line, serves until SIGINT or SIGTERM, then prints the totals.
 """
@@ -58,7 +58,7 @@ def summary(truth: Truth) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ai_dev_squad_parity.model_server", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ai_dev_squad_testing.model_server", description=__doc__)
     parser.add_argument("--script", help="a .py file that defines `script`, or a .json file; none: a default answer")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from ai_dev_squad.contract.stage import Serve, Stage, finish_reasons, model_server
 from ai_dev_squad.schema import JournalLine
-from ai_dev_squad.testing import Captured
+from ai_dev_squad_testing.captured import Captured
+from ai_dev_squad_testing.contract.harness import Harness, Serve, finish_reasons
+from ai_dev_squad_testing.model_server import call, reply, tool_calls
 
-__all__ = ["Shape", "shape"]
+__all__ = ["LineFormat", "shape"]
 
 SHAPE = """
     run agent.start
@@ -62,14 +63,13 @@ def _fields(line: JournalLine) -> set[str]:
     return present | more - _OF_THE_PROVIDER
 
 
-class Shape(Stage):
-    """The test of shape."""
+class LineFormat(Harness):
+    """The test of the lines of a run."""
 
     def test_the_lines_of_a_run_have_the_shape_of_every_framework(self, captured: Captured, serve: Serve) -> None:
         """An agent uses a tool once: lines, order and fields are the literal ones, and finish reasons the provider's."""
         self.need("with_tool")
-        model = model_server()
-        server = serve(model.tool_calls(model.call("look_up", word="a")), model.reply("done"))
+        server = serve(tool_calls(call("look_up", word="a")), reply("done"))
 
         def look_up(word: str) -> str:
             """Look a word up."""

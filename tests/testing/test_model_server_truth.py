@@ -18,7 +18,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
-from ai_dev_squad_parity.model_server import (
+from ai_dev_squad_testing.model_server import (
     CallRecord,
     Message,
     ModelServer,
@@ -219,7 +219,7 @@ def test_langchain_retries_and_embeds():
 
 def program(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "ai_dev_squad_parity.model_server", *arguments],
+        [sys.executable, "-m", "ai_dev_squad_testing.model_server", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -10,9 +10,10 @@ from opentelemetry import context as otel_context
 from opentelemetry import propagate
 
 from ai_dev_squad import runtime
-from ai_dev_squad.contract.stage import MODES, Serve, Stage, model_server, on_each_request
 from ai_dev_squad.operations import open_operations
-from ai_dev_squad.testing import Captured
+from ai_dev_squad_testing.captured import Captured
+from ai_dev_squad_testing.contract.harness import MODES, Harness, Serve, on_each_request
+from ai_dev_squad_testing.model_server import call, reply, tool_calls
 
 __all__ = ["Tree"]
 
@@ -52,7 +53,7 @@ def roots(captured: Captured) -> list[Any]:
     return [line for line in captured.closing() if line.parent_span_id is None]
 
 
-class Tree(Stage):
+class Tree(Harness):
     """Tests of structure and context."""
 
     def carrying(self) -> Any:
@@ -66,7 +67,7 @@ class Tree(Stage):
         self, captured: Captured, serve: Serve, mode: str
     ) -> None:
         """One root, all below it, each operation with one start, one end and one span."""
-        server = serve(model_server().reply("one two three"))
+        server = serve(reply("one two three"))
 
         self.play(mode, self.observe(self.asking_in(mode, server.base_url)))
 
@@ -81,11 +82,10 @@ class Tree(Stage):
     def test_larger_runs_are_one_trace_too(self, captured: Captured, serve: Serve, program: str) -> None:
         """Tools, several agents and parallel branches keep to one trace."""
         self.need(program)
-        model = model_server()
         steps = {
-            "with_tool": [model.tool_calls(model.call("look_up", word="a")), model.reply("done")],
-            "two_agents": [model.reply("a plan"), model.reply("some code")],
-            "in_parallel": [model.reply("done", times=3, latency=0.02)],
+            "with_tool": [tool_calls(call("look_up", word="a")), reply("done")],
+            "two_agents": [reply("a plan"), reply("some code")],
+            "in_parallel": [reply("done", times=3, latency=0.02)],
         }
         server = serve(*steps[program])
 
@@ -104,7 +104,7 @@ class Tree(Stage):
     @pytest.mark.parametrize("mode", MODES)
     def test_http_requests_belong_to_the_model_call(self, captured: Captured, serve: Serve, mode: str) -> None:
         """What reaches the provider carries the id of the chat span."""
-        server = serve(model_server().reply("one two three"))
+        server = serve(reply("one two three"))
 
         with self.carrying():
             self.play(mode, self.observe(self.asking_in(mode, server.base_url)))
@@ -132,8 +132,7 @@ class Tree(Stage):
     def test_spans_of_a_tool_belong_to_the_tool(self, captured: Captured, serve: Serve) -> None:
         """A span that is opened in a tool is a child of the tool's span."""
         self.need("with_tool")
-        model = model_server()
-        server = serve(model.tool_calls(model.call("look_up", word="a")), model.reply("done"))
+        server = serve(tool_calls(call("look_up", word="a")), reply("done"))
         tracer = runtime.get_trace_manager().tracer
 
         def look_up(word: str) -> str:
@@ -151,7 +150,7 @@ class Tree(Stage):
     @pytest.mark.parametrize("mode", MODES)
     def test_a_run_belongs_to_the_span_around_it(self, captured: Captured, serve: Serve, mode: str) -> None:
         """Under a span of the user's own the run is that span's child, and the context is as before when it is over."""
-        server = serve(model_server().reply("one two three"))
+        server = serve(reply("one two three"))
         tracer = runtime.get_trace_manager().tracer
         program = self.observe(self.asking_in(mode, server.base_url))
 
@@ -168,7 +167,7 @@ class Tree(Stage):
     @pytest.mark.parametrize("mode", ["stream", "astream"])
     def test_between_pieces_the_context_is_the_callers(self, captured: Captured, serve: Serve, mode: str) -> None:
         """Whoever consumes a stream is not inside the run."""
-        server = serve(model_server().reply("one two three", chunk_size=3))
+        server = serve(reply("one two three", chunk_size=3))
         program = self.observe(self.asking_in(mode, server.base_url))
         before = otel_context.get_current()
 
@@ -186,7 +185,7 @@ class Tree(Stage):
     def test_an_observed_program_inside_another(self, captured: Captured, serve: Serve) -> None:
         """It is part of the outer run: one trace, and its calls count once."""
         self.need("working")
-        server = serve(model_server().reply("one two three"))
+        server = serve(reply("one two three"))
         inner = self.observe(self.asking(server.base_url))
         answers: list[str] = []
 

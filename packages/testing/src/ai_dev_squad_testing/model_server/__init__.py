@@ -1,6 +1,6 @@
 """A model provider on loopback that plays a script and knows the truth.
 
-    from ai_dev_squad_parity.model_server import ModelServer, Script, call, fail, reply, role, system_contains, tokens
+    from ai_dev_squad_testing.model_server import ModelServer, Script, call, fail, reply, role, system_contains, tokens
 
     script = Script([
         role("planner", system_contains("you plan"),

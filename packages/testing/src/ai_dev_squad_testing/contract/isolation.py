@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from ai_dev_squad.contract.stage import MODES, Serve, Stage, model_server
-from ai_dev_squad.contract.tree import ends_once, roots
-from ai_dev_squad.testing import Captured, capture
+from ai_dev_squad_testing.captured import Captured, capture
+from ai_dev_squad_testing.contract.harness import MODES, Harness, Serve
+from ai_dev_squad_testing.contract.tree import ends_once, roots
+from ai_dev_squad_testing.model_server import call, fail, reply, tool_calls
 
-__all__ = ["Manners"]
+__all__ = ["Isolation"]
 
 SECRET = "sk-proj-Zq7Rw2Xk9Lm4Nv8Tb3Yc6Hd1Jf5Gs0Pa"  # noqa: S105 - nobody's key
 
@@ -24,13 +25,13 @@ def everything_said(captured: Captured) -> str:
     return "\n".join([*(msgspec.json.encode(line).decode() for line in captured.lines), repr(spans), repr(statuses)])
 
 
-class Manners(Stage):
+class Isolation(Harness):
     """Tests of switching on and off, and of what is said and what is kept quiet."""
 
     @pytest.mark.parametrize("mode", MODES)
     def test_nothing_is_emitted_after_unobserve(self, captured: Captured, serve: Serve, mode: str) -> None:
         """What is not observed any longer is as quiet as what never was."""
-        server = serve(model_server().reply("one two three", times=None))
+        server = serve(reply("one two three", times=None))
         program = self.observe(self.asking_in(mode, server.base_url))
 
         self.play(mode, program)
@@ -43,7 +44,7 @@ class Manners(Stage):
 
     def test_what_was_never_observed_stays_quiet(self, captured: Captured, serve: Serve) -> None:
         """Observing one program says nothing of another."""
-        server = serve(model_server().reply("one two three", times=None))
+        server = serve(reply("one two three", times=None))
         self.observe(self.asking(server.base_url))
 
         self.finish(self.asking(server.base_url))
@@ -52,7 +53,7 @@ class Manners(Stage):
 
     def test_observing_twice_is_observing_once(self, captured: Captured, serve: Serve) -> None:
         """The second time adds nothing, and once ``unobserve`` is called it is over."""
-        server = serve(model_server().reply("one two three", times=None))
+        server = serve(reply("one two three", times=None))
         program = self.observe(self.observe(self.asking(server.base_url)))
 
         self.finish(program)
@@ -74,7 +75,7 @@ class Manners(Stage):
 
     def test_one_setting_switches_everything_off(self, serve: Serve) -> None:
         """With ``enabled=False`` nothing is observed, and the program works."""
-        server = serve(model_server().reply("one two three"))
+        server = serve(reply("one two three"))
         with capture(spans=True, enabled=False) as captured:
             text = self.finish(self.observe(self.asking(server.base_url)))
 
@@ -118,7 +119,7 @@ class Manners(Stage):
         from ai_dev_squad.schema import json_schema
 
         self._say_in_confidence(serve, "anything")
-        server = serve(model_server().fail(400, times=None))
+        server = serve(fail(400, times=None))
         self.attempt(self.main_mode, self.observe(self.asking(server.base_url)))
 
         validator = jsonschema.Draft202012Validator(json_schema())
@@ -131,12 +132,11 @@ class Manners(Stage):
 
     def _say_in_confidence(self, serve: Serve, mark: str) -> None:
         """Run a program in whose question, answer, tool argument and tool result the mark stands."""
-        model = model_server()
-        answer = model.reply(f"{mark} answer")
+        answer = reply(f"{mark} answer")
         if "with_tool" in self.lacks:
             program = self.asking(serve(answer).base_url)
         else:
-            asks = model.tool_calls(model.call("look_up", word=f"{mark} argument"))
+            asks = tool_calls(call("look_up", word=f"{mark} argument"))
 
             def look_up(word: str) -> str:
                 """Look a word up."""

@@ -1,6 +1,6 @@
 """One suite of tests that every adapter passes, whoever wrote it.
 
-An adapter's tests inherit ``ai_dev_squad.testing.AdapterContract`` and say how a few small programs are made and run in
+An adapter's tests inherit ``AdapterContract`` and say how a few small programs are made and run in
 the framework; see the page "Write an adapter" of the documentation.
 """
 
@@ -12,28 +12,28 @@ import pytest
 
 # Before they are imported, so that a failed assertion shows its values as it does in a test file.
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{module}" for module in ("failures", "load", "manners", "shape", "tree", "truth"))
+    *(f"{__name__}.{module}" for module in ("concurrency", "failures", "isolation", "line_format", "tree", "truth"))
 )
 
-from ai_dev_squad.contract.failures import Failures  # noqa: E402
-from ai_dev_squad.contract.load import Load  # noqa: E402
-from ai_dev_squad.contract.manners import Manners  # noqa: E402
-from ai_dev_squad.contract.rules import check  # noqa: E402
-from ai_dev_squad.contract.shape import Shape  # noqa: E402
-from ai_dev_squad.contract.tree import Tree  # noqa: E402
-from ai_dev_squad.contract.truth import Truth  # noqa: E402
+from ai_dev_squad_testing.contract.concurrency import Concurrency  # noqa: E402
+from ai_dev_squad_testing.contract.failures import Failures  # noqa: E402
+from ai_dev_squad_testing.contract.isolation import Isolation  # noqa: E402
+from ai_dev_squad_testing.contract.line_format import LineFormat  # noqa: E402
+from ai_dev_squad_testing.contract.rules import check  # noqa: E402
+from ai_dev_squad_testing.contract.tree import Tree  # noqa: E402
+from ai_dev_squad_testing.contract.truth import Truth  # noqa: E402
 
 __all__ = ["AdapterContract"]
 
 
-class AdapterContract(Truth, Tree, Failures, Manners, Shape, Load):
+class AdapterContract(Truth, Tree, Failures, Isolation, LineFormat, Concurrency):
     """What an adapter must hold, as tests. Inherit it as ``class TestMyAdapter(AdapterContract)``.
 
     A subclass sets ``framework`` and writes ``observe``, ``unobserve``, the programs (``asking``, ``with_tool``,
     ``two_agents``, ``in_parallel``, ``working``) and how they are run (``run``, ``arun``, ``stream``, ``astream``); what
     the framework cannot do goes into ``lacks``, with the reason. It may not delete or replace a test, except as an
     expected failure that says why: ``@pytest.mark.xfail(strict=True, reason="...")``. Anything else raises ``TypeError``
-    when the class is made. Needs pytest, jsonschema, httpx and ``ai-dev-squad-parity``.
+    when the class is made. Needs the extra ``contract``.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:

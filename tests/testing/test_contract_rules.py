@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ai_dev_squad.contract.framework import FEATURES
-from ai_dev_squad.testing import AdapterContract
+from ai_dev_squad_testing import AdapterContract
+from ai_dev_squad_testing.contract.framework import FEATURES
 
 NAME = "test_a_failing_tool"
 
@@ -117,11 +117,11 @@ def test_what_is_neither_written_nor_lacking_is_named(name):
 
 def test_the_contract_itself_is_not_collected(tmp_path):
     """Importing it into a test module adds no tests; importing `testing` alone does not import pytest."""
-    program = "import sys, ai_dev_squad.testing; print('pytest' in sys.modules)"
+    program = "import sys, ai_dev_squad_testing; print('pytest' in sys.modules)"
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert printed.stdout == "False\n"
 
-    summary = pytest_on(tmp_path, "from ai_dev_squad.testing import AdapterContract")
+    summary = pytest_on(tmp_path, "from ai_dev_squad_testing import AdapterContract")
     assert "no tests ran" in summary
 
 
@@ -147,7 +147,7 @@ UNOBSERVED = '''
     """An adapter that does nothing, of a framework that is a function."""
     import contextlib, types
     import openai
-    from ai_dev_squad.testing import AdapterContract
+    from ai_dev_squad_testing import AdapterContract
 
     class Program:
         def __init__(self, base_url):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_dev_squad.contract.framework import FEATURES
+from ai_dev_squad_testing.contract.framework import FEATURES
 
 __all__ = ["check"]
 

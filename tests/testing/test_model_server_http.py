@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad_parity.model_server import ModelServer, Script, hang, reply
-from ai_dev_squad_parity.model_server.http import ProtocolError, read_request, response
+from ai_dev_squad_testing.model_server import ModelServer, Script, hang, reply
+from ai_dev_squad_testing.model_server.http import ProtocolError, read_request, response
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 JSON_BODY = json.dumps(BODY).encode()

@@ -1,0 +1,37 @@
+"""For tests of programs and of adapters: what is observed, a scripted model, and the contract that adapters hold.
+
+    with ModelServer(Script([reply("Ship it.")])) as server, capture() as captured:
+        my_agent(server.base_url).invoke("Review this patch.")
+    assert captured.tree() == ...
+
+``ai_dev_squad_testing.model_server`` stands in for a paid model. ``AdapterContract`` needs the extra ``contract``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ai_dev_squad_testing.captured import Captured, capture, reset
+    from ai_dev_squad_testing.contract import AdapterContract
+    from ai_dev_squad_testing.repeatable import fixed_ids_and_clock
+
+__all__ = ["AdapterContract", "Captured", "capture", "fixed_ids_and_clock", "model_server", "reset"]
+
+_HOMES = {
+    "AdapterContract": "contract",
+    "Captured": "captured",
+    "capture": "captured",
+    "fixed_ids_and_clock": "repeatable",
+    "reset": "captured",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when asked for: the model server needs nothing of core, and only the contract needs pytest.
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name == "model_server":
+        return import_module(f"{__name__}.model_server")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

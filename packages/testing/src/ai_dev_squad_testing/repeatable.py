@@ -1,0 +1,42 @@
+"""Ids and times that are the same in every run, so that whole results can be compared."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta, timezone
+
+from ai_dev_squad import lines, operations, spans
+from ai_dev_squad.tracing import identity
+
+__all__ = ["fixed_ids_and_clock"]
+
+_TIMED = (operations, spans)
+
+
+@contextmanager
+def fixed_ids_and_clock() -> Iterator[None]:
+    """Ids count 1, 2, 3 and every look at the clock is one second later, from 2026-01-01: whole results can be compared."""
+    ids = itertools.count(1)
+    start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    seconds = -1
+
+    def tick() -> int:
+        nonlocal seconds
+        seconds += 1
+        return seconds
+
+    replaced = [
+        (spans, "generate_span_id", lambda: next(ids)),
+        (identity, "_bits", lambda _: next(ids)),
+        (lines, "_now", lambda _zone: start + timedelta(seconds=tick())),
+        (operations, "_clock", lambda: tick() * 1_000_000_000),
+        # Only spans look at this one: the journal is the same with and without them.
+        *((module, "_wall_clock", lambda: (int(start.timestamp()) + seconds) * 1_000_000_000) for module in _TIMED),
+    ]
+    with ExitStack() as undo:
+        for module, name, value in replaced:
+            undo.callback(setattr, module, name, getattr(module, name))
+            setattr(module, name, value)
+        yield
