@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import openai
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from openai.resources.chat.completions import AsyncCompletions, Completions
-from openai.types import CompletionUsage
-from openai.types.responses import ResponseUsage
 
 from ai_dev_squad import context, openai_usage, operations
-from ai_dev_squad.openai_usage import usage_from_openai
+from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad.operations import CHAT, TASK, ModelRequest, Operation
 from ai_dev_squad.schema import Usage
 from ai_dev_squad_testing import Captured, capture
@@ -96,94 +91,6 @@ def text(chunks: list[Any]) -> str:
 def plain(chunks: list[Any]) -> list[dict[str, Any]]:
     """Chunks without what differs between two answers."""
     return [{**chunk.model_dump(exclude_unset=True), "id": "", "created": 0} for chunk in chunks]
-
-
-# --- the shapes of usage ----------------------------------------------------------------------------------------------
-
-CHAT_USAGE: dict[str, Any] = {
-    "prompt_tokens": 200,
-    "completion_tokens": 40,
-    "total_tokens": 240,
-    "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": 3},
-    "completion_tokens_details": {"reasoning_tokens": 8, "audio_tokens": 2},
-}
-RESPONSES_USAGE: dict[str, Any] = {
-    "input_tokens": 200,
-    "output_tokens": 40,
-    "total_tokens": 240,
-    "input_tokens_details": {"cached_tokens": 64, "cache_write_tokens": 5},
-    "output_tokens_details": {"reasoning_tokens": 8},
-}
-FROM_CHAT = Usage(
-    input_tokens=200,
-    output_tokens=40,
-    cache_read_input_tokens=64,
-    reasoning_output_tokens=8,
-    audio_input_tokens=3,
-    audio_output_tokens=2,
-    source="provider",
-)
-FROM_RESPONSES = Usage(
-    input_tokens=200,
-    output_tokens=40,
-    cache_read_input_tokens=64,
-    cache_write_input_tokens=5,
-    reasoning_output_tokens=8,
-    source="provider",
-)
-
-
-def as_object(value: Any) -> Any:
-    """A mapping as an object with attributes, as other clients have it."""
-    return SimpleNamespace(**{k: as_object(v) for k, v in value.items()}) if isinstance(value, dict) else value
-
-
-@pytest.mark.parametrize(
-    "usage, expected",
-    [
-        pytest.param(CHAT_USAGE, FROM_CHAT, id="chat, mapping"),
-        pytest.param(CompletionUsage.model_validate(CHAT_USAGE), FROM_CHAT, id="chat, object of the client"),
-        pytest.param(as_object(CHAT_USAGE), FROM_CHAT, id="chat, another object"),
-        pytest.param(RESPONSES_USAGE, FROM_RESPONSES, id="responses, mapping"),
-        pytest.param(
-            ResponseUsage.model_validate(RESPONSES_USAGE), FROM_RESPONSES, id="responses, object of the client"
-        ),
-        pytest.param(as_object(RESPONSES_USAGE), FROM_RESPONSES, id="responses, another object"),
-        pytest.param(
-            {"prompt_tokens": 7, "completion_tokens": 0, "prompt_tokens_details": None},
-            Usage(input_tokens=7, output_tokens=0, source="provider"),
-            id="without details",
-        ),
-        pytest.param(
-            {"input_tokens": 7, "output_tokens": 1, "input_token_details": {"cached_tokens": 0, "audio_tokens": 2}},
-            Usage(input_tokens=7, output_tokens=1, cache_read_input_tokens=0, audio_input_tokens=2, source="provider"),
-            id="realtime",
-        ),
-    ],
-)
-def test_usage_is_read_in_every_shape(usage: Any, expected: Usage) -> None:
-    """Chat completions, responses and realtime, as objects and as mappings; what is absent is ``None``, never 0."""
-    assert usage_from_openai(usage) == expected
-
-
-counts = st.none() | st.integers(0, 10**9)
-details = st.none() | st.dictionaries(st.sampled_from(["cached_tokens", "reasoning_tokens", "audio_tokens"]), counts)
-
-
-@given(
-    st.dictionaries(st.sampled_from(["prompt_tokens", "completion_tokens", "input_tokens", "output_tokens"]), counts),
-    details,
-    details,
-)
-def test_objects_and_mappings_are_read_alike(totals: dict[str, Any], inputs: Any, outputs: Any) -> None:
-    """Whatever a server leaves out, both forms give the same, and nothing is made up."""
-    usage = {**totals, "prompt_tokens_details": inputs, "completion_tokens_details": outputs}
-    found = usage_from_openai(usage)
-
-    assert found == usage_from_openai(as_object(usage))
-    first = totals.get("prompt_tokens")
-    assert found.input_tokens == (first if first is not None else totals.get("input_tokens"))
-    assert found.cache_read_input_tokens == (inputs or {}).get("cached_tokens")
 
 
 # --- installing -------------------------------------------------------------------------------------------------------
@@ -289,7 +196,7 @@ def test_the_programs_own_choice_is_respected(
     """A program that sets ``stream_options`` gets exactly what it asked for."""
     operation, seen = stream(serve(reply("one", usage=USAGE)), stream_options=options)
 
-    assert [usage_from_openai(chunk.usage) for chunk in seen if chunk.usage] == usages
+    assert [usage_from(chunk.usage) for chunk in seen if chunk.usage] == usages
     assert operation.usage == Usage(source="missing")
 
 

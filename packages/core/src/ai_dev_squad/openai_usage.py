@@ -15,41 +15,17 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from ai_dev_squad.context import current_operation
+from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad.guard import report
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.patching import Patches
-from ai_dev_squad.schema import Usage
 
-__all__ = ["install", "uninstall", "usage_from_openai"]
+__all__ = ["install", "uninstall"]
 
 _RAW_RESPONSE = "X-Stainless-Raw-Response"  # the client's own header for `with_raw_response`
 _lock = threading.Lock()
 _patches: Patches | None = None
 _refusing: set[str] = set()
-
-
-def usage_from_openai(usage: Any) -> Usage:
-    """The schema's usage from an OpenAI ``CompletionUsage`` or ``ResponseUsage``, an object or a mapping."""
-    inputs = _first(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
-    outputs = _first(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
-    return Usage(
-        input_tokens=_first(usage, "prompt_tokens", "input_tokens"),
-        output_tokens=_first(usage, "completion_tokens", "output_tokens"),
-        cache_read_input_tokens=_first(inputs, "cached_tokens"),
-        cache_write_input_tokens=_first(inputs, "cache_write_tokens", "cache_creation_tokens"),
-        reasoning_output_tokens=_first(outputs, "reasoning_tokens"),
-        audio_input_tokens=_first(inputs, "audio_tokens"),
-        audio_output_tokens=_first(outputs, "audio_tokens"),
-        source="provider",
-    )
-
-
-def _first(source: Any, *names: str) -> Any:
-    for name in names:
-        value = source.get(name) if isinstance(source, dict) else getattr(source, name, None)
-        if value is not None:
-            return value
-    return None
 
 
 def install() -> None:
@@ -174,7 +150,9 @@ def _keeps_usage(chunk: Any, operation: Operation) -> bool:
     if usage is None:
         return False
     try:
-        operation.usage = usage_from_openai(usage)
+        request = operation.request
+        asked = {} if request is None else {"provider": request.provider, "model": request.model}
+        operation.usage = usage_from(usage, **asked) or operation.usage
         return not chunk.choices
     except Exception as error:  # noqa: BLE001 - the user's stream comes first
         report("reading streamed usage", error)

@@ -12,9 +12,9 @@ from autogen_agentchat.base import TaskResult
 from autogen_agentchat.messages import HandoffMessage
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.schema import ErrorInfo, Usage
-from ai_dev_squad.usage_shapes import usage_from
 
 __all__ = [
     "answer_content",

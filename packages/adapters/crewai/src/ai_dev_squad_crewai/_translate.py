@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.schema import Usage
-from ai_dev_squad.usage_shapes import usage_from
 
 __all__ = [
     "agent_attributes",

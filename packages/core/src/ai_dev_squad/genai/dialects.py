@@ -1,0 +1,300 @@
+"""How providers count tokens: what each name in a report means, and what "input" and "output" hold there.
+
+Where the names are from:
+
+- OpenAI, chat and responses: https://platform.openai.com/docs/api-reference/chat/object and ``…/responses/object``.
+- xAI, reasoning beside the completion, and the cost in ticks: https://docs.x.ai/developers/cost-tracking
+- Anthropic, the cache beside the input, by how long it is kept:
+  https://docs.claude.com/en/docs/build-with-claude/prompt-caching
+- Gemini: https://ai.google.dev/api/generate-content#UsageMetadata
+- Bedrock: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html and
+  ``…/API_runtime_CacheDetail.html``
+- Ollama: https://docs.ollama.com/api/usage. Cohere: https://docs.cohere.com/reference/chat
+- DeepSeek: https://api-docs.deepseek.com/guides/kv_cache. OpenRouter:
+  https://openrouter.ai/docs/use-cases/usage-accounting
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ai_dev_squad.genai.reports import plain
+from ai_dev_squad.schema import Usage
+
+__all__ = ["counted"]
+
+_MOST = 1 << 53
+
+# Names that mean the same, most specific first.
+_INPUT = ("prompt_tokens", "input_tokens")
+_OUTPUT = ("completion_tokens", "output_tokens")
+_CACHE_READ = (
+    "cache_read_input_tokens",
+    "prompt_cache_hit_tokens",  # DeepSeek
+    "cached_prompt_tokens",  # CrewAI
+    "cached_tokens",  # Moonshot
+)
+_CACHE_WRITE = ("cache_creation_input_tokens", "cache_creation_tokens", "cache_write_tokens")
+_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+_OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details")
+# LangChain puts the service tier in front of the details of calls that are billed by another tariff.
+_TIERS = ("flex_", "priority_")
+
+
+def _count(source: Mapping[str, Any], *names: str) -> int | None:
+    """The first of these that counts something; 0 if one is there but none counts."""
+    known: int | None = None
+    for name in names:
+        value = _whole(source.get(name))
+        if value:
+            return value
+        if value is not None:
+            known = 0
+    return known
+
+
+def _whole(value: Any) -> int | None:
+    if type(value) is int:
+        return value if 0 <= value < _MOST else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < _MOST:
+        return None
+    return int(value)
+
+
+def _sum(*counts: int | None) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _either(*counts: int | None) -> int | None:
+    """The first that counts something; 0 if one of them says so."""
+    known = None
+    for count in counts:
+        if count:
+            return count
+        known = count if known is None else known
+    return known
+
+
+def _larger(count: int | None, other: int | None) -> int | None:
+    return max(count, other) if count is not None and other is not None else count if other is None else other
+
+
+def _inside(source: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    for name in names:
+        value = source.get(name)
+        if value is not None and (fields := plain(value)):
+            return fields
+    return {}
+
+
+def _detail(details: Mapping[str, Any], name: str) -> int | None:
+    """One of LangChain's details, whichever tariff it was billed by."""
+    return _sum(_count(details, name), *(_count(details, tier + name) for tier in _TIERS))
+
+
+# --- what the reports mean ----------------------------------------------------------------------------------------------
+
+
+def counted(report: Mapping[str, Any], *, gemini: bool = False) -> Usage | None:
+    """The usage in a report (see ``reports.found``); ``None`` when it counts nothing. ``gemini``: a model of Google's was asked."""
+    for names, read in _DIALECTS:
+        for name in names:
+            if name in report:
+                return _checked(gemini=gemini, **read(report))
+    return None
+
+
+def _checked(
+    *,
+    gemini: bool,
+    asked: int | None,
+    said: int | None,
+    beside: int = 0,
+    read: int | None = None,
+    written: int | None = None,
+    hour: int | None = None,
+    thought: int | None = None,
+    heard: tuple[int | None, int | None] = (None, None),
+    seen: tuple[int | None, int | None] = (None, None),
+) -> Usage | None:
+    """The usage, each whole at least as large as its parts: those tokens were counted, wherever that was."""
+    if not asked and not said:
+        return None
+    written = _larger(written, hour)
+    cached = (read or 0) + (written or 0)
+    if asked and cached > asked:  # then they cannot be a part of it
+        asked += cached
+    if said is not None:
+        if beside > 0 and (gemini or beside == thought):
+            # xAI and Gemini count reasoning beside the completion; only the total says so.
+            said, thought = said + beside, thought or beside
+        if thought and thought > said:
+            said += thought
+        said = max(said, (heard[1] or 0) + (seen[1] or 0))
+    asked = max(asked, (heard[0] or 0) + (seen[0] or 0)) if asked else None if said else asked
+    return Usage(
+        input_tokens=asked,
+        output_tokens=said,
+        cache_read_input_tokens=read,
+        cache_write_input_tokens=written,
+        cache_write_1h_input_tokens=hour,
+        reasoning_output_tokens=thought,
+        audio_input_tokens=heard[0],
+        audio_output_tokens=heard[1],
+        image_input_tokens=seen[0],
+        image_output_tokens=seen[1],
+        source="provider",
+    )
+
+
+def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
+    inputs, outputs = _inside(report, *_INPUT_DETAILS), _inside(report, *_OUTPUT_DETAILS)
+    read = _either(_count(report, *_CACHE_READ), _count(inputs, "cached_tokens"), _detail(inputs, "cache_read"))
+    lifetimes = _inside(report, "cache_creation") or _inside(inputs, "cache_creation_token_details") or inputs
+    hour = _count(lifetimes, "ephemeral_1h_input_tokens")
+    # LangChain says 0 where the two lifetimes are told apart.
+    written = _larger(
+        _either(
+            _count(report, *_CACHE_WRITE),
+            _count(inputs, "cache_write_tokens", "cache_creation_tokens"),
+            _detail(inputs, "cache_creation"),
+        ),
+        _sum(hour, _count(lifetimes, "ephemeral_5m_input_tokens")),
+    )
+    asked, said = _count(report, *_INPUT), _count(report, *_OUTPUT)
+    thought = _either(
+        _count(report, "reasoning_tokens"),
+        _count(outputs, "reasoning_tokens", "thinking_tokens"),
+        _detail(outputs, "reasoning"),
+    )
+    total = _count(report, "total_tokens")
+    anthropic = "cache_read_input_tokens" in report or "cache_creation_input_tokens" in report
+    if anthropic and "prompt_tokens" not in report and (total is None or total != _sum(asked, said)):
+        # Anthropic's own report: its `input_tokens` are those that had nothing to do with the cache. It has no total;
+        # whoever adds one may have added the cache as well.
+        asked = _sum(asked, read, written)
+    if said is None and total and asked and total > asked:
+        said = total - asked
+    return {
+        "asked": asked,
+        "said": said,
+        "beside": total - asked - said if total and asked and said is not None else 0,
+        "read": read,
+        "written": written,
+        "hour": hour,
+        "thought": thought,
+        "heard": (
+            _either(_count(inputs, "audio_tokens"), _detail(inputs, "audio")),
+            _either(_count(outputs, "audio_tokens"), _detail(outputs, "audio")),
+        ),
+        "seen": (
+            _either(_count(inputs, "image_tokens"), _detail(inputs, "image")),
+            _either(_count(outputs, "image_tokens"), _detail(outputs, "image")),
+        ),
+    }
+
+
+def _gemini(report: Mapping[str, Any]) -> dict[str, Any]:
+    # Gemini counts thoughts, and prompts of its built-in tools, beside the rest; what is cached is part of the prompt.
+    thought = _count(report, "thoughtsTokenCount", "thoughts_token_count", "reasoning_tokens")
+    said = _count(
+        report,
+        *("candidatesTokenCount", "candidates_token_count", "responseTokenCount", "response_token_count"),
+        "generation_token_count",  # Llama on Bedrock
+    )
+    inputs = [
+        *_listed(report, "promptTokensDetails", "prompt_tokens_details"),
+        *_listed(report, "toolUsePromptTokensDetails", "tool_use_prompt_tokens_details"),
+    ]
+    outputs = _listed(
+        report,
+        *("candidatesTokensDetails", "candidates_tokens_details", "responseTokensDetails", "response_tokens_details"),
+    )
+    return {
+        "asked": _sum(
+            _count(report, "promptTokenCount", "prompt_token_count"),
+            _count(report, "toolUsePromptTokenCount", "tool_use_prompt_token_count"),
+        ),
+        "said": _sum(said, thought),
+        "read": _count(report, "cachedContentTokenCount", "cached_content_token_count", "cached_prompt_tokens"),
+        "thought": thought,
+        "heard": (_of_modality(inputs, "AUDIO"), _of_modality(outputs, "AUDIO")),
+        "seen": (_of_modality(inputs, "IMAGE"), _of_modality(outputs, "IMAGE")),
+    }
+
+
+def _listed(report: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]:
+    for name in names:
+        value = report.get(name)
+        if isinstance(value, (list, tuple)):
+            return [plain(item) for item in value]
+    return []
+
+
+def _of_modality(details: list[Mapping[str, Any]], modality: str) -> int | None:
+    found = [item for item in details if getattr(item.get("modality"), "value", item.get("modality")) == modality]
+    return _sum(*(_count(item, "tokenCount", "token_count") for item in found))
+
+
+def _converse(report: Mapping[str, Any]) -> dict[str, Any]:
+    # Like Anthropic, Bedrock counts what was read from and written to the cache beside the input.
+    read = _count(report, "cacheReadInputTokens", "cacheReadInputTokenCount")
+    written = _count(report, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
+    hour = _sum(*(_count(item, "inputTokens") for item in _listed(report, "cacheDetails") if item.get("ttl") == "1h"))
+    return {
+        "asked": _sum(_count(report, "inputTokens"), read, written),
+        "said": _count(report, "outputTokens"),
+        "read": read,
+        "written": written,
+        "hour": hour,
+    }
+
+
+def _ollama(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {"asked": _count(report, "prompt_eval_count"), "said": _count(report, "eval_count")}
+
+
+def _cohere(report: Mapping[str, Any]) -> dict[str, Any]:
+    # What is billed, not what the model saw: that has Cohere's own preamble in it. Images have a unit of their own.
+    billed, counted = _inside(report, "billed_units"), _inside(report, "tokens")
+    images = _count(billed, "image_tokens")
+    asked = _either(_sum(_count(billed, "input_tokens"), images), _count(counted, "input_tokens"))
+    read = _count(report, "cached_tokens")
+    return {
+        "asked": asked,
+        "said": _either(_count(billed, "output_tokens"), _count(counted, "output_tokens")),
+        "read": min(read, asked) if read and asked else read,
+        "seen": (images, None),
+    }
+
+
+def _invocation(report: Mapping[str, Any]) -> dict[str, Any]:
+    # What Bedrock adds to the last frame of a streamed answer of any model, and Titan's own words.
+    read, written = _count(report, "cacheReadInputTokenCount"), _count(report, "cacheWriteInputTokenCount")
+    texts = _sum(*(_count(item, "tokenCount") for item in _listed(report, "results")))
+    return {
+        "asked": _sum(_count(report, "inputTokenCount", "inputTextTokenCount"), read, written),
+        "said": _either(_count(report, "outputTokenCount", "totalOutputTextTokenCount"), texts),
+        "read": read,
+        "written": written,
+    }
+
+
+# The first that has one of these names reads the report. The metrics of an invocation come last: they stand beside a
+# report of the model's own that says more.
+_DIALECTS = (
+    (
+        (
+            *("promptTokenCount", "candidatesTokenCount", "responseTokenCount", "thoughtsTokenCount"),
+            *("prompt_token_count", "candidates_token_count", "response_token_count", "thoughts_token_count"),
+        ),
+        _gemini,
+    ),
+    (("inputTokens", "outputTokens"), _converse),
+    ((*_INPUT, *_OUTPUT), _openai_or_anthropic),
+    (("prompt_eval_count", "eval_count"), _ollama),
+    (("billed_units", "tokens"), _cohere),
+    (("inputTokenCount", "outputTokenCount", "inputTextTokenCount"), _invocation),
+)
