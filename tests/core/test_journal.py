@@ -231,7 +231,7 @@ def test_an_idle_journal_keeps_no_thread_and_no_open_file(path: Path, monkeypatc
     monkeypatch.setattr("ai_dev_squad.events.journal._IDLE_S", 0.001)
     journal = Journal(path, flush_interval=0.001)
     journal.write(line(0))
-    wait_for(lambda: journal._thread is None, "the end of the thread")
+    wait_for(lambda: not journal._worker.alive, "the end of the thread")
     assert numbers(path) == [0]
     assert journal._writer._file._fd is None
 

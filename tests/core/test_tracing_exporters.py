@@ -308,7 +308,7 @@ def test_a_dead_endpoint_is_survived_and_reported_once(
     flushed = manager.force_flush(100)
     manager.shutdown()
     took = time.monotonic() - began
-    delivery._thread.join(15)
+    delivery._worker.join(15)
 
     assert not flushed
     # Far above the promise, far below the thirty seconds of the SDK's own: this asserts a bound, not a speed.
@@ -395,7 +395,7 @@ def test_a_hanging_exporter_delays_neither_caller_nor_shutdown() -> None:
 
     assert (delivery.queued, delivery.lost, lost) == (4, 6, [])
     manager.shutdown()
-    delivery._thread.join(5)
+    delivery._worker.join(5)
     assert collector.closed
     assert delivery.lost == 12
     assert lost.count((6, "the queue was full")) == 1

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ai_dev_squad.background import Retry, Worker
 from ai_dev_squad.events.checks import check_settings
 from ai_dev_squad.events.rotation import Rotation
 from ai_dev_squad.events.writer import LineWriter
@@ -31,7 +32,7 @@ JOURNAL_FILE_NAME = "ai_dev_squad.jsonl"
 _GATHER_LINES = 2_048
 _IDLE_S = 1.0
 _IDLE_ROUNDS = 10
-_RETRY_S = (0.05, 2.0)
+_RETRY_FIRST_S, _RETRY_MOST_S = 0.05, 2.0
 _BLOCKED_S = 0.0005
 _EXIT_TIMEOUT_S = 5.0
 
@@ -52,19 +53,6 @@ class JournalStats:
     """Attempts to write that failed."""
     rotations: int
     """Rotations by this process."""
-
-
-class _Request:
-    """A ``flush`` that waits for its answer."""
-
-    def __init__(self) -> None:
-        self.answered = threading.Lock()
-        self.answered.acquire()
-        self.on_disk = False
-
-    def answer(self, on_disk: bool) -> None:
-        self.on_disk = on_disk
-        self.answered.release()
 
 
 class Journal:
@@ -100,6 +88,8 @@ class Journal:
         self._fsync = fsync
         self._gather = max(1, min(_GATHER_LINES, queue_size // 2))
         self._queue: deque[JournalLine] = deque()
+        self._worker = Worker("ai-dev-squad-journal", self._turn)
+        self._retry = Retry(_RETRY_FIRST_S, _RETRY_MOST_S)
         self._begin()
         _journals.add(self)
         at_exit(flush_all, ExitOrder.JOURNALS)
@@ -116,13 +106,9 @@ class Journal:
             dropped=self._dropped,
         )
         self._io = threading.RLock()
-        self._starting = threading.Lock()
-        self._wake = threading.Lock()
-        self._wake.acquire()
-        self._thread: threading.Thread | None = None
-        self._requests: deque[_Request] = deque()
         self._stopping = self._closed = False
         self._draining = self._worked = False
+        self._idle = 0
         # ``next`` on a counter is atomic, ``+=`` on an attribute isn't.
         self._drop_count = itertools.count(1)
         self._drop_lock = threading.RLock()
@@ -144,23 +130,21 @@ class Journal:
         self._queue.append(line)
         # Before asking whether we're closed: `close` sets these in the other order, so one of us sees the other.
         self._mark = self._limit
-        if self._closed or not self._ensure_thread():
+        if self._closed or not self._worker.wake():
             self._mark = 0
             while self._drain(blocking=False) and self._queue:
                 pass
-            return
-        self._wake_up()
 
     def _make_room(self) -> bool:
         """Wait for room in the queue, if that was chosen and can be hoped for."""
-        if self._closed or not self._ensure_thread():
+        if self._closed or not self._worker.start():
             self._drain(blocking=False)
             return len(self._queue) < self._limit
-        while self._on_full == "block" and threading.current_thread() is not self._thread:
+        while self._on_full == "block" and not self._worker.is_current:
             # While the disk fails there will be no room soon, and the caller isn't to suffer for it.
             if self._writer.failing or self._closed:
                 break
-            self._wake_up()
+            self._worker.wake()
             time.sleep(_BLOCKED_S)
             if len(self._queue) < self._limit:
                 return True
@@ -176,22 +160,10 @@ class Journal:
         return on_disk
 
     def _flush(self, deadline: float | None) -> bool:
-        thread = self._thread
-        if thread is threading.current_thread():
+        if self._worker.is_current:
             return False
-        if thread is None or not thread.is_alive():
-            return self._drain(blocking=True, deadline=deadline)
-        request = _Request()
-        self._requests.append(request)
-        self._wake_up()
-        while True:
-            left = 0.05 if deadline is None else max(0.0, min(0.05, deadline - time.monotonic()))
-            if request.answered.acquire(timeout=left):
-                return request.on_disk
-            if deadline is not None and time.monotonic() >= deadline:
-                return False
-            if not thread.is_alive():
-                return self._drain(blocking=True, deadline=deadline)
+        on_disk = self._worker.answered(self._worker.ask(), deadline) if self._worker.alive else None
+        return self._drain(blocking=True, deadline=deadline) if on_disk is None else on_disk
 
     def close(self, timeout: float | None = None) -> bool:
         """Flush, stop the thread, wait for a compression and close the file. A later line is written at once.
@@ -204,10 +176,10 @@ class Journal:
             self._report_unwritten("closing")
         self._closed = self._stopping = True
         self._mark = 0
-        self._wake_up()
-        for thread in (self._thread, self._writer.compressing):
-            if thread is not None and thread is not threading.current_thread():
-                thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        if self._worker.alive:
+            self._worker.wake()
+        for worker in (self._worker, self._writer.compressor):
+            worker.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
         if self._io.acquire(blocking=False):
             try:
                 self._writer.close_file()
@@ -245,63 +217,32 @@ class Journal:
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
-    def _wake_up(self) -> None:
-        # A bare lock as a signal: unlike an Event it may be used in signal handlers and finalizers.
+    def _turn(self) -> float | None:
+        """Write what waits. Returns how many seconds may pass until there is more to do; ``None`` to rest."""
+        if self._stopping:
+            self._mark = 0
+            return None
+        self._mark = self._limit
         try:
-            self._wake.release()
-        except RuntimeError:
-            pass
-
-    def _ensure_thread(self) -> bool:
-        """Whether there's a thread; starts one if not. At interpreter shutdown none can be started."""
-        thread = self._thread
-        if thread is not None and thread.is_alive():
-            return True
-        if not self._starting.acquire(blocking=False):
-            return True
-        try:
-            thread = threading.Thread(target=self._run, name="ai-dev-squad-journal", daemon=True)
-            thread.start()
-            self._thread = thread
-        except RuntimeError:
-            return False
-        finally:
-            self._starting.release()
-        return True
-
-    def _run(self) -> None:
-        idle = 0
-        retry = _RETRY_S[0]
-        while not self._stopping:
-            self._mark = self._limit
-            try:
-                worked = self._drain(blocking=True) and self._worked
-            except Exception as error:  # noqa: BLE001 - the thread must outlive whatever this is
-                worked = False
-                self._writer.report("writing the journal", error)
-            idle = 0 if worked or self._queue or self._writer.failing else idle + 1
-            if idle > _IDLE_ROUNDS:
-                break
-            if self._writer.failing:
-                self._wake.acquire(timeout=retry)
-                retry = min(retry * 2, _RETRY_S[1])
-                continue
-            retry = _RETRY_S[0]
-            self._mark = 0 if idle else self._gather
-            if len(self._queue) < max(1, self._mark):
-                self._wake.acquire(timeout=_IDLE_S if idle else self._interval)
-        self._mark = 0
-        if not self._stopping:
-            self._rest()
-
-    def _rest(self) -> None:
-        """A journal that nobody uses for a while keeps neither a thread nor an open file."""
+            worked = self._drain(blocking=True) and self._worked
+        except Exception as error:  # noqa: BLE001 - strict mode's exception is kept for whoever flushes next
+            worked = False
+            self._writer.report("writing the journal", error)
+        if self._writer.failing:
+            return self._retry.failed()
+        self._retry.succeeded()
+        self._idle = 0 if worked or self._queue else self._idle + 1
+        # From here on a line that makes the queue as long as this wakes the thread.
+        self._mark = 0 if self._idle else self._gather
+        if len(self._queue) >= max(1, self._mark):
+            return 0
+        if self._idle <= _IDLE_ROUNDS:
+            return _IDLE_S if self._idle else self._interval
+        # A journal that nobody uses for a while keeps neither a thread nor an open file.
+        self._idle = 0
         with self._io:
             self._writer.close_file()
-        # From here on a line starts a new thread; one that came just before is written by this one.
-        self._thread = None
-        if self._queue or self._requests:
-            self._drain(blocking=True)
+        return None
 
     def _drain(self, *, blocking: bool, deadline: float | None = None) -> bool:
         """Write what was handed over before this moment and answer the flushes that asked for it."""
@@ -314,7 +255,7 @@ class Journal:
             return False
         self._draining = True
         try:
-            requests = [self._requests.popleft() for _ in range(len(self._requests))]
+            requests = self._worker.taken()
             before = self._writer.written
             on_disk = False
             try:

@@ -7,7 +7,6 @@ directory, a torn line) is told in the journal itself, as ``telemetry.dropped`` 
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from ai_dev_squad.background import Worker
 from ai_dev_squad.events.append import AppendFile
 from ai_dev_squad.events.rotation import Rotation, compress_rotated, prune, rotated_files
 from ai_dev_squad.events.sanitise import encode_safely
@@ -58,9 +58,8 @@ class LineWriter:
         self._failed_at: float | None = None
         self._failure: OSError | None = None
         self._swept = False
-        self._sweep_wanted = False
-        self._sweep_lock = threading.Lock()
-        self.compressing: threading.Thread | None = None
+        self.compressor = Worker("ai-dev-squad-gzip", self._tidy)
+        """Compresses and prunes rotated files."""
         self.strict_error: Exception | None = None
         self.written = self.bytes = self.errors = self.rotations = 0
 
@@ -186,30 +185,14 @@ class LineWriter:
 
     def _sweep(self) -> None:
         """Compress and prune rotated files in the background, also those that an earlier process left behind."""
-        if not rotated_files(self.path):
-            return
-        with self._sweep_lock:
-            self._sweep_wanted = True
-            if self.compressing is not None:
-                return
-            thread = threading.Thread(target=self._tidy, name="ai-dev-squad-gzip", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                return
-            self.compressing = thread
+        if rotated_files(self.path):
+            self.compressor.wake()
 
     def _tidy(self) -> None:
-        while True:
-            with self._sweep_lock:
-                if not self._sweep_wanted:
-                    self.compressing = None
-                    return
-                self._sweep_wanted = False
-            try:
-                if self._rotation.compress:
-                    compress_rotated(self.path, self._rotation.keep)
-                else:
-                    prune(self.path, self._rotation.keep)
-            except Exception as error:  # noqa: BLE001 - the plain file is still there, and the next rotation tries again
-                self.report(f"compressing the rotated journals of {str(self.path)!r}", error)
+        try:
+            if self._rotation.compress:
+                compress_rotated(self.path, self._rotation.keep)
+            else:
+                prune(self.path, self._rotation.keep)
+        except Exception as error:  # noqa: BLE001 - the plain file is still there, and the next rotation tries again
+            self.report(f"compressing the rotated journals of {str(self.path)!r}", error)

@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ai_dev_squad import process
+from ai_dev_squad.background import Request, Worker
 from ai_dev_squad.guard import report
 from ai_dev_squad.process import ExitOrder, after_fork, bounded
 from ai_dev_squad.tracing.redacting import redacted
@@ -29,10 +30,6 @@ __all__ = ["SpanDelivery", "quieten", "quietly"]
 
 _log = logging.getLogger("ai_dev_squad")
 _delivering = threading.local()
-
-
-class _Marker(threading.Event):
-    """Stands in the queue behind the spans that a flush waits for."""
 
 
 class SpanDelivery(SpanProcessor):
@@ -60,7 +57,8 @@ class SpanDelivery(SpanProcessor):
         self._max_queue_size, self._max_batch_size = max_queue_size, max_batch_size
         self._delay_s, self._shutdown_timeout_ms = delay_ms / 1000, shutdown_timeout_ms
         self._redact, self._on_lost = redact, on_lost
-        self._queue: deque[ReadableSpan | _Marker] = deque()
+        self._queue: deque[ReadableSpan] = deque()
+        self._worker = Worker("ai-dev-squad-spans", self._turn)
         self._closed = self._failing = self._given_up = False
         self._in_flight = self._overflowed = 0
         self._start_afresh()
@@ -69,51 +67,46 @@ class SpanDelivery(SpanProcessor):
             process.at_exit(weakref.WeakMethod(self.shutdown), ExitOrder.SPANS)
 
     def _start_afresh(self) -> None:
-        # In a forked child the thread is gone, and the parent process exports what is queued.
-        self._thread: threading.Thread | None = None
+        # A forked child has no thread, and its parent exports what is queued.
+        self._started = False
+        self._due = time.monotonic() + self._delay_s
         self._lock = threading.Lock()
         self._counting = threading.Lock()
-        self._wake = threading.Event()
-        self._flushing = False
         self._queue.clear()
 
     # --- called by the program ----------------------------------------------------------------------------------------
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Start the thread with the first span: at interpreter exit, when it may end, no thread can start any more."""
-        if self._thread is None and not self._closed:
-            self._start_thread()
+        if not self._started and not self._closed:
+            self._started = self._worker.start()
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a sampled span."""
         if self._closed or not span.context.trace_flags.sampled:
             return
-        if self._thread is None:
-            self._start_thread()
+        if not self._started:
+            self._started = self._worker.start()
         queue = self._queue
         while len(queue) >= self._max_queue_size:
             self._lose_oldest()
         queue.append(span)
-        if len(queue) >= self._max_batch_size and not self._wake.is_set():
-            self._wake.set()
+        if len(queue) >= self._max_batch_size:
+            self._worker.wake()
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
         """Return when the spans that ended so far were handed to the exporter; ``False`` if the time ran out.
 
         ``True`` also when the exporter failed to deliver them: they're gone, and counted in ``lost``.
         """
-        marker = self.begin_flush()
-        return marker is None or marker.wait(max(0.0, timeout_millis / 1000))
+        asked = self.begin_flush()
+        return asked is None or (asked.wait(timeout_millis / 1000) and asked.result)
 
-    def begin_flush(self) -> threading.Event | None:
-        """Ask for a flush without waiting: an event that will be set, or ``None`` when nothing is queued."""
-        if self._closed or self._thread is None or not self._start_thread():
+    def begin_flush(self) -> Request | None:
+        """Ask for a flush without waiting: what will be answered, or ``None`` when nothing is queued."""
+        if self._closed or not self._started or not self._worker.start():
             return None
-        marker = _Marker()
-        self._queue.append(marker)
-        self._flushing = True
-        self._wake.set()
-        return marker
+        return self._worker.ask()
 
     def shutdown(self, timeout_ms: float | None = None) -> None:
         """Export what is queued and stop, within ``timeout_ms`` (default: that of the constructor)."""
@@ -123,18 +116,17 @@ class SpanDelivery(SpanProcessor):
             self._closed = True
         limit_s = (self._shutdown_timeout_ms if timeout_ms is None else timeout_ms) / 1000
         deadline = time.monotonic() + limit_s
-        self._wake.set()
-        thread = self._thread
-        if thread is not None:
-            thread.join(limit_s * 0.9)
-        left = sum(1 for item in self._take(self._max_queue_size) if not _release(item))
+        if self._started:
+            self._worker.wake()
+        self._worker.join(limit_s * 0.9)
+        left = sum(1 for _ in self._take(self._max_queue_size))
+        for request in self._worker.taken():
+            request.answer(False)
         # This ends an export that waits before it tries again, so that its thread can still say why it failed.
         bounded(quietly(self.exporter.shutdown), max(0.1, deadline - time.monotonic()), "shutting an exporter down")
-        if thread is not None:
-            thread.join(max(0.05, deadline - time.monotonic()))
-            if thread.is_alive():
-                self._given_up = True
-                left += self._in_flight
+        if not self._worker.join(max(0.05, deadline - time.monotonic())):
+            self._given_up = True
+            left += self._in_flight
         self._tell_overflow()
         if left:
             self._failed(left, f"{limit_s:g} s were not enough to deliver the last spans")
@@ -146,59 +138,44 @@ class SpanDelivery(SpanProcessor):
 
     # --- the delivering thread ----------------------------------------------------------------------------------------
 
-    def _start_thread(self) -> bool:
-        with self._lock:
-            if self._thread is not None and self._thread.is_alive():
-                return True
-            thread = threading.Thread(target=self._run, name="ai-dev-squad-spans", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # the interpreter is shutting down
-                return False
-            self._thread = thread
-            return True
-
-    def _run(self) -> None:
-        # Exporters make HTTP calls: whatever instruments those must not trace our own.
-        otel_context.attach(otel_context.set_value(_suppress_key(), True))
-        _delivering.active = True
-        while not self._closed:
-            in_time = self._wake.wait(self._delay_s)
-            self._wake.clear()
-            everything = self._flushing or not in_time
-            self._flushing = False
-            waiting = len(self._queue)
-            # Woken because a batch is full: what makes no full batch yet may go on waiting for company.
-            self._deliver(waiting if everything else waiting - waiting % self._max_batch_size)
-            self._tell_overflow()
-        self._deliver(len(self._queue))
+    def _turn(self) -> float | None:
+        """Export what is due. Returns the seconds until more is; ``None`` at the end."""
+        if not getattr(_delivering, "active", False):
+            # Exporters make HTTP calls: whatever instruments those must not trace our own.
+            otel_context.attach(otel_context.set_value(_suppress_key(), True))
+            _delivering.active = True
+        requests = self._worker.taken()
+        everything = self._closed or bool(requests) or time.monotonic() >= self._due
+        waiting = len(self._queue)
+        # Woken because a batch is full: what makes no full batch yet may go on waiting for company.
+        self._deliver(waiting if everything else waiting - waiting % self._max_batch_size)
+        for request in requests:
+            request.answer(True)
+        self._tell_overflow()
+        if self._closed:
+            return None
+        if everything:
+            self._due = time.monotonic() + self._delay_s
+        return max(0.0, self._due - time.monotonic())
 
     def _deliver(self, count: int) -> None:
         spans: list[ReadableSpan] = []
-        for item in self._take(count):
-            if isinstance(item, _Marker):
-                spans = self._export(spans)
-                item.set()
-                continue
-            spans.append(item)
+        for span in self._take(count):
+            spans.append(span)
             if len(spans) >= self._max_batch_size:
-                spans = self._export(spans)
-        self._export(spans)
+                self._export(spans)
+                spans = []
+        if spans:
+            self._export(spans)
 
-    def _take(self, limit: int) -> Iterator[ReadableSpan | _Marker]:
+    def _take(self, limit: int) -> Iterator[ReadableSpan]:
         for _ in range(limit):
             try:
                 yield self._queue.popleft()
             except IndexError:
                 return
 
-    def _export(self, spans: list[ReadableSpan]) -> list[ReadableSpan]:
-        """Export a batch and return the beginning of the next one."""
-        if spans:
-            self._export_batch(spans)
-        return []
-
-    def _export_batch(self, spans: list[ReadableSpan]) -> None:
+    def _export(self, spans: list[ReadableSpan]) -> None:
         _delivering.message = None
         why = "the exporter gave no reason"
         try:
@@ -233,11 +210,10 @@ class SpanDelivery(SpanProcessor):
         )
 
     def _lose_oldest(self) -> None:
-        for item in self._take(1):
-            if not _release(item):
-                with self._counting:
-                    self.lost += 1
-                    self._overflowed += 1
+        for _ in self._take(1):
+            with self._counting:
+                self.lost += 1
+                self._overflowed += 1
 
     def _tell_overflow(self) -> None:
         with self._counting:
@@ -262,14 +238,6 @@ def _cause(message: str) -> str:
     """The operating system's own words out of an HTTP library's nested message, if it has them."""
     found = re.search(r"\[Errno -?\d+\] [\w ]+", message)
     return found.group() if found else message
-
-
-def _release(item: ReadableSpan | _Marker) -> bool:
-    """Tell whoever waits for a marker that the wait is over; ``False`` for a span."""
-    if isinstance(item, _Marker):
-        item.set()
-        return True
-    return False
 
 
 def _suppress_key() -> str:

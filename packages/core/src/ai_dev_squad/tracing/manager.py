@@ -279,9 +279,9 @@ class TraceManager:
         """Return when the spans that ended so far were handed to our exporters; ``False`` if the time ran out."""
         limit_ms = self._shutdown_timeout_ms if timeout_ms is None else timeout_ms
         deadline = time.monotonic() + limit_ms / 1000
-        waiting = [marker for delivery in self._deliveries if (marker := delivery.begin_flush()) is not None]
+        waiting = [asked for delivery in self._deliveries if (asked := delivery.begin_flush()) is not None]
         # One deadline for all: they export at the same time.
-        return all(marker.wait(max(0.0, deadline - time.monotonic())) for marker in waiting)
+        return all(asked.wait(deadline - time.monotonic()) and asked.result for asked in waiting)
 
     def shutdown(self, timeout_ms: float | None = None) -> None:
         """Deliver what is queued, then stop our exporters, all within ``timeout_ms``. A provider of ours goes with them;
@@ -307,12 +307,12 @@ class TraceManager:
     @staticmethod
     def _wait_for(deliveries: list[SpanDelivery], deadline: float) -> None:
         """Let all deliver at the same time, so that a dead endpoint takes no time from a living one."""
-        markers = [delivery.begin_flush() for delivery in deliveries]
+        waiting = [delivery.begin_flush() for delivery in deliveries]
         share = 0.7 * max(0.0, deadline - time.monotonic())
         until = time.monotonic() + share
-        for marker in markers:
-            if marker is not None:
-                marker.wait(max(0.0, until - time.monotonic()))
+        for asked in waiting:
+            if asked is not None:
+                asked.wait(until - time.monotonic())
 
     @property
     def lost(self) -> int:

@@ -1,0 +1,197 @@
+"""One thread that does what waits: started when first woken, woken at any time, asked for an answer within a limit.
+
+What it does in one turn, and how long it may sleep after that, is its owner's business. Everything here may be called
+in signal handlers and finalizers: what is waited for are bare locks, which, unlike an ``Event``, hold no lock of their
+own that the interrupted code may have.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+
+from ai_dev_squad.guard import report
+from ai_dev_squad.process import after_fork
+
+__all__ = ["Request", "Retry", "Worker"]
+
+_LOOK_S = 0.05
+_AFTER_ERROR_S = 1.0
+
+
+class Request:
+    """Something that a turn of the worker has to answer."""
+
+    def __init__(self) -> None:
+        self._unanswered = threading.Lock()
+        self._unanswered.acquire()
+        self.result = False
+        """The answer, once ``wait`` has returned ``True``."""
+
+    def answer(self, result: bool) -> None:
+        """Tell whoever waits. Once only."""
+        self.result = result
+        self._unanswered.release()
+
+    def wait(self, timeout: float) -> bool:
+        """Whether it was answered within ``timeout`` seconds."""
+        answered = self._unanswered.acquire(timeout=max(0.0, timeout))
+        if answered:
+            self._unanswered.release()
+        return answered
+
+
+class Retry:
+    """How long to wait after a failure: ``first`` seconds, twice as long after each further one, ``most`` at most."""
+
+    def __init__(self, first: float, most: float) -> None:
+        self._first, self._most = first, most
+        self._next = first
+
+    def failed(self) -> float:
+        """The seconds to wait now."""
+        now, self._next = self._next, min(self._next * 2, self._most)
+        return now
+
+    def succeeded(self) -> None:
+        """Begin with the shortest wait again."""
+        self._next = self._first
+
+
+class Worker:
+    """A daemon thread that calls ``turn``, sleeps as many seconds as that returns, or until it is woken, and so on.
+
+    ``turn`` returns ``None`` when there is nothing to wait for: the thread ends, and the next wake starts another. One
+    turn is under way at a time. A forked child begins without a thread and without requests.
+    """
+
+    def __init__(self, name: str, turn: Callable[[], float | None]) -> None:
+        self._name, self._turn = name, turn
+        self._requests: deque[Request] = deque()
+        self._begin()
+        after_fork(weakref.WeakMethod(self._begin))
+
+    def _begin(self) -> None:
+        # In a forked child the thread is gone, and its locks may be held for ever.
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._woken = threading.Lock()
+        self._woken.acquire()
+        self._requests.clear()
+
+    # --- called by anybody --------------------------------------------------------------------------------------------
+
+    def wake(self) -> bool:
+        """Have a turn begin after this moment. ``False`` when no thread can be had: the interpreter is shutting down."""
+        # Before looking at the thread: one that is about to rest looks at this after it has said so.
+        self._signal()
+        return self.start()
+
+    def start(self) -> bool:
+        """Have a thread, woken or not. ``False`` when none can be had."""
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            return True
+        if not self._starting.acquire(blocking=False):
+            return True
+        try:
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread = thread
+            thread.start()
+        except RuntimeError:
+            self._thread = None
+            return False
+        finally:
+            self._starting.release()
+        return True
+
+    def ask(self) -> Request:
+        """Have a turn begin after this moment and answer this."""
+        request = Request()
+        self._requests.append(request)
+        self.wake()
+        return request
+
+    def answered(self, request: Request, deadline: float | None) -> bool | None:
+        """Wait for the answer until ``deadline``, a moment of ``time.monotonic``; ``None`` for ever.
+
+        ``None`` when the thread has ended without one; at ``deadline`` the answer is ``False``.
+        """
+        while True:
+            left = math.inf if deadline is None else deadline - time.monotonic()
+            if request.wait(min(_LOOK_S, left)):
+                return request.result
+            if left <= 0:
+                return False
+            if not self.alive:
+                return None
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the thread to end, at most ``timeout`` seconds. Whether there is none any more."""
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+        return not self.alive
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a thread."""
+        thread = self._thread
+        return thread is not None and thread.is_alive()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this is called by a turn."""
+        return self._thread is threading.current_thread()
+
+    # --- called by the turn -------------------------------------------------------------------------------------------
+
+    def taken(self) -> list[Request]:
+        """The requests that were made before this moment; whoever takes them answers them."""
+        taken: list[Request] = []
+        for _ in range(len(self._requests)):
+            try:
+                taken.append(self._requests.popleft())
+            except IndexError:
+                break
+        return taken
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _signal(self) -> None:
+        if self._woken.locked():
+            try:
+                self._woken.release()
+            except RuntimeError:  # somebody else did
+                pass
+
+    def _run(self) -> None:
+        self._woken.acquire(blocking=False)  # the first turn begins here
+        while True:
+            try:
+                pause = self._turn()
+            except Exception as error:  # noqa: BLE001 - the thread must outlive whatever this is
+                report(f"a turn of the thread {self._name}", error)
+                pause = _AFTER_ERROR_S
+            if pause is None:
+                if not self._goes_on():
+                    return
+            elif pause > 0:
+                self._woken.acquire(timeout=-1 if pause == math.inf else pause)
+
+    def _goes_on(self) -> bool:
+        """Say that this thread ends; ``False`` unless somebody woke it just before, and started no other meanwhile."""
+        current = threading.current_thread()
+        self._thread = None
+        if not self._woken.acquire(blocking=False):
+            return False
+        with self._starting:
+            if not self.alive:
+                self._thread = current
+                return True
+        self._signal()
+        return False
