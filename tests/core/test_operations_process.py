@@ -144,11 +144,11 @@ def test_a_child_that_is_forked_while_another_thread_configures() -> None:
     """A fork in the middle of a configuration leaves the child able to observe."""
     _, output, _ = run(
         """
-from ai_dev_squad import runtime
+from ai_dev_squad import state
 held, go_on = threading.Event(), threading.Event()
 
 def configure():
-    with runtime._lock:
+    with state.lock():
         held.set()
         go_on.wait()
 

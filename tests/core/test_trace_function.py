@@ -7,13 +7,14 @@ import functools
 import gc
 import inspect
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from ai_dev_squad import runtime
+from ai_dev_squad import state
 from ai_dev_squad.tracing import TraceManager, trace_function
 
 
@@ -23,7 +24,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     memory = InMemorySpanExporter()
     manager = TraceManager("squad", use_global=False)
     manager.add_exporter(memory)
-    monkeypatch.setattr(runtime, "get_trace_manager", lambda: manager)
+    monkeypatch.setattr(state, "pipeline", lambda: SimpleNamespace(tracing=manager))
 
     def ended() -> list[tuple[str, str | None, dict[str, Any], str]]:
         assert manager.force_flush(5_000)
@@ -472,7 +473,7 @@ def test_the_manager_is_the_one_in_force_at_each_call(monkeypatch: pytest.Monkey
         memory = InMemorySpanExporter()
         manager = TraceManager(name, use_global=False)
         manager.add_exporter(memory)
-        monkeypatch.setattr(runtime, "get_trace_manager", lambda manager=manager: manager)
+        monkeypatch.setattr(state, "pipeline", lambda manager=manager: SimpleNamespace(tracing=manager))
         work()
         manager.shutdown()
         seen += [span.resource.attributes["service.name"] for span in memory.get_finished_spans()]
@@ -482,7 +483,7 @@ def test_the_manager_is_the_one_in_force_at_each_call(monkeypatch: pytest.Monkey
 
 def test_without_a_manager_the_function_just_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """No manager: no span, same result."""
-    monkeypatch.setattr(runtime, "get_trace_manager", lambda: None)
+    monkeypatch.setattr(state, "pipeline", lambda: SimpleNamespace(tracing=None))
 
     assert trace_function(lambda: 7)() == 7
 

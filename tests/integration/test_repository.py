@@ -194,3 +194,14 @@ def test_every_environment_variable_is_documented():
     }
     documented = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
     assert sorted(name for name in read if name not in documented) == []
+
+
+def test_every_room_of_core_stands_in_the_picture_of_the_house():
+    """Each module and package of core has a row in the table of docs/explanation/architecture.md, and no row is of none."""
+    page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    table = page.partition("## Rooms")[2].partition("\n## ")[0]
+    named = set(
+        re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines() if row.startswith("| `")))
+    )
+    core = (ROOT / "packages/core/src/ai_dev_squad").glob("[a-z]*")
+    assert named == {path.stem for path in core if path.suffix in {".py", ""}}

@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_squad import state
+
 if TYPE_CHECKING:
     from ai_dev_squad.attribution import Attribution
     from ai_dev_squad.context import current_operation, session
@@ -142,6 +144,10 @@ __all__ = [
     "shutdown",
     "trace_function",
 ]
+
+
+# The one place where what is below learns of what is above: nothing needs to be configured before it is used.
+state.build_with(lambda: importlib.import_module("ai_dev_squad.runtime").pipeline())
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad import lines, model_calls, runtime, spans
+from ai_dev_squad import lines, model_calls, spans, state
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, user_id_var
 from ai_dev_squad.guard import report
@@ -36,8 +36,8 @@ from ai_dev_squad.kinds import (
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, Link, Status, Usage
 
 if TYPE_CHECKING:
+    from ai_dev_squad.assembly import Pipeline
     from ai_dev_squad.costs.budgets import Reservation
-    from ai_dev_squad.runtime import Pipeline
 
 __all__ = [
     "AGENT",
@@ -293,7 +293,7 @@ def start(
     overrules both. Text in ``attributes`` must be redacted already; the mapping is the operation's own from then on.
     ``started_at_ns`` (Unix time, ns) back-dates the start.
     """
-    pipeline = runtime.pipeline()
+    pipeline = state.pipeline()
     operation = Operation()
     operation.pipeline = pipeline
     operation.kind, operation.name, operation.framework, operation.parent = kind, name, framework, parent

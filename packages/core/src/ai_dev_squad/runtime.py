@@ -1,4 +1,4 @@
-"""The only module with global state: what is configured, and what was built from it.
+"""Setting up, flushing and closing: what is in force (``state``) is built, replaced and ended here.
 
 Everything is built on first use, so the product works without any call, starts no thread at import and costs nothing
 until something is observed. ``configure`` replaces only the parts whose settings changed.
@@ -6,12 +6,11 @@ until something is observed. ``configure`` replaces only the parts whose setting
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_squad import operations, state
 from ai_dev_squad.assembly import Pipeline, assemble
 from ai_dev_squad.guard import report
 from ai_dev_squad.process import ExitOrder, after_fork, at_exit
@@ -40,28 +39,12 @@ __all__ = [
 ]
 
 
-@dataclass
-class _State:
-    arguments: dict[str, Any] = field(default_factory=dict)
-    pipeline: Pipeline | None = None
-
-
-_state = _State()
-_lock = threading.RLock()
-
-
-def _after_fork() -> None:
-    """A forked child gets a lock of its own: another thread of its parent may hold this one for ever."""
-    global _lock  # noqa: PLW0603 - one lock for the process
-    _lock = threading.RLock()
-
-
-after_fork(_after_fork)
+after_fork(state.renew_lock)
 
 
 def pipeline() -> Pipeline:
     """What is configured now; built with the defaults if nothing was."""
-    return _state.pipeline or _build({})
+    return state.current() or _build({})
 
 
 def configure(**arguments: Any) -> None:
@@ -110,15 +93,12 @@ def get_settings() -> Settings:
 
 def exchange(pipeline: Pipeline | None, arguments: dict[str, Any]) -> tuple[Pipeline | None, dict[str, Any]]:
     """Put another pipeline in force and return the one before, with its arguments, to be put back. For tests."""
-    with _lock:
-        before = _state.pipeline, _state.arguments
-        _state.pipeline, _state.arguments = pipeline, arguments
-        return before
+    return state.exchange(pipeline, arguments)
 
 
 def flush(timeout: float | None = None) -> bool:
     """Return when everything handed over so far is on disk and exported; ``False`` if ``timeout`` (s) ran out."""
-    current = _state.pipeline
+    current = state.current()
     if current is None:
         return True
     limit = current.settings.export_timeout_s if timeout is None else timeout
@@ -135,9 +115,9 @@ def shutdown(timeout: float | None = None) -> None:
     Later use starts anew, with the same settings.
     """
     closed = _close(timeout)
-    with _lock:
-        if _state.pipeline is closed:
-            _state.pipeline = None
+    with state.lock():
+        if state.current() is closed:
+            state.exchange(None, state.arguments())
 
 
 def _close(timeout: float | None = None) -> Pipeline | None:
@@ -145,13 +125,11 @@ def _close(timeout: float | None = None) -> Pipeline | None:
 
     At exit it stays so: the interpreter takes no new threads, nor imports, and its finalizers may still observe.
     """
-    current = _state.pipeline
+    current = state.current()
     if current is None:
         return None
-    from ai_dev_squad.operations import abandon_open_operations
-
     limit = current.settings.shutdown_timeout_s if timeout is None else timeout
-    abandon_open_operations()
+    operations.abandon_open_operations()
     for what, close in _closers(current, limit):
         try:
             close()
@@ -173,14 +151,14 @@ def _closers(current: Pipeline, limit: float) -> list[tuple[str, Callable[[], An
 
 
 def _build(arguments: dict[str, Any]) -> Pipeline:
-    with _lock:
-        if not arguments and _state.pipeline is not None:
-            return _state.pipeline
-        merged = {**_state.arguments, **{name: value for name, value in arguments.items() if value is not None}}
+    with state.lock():
+        old = state.current()
+        if not arguments and old is not None:
+            return old
+        merged = {**state.arguments(), **{name: value for name, value in arguments.items() if value is not None}}
         wanted = Settings.resolve(merged)
-        old = _state.pipeline
         new = assemble(wanted, old, _emit, asked=asks_for_exporter(merged))
-        _state.arguments, _state.pipeline = merged, new
+        state.exchange(new, merged)
         _register_exit(wanted)
     if old is not None:
         _retire(old, new)
@@ -189,7 +167,7 @@ def _build(arguments: dict[str, Any]) -> Pipeline:
 
 def _emit(event_type: EventType, level: str, message: str, metadata: dict[str, Any]) -> None:
     """Write a line that belongs to no operation."""
-    current = _state.pipeline
+    current = state.current()
     if current is not None:
         line = JournalLine(
             timestamp=utc_now(),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_squad import state
 from ai_dev_squad.events.filters import as_level
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import EventType, JournalLine
@@ -55,9 +56,7 @@ class JournalHandler(logging.Handler):
 
 
 def _configured_logger() -> StructuredLogger:
-    from ai_dev_squad.runtime import get_logger
-
-    return get_logger()
+    return state.pipeline().logger
 
 
 def _line_of(record: logging.LogRecord, logger: StructuredLogger) -> JournalLine:

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad import state
 from ai_dev_squad.guard import report
 
 if TYPE_CHECKING:
@@ -59,10 +60,8 @@ def _traced(function: Any, operation_name: str | None, attributes: Mapping[str, 
     described = {**(attributes or {}), keys.FUNCTION_NAME: _name(inner), keys.FUNCTION_MODULE: _module(inner)}
 
     def opening() -> tuple[TraceManager, str, Mapping[str, Any] | None, SpanKind | None] | None:
-        from ai_dev_squad.runtime import get_trace_manager  # the runtime builds on this package
-
         try:
-            manager: TraceManager | None = get_trace_manager()
+            manager: TraceManager | None = state.pipeline().tracing
         except Exception as failure:  # noqa: BLE001 - observing never raises into the user's program
             report("tracing a function", failure)
             return None
