@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ai_dev_squad import operations, state
 from ai_dev_squad.assembly import Pipeline, assemble
 from ai_dev_squad.guard import report
-from ai_dev_squad.process import ExitOrder, after_fork, at_exit
+from ai_dev_squad.process import ExitOrder, at_exit
 from ai_dev_squad.schema import EventType, JournalLine, utc_now
 from ai_dev_squad.settings import Settings, asks_for_exporter
 
@@ -37,9 +37,6 @@ __all__ = [
     "pipeline",
     "shutdown",
 ]
-
-
-after_fork(state.renew_lock)
 
 
 def pipeline() -> Pipeline:
