@@ -7,7 +7,6 @@ feeds costs, budgets and metrics. Nothing here raises into the caller, except ``
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -33,6 +32,7 @@ from ai_dev_squad.kinds import (
     Kind,
     ModelRequest,
 )
+from ai_dev_squad.process import after_fork
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, Link, Status, Usage
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ OUTLIVES_S = 600.0
 
 # Open operations, by identity. Leaving this table is what ends an operation: `dict.pop` is atomic.
 _open: dict[int, Operation] = {}
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_open.clear)  # the parent process ends what the parent process began
+after_fork(_open.clear)  # the parent process ends what the parent process began
+after_fork(state.renew_lock)
 # Those that were left open, oldest first, and since when (monotonic clock, ns).
 _left_open: dict[Operation, int] = {}
 
