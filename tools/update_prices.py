@@ -26,7 +26,7 @@ from genai_prices import types as gp
 from genai_prices.data import providers
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLE = ROOT / "packages/core/src/ai_dev_squad/costs/prices.json"
+TABLE = ROOT / "packages/core/src/ai_dev_squad/costs/prices/prices.json"
 GOLDEN = ROOT / "tests/core/data/prices_golden.json"
 
 UNITS = {

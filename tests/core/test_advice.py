@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad.costs.advice import Advice, SavingsReport, savings_report
-from ai_dev_squad.costs.advice_models import BANDS, candidates_for
-from ai_dev_squad.costs.entry import CostEntry
+from ai_dev_squad.costs.advice.candidates import BANDS, candidates_for
+from ai_dev_squad.costs.ledger.entry import CostEntry
 from ai_dev_squad.schema import Cost, Usage
 
 NOON = datetime(2026, 3, 18, 12, 0, tzinfo=timezone.utc)
@@ -291,7 +291,7 @@ def test_prices_may_come_from_a_tracker_or_the_published_table() -> None:
 
 def test_every_suggested_model_has_a_published_price() -> None:
     """The table of models to suggest names no model that the price table does not know."""
-    from ai_dev_squad.costs.pricing import PriceList
+    from ai_dev_squad.costs.prices.price_list import PriceList
 
     prices = PriceList()
     usage = Usage(input_tokens=1000, output_tokens=1000, source="provider")

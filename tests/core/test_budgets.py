@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ai_dev_squad import guard
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budgets import Budget, BudgetExceeded, BudgetManager, BudgetStatus
-from ai_dev_squad.costs.entry import CostEntry
+from ai_dev_squad.costs.ledger.entry import CostEntry
 from ai_dev_squad.schema import EventType
 
 NOON = datetime(2026, 3, 18, 12, 0, tzinfo=timezone.utc)  # a Wednesday

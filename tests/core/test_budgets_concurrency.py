@@ -17,7 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budgets import BudgetExceeded, BudgetManager, Reservation
-from ai_dev_squad.costs.entry import CostEntry
+from ai_dev_squad.costs.ledger.entry import CostEntry
 
 PICO = 10**12
 AGENTS = st.sampled_from(["coder", "planner", None])

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad.costs.budgets import BudgetManager
-from ai_dev_squad.costs.entry import CostEntry
-from ai_dev_squad.costs.periods import PERIODS, parse_period, parse_timezone, window
+from ai_dev_squad.costs.budgets.periods import PERIODS, parse_period, parse_timezone, window
+from ai_dev_squad.costs.ledger.entry import CostEntry
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo"]
 MOMENTS = st.integers(int(datetime(1990, 1, 1).timestamp()), int(datetime(2060, 1, 1).timestamp())).map(float)

@@ -20,9 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad import guard
-from ai_dev_squad.costs.budget_state import StateFile
 from ai_dev_squad.costs.budgets import BudgetExceeded, BudgetManager
-from ai_dev_squad.costs.entry import CostEntry
+from ai_dev_squad.costs.budgets.state_file import StateFile
+from ai_dev_squad.costs.ledger.entry import CostEntry
 
 NOON = datetime(2026, 3, 18, 12, 0, tzinfo=timezone.utc)
 
@@ -412,7 +412,7 @@ WORKER = """
 import sys
 from datetime import datetime, timezone
 from ai_dev_squad.costs.budgets import BudgetManager
-from ai_dev_squad.costs.entry import CostEntry
+from ai_dev_squad.costs.ledger.entry import CostEntry
 
 manager = BudgetManager(state_path=sys.argv[1], save_interval=0.01)
 manager.set_budget("t", 1000, "total", [], on_exceed="stop")
@@ -495,7 +495,7 @@ def test_a_lock_held_elsewhere_delays_the_file_and_nothing_else(
     path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While another process sits on the lock, callers go on, flush says no, and nothing is lost."""
-    monkeypatch.setattr("ai_dev_squad.costs.budget_state._LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("ai_dev_squad.costs.budgets.state_file._LOCK_TIMEOUT_S", 0.05)
     guard.set_strict(False)
     manager = manager_at(path, clock)
     manager.set_budget("d", 10, "daily")

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad.costs.catalog import catalog
-from ai_dev_squad.costs.pricing import PriceList
-from ai_dev_squad.costs.rates import PICO, Price, Rates, UnknownPrice, disjoint, pico_usd
+from ai_dev_squad.costs.money import PICO, to_pico
+from ai_dev_squad.costs.prices.catalog import catalog
+from ai_dev_squad.costs.prices.price_list import PriceList
+from ai_dev_squad.costs.prices.rates import Price, Rates, UnknownPrice, disjoint
 from ai_dev_squad.schema import Cost, Usage
 
 READ_ON = catalog().read_on
@@ -193,7 +194,7 @@ def test_the_parts_add_up_to_the_whole(price, used):
     parts = price.parts(used)
     cost = price.cost(used).usd
     assert cost is not None
-    assert sum(pico_usd(part.usd) for part in parts.values()) == pytest.approx(pico_usd(cost), abs=len(parts))
+    assert sum(to_pico(part.usd) for part in parts.values()) == pytest.approx(to_pico(cost), abs=len(parts))
     split = disjoint(used)
     assert min(split) >= 0
     assert sum(part.tokens for part in parts.values()) == sum(split)
@@ -247,7 +248,7 @@ def test_a_call_lies_between_its_cheapest_and_its_dearest_rate(used):
 @given(st.lists(st.integers(min_value=0, max_value=2 * 10**15), max_size=50))
 def test_money_survives_the_float(amounts):
     """An exact amount handed out as a float (up to 2,000 USD) comes back as the same number of pico-dollars."""
-    assert [pico_usd(amount / PICO) for amount in amounts] == amounts
+    assert [to_pico(amount / PICO) for amount in amounts] == amounts
 
 
 @given(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ai_dev_squad.costs import CostTracker, ModelPricing, ModelProvider, Price, UnknownPrice, pricing
-from ai_dev_squad.costs.catalog import catalog
-from ai_dev_squad.costs.pricing import PriceList
+from ai_dev_squad.costs import CostTracker, ModelPricing, ModelProvider, Price, UnknownPrice
+from ai_dev_squad.costs.prices import price_list
+from ai_dev_squad.costs.prices.catalog import catalog
+from ai_dev_squad.costs.prices.price_list import PriceList
 from ai_dev_squad.schema import Cost, Usage
 
 READ_ON = catalog().read_on
@@ -181,8 +182,8 @@ def test_local_models_cost_nothing_only_when_declared():
 
 def test_memory_of_names_is_bounded(monkeypatch):
     """A stream of invented names does not fill the memory, nor push out the names that have a price."""
-    monkeypatch.setattr(pricing, "UNKNOWN_KEPT", 20)
-    monkeypatch.setattr(pricing, "KNOWN_KEPT", 30)
+    monkeypatch.setattr(price_list, "UNKNOWN_KEPT", 20)
+    monkeypatch.setattr(price_list, "KNOWN_KEPT", 30)
     prices = PriceList()
     prices.cost("gpt-4o", "openai", USED)
     for number in range(50):

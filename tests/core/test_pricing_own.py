@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ai_dev_squad import guard
 from ai_dev_squad.costs import CostTracker, ModelPricing, ModelProvider
-from ai_dev_squad.costs.rates import PICO
+from ai_dev_squad.costs.money import PICO
 from ai_dev_squad.schema import Cost, Usage
 
 USED = Usage(input_tokens=1_000, output_tokens=1_000, source="provider")

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from ai_dev_squad import costs
-from ai_dev_squad.costs.catalog import catalog
-from ai_dev_squad.costs.rates import Price
+from ai_dev_squad.costs import prices
+from ai_dev_squad.costs.prices.catalog import catalog
+from ai_dev_squad.costs.prices.rates import Price
 from ai_dev_squad.schema import Usage
 
 CASES = json.loads((Path(__file__).parent / "data" / "prices_golden.json").read_text(encoding="utf-8"))
@@ -80,7 +81,7 @@ def test_free_is_only_what_is_called_free():
 
 def test_the_table_stays_small():
     """The file is at most 300 kB, and its licence stands in the package's notice."""
-    folder = Path(costs.__file__).parent
+    folder = Path(prices.__file__).parent
     assert (folder / "prices.json").stat().st_size < 300_000
     assert catalog().licence.startswith("MIT")
 

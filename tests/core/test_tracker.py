@@ -24,8 +24,8 @@ from ai_dev_squad.costs import (
     OptimizedCostTracker,
     Totals,
 )
-from ai_dev_squad.costs.catalog import catalog
-from ai_dev_squad.costs.ledger import OTHER, RunningTotals
+from ai_dev_squad.costs.ledger.totals import OTHER, RunningTotals
+from ai_dev_squad.costs.prices.catalog import catalog
 from ai_dev_squad.schema import Cost, Usage
 
 READ_ON = catalog().read_on

@@ -82,7 +82,7 @@ def assemble(wanted: Settings, old: Pipeline | None, emit: Emit, *, asked: bool)
     logger = old.logger if old and kept("logging") and kept("redaction") else _logger(wanted, redactor)
     metrics = old.metrics if old and kept("metrics") else _metrics(wanted)
     if wanted.prices_file is not None:
-        from ai_dev_squad.costs.price_file import read_prices
+        from ai_dev_squad.costs.prices.price_file import read_prices
 
         read_prices(wanted.prices_file)
     # What OTEL_* variables asked for may have failed quietly; who asks us for it now hears why.

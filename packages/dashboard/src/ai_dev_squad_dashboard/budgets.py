@@ -14,7 +14,7 @@ from datetime import timezone
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl
 
-from ai_dev_squad.costs.periods import window
+from ai_dev_squad.costs.budgets.periods import window
 
 from .query import FILTERS
 from .store.base import Selection, Store

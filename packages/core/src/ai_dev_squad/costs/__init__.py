@@ -1,11 +1,8 @@
 """What model calls cost: prices, the ledger, token counts, budgets."""
 
 from ai_dev_squad.costs.budgets import Budget, BudgetExceeded, BudgetManager, BudgetStatus, Reservation
-from ai_dev_squad.costs.entry import CostEntry
-from ai_dev_squad.costs.ledger import Ledger, Totals, UnpricedModel
-from ai_dev_squad.costs.models import ModelPricing, ModelProvider
-from ai_dev_squad.costs.price_book import CustomProvider
-from ai_dev_squad.costs.rates import Part, Price, UnknownPrice
+from ai_dev_squad.costs.ledger import CostEntry, Ledger, Totals, UnpricedModel
+from ai_dev_squad.costs.prices import CustomProvider, ModelPricing, ModelProvider, Part, Price, UnknownPrice
 from ai_dev_squad.costs.tokens import TokenCount, count_tokens, estimate_messages
 from ai_dev_squad.costs.tracker import CostTracker, OptimizedCostTracker
 

@@ -10,12 +10,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ai_dev_squad.attribution import Attribution
-from ai_dev_squad.costs.budgets import BudgetManager, Reservation
-from ai_dev_squad.costs.entry import CostEntry
-from ai_dev_squad.costs.ledger import Ledger, RunningTotals, Totals, UnpricedModel
-from ai_dev_squad.costs.models import provider_name
-from ai_dev_squad.costs.price_book import PriceBook, expected_output, token_number
-from ai_dev_squad.costs.rates import Price
+from ai_dev_squad.costs.budgets.manager import BudgetManager, Reservation
+from ai_dev_squad.costs.ledger.entry import CostEntry
+from ai_dev_squad.costs.ledger.ledger import Ledger
+from ai_dev_squad.costs.ledger.totals import RunningTotals, Totals, UnpricedModel
+from ai_dev_squad.costs.prices.model_pricing import provider_name
+from ai_dev_squad.costs.prices.price_book import PriceBook, expected_output, token_number
+from ai_dev_squad.costs.prices.rates import Price
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import Cost, Status, Usage
 

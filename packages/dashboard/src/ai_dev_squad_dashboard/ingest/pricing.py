@@ -7,8 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ai_dev_squad.costs import Price, UnknownPrice
-from ai_dev_squad.costs.price_book import PriceBook
+from ai_dev_squad.costs.prices import Price, PriceBook, UnknownPrice
 from ai_dev_squad.schema import Cost, Usage
 
 __all__ = ["Prices"]

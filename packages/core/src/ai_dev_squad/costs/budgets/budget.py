@@ -9,10 +9,10 @@ from datetime import datetime, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias, get_args
 
-from ai_dev_squad.costs.periods import Period, parse_period, parse_timezone, timezone_name
+from ai_dev_squad.costs.budgets.periods import Period, parse_period, parse_timezone, timezone_name
+from ai_dev_squad.costs.money import to_pico
 
 __all__ = [
-    "PICO",
     "AlertCallback",
     "Budget",
     "BudgetExceeded",
@@ -20,9 +20,7 @@ __all__ = [
     "OnExceed",
     "Per",
     "UnknownPrice",
-    "dollars",
     "moment",
-    "to_pico",
 ]
 
 OnExceed = Literal["alert", "stop"]
@@ -38,9 +36,6 @@ AlertCallback: TypeAlias = Callable[[dict[str, Any]], object]
 """Called with ``budget_name``, ``spend_ratio``, ``current_spend_usd``, ``limit_usd``, ``timestamp`` (aware UTC),
 ``threshold``, ``period``, ``scope`` and ``key``. What it returns is ignored; what it raises is reported."""
 
-PICO = 10**12
-"""Picodollars in a dollar. Spend is kept in whole picodollars, so that a million additions lose nothing."""
-
 _HIGHEST_THRESHOLD = 10.0
 _SCOPE_FIELDS: tuple[tuple[str, Per], ...] = (
     ("framework", "framework"),
@@ -49,17 +44,6 @@ _SCOPE_FIELDS: tuple[tuple[str, Per], ...] = (
     ("session_id", "session"),
     ("user_id", "user"),
 )
-
-
-def to_pico(usd: float) -> int:
-    """Whole picodollars nearest to ``usd``."""
-    return round(usd * PICO)
-
-
-def dollars(pico: int) -> str:
-    """An amount as people read it: exact, with at least two decimals, such as ``$4.80`` or ``$0.00012``."""
-    whole, _, decimals = f"{Decimal(pico).scaleb(-12):f}".partition(".")
-    return f"${whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 @dataclass(frozen=True)

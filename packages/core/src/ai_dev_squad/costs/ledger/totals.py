@@ -1,77 +1,24 @@
-"""What was spent: the latest entries, and totals that stay exact however many entries there were."""
+"""Totals that stay exact however many calls there were, in memory that does not grow."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timezone
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 from weakref import WeakMethod
 
-from ai_dev_squad.costs.entry import CostEntry
-from ai_dev_squad.costs.rates import PICO, pico_usd
+from ai_dev_squad.costs.ledger.entry import CostEntry
+from ai_dev_squad.costs.money import PICO, to_pico
 from ai_dev_squad.process import after_fork
 
-__all__ = ["OTHER", "Ledger", "RunningTotals", "Totals", "UnpricedModel"]
+__all__ = ["OTHER", "RunningTotals", "Totals", "UnpricedModel"]
 
 OTHER = "(other)"
 """The group of everything that no longer has a group of its own."""
 
 _DIMENSIONS = ("model", "provider", "agent_id", "framework", "session_id", "user_id", "day")
 _SYNONYMS = {"model_name": "model", "agent": "agent_id", "session": "session_id", "user": "user_id"}
-
-
-class Ledger(Sequence[CostEntry]):
-    """The latest entries, oldest first: a list that forgets its oldest item when it is full.
-
-    Slices are lists. Reading is safe while other threads append; iteration goes over the entries of one moment.
-    """
-
-    def __init__(self, max_entries: int, entries: Iterable[CostEntry] = ()) -> None:
-        self._items: deque[CostEntry] = deque(entries, maxlen=max_entries)
-        self.append = self._items.append
-        """Add an entry. ``CostTracker.record`` also counts it in the totals and budgets; this does not."""
-
-    @property
-    def max_entries(self) -> int:
-        """How many entries are kept."""
-        return self._items.maxlen or 0
-
-    def extend(self, entries: Iterable[CostEntry]) -> None:
-        """Add several entries."""
-        self._items.extend(entries)
-
-    def clear(self) -> None:
-        """Forget the entries. Totals and budgets keep what they counted."""
-        self._items.clear()
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __iter__(self) -> Iterator[CostEntry]:
-        return iter(self._items.copy())
-
-    @overload
-    def __getitem__(self, index: int) -> CostEntry: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[CostEntry]: ...
-    def __getitem__(self, index: int | slice) -> CostEntry | list[CostEntry]:
-        if isinstance(index, slice):
-            return list(self._items.copy())[index]
-        return self._items[index]
-
-    def __add__(self, other: Iterable[CostEntry]) -> list[CostEntry]:
-        return [*self, *other]
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, (Ledger, list, tuple)):
-            return list(self) == list(other)
-        return NotImplemented
-
-    def __repr__(self) -> str:
-        return f"<Ledger: {len(self)} of at most {self.max_entries} entries>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +98,7 @@ class RunningTotals:
             cell[3] += entry.output_tokens
             cell[9] += entry.duration_ms
             if usd is not None:
-                cell[1] += pico_usd(usd)
+                cell[1] += to_pico(usd)
             elif usage is not None and usage.input_tokens is None and usage.output_tokens is None:
                 cell[6] += 1
             else:

@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from ai_dev_squad.costs.models import ModelPricing, provider_name
-from ai_dev_squad.costs.price_file import PriceFile, read_prices, write_prices
-from ai_dev_squad.costs.pricing import PriceList, PricingModels
-from ai_dev_squad.costs.rates import Price, UnknownPrice
+from ai_dev_squad.costs.prices.model_pricing import ModelPricing, provider_name
+from ai_dev_squad.costs.prices.price_file import PriceFile, read_prices, write_prices
+from ai_dev_squad.costs.prices.price_list import PriceList, PricingModels
+from ai_dev_squad.costs.prices.rates import Price, UnknownPrice
 from ai_dev_squad.costs.tokens import TokenCount, count_tokens, estimate_messages
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import Cost, Usage

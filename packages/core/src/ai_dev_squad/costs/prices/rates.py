@@ -1,8 +1,7 @@
 """From token counts to money.
 
-All arithmetic is in whole pico-dollars (1e-12 USD). The finest published price, 0.000001 USD per million tokens, is
-one pico-dollar a token, so a price is an integer, a cost is an exact product, and a sum over a million calls has no
-rounding error. A float appears once, when the result is handed out; it is the float nearest to the exact amount.
+All arithmetic is in whole picodollars. A float appears once, when the result is handed out; it is the float nearest to
+the exact amount.
 """
 
 from __future__ import annotations
@@ -11,22 +10,15 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ai_dev_squad.costs.money import PICO
 from ai_dev_squad.schema import Cost, Usage
 
-__all__ = ["PICO", "Part", "Price", "Rates", "UnknownPrice", "pico_usd"]
-
-PICO = 1_000_000_000_000
-"""Pico-dollars in one US dollar."""
-
-
-def pico_usd(usd: float) -> int:
-    """An amount in whole pico-dollars. A cost that this package calculated comes back exactly (up to 2,000 USD)."""
-    return round(usd * PICO)
+__all__ = ["Part", "Price", "Rates", "UnknownPrice", "disjoint"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """Pico-dollars per token. ``None`` means "no price of its own": the tokens then cost what the whole costs."""
+    """Picodollars per token. ``None`` means "no price of its own": the tokens then cost what the whole costs."""
 
     input: int | None = None
     output: int | None = None
@@ -38,7 +30,7 @@ class Rates:
     cache_audio_read: int | None = None
     reasoning_output: int | None = None
     request: int | None = None
-    """Pico-dollars per call, on top of the tokens."""
+    """Picodollars per call, on top of the tokens."""
 
     def per_token(self, *, long_cache: bool = False) -> _Tokens:
         """The rate of each disjoint kind of token; ``long_cache`` asks for cache writes that live for an hour."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol, TypeAlias
 
-from ai_dev_squad.costs.advice_calls import Advice, AdviceKind, Confidence, PriceOf, calls_of
-from ai_dev_squad.costs.advice_rules import RULES
-from ai_dev_squad.costs.budget_rules import PICO, dollars, to_pico
-from ai_dev_squad.costs.entry import CostEntry
+from ai_dev_squad.costs.advice.calls import Advice, AdviceKind, Confidence, PriceOf, calls_of
+from ai_dev_squad.costs.advice.rules import RULES
+from ai_dev_squad.costs.ledger.entry import CostEntry
+from ai_dev_squad.costs.money import PICO, dollars, to_pico
 from ai_dev_squad.schema import Cost, Usage
 
 __all__ = ["Advice", "AdviceKind", "Confidence", "SavingsReport", "savings_report"]
@@ -103,7 +103,7 @@ def savings_report(
 
 def _price_of(prices: Pricing | PriceFunction | None) -> PriceOf:
     if prices is None:
-        from ai_dev_squad.costs.pricing import PriceList
+        from ai_dev_squad.costs.prices.price_list import PriceList
 
         prices = PriceList().cost
     look_up: Any = getattr(prices, "price", prices)

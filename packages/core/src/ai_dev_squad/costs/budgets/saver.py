@@ -8,12 +8,12 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ai_dev_squad.costs.budget_accounts import Crossing
-from ai_dev_squad.costs.budget_state import StateFile, StoredBudget, merge, settle, tidy
+from ai_dev_squad.costs.budgets.accounts import Crossing
+from ai_dev_squad.costs.budgets.state_file import StateFile, StoredBudget, merge, settle, tidy
 from ai_dev_squad.guard import report
 
 if TYPE_CHECKING:
-    from ai_dev_squad.costs.budgets import BudgetManager
+    from ai_dev_squad.costs.budgets.manager import BudgetManager
 
 __all__ = ["Saver"]
 

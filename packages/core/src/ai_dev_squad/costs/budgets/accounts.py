@@ -16,10 +16,11 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from ai_dev_squad.attribution import Attribution
-from ai_dev_squad.costs.budget_rules import PICO, Budget, BudgetStatus, dollars, moment, to_pico
-from ai_dev_squad.costs.periods import window
+from ai_dev_squad.costs.budgets.budget import Budget, BudgetStatus, moment
+from ai_dev_squad.costs.budgets.periods import window
+from ai_dev_squad.costs.money import PICO, dollars, to_pico
 
-__all__ = ["Account", "Crossing", "Index", "Labels", "Ledger", "labels_of", "model_family"]
+__all__ = ["Account", "BudgetAccounts", "Crossing", "Index", "Labels", "labels_of", "model_family"]
 
 _log = logging.getLogger("ai_dev_squad")
 
@@ -50,7 +51,7 @@ def model_family(model: str | None) -> str | None:
 
 
 def labels_of(call: Attribution) -> Labels:
-    """The labels in the order that ``Index`` and ``Ledger`` read them."""
+    """The labels in the order that ``Index`` and ``BudgetAccounts`` read them."""
     model = call.model
     try:
         family = model_family(model)
@@ -72,7 +73,7 @@ def _named(label: object) -> str | None:
 class Crossing:
     """An amount that was reached: ``threshold`` of the limit, or (``None``) the limit was exceeded."""
 
-    ledger: Ledger
+    ledger: BudgetAccounts
     key: str | None
     spent: int
     threshold: float | None
@@ -126,7 +127,7 @@ class Account:
         return self.spent != self.base or self.unpriced != self.unpriced_base or self.alerted_unsaved
 
 
-class Ledger:
+class BudgetAccounts:
     """One budget's accounts: a single one, or one for each value of ``per`` (the least recently used are let go)."""
 
     def __init__(self, budget: Budget, max_keys: int) -> None:
@@ -303,10 +304,10 @@ class Ledger:
 class Index:
     """Which ledgers a call belongs to: one dictionary look-up for each combination of scopes in use."""
 
-    def __init__(self, ledgers: list[Ledger]) -> None:
+    def __init__(self, ledgers: list[BudgetAccounts]) -> None:
         self._everywhere = tuple(ledger for ledger in ledgers if not ledger.budget.scope)
-        self._groups: list[tuple[Callable[[Labels], Any], dict[Any, tuple[Ledger, ...]]]] = []
-        shapes: dict[tuple[int, ...], dict[Any, tuple[Ledger, ...]]] = {}
+        self._groups: list[tuple[Callable[[Labels], Any], dict[Any, tuple[BudgetAccounts, ...]]]] = []
+        shapes: dict[tuple[int, ...], dict[Any, tuple[BudgetAccounts, ...]]] = {}
         for ledger in ledgers:
             positions = _positions(ledger.budget)
             if not positions:
@@ -319,7 +320,7 @@ class Index:
         for shape, group in shapes.items():
             self._groups.append((itemgetter(*shape), group))
 
-    def matching(self, labels: Labels) -> tuple[Ledger, ...]:
+    def matching(self, labels: Labels) -> tuple[BudgetAccounts, ...]:
         """Every ledger whose scope holds ``labels``."""
         found = self._everywhere
         for value_of, group in self._groups:

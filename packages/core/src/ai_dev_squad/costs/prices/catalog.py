@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from ai_dev_squad.costs.rates import Price, Rates
+from ai_dev_squad.costs.prices.rates import Price, Rates
 
 __all__ = ["Catalog", "Model", "Provider", "catalog"]
 

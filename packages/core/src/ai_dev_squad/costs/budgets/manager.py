@@ -23,11 +23,9 @@ from datetime import tzinfo
 from pathlib import Path
 
 from ai_dev_squad.attribution import Attribution
-from ai_dev_squad.costs.budget_accounts import Account, Crossing, Index, Labels, Ledger, labels_of
-from ai_dev_squad.costs.budget_alerts import EventSink, announce_crossing, announce_refusal
-from ai_dev_squad.costs.budget_reservation import Hold, Reservation
-from ai_dev_squad.costs.budget_rules import (
-    PICO,
+from ai_dev_squad.costs.budgets.accounts import Account, BudgetAccounts, Crossing, Index, Labels, labels_of
+from ai_dev_squad.costs.budgets.alerts import EventSink, announce_crossing, announce_refusal
+from ai_dev_squad.costs.budgets.budget import (
     AlertCallback,
     Budget,
     BudgetExceeded,
@@ -36,12 +34,13 @@ from ai_dev_squad.costs.budget_rules import (
     Per,
     UnknownPrice,
     moment,
-    to_pico,
 )
-from ai_dev_squad.costs.budget_saver import Saver
-from ai_dev_squad.costs.budget_table import BudgetTable, check_together
-from ai_dev_squad.costs.entry import CostEntry
-from ai_dev_squad.costs.periods import parse_timezone
+from ai_dev_squad.costs.budgets.periods import parse_timezone
+from ai_dev_squad.costs.budgets.reservation import Hold, Reservation
+from ai_dev_squad.costs.budgets.saver import Saver
+from ai_dev_squad.costs.budgets.table import BudgetTable, check_together
+from ai_dev_squad.costs.ledger.entry import CostEntry
+from ai_dev_squad.costs.money import PICO, to_pico
 from ai_dev_squad.guard import report
 from ai_dev_squad.process import ExitOrder, after_fork, at_exit
 
@@ -83,7 +82,7 @@ class BudgetManager:
         self._clock = clock
         self._zone = parse_timezone(timezone)
         self._max_keys = max_keys
-        self._ledgers: dict[str, Ledger] = {}
+        self._ledgers: dict[str, BudgetAccounts] = {}
         self._index = Index([])
         self._abandoned: deque[tuple[int, tuple[Hold, ...]]] = deque()
         self._epoch = 0
@@ -241,10 +240,10 @@ class BudgetManager:
         if fresh and self._saver is not None:
             self._saver.take_over()
 
-    def _ledger_for(self, budget: Budget) -> Ledger:
+    def _ledger_for(self, budget: Budget) -> BudgetAccounts:
         known = self._ledgers.get(budget.name)
         if known is None or known.budget.coverage != budget.coverage:
-            known = Ledger(budget, self._max_keys)
+            known = BudgetAccounts(budget, self._max_keys)
         elif known.budget is not budget:
             known.adopt(budget)
         return known
@@ -300,7 +299,7 @@ class BudgetManager:
                     account.reserved -= amount
 
     def _refuse(
-        self, ledger: Ledger, account: Account, estimate: int | None, now: float
+        self, ledger: BudgetAccounts, account: Account, estimate: int | None, now: float
     ) -> tuple[BudgetExceeded, BudgetStatus | None]:
         """The refusal, and the status to tell the journal unless it was told a moment ago."""
         account.refused += 1
@@ -341,7 +340,7 @@ class BudgetManager:
             self._saver.after_fork()
 
 
-def _holds(ledger: Ledger, account: Account, estimate: int | None) -> bool:
+def _holds(ledger: BudgetAccounts, account: Account, estimate: int | None) -> bool:
     """Whether the limit holds if a call of this estimate is let through."""
     committed = account.spent + account.reserved
     if estimate is None:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from ai_dev_squad.costs.catalog import catalog
-from ai_dev_squad.costs.models import ModelPricing, ModelProvider, is_name, provider_name
 from ai_dev_squad.costs.names import OPEN_ENDPOINTS, provider_key, spellings
-from ai_dev_squad.costs.rates import Price, Rates, UnknownPrice
+from ai_dev_squad.costs.prices.catalog import catalog
+from ai_dev_squad.costs.prices.model_pricing import ModelPricing, ModelProvider, is_name, provider_name
+from ai_dev_squad.costs.prices.rates import Price, Rates, UnknownPrice
 from ai_dev_squad.schema import Cost, Usage
 
 __all__ = ["ModelPricing", "ModelProvider", "PriceList", "PricingModels"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timezone
 from typing import Any, Literal, TypeAlias
 
-from ai_dev_squad.costs.budget_rules import PICO, to_pico
-from ai_dev_squad.costs.entry import CostEntry
+from ai_dev_squad.costs.ledger.entry import CostEntry
+from ai_dev_squad.costs.money import PICO, to_pico
 from ai_dev_squad.schema import Usage
 
 __all__ = [

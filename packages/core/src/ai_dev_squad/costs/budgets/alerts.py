@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import Any, Literal, TypeAlias
 
-from ai_dev_squad.costs.budget_accounts import Crossing
-from ai_dev_squad.costs.budget_rules import PICO, AlertCallback, BudgetExceeded, BudgetStatus, dollars
+from ai_dev_squad.costs.budgets.accounts import Crossing
+from ai_dev_squad.costs.budgets.budget import AlertCallback, BudgetExceeded, BudgetStatus
+from ai_dev_squad.costs.money import PICO, dollars
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import EventType
 

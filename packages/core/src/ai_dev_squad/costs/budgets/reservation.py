@@ -6,15 +6,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
 from ai_dev_squad.attribution import Attribution
-from ai_dev_squad.costs.budget_accounts import Account, Ledger
-from ai_dev_squad.costs.entry import CostEntry
+from ai_dev_squad.costs.budgets.accounts import Account, BudgetAccounts
+from ai_dev_squad.costs.ledger.entry import CostEntry
 
 if TYPE_CHECKING:
-    from ai_dev_squad.costs.budgets import BudgetManager
+    from ai_dev_squad.costs.budgets.manager import BudgetManager
 
 __all__ = ["Hold", "Reservation"]
 
-Hold: TypeAlias = tuple[Ledger, Account, int]
+Hold: TypeAlias = tuple[BudgetAccounts, Account, int]
 """So many picodollars set aside in one account."""
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from ai_dev_squad.costs.budget_accounts import Account, Crossing, Ledger
-from ai_dev_squad.costs.budget_rules import PICO
-from ai_dev_squad.costs.periods import timezone_name
+from ai_dev_squad.costs.budgets.accounts import Account, BudgetAccounts, Crossing
+from ai_dev_squad.costs.budgets.periods import timezone_name
+from ai_dev_squad.costs.money import PICO
 from ai_dev_squad.guard import report
 
 __all__ = ["StateFile", "StoredBudget", "merge", "settle", "tidy"]
@@ -171,7 +171,7 @@ else:
 # --- between the file and the accounts --------------------------------------------------------------------------------
 
 
-def merge(ledger: Ledger, stored: list[StoredBudget], now: float) -> list[Crossing]:
+def merge(ledger: BudgetAccounts, stored: list[StoredBudget], now: float) -> list[Crossing]:
     """Take over what others have added, and put this process's share into ``stored``.
 
     Returns the alerts that the sum has reached and nobody has sent. Call ``tidy``, and once ``stored`` is on disk
@@ -199,14 +199,14 @@ def merge(ledger: Ledger, stored: list[StoredBudget], now: float) -> list[Crossi
     return crossings
 
 
-def tidy(ledger: Ledger, stored: list[StoredBudget]) -> None:
+def tidy(ledger: BudgetAccounts, stored: list[StoredBudget]) -> None:
     """Keep the ``max_keys`` accounts of a ledger that were used last."""
     record = _record_of(ledger, stored)
     accounts = sorted(record.accounts, key=lambda account: (-account.updated, account.key or ""))
     record.accounts = [account for account in accounts if account.counts][: ledger.max_keys]
 
 
-def settle(ledger: Ledger, stored: list[StoredBudget]) -> None:
+def settle(ledger: BudgetAccounts, stored: list[StoredBudget]) -> None:
     """Remember that ``stored`` is on disk, so that it is not added a second time."""
     for theirs in _record_of(ledger, stored).accounts:
         account = ledger.accounts.get(theirs.key)
@@ -216,7 +216,7 @@ def settle(ledger: Ledger, stored: list[StoredBudget]) -> None:
                 account.alerted_unsaved = False
 
 
-def _record_of(ledger: Ledger, stored: list[StoredBudget]) -> StoredBudget:
+def _record_of(ledger: BudgetAccounts, stored: list[StoredBudget]) -> StoredBudget:
     budget = ledger.budget
     mine = StoredBudget(budget.name, budget.period, timezone_name(budget.zone), budget.per, budget.scope)
     for record in stored:
@@ -226,7 +226,7 @@ def _record_of(ledger: Ledger, stored: list[StoredBudget]) -> StoredBudget:
     return mine
 
 
-def _take_over(ledger: Ledger, account: Account, theirs: StoredAccount) -> list[Crossing]:
+def _take_over(ledger: BudgetAccounts, account: Account, theirs: StoredAccount) -> list[Crossing]:
     spent = theirs.spent()
     account.spent += spent - account.base
     account.unpriced += theirs.unpriced_calls - account.unpriced_base
@@ -238,7 +238,7 @@ def _take_over(ledger: Ledger, account: Account, theirs: StoredAccount) -> list[
     return ledger.crossed(account)
 
 
-def _adopt(ledger: Ledger, theirs: StoredAccount) -> list[Crossing]:
+def _adopt(ledger: BudgetAccounts, theirs: StoredAccount) -> list[Crossing]:
     if theirs.period_start != _finite(ledger.start):
         return []
     account = ledger.account_of(theirs.key)

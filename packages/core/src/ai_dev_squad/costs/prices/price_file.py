@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ai_dev_squad.costs.models import ModelPricing, ModelProvider, is_name
+from ai_dev_squad.costs.prices.model_pricing import ModelPricing, ModelProvider, is_name
 
 __all__ = ["PriceFile", "read_prices", "write_prices"]
 

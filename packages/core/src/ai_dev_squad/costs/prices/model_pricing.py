@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any
 
-from ai_dev_squad.costs.rates import Price, Rates
+from ai_dev_squad.costs.prices.rates import Price, Rates
 
 __all__ = ["ModelPricing", "ModelProvider", "is_name", "provider_name"]
 

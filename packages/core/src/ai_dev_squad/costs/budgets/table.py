@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ai_dev_squad.costs.budget_rules import Budget, dollars, to_pico
+from ai_dev_squad.costs.budgets.budget import Budget
+from ai_dev_squad.costs.money import dollars, to_pico
 
 __all__ = ["BudgetTable", "check_together"]
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from ai_dev_squad.costs.advice_calls import (
+from ai_dev_squad.costs.advice.calls import (
     FAILED,
     Advice,
     Call,
@@ -27,8 +27,8 @@ from ai_dev_squad.costs.advice_calls import (
     spent,
     spent_on,
 )
-from ai_dev_squad.costs.advice_models import BANDS, band_of, candidates_for
-from ai_dev_squad.costs.budget_rules import PICO
+from ai_dev_squad.costs.advice.candidates import BANDS, band_of, candidates_for
+from ai_dev_squad.costs.money import PICO
 from ai_dev_squad.schema import Usage
 
 __all__ = ["RULES", "Rule"]
