@@ -6,21 +6,18 @@ setting's name, the value, what is allowed and the cure.
 
 from __future__ import annotations
 
-import math
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ai_dev_squad.environment import as_type, first_given
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import LogLevel
 
 __all__ = ["Settings", "asks_for_exporter"]
 
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
 # Values of OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, besides true and false.
 _CONTENT_MODES = {"no_content": False, "span_only": True, "event_only": True, "span_and_event": True}
 _OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -145,6 +142,7 @@ class Settings:
         "content",
         ("AI_DEV_SQUAD_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
         "Capture prompts, answers, tool arguments and results.",
+        words=_CONTENT_MODES,
     )
     redact_patterns: tuple[Any, ...] = _setting((), "redaction", (), "Further regular expressions to redact.")
     redact_emails: bool = _setting(False, "redaction", "AI_DEV_SQUAD_REDACT_EMAILS", "Redact e-mail addresses.")
@@ -180,17 +178,17 @@ class Settings:
             if arguments.get(name) is not None:
                 values[name] = _checked(setting, arguments[name], name)
                 continue
-            for variable in setting.metadata["env"]:
-                if environ.get(variable, "") == "":
-                    continue
-                try:
-                    values[name] = _checked(setting, environ[variable], variable)
-                except ValueError as error:
-                    if not variable.startswith("OTEL_"):
-                        raise
-                    # OTEL_* variables speak to every OpenTelemetry program; one we don't understand isn't an error.
-                    report(f"reading {variable}", error)
-                break
+            found = first_given(environ, setting.metadata["env"])
+            if found is None:
+                continue
+            variable, text = found
+            try:
+                values[name] = _checked(setting, text, variable)
+            except ValueError as error:
+                if not variable.startswith("OTEL_"):
+                    raise
+                # OTEL_* variables speak to every OpenTelemetry program; one we don't understand isn't an error.
+                report(f"reading {variable}", error)
         # The exporter reads these itself, with all that belongs to them; we only need to know that it's wanted.
         if "exporter" not in values and ("endpoint" in values or any(environ.get(name) for name in _OTLP_ENDPOINTS)):
             values["exporter"] = "otlp"
@@ -217,7 +215,11 @@ def asks_for_exporter(arguments: Mapping[str, Any], environ: Mapping[str, str] |
 
 
 def _checked(setting: Field[Any], value: Any, source: str) -> Any:
-    value = _CONVERT.get(str(setting.type), _unchanged)(value, source)
+    if isinstance(value, LogLevel):
+        value = value.name
+    if isinstance(value, str):
+        value = setting.metadata.get("words", {}).get(value.strip().lower(), value)
+    value = as_type(str(setting.type), value, source)
     allowed = setting.metadata.get("allowed")
     if allowed and isinstance(value, str):
         match = next((item for item in allowed if str(value).lower() == item.lower()), None)
@@ -228,85 +230,3 @@ def _checked(setting: Field[Any], value: Any, source: str) -> Any:
     if minimum is not None and not value >= minimum:
         raise ValueError(f"{source}={value!r} is too small; use {minimum} or more")
     return value
-
-
-def _bool(value: Any, source: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    if text in _CONTENT_MODES and "CONTENT" in source:
-        return _CONTENT_MODES[text]
-    raise ValueError(f"{source}={value!r} is neither true nor false; write 'true' or 'false'")
-
-
-def _int(value: Any, source: str) -> int:
-    try:
-        number = None if isinstance(value, bool) else int(value)
-    except (TypeError, ValueError, OverflowError):
-        number = None
-    if number is None or (isinstance(value, float) and value != number):
-        raise ValueError(f"{source}={value!r} is not a whole number; write it like {source}=10")
-    return number
-
-
-def _float(value: Any, source: str) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{source}={value!r} is not a number; write it like {source}=2.5")
-    return number
-
-
-def _strings(value: Any, source: str) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    if isinstance(value, Iterable):
-        items = tuple(value)
-        if all(isinstance(item, str) for item in items):
-            return items
-    raise ValueError(f"{source}={value!r} is no list of strings; write it like ['password', 'api_*']")
-
-
-def _patterns(value: Any, source: str) -> tuple[Any, ...] | Mapping[str, Any]:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, (str, re.Pattern)) or not isinstance(value, Iterable):
-        raise ValueError(f"{source}={value!r} is no list; write it like {source}=[r'\\bCUST-[0-9]{{8}}\\b']")
-    return tuple(value)
-
-
-def _mapping(value: Any, source: str) -> dict[str, Any]:
-    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return dict(value)
-    raise ValueError(f"{source}={value!r} is no dictionary with text keys; write it like {{'name': 'value'}}")
-
-
-def _string(value: Any, source: str) -> str:
-    if isinstance(value, LogLevel):
-        return value.name
-    if isinstance(value, (str, Path)) and str(value).strip():
-        return str(value)
-    raise ValueError(f"{source}={value!r} is not text; write a string that is not empty, or leave it out")
-
-
-def _unchanged(value: Any, source: str) -> Any:
-    return value
-
-
-_CONVERT: dict[str, Callable[[Any, str], Any]] = {
-    "bool": _bool,
-    "int": _int,
-    "float": _float,
-    "str": _string,
-    "str | None": _string,
-    "tuple[str, ...]": _strings,
-    "tuple[Any, ...]": _patterns,
-    "dict[str, str]": _mapping,
-    "dict[str, Any]": _mapping,
-}

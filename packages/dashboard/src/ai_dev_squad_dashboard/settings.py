@@ -10,6 +10,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from ai_dev_squad.environment import as_type, first_given
+
 __all__ = ["DashboardSettings", "is_loopback"]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -146,11 +148,11 @@ class DashboardSettings:
             raise ValueError(f"unknown setting {unknown[0]!r}; allowed: {', '.join(sorted(known))}")
         values = {name: value for name, value in arguments.items() if value is not None}
         for each in fields(cls):
-            text = environ.get(f"DASHBOARD_{each.name.upper()}", "")
-            if each.name == "logs" and not text:
-                text = environ.get("AI_DEV_SQUAD_LOG_DIR", "")
-            if text and each.name not in values:
-                values[each.name] = _parse(each.name, str(each.type), text)
+            variables = [f"DASHBOARD_{each.name.upper()}", *(["AI_DEV_SQUAD_LOG_DIR"] if each.name == "logs" else [])]
+            found = first_given(environ, variables)
+            if found is not None and each.name not in values:
+                variable, text = found
+                values[each.name] = as_type(str(each.type), text, variable)
         if "logs" in values and "db" not in values:
             values["db"] = Path(values["logs"][0]) / "dashboard.duckdb"
         return cls(**values)
@@ -164,26 +166,3 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def _parse(name: str, kind: str, text: str) -> Any:
-    variable = f"DASHBOARD_{name.upper()}"
-    try:
-        if kind.startswith("tuple"):
-            parts = [part.strip() for part in text.split(",") if part.strip()]
-            return tuple(Path(part) for part in parts) if "Path" in kind else tuple(parts)
-        if kind == "Path":
-            return Path(text)
-        if kind.startswith("int"):
-            return None if text.lower() == "none" and "None" in kind else int(text)
-        if kind == "float":
-            return float(text)
-    except ValueError:
-        raise ValueError(f"{variable}={text!r} is not a number; use one such as 8080") from None
-    if kind == "bool":
-        if text.lower() in {"1", "true", "yes", "on"}:
-            return True
-        if text.lower() in {"0", "false", "no", "off"}:
-            return False
-        raise ValueError(f"{variable}={text!r} is neither on nor off; use 1 or 0")
-    return text

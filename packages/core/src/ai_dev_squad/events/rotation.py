@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from ai_dev_squad.events.locks import lock_file, unlock_file
+from ai_dev_squad.file_locks import lock_file, unlock_file
 
 __all__ = [
     "RotatedFile",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +18,12 @@ import msgspec
 from ai_dev_squad.costs.budgets.accounts import Account, BudgetAccounts, Crossing
 from ai_dev_squad.costs.budgets.periods import timezone_name
 from ai_dev_squad.costs.money import PICO
+from ai_dev_squad.file_locks import lock_file, unlock_file
 from ai_dev_squad.guard import report
 
 __all__ = ["StateFile", "StoredBudget", "merge", "settle", "tidy"]
 
 _LOCK_TIMEOUT_S = 5.0
-_LOCK_PAUSE_S = 0.005
 _FORMAT = 1
 _AMOUNT = re.compile(r"([0-9]{1,30})(?:\.([0-9]{1,12}))?")
 
@@ -116,19 +115,18 @@ class StateFile:
         """Keep other processes out. Raises ``TimeoutError`` when one of them holds on for more than 5 s."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock_path.open("a+b") as file:
-            deadline = time.monotonic() + _LOCK_TIMEOUT_S
-            while not _try_lock(file.fileno()):
-                if time.monotonic() > deadline:
-                    raise TimeoutError(
-                        f"another process has held {self._lock_path} for over {_LOCK_TIMEOUT_S:g} s; it is tried again "
-                        f"later and nothing is lost meanwhile"
-                    )
-                time.sleep(_LOCK_PAUSE_S)
+            try:
+                held = lock_file(file.fileno(), _LOCK_TIMEOUT_S)
+            except TimeoutError as error:
+                raise TimeoutError(
+                    f"another process has held {self._lock_path} for over {_LOCK_TIMEOUT_S:g} s; it is tried again "
+                    f"later and nothing is lost meanwhile"
+                ) from error
             try:
                 yield
             finally:
-                # Closing alone would not do: a child forked meanwhile shares the lock.
-                _unlock(file.fileno())
+                if held:
+                    unlock_file(file.fileno())
 
     def _decode(self, content: bytes) -> _State:
         state = msgspec.json.decode(content, type=_State)
@@ -138,34 +136,6 @@ class StateFile:
             for account in budget.accounts:
                 account.spent()
         return state
-
-
-if sys.platform == "win32":  # pragma: no cover - the same three lines for another system
-    import msvcrt
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(descriptor: int) -> None:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 # --- between the file and the accounts --------------------------------------------------------------------------------
