@@ -1,15 +1,19 @@
 """Everything that is checked or run: `nox` for all checks, `nox -s demo` for the main job, `nox -l` for the list.
 
 Facts are read where they stand: packages are folders with a pyproject.toml, Python versions are core's
-classifiers, tool versions are the dependency groups of the root pyproject.toml.
+classifiers, tool versions are the dependency groups of the root pyproject.toml. A package is tested on the Python
+versions that it claims itself.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+import sys
+import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +21,7 @@ import nox
 from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.10.14"
-nox.options.sessions = ["lint", "types", "tests", "web"]
+nox.options.sessions = ["lint", "types", "tests", "clock", "web"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 # A missing interpreter is skipped, and the closing lines say so, on a CI machine too.
@@ -30,6 +34,8 @@ PACKAGES = {
     for project in sorted(ROOT.glob("packages/**/pyproject.toml"))
 }
 PYTHONS = nox.project.python_versions(PACKAGES["core"])
+# What proves the same on every interpreter is run by the one that runs nox: it is there for certain.
+ONE = next((version for version in PYTHONS if version == f"{sys.version_info[0]}.{sys.version_info[1]}"), PYTHONS[0])
 FRONTEND = ROOT / "packages" / "dashboard" / "frontend"
 
 # pyenv keeps interpreters that `pyenv global` does not name off PATH.
@@ -49,34 +55,53 @@ def third_party() -> list[str]:
     return sorted({text for group in groups for texts in group for text in texts if Requirement(text).name not in ours})
 
 
-def uv(session: nox.Session, *args: str) -> None:
-    """Run uv, fetched with pip first where nobody installed it: 4 s that save 40 in each environment."""
+def claimed(session: nox.Session) -> list[str]:
+    """The packages that claim this session's Python: an adapter claims what its framework does."""
+    python = session.python or ONE
+    return [package for package, data in PACKAGES.items() if python in nox.project.python_versions(data)]
+
+
+def uv(session: nox.Session, *args: str) -> bool:
+    """Run uv, fetched with pip first where nobody installed it: 4 s that save 40 in each environment.
+
+    Returns whether it ran: with ``nox -R`` an environment that is there stays as it is.
+    """
     if session.venv_backend != "uv" and not shutil.which("uv", path=session.bin):
         session.install("--quiet", "uv>=0.9,<1")
-    session.run_install("uv", *args, env={"UV_PYTHON_DOWNLOADS": "never"})
+    return session.run_install("uv", *args, env={"UV_PYTHON_DOWNLOADS": "never"}) is not None
+
+
+_wheels: dict[str, Path] = {}
+
+
+def wheel(session: nox.Session, package: str) -> Path | None:
+    """The wheel of a package, built from the tree once a run; ``None`` where this session installs nothing."""
+    if package not in _wheels:
+        folder = session.cache_dir.resolve() / "wheels" / package
+        shutil.rmtree(folder, ignore_errors=True)
+        if not uv(session, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT / "packages" / package)):
+            return None
+        (_wheels[package],) = folder.glob("*.whl")
+    return _wheels[package]
 
 
 def install(
     session: nox.Session,
     *groups: str,
-    packages: Iterable[str] = PACKAGES,
+    packages: Iterable[str] | None = None,
     extras: bool = True,
     options: tuple[str, ...] = (),
 ) -> None:
-    """Install the wheels of ``packages``, built here from the tree and installed together, and dependency groups."""
-    # Not session.create_tmp(): it would move the tests' temporary directories into the tree.
-    wheels = Path(session.virtualenv.location) / "wheels"
-    wheels.mkdir(exist_ok=True)
-    for old in wheels.iterdir():
-        old.unlink()
+    """Install the wheels of ``packages`` together, those that claim this Python where none are named, and dependency groups."""
     requirements = []
-    for package in packages:
-        uv(session, "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(ROOT / "packages" / package))
+    for package in claimed(session) if packages is None else packages:
+        built = wheel(session, package)
+        if built is None:
+            return
         project = PACKAGES[package]["project"]
-        (wheel,) = wheels.glob(project["name"].replace("-", "_") + "-[0-9]*.whl")
         optional = project.get("optional-dependencies", {}) if extras else {}
         chosen = f"[{','.join(optional)}]" if optional else ""
-        requirements.append(f"{project['name']}{chosen} @ {wheel.resolve().as_uri()}")
+        requirements.append(f"{project['name']}{chosen} @ {built.as_uri()}")
     uv(
         session,
         "pip",
@@ -108,29 +133,58 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run all tests on the built wheels, installed together. Arguments after -- go to pytest."""
     install(session, "test")
-    run_tests(session)
+    if session.python == ONE:
+        run_tests(session, environment={"AI_DEV_SQUAD_TEST_INSTALLS": "1"})
+    else:
+        run_tests(session, "-m", "not once")
 
 
-@nox.session(python=PYTHONS[1])
+@nox.session(python=PYTHONS[0])
 def floor(session: nox.Session) -> None:
     """Run all tests with the oldest releases that the packages claim to support."""
-    # Not on Python 3.10: there, older agents of LangChain don't hand callbacks on to asynchronous models, as is documented.
     # Only what is asked for by name is taken at its lowest, so the packages' own requirements are named.
     install(session, "floor", options=("--resolution=lowest-direct", *third_party()))
     uv(session, "pip", "list", "--quiet")
     run_tests(session)
 
 
-def run_tests(session: nox.Session) -> None:
-    """Everything, or what the arguments after -- name.
+_AHEAD_DAYS = 400
+
+
+@nox.session(python=ONE)
+def clock(session: nox.Session) -> None:
+    """Run the tests, but for those about time-outs, on a clock that is 400 days ahead and in another time zone."""
+    install(session, "test", "clock")
+    preload = "import json, libfaketime; print(json.dumps(libfaketime.get_reload_information()[1]))"
+    found = session.run("python", "-c", preload, silent=True, success_codes=(0, 1))
+    if found is None:  # --install-only
+        return
+    if not str(found).startswith("{"):
+        session.skip(f"libfaketime knows no way to change the clock on {sys.platform}")
+    environment = {**json.loads(str(found)), "FAKETIME": f"+{_AHEAD_DAYS}d", "TZ": "Asia/Kolkata"}
+    tell = "import time; print(time.time(), time.timezone)"
+    now, zone = str(session.run("python", "-c", tell, env=environment, silent=True)).split()[-2:]
+    if float(now) < time.time() + (_AHEAD_DAYS - 1) * 86_400:
+        session.skip("libfaketime does not change Python's clock on this machine")
+    if zone != "-19800":
+        session.skip("this machine does not know the zone Asia/Kolkata; on Debian: apt-get install tzdata")
+    run_tests(session, "-m", "not timeouts", environment=environment)
+
+
+def run_tests(session: nox.Session, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    """Everything with these options of pytest, or what the arguments after -- name.
 
     Each framework in a process of its own: what one imports, leaves open or leaves in memory is no other's trouble. Two
     processes at a time, as most machines have two cores.
     """
+    environment = dict(environment or {})
     if session.posargs:
-        run_pytest(session, *session.posargs)
+        run_pytest(session, *session.posargs, environment=environment)
         return
-    adapters = sorted(path.name for path in (ROOT / "packages" / "adapters").iterdir())
+    packages = claimed(session)
+    for package in PACKAGES.keys() - packages:
+        session.warn(f"{package} does not claim Python {session.python}: its tests are left out")
+    adapters = sorted(package.removeprefix("adapters/") for package in packages if package.startswith("adapters/"))
     groups = {"everything but adapters": ["tests", "--ignore=tests/adapters", "--ignore=tests/browser"]}
     groups |= {name: sorted(map(str, Path("tests/adapters").glob(f"test_{name}_*.py"))) for name in adapters}
     pytest = shutil.which("pytest", path=session.bin)
@@ -138,12 +192,17 @@ def run_tests(session: nox.Session) -> None:
 
     def run(group: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [pytest, *group], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            [pytest, *options, *group],
+            env=complete,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
 
-    given = {**os.environ, **session.env, "AI_DEV_SQUAD_TEST_WHEELS": "1"}
-    environment = {key: value for key, value in given.items() if value is not None}
-    environment["PATH"] = os.pathsep.join([session.bin, environment["PATH"]])
+    given = {**os.environ, **session.env, "AI_DEV_SQUAD_TEST_WHEELS": "1", **environment}
+    complete = {key: value for key, value in given.items() if value is not None}
+    complete["PATH"] = os.pathsep.join([session.bin, complete["PATH"]])
     failed = []
     with ThreadPoolExecutor(2) as pool:
         for name, done in zip(groups, pool.map(run, groups.values()), strict=True):
@@ -155,9 +214,9 @@ def run_tests(session: nox.Session) -> None:
         session.error(f"failed: {', '.join(failed)}")
 
 
-def run_pytest(session: nox.Session, *args: str) -> None:
+def run_pytest(session: nox.Session, *args: str, environment: Mapping[str, str] | None = None) -> None:
     """Run pytest with the wheels as the thing under test: a repository test fails when it is anything else."""
-    session.run("pytest", *args, env={"AI_DEV_SQUAD_TEST_WHEELS": "1"})
+    session.run("pytest", *args, env={"AI_DEV_SQUAD_TEST_WHEELS": "1", **(environment or {})})
 
 
 @nox.session

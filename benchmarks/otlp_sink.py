@@ -14,7 +14,7 @@ import sys
 import urllib.request
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 __all__ = ["Sink"]
 
@@ -64,7 +64,7 @@ def _count(body: bytes) -> None:
 class Sink:
     """The receiver in a process of its own, as a context manager."""
 
-    def __enter__(self) -> Sink:
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.endpoint = f"http://127.0.0.1:{int(self._process.stdout.readline())}"

@@ -28,9 +28,15 @@ _crewai_storage = tempfile.TemporaryDirectory(prefix="crewai-tests-")
 os.environ.setdefault("CREWAI_STORAGE_DIR", _crewai_storage.name)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Clients and event loops that CrewAI and AutoGen never close are theirs to close, and no failure of our tests."""
+    """Clients and event loops that CrewAI and AutoGen never close are theirs to close, and no failure of our tests.
+
+    The contract's tests of memory and of many runs at once take longest, and prove the same on every Python.
+    """
     for item in items:
+        if item.name.startswith(("test_memory_stays_flat", "test_concurrent_runs_never_mix")):
+            item.add_marker(pytest.mark.once)
         if item.path.name.startswith(("test_crewai", "test_autogen")):
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import operator
-import sys
 import textwrap
 import threading
 from collections.abc import Callable
@@ -53,11 +52,6 @@ def status(budgets: BudgetManager, name: str = "stop") -> BudgetStatus:
     return found
 
 
-def handed_on(config: RunnableConfig) -> RunnableConfig | None:
-    """On Python 3.10 LangChain leaves it to the program to hand the config on."""
-    return config if sys.version_info < (3, 11) else None
-
-
 def node(model: Any, name: str, way: str = "invoke") -> Any:
     """A node that asks the model, in one of several ways, sync or async as the graph runs."""
 
@@ -65,12 +59,12 @@ def node(model: Any, name: str, way: str = "invoke") -> Any:
         list(model.stream("hi")) if way == "stream" else model.invoke("hi")
         return {"done": [name]}
 
-    async def ask_later(state: State, config: RunnableConfig) -> State:
+    async def ask_later(state: State) -> State:
         if way == "stream":
-            async for _ in model.astream("hi", handed_on(config)):
+            async for _ in model.astream("hi"):
                 pass
         else:
-            await model.ainvoke("hi", handed_on(config))
+            await model.ainvoke("hi")
         return {"done": [name]}
 
     return RunnableLambda(ask, ask_later)
@@ -249,9 +243,9 @@ async def test_parallel_branches_never_oversell(
             refused.append(refusal)
         return {"done": ["x"]}
 
-    async def ask_later(state: State, config: RunnableConfig) -> State:
+    async def ask_later(state: State) -> State:
         try:
-            await model.ainvoke("hi", handed_on(config))
+            await model.ainvoke("hi")
         except BudgetExceeded as refusal:
             refused.append(refusal)
         return {"done": ["x"]}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import operator
-import sys
 import threading
 import traceback
 import types
@@ -152,7 +151,6 @@ def test_an_interrupt_is_never_an_error(captured: Captured, place: Callable[[], 
     assert RUNS == {}
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="LangGraph can't interrupt asynchronous nodes on Python 3.10")
 @pytest.mark.parametrize("place", PLACES)
 async def test_an_asynchronous_interrupt_is_never_an_error(captured: Captured, place: Callable[[], Any]) -> None:
     """The same for ``ainvoke``, whose error events run in another task (dd-trace-py#16614)."""

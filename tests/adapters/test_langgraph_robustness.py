@@ -65,11 +65,6 @@ def tools_graph(node: ToolNode) -> Any:
     return observe(builder.compile(name="squad"))
 
 
-def handed_on(config: RunnableConfig) -> RunnableConfig | None:
-    """On Python 3.10 LangChain leaves it to the program to hand the config on."""
-    return config if sys.version_info < (3, 11) else None
-
-
 def asks_for(*calls: dict[str, Any]) -> dict[str, Any]:
     """A state in which the model has asked for tools."""
     return {"messages": [AIMessage("", tool_calls=[{**one, "id": f"c{n}"} for n, one in enumerate(calls)])]}
@@ -487,8 +482,8 @@ class Shelf(BaseRetriever):
 async def test_a_retriever_is_a_retrieval(captured: Captured, asynchronous: bool) -> None:
     """A look-up is an operation of its own with the number of documents, or an error."""
 
-    async def look_later(state: State, config: RunnableConfig) -> State:
-        return {"steps": [document.page_content for document in await Shelf().ainvoke("where?", handed_on(config))]}
+    async def look_later(state: State) -> State:
+        return {"steps": [document.page_content for document in await Shelf().ainvoke("where?")]}
 
     def look(state: State) -> State:
         return {"steps": [document.page_content for document in Shelf().invoke("where?")]}
@@ -531,8 +526,8 @@ async def test_a_batch_of_model_calls(captured: Captured, serve: Serve, chat: Ch
     def ask(state: State) -> State:
         return {"steps": [answer.content for answer in model.batch(["a", "b", "c"])]}
 
-    async def ask_later(state: State, config: RunnableConfig) -> State:
-        return {"steps": [answer.content for answer in await model.abatch(["a", "b", "c"], handed_on(config))]}
+    async def ask_later(state: State) -> State:
+        return {"steps": [answer.content for answer in await model.abatch(["a", "b", "c"])]}
 
     if asynchronous:
         await graph_of(("ask", ask_later)).ainvoke({"steps": []})

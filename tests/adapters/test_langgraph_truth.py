@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.messages import AIMessageChunk
-from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 from opentelemetry import propagate
@@ -31,10 +30,8 @@ def asking(model: Any, *, name: str = "squad") -> Any:
     def ask(state: MessagesState) -> dict[str, Any]:
         return {"messages": [model.invoke(state["messages"])]}
 
-    async def ask_later(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
-        # On Python 3.10 LangChain leaves it to the program to hand the config on.
-        handed_on = config if sys.version_info < (3, 11) else None
-        return {"messages": [await model.ainvoke(state["messages"], handed_on)]}
+    async def ask_later(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [await model.ainvoke(state["messages"])]}
 
     builder = StateGraph(MessagesState)
     builder.add_node("ask", RunnableLambda(ask, ask_later))

@@ -20,7 +20,7 @@ FRAMEWORKS = ("langgraph", "crewai", "autogen")
 def recorded(*, ended: datetime) -> str:
     """The journal as if its last run had just ended."""
     lines = [json.loads(line) for line in RECORDED.read_text(encoding="utf-8").splitlines()]
-    moments = [datetime.fromisoformat(line["timestamp"].replace("Z", "+00:00")) for line in lines]
+    moments = [datetime.fromisoformat(line["timestamp"]) for line in lines]
     later = ended - max(moments)
     for line, moment in zip(lines, moments, strict=True):
         line["timestamp"] = (moment + later).isoformat(timespec="microseconds").replace("+00:00", "Z")

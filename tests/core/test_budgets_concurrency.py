@@ -19,6 +19,8 @@ from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budgets import BudgetExceeded, BudgetManager, Reservation
 from ai_dev_squad.costs.ledger.entry import CostEntry
 
+pytestmark = pytest.mark.once
+
 PICO = 10**12
 AGENTS = st.sampled_from(["coder", "planner", None])
 

@@ -272,7 +272,6 @@ class Answer:
         (ApiError(code=404), "404"),
         (ApiError(code="e3q8"), f"{__name__}.ApiError"),
         (TimeoutError(), "timeout"),
-        (asyncio.TimeoutError(), "timeout"),
         (ReadTimeout(), "timeout"),
         (json.JSONDecodeError("m", "d", 0), "json.decoder.JSONDecodeError"),
         (ZeroDivisionError(), "ZeroDivisionError"),

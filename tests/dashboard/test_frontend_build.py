@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 FRONTEND = Path(__file__).resolve().parents[2] / "packages" / "dashboard" / "frontend"
 
 NPM = """#!/bin/sh

@@ -7,19 +7,15 @@ import importlib
 import importlib.metadata
 import os
 import re
-import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECTS = {
@@ -121,15 +117,26 @@ def test_a_package_accepts_the_siblings_of_this_tree(folder: Path):
 
 
 @FOLDERS
-def test_the_python_versions_are_those_of_core(folder: Path):
-    """All packages claim the same interpreters, so that one list of test sessions covers them."""
+def test_a_package_claims_the_pythons_of_core_as_far_as_what_it_needs_goes(folder: Path):
+    """One list of test sessions covers all packages, and an adapter promises no Python that its framework refuses."""
 
-    def claims(project: dict[str, Any]) -> tuple[str, list[str]]:
+    def claims(project: dict[str, Any]) -> list[str]:
         named = [c for c in project["classifiers"] if c.startswith("Programming Language :: Python :: 3.")]
-        return project["requires-python"], named
+        return [classifier.rpartition(" ")[2] for classifier in named]
 
-    core = PROJECTS[ROOT / "packages/core"]["project"]
-    assert claims(PROJECTS[folder]["project"]) == claims(core)
+    project, core = PROJECTS[folder]["project"], claims(PROJECTS[ROOT / "packages/core"]["project"])
+    own = claims(project)
+    assert own
+    assert own == core[: len(own)]
+    needed = [Requirement(text).name for text in project["dependencies"]]
+    accepted = {name: importlib.metadata.metadata(name)["Requires-Python"] for name in (project["name"], *needed)}
+    refused = [
+        f"Python {python} by {name}: {specifier}"
+        for name, specifier in accepted.items()
+        for python in own
+        if not SpecifierSet(specifier or "").contains(f"{python}.0")
+    ]
+    assert refused == []
 
 
 @FOLDERS

@@ -15,6 +15,8 @@ import pytest
 
 from ai_dev_squad.schema import JournalLine
 
+pytestmark = pytest.mark.once
+
 TOOLS = Path(__file__).resolve().parents[2] / "tools" / "upstream"
 OUTCOMES = """
 import pytest

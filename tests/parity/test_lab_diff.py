@@ -15,6 +15,8 @@ from ai_dev_squad_parity.lab.results import Check, Measure
 sys.path.insert(0, str(Path(__file__).parent))
 from lab_matrix import cell, matrix, ms
 
+pytestmark = pytest.mark.once
+
 
 def check(ok: bool) -> Check:
     """A check of tokens."""

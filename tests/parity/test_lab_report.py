@@ -18,6 +18,8 @@ from ai_dev_squad_parity.lab.results import Interval, Matrix, Measure
 sys.path.insert(0, str(Path(__file__).parent))
 from lab_matrix import cell, matrix, ms
 
+pytestmark = pytest.mark.once
+
 MARKDOWN = """\
 # Parity matrix
 

@@ -18,6 +18,8 @@ from ai_dev_squad_parity.lab.scenario import find_scenarios
 from ai_dev_squad_parity.lab.template import write
 from ai_dev_squad_testing.model_server import ModelServer, reply, tokens
 
+pytestmark = pytest.mark.once
+
 SPEC = """\
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
 from ai_dev_squad_testing.model_server import Script, reply
@@ -179,9 +181,6 @@ def test_the_template_passes_and_is_measured(tmp_path):
     assert matrix.scenarios[0].programs.keys() == {"langgraph", "crewai", "autogen"}
 
 
-@pytest.mark.skipif(
-    sys.version_info < (3, 11), reason="LangGraph hands callbacks on to asynchronous nodes from 3.11 on"
-)
 def test_a_program_with_an_event_loop_can_be_repeated(tmp_path):
     """Clients keep their connections from run to run, so all runs of a cell share one event loop."""
     folder = write("my_task", tmp_path)

@@ -13,6 +13,8 @@ from langgraph.types import Command
 from ai_dev_squad_parity.squad import on_langgraph, spec
 from ai_dev_squad_testing.model_server import ModelServer, tokens
 
+pytestmark = pytest.mark.once
+
 
 def test_the_squad_comes_to_what_its_spec_says():
     """Plan, parallel coders with tools, one tool error, one rate limit, one task sent back, approval, release notes."""
@@ -92,9 +94,6 @@ def test_the_human_may_say_no():
     assert len(server.truth.steps_left) == 1
 
 
-@pytest.mark.skipif(
-    sys.version_info < (3, 11), reason="LangGraph's interrupt() works under asyncio from Python 3.11 on"
-)
 async def test_the_squad_runs_asynchronously():
     """The same graph under asyncio makes the same calls."""
     with ModelServer(spec.script()) as server:

@@ -12,7 +12,10 @@ import pytest
 from ai_dev_squad_parity.squad import spec
 from ai_dev_squad_testing.model_server import ModelServer, Truth
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # clients are the frameworks' to close
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),  # clients are the frameworks' to close
+]
 
 
 @pytest.fixture(scope="module", autouse=True)

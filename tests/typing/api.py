@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timezone
-from typing import Any, TypedDict
+from typing import Any, TypedDict, assert_type
 
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from opentelemetry.trace import SpanContext
-from typing_extensions import assert_type
 
 import ai_dev_squad
 from ai_dev_squad import (

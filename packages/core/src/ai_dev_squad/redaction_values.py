@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, time
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from ai_dev_squad.redaction_patterns import secret_kind
 
@@ -25,7 +25,7 @@ class Limits(NamedTuple("Limits", [("string", int), ("items", int), ("depth", in
 
     __slots__ = ()
 
-    def __new__(cls, string: int, items: int, depth: int, total: int) -> Limits:
+    def __new__(cls, string: int, items: int, depth: int, total: int) -> Self:
         for name, given, least in (
             ("max_string", string, 64),
             ("max_items", items, 2),

@@ -303,7 +303,7 @@ class _Version(msgspec.Struct):
 
 def _created(text: str) -> int:
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text)
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
         return int(moment.timestamp() * 1_000_000)
     except (ValueError, OverflowError, OSError):

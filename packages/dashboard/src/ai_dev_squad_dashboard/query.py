@@ -170,7 +170,7 @@ def _several(args: Sequence[tuple[str, str]], name: str) -> tuple[str, ...]:
 def _moment(name: str, text: str) -> int:
     """Microseconds since 1970 of an ISO 8601 moment, UTC where it has no offset."""
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text)
     except ValueError:
         raise QueryError(f"{name}={text!r} is no moment; write it like 2026-11-22T10:30:00Z") from None
     if moment.tzinfo is None:

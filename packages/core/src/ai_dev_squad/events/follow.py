@@ -13,7 +13,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 import msgspec
 
@@ -129,7 +129,7 @@ class JournalFollower:
         self.stop()
         self._let_go()
 
-    def __enter__(self) -> JournalFollower:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -47,7 +47,7 @@ class Tap:
             self._patches.close()
         self.settle()
 
-    def __enter__(self) -> Tap:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -48,7 +48,7 @@ def moment_us(text: str) -> int:
     if match:
         return max(0, time.time_ns() // 1000 - int(match[1]) * _UNITS[match[2]] * 1_000_000)
     try:
-        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise CommandError(
             f"{text!r} is no span of time and no date; write 30m, 24h, 7d or 2w, or a date such as 2026-11-01", 2

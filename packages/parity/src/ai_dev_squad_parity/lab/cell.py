@@ -26,37 +26,6 @@ import msgspec
 from ai_dev_squad_parity.lab.observers import make
 from ai_dev_squad_parity.lab.scenario import Cannot, load_program, load_scenario
 
-if sys.version_info >= (3, 11):
-    from asyncio import Runner
-else:
-
-    class Runner:
-        """What Python 3.10 lacks: an event loop for several runs."""
-
-        def __init__(self) -> None:
-            self._loop: asyncio.AbstractEventLoop | None = None
-
-        def run(self, coroutine: Any) -> Any:
-            """Run a coroutine to its end."""
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(self._loop)
-            return self._loop.run_until_complete(coroutine)
-
-        def close(self) -> None:
-            """End what is left, as ``asyncio.run`` does."""
-            if self._loop is None:
-                return
-            left = asyncio.all_tasks(self._loop)
-            for task in left:
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            asyncio.set_event_loop(None)
-            self._loop.close()
-
-
 __all__ = ["Order", "Outcome", "Raised", "Report", "Span", "SpanEvent", "main"]
 
 DISTRIBUTIONS = {
@@ -179,7 +148,7 @@ def _carry_out(order: Order, report: Report) -> None:
     budget = min((limit for limit in (scenario.budget_usd, order.cap_usd) if limit is not None), default=None)
 
     # One event loop for all runs: clients keep connections, which belong to the loop that they were made in.
-    runner = Runner()
+    runner = asyncio.Runner()
 
     def once(observer: Any | None) -> Outcome:
         _reset(order.control_url)
@@ -216,7 +185,7 @@ def _carry_out(order: Order, report: Report) -> None:
         report.open = observer.state()["open"]
 
 
-def _run(run: Callable[[Any], Any], program: Any, control_url: str | None, runner: Runner) -> Outcome:
+def _run(run: Callable[[Any], Any], program: Any, control_url: str | None, runner: asyncio.Runner) -> Outcome:
     answer, raised = None, None
     began = time.perf_counter()
     try:

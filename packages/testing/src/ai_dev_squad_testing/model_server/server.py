@@ -19,8 +19,7 @@ from .truth import Outcome, Recorder, Ticket, Truth
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
 __all__ = ["ModelServer"]
 
@@ -147,7 +146,7 @@ class ModelServer:
             await asyncio.sleep(0)
 
     def _accept(self, listener: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
-        # Not asyncio's own server: closing that one while a connection comes up leaks the socket (Python 3.10, 3.11).
+        # Not asyncio's own server: closing that one while a connection comes up leaks the socket (Python 3.11).
         for _ in range(ACCEPTED_AT_ONCE):
             try:
                 accepted, _ = listener.accept()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budgets.accounts import Account, BudgetAccounts
@@ -49,7 +49,7 @@ class Reservation:
         if self._open:
             self._manager._release(self)
 
-    def __enter__(self) -> Reservation:
+    def __enter__(self) -> Self:
         """The reservation itself."""
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from ai_dev_squad.costs.budgets.budget import Budget
 from ai_dev_squad.costs.money import dollars, to_pico
@@ -57,7 +57,7 @@ class BudgetTable(dict[str, Budget]):
         """Take over other budgets, all or none."""
         self._become(dict(self, **dict(*others, **named)))
 
-    def __ior__(self, other: Any) -> BudgetTable:  # type: ignore[override,misc]
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
         """Take over other budgets, all or none."""
         self.update(other)
         return self
