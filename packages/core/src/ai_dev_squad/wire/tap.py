@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import ModuleType
+from typing import Self
 
 from ai_dev_squad.guard import report
 from ai_dev_squad.patching import Patches
