@@ -10,7 +10,7 @@ from ai_dev_squad_dashboard.views.conversation import (
     MAX_MESSAGES,
     Conversation,
     Message,
-    Part,
+    MessagePart,
     ToolDefinition,
     read_conversation,
 )
@@ -19,7 +19,7 @@ from ai_dev_squad_dashboard.views.texts import SHOWN, Budget, Text, pretty
 
 def text(value):
     """A text part that is shown whole."""
-    return Part("text", body=Text(value, len(value)))
+    return MessagePart("text", body=Text(value, len(value)))
 
 
 def told(value):
@@ -55,11 +55,11 @@ def test_genai_messages_are_read_with_all_their_parts():
                 "assistant",
                 None,
                 (
-                    Part("reasoning", body=Text("I need the file.", 16)),
-                    Part("tool_call", "read", told('{\n  "path": "a"\n}'), "c1"),
+                    MessagePart("reasoning", body=Text("I need the file.", 16)),
+                    MessagePart("tool_call", "read", told('{\n  "path": "a"\n}'), "c1"),
                 ),
             ),
-            Message("tool", None, (Part("tool_result", "", Text("1969", 4), "c1"),)),
+            Message("tool", None, (MessagePart("tool_result", "", Text("1969", 4), "c1"),)),
             Message("assistant", None, (text("1969."),), answer=True, finish_reason="stop"),
         ),
         tools=(ToolDefinition("read", Text("Reads", 5), told("{}")),),
@@ -81,9 +81,9 @@ def test_openai_messages_are_read():
     }  # fmt: skip
     assert read_conversation(details).messages == (
         Message("system", None, (text("Rules."),)),
-        Message("user", None, (text("Look"), Part("media", "image · https://x.test/a.png"))),
-        Message("assistant", None, (Part("tool_call", "f", told('{\n  "a": 1\n}'), "c"),)),
-        Message("tool", None, (Part("tool_result", "", told("[\n  1,\n  2\n]"), "c"),)),
+        Message("user", None, (text("Look"), MessagePart("media", "image · https://x.test/a.png"))),
+        Message("assistant", None, (MessagePart("tool_call", "f", told('{\n  "a": 1\n}'), "c"),)),
+        Message("tool", None, (MessagePart("tool_result", "", told("[\n  1,\n  2\n]"), "c"),)),
         Message("assistant", None, (text("Done"),), answer=True, finish_reason="stop"),
     )
 
@@ -103,11 +103,11 @@ def test_anthropic_and_langchain_messages_are_read():
     }  # fmt: skip
     assert read_conversation(details).messages == (
         Message("user", None, (text("Hi"),)),
-        Message("user", None, (Part("tool_result", "", Text("ok", 2), "t"),)),
+        Message("user", None, (MessagePart("tool_result", "", Text("ok", 2), "t"),)),
         Message(
             "assistant",
             None,
-            (Part("reasoning", body=Text("Hm", 2)), Part("tool_call", "go", told("{}"), "u")),
+            (MessagePart("reasoning", body=Text("Hm", 2)), MessagePart("tool_call", "go", told("{}"), "u")),
             answer=True,
         ),
     )
@@ -123,10 +123,10 @@ def test_media_are_described_and_never_loaded():
     ]
     (message,) = read_conversation({"input": [{"role": "user", "parts": parts}]}).messages
     assert message.parts == (
-        Part("media", "image · image/png · 300 bytes"),
-        Part("media", "document · https://x.test/r.pdf"),
-        Part("media", "audio · f1", Text("Hello", 5)),
-        Part("media", "image · data:image/png · 19 bytes"),
+        MessagePart("media", "image · image/png · 300 bytes"),
+        MessagePart("media", "document · https://x.test/r.pdf"),
+        MessagePart("media", "audio · f1", Text("Hello", 5)),
+        MessagePart("media", "image · data:image/png · 19 bytes"),
     )
 
 

@@ -18,7 +18,7 @@ from ai_dev_squad.events.rotation import compress_rotated, rotate
 from ai_dev_squad_dashboard.ingest import journal_source
 from ai_dev_squad_dashboard.ingest.journal import JournalTail
 from ai_dev_squad_dashboard.ingest.journal_source import JournalState
-from ai_dev_squad_dashboard.ingest.pipeline import Pipeline
+from ai_dev_squad_dashboard.ingest.queue import IngestQueue
 from ai_dev_squad_dashboard.store import Selection, Store, StoreError, open_memory_store, open_store
 from ai_dev_squad_dashboard.store.base import Written
 from ai_dev_squad_dashboard.store.rows import Batch
@@ -61,11 +61,11 @@ def named(numbers: range, who: str = "a") -> list[str]:
 @contextmanager
 def ingest(directory: Path, store: Store, **more: float) -> Iterator[JournalTail]:
     """A tail that reads when it is asked to."""
-    pipeline = Pipeline(store, max_pending_rows=50_000)
+    queue = IngestQueue(store, max_pending_rows=50_000)
     try:
-        yield JournalTail([directory], pipeline, **more)
+        yield JournalTail([directory], queue, **more)
     finally:
-        pipeline.close()
+        queue.close()
 
 
 @contextmanager
@@ -310,9 +310,9 @@ def test_a_full_pipeline_is_waited_for(logs: Path, store: Store, monkeypatch: py
     monkeypatch.setattr(journal_source, "BATCH_LINES", 10)
     for who in "abcde":
         write(logs / f"{who}.jsonl", range(50), who)
-    pipeline = Pipeline(store, max_pending_rows=15)
-    assert JournalTail([logs], pipeline).catch_up() == 250
-    pipeline.close()
+    queue = IngestQueue(store, max_pending_rows=15)
+    assert JournalTail([logs], queue).catch_up() == 250
+    queue.close()
     assert len(messages(store)) == 250
 
 
@@ -355,13 +355,13 @@ def test_a_line_that_the_store_refuses_costs_only_itself(
     moody = Moody(store)
     moody.refuses = "a7"
     write(logs / "a.jsonl", range(20))
-    pipeline = Pipeline(moody, max_pending_rows=1_000)  # type: ignore[arg-type]
-    tail = JournalTail([logs], pipeline)
+    queue = IngestQueue(moody, max_pending_rows=1_000)  # type: ignore[arg-type]
+    tail = JournalTail([logs], queue)
     monkeypatch.setattr(tail, "_retry_s", 0.001)
     tail.catch_up()
     assert (tail.dropped_rows, state_of(tail, "a.jsonl").bad_lines) == (1, 1)
-    assert JournalTail([logs], pipeline).catch_up() == 0
-    pipeline.close()
+    assert JournalTail([logs], queue).catch_up() == 0
+    queue.close()
     assert messages(store) == [*named(range(7)), *named(range(8, 20))]
 
 

@@ -73,7 +73,7 @@ class House:
 
     def write(self, *spans, logs=(), opened=()):
         """Write rows; they are in the store afterwards."""
-        self.held.pipeline.submit(Batch(list(spans), list(logs), list(opened))).result(30)
+        self.held.queue.submit(Batch(list(spans), list(logs), list(opened))).result(30)
 
     def client(self, path=None, **more):
         """A client, which looks at ``path``."""

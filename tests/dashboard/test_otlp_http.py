@@ -23,7 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from ai_dev_squad_dashboard.ingest.otlp import create_blueprint
-from ai_dev_squad_dashboard.ingest.pipeline import Busy
+from ai_dev_squad_dashboard.ingest.queue import Busy
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store.base import StoreError, Written
 from ai_dev_squad_dashboard.store.rows import Batch
@@ -34,7 +34,7 @@ TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
 class Sink:
-    """Takes batches instead of a pipeline, or refuses them as it is told."""
+    """Takes batches instead of a queue, or refuses them as it is told."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
@@ -249,7 +249,7 @@ def test_metric_points_that_cannot_be_stored_are_counted(client, sink):
 
 
 def test_a_busy_store_asks_to_come_again_later(client, sink):
-    """Under pressure a sender gets 429 and the seconds to wait, as the pipeline says."""
+    """Under pressure a sender gets 429 and the seconds to wait, as the queue says."""
     sink.busy = Busy("50000 rows wait for the store", 7)
     answer = client.post("/v1/traces", data=traces(span()), content_type=JSON)
 

@@ -35,7 +35,7 @@ from ai_dev_squad_dashboard.ingest import otlp
 from ai_dev_squad_dashboard.ingest.counting import Counting
 from ai_dev_squad_dashboard.ingest.journal import JournalTail
 from ai_dev_squad_dashboard.ingest.otlp_grpc import GrpcUnavailable, start_grpc_server
-from ai_dev_squad_dashboard.ingest.pipeline import Busy, Pipeline
+from ai_dev_squad_dashboard.ingest.queue import Busy, IngestQueue
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import Selection, open_memory_store
 from ai_dev_squad_dashboard.store.base import Store
@@ -48,7 +48,7 @@ EVER = Selection(start_us=0, end_us=1 << 60)
 class Receiver:
     url: str
     store: Store
-    pipeline: Pipeline
+    queue: IngestQueue
     counting: Counting
 
     def spans(self) -> list[SpanRow]:
@@ -65,18 +65,18 @@ class Receiver:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     store = open_memory_store()
-    pipeline = Pipeline(store, max_pending_rows=10_000)
+    queue = IngestQueue(store, max_pending_rows=10_000)
     app = Flask(__name__)
-    into = otlp.receiver(pipeline.submit)
-    app.register_blueprint(otlp.create_blueprint(pipeline.submit, DashboardSettings(), into))
+    into = otlp.receiver(queue.submit)
+    app.register_blueprint(otlp.create_blueprint(queue.submit, DashboardSettings(), into))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield Receiver(f"http://127.0.0.1:{server.server_port}", store, pipeline, into.counting)
+    yield Receiver(f"http://127.0.0.1:{server.server_port}", store, queue, into.counting)
     server.shutdown()
     thread.join()
     server.server_close()
-    pipeline.close()
+    queue.close()
     store.close()
 
 
@@ -120,7 +120,7 @@ def test_spans_that_are_sent_twice_are_stored_once(receiver: Receiver):
     provider.get_tracer("t").start_span("once").end()
     provider.shutdown()
 
-    state = receiver.pipeline.state()
+    state = receiver.queue.state()
     assert (state.written_spans, state.duplicates) == (1, 1)
 
 
@@ -168,7 +168,7 @@ def run_an_agent() -> None:
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_spans_of_our_own_core_arrive_whole(receiver: Receiver, protocol: str):
     """Operation, agent, session, framework, usage, cost with its price, errors and how it ended: all that the core writes."""
-    server = start_grpc_server(receiver.pipeline.submit, DashboardSettings(), 0)
+    server = start_grpc_server(receiver.queue.submit, DashboardSettings(), 0)
     tracing = configure_tracing(service_name="shop")
     endpoint = receiver.url if protocol == "http/protobuf" else f"http://127.0.0.1:{server.bound_port}"
     tracing.add_exporter("otlp", endpoint=endpoint, protocol=protocol)
@@ -203,7 +203,7 @@ def test_a_run_that_comes_by_journal_and_by_otlp_is_one_run(receiver: Receiver, 
     configure_tracing(service_name="shop").add_exporter(finished)
     run_an_agent()
     flush()
-    tail = JournalTail([tmp_path], receiver.pipeline, counting=receiver.counting)
+    tail = JournalTail([tmp_path], receiver.queue, counting=receiver.counting)
     sender = OTLPSpanExporter(f"{receiver.url}/v1/traces")
     ways = [tail.catch_up, lambda: sender.export(finished.get_finished_spans())]
     for come in ways if first == "journal" else reversed(ways):
@@ -241,7 +241,7 @@ def grpc_server(receiver: Receiver) -> Iterator[Starter]:
     """Starts servers, and stops them in the end."""
     running: list[Any] = []
 
-    def listen(submit: Any = receiver.pipeline.submit, **options: Any) -> Any:
+    def listen(submit: Any = receiver.queue.submit, **options: Any) -> Any:
         running.append(start_grpc_server(submit, DashboardSettings(max_request_mib=1), 0, **options))
         return running[-1]
 

@@ -44,7 +44,7 @@ def store() -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def site(store: Store) -> Site:
-    """What pages ask; they need no pipeline and no settings here."""
+    """What pages ask; they need no queue and no settings here."""
     return Site(store, None, None, tuple)  # type: ignore[arg-type]
 
 

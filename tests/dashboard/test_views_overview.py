@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from ai_dev_squad_dashboard.app import create_app
-from ai_dev_squad_dashboard.ingest.pipeline import Pipeline
+from ai_dev_squad_dashboard.ingest.queue import IngestQueue
 from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.query import Query, QueryError
 from ai_dev_squad_dashboard.settings import DashboardSettings
@@ -80,9 +80,9 @@ NOTHING = Totals(
 def site(tmp_path):
     """A site over an empty store; a test writes what it needs."""
     store = open_memory_store()
-    pipeline = Pipeline(store, max_pending_rows=100)
-    yield Site(store, pipeline, DashboardSettings(db=tmp_path / "d", budgets=("team=1/day",)), sources=tuple)
-    pipeline.close()
+    queue = IngestQueue(store, max_pending_rows=100)
+    yield Site(store, queue, DashboardSettings(db=tmp_path / "d", budgets=("team=1/day",)), sources=tuple)
+    queue.close()
     store.close()
 
 

@@ -19,10 +19,10 @@ from ai_dev_squad_dashboard.page import NotFoundError
 from ai_dev_squad_dashboard.query import Query, QueryError
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import open_memory_store
-from ai_dev_squad_dashboard.views import parity_lab
-from ai_dev_squad_dashboard.views.parity_figures import Figure, figures, lowest, shifted
-from ai_dev_squad_dashboard.views.parity_history import LabChange
-from ai_dev_squad_dashboard.views.parity_lab import Lab, LabColumn, LabEntry, LabRow, RunInfo
+from ai_dev_squad_dashboard.views.parity import lab
+from ai_dev_squad_dashboard.views.parity.figures import Figure, figures, lowest, shifted
+from ai_dev_squad_dashboard.views.parity.history import LabChange
+from ai_dev_squad_dashboard.views.parity.lab import Lab, LabColumn, LabEntry, LabRow, RunInfo
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -50,7 +50,7 @@ def client(logs, tmp_path):
 def see(logs, text=""):
     """The matrix that a URL shows."""
     args = [tuple(part.split("=", 1)) for part in text.split("&") if part]
-    return parity_lab.build((logs,), Query.parse(args))
+    return lab.build((logs,), Query.parse(args))
 
 
 def measure(median, low=None, high=None, unit="ms", repeats=5):

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad_dashboard.ingest.pipeline import Pipeline
+from ai_dev_squad_dashboard.ingest.queue import IngestQueue
 from ai_dev_squad_dashboard.matrix_file import LabCall, LabNode
 from ai_dev_squad_dashboard.page import NotFoundError, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import open_memory_store
 from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
-from ai_dev_squad_dashboard.views import parity_scenario
-from ai_dev_squad_dashboard.views.parity_calls import CallPair, pair_calls
-from ai_dev_squad_dashboard.views.parity_programs import Piece, highlight, side_by_side
-from ai_dev_squad_dashboard.views.parity_scenario import PastVerdicts, TraceLink
-from ai_dev_squad_dashboard.views.parity_trees import align_trees
+from ai_dev_squad_dashboard.views.parity import scenario
+from ai_dev_squad_dashboard.views.parity.calls import CallPair, pair_calls
+from ai_dev_squad_dashboard.views.parity.programs import Piece, highlight, side_by_side
+from ai_dev_squad_dashboard.views.parity.scenario import PastVerdicts, TraceLink
+from ai_dev_squad_dashboard.views.parity.trees import align_trees
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -32,15 +32,15 @@ def site(tmp_path):
     """A site whose log directory has results of the lab."""
     parity_files.fill(tmp_path / "logs")
     store = open_memory_store()
-    pipeline = Pipeline(store, max_pending_rows=100)
-    yield Site(store, pipeline, DashboardSettings(logs=(tmp_path / "logs",), db=tmp_path / "d"), sources=tuple)
-    pipeline.close()
+    queue = IngestQueue(store, max_pending_rows=100)
+    yield Site(store, queue, DashboardSettings(logs=(tmp_path / "logs",), db=tmp_path / "d"), sources=tuple)
+    queue.close()
     store.close()
 
 
 def test_a_cell_opens_with_the_framework_that_was_asked_for_first(site):
     """Its evidence stands beside the others', with the scenarios before and after."""
-    view = parity_scenario.build(site, Query.parse([("framework", "crewai")]), "plain_call")
+    view = scenario.build(site, Query.parse([("framework", "crewai")]), "plain_call")
 
     assert (view.focus, view.frameworks) == ("crewai", ("crewai", "langgraph", "autogen"))
     assert [(side.framework, side.version, side.cell.verdict) for side in view.columns] == [
@@ -65,7 +65,7 @@ def test_a_trace_is_linked_when_the_store_has_it(site):
     trace_id = parity_files.cell(parity_files.real(), "plain_call", "crewai")["trace_ids"][0]
 
     def traces():
-        view = parity_scenario.build(site, Query.parse([]), "plain_call")
+        view = scenario.build(site, Query.parse([]), "plain_call")
         return next(side.traces for side in view.columns if side.framework == "crewai")
 
     assert traces() == (TraceLink(trace_id, stored=False),)
@@ -76,18 +76,18 @@ def test_a_trace_is_linked_when_the_store_has_it(site):
 def test_a_scenario_that_is_not_there_is_told(site, tmp_path):
     """And where nothing can be read at all, why."""
     with pytest.raises(NotFoundError, match="the lab's run has no scenario 'nothing'; /parity-matrix lists them"):
-        parity_scenario.build(site, Query.parse([]), "nothing")
+        scenario.build(site, Query.parse([]), "nothing")
 
     (tmp_path / "other" / "parity").mkdir(parents=True)
     (tmp_path / "other" / "parity" / "parity.json").write_text("{")
-    broken = Site(site.store, site.pipeline, DashboardSettings(logs=(tmp_path / "other",), db=tmp_path / "d"), tuple)
+    broken = Site(site.store, site.queue, DashboardSettings(logs=(tmp_path / "other",), db=tmp_path / "d"), tuple)
     with pytest.raises(NotFoundError, match=r"parity\.json is no result of the lab"):
-        parity_scenario.build(broken, Query.parse([]), "plain_call")
+        scenario.build(broken, Query.parse([]), "plain_call")
 
 
 def test_a_lost_call_stands_beside_its_truth(site):
     """What was captured is the same; what was not is named."""
-    view = parity_scenario.build(site, Query.parse([]), "tool_call")
+    view = scenario.build(site, Query.parse([]), "tool_call")
 
     crew = next(side for side in view.columns if side.framework == "crewai")
     assert [(pair.verdict, pair.captured is not None) for pair in crew.calls] == [("same", True), ("missed", False)]

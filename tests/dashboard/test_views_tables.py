@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad_dashboard.ingest.journal import JournalState
-from ai_dev_squad_dashboard.ingest.pipeline import Pipeline, PipelineState
+from ai_dev_squad_dashboard.ingest.queue import IngestQueue, QueueState
 from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import StoreError, open_memory_store
 from ai_dev_squad_dashboard.store.rows import Batch, MetricRow, SpanRow
-from ai_dev_squad_dashboard.views import agents, health, parity_runs
+from ai_dev_squad_dashboard.views import agents, health
 from ai_dev_squad_dashboard.views.agents import Bin, Scale, bins
 from ai_dev_squad_dashboard.views.health import Concern, Health
+from ai_dev_squad_dashboard.views.parity import runs
 
 SECOND = 1_000_000
 NOW = int(datetime(2026, 11, 22, 12, tzinfo=timezone.utc).timestamp()) * SECOND
@@ -27,9 +28,9 @@ NOW = int(datetime(2026, 11, 22, 12, tzinfo=timezone.utc).timestamp()) * SECOND
 def site(tmp_path):
     """A site over an empty store; a test writes what it needs."""
     store = open_memory_store()
-    pipeline = Pipeline(store, max_pending_rows=100)
-    yield Site(store, pipeline, DashboardSettings(db=tmp_path / "d"), sources=tuple)
-    pipeline.close()
+    queue = IngestQueue(store, max_pending_rows=100)
+    yield Site(store, queue, DashboardSettings(db=tmp_path / "d"), sources=tuple)
+    queue.close()
     store.close()
 
 
@@ -127,7 +128,7 @@ def test_frameworks_stand_side_by_side_and_the_best_has_runs_enough(site):
         )
     site.store.write(Batch(spans=spans))
 
-    view = parity_runs.build(site, ask())
+    view = runs.build(site, ask())
 
     assert [column.framework for column in view.columns] == ["autogen", "crewai", "langgraph"]
     shown = {measure.name: (measure.values, measure.best) for measure in view.measures}
@@ -169,7 +170,7 @@ def test_a_well_dashboard_has_no_concerns(site):
 
     assert view == Health(
         concerns=(),
-        pipeline=site.pipeline.state(),
+        queue=site.queue.state(),
         store=site.store.state(),
         behind_us=3600 * SECOND,
         ahead_us=0,
@@ -201,7 +202,7 @@ def test_what_went_wrong_is_named_with_its_cure(site, tmp_path):
     site.store.write(
         Batch(spans=[span(1, 1, None, 1, "invoke_workflow", "squad")._replace(start_us=NOW + 60 * SECOND)])
     )
-    broken = Pipeline(Broken(), max_pending_rows=100)  # type: ignore[arg-type]
+    broken = IngestQueue(Broken(), max_pending_rows=100)  # type: ignore[arg-type]
     failed = broken.submit(Batch(spans=[span(2, 1, None, 1, "invoke_workflow", "squad")]))
     assert isinstance(failed.exception(timeout=5), StoreError)
     broken.close()
@@ -231,4 +232,4 @@ def test_what_went_wrong_is_named_with_its_cure(site, tmp_path):
         ),
     )
     assert view.ahead_us == 60 * SECOND
-    assert isinstance(view.pipeline, PipelineState)
+    assert isinstance(view.queue, QueueState)

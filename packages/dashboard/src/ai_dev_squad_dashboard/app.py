@@ -16,7 +16,7 @@ from .ingest.journal import JournalTail
 from .ingest.otlp import create_blueprint as create_otlp_blueprint
 from .ingest.otlp import receiver
 from .ingest.otlp_grpc import GrpcServer, start_grpc_server
-from .ingest.pipeline import Pipeline, Retention
+from .ingest.queue import IngestQueue, Retention
 from .live_limit import LiveLimit
 from .page import Site
 from .settings import DashboardSettings
@@ -31,7 +31,7 @@ class Running:
 
     settings: DashboardSettings
     store: Store
-    pipeline: Pipeline
+    queue: IngestQueue
     tail: JournalTail | None
     socketio: SocketIO
     live_limit: LiveLimit
@@ -52,7 +52,7 @@ class Running:
             self.grpc.stop(timeout)
         if self.tail is not None:
             self.tail.stop()
-        self.pipeline.close(timeout)
+        self.queue.close(timeout)
         self.store.close()
 
 
@@ -73,10 +73,10 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
         parse_budget(rule)
     store = store or open_store(settings.db, memory_limit_mib=settings.memory_limit_mib)
     retention = Retention(days=settings.retention_days, max_mib=settings.max_store_mib)
-    pipeline = Pipeline(store, max_pending_rows=settings.max_pending_rows, retention=retention)
-    received = receiver(pipeline.submit)
-    tail = JournalTail(settings.logs, pipeline, counting=received.counting) if follow else None
-    site = Site(store, pipeline, settings, sources=tail.states if tail is not None else tuple)
+    queue = IngestQueue(store, max_pending_rows=settings.max_pending_rows, retention=retention)
+    received = receiver(queue.submit)
+    tail = JournalTail(settings.logs, queue, counting=received.counting) if follow else None
+    site = Site(store, queue, settings, sources=tail.states if tail is not None else tuple)
 
     errors.attach(app)
     formats.attach(app)
@@ -87,17 +87,17 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.register_blueprint(trace_export.create_blueprint(site))
     app.register_blueprint(parity_export.create_blueprint(site))
     app.register_blueprint(openapi.create_blueprint())
-    app.register_blueprint(create_otlp_blueprint(pipeline.submit, settings, received))
+    app.register_blueprint(create_otlp_blueprint(queue.submit, settings, received))
     socketio, live_limit, updater = live.attach(app, site, guard)
 
-    held = Running(settings, store, pipeline, tail, socketio, live_limit, updater)
+    held = Running(settings, store, queue, tail, socketio, live_limit, updater)
     app.extensions["ai_dev_squad"] = held
     # A WSGI server that ends tells nobody but the interpreter.
     at_exit(held.close)
     if settings.grpc_port is not None:
         try:
             held.grpc = start_grpc_server(
-                pipeline.submit, settings, settings.grpc_port, authorized=guard.check_ingest, into=received
+                queue.submit, settings, settings.grpc_port, authorized=guard.check_ingest, into=received
             )
         except BaseException:
             held.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 from .query import Query
 from .store.base import Store
-from .views import parity_lab
+from .views.parity import lab
 
 __all__ = ["cost_analysis", "metrics", "parity_matrix"]
 
@@ -85,5 +85,5 @@ def parity_matrix(store: Store, query: Query, logs: Sequence[Path] = ()) -> Mapp
             for group in groups
         },
         # Beyond the guide: the same scenarios executed on each framework.
-        "lab": parity_lab.build(logs, query),
+        "lab": lab.build(logs, query),
     }

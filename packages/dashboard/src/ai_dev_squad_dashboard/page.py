@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from flask import request
 
-from .ingest.pipeline import Pipeline
+from .ingest.queue import IngestQueue
 from .query import Query
 from .settings import DashboardSettings
 from .store.base import Store
@@ -25,7 +25,7 @@ class Site:
     """What a page may ask."""
 
     store: Store
-    pipeline: Pipeline
+    queue: IngestQueue
     settings: DashboardSettings
     sources: Callable[[], tuple[Any, ...]]
     """How the journals that are followed stand: one state for each."""

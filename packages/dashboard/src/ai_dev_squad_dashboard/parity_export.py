@@ -14,8 +14,8 @@ from flask import Blueprint, Response, current_app, render_template
 from .formats import NONE, day_time, quantity
 from .page import NotFoundError, Site, asked
 from .safe_text import safe_line
-from .views.parity_figures import NAMES, SHOWS
-from .views.parity_lab import OBSERVERS, Lab, LabColumn, LabEntry, build
+from .views.parity.figures import NAMES, SHOWS
+from .views.parity.lab import OBSERVERS, Lab, LabColumn, LabEntry, build
 
 __all__ = ["as_csv", "as_markdown", "create_blueprint"]
 

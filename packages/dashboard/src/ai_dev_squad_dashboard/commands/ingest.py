@@ -121,21 +121,21 @@ def _store(options: argparse.Namespace, files: _Files) -> int:
     from ai_dev_squad_dashboard.commands.stores import opened
     from ai_dev_squad_dashboard.ingest.journal import JournalTail
     from ai_dev_squad_dashboard.ingest.otlp_receive import Receiver
-    from ai_dev_squad_dashboard.ingest.pipeline import Pipeline
+    from ai_dev_squad_dashboard.ingest.queue import IngestQueue
     from ai_dev_squad_dashboard.settings import DashboardSettings
 
     db = options.db or DashboardSettings.from_environment().db
     with opened(db, must_exist=False) as store:
-        pipeline = Pipeline(store, max_pending_rows=50_000)
+        queue = IngestQueue(store, max_pending_rows=50_000)
         try:
-            tail = JournalTail([path for path in files.journals if not _is_rotated(path)], pipeline)
+            tail = JournalTail([path for path in files.journals if not _is_rotated(path)], queue)
             lines = tail.catch_up()
-            lines += sum(_read_rotated(path, pipeline) for path in files.journals if _is_rotated(path))
-            receiver = Receiver(pipeline.submit)
+            lines += sum(_read_rotated(path, queue) for path in files.journals if _is_rotated(path))
+            receiver = Receiver(queue.submit)
             refused = _receive(files, lambda signal, body: receiver.receive(signal, "json", body).message)
         finally:
-            pipeline.close(60)
-        state = pipeline.state()
+            queue.close(60)
+        state = queue.state()
         if lines:
             say(f"{lines:,} journal lines read")
         for bad in tail.states():
@@ -153,7 +153,7 @@ def _is_rotated(path: Path) -> bool:
     return path.is_file() and path not in journals_in(path.parent)
 
 
-def _read_rotated(path: Path, pipeline: Any) -> int:
+def _read_rotated(path: Path, queue: Any) -> int:
     """A rotated file by itself, unless it was read before."""
     import time
 
@@ -162,7 +162,7 @@ def _read_rotated(path: Path, pipeline: Any) -> int:
     from ai_dev_squad_dashboard.ingest.journal_source import BATCH_LINES, batch_of
 
     source = f"file:{path.resolve()}"
-    done = int(pipeline.position(source) or 0)
+    done = int(queue.position(source) or 0)
     found, count = [], 0
     for line in read_journal(path):
         count += 1
@@ -170,10 +170,10 @@ def _read_rotated(path: Path, pipeline: Any) -> int:
             continue
         found.append(rows(line, time.time_ns() // 1000))
         if len(found) >= BATCH_LINES:
-            pipeline.submit(batch_of(found, source, str(count))).result()
+            queue.submit(batch_of(found, source, str(count))).result()
             found = []
     if found:
-        pipeline.submit(batch_of(found, source, str(count))).result()
+        queue.submit(batch_of(found, source, str(count))).result()
     return max(0, count - done)
 
 

@@ -18,8 +18,8 @@ from ai_dev_squad_dashboard.ingest.counting import Counting
 from ai_dev_squad_dashboard.ingest.from_journal import JournalRows
 from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
 from ai_dev_squad_dashboard.ingest.journal_source import JournalSource, JournalState, batch_of, source_name
-from ai_dev_squad_dashboard.ingest.pipeline import Busy, Pipeline
 from ai_dev_squad_dashboard.ingest.pricing import Prices
+from ai_dev_squad_dashboard.ingest.queue import Busy, IngestQueue
 from ai_dev_squad_dashboard.store.base import Written
 from ai_dev_squad_dashboard.store.rows import Batch
 
@@ -39,7 +39,7 @@ class _Stopped(Exception):
 
 
 class _Underway:
-    """A batch that was handed to the pipeline."""
+    """A batch that was handed to the queue."""
 
     def __init__(self, source: JournalSource, found: list[JournalRows], position: str) -> None:
         self.source = source
@@ -59,14 +59,14 @@ class JournalTail:
     def __init__(
         self,
         directories: Sequence[Path],
-        pipeline: Pipeline,
+        queue: IngestQueue,
         *,
         poll_s: float = 0.25,
         prices: Prices | None = None,
         counting: Counting | None = None,
     ) -> None:
         self._finder = JournalFinder(directories)
-        self._pipeline = pipeline
+        self._queue = queue
         self._poll_s = poll_s
         self._prices = prices or Prices()
         self._counting = counting
@@ -88,7 +88,7 @@ class JournalTail:
         self._thread.start()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Stop following; what was handed to the pipeline is its business. Twice is harmless."""
+        """Stop following; what was handed to the queue is the queue's business. Twice is harmless."""
         self._stop.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
@@ -135,14 +135,14 @@ class JournalTail:
                 raise
             except Exception as error:  # noqa: BLE001 - one odd journal must not end the others' following
                 _log.warning("following %s failed, and is tried again", path, exc_info=error)
-                source.rewind(self._pipeline.position(source.name))
+                source.rewind(self._queue.position(source.name))
                 source.error = f"{path} could not be followed ({type(error).__name__}: {error}); it is tried again"
             if len(sources) > _MANY and source.caught_up:
                 source.close()
         return busy
 
     def _advance(self, path: Path, source: JournalSource, now_us: int) -> bool:
-        # Reading goes on while the pipeline writes what was read before.
+        # Reading goes on while the queue writes what was read before.
         found = None if source.vanished else source.read(now_us)
         self._finish(path)
         if found is None:
@@ -168,7 +168,7 @@ class JournalTail:
         for path in found.journals:
             source = self._sources.get(path)
             if source is None:
-                position = self._pipeline.position(source_name(path))
+                position = self._queue.position(source_name(path))
                 self._sources[path] = JournalSource(path, position, self._prices)
             else:
                 source.vanished = False
@@ -207,12 +207,12 @@ class JournalTail:
     def _submit(self, batch: Batch) -> Future[Written]:
         while True:
             try:
-                return self._pipeline.submit(batch)
+                return self._queue.submit(batch)
             except Busy:
                 if self._stop.is_set():
                     raise _Stopped from None
-                if self._pipeline.wait_for_room(1.0):
-                    # There is room, or the pipeline is closing; in neither case is there a hurry.
+                if self._queue.wait_for_room(1.0):
+                    # There is room, or the queue is closing; in neither case is there a hurry.
                     self._stop.wait(0.01)
 
     def _outcome(self, future: Future[Written] | None) -> Exception | None:

@@ -22,8 +22,8 @@ from ai_dev_squad_dashboard.store.base import StoreError
 from .otlp_body import BadBody, TooLarge, UnknownEncoding, read_body
 from .otlp_receive import SIGNALS, Encoding, Receiver, Rejected, Signal, Submit
 from .otlp_shapes import InvalidRequest
-from .pipeline import Busy
 from .pricing import Prices
+from .queue import Busy
 
 __all__ = ["create_blueprint", "receiver", "response_message"]
 
@@ -46,7 +46,7 @@ def receiver(submit: Submit) -> Receiver:
 
 
 def create_blueprint(submit: Submit, settings: DashboardSettings, into: Receiver | None = None) -> Blueprint:
-    """The three paths. ``submit`` is ``Pipeline.submit``; ``into`` a receiver that others use as well."""
+    """The three paths. ``submit`` is ``IngestQueue.submit``; ``into`` a receiver that others use as well."""
     blueprint = Blueprint("otlp", __name__)
     into = into or receiver(submit)
     limit = settings.max_request_mib << 20

@@ -23,7 +23,7 @@ from ai_dev_squad_dashboard.store.base import StoreError
 from .otlp import receiver, response_message
 from .otlp_receive import Receiver, Signal, Submit
 from .otlp_shapes import InvalidRequest
-from .pipeline import Busy
+from .queue import Busy
 
 __all__ = ["Authorized", "GrpcServer", "GrpcUnavailable", "start_grpc_server"]
 

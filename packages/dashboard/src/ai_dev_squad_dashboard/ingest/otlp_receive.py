@@ -27,7 +27,7 @@ Encoding = Literal["protobuf", "json"]
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
 
 Submit = Callable[[Batch], "Future[Written]"]
-"""``Pipeline.submit``: raises ``Busy`` when too much waits."""
+"""``IngestQueue.submit``: raises ``Busy`` when too much waits."""
 
 PATIENCE_S = 30.0
 """Seconds that a sender waits for the disk before it is told to come again."""

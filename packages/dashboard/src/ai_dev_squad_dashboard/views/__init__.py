@@ -1,4 +1,4 @@
-"""Every page, in the order of the navigation. A page is one module here and one template of the same name."""
+"""Every page, in the order of the navigation. A page is one module here, or in ``parity``, and one template."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from . import (
     health,
     logs,
     overview,
-    parity,
-    parity_scenario,
     session,
     sessions,
     span,
     trace,
     traces,
 )
+from .parity import matrix, scenario
 
 __all__ = ["PAGES"]
 
@@ -33,7 +32,7 @@ PAGES: tuple[Page, ...] = (
     logs.PAGE,
     costs.PAGE,
     agents.PAGE,
-    parity.PAGE,
-    parity_scenario.PAGE,
+    matrix.PAGE,
+    scenario.PAGE,
     health.PAGE,
 )

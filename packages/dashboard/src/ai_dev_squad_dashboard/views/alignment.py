@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Operation", "Pair", "align"]
+__all__ = ["Pair", "TreeNode", "align"]
 
 
-class Operation(Protocol):
+class TreeNode(Protocol):
     """What is compared."""
 
     @property
@@ -29,14 +29,14 @@ class Pair(NamedTuple):
 
 
 # Counterparts are looked for in this order: the same thing, the same work done by something else, another kind of the same name.
-KEYS: tuple[Callable[[Operation], Any], ...] = (
+KEYS: tuple[Callable[[TreeNode], Any], ...] = (
     lambda item: (item.operation, item.name),
     lambda item: item.name,
     lambda item: item.operation,
 )
 
 
-def align(left: Sequence[Operation], right: Sequence[Operation]) -> tuple[Pair, ...]:
+def align(left: Sequence[TreeNode], right: Sequence[TreeNode]) -> tuple[Pair, ...]:
     """Every operation of both trees once, parents before children, in the order of the left one as far as it goes.
 
     The first tops belong together. Below a pair, the nth child with some operation and name belongs to the nth such child on
@@ -56,7 +56,7 @@ def align(left: Sequence[Operation], right: Sequence[Operation]) -> tuple[Pair, 
     return tuple(pairs)
 
 
-def _below(items: Sequence[Operation]) -> dict[int | None, list[int]]:
+def _below(items: Sequence[TreeNode]) -> dict[int | None, list[int]]:
     children: dict[int | None, list[int]] = defaultdict(list)
     for index, item in enumerate(items):
         children[item.parent].append(index)
@@ -64,7 +64,7 @@ def _below(items: Sequence[Operation]) -> dict[int | None, list[int]]:
 
 
 def _match(
-    left: Sequence[Operation], right: Sequence[Operation], ours: list[int], theirs: list[int], *, tops: bool = False
+    left: Sequence[TreeNode], right: Sequence[TreeNode], ours: list[int], theirs: list[int], *, tops: bool = False
 ) -> list[tuple[int | None, int | None]]:
     partner: dict[int, int] = {}
     taken: set[int] = set()

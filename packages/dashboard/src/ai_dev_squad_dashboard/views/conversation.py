@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from .texts import Budget, Text
 
-__all__ = ["Conversation", "Message", "Part", "ToolDefinition", "read_conversation"]
+__all__ = ["Conversation", "Message", "MessagePart", "ToolDefinition", "read_conversation"]
 
 MAX_MESSAGES = 200
 MAX_PARTS = 100
@@ -42,7 +42,7 @@ MEDIA_TYPES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Part:
+class MessagePart:
     """A piece of a message."""
 
     kind: PartKind
@@ -61,7 +61,7 @@ class Message:
     role: str
     """``system``, ``user``, ``assistant``, ``tool``, or what the sender calls it."""
     name: str | None
-    parts: tuple[Part, ...]
+    parts: tuple[MessagePart, ...]
     answer: bool = False
     """True for what the model said in this call, false for what it was given."""
     finish_reason: str | None = None
@@ -154,7 +154,9 @@ def _message(raw: _Raw, budget: Budget) -> Message:
         result_of = message.get("tool_call_id")
         if role == "tool" and result_of is not None:
             parts = [
-                Part("tool_result", _short(message.get("name")), budget.pretty(message.get("content")), str(result_of))
+                MessagePart(
+                    "tool_result", _short(message.get("name")), budget.pretty(message.get("content")), str(result_of)
+                )
             ]
         else:
             parts = list(_parts(message.get("content"), budget))
@@ -169,35 +171,35 @@ def _message(raw: _Raw, budget: Budget) -> Message:
     )
 
 
-def _parts(value: Any, budget: Budget) -> tuple[Part, ...]:
+def _parts(value: Any, budget: Budget) -> tuple[MessagePart, ...]:
     return tuple(_part(item, budget) for item in _items(value)[:MAX_PARTS])
 
 
-def _part(value: Any, budget: Budget) -> Part:
+def _part(value: Any, budget: Budget) -> MessagePart:
     if isinstance(value, str):
-        return Part("text", body=budget.clip(value))
+        return MessagePart("text", body=budget.clip(value))
     if not isinstance(value, Mapping):
-        return Part("other", type(value).__name__, budget.pretty(value))
+        return MessagePart("other", type(value).__name__, budget.pretty(value))
     kind = str(value.get("type") or ("text" if isinstance(value.get("text") or value.get("content"), str) else ""))
     if kind in TEXT_TYPES:
-        return Part("text", body=_said(value, ("content", "text", "refusal"), budget))
+        return MessagePart("text", body=_said(value, ("content", "text", "refusal"), budget))
     if kind in REASONING_TYPES:
-        return Part("reasoning", body=_said(value, ("content", "thinking", "text", "summary", "data"), budget))
+        return MessagePart("reasoning", body=_said(value, ("content", "thinking", "text", "summary", "data"), budget))
     if kind in CALL_TYPES:
         return _call(value, budget)
     if kind in RESULT_TYPES:
         result = _first(value, ("response", "content", "output", "result", "server_tool_call_response"))
-        return Part("tool_result", _short(value.get("name")), budget.pretty(result), _id(value))
+        return MessagePart("tool_result", _short(value.get("name")), budget.pretty(result), _id(value))
     if kind in MEDIA_TYPES:
-        return Part("media", _medium(kind, value), _transcript(value, budget))
-    return Part("other", _short(kind) or "part", budget.pretty(dict(value)))
+        return MessagePart("media", _medium(kind, value), _transcript(value, budget))
+    return MessagePart("other", _short(kind) or "part", budget.pretty(dict(value)))
 
 
-def _call(value: Mapping[str, Any], budget: Budget) -> Part:
+def _call(value: Mapping[str, Any], budget: Budget) -> MessagePart:
     value = _call_shape(value)
     arguments = _first(value, ("arguments", "input", "args", "server_tool_call"))
     body = None if arguments is None else budget.pretty(arguments)
-    return Part("tool_call", _short(value.get("name")), body, _id(value))
+    return MessagePart("tool_call", _short(value.get("name")), body, _id(value))
 
 
 def _call_shape(call: Any) -> Any:

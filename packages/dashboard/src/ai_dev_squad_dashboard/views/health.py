@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from ai_dev_squad_dashboard.ingest.journal import JournalState
-from ai_dev_squad_dashboard.ingest.pipeline import PipelineState
+from ai_dev_squad_dashboard.ingest.queue import QueueState
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import MetricName, StoreState
@@ -44,7 +44,7 @@ class Health:
 
     concerns: tuple[Concern, ...]
     """The worst first; none when all is well."""
-    pipeline: PipelineState
+    queue: QueueState
     store: StoreState
     behind_us: int | None
     """How old the newest span is; ``None`` without spans."""
@@ -63,13 +63,13 @@ class Health:
 
 def build(site: Site, query: Query) -> Health:
     """The state of the parts, now. The span of time and the filters change nothing here."""
-    pipeline, store, settings = site.pipeline.state(), site.store.state(), site.settings
+    queue, store, settings = site.queue.state(), site.store.state(), site.settings
     sources = tuple(site.sources())
     lag = None if store.newest_us is None else query.now_us - store.newest_us
     ahead = max(0, -(lag or 0))
     return Health(
-        concerns=_concerns(pipeline, store, sources, ahead, settings.max_store_mib),
-        pipeline=pipeline,
+        concerns=_concerns(queue, store, sources, ahead, settings.max_store_mib),
+        queue=queue,
         store=store,
         behind_us=None if lag is None else max(0, lag),
         ahead_us=ahead,
@@ -88,23 +88,23 @@ def build(site: Site, query: Query) -> Health:
 
 
 def _concerns(
-    pipeline: PipelineState, store: StoreState, sources: tuple[Any, ...], ahead_us: int, max_mib: int | None
+    queue: QueueState, store: StoreState, sources: tuple[Any, ...], ahead_us: int, max_mib: int | None
 ) -> tuple[Concern, ...]:
     found: list[Concern] = []
-    if pipeline.dropped:
+    if queue.dropped:
         found.append(
             Concern(
                 "bad",
-                f"{pipeline.dropped:,} rows could not be written, and their senders were told",
-                f"The last error: {pipeline.last_error}",
+                f"{queue.dropped:,} rows could not be written, and their senders were told",
+                f"The last error: {queue.last_error}",
             )
         )
     found += [Concern("bad", f"{source.path} cannot be read", source.error) for source in sources if source.error]
-    if pipeline.refused:
+    if queue.refused:
         found.append(
             Concern(
                 "warn",
-                f"{pipeline.refused:,} batches were told to come again, because too much waited",
+                f"{queue.refused:,} batches were told to come again, because too much waited",
                 "Senders that retry lose nothing. Raise DASHBOARD_MAX_PENDING_ROWS if bursts are normal here.",
             )
         )

@@ -1,4 +1,4 @@
-"""Programs side by side: their parts aligned by name, what is the framework's own marked, every line coloured."""
+"""Programs side by side: their blocks aligned by name, what is the framework's own marked, every line coloured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-__all__ = ["Part", "Piece", "Source", "SourceLine", "highlight", "side_by_side"]
+__all__ = ["Piece", "ProgramBlock", "Source", "SourceLine", "highlight", "side_by_side"]
 
 MAX_CHARACTERS: Final = 100_000
 SHARED: Final = frozenset({"spec", "ai_dev_squad", "ai_dev_squad_parity", "ai_dev_squad_testing"})
@@ -45,16 +45,16 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Part:
-    """The same part of every program; ``None`` for one that has nothing here."""
+class ProgramBlock:
+    """The same lines of every program; ``None`` for one that has nothing here."""
 
     name: str
     """A function that all programs have, or empty for what stands between."""
     sources: tuple[Source | None, ...]
 
 
-def side_by_side(programs: Sequence[str | None]) -> tuple[Part, ...]:
-    """The parts of the programs in their order. A function of all of them stands beside its counterparts."""
+def side_by_side(programs: Sequence[str | None]) -> tuple[ProgramBlock, ...]:
+    """The blocks of the programs in their order. A function of all of them stands beside its counterparts."""
     texts = [None if text is None else text[:MAX_CHARACTERS].rstrip() for text in programs]
     known = [text for text in texts if text is not None]
     lines = [None if text is None else text.splitlines() for text in texts]
@@ -62,7 +62,7 @@ def side_by_side(programs: Sequence[str | None]) -> tuple[Part, ...]:
     cuts = [_functions(text) if text is not None else {} for text in texts]
     names = _common([list(cut) for cut, text in zip(cuts, texts, strict=True) if text is not None])
     shown = [None if text is None else highlight(text) for text in texts]
-    parts = []
+    blocks = []
     for at in range(len(names) + 1):
         sources: list[Source | None] = []
         for one, cut in zip(shown, cuts, strict=True):
@@ -79,8 +79,8 @@ def side_by_side(programs: Sequence[str | None]) -> tuple[Part, ...]:
                 found.pop()
             sources.append(Source(tuple(found)) if found else None)
         if any(sources):
-            parts.append(Part(names[at - 1] if at else "", tuple(sources)))
-    return tuple(parts)
+            blocks.append(ProgramBlock(names[at - 1] if at else "", tuple(sources)))
+    return tuple(blocks)
 
 
 def highlight(text: str) -> tuple[tuple[Piece, ...], ...]:

@@ -20,8 +20,8 @@ from ai_dev_squad_dashboard.matrix_file import (
 from ai_dev_squad_dashboard.page import NotFoundError
 from ai_dev_squad_dashboard.query import Query
 
-from .parity_figures import SHOWS, Figure, figures
-from .parity_history import PastRun, history, tally
+from .figures import SHOWS, Figure, figures
+from .history import PastRun, history, tally
 
 __all__ = [
     "OBSERVERS",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ai_dev_squad_dashboard.formats import quantity
 from ai_dev_squad_dashboard.matrix_file import VERDICTS, LabOutcome, LabSummary
 
-from .parity_figures import NAMES, shifted
+from .figures import NAMES, shifted
 
 __all__ = ["LabChange", "PastRun", "history", "tally"]
 

@@ -11,11 +11,11 @@ from ai_dev_squad_dashboard.matrix_file import LabCell, LabCheck, LabResult, Lab
 from ai_dev_squad_dashboard.page import NotFoundError, Page, Site
 from ai_dev_squad_dashboard.query import Query
 
-from .parity_calls import CallPair, pair_calls
-from .parity_figures import NAMES, Figure, figures
-from .parity_lab import LabEntry, RunInfo, columns_of, entry, open_runs, result_cell, versions_of
-from .parity_programs import Part, Piece, highlight, side_by_side
-from .parity_trees import TreeRow, align_trees
+from .calls import CallPair, pair_calls
+from .figures import NAMES, Figure, figures
+from .lab import LabEntry, RunInfo, columns_of, entry, open_runs, result_cell, versions_of
+from .programs import Piece, ProgramBlock, highlight, side_by_side
+from .trees import TreeRow, align_trees
 
 __all__ = ["PAGE", "Beside", "CheckRow", "PastVerdicts", "ScenarioCells", "TraceLink", "build"]
 
@@ -93,8 +93,8 @@ class ScenarioCells:
     columns: tuple[Beside, ...]
     """The focus first."""
     measures: tuple[MeasureRow, ...]
-    programs: tuple[Part, ...]
-    """The programs part by part, one source for each column's framework."""
+    programs: tuple[ProgramBlock, ...]
+    """The programs block by block, one source for each column's framework."""
     frameworks: tuple[str, ...]
     """The frameworks of ``programs``."""
     trees: tuple[TreeRow, ...]

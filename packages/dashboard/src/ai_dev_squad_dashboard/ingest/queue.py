@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from ai_dev_squad_dashboard.store.base import Store, StoreError, Written
 from ai_dev_squad_dashboard.store.rows import Batch
 
-__all__ = ["Busy", "Pipeline", "PipelineState", "Retention"]
+__all__ = ["Busy", "IngestQueue", "QueueState", "Retention"]
 
 _log = logging.getLogger("ai_dev_squad_dashboard.ingest")
 
@@ -49,7 +49,7 @@ class Retention:
 
 
 @dataclass(frozen=True)
-class PipelineState:
+class QueueState:
     """How writing goes, for the health page. Counts are since the start of this process."""
 
     pending_rows: int
@@ -73,7 +73,7 @@ class PipelineState:
     last_error_us: int | None
 
 
-class _Part:
+class _Waiting:
     """A batch that waits, and whom to tell."""
 
     __slots__ = ("batch", "future", "rows")
@@ -84,7 +84,7 @@ class _Part:
         self.rows = len(batch)
 
 
-class Pipeline:
+class IngestQueue:
     """Writes batches to ``store`` from a thread of its own. Every method may be called from any thread.
 
     ``on_written`` hears of each commit, in the writing thread and after the senders: keep it short. ``group_rows`` bounds
@@ -106,7 +106,7 @@ class Pipeline:
         self._retention = retention
         self._group_rows = group_rows
         self._changed = threading.Condition()
-        self._parts: deque[_Part] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._pending_rows = 0
         self._closing = False
         self._written = Written(0, 0, 0)
@@ -124,14 +124,14 @@ class Pipeline:
         """Queue a batch. The future resolves once it is on disk, with what became of the commit that carried it; it fails
         with the store's ``StoreError`` when the batch could not be written, and then nothing of it is stored.
 
-        Raises ``Busy`` when more rows wait than allowed, or when the pipeline is closing.
+        Raises ``Busy`` when more rows wait than allowed, or when the queue is closing.
         """
-        part = _Part(batch)
+        one = _Waiting(batch)
         with self._changed:
             if self._closing:
                 raise Busy("the dashboard is shutting down; send again in 5 s", 5)
             # A batch larger than the limit is taken when it is alone: refusing it would be for ever.
-            if self._pending_rows and self._pending_rows + part.rows > self._limit:
+            if self._pending_rows and self._pending_rows + one.rows > self._limit:
                 self._refused += 1
                 wait_s = self._seconds_of_work()
                 raise Busy(
@@ -139,10 +139,10 @@ class Pipeline:
                     "or raise max_pending_rows (DASHBOARD_MAX_PENDING_ROWS)",
                     wait_s,
                 )
-            self._pending_rows += part.rows
-            self._parts.append(part)
+            self._pending_rows += one.rows
+            self._waiting.append(one)
             self._changed.notify_all()
-        return part.future
+        return one.future
 
     def wait_for_room(self, timeout: float) -> bool:
         """Wait until less than half of the allowed rows wait, at most ``timeout`` seconds. Whether there is room."""
@@ -153,13 +153,13 @@ class Pipeline:
         """How far ``source`` has been read, as the newest batch on disk says. Raises ``StoreError``."""
         return self._store.position(source)
 
-    def state(self) -> PipelineState:
+    def state(self) -> QueueState:
         """How it stands now."""
         now_s = int(time.monotonic())
         with self._changed:
             recent = sum(spans for second, spans in self._rate if second > now_s - _RATE_SECONDS)
             message, at_us = self._last_error or (None, None)
-            return PipelineState(
+            return QueueState(
                 pending_rows=self._pending_rows,
                 max_pending_rows=self._limit,
                 written_spans=self._written.spans,
@@ -185,55 +185,55 @@ class Pipeline:
             self._changed.notify_all()
         self._thread.join(timeout)
         with self._changed:
-            left, self._parts = list(self._parts), deque()
-        for part in left:
-            _fail(part, StoreError("the dashboard was closed before this batch was written; send it again"))
+            left, self._waiting = list(self._waiting), deque()
+        for one in left:
+            _fail(one, StoreError("the dashboard was closed before this batch was written; send it again"))
         return not left and not self._thread.is_alive()
 
     # --- the writing thread -------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while True:
-            parts = self._take()
-            if parts is None:
+            waiting = self._take()
+            if waiting is None:
                 return
-            if parts:
-                self._write(parts)
+            if waiting:
+                self._write(waiting)
             self._retain_if_due()
 
-    def _take(self) -> list[_Part] | None:
+    def _take(self) -> list[_Waiting] | None:
         """What the next commit carries; nothing when retention is due; ``None`` at the end."""
         with self._changed:
-            while not self._parts:
+            while not self._waiting:
                 if self._closing:
                     return None
                 rest_s = None if self._retain_at is None else self._retain_at - time.monotonic()
                 if rest_s is not None and rest_s <= 0:
                     return []
                 self._changed.wait(rest_s)
-            parts = [self._parts.popleft()]
-            rows = parts[0].rows
-            while self._parts and rows + self._parts[0].rows <= self._group_rows:
-                rows += self._parts[0].rows
-                parts.append(self._parts.popleft())
-            return parts
+            waiting = [self._waiting.popleft()]
+            rows = waiting[0].rows
+            while self._waiting and rows + self._waiting[0].rows <= self._group_rows:
+                rows += self._waiting[0].rows
+                waiting.append(self._waiting.popleft())
+            return waiting
 
-    def _write(self, parts: Sequence[_Part]) -> None:
+    def _write(self, waiting: Sequence[_Waiting]) -> None:
         try:
-            written = self._store.write(parts[0].batch if len(parts) == 1 else _merged(parts))
+            written = self._store.write(waiting[0].batch if len(waiting) == 1 else _merged(waiting))
         except Exception as error:  # noqa: BLE001 - the thread must outlive whatever one batch does to the store
-            if len(parts) > 1:
+            if len(waiting) > 1:
                 # One bad batch must not fail its neighbours.
-                for part in parts:
-                    self._write([part])
+                for one in waiting:
+                    self._write([one])
                 return
-            self._settle(parts, None, error)
-            _fail(parts[0], error)
+            self._settle(waiting, None, error)
+            _fail(waiting[0], error)
             return
-        self._settle(parts, written, None)
-        for part in parts:
-            if part.future.set_running_or_notify_cancel():
-                part.future.set_result(written)
+        self._settle(waiting, written, None)
+        for one in waiting:
+            if one.future.set_running_or_notify_cancel():
+                one.future.set_result(written)
         if self._on_written is not None:
             try:
                 self._on_written(written)
@@ -242,8 +242,8 @@ class Pipeline:
                     self._listener_failed = type(error)
                     _log.warning("telling what was written failed; this is said once", exc_info=error)
 
-    def _settle(self, parts: Sequence[_Part], written: Written | None, error: Exception | None) -> None:
-        rows = sum(part.rows for part in parts)
+    def _settle(self, waiting: Sequence[_Waiting], written: Written | None, error: Exception | None) -> None:
+        rows = sum(one.rows for one in waiting)
         with self._changed:
             self._pending_rows -= rows
             if written is not None:
@@ -293,20 +293,20 @@ class Pipeline:
             self._retained += deleted
 
 
-def _merged(parts: Sequence[_Part]) -> Batch:
+def _merged(waiting: Sequence[_Waiting]) -> Batch:
     merged = Batch()
-    for part in parts:
-        merged.spans += part.batch.spans
-        merged.logs += part.batch.logs
-        merged.opened += part.batch.opened
-        merged.metrics += part.batch.metrics
-        merged.positions.update(part.batch.positions)
+    for one in waiting:
+        merged.spans += one.batch.spans
+        merged.logs += one.batch.logs
+        merged.opened += one.batch.opened
+        merged.metrics += one.batch.metrics
+        merged.positions.update(one.batch.positions)
     return merged
 
 
-def _fail(part: _Part, error: Exception) -> None:
-    if part.future.set_running_or_notify_cancel():
-        part.future.set_exception(error)
+def _fail(one: _Waiting, error: Exception) -> None:
+    if one.future.set_running_or_notify_cancel():
+        one.future.set_exception(error)
 
 
 def _text(error: Exception | None) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
 
-from . import parity_lab, parity_runs
-from .parity_lab import Lab
-from .parity_runs import RealRuns
+from . import lab, runs
+from .lab import Lab
+from .runs import RealRuns
 
 __all__ = ["PAGE", "Parity", "build"]
 
@@ -31,8 +31,8 @@ def build(site: Site, query: Query) -> Parity:
     tab = query.choice("tab", ("lab", "runs"), "lab")
     return Parity(
         tab=tab,
-        lab=parity_lab.build(site.settings.logs, query) if tab == "lab" else None,
-        runs=parity_runs.build(site, query) if tab == "runs" else None,
+        lab=lab.build(site.settings.logs, query) if tab == "lab" else None,
+        runs=runs.build(site, query) if tab == "runs" else None,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_dev_squad_dashboard.ingest.pipeline import Busy, Pipeline, Retention
+from ai_dev_squad_dashboard.ingest.queue import Busy, IngestQueue, Retention
 from ai_dev_squad_dashboard.store import Selection, StoreError, open_memory_store, open_store
 from ai_dev_squad_dashboard.store.base import Written
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
@@ -57,14 +57,14 @@ class Gate:
 
 
 @contextmanager
-def gated(limit: int = 1_000, **more: object) -> Iterator[tuple[Gate, Pipeline]]:
+def gated(limit: int = 1_000, **more: object) -> Iterator[tuple[Gate, IngestQueue]]:
     gate = Gate()
-    pipeline = Pipeline(gate, max_pending_rows=limit, **more)
+    queue = IngestQueue(gate, max_pending_rows=limit, **more)
     try:
-        yield gate, pipeline
+        yield gate, queue
     finally:
         gate.open.set()
-        pipeline.close(10)
+        queue.close(10)
 
 
 def results(futures: list[Future[Written]]) -> list[object]:
@@ -74,27 +74,27 @@ def results(futures: list[Future[Written]]) -> list[object]:
 def test_what_a_future_confirms_is_in_the_store() -> None:
     """A future resolves when its rows can be read, and repeated spans are counted as such."""
     store = open_memory_store()
-    pipeline = Pipeline(store, max_pending_rows=100)
+    queue = IngestQueue(store, max_pending_rows=100)
     try:
-        first = pipeline.submit(batch(1, 2)).result(10)
-        again = pipeline.submit(batch(2, 3)).result(10)
+        first = queue.submit(batch(1, 2)).result(10)
+        again = queue.submit(batch(2, 3)).result(10)
         assert (first, again) == (Written(2, 0, 0), Written(1, 1, 0))
         assert store.totals(EVER).spans == 3
-        state = pipeline.state()
+        state = queue.state()
         assert (state.written_spans, state.duplicates, state.commits, state.pending_rows) == (3, 1, 2, 0)
         assert state.last_written_us is not None
         assert state.last_error is None
     finally:
-        pipeline.close()
+        queue.close()
         store.close()
 
 
 def test_what_queues_up_meanwhile_becomes_one_commit() -> None:
     """While one commit is under way, later batches gather and are written together."""
-    with gated() as (gate, pipeline):
-        first = pipeline.submit(batch(1))
+    with gated() as (gate, queue):
+        first = queue.submit(batch(1))
         assert gate.entered.wait(10)
-        later = [pipeline.submit(batch(number)) for number in (2, 3, 4)]
+        later = [queue.submit(batch(number)) for number in (2, 3, 4)]
         gate.open.set()
         assert results([first, *later]) == [Written(1, 0, 0), *[Written(3, 0, 0)] * 3]
         assert gate.batches == [["s1"], ["s2", "s3", "s4"]]
@@ -102,10 +102,10 @@ def test_what_queues_up_meanwhile_becomes_one_commit() -> None:
 
 def test_a_commit_is_bounded() -> None:
     """A commit takes no batch that would make it larger than the bound, and keeps their order."""
-    with gated(group_rows=3) as (gate, pipeline):
-        first = pipeline.submit(batch(1))
+    with gated(group_rows=3) as (gate, queue):
+        first = queue.submit(batch(1))
         assert gate.entered.wait(10)
-        later = [pipeline.submit(batch(*numbers)) for numbers in [(2, 3), (4,), (5,), (6, 7, 8, 9)]]
+        later = [queue.submit(batch(*numbers)) for numbers in [(2, 3), (4,), (5,), (6, 7, 8, 9)]]
         gate.open.set()
         results([first, *later])
         assert gate.batches == [["s1"], ["s2", "s3", "s4"], ["s5"], ["s6", "s7", "s8", "s9"]]
@@ -113,39 +113,39 @@ def test_a_commit_is_bounded() -> None:
 
 def test_too_many_waiting_rows_are_refused_and_later_welcome() -> None:
     """Beyond the limit ``submit`` raises ``Busy`` with seconds to wait; once there is room the batch is taken."""
-    with gated(limit=4) as (gate, pipeline):
-        taken = [pipeline.submit(batch(1, 2)), pipeline.submit(batch(3, 4))]
+    with gated(limit=4) as (gate, queue):
+        taken = [queue.submit(batch(1, 2)), queue.submit(batch(3, 4))]
         with pytest.raises(Busy, match="4 rows wait for the store, and at most 4 may; send again in 1 s") as caught:
-            pipeline.submit(batch(5))
+            queue.submit(batch(5))
         assert caught.value.retry_after_s == 1
-        assert not pipeline.wait_for_room(0)
-        assert pipeline.state().refused == 1
+        assert not queue.wait_for_room(0)
+        assert queue.state().refused == 1
         gate.open.set()
-        assert pipeline.wait_for_room(10)
+        assert queue.wait_for_room(10)
         results(taken)
-        assert pipeline.submit(batch(5)).result(10) == Written(1, 0, 0)
+        assert queue.submit(batch(5)).result(10) == Written(1, 0, 0)
 
 
 def test_a_batch_larger_than_the_limit_is_taken_alone() -> None:
     """A batch that could never fit is written when nothing else waits."""
-    with gated(limit=2) as (gate, pipeline):
+    with gated(limit=2) as (gate, queue):
         gate.open.set()
-        assert pipeline.submit(batch(1, 2, 3)).result(10) == Written(3, 0, 0)
+        assert queue.submit(batch(1, 2, 3)).result(10) == Written(3, 0, 0)
 
 
 @pytest.mark.parametrize("error", [StoreError, OverflowError])
 def test_one_bad_batch_does_not_fail_its_neighbours(error: type[Exception]) -> None:
     """When a group fails its batches are written one by one: only the bad one fails, and the state names the error."""
-    with gated() as (gate, pipeline):
+    with gated() as (gate, queue):
         gate.poison = error
-        first = pipeline.submit(batch(1))
+        first = queue.submit(batch(1))
         assert gate.entered.wait(10)
-        later = [pipeline.submit(batch(number)) for number in (12, 13, 14)]
+        later = [queue.submit(batch(number)) for number in (12, 13, 14)]
         gate.open.set()
         answers = results([first, *later])
         assert [type(answer) for answer in answers] == [Written, Written, error, Written]
         assert gate.batches == [["s1"], ["s12"], ["s14"]]
-        state = pipeline.state()
+        state = queue.state()
         assert (state.dropped, state.written_spans, state.pending_rows) == (1, 3, 0)
         assert state.last_error is not None
         assert state.last_error.endswith("s13 cannot be stored")
@@ -153,23 +153,23 @@ def test_one_bad_batch_does_not_fail_its_neighbours(error: type[Exception]) -> N
 
 def test_closing_writes_what_waits_and_takes_no_more() -> None:
     """``close`` drains the queue; afterwards senders are told to come again."""
-    with gated() as (gate, pipeline):
-        waiting = [pipeline.submit(batch(number)) for number in range(5)]
+    with gated() as (gate, queue):
+        waiting = [queue.submit(batch(number)) for number in range(5)]
         gate.open.set()
-        assert pipeline.close(10)
+        assert queue.close(10)
         assert [type(answer) for answer in results(waiting)] == [Written] * 5
         with pytest.raises(Busy, match="shutting down") as caught:
-            pipeline.submit(batch(9))
+            queue.submit(batch(9))
         assert caught.value.retry_after_s == 5
 
 
 def test_closing_has_an_end_when_the_store_hangs() -> None:
     """``close`` returns in time and fails the batches that were never written."""
-    with gated() as (gate, pipeline):
-        pipeline.submit(batch(1))
+    with gated() as (gate, queue):
+        queue.submit(batch(1))
         assert gate.entered.wait(10)
-        waiting = pipeline.submit(batch(2))
-        assert not pipeline.close(0.05)
+        waiting = queue.submit(batch(2))
+        assert not queue.close(0.05)
         with pytest.raises(StoreError, match="closed before this batch was written"):
             waiting.result(0)
 
@@ -182,46 +182,46 @@ def test_a_listener_hears_of_each_commit_and_cannot_stop_it(caplog: pytest.LogCa
         heard.append(written)
         raise RuntimeError("nobody home")
 
-    with gated(on_written=listen) as (gate, pipeline):
+    with gated(on_written=listen) as (gate, queue):
         gate.open.set()
         for number in range(3):
-            pipeline.submit(batch(number)).result(10)
-        pipeline.close(10)
+            queue.submit(batch(number)).result(10)
+        queue.close(10)
     assert heard == [Written(1, 0, 0)] * 3
     assert [record.message for record in caplog.records] == ["telling what was written failed; this is said once"]
 
 
 def test_retention_is_looked_after() -> None:
     """Old spans are deleted by the writing thread, by age and size, also while nothing is written."""
-    with gated(retention=Retention(days=2, max_mib=3, first_s=0, every_s=1000)) as (gate, pipeline):
+    with gated(retention=Retention(days=2, max_mib=3, first_s=0, every_s=1000)) as (gate, queue):
         gate.open.set()
         for _ in range(1_000):
             if gate.retained:
                 break
             time.sleep(0.01)
-        pipeline.submit(batch(1)).result(10)
+        queue.submit(batch(1)).result(10)
         (what,) = gate.retained
         assert what["max_bytes"] == 3 * 1024 * 1024
         assert abs((what["oldest_us"] or 0) - (time.time() - 2 * 86_400) * 1e6) < 60e6
-        assert pipeline.state().retained_spans == 7
+        assert queue.state().retained_spans == 7
 
 
 def test_nothing_is_deleted_without_limits() -> None:
     """With neither age nor size limited the store is left alone."""
-    with gated(retention=Retention(first_s=0, every_s=0)) as (gate, pipeline):
+    with gated(retention=Retention(first_s=0, every_s=0)) as (gate, queue):
         gate.open.set()
-        pipeline.submit(batch(1)).result(10)
+        queue.submit(batch(1)).result(10)
         assert gate.retained == []
 
 
 def test_positions_are_committed_with_the_rows(tmp_path: Path) -> None:
     """A position that comes with rows is there after the store was opened anew."""
     store = open_store(tmp_path / "a.duckdb")
-    pipeline = Pipeline(store, max_pending_rows=100)
+    queue = IngestQueue(store, max_pending_rows=100)
     log = LogRow(1, "INFO", "custom.event", "hello")
-    pipeline.submit(Batch(logs=[log], positions={"journal:/x": "17"})).result(10)
-    assert pipeline.position("journal:/x") == "17"
-    pipeline.close()
+    queue.submit(Batch(logs=[log], positions={"journal:/x": "17"})).result(10)
+    assert queue.position("journal:/x") == "17"
+    queue.close()
     store.close()
     store = open_store(tmp_path / "a.duckdb")
     assert (store.position("journal:/x"), [row.message for row in store.logs(EVER).rows]) == ("17", ["hello"])
@@ -231,7 +231,7 @@ def test_positions_are_committed_with_the_rows(tmp_path: Path) -> None:
 def test_many_senders_at_once_lose_nothing() -> None:
     """Threads that submit at the same time, coming again when told to, have every span stored exactly once."""
     store = open_memory_store()
-    pipeline = Pipeline(store, max_pending_rows=50)
+    queue = IngestQueue(store, max_pending_rows=50)
     failures: list[BaseException] = []
 
     def send(thread: int) -> None:
@@ -239,9 +239,9 @@ def test_many_senders_at_once_lose_nothing() -> None:
             for number in range(40):
                 while True:
                     try:
-                        pipeline.submit(batch(thread * 1_000 + number)).result(20)
+                        queue.submit(batch(thread * 1_000 + number)).result(20)
                     except Busy:
-                        pipeline.wait_for_room(1)
+                        queue.wait_for_room(1)
                         continue
                     break
         except BaseException as error:
@@ -252,7 +252,7 @@ def test_many_senders_at_once_lose_nothing() -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    pipeline.close()
+    queue.close()
     assert failures == []
-    assert (store.totals(EVER).spans, pipeline.state().pending_rows) == (320, 0)
+    assert (store.totals(EVER).spans, queue.state().pending_rows) == (320, 0)
     store.close()
