@@ -1,8 +1,8 @@
 """What observing a turn of an AutoGen team costs: AutoGen's own spans, ours and OpenInference's side by side.
 
-Each subject runs in its own process and its own environment; rounds of a few runs go round the subjects, so that the
+Each variant runs in its own process and its own environment; repetitions of a few runs go round the variants, so that the
 machine's other work hits all alike. The model answers at once, so that nothing but the frameworks is measured. *CPU* is
-that of the whole process per turn, background threads and the flush after the round included.
+that of the whole process per turn, background threads and the flush after the repetition included.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from statistics import median
 from typing import Any
 
 import environments
+from repetitions import interleaved
 from report import Report, Target, main, paired_ratio
-from rounds import compared
-from subjects import provider_to
+from variants import provider_to
 from worker import serve
 
 TURNS = 20
 
-SUBJECTS = {
+VARIANTS = {
     "bare": environments.OURS,
     "AutoGen's own spans": environments.OURS,
     "ours: journal, costs": environments.OURS,
@@ -100,7 +100,7 @@ def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], C
 
 
 def _work(name: str) -> None:
-    """Run rounds of the workload under the observation called ``name``."""
+    """Run repetitions of the workload under the observation called ``name``."""
     observe, flush = _switch_on(name, os.environ.get("BENCH_ENDPOINT"))
     loop = asyncio.new_event_loop()
 
@@ -126,20 +126,20 @@ def _work(name: str) -> None:
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Run the rounds and compare."""
-    rounds, runs = (3, 3) if options.quick else (25, 10)
-    answers, spans = compared(SUBJECTS, __file__, rounds=rounds, runs=runs, first_runs=3, counted_runs=2)
-    return _report(answers, {name: found / TURNS for name, found in spans.items()}, rounds, runs)
+    """Run the repetitions and compare."""
+    repetitions, runs = (3, 3) if options.quick else (25, 10)
+    answers, spans = interleaved(VARIANTS, __file__, repetitions=repetitions, runs=runs, first_runs=3, counted_runs=2)
+    return _report(answers, {name: found / TURNS for name, found in spans.items()}, repetitions, runs)
 
 
-def _report(answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], rounds: int, runs: int) -> Report:
+def _report(answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], repetitions: int, runs: int) -> Report:
     report = Report(
         title="Observing a turn of an AutoGen team",
-        how=f"Two assistants, {TURNS} turns, a model that answers at once; median of {rounds} interleaved rounds of "
+        how=f"Two assistants, {TURNS} turns, a model that answers at once; median of {repetitions} interleaved repetitions of "
         f"{runs} runs. CPU: the process per turn, with background threads and flush. "
-        "Ratio: to bare, median of the rounds' ratios.",
+        "Ratio: to bare, median of the repetitions' ratios.",
         columns={
-            "subject": "",
+            "variant": "",
             "us": ",.0f",
             "CPU us": ",.0f",
             "best CPU us": ",.0f",
@@ -151,7 +151,7 @@ def _report(answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], r
     for name, found in answers.items():
         report.rows.append(
             {
-                "subject": name,
+                "variant": name,
                 "us": median(answer["wall_us"] for answer in found),
                 "CPU us": median(cpu[name]),
                 "best CPU us": min(cpu[name]),

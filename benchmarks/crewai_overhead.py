@@ -1,6 +1,6 @@
 """What observing a CrewAI crew costs: a kickoff against a model without latency, bare, ours and a peer's.
 
-Each subject runs in its own process; rounds of a few kickoffs go round the subjects, so that the machine's other work
+Each variant runs in its own process; repetitions of a few kickoffs go round the variants, so that the machine's other work
 hits all alike. The model answers inside the process, through the events that CrewAI's own clients emit: what is left is
 CrewAI and the observer. *CPU* is that of the whole process per kickoff, background threads and the flush included.
 """
@@ -18,12 +18,12 @@ from statistics import median
 from typing import Any
 
 import environments
+from repetitions import interleaved
 from report import Report, Target, main, paired_ratio
-from rounds import compared
-from subjects import provider_to
+from variants import provider_to
 from worker import serve
 
-_SUBJECTS = {
+_VARIANTS = {
     "bare": environments.OURS,
     "ours: journal, costs": environments.OURS,
     "ours: journal, costs, OTLP": environments.OURS,
@@ -111,7 +111,7 @@ def _events(crew: Any) -> int:
 
 
 def _work(name: str) -> None:
-    """Run rounds of kickoffs under the observation called ``name``."""
+    """Run repetitions of kickoffs under the observation called ``name``."""
     os.environ |= {
         "CREWAI_DISABLE_TELEMETRY": "true",  # it would look for its server at exit, for 10 s
         "CREWAI_TRACING_ENABLED": "false",
@@ -143,21 +143,21 @@ def _work(name: str) -> None:
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Run the rounds and compare."""
-    rounds, runs = (3, 3) if options.quick else (20, 10)
-    answers, _ = compared(_SUBJECTS, __file__, rounds=rounds, runs=runs, first_runs=3, counted_runs=2)
-    return _report(answers, rounds, runs)
+    """Run the repetitions and compare."""
+    repetitions, runs = (3, 3) if options.quick else (20, 10)
+    answers, _ = interleaved(_VARIANTS, __file__, repetitions=repetitions, runs=runs, first_runs=3, counted_runs=2)
+    return _report(answers, repetitions, runs)
 
 
-def _report(answers: dict[str, list[dict[str, Any]]], rounds: int, runs: int) -> Report:
+def _report(answers: dict[str, list[dict[str, Any]]], repetitions: int, runs: int) -> Report:
     events = answers["bare"][0]["events"]
     report = Report(
         title="Observing a CrewAI kickoff",
-        how=f"Two agents, four model calls without latency, two tool calls, {events} events; median of {rounds} "
-        f"interleaved rounds of {runs} kickoffs. Time: one kickoff. CPU: the process per kickoff, with background "
-        "threads and flush. Ratio: to bare, median of the rounds' ratios.",
+        how=f"Two agents, four model calls without latency, two tool calls, {events} events; median of {repetitions} "
+        f"interleaved repetitions of {runs} kickoffs. Time: one kickoff. CPU: the process per kickoff, with background "
+        "threads and flush. Ratio: to bare, median of the repetitions' ratios.",
         columns={
-            "subject": "",
+            "variant": "",
             "ms": ".1f",
             "ratio": ".3f",
             "CPU ms": ".1f",
@@ -172,7 +172,7 @@ def _report(answers: dict[str, list[dict[str, Any]]], rounds: int, runs: int) ->
         ratio = paired_ratio(wall[name], wall["bare"])
         report.rows.append(
             {
-                "subject": name,
+                "variant": name,
                 "ms": median(wall[name]),
                 "ratio": ratio,
                 "CPU ms": median(cpu[name]),

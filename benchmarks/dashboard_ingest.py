@@ -272,19 +272,19 @@ def _installation(python: Path) -> tuple[int, float]:
 
 def measure(options: argparse.Namespace) -> Report:
     """Alternate fresh servers."""
-    rounds = 1 if options.quick else 3
+    repetitions = 1 if options.quick else 3
     report = Report(
         title="Dashboard: receiving spans",
         how=f"OTLP/HTTP, protobuf, {_SPANS_PER_REQUEST} spans a request, {_CONNECTIONS} connections, servers and sender "
-        f"on the same cores; medians of {rounds} interleaved rounds with fresh servers. Installed: what each "
+        f"on the same cores; medians of {repetitions} interleaved repetitions with fresh servers. Installed: what each "
         "brings along in an environment of its own.",
         columns={
-            "subject": "", "start s": ".2f", "spans/s acknowledged": ",.0f", "spans/s stored": ",.0f",
+            "variant": "", "start s": ".2f", "spans/s acknowledged": ",.0f", "spans/s stored": ",.0f",
             "peak RSS MiB": ",.0f", "told to wait": ",.0f", "packages": "d", "installed MiB": ",.0f",
         },
     )  # fmt: skip
     found: dict[str, list[dict[str, float]]] = {}
-    for number in range(rounds):
+    for number in range(repetitions):
         for product in _PRODUCTS:
             python = environments.python_of(product.environment)
             if python is None:
@@ -299,11 +299,11 @@ def measure(options: argparse.Namespace) -> Report:
         assert python is not None
         packages, size = _installation(python)
         row = {key: median(value[key] for value in values) for key in values[0]}
-        report.rows.append({"subject": product.name, **row, "packages": packages, "installed MiB": size})
+        report.rows.append({"variant": product.name, **row, "packages": packages, "installed MiB": size})
         code = f"import importlib.metadata as m; print(m.version({product.distribution!r}))"
         report.used({product.distribution: subprocess.check_output([python, "-c", code], text=True).strip()})
     report.used(environments.versions("duckdb"))
-    report.targets = _targets({str(row["subject"]): row for row in report.rows})
+    report.targets = _targets({str(row["variant"]): row for row in report.rows})
     return report
 
 

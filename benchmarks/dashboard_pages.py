@@ -84,11 +84,11 @@ class _Reader:
             raise RuntimeError(f"GET {path} was answered with {answer.status}: {body[:200]!r}")
         return body
 
-    def timed(self, paths: list[str], rounds: int) -> tuple[float, float]:
+    def timed(self, paths: list[str], repetitions: int) -> tuple[float, float]:
         """p50 and p95 in milliseconds, of pages drawn from ``paths``."""
         self.get(paths[0])
         took = []
-        for _ in range(rounds):
+        for _ in range(repetitions):
             path = _random.choice(paths)
             began = time.perf_counter()
             self.get(path)
@@ -108,7 +108,7 @@ def _pages(reader: _Reader, words: str) -> dict[str, list[str]]:
 
 def measure(options: argparse.Namespace) -> Report:
     """Fill, serve, read."""
-    rounds = 5 if options.quick else 40
+    repetitions = 5 if options.quick else 40
     report = Report(
         title="Dashboard: pages over HTTP",
         how="",
@@ -131,13 +131,13 @@ def measure(options: argparse.Namespace) -> Report:
                 for label in RANGES
                 for page, paths in _pages(reader, label.replace(" ", "")).items()
             }
-            found = {key: [*reader.timed(paths, rounds)] for key, paths in asked.items()}
+            found = {key: [*reader.timed(paths, repetitions)] for key, paths in asked.items()}
             seconds = 30 if options.quick else _LONGEST_S
             with _arriving(port, seconds) as arrived:
                 # What the filling left to do is no part of the steady state.
                 time.sleep(15)
                 for key, paths in asked.items():
-                    found[key] += reader.timed(paths, rounds)
+                    found[key] += reader.timed(paths, repetitions)
             memory = peak_mib(process.pid)
     for (page, label), numbers in found.items():
         report.rows.append(dict(zip(report.columns, (page, label, *numbers), strict=True)))
@@ -145,7 +145,7 @@ def measure(options: argparse.Namespace) -> Report:
         promise = f"{page}, {label}: at most {limit} ms p95 while filled"
         report.targets.append(Target(promise, f"{numbers[3]:.0f} ms", numbers[3] <= limit))
     report.how = (
-        f"{spans:,} spans over 7 days; {rounds} fetches a page; first page {start_s:.2f} s after the start; {arrived['spans/s']:,.0f} "
+        f"{spans:,} spans over 7 days; {repetitions} fetches a page; first page {start_s:.2f} s after the start; {arrived['spans/s']:,.0f} "
         f"spans/s arrived meanwhile; load {load:.1f} before; peak RSS of the dashboard {memory:,.0f} MiB."
     )
     report.used(environments.versions("duckdb"))

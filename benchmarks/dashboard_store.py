@@ -2,7 +2,7 @@
 
 A week of spans is made by copying a few thousand that went through the real writer, with new ids, times and content; what
 follows from them (traces, roll-ups) is made by the writer itself. Then every question of a page is asked over the last 24
-hours and 7 days, idle and while 2,000 spans a second arrive. The query of a round never has the same end as the one
+hours and 7 days, idle and while 2,000 spans a second arrive. The query of a repetition never has the same end as the one
 before, so nothing is answered from a cache of ours. At last, batches of 5,000 spans are written as fast as they are taken.
 
 Ten million spans need about 20 GB of disk and a quarter of an hour: ``--spans 10000000``.
@@ -205,10 +205,10 @@ def step_of(selection: Selection) -> int:
 PROMISED = ("overview (page)", "costs (page)", "trace list", "one trace")
 
 
-def ask(question: Callable[[Selection], object], length_us: int, rounds: int) -> tuple[float, float]:
+def ask(question: Callable[[Selection], object], length_us: int, repetitions: int) -> tuple[float, float]:
     """p50 and p95 in milliseconds."""
     took = []
-    for number in range(rounds + 1):
+    for number in range(repetitions + 1):
         now_us = time.time_ns() // 1000
         started = time.perf_counter()
         question(Selection(now_us - length_us, now_us + 1))
@@ -260,7 +260,7 @@ def memory_mib() -> tuple[float, float]:
 
 def measure(options: argparse.Namespace) -> Report:
     """Fill, ask, write."""
-    rounds = 5 if options.quick else 40
+    repetitions = 5 if options.quick else 40
     load = os.getloadavg()
     report = Report(
         title="The dashboard's store",
@@ -286,12 +286,12 @@ def measure(options: argparse.Namespace) -> Report:
         asked = questions(store, ids)
         for name, question in asked.items():
             for label, (length, _) in RANGES.items():
-                measured[name, label] = [*ask(question, length, rounds)]
+                measured[name, label] = [*ask(question, length, repetitions)]
         with arriving(store, taken):
             time.sleep(3)
             for name, question in asked.items():
                 for label, (length, _) in RANGES.items():
-                    measured[name, label] += ask(question, length, rounds)
+                    measured[name, label] += ask(question, length, repetitions)
         for (name, label), numbers in measured.items():
             report.rows.append(dict(zip(report.columns, (name, label, *numbers), strict=True)))
         now, most = memory_mib()

@@ -21,7 +21,7 @@ from typing import Any
 import environments
 from otlp_sink import Sink
 from report import Report, Target, main
-from subjects import VERSIONS, switch_on
+from variants import VERSIONS, switch_on
 from workload import state
 
 _EXPORTING = {
@@ -73,13 +73,13 @@ def _program(name: str, environment: str, endpoint: str | None) -> dict[str, Any
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Alternate fresh programs over subjects and endpoints."""
-    rounds = 1 if options.quick else 5
+    """Alternate fresh programs over variants and endpoints."""
+    repetitions = 1 if options.quick else 5
     report = Report(
         title="A dead OTLP endpoint",
-        how=f"{_RUNS} runs of the ten-node graph in a fresh process; median of {rounds} interleaved rounds, "
+        how=f"{_RUNS} runs of the ten-node graph in a fresh process; median of {repetitions} interleaved repetitions, "
         "the peers once.",
-        columns={"subject": "", "endpoint": "", "run s": ".3f", "exit s": ".3f", "worst exit s": ".3f"},
+        columns={"variant": "", "endpoint": "", "run s": ".3f", "exit s": ".3f", "worst exit s": ".3f"},
     )
     answers: dict[tuple[str, str], list[dict[str, Any]]] = {}
     listening = socket.create_server(("127.0.0.1", 0))
@@ -92,7 +92,7 @@ def measure(options: argparse.Namespace) -> Report:
         cases = [(name, environment, "none", None) for name, environment in _PLAIN.items()]
         cases += [(_OURS, environments.OURS, _LIVE, sink.endpoint)]
         cases += [(name, env, kind, url) for name, env in _EXPORTING.items() for kind, url in dead.items()]
-        for number in range(rounds):
+        for number in range(repetitions):
             for name, environment, kind, url in cases:
                 # The peers' exits are their own time-outs, a quarter of a minute that does not vary: once is enough.
                 if number and environment != environments.OURS:
@@ -103,14 +103,14 @@ def measure(options: argparse.Namespace) -> Report:
     for (name, kind), found in answers.items():
         report.used(found[0]["versions"])
         exits = [a["exit_s"] for a in found]
-        row = {"subject": name, "endpoint": kind, "run s": median(a["run_s"] for a in found)}
+        row = {"variant": name, "endpoint": kind, "run s": median(a["run_s"] for a in found)}
         report.rows.append({**row, "exit s": median(exits), "worst exit s": max(exits)})
     report.targets = _targets(report.rows)
     return report
 
 
 def _targets(rows: list[dict[str, Any]]) -> list[Target]:
-    ours = {row["endpoint"]: row for row in rows if row["subject"] == _OURS}
+    ours = {row["endpoint"]: row for row in rows if row["variant"] == _OURS}
     live = ours.pop(_LIVE, None)
     targets = []
     for where, row in ours.items():

@@ -1,7 +1,7 @@
 """What an import costs: time over a bare interpreter, modules, threads, sockets.
 
-Our import loads nothing until it is used, so the first use stands beside it. Each import runs in a fresh interpreter with warm bytecode; rounds go round the subjects. *Time* is the life of the
-process minus that of a bare interpreter in the same round. *Sockets* counts connections and name look-ups that an
+Our import loads nothing until it is used, so the first use stands beside it. Each import runs in a fresh interpreter with warm bytecode; repetitions go round the variants. *Time* is the life of the
+process minus that of a bare interpreter in the same repetition. *Sockets* counts connections and name look-ups that an
 audit hook sees, *threads* those still running after the import.
 """
 
@@ -25,7 +25,7 @@ from worker import WorkerFailed, fresh
 
 _OURS = "ai_dev_squad"
 _FIRST_USE = "ai_dev_squad and one event on disk"
-_SUBJECTS = {
+_VARIANTS = {
     _OURS: (environments.OURS, "ai-dev-squad"),
     _FIRST_USE: (environments.OURS, "ai-dev-squad"),
     "ai_dev_squad_langgraph": (environments.OURS, "ai-dev-squad-langgraph"),
@@ -58,7 +58,7 @@ def _work(module: str) -> None:
 
     sys.addaudithook(hook)
     exec(_code(module), {})
-    distribution = _SUBJECTS[module][1]
+    distribution = _VARIANTS[module][1]
     answer = {
         "modules": len(set(sys.modules) - before),
         "threads": threading.active_count() - 1,
@@ -68,8 +68,8 @@ def _work(module: str) -> None:
     print(json.dumps(answer))
 
 
-def _code(subject: str) -> str:
-    return _CODE.get(subject, f"import {subject}")
+def _code(variant: str) -> str:
+    return _CODE.get(variant, f"import {variant}")
 
 
 def _milliseconds(python: Path, code: str) -> float:
@@ -85,15 +85,15 @@ def measure(options: argparse.Namespace) -> Report:
         return _measure(3 if options.quick else 15)
 
 
-def _measure(rounds: int) -> Report:
+def _measure(repetitions: int) -> Report:
     report = Report(
         title="Importing",
-        how=f"Median of {rounds} interleaved fresh interpreters, minus a bare interpreter of the same environment.",
+        how=f"Median of {repetitions} interleaved fresh interpreters, minus a bare interpreter of the same environment.",
         columns={"import": "", "ms": ".0f", "best ms": ".0f", "modules": "d", "threads": "d", "sockets": "d"},
     )
     found: dict[str, dict[str, Any]] = {}
     pythons: dict[str, Path] = {}
-    for module, (environment, _) in _SUBJECTS.items():
+    for module, (environment, _) in _VARIANTS.items():
         python = environments.python_of(environment)
         if python is None:
             continue
@@ -104,7 +104,7 @@ def _measure(rounds: int) -> Report:
             continue
         pythons[module] = python
     times: dict[str, list[float]] = {module: [] for module in pythons}
-    for _ in range(rounds):
+    for _ in range(repetitions):
         for module, python in pythons.items():
             bare = _milliseconds(python, "pass")
             times[module].append(_milliseconds(python, _code(module)) - bare)

@@ -1,6 +1,6 @@
 """Writing structured events: the caller's cost per event, and the rate at which events reach the disk.
 
-Every subject writes the same fields as one JSON object a line into one file, as its documentation advises for a
+Every variant writes the same fields as one JSON object a line into one file, as its documentation advises for a
 service. *Caller* is the wall clock of the calling thread per event in a burst that fits every queue, *caller CPU* that
 thread's own share of it; *sustained* counts all events of a long run and ends when the last line is in the file.
 Afterwards the lines are counted.
@@ -27,7 +27,7 @@ Write = Callable[[], object]
 Drain = Callable[[], object]
 
 _OURS = "ours: Journal.write"
-_SUBJECTS = {
+_VARIANTS = {
     _OURS: environments.OURS,
     "ours: StructuredLogger.log_event": environments.OURS,
     "loguru, enqueue, serialize": "logging",
@@ -148,7 +148,7 @@ def _stdlib(path: Path) -> Iterator[tuple[Write, Drain]]:
     target.close()
 
 
-_OPEN = dict(zip(_SUBJECTS, (_journal, _logger, _loguru, _structlog, _stdlib), strict=True))
+_OPEN = dict(zip(_VARIANTS, (_journal, _logger, _loguru, _structlog, _stdlib), strict=True))
 
 
 def _work(name: str) -> None:
@@ -192,25 +192,25 @@ def _lines(path: Path) -> int:
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Alternate rounds of all subjects and compare."""
-    rounds, burst, sustained = (2, 2_000, 10_000) if options.quick else (9, 20_000, 100_000)
+    """Alternate repetitions of all variants and compare."""
+    repetitions, burst, sustained = (2, 2_000, 10_000) if options.quick else (9, 20_000, 100_000)
     report = Report(
         title="Writing structured events",
-        how=f"Median of {rounds} interleaved rounds; a burst of {burst:,} events for the caller's cost, then "
+        how=f"Median of {repetitions} interleaved repetitions; a burst of {burst:,} events for the caller's cost, then "
         f"{sustained:,} events until all are in the file.",
         columns={
-            "subject": "", "caller us": ".2f", "caller CPU us": ".2f", "best us": ".2f", "sustained /s": ",.0f",
+            "variant": "", "caller us": ".2f", "caller CPU us": ".2f", "best us": ".2f", "sustained /s": ",.0f",
             "of ours": ".2f", "bytes/line": ".0f", "lost": "d",
         },
     )  # fmt: skip
     answers: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         workers = {}
-        for name, environment in _SUBJECTS.items():
+        for name, environment in _VARIANTS.items():
             python = environments.python_of(environment)
             if python is not None:
                 workers[name] = Worker(python, __file__, name, BENCH_DIR=directory)
-        for number in range(rounds + 1):
+        for number in range(repetitions + 1):
             for name, worker in list(workers.items()):
                 try:
                     answer = worker.ask(burst=burst, sustained=sustained)
@@ -218,7 +218,7 @@ def measure(options: argparse.Namespace) -> Report:
                     print(f"{name}: left out ({error})", file=sys.stderr)
                     del workers[name]
                     continue
-                if number:  # the first round warms up
+                if number:  # the first repetition warms up
                     answers.setdefault(name, []).append(answer)
         for worker in workers.values():
             worker.close()
@@ -227,7 +227,7 @@ def measure(options: argparse.Namespace) -> Report:
         report.used(found[0]["versions"])
         report.rows.append(
             {
-                "subject": name,
+                "variant": name,
                 "caller us": median(a["caller_us"] for a in found),
                 "caller CPU us": median(a["cpu_us"] for a in found),
                 "best us": min(a["caller_us"] for a in found),
@@ -242,7 +242,7 @@ def measure(options: argparse.Namespace) -> Report:
 
 
 def _targets(rows: list[dict[str, Any]]) -> list[Target]:
-    found = {row["subject"]: row for row in rows}
+    found = {row["variant"]: row for row in rows}
     if _OURS not in found:
         return []
     ours = found[_OURS]

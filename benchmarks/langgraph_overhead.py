@@ -1,8 +1,8 @@
 """What observing a LangGraph run costs, ours and the peers' side by side.
 
-Each subject runs in its own process and its own environment; rounds of a few runs go round the subjects, so that the
+Each variant runs in its own process and its own environment; repetitions of a few runs go round the variants, so that the
 machine's other work hits all alike. *Time* is the wall clock of one ``invoke``; *CPU* is that of the whole process per
-run, background threads and the flush after the round included. Every exporting subject sends to one local receiver.
+run, background threads and the flush after the repetition included. Every exporting variant sends to one local receiver.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from statistics import median
 from typing import Any
 
 import environments
+from repetitions import interleaved
 from report import Report, Target, main, paired_ratio
-from rounds import compared
-from subjects import SUBJECTS, VERSIONS, switch_on
+from variants import VARIANTS, VERSIONS, switch_on
 from worker import serve
 from workload import NODES, state
 
@@ -30,7 +30,7 @@ def _resident_mib() -> float:
 
 
 def _work(name: str) -> None:
-    """Run rounds of the workload under the observation called ``name``."""
+    """Run repetitions of the workload under the observation called ``name``."""
     graph, flush = switch_on(name, os.environ.get("BENCH_ENDPOINT"))
 
     def run(runs: int) -> dict[str, Any]:
@@ -54,20 +54,20 @@ def _work(name: str) -> None:
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Run the rounds and compare."""
-    rounds, runs = (3, 5) if options.quick else (25, 20)
-    answers, spans = compared(SUBJECTS, __file__, rounds=rounds, runs=runs, first_runs=5, counted_runs=4)
-    return _report(answers, spans, rounds, runs)
+    """Run the repetitions and compare."""
+    repetitions, runs = (3, 5) if options.quick else (25, 20)
+    answers, spans = interleaved(VARIANTS, __file__, repetitions=repetitions, runs=runs, first_runs=5, counted_runs=4)
+    return _report(answers, spans, repetitions, runs)
 
 
-def _report(answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], rounds: int, runs: int) -> Report:
+def _report(answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], repetitions: int, runs: int) -> Report:
     report = Report(
         title="Observing a LangGraph run",
-        how=f"{NODES} nodes, 500 items of state, no model; median of {rounds} interleaved rounds of {runs} runs. "
+        how=f"{NODES} nodes, 500 items of state, no model; median of {repetitions} interleaved repetitions of {runs} runs. "
         "Time: one invoke. CPU: the process per run, with background threads and flush. "
-        "Ratio: to bare, median of the rounds' ratios.",
+        "Ratio: to bare, median of the repetitions' ratios.",
         columns={
-            "subject": "", "ms": ".2f", "ratio": ".2f", "added us": ",.0f", "best ms": ".2f",
+            "variant": "", "ms": ".2f", "ratio": ".2f", "added us": ",.0f", "best ms": ".2f",
             "CPU ms": ".2f", "CPU ratio": ".2f", "spans": "g", "RSS MiB": ".0f", "RSS growth": "+.1f",
         },
     )  # fmt: skip
@@ -77,7 +77,7 @@ def _report(answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], r
     for name, found in answers.items():
         report.rows.append(
             {
-                "subject": name,
+                "variant": name,
                 "ms": median(wall[name]),
                 "ratio": paired_ratio(wall[name], wall["bare"]),
                 "added us": added[name],

@@ -21,7 +21,7 @@ from worker import Worker, serve
 _SPANS = 500
 _TEXT = " ".join(["the planner asks the coder for a function that merges two sorted lists"] * 14)[:1000]
 _LIMIT_US = 30.0
-_SUBJECTS = (
+_VARIANTS = (
     "GenAI, protobuf",
     "GenAI, JSON",
     "OpenInference, protobuf",
@@ -174,22 +174,22 @@ def _work(name: str) -> None:
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Alternate rounds of all encodings and names."""
-    rounds, seconds = (2, 0.1) if options.quick else (9, 0.5)
+    """Alternate repetitions of all encodings and names."""
+    repetitions, seconds = (2, 0.1) if options.quick else (9, 0.5)
     report = Report(
         title="Reading OTLP",
-        how=f"{_SPANS} model calls a request; microseconds of processor time a span, median of {rounds} interleaved "
-        f"rounds of {seconds:g} s.",
+        how=f"{_SPANS} model calls a request; microseconds of processor time a span, median of {repetitions} interleaved "
+        f"repetitions of {seconds:g} s.",
         columns={"names and encoding": "", "us/span": ".1f", "best us/span": ".1f", "spans/s on one core": ",.0f"},
     )
     python = environments.python_of(environments.OURS)
     assert python is not None
-    workers = {name: Worker(python, __file__, name) for name in _SUBJECTS}
+    workers = {name: Worker(python, __file__, name) for name in _VARIANTS}
     answers: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
-    for number in range(rounds + 1):
+    for number in range(repetitions + 1):
         for name, worker in workers.items():
             answer = worker.ask(seconds=seconds)
-            if number:  # the first round warms up
+            if number:  # the first repetition warms up
                 answers[name].append(answer)
     for name, worker in workers.items():
         worker.close()

@@ -20,7 +20,7 @@ from worker import Worker, WorkerFailed, serve
 Price = Callable[[str, str, int, int], float]
 
 _OURS = "ours: CostTracker.price"
-_SUBJECTS = {
+_VARIANTS = {
     _OURS: (environments.OURS, "ai-dev-squad"),
     "genai-prices": ("genai-prices", "genai-prices"),
     "tokencost": ("tokencost", "tokencost"),
@@ -78,13 +78,13 @@ def _litellm() -> Price:
     return one
 
 
-_OPEN = dict(zip(_SUBJECTS, (_ours, _genai_prices, _tokencost, _litellm), strict=True))
+_OPEN = dict(zip(_VARIANTS, (_ours, _genai_prices, _tokencost, _litellm), strict=True))
 
 
 def _work(name: str) -> None:
     """Price for a while and say how often it worked."""
     price = _OPEN[name]()
-    distribution = _SUBJECTS[name][1]
+    distribution = _VARIANTS[name][1]
 
     def run(seconds: float) -> dict[str, Any]:
         done, started = 0, time.perf_counter()
@@ -97,21 +97,21 @@ def _work(name: str) -> None:
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Alternate rounds of all libraries."""
-    rounds, seconds = (2, 0.2) if options.quick else (9, 0.5)
+    """Alternate repetitions of all libraries."""
+    repetitions, seconds = (2, 0.2) if options.quick else (9, 0.5)
     report = Report(
         title="Pricing model calls",
-        how=f"{len(_MODELS)} models, {len(_CALLS):,} different calls; median of {rounds} interleaved rounds of "
+        how=f"{len(_MODELS)} models, {len(_CALLS):,} different calls; median of {repetitions} interleaved repetitions of "
         f"{seconds:g} s. The sum of the prices shows whether the sources agree.",
-        columns={"subject": "", "prices /s": ",.0f", "best /s": ",.0f", "of ours": ".3f", "sum USD": ".6f"},
+        columns={"variant": "", "prices /s": ",.0f", "best /s": ",.0f", "of ours": ".3f", "sum USD": ".6f"},
     )
     workers = {}
-    for name, (environment, _) in _SUBJECTS.items():
+    for name, (environment, _) in _VARIANTS.items():
         python = environments.python_of(environment)
         if python is not None:
             workers[name] = Worker(python, __file__, name, LITELLM_LOCAL_MODEL_COST_MAP="True")
     answers: dict[str, list[dict[str, Any]]] = {}
-    for number in range(rounds + 1):
+    for number in range(repetitions + 1):
         for name, worker in list(workers.items()):
             try:
                 answer = worker.ask(seconds=seconds)
@@ -119,7 +119,7 @@ def measure(options: argparse.Namespace) -> Report:
                 print(f"{name}: left out ({error})", file=sys.stderr)
                 del workers[name]
                 continue
-            if number:  # the first round warms up
+            if number:  # the first repetition warms up
                 answers.setdefault(name, []).append(answer)
     for worker in workers.values():
         worker.close()
@@ -128,7 +128,7 @@ def measure(options: argparse.Namespace) -> Report:
         report.used(found[0]["versions"])
         report.rows.append(
             {
-                "subject": name,
+                "variant": name,
                 "prices /s": rates[name],
                 "best /s": max(a["per_second"] for a in found),
                 "of ours": rates[name] / rates.get(_OURS, rates[name]),

@@ -35,7 +35,7 @@ class Report:
     versions: dict[str, str] = field(default_factory=dict)
 
     def used(self, versions: Mapping[str, str]) -> None:
-        """Note versions that a subject ran with; environments may differ, then both are named."""
+        """Note versions that a variant ran with; environments may differ, then both are named."""
         for name, version in versions.items():
             known = self.versions.get(name, version)
             self.versions[name] = known if version in known.split(" / ") else f"{known} / {version}"
@@ -64,7 +64,7 @@ def _cell(value: Any, style: str) -> str:
 
 
 def paired_ratio(values: Sequence[float], baseline: Sequence[float]) -> float:
-    """The median over the rounds of value / baseline: what slows a whole round down cancels out."""
+    """The median over the repetitions of value / baseline: what slows a whole repetition down cancels out."""
     return median(value / base for value, base in zip(values, baseline, strict=True))
 
 
@@ -79,7 +79,7 @@ def p50_p95(took: Sequence[float]) -> tuple[float, float]:
 def parser(description: str | None) -> argparse.ArgumentParser:
     """The arguments all benchmarks have."""
     arguments = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--quick", action="store_true", help="fewer rounds: is everything in working order?")
+    arguments.add_argument("--quick", action="store_true", help="fewer repetitions: is everything in working order?")
     arguments.add_argument("--check", action="store_true", help="print each target beside the measured value")
     arguments.add_argument("--json", type=Path, help="also write the result to this file")
     arguments.add_argument("--worker", help=argparse.SUPPRESS)

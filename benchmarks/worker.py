@@ -1,4 +1,4 @@
-"""A subject of measurement in a process of its own, asked over a pipe, so that rounds of several can alternate.
+"""A variant that is measured, in a process of its own, asked over a pipe, so that repetitions of several can alternate.
 
 The parent holds one ``Worker`` per variant and asks them in turn: what the machine does beside us then hits all alike.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["Worker", "WorkerFailed", "fresh", "serve"]
 
-Subject = Callable[..., Mapping[str, Any]]
+Variant = Callable[..., Mapping[str, Any]]
 
 
 class WorkerFailed(RuntimeError):
@@ -36,7 +36,7 @@ class Worker:
         )
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """Let the subject do ``request`` and return its answer. Raises ``WorkerFailed``."""
+        """Let the variant do ``request`` and return its answer. Raises ``WorkerFailed``."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -60,12 +60,12 @@ class Worker:
             self._process.wait()
 
 
-def serve(subject: Subject) -> None:
-    """The child's end: answer requests from stdin until it closes. What the subject prints goes to stderr."""
+def serve(variant: Variant) -> None:
+    """The child's end: answer requests from stdin until it closes. What the variant prints goes to stderr."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for request in sys.stdin:
-        answers.write(json.dumps(subject(**json.loads(request))) + "\n")
+        answers.write(json.dumps(variant(**json.loads(request))) + "\n")
         answers.flush()
 
 

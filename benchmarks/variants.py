@@ -1,6 +1,6 @@
 """How each product is switched on, in its documented way, and how it is made to hand over what it holds.
 
-A subject returns ``(graph, flush)``. Peers patch their frameworks for the whole process, so each runs in its own.
+A variant returns ``(graph, flush)``. Peers patch their frameworks for the whole process, so each runs in its own.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 import environments
 from workload import build_graph
 
-__all__ = ["SUBJECTS", "VERSIONS", "provider_to", "switch_on"]
+__all__ = ["VARIANTS", "VERSIONS", "provider_to", "switch_on"]
 
 Flush = Callable[[], object]
 
-SUBJECTS = {
+VARIANTS = {
     "bare": environments.OURS,
     "ours: journal, costs": environments.OURS,
     "ours: journal, costs, OTLP": environments.OURS,
@@ -32,7 +32,7 @@ SUBJECTS = {
     "OpenLIT": "openlit",
     "OpenLIT, content off": "openlit",
 }
-"""Every subject and the environment it runs in."""
+"""Every variant and the environment it runs in."""
 
 VERSIONS = (
     "langgraph",

@@ -1,4 +1,4 @@
-"""Subjects take turns: each in a process of its own, in rounds that begin with another subject each time."""
+"""Variants take turns: each in a process of its own, in repetitions that begin with another variant each time."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import environments
 from otlp_sink import Sink
 from worker import Worker, WorkerFailed
 
-__all__ = ["compared"]
+__all__ = ["interleaved"]
 
 Answers = dict[str, list[dict[str, Any]]]
 
 
-def _started(subjects: Mapping[str, str], script: str, sink: Sink, first_runs: int) -> dict[str, Worker]:
+def _started(variants: Mapping[str, str], script: str, sink: Sink, first_runs: int) -> dict[str, Worker]:
     """The workers that answer a first request; the others are named on stderr and left out."""
     workers = {}
-    for name, environment in subjects.items():
+    for name, environment in variants.items():
         python = environments.python_of(environment)
         if python is None:
             continue
@@ -33,7 +33,7 @@ def _started(subjects: Mapping[str, str], script: str, sink: Sink, first_runs: i
 
 
 def _spans_per_run(workers: Mapping[str, Worker], sink: Sink, runs: int) -> dict[str, float]:
-    """How many spans of one run arrive at the receiver: proof that the subjects do the work they are timed at."""
+    """How many spans of one run arrive at the receiver: proof that the variants do the work they are timed at."""
     before = sink.stats()["spans"]
     sink.count(True)
     for worker in workers.values():
@@ -43,23 +43,23 @@ def _spans_per_run(workers: Mapping[str, Worker], sink: Sink, runs: int) -> dict
     return {name: (arrived.get(name, 0) - before.get(name, 0)) / runs for name in workers}
 
 
-def compared(
-    subjects: Mapping[str, str], script: str, *, rounds: int, runs: int, first_runs: int, counted_runs: int
+def interleaved(
+    variants: Mapping[str, str], script: str, *, repetitions: int, runs: int, first_runs: int, counted_runs: int
 ) -> tuple[Answers, dict[str, float]]:
-    """What each subject answers in each round, and its spans per run.
+    """What each variant answers in each repetition, and its spans per run.
 
-    ``subjects`` are names with the environments they run in, ``script`` the benchmark that serves as their worker.
+    ``variants`` are names with the environments they run in, ``script`` the benchmark that serves as their worker.
     """
     with Sink() as sink:
-        workers = _started(subjects, script, sink, first_runs)
+        workers = _started(variants, script, sink, first_runs)
         answers: Answers = {name: [] for name in workers}
         spans = _spans_per_run(workers, sink, counted_runs)
         names = list(workers)
-        for number in range(rounds + 1):
+        for number in range(repetitions + 1):
             shift = number % len(names)
             for name in names[shift:] + names[:shift]:
                 answer = workers[name].ask(runs=runs)
-                if number:  # the first round warms up
+                if number:  # the first repetition warms up
                     answers[name].append(answer)
         for worker in workers.values():
             worker.close()
