@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -21,7 +22,7 @@ from ai_dev_squad_dashboard.store.duckdb_file import File  # noqa: E402
 from ai_dev_squad_dashboard.store.duckdb_series import OTHER  # noqa: E402
 from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore  # noqa: E402
 from ai_dev_squad_dashboard.store.percentiles import bin_of, percentiles, upper_us  # noqa: E402
-from ai_dev_squad_dashboard.store.rows import Batch  # noqa: E402
+from ai_dev_squad_dashboard.store.rows import Batch, SpanRow  # noqa: E402
 
 
 class TestInMemory(StoreProperties):
@@ -59,6 +60,26 @@ class TestInAFile(StoreContract):
                 yield store
             finally:
                 store.close()
+
+
+def test_the_table_of_spans_has_the_fields_of_a_row() -> None:
+    """Every field of a row has a column of its name and kind, and comes back as it went in, whatever stands beside it."""
+    given = SpanRow(
+        **{
+            name: {str: name, int: place + 1, float: place + 0.5, bytes: b"{}"}.get(_kind_of(kind), "ok")
+            for place, (name, kind) in enumerate(get_type_hints(SpanRow).items())
+        }
+    )._replace(trace_id="1" * 32, span_id="2" * 16, parent_span_id="3" * 16, start_us=T0)
+    store = open_memory_store()
+    store.write(Batch([given]))
+    found = store.span(given.trace_id, given.span_id)
+    store.close()
+    assert found == (given, ())
+
+
+def _kind_of(annotation: Any) -> Any:
+    """What a field holds besides nothing; none of these for a choice of words."""
+    return next((given for given in get_args(annotation) if given in {str, int, float, bytes}), annotation)
 
 
 def test_names_beyond_the_limit_are_put_together() -> None:

@@ -6,11 +6,12 @@ import re
 import sys
 from array import array
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_args, get_type_hints
 
 from arro3.core import Array, DataType, Table
 
 from .base import StoreError
+from .rows import SpanRow
 
 __all__ = [
     "BYTES",
@@ -34,41 +35,22 @@ BYTES: Final = DataType.binary()
 Columns: TypeAlias = dict[str, tuple[DataType, Sequence[Any]]]
 """Name → type and values."""
 
+_IDS: Final = ("trace_id", "span_id", "parent_span_id")
+
+
+def _kind(annotation: Any) -> DataType:
+    """What an Arrow column of values with this annotation is; a choice of words is text."""
+    for given in get_args(annotation) or (annotation,):
+        if given in _KINDS:
+            return _KINDS[given]
+    return TEXT
+
+
+_KINDS: Final = {str: TEXT, int: WHOLE, float: REAL, bytes: BYTES}
 SPAN_COLUMNS: Final[dict[str, DataType]] = {
-    "start_us": WHOLE,
-    "duration_us": WHOLE,
-    "name": TEXT,
-    "operation": TEXT,
-    "status": TEXT,
-    "framework": TEXT,
-    "service": TEXT,
-    "session_id": TEXT,
-    "agent": TEXT,
-    "tool": TEXT,
-    "provider": TEXT,
-    "model": TEXT,
-    "error_type": TEXT,
-    "error_message": TEXT,
-    "input_tokens": WHOLE,
-    "output_tokens": WHOLE,
-    "cache_read_tokens": WHOLE,
-    "cache_write_tokens": WHOLE,
-    "reasoning_tokens": WHOLE,
-    "usage_source": TEXT,
-    "cost_usd": REAL,
-    "price": TEXT,
-    "price_date": TEXT,
-    "price_source": TEXT,
-    "cost_reason": TEXT,
-    "cache_saving_usd": REAL,
-    "first_chunk_us": WHOLE,
-    "source": TEXT,
-    "instrumentation": TEXT,
-    "ingested_us": WHOLE,
-    "details": BYTES,
-    "text": TEXT,
+    name: _kind(annotation) for name, annotation in get_type_hints(SpanRow).items() if name not in _IDS
 }
-"""The columns of a span behind its three ids, in the order of ``SpanRow``."""
+"""The columns of a span behind its three ids: those of ``SpanRow``, in its order."""
 
 
 def table(columns: Columns) -> Table:

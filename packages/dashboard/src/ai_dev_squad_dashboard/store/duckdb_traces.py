@@ -22,7 +22,7 @@ _TRACE: Final = (
     "end_us - start_us, spans, errors, calls, tools, input_tokens, output_tokens, cost_usd, unpriced"
 )
 _SPAN: Final = ", ".join(("trace_id", "span_id", "parent_span_id", *SPAN_COLUMNS))
-_SPAN_BARE: Final = _SPAN.replace("details, text", "NULL, NULL")
+_SPAN_BARE: Final = ", ".join("NULL" if name in {"details", "text"} else name for name in _SPAN.split(", "))
 _FIRST_WINDOW_US: Final = 5 * 60_000_000
 _LOG_SLACK_US: Final = 3_600_000_000
 """How far from its trace a log line may lie to be found with it."""

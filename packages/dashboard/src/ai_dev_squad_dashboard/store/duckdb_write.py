@@ -21,7 +21,7 @@ __all__ = ["TRACE_ID", "Writer"]
 TRACE_ID: Final = "(trace_high::UHUGEINT << 64) | trace_low::UHUGEINT"
 
 _INSERT_SPANS: Final = f"""
-INSERT INTO spans SELECT
+INSERT INTO spans (seq, series, bin, trace_id, span_id, parent_span_id, {", ".join(SPAN_COLUMNS)}) SELECT
     seq, series, CASE WHEN duration_us > 1 THEN ceil({BINS_PER_OCTAVE} * log2(duration_us)) ELSE 0 END,
     {TRACE_ID}, span_id, nullif(parent_span_id, 0),
     {", ".join(f"CASE WHEN isfinite({name}) THEN {name} END" if kind is REAL else name for name, kind in SPAN_COLUMNS.items())}
