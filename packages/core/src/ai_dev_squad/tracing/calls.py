@@ -11,7 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, set_span_in_context
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad.tracing.scope import detach, finish, open_span
+from ai_dev_squad.tracing.lifetime import detach, finish, open_span
 
 if TYPE_CHECKING:
     from ai_dev_squad.tracing.manager import TraceManager

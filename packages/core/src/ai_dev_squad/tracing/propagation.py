@@ -21,7 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.context import session_id_var
-from ai_dev_squad.tracing.scope import detach
+from ai_dev_squad.tracing.lifetime import detach
 
 __all__ = ["continue_trace", "environment", "extract", "inject"]
 
