@@ -21,7 +21,7 @@ import nox
 from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.10.14"
-nox.options.sessions = ["lint", "types", "tests", "clock", "web"]
+nox.options.sessions = ["lint", "types", "tests", "clock", "wire", "web"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 # A missing interpreter is skipped, and the closing lines say so, on a CI machine too.
@@ -185,7 +185,8 @@ def run_tests(session: nox.Session, *options: str, environment: Mapping[str, str
     for package in PACKAGES.keys() - packages:
         session.warn(f"{package} does not claim Python {session.python}: its tests are left out")
     adapters = sorted(package.removeprefix("adapters/") for package in packages if package.startswith("adapters/"))
-    groups = {"everything but adapters": ["tests", "--ignore=tests/adapters", "--ignore=tests/browser"]}
+    apart = ("adapters", "browser", "wire")
+    groups = {"everything but adapters": ["tests", *(f"--ignore=tests/{folder}" for folder in apart)]}
     groups |= {name: sorted(map(str, Path("tests/adapters").glob(f"test_{name}_*.py"))) for name in adapters}
     pytest = shutil.which("pytest", path=session.bin)
     assert pytest is not None
@@ -217,6 +218,13 @@ def run_tests(session: nox.Session, *options: str, environment: Mapping[str, str
 def run_pytest(session: nox.Session, *args: str, environment: Mapping[str, str] | None = None) -> None:
     """Run pytest with the wheels as the thing under test: a repository test fails when it is anything else."""
     session.run("pytest", *args, env={"AI_DEV_SQUAD_TEST_WHEELS": "1", **(environment or {})})
+
+
+@nox.session
+def wire(session: nox.Session) -> None:
+    """Read real client libraries on the wire, and live beside what else is put there. Arguments after -- go to pytest."""
+    install(session, "wire", packages=("core", "testing"))
+    run_pytest(session, *(session.posargs or ["tests/wire"]))
 
 
 @nox.session

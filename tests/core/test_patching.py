@@ -388,3 +388,30 @@ def test_whether_a_function_is_patched_can_be_asked(greeter):
         assert (is_patched(greeter.Child.method), is_patched(greeter.Base.cls_method)) == (True, False)
 
     assert is_patched(greeter.Base.method) is False
+
+
+class InstanceWrapper:
+    """Somebody else's wrapper of a method, which learns its instance by being bound, as those of wrapt do."""
+
+    def __init__(self, wrapped, instance=None):
+        functools.update_wrapper(self, wrapped)
+        self.instance = instance
+
+    def __get__(self, instance, owner):
+        return self if instance is None else InstanceWrapper(self.__wrapped__, instance)
+
+    def __call__(self, *args):
+        if self.instance is None:
+            return self.__wrapped__(*args)
+        return f"{type(self.instance).__name__}: {self.__wrapped__(self.instance, *args)}"
+
+
+def test_another_wrapper_below_learns_its_instance(greeter):
+    """What was wrapped already is bound before it's called, and put back as it was."""
+    base = greeter.Base
+    theirs = base.method = InstanceWrapper(base.method)
+    with Patches() as patches:
+        patches.wrap(base, "method", loud)
+        assert base().method("me") == "BASE: HELLO ME"
+    assert base().method("me") == "Base: hello me"
+    assert vars(base)["method"] is theirs

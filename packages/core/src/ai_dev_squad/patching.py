@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+import types
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -212,7 +213,29 @@ def _undress(owner: type, name: str, found: Any) -> tuple[Any, Callable[[Any], A
         return found.func, functools.partial(_cached_property, owner, name)
     if not hasattr(type(found), "__get__"):
         return found, staticmethod  # a callable object isn't bound on access; a function in its place would be
+    if type(found) is not types.FunctionType and hasattr(found, "__wrapped__"):
+        found = _binding(found)
     return found, lambda function: function
+
+
+def _binding(descriptor: Any) -> Callable[..., Any]:
+    """A function that calls ``descriptor`` as access through an instance does.
+
+    Other people's wrappers (wrapt's, of OpenTelemetry's instrumentations) learn their instance by being bound.
+    """
+    if inspect.iscoroutinefunction(descriptor):
+
+        @functools.wraps(descriptor)
+        async def bound_coroutine(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return await descriptor.__get__(self, type(self))(*args, **kwargs)
+
+        return bound_coroutine
+
+    @functools.wraps(descriptor)
+    def bound(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return descriptor.__get__(self, type(self))(*args, **kwargs)
+
+    return bound
 
 
 def _cached_property(owner: type, name: str, function: Callable[..., Any]) -> functools.cached_property[Any]:

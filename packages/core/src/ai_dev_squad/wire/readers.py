@@ -43,12 +43,14 @@ class _Text:
         self.kept, self.cut = bytearray(), False
 
     def add(self, data: bytes, answer: Answer) -> None:
-        self.kept += data
-        if len(self.kept) > _LONGEST:
-            if not self.cut:
-                answer.take_part(bytes(self.kept[:_END]))
-                self.cut = True
-            del self.kept[:-_END]
+        if len(self.kept) + len(data) <= _LONGEST:
+            self.kept += data
+            return
+        if not self.cut:
+            answer.take_part(bytes(self.kept[:_END] + data[:_END]))
+            self.cut = True
+        self.kept += data[-_END:]
+        del self.kept[:-_END]
 
 
 class Lines:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -96,15 +98,19 @@ def _tapped_response(owner: Any) -> type:
         __slots__ = ()
 
         def close(self) -> None:
-            owner.close(self)
             self._leave()
+            owner.close(self)
 
         def release(self) -> Any:
-            released = owner.release(self)
             self._leave()
-            return released
+            return owner.release(self)
 
         def _leave(self) -> None:
-            getattr(self, _HELD).end("ok" if self.content.at_eof() else "closed_early")
+            # Before the connection is closed, which is an error to whoever would read on.
+            exchange, why = getattr(self, _HELD), sys.exc_info()[1]
+            if isinstance(why, (asyncio.CancelledError, asyncio.TimeoutError)):
+                exchange.failed(why)
+            else:
+                exchange.end("ok" if self.content.at_eof() else "closed_early")
 
     return Response
