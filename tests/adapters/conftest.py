@@ -10,7 +10,6 @@ import re
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ import pytest
 
 from ai_dev_squad.operations import open_operations
 from ai_dev_squad_testing import Captured, capture
-from ai_dev_squad_testing.model_server import ModelServer, Script
+from ai_dev_squad_testing.fixtures import serving
+from ai_dev_squad_testing.model_server import ModelServer
 
 # CrewAI's own telemetry starts when CrewAI is imported, and looks for its server; so does the offer to send traces.
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
@@ -80,11 +80,7 @@ def captured() -> Iterator[Captured]:
 @pytest.fixture
 def serve() -> Iterator[Callable[..., ModelServer]]:
     """``serve(step, ...)`` starts a model server that plays these steps."""
-    with ExitStack() as servers:
-
-        def start(*steps: Any) -> ModelServer:
-            return servers.enter_context(ModelServer(Script(list(steps))))
-
+    with serving() as start:
         yield start
 
 

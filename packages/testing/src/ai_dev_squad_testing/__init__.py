@@ -15,16 +15,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ai_dev_squad_testing.captured import Captured, capture, reset
     from ai_dev_squad_testing.contract import AdapterContract
+    from ai_dev_squad_testing.contract_report import ContractError, ContractReport, run_contract
     from ai_dev_squad_testing.repeatable import fixed_ids_and_clock
 
-__all__ = ["AdapterContract", "Captured", "capture", "fixed_ids_and_clock", "model_server", "reset"]
+__all__ = [
+    "AdapterContract",
+    "Captured",
+    "ContractError",
+    "ContractReport",
+    "capture",
+    "fixed_ids_and_clock",
+    "model_server",
+    "reset",
+    "run_contract",
+]
 
 _HOMES = {
     "AdapterContract": "contract",
     "Captured": "captured",
+    "ContractError": "contract_report",
+    "ContractReport": "contract_report",
     "capture": "captured",
     "fixed_ids_and_clock": "repeatable",
     "reset": "captured",
+    "run_contract": "contract_report",
 }
 
 

@@ -14,8 +14,9 @@ import pytest
 
 from ai_dev_squad import session
 from ai_dev_squad_testing.captured import Captured, capture
-from ai_dev_squad_testing.contract.harness import Harness, Serve
+from ai_dev_squad_testing.contract.harness import Harness
 from ai_dev_squad_testing.contract.tree import roots
+from ai_dev_squad_testing.fixtures import Serve
 from ai_dev_squad_testing.model_server import reply, respond, tokens
 
 __all__ = ["Concurrency"]

@@ -15,8 +15,9 @@ import pytest
 from ai_dev_squad import BudgetExceeded, guard, runtime
 from ai_dev_squad.operations import open_operations
 from ai_dev_squad_testing.captured import Captured, capture
-from ai_dev_squad_testing.contract.harness import MODES, STREAMS, Harness, Serve, wait_until
+from ai_dev_squad_testing.contract.harness import MODES, STREAMS, Harness
 from ai_dev_squad_testing.contract.tree import ends_once, over, roots
+from ai_dev_squad_testing.fixtures import Serve, wait_until
 from ai_dev_squad_testing.model_server import after_tool_result, call, fail, hang, reply, tool_calls
 
 __all__ = ["Failures"]

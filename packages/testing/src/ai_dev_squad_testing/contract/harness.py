@@ -5,29 +5,24 @@ from __future__ import annotations
 import asyncio
 import importlib
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from ai_dev_squad.operations import open_operations
-from ai_dev_squad_testing.captured import Captured, capture
+from ai_dev_squad_testing.captured import Captured
 from ai_dev_squad_testing.contract.framework import FEATURES, Framework
-from ai_dev_squad_testing.model_server import ModelServer, Script
+from ai_dev_squad_testing.fixtures import Serve, serving, whole_runs
 
-__all__ = ["MODES", "STREAMS", "Harness", "Outcome", "Serve", "finish_reasons", "on_each_request", "wait_until"]
+__all__ = ["MODES", "STREAMS", "Harness", "Outcome", "finish_reasons", "on_each_request"]
 
 MODES = ("run", "arun", "stream", "astream")
 """The ways of running a program; each is the name of the subclass's method."""
 STREAMS = ("stream", "astream")
-
-Serve = Callable[..., ModelServer]
-"""``serve(step, ...)`` starts a model server that plays these steps."""
 
 
 @dataclass
@@ -56,16 +51,6 @@ def _without_addresses(text: str) -> str:
     import re
 
     return re.sub(r"Traceback \(most recent call last\):.*?\n(?=\w)|:\d+|0x[0-9a-f]+", "", text, flags=re.DOTALL)
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
-    """Wait for something that happens in another thread. Returns whether it did."""
-    limit = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > limit:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 @contextmanager
@@ -104,16 +89,14 @@ class Harness(Framework):
     @pytest.fixture
     def captured(self) -> Iterator[Captured]:
         """All that is observed in the test, spans included; whatever started has ended when the test ends."""
-        with capture(spans=True) as everything:
+        with whole_runs() as everything:
             yield everything
-            still_open = [] if wait_until(lambda: not open_operations()) else open_operations()
-            assert [(operation.kind.operation, operation.name) for operation in still_open] == []
 
     @pytest.fixture
     def serve(self) -> Iterator[Serve]:
         """Start model servers; they stop when the test ends."""
-        with ExitStack() as servers:
-            yield lambda *steps: servers.enter_context(ModelServer(Script(list(steps))))
+        with serving() as serve:
+            yield serve
 
     def need(self, *features: str) -> None:
         """Skip the test if the framework lacks one of these."""

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from ai_dev_squad_testing.captured import Captured, capture
-from ai_dev_squad_testing.contract.harness import MODES, Harness, Serve
+from ai_dev_squad_testing.contract.harness import MODES, Harness
 from ai_dev_squad_testing.contract.tree import ends_once, roots
+from ai_dev_squad_testing.fixtures import Serve
 from ai_dev_squad_testing.model_server import call, fail, reply, tool_calls
 
 __all__ = ["Isolation"]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from ai_dev_squad.schema import JournalLine
 from ai_dev_squad_testing.captured import Captured
-from ai_dev_squad_testing.contract.harness import Harness, Serve, finish_reasons
+from ai_dev_squad_testing.contract.harness import Harness, finish_reasons
+from ai_dev_squad_testing.fixtures import Serve
 from ai_dev_squad_testing.model_server import call, reply, tool_calls
 
 __all__ = ["LineFormat", "shape"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ai_dev_squad_testing.contract.framework import FEATURES
 
-__all__ = ["check"]
+__all__ = ["check", "count_tests"]
 
 
 def check(cls: type, contract: type) -> None:
@@ -17,13 +18,27 @@ def check(cls: type, contract: type) -> None:
         raise TypeError(
             f"{cls.__name__} switches the whole contract off; mark single tests as expected failures instead"
         )
-    for name in sorted(name for name in dir(contract) if name.startswith("test_")):
+    for name in _tests(contract):
         mine = getattr(cls, name, None)
         if mine is not getattr(contract, name) and not _is_expected_to_fail(mine):
             raise TypeError(
                 f"{cls.__name__} replaces {name}, a test of the contract; allowed: an expected failure that says why, "
                 f"@pytest.mark.xfail(strict=True, reason='...') on a method that calls super().{name}(...)"
             )
+
+
+def count_tests(cls: type, contract: type) -> int:
+    """How many tests of ``contract`` the class has, each set of parameters counting as one."""
+    return sum(_parameter_sets(getattr(cls, name)) for name in _tests(contract))
+
+
+def _tests(contract: type) -> list[str]:
+    return sorted(name for name in dir(contract) if name.startswith("test_"))
+
+
+def _parameter_sets(test: Any) -> int:
+    marks = [mark for mark in _marks(getattr(test, "pytestmark", ())) if mark.name == "parametrize"]
+    return math.prod(len(mark.args[1]) for mark in marks)
 
 
 def _check_lacks(cls: type) -> None:

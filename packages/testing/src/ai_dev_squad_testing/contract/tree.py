@@ -12,7 +12,8 @@ from opentelemetry import propagate
 from ai_dev_squad import runtime
 from ai_dev_squad.operations import open_operations
 from ai_dev_squad_testing.captured import Captured
-from ai_dev_squad_testing.contract.harness import MODES, Harness, Serve, on_each_request
+from ai_dev_squad_testing.contract.harness import MODES, Harness, on_each_request
+from ai_dev_squad_testing.fixtures import Serve
 from ai_dev_squad_testing.model_server import call, reply, tool_calls
 
 __all__ = ["Tree"]

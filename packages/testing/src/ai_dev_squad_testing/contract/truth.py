@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ai_dev_squad_testing.captured import Captured
-from ai_dev_squad_testing.contract.harness import MODES, Harness, Serve
+from ai_dev_squad_testing.contract.harness import MODES, Harness
+from ai_dev_squad_testing.fixtures import Serve
 from ai_dev_squad_testing.model_server import call, fail, reply, system_contains, tokens, tool_calls
 
 __all__ = ["Truth"]

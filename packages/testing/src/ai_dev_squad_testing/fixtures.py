@@ -1,0 +1,51 @@
+"""What a test takes and gives back: runs that were observed to their end, and model servers that were asked what was scripted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from ai_dev_squad.operations import open_operations
+from ai_dev_squad_testing.captured import Captured, capture
+from ai_dev_squad_testing.model_server import ModelServer, Script
+
+__all__ = ["Serve", "serving", "wait_until", "whole_runs"]
+
+Serve = Callable[..., ModelServer]
+"""``serve(step, ...)`` starts a model server that plays these steps."""
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
+    """Wait for something that happens in another thread. Returns whether it did."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+@contextmanager
+def whole_runs() -> Iterator[Captured]:
+    """All that is observed in the block, spans included.
+
+    Raises ``AssertionError`` at its end if an operation stays open, such as one whose stream nobody read to the end.
+    """
+    with capture(spans=True) as captured:
+        yield captured
+        if not wait_until(lambda: not open_operations()):
+            still_open = [f"{operation.kind.operation} {operation.name}" for operation in open_operations()]
+            raise AssertionError(f"still open at the end of the test: {', '.join(still_open)}")
+
+
+@contextmanager
+def serving() -> Iterator[Serve]:
+    """``serve(step, ...)`` starts model servers, which close at the end of the block."""
+    with ExitStack() as servers:
+
+        def serve(*steps: Any) -> ModelServer:
+            return servers.enter_context(ModelServer(Script(list(steps))))
+
+        yield serve

@@ -1,0 +1,129 @@
+"""The pytest plugin: fixtures for tests of agents, and a line that says how far an adapter holds the contract.
+
+pytest loads it by itself wherever ai-dev-squad-testing is installed. A test run that uses none of it imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ai_dev_squad_testing.captured import Captured
+    from ai_dev_squad_testing.contract_report import Tally
+    from ai_dev_squad_testing.model_server import ModelServer
+
+__all__ = ["isolated_runtime", "observed_runs", "scripted_model"]
+
+
+@pytest.fixture
+def isolated_runtime() -> Iterator[None]:
+    """Nothing is configured, observed or reported when the test begins, and again when it has ended.
+
+    Failures of the observing itself raise, which in production are logged once and go no further.
+    """
+    from ai_dev_squad import guard
+    from ai_dev_squad_testing.captured import reset
+
+    reset()
+    before = guard.set_strict(True)
+    yield
+    guard.set_strict(before)
+    reset()
+
+
+@pytest.fixture
+def observed_runs() -> Iterator[Captured]:
+    """All that is observed in the test, spans included; the test fails if an operation is still open at its end."""
+    from ai_dev_squad_testing.fixtures import whole_runs
+
+    with whole_runs() as captured:
+        yield captured
+
+
+@pytest.fixture
+def scripted_model() -> Iterator[Callable[..., ModelServer]]:
+    """``scripted_model(reply("Ship it."), ...)`` starts a model server that plays these steps.
+
+    The test fails if a request came that no step answers, or a step was never asked for.
+    """
+    from ai_dev_squad_testing.fixtures import serving
+
+    started: list[ModelServer] = []
+    with serving() as serve:
+
+        def start(*steps: Any) -> ModelServer:
+            started.append(serve(*steps))
+            return started[-1]
+
+        yield start
+    wrong = [
+        text
+        for server in started
+        for text in (
+            *(f"unexpected request: {call.error}" for call in server.truth.unexpected),
+            *(f"never asked for: {step}" for step in server.truth.steps_left),
+        )
+    ]
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--contract-report``."""
+    parser.getgroup("ai-dev-squad").addoption(
+        "--contract-report",
+        metavar="FILE",
+        help="write how far each adapter holds the contract, as JSON",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note on a contract test's report whose it is: a worker of pytest-xdist hands on reports and no items."""
+    report = yield
+    # Whoever inherits the contract has imported it; nobody else pays for it.
+    if "ai_dev_squad_testing.contract" in sys.modules:
+        from ai_dev_squad_testing.contract_report import note
+
+        note(item, report)
+    return report
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count contract tests, in the process that prints the summary."""
+    config.pluginmanager.register(_ContractSummary(config))
+
+
+class _ContractSummary:
+    """The reports of the session."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._tally: Tally | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count contract tests, and those only."""
+        if hasattr(report, "adapter_contract"):
+            if self._tally is None:
+                from ai_dev_squad_testing.contract_report import Tally
+
+                self._tally = Tally()
+            self._tally.add(report)
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the file that was asked for."""
+        file = self._config.getoption("--contract-report")
+        if file and self._tally is not None:
+            self._tally.write(Path(file))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """One line for each adapter."""
+        if self._tally is not None:
+            terminalreporter.section("contract of adapters")
+            for report in self._tally.reports():
+                terminalreporter.write_line(f"{report.framework}: {report}")
