@@ -13,7 +13,7 @@ from typing import Any, Union
 import msgspec
 
 from ai_dev_squad.redaction_patterns import HEADER_KINDS, LABEL, SEPARATED, compile_scanner, kind_of_group, secret_kind
-from ai_dev_squad.redaction_values import Limits, compile_walker
+from ai_dev_squad.redaction_values import Limits, Walker
 from ai_dev_squad.schema import ErrorInfo
 
 __all__ = ["Redactor"]
@@ -77,8 +77,8 @@ class Redactor:
         passes = [_compile_pass(scan, label), *(_compile_user_pass(kind, pattern) for kind, pattern in own)]
         self.text = _compile_text(_fixpoint(passes), [scan, *(pattern.search for _, pattern in own)], max_string)
         numbers = cards or bool(own)
-        self._walk = compile_walker(self.text, self._exception_text, label, tuple(drop_keys), limits, numbers=numbers)
-        self.value = self._walk(max_total)
+        self._walker = Walker(self.text, self._exception_text, label, tuple(drop_keys), limits, numbers=numbers)
+        self.value = self._walker.within(max_total)
         self._max_total = max_total
 
     def json(self, value: Any, max_length: int | None = None) -> str:
@@ -94,7 +94,7 @@ class Redactor:
         total = min(self._max_total, max_length)
         while len(text) > max_length and total >= 64:
             # Escapes make JSON longer than its characters, so the room is found by trying.
-            text = msgspec.json.encode(self._walk(total)(value)).decode()
+            text = msgspec.json.encode(self._walker.within(total)(value)).decode()
             total = total * 3 // 4
         return text if len(text) <= max_length else msgspec.json.encode(f"…(+{len(text)} characters)").decode()
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 from ai_dev_squad.redaction_patterns import secret_kind
 
-__all__ = ["Limits", "compile_walker"]
+__all__ = ["Limits", "Walker"]
 
 _ROOM = 40
 """Characters kept free in every open container, so that there is always room to say what was cut."""
@@ -76,72 +76,35 @@ _INT64 = 2**63
 _FEW, _SHORT, _AMPLE = 16, 256, 8_192  # so few short values that, with this much room, no limit can be reached
 
 
-def compile_walker(
-    text: _Text,
-    exception_text: Callable[[BaseException], str],
-    label: Callable[[str, str], str],
-    drop_keys: tuple[Any, ...],
-    limits: Limits,
-    *,
-    numbers: bool,
-) -> Callable[[int], Callable[[Any], Any]]:
-    """A function from the total size allowed to the function that converts one value."""
-    drops = _compile_drop(drop_keys)
-    keys: dict[str, _Key] = {}
+class Walker:
+    """Converts values, within ``limits``, with ``text`` for every text and ``label`` for what stands behind a secret name.
 
-    def key_of(name: str) -> _Key:
-        known = keys.get(name)
-        if known is None:
-            # A label that replaced a key names a secret, yet what stands behind it isn't one.
-            kind = None if "[redacted:" in name else secret_kind(name)
-            shown, dropped = text(name), drops is not None and drops(name.lower()) is not None
-            known = _Key(shown, kind, dropped, shown == name and kind is None and not dropped and name != "…")
-            # Programs use few names; data used as keys must not pile up here.
-            if len(keys) >= 4096:
-                keys.clear()
-            if len(name) <= 128:
-                keys[name] = known
-        return known
+    ``exception_text`` says what an exception says. ``drop_keys`` are names, or patterns of names, that are left out at
+    any depth. ``numbers`` has numbers looked at as texts, too. Raises ``ValueError`` for a key that is no text. Immutable
+    but for what it remembers of keys; safe to share between threads.
+    """
 
-    def number(v: int) -> Any:
-        if not numbers and -_INT64 <= v < _INT64:
-            return v
-        if numbers and v.bit_length() <= 1024 and (shown := text(str(v))) != str(v):
-            return shown
-        if -_INT64 <= v < _INT64:
-            return v
-        return text(str(v) if v.bit_length() <= 1024 else f"<integer of {v.bit_length()} bits>")
+    __slots__ = ("_drops", "_exception_text", "_keys", "_numbers", "label", "limits", "text")
 
-    def leaf(v: Any) -> Any:
-        """``v`` as text or number; containers and objects with fields never come here."""
-        t = type(v)
-        if t is int:
-            return number(v)
-        if isinstance(v, str):
-            return text(str.__str__(v))
-        if isinstance(v, int):
-            return number(int.__int__(v))
-        if isinstance(v, float):
-            plain = float.__float__(v)
-            if plain - plain == 0:
-                return plain
-            return text({"inf": "Infinity", "-inf": "-Infinity"}.get(repr(plain), "NaN"))
-        if isinstance(v, (bytes, bytearray, memoryview)):
-            return _bytes_text(v, text, limits.string)
-        if isinstance(v, (date, time)) and t.__module__ == "datetime":
-            return text(v.isoformat())
-        if (t.__module__, t.__qualname__) in _PRINTABLE:
-            return text(str(v))
-        if isinstance(v, BaseException):
-            return text(f"{t.__name__}: {exception_text(v)}")
-        if t.__name__ in ("SecretStr", "SecretBytes") or hasattr(t, "get_secret_value"):
-            return "[redacted:secret]"
-        if t is re.Pattern:
-            return text(str(v.pattern))
-        return text(_described(v, t))
+    def __init__(
+        self,
+        text: _Text,
+        exception_text: Callable[[BaseException], str],
+        label: Callable[[str, str], str],
+        drop_keys: tuple[Any, ...],
+        limits: Limits,
+        *,
+        numbers: bool,
+    ) -> None:
+        self.text, self.label, self.limits = text, label, limits
+        self._exception_text, self._numbers = exception_text, numbers
+        self._drops = _compile_drop(drop_keys)
+        self._keys: dict[str, _Key] = {}
 
-    def start(total: int) -> Callable[[Any], Any]:
-        few = _FEW if total >= _AMPLE and limits.items >= _FEW and limits.depth else 0
+    def within(self, total: int) -> Callable[[Any], Any]:
+        """The function that converts one value to at most ``total`` characters."""
+        few = _FEW if total >= _AMPLE and self.limits.items >= _FEW and self.limits.depth else 0
+        text, clean_copy = self.text, self._clean_copy
 
         def value(v: Any) -> Any:
             t = type(v)
@@ -151,12 +114,64 @@ def compile_walker(
                 return v
             if t is dict and len(v) <= few and (copy := clean_copy(v)) is not None:
                 return copy
-            return Walk(total).convert(v, 0)
+            return _Walk(self, total).convert(v, 0)
 
         return value
 
-    def clean_copy(v: dict[Any, Any]) -> dict[str, Any] | None:
+    def key(self, name: str) -> _Key:
+        """What becomes of a key, and of what stands behind it."""
+        known = self._keys.get(name)
+        if known is None:
+            # A label that replaced a key names a secret, yet what stands behind it isn't one.
+            kind = None if "[redacted:" in name else secret_kind(name)
+            shown, dropped = self.text(name), self._drops is not None and self._drops(name.lower()) is not None
+            known = _Key(shown, kind, dropped, shown == name and kind is None and not dropped and name != "…")
+            # Programs use few names; data used as keys must not pile up here.
+            if len(self._keys) >= 4096:
+                self._keys.clear()
+            if len(name) <= 128:
+                self._keys[name] = known
+        return known
+
+    def leaf(self, v: Any) -> Any:
+        """``v`` as text or number; containers and objects with fields never come here."""
+        t = type(v)
+        if t is int:
+            return self._number(v)
+        if isinstance(v, str):
+            return self.text(str.__str__(v))
+        if isinstance(v, int):
+            return self._number(int.__int__(v))
+        if isinstance(v, float):
+            plain = float.__float__(v)
+            if plain - plain == 0:
+                return plain
+            return self.text({"inf": "Infinity", "-inf": "-Infinity"}.get(repr(plain), "NaN"))
+        if isinstance(v, (bytes, bytearray, memoryview)):
+            return _bytes_text(v, self.text, self.limits.string)
+        if isinstance(v, (date, time)) and t.__module__ == "datetime":
+            return self.text(v.isoformat())
+        if (t.__module__, t.__qualname__) in _PRINTABLE:
+            return self.text(str(v))
+        if isinstance(v, BaseException):
+            return self.text(f"{t.__name__}: {self._exception_text(v)}")
+        if t.__name__ in ("SecretStr", "SecretBytes") or hasattr(t, "get_secret_value"):
+            return "[redacted:secret]"
+        if t is re.Pattern:
+            return self.text(str(v.pattern))
+        return self.text(_described(v, t))
+
+    def _number(self, v: int) -> Any:
+        fits = -_INT64 <= v < _INT64
+        if fits and not self._numbers:
+            return v
+        spelled = str(v) if v.bit_length() <= 1024 else f"<integer of {v.bit_length()} bits>"
+        shown = self.text(spelled)
+        return v if fits and shown == spelled else shown
+
+    def _clean_copy(self, v: dict[Any, Any]) -> dict[str, Any] | None:
         """A copy of a few plain values that need nothing done, as most metadata is; ``None`` where anything does."""
+        keys, text, numbers = self._keys, self.text, self._numbers
         copy: dict[str, Any] = {}
         for name, item in list(v.items()):
             known = keys.get(name) if type(name) is str else None
@@ -177,112 +192,121 @@ def compile_walker(
             copy[name] = item
         return copy
 
-    class Walk:
-        """One conversion: how much may still be written, and which containers are open."""
 
-        __slots__ = ("left", "open")
+class _Walk:
+    """One conversion: how much may still be written, and which containers are open."""
 
-        def __init__(self, total: int) -> None:
-            self.left = total
-            self.open: list[int] = []
+    __slots__ = ("key", "label", "leaf", "left", "limits", "open", "text")
 
-        def convert(self, v: Any, depth: int) -> Any:
-            t = type(v)
-            if t is str:
-                return text(v)
-            if t is bool or v is None:
-                return v
-            if t is dict:
-                return self.container(v, v, depth, mapping=True)
-            if t is list:
+    def __init__(self, walker: Walker, total: int) -> None:
+        self.text, self.label, self.limits = walker.text, walker.label, walker.limits
+        self.key, self.leaf = walker.key, walker.leaf
+        self.left = total
+        self.open: list[int] = []
+
+    def convert(self, v: Any, depth: int) -> Any:
+        t = type(v)
+        if t is str:
+            return self.text(v)
+        if t is bool or v is None:
+            return v
+        if t is dict:
+            return self.container(v, v, depth, mapping=True)
+        if t is list:
+            return self.container(v, v, depth, mapping=False)
+        if t is int or t is float:
+            return self.leaf(v)
+        try:
+            fields = _fields_of(v, t)
+            if fields is not None:
+                return self.container(v, fields, depth, mapping=True)
+            if isinstance(v, _SEQUENCES):
                 return self.container(v, v, depth, mapping=False)
-            if t is int or t is float:
-                return leaf(v)
-            try:
-                fields = _fields_of(v, t)
-                if fields is not None:
-                    return self.container(v, fields, depth, mapping=True)
-                if isinstance(v, _SEQUENCES):
-                    return self.container(v, v, depth, mapping=False)
-                if isinstance(v, enum.Enum):
-                    return self.convert(v._value_, depth) if not isinstance(v._value_, enum.Enum) else text(v._name_)
-                scalar = _numpy_scalar(v, t)
-                return leaf(v if scalar is None else scalar)
-            except Exception as error:  # noqa: BLE001 - an object of a stranger may fail in any way
-                return text(f"<{t.__name__}: unreadable, {type(error).__name__}>")
+            if isinstance(v, enum.Enum):
+                return self.convert(v._value_, depth) if not isinstance(v._value_, enum.Enum) else self.text(v._name_)
+            scalar = _numpy_scalar(v, t)
+            return self.leaf(v if scalar is None else scalar)
+        except Exception as error:  # noqa: BLE001 - an object of a stranger may fail in any way
+            return self.text(f"<{t.__name__}: unreadable, {type(error).__name__}>")
 
-        def container(self, v: Any, content: Any, depth: int, *, mapping: bool) -> Any:
-            if id(v) in self.open:
-                return text("…(cycle)")
-            size = len(content)
-            if size and (depth >= limits.depth or self.left < _ROOM * (depth + 1)):
-                return text(f"…({type(v).__name__[:16]} of {size})")
-            self.open.append(id(v))
-            try:
-                return (self.mapping if mapping else self.sequence)(content, size, depth)
-            finally:
-                self.open.pop()
+    def container(self, v: Any, content: Any, depth: int, *, mapping: bool) -> Any:
+        if id(v) in self.open:
+            return self.text("…(cycle)")
+        size = len(content)
+        if size and (depth >= self.limits.depth or self.left < _ROOM * (depth + 1)):
+            return self.text(f"…({type(v).__name__[:16]} of {size})")
+        self.open.append(id(v))
+        try:
+            return (self.mapping if mapping else self.sequence)(content, size, depth)
+        finally:
+            self.open.pop()
 
-        def pays(self, cost: int, depth: int, *, last: bool) -> bool:
-            """Whether ``cost`` can be paid and every open container can still say what it lacks afterwards."""
-            if self.left - cost < _ROOM * (depth if last else depth + 1):
-                return False
-            self.left -= cost
-            return True
+    def pays(self, cost: int, depth: int, *, last: bool) -> bool:
+        """Whether ``cost`` can be paid and every open container can still say what it lacks afterwards."""
+        if self.left - cost < _ROOM * (depth if last else depth + 1):
+            return False
+        self.left -= cost
+        return True
 
-        def sequence(self, items: Iterable[Any], size: int, depth: int) -> list[Any]:
-            out: list[Any] = []
-            taken = list(islice(items, limits.items))
-            pair = type(items) is tuple and size == 2 and type(taken[0]) is str
-            for index, item in enumerate(taken):
-                last = index == size - 1
-                if (index == limits.items - 1 and not last) or not self.pays(2, depth, last=last):
-                    out.append(f"…(+{size - index} items)")
-                    break
-                # A header is a pair of name and value.
-                kind = key_of(taken[0]).kind if pair and index else None
-                converted = self.convert(item, depth + 1) if kind is None else self.secret(kind, item, depth + 1)
-                if not self.pays(_size(converted), depth, last=last):
-                    out.append(f"…(+{size - index} items)")
-                    break
-                out.append(converted)
-            return out
+    def sequence(self, items: Iterable[Any], size: int, depth: int) -> list[Any]:
+        out: list[Any] = []
+        text, convert, pays, most, last = self.text, self.convert, self.pays, self.limits.items, size - 1
+        taken = list(islice(items, most))
+        pair = type(items) is tuple and size == 2 and type(taken[0]) is str
+        for index, item in enumerate(taken):
+            is_last = index == last
+            if (index == most - 1 and not is_last) or not pays(2, depth, last=is_last):
+                out.append(f"…(+{size - index} items)")
+                break
+            # A header is a pair of name and value.
+            kind = self.key(taken[0]).kind if pair and index else None
+            if kind is None:
+                converted = text(item) if type(item) is str else convert(item, depth + 1)
+            else:
+                converted = self.secret(kind, item, depth + 1)
+            if not pays(_size(converted), depth, last=is_last):
+                out.append(f"…(+{size - index} items)")
+                break
+            out.append(converted)
+        return out
 
-        def mapping(self, items: dict[Any, Any], size: int, depth: int) -> dict[str, Any]:
-            out: dict[str, Any] = {}
-            # One C call, so that another thread's change can't come between two items.
-            pairs = list(dict.items(items)) if size <= limits.items else list(islice(dict.items(items), limits.items))
-            for index, (name, item) in enumerate(pairs):
-                shown, kind, dropped, _ = key_of(name if type(name) is str else _key_text(name, leaf))
-                if dropped:
-                    continue
-                last = index == size - 1
-                if (index == limits.items - 1 and not last) or not self.pays(len(shown) + 4, depth, last=last):
-                    out["…"] = f"…(+{size - index} keys)"
-                    break
-                converted = self.convert(item, depth + 1) if kind is None else self.secret(kind, item, depth + 1)
-                if not self.pays(_size(converted), depth, last=last):
-                    out["…"] = f"…(+{size - index} keys)"
-                    break
-                while shown in out:
-                    shown += "'"
-                out[shown] = converted
-            return out
+    def mapping(self, items: dict[Any, Any], size: int, depth: int) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        text, convert, pays, most, last = self.text, self.convert, self.pays, self.limits.items, size - 1
+        # One C call, so that another thread's change can't come between two items.
+        pairs = list(dict.items(items)) if size <= most else list(islice(dict.items(items), most))
+        for index, (name, item) in enumerate(pairs):
+            shown, kind, dropped, _ = self.key(name if type(name) is str else _key_text(name, self.leaf))
+            if dropped:
+                continue
+            is_last = index == last
+            if (index == most - 1 and not is_last) or not pays(len(shown) + 4, depth, last=is_last):
+                out["…"] = f"…(+{size - index} keys)"
+                break
+            if kind is None:
+                converted = text(item) if type(item) is str else convert(item, depth + 1)
+            else:
+                converted = self.secret(kind, item, depth + 1)
+            if not pays(_size(converted), depth, last=is_last):
+                out["…"] = f"…(+{size - index} keys)"
+                break
+            while shown in out:
+                shown += "'"
+            out[shown] = converted
+        return out
 
-        def secret(self, kind: str, v: Any, depth: int) -> Any:
-            """The value behind a secret name: its label, except where there is nothing to hide."""
-            if v is None or v is True or v is False or isinstance(v, float) or (kind == "token" and type(v) is int):
-                converted = self.convert(v, depth)
-                # Numbers that JSON can't hold have become text, and text behind this name isn't shown.
-                return label(kind, converted) if type(converted) is str else converted
-            if isinstance(v, str):
-                return label(kind, str.__str__(v)) if str.__len__(v) else ""
-            fields = _fields_of(v, type(v))
-            if (fields is not None and not fields) or (isinstance(v, (list, tuple, bytes)) and not len(v)):
-                return self.convert(v, depth)
-            return f"[redacted:{kind}]"
-
-    return start
+    def secret(self, kind: str, v: Any, depth: int) -> Any:
+        """The value behind a secret name: its label, except where there is nothing to hide."""
+        if v is None or v is True or v is False or isinstance(v, float) or (kind == "token" and type(v) is int):
+            converted = self.convert(v, depth)
+            # Numbers that JSON can't hold have become text, and text behind this name isn't shown.
+            return self.label(kind, converted) if type(converted) is str else converted
+        if isinstance(v, str):
+            return self.label(kind, str.__str__(v)) if str.__len__(v) else ""
+        fields = _fields_of(v, type(v))
+        if (fields is not None and not fields) or (isinstance(v, (list, tuple, bytes)) and not len(v)):
+            return self.convert(v, depth)
+        return f"[redacted:{kind}]"
 
 
 def _size(converted: Any) -> int:
