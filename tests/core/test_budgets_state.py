@@ -184,7 +184,7 @@ def test_the_background_thread_writes_by_itself(path: Path, clock: Clock) -> Non
     manager = BudgetManager(clock=clock, state_path=path, save_interval=0.01)
     manager.set_budget("d", 10, "daily")
     manager.check_budgets(entry(2.0))
-    thread = manager._saver._thread  # type: ignore[union-attr]
+    thread = manager._saver._worker._thread  # type: ignore[union-attr]
     assert thread is not None
     _wait_for(path.exists)
 
@@ -204,7 +204,7 @@ def test_a_manager_that_is_dropped_is_written_and_its_thread_ends(path: Path, cl
     manager = BudgetManager(clock=clock, state_path=path, save_interval=0.01)
     manager.set_budget("d", 10, "daily")
     manager.check_budgets(entry(2.0))
-    thread, gone = manager._saver._thread, weakref.ref(manager)  # type: ignore[union-attr]
+    thread, gone = manager._saver._worker._thread, weakref.ref(manager)  # type: ignore[union-attr]
     assert thread is not None
     _wait_for(path.exists)
 

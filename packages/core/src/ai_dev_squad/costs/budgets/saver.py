@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ai_dev_squad.background import Retry, Worker
 from ai_dev_squad.costs.budgets.accounts import Crossing
 from ai_dev_squad.costs.budgets.state_file import StateFile, StoredBudget, merge, settle, tidy
 from ai_dev_squad.guard import report
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Saver"]
 
 _LOOK_EVERY_S = 1.0
-_RETRY_AT_MOST_S = 30.0
+_RETRY_AT_LEAST_S, _RETRY_AT_MOST_S = 0.1, 30.0
 _IO_TIMEOUT_S = 10.0
 _JOIN_TIMEOUT_S = 2.0
 
@@ -31,6 +33,8 @@ class Saver:
         self._file = StateFile(path)
         self._interval = interval
         self._looked = time.monotonic()
+        self._retry = Retry(max(interval, _RETRY_AT_LEAST_S) * 2, _RETRY_AT_MOST_S)
+        self._worker = Worker("ai-dev-squad-budgets", self._turn)
         self.after_fork()
         weakref.finalize(manager, self._end_thread)
 
@@ -38,19 +42,17 @@ class Saver:
         """Begin without thread and locks: a forked child has inherited neither in a usable state."""
         self._io = threading.Lock()
         self._io_owner: int | None = None
-        self._changed = threading.Event()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._pending = False
+        self._stopping = self._pending = False
+        self._held: BudgetManager | None = None
+        self._due = 0.0
 
     def wake(self) -> None:
         """Have what changed written within the interval. Costs next to nothing while that is already coming."""
         if self._pending:
             return
-        self._pending = True
-        self._changed.set()
-        if self._thread is None:
-            self._start()
+        self._pending, self._stopping = True, False
+        # Without a thread the interpreter is shutting down, and the exit handler writes.
+        self._pending = self._worker.wake()
 
     def look(self) -> None:
         """Have the others' spend read soon, unless that was done a moment ago."""
@@ -98,10 +100,8 @@ class Saver:
 
     def close(self) -> None:
         """Stop the thread and write what is unsaved."""
-        thread = self._thread
         self._end_thread()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_JOIN_TIMEOUT_S)
+        self._worker.join(_JOIN_TIMEOUT_S)
         self._pending = False
         self.save()
 
@@ -131,37 +131,29 @@ class Saver:
         with manager._lock:
             return [c for ledger in manager._ledgers.values() for c in merge(ledger, stored, now)], now
 
-    def _start(self) -> None:
-        self._stopping = threading.Event()
-        thread = threading.Thread(
-            target=self._run, args=(self._changed, self._stopping), name="ai-dev-squad-budgets", daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is shutting down; the exit handler writes
-            self._pending = False
-            return
-        self._thread = thread
-
     def _end_thread(self) -> None:
-        self._stopping.set()
-        self._changed.set()
-        self._thread = None
+        self._stopping = True
+        if self._worker.alive:
+            self._worker.wake()
 
-    def _run(self, changed: threading.Event, stopping: threading.Event) -> None:
-        pause = self._interval
-        while not stopping.is_set():
-            changed.wait()
+    def _turn(self) -> float | None:
+        """Write what changed, an interval after it did. Returns the seconds until there is more to do."""
+        if self._stopping:
+            self._held = None
+            return None
+        if self._held is None and self._pending:
             # Held from here on: a manager dropped right after its last entry is still written.
-            manager = self._manager()
-            stopping.wait(pause)
-            if stopping.is_set() or manager is None:
-                return
-            changed.clear()
-            self._pending = False
-            if self.save():
-                pause = self._interval
-            else:
-                pause = min(max(pause, 0.1) * 2, _RETRY_AT_MOST_S)
-                self.wake()
-            del manager
+            self._held, self._due = self._manager(), time.monotonic() + self._interval
+        held, left = self._held, self._due - time.monotonic()
+        if held is None:
+            return math.inf
+        if left > 0:
+            return left
+        self._pending, self._held = False, None
+        if self.save():
+            self._retry.succeeded()
+            return 0
+        self._pending, self._held = True, held
+        pause = self._retry.failed()
+        self._due = time.monotonic() + pause
+        return pause
