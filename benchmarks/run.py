@@ -25,6 +25,7 @@ _BENCHMARKS = (
     "import_time",
     "price_lookup",
     "journal_throughput",
+    "wire_overhead",
     "langgraph_overhead",
     "autogen_overhead",
     "crewai_overhead",

@@ -23,6 +23,9 @@ _NAMES = re.compile(r'"(id|model)"\s*:\s*"([^"\\]{1,200})"')
 _read_object = json.JSONDecoder().raw_decode
 
 
+_NOTHING = msgspec.Raw()
+
+
 class _Said(msgspec.Struct, gc=False):
     """What an answer, or one event of a stream, may say; a decoder skips all else without making objects of it."""
 
@@ -47,9 +50,9 @@ class _Said(msgspec.Struct, gc=False):
     results: Any = None
     prompt_token_count: Any = None
     generation_token_count: Any = None
-    message: msgspec.Raw = msgspec.Raw()
-    response: msgspec.Raw = msgspec.Raw()
-    delta: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = _NOTHING
+    response: msgspec.Raw = _NOTHING
+    delta: msgspec.Raw = _NOTHING
     bytes: Any = None
     metrics: Any = msgspec.field(default=None, name="amazon-bedrock-invocationMetrics")
 
@@ -88,15 +91,20 @@ class Answer:
         self.done = False
         """Whether the provider has said that this was the last event: many clients read no further."""
 
-    def take(self, text: bytes | bytearray | memoryview | msgspec.Raw) -> bool:
+    def take(self, text: bytes | bytearray) -> bool:
         """Read one JSON text: an object, or Gemini's array of objects. ``False`` if it's no such thing."""
         try:
-            everything = [_decode(text)] if bytes(memoryview(text)[:1]) != b"[" else _decode_list(text)
+            if text[:1] == b"[":
+                everything = _decode_list(text)
+                self.events += len(everything)
+                for said in everything:
+                    self._hear(said)
+            else:
+                said = _decode(text)
+                self.events += 1
+                self._hear(said)
         except msgspec.MsgspecError:
             return False
-        self.events += len(everything)
-        for said in everything:
-            self._hear(said)
         return True
 
     def take_part(self, text: bytes) -> None:
@@ -123,24 +131,33 @@ class Answer:
                 usage[name] = value
 
     def _hear(self, said: _Said) -> None:
-        # Anthropic's and OpenAI's first and last events, and Cohere's last, have the answer inside.
-        for inner in (said.message, said.response, said.delta):
-            if bytes(memoryview(inner)[:1]) == b"{":
-                self._hear_inside(inner)
+        # Anthropic's and OpenAI's first and last events, and Cohere's last, have the answer inside. This runs for each
+        # event, most of which have none of it.
+        if said.message is not _NOTHING:
+            self._hear_inside(said.message)
+        if said.response is not _NOTHING:
+            self._hear_inside(said.response)
+        if said.delta is not _NOTHING:
+            self._hear_inside(said.delta)
         if said.bytes is not None:  # Bedrock's stream of another provider's events
             self._hear_inside(base64.b64decode(said.bytes))
-        self.done = self.done or said.done is True or said.type in _LAST or said.event_type == "stream-end"
-        identifier = said.responseId or said.generation_id or said.id
-        if self.response_id is None and isinstance(identifier, str):
-            self.response_id = identifier
+        if said.done is True or said.type in _LAST or said.event_type == "stream-end":
+            self.done = True
+        if self.response_id is None:
+            identifier = said.responseId or said.generation_id or said.id
+            self.response_id = identifier if isinstance(identifier, str) else None
         model = said.model or said.modelVersion
         if isinstance(model, str):
             self.model = model
-        self.service_tier = _tier(said.service_tier) or self.service_tier
-        self.error = said.error or self.error
+        if said.service_tier is not None:
+            self.service_tier = _tier(said.service_tier) or self.service_tier
+        if said.error is not None:
+            self.error = said.error or self.error
         self._hear_counts(said)
 
     def _hear_inside(self, text: bytes | msgspec.Raw) -> None:
+        if bytes(memoryview(text)[:1]) != b"{":  # such as Ollama's, the text itself
+            return
         try:
             self._hear(_decode(text))
         except msgspec.MsgspecError:
@@ -158,10 +175,17 @@ class Answer:
             self.count({name: said.meta[name] for name in ("billed_units", "tokens") if name in said.meta})
         if isinstance(said.metrics, dict):
             self.count({name: number for name, number in said.metrics.items() if name.endswith("TokenCount")})
-        for name in _BARE:
-            number = getattr(said, name)
-            if number is not None:
-                self.count({name: number})
+        if (
+            said.prompt_eval_count is not None
+            or said.eval_count is not None
+            or said.inputTextTokenCount is not None
+            or said.prompt_token_count is not None
+            or said.generation_token_count is not None
+        ):
+            self._hear_bare_counts(said)
+
+    def _hear_bare_counts(self, said: _Said) -> None:
+        self.count({name: number for name in _BARE if (number := getattr(said, name)) is not None})
         if said.inputTextTokenCount is not None and isinstance(said.results, list):
             written = [result.get("tokenCount") for result in said.results if isinstance(result, dict)]
             self.count({"outputTextTokenCount": sum(number for number in written if isinstance(number, int))})

@@ -11,6 +11,7 @@ from ai_dev_squad.wire.answers import Answer
 from ai_dev_squad.wire.packing import unpacked
 from ai_dev_squad.wire.readers import Reader, reader_of
 from ai_dev_squad.wire.requests import Request
+from ai_dev_squad.wire.shapes import Shape
 
 __all__ = ["Exchange", "Observer", "Status"]
 
@@ -33,6 +34,7 @@ class Exchange:
         "__weakref__",
         "_ending",
         "_reader",
+        "_shape",
         "answer",
         "api",
         "duration_s",
@@ -44,7 +46,6 @@ class Exchange:
         "path",
         "port",
         "request",
-        "requested_model",
         "scheme",
         "started",
         "status",
@@ -54,17 +55,16 @@ class Exchange:
 
     def __init__(
         self,
-        api: str,
+        shape: Shape,
         request: Request,
-        requested_model: str,
         *,
         path: str,
         host: str,
         port: int | None = None,
         scheme: str | None = None,
     ) -> None:
-        self.api, self.request, self.requested_model = api, request, requested_model
-        """Which API (``shapes``), what is asked, and the model that body or path name; ``""`` if neither does."""
+        self.api, self.request, self._shape = shape.api, request, shape
+        """Which API (``shapes``), and what is asked."""
         self.scheme, self.host, self.port, self.path = scheme, host, port, path
         """Where to; the path has its query. ``port`` is ``None`` if it's the scheme's own."""
         self.answer = Answer()
@@ -89,6 +89,11 @@ class Exchange:
         self._reader: Reader | None = None
         self._ending: list[Ending] = []
 
+    @property
+    def requested_model(self) -> str:
+        """The model that the body names, else the path; ``""`` if neither does."""
+        return self.request.model or self._shape.names_model(self.path) or ""
+
     def watch(self, ending: Ending) -> None:
         """From now on the exchange has an end, of which ``ending`` is told once."""
         self._ending.append(ending)
@@ -97,8 +102,11 @@ class Exchange:
         """The answer's head is here; its pieces follow, ``packed`` as ``headers`` say or unpacked already."""
         self.status_code = status_code
         try:
-            self._hear_headers(headers)
-            reader = reader_of(self.answer, str(headers.get("content-type") or ""))
+            kind = str(headers.get("content-type") or "").lower()
+            self.streamed = "stream" in kind or "ndjson" in kind
+            if self.api == "invoke":  # where a model's own format may say nothing of tokens
+                self._count_in(headers)
+            reader = reader_of(self.answer, kind)
             encoding = headers.get("content-encoding") if packed else None
             self._reader = unpacked(reader, str(encoding)) if encoding else reader
         except Exception as error:  # noqa: BLE001 - the user's call comes first, here and below
@@ -156,11 +164,9 @@ class Exchange:
         if self._ending:
             self._ending[0].dropped(self)
 
-    def _hear_headers(self, headers: Mapping[str, Any]) -> None:
-        self.streamed = "stream" in (kind := str(headers.get("content-type") or "")) or "ndjson" in kind
-        if self.api == "invoke":  # where a model's own format says nothing of tokens
-            told = {name: headers.get(header) for name, header in _COUNTED_IN_HEADERS.items()}
-            self.answer.count({name: int(number) for name, number in told.items() if number is not None})
+    def _count_in(self, headers: Mapping[str, Any]) -> None:
+        told = {name: headers.get(header) for name, header in _COUNTED_IN_HEADERS.items()}
+        self.answer.count({name: int(number) for name, number in told.items() if number is not None})
 
 
 class Ending(Protocol):

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
-
-import msgspec
+from typing import Any, TypeVar
 
 from ai_dev_squad.guard import report
 from ai_dev_squad.wire.exchange import Exchange, Observer
 from ai_dev_squad.wire.requests import Request
-from ai_dev_squad.wire.shapes import model_in_path, shape_of
+from ai_dev_squad.wire.shapes import shape_of
 
-__all__ = ["Passage"]
+__all__ = ["Passage", "Sending"]
 
 _Address = tuple["str | None", str, "int | None"]
+_Sent = TypeVar("_Sent")
 
 # Clients stand on one another (LiteLLM: httpx on aiohttp): the outermost door sees the call.
 _outermost: ContextVar[Exchange | None] = ContextVar("ai_dev_squad_wire", default=None)
+
+
+class Sending:
+    """Around the call of the library that sends a request and waits for the answer's head."""
+
+    __slots__ = ("_exchange", "_token")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def __enter__(self) -> None:
+        self._token = _outermost.set(self._exchange)
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._exchange.is_sending = False
+        _outermost.reset(self._token)
+        if error is not None:
+            self._exchange.failed(error)
 
 
 class Passage:
@@ -30,11 +46,13 @@ class Passage:
         self._observer = observer
         self._dropped: deque[Exchange] = deque()
 
-    def begin(self, path: str, body: Callable[[], Any], address: Callable[[], _Address]) -> Exchange | None:
+    def begin(
+        self, path: str, sent: _Sent, body: Callable[[_Sent], Any], address: Callable[[_Sent], _Address]
+    ) -> Exchange | None:
         """The exchange that a POST to ``path`` begins, if it asks a model. Raises only what the observer refuses with.
 
-        ``body()`` is what is sent: bytes, text or a mapping, ``None`` if that can't be known before it is sent.
-        ``address()`` is scheme, host and port.
+        ``body(sent)`` is what is sent: bytes, text or a mapping, ``None`` if that can't be known before it is sent.
+        ``address(sent)`` is scheme, host and port.
         """
         shape = shape_of(path)
         if shape is None:
@@ -43,14 +61,11 @@ class Passage:
         if outer is not None and outer.is_sending:
             return None
         try:
-            request = _request(body(), shape.unmistakable or shape.model_in_path)
-            if request is None:
-                return None
-            model = request.model or (model_in_path(path) if shape.model_in_path else None)
-            if model is None and not shape.unmistakable:
-                return None
-            scheme, host, port = address()
-            exchange = Exchange(shape.api, request, model or "", path=path, host=host, port=port, scheme=scheme)
+            request = Request(body(sent))
+            if not shape.unmistakable and not shape.names_model(path) and request.model is None:
+                return None  # somebody else's path that ends alike
+            scheme, host, port = address(sent)
+            exchange = Exchange(shape, request, path=path, host=host, port=port, scheme=scheme)
         except Exception as error:  # noqa: BLE001 - the user's call comes first
             report("reading a request on the wire", error)
             return None
@@ -58,19 +73,6 @@ class Passage:
         self._observer.asked(exchange)
         exchange.watch(self)
         return exchange
-
-    @contextmanager
-    def sending(self, exchange: Exchange) -> Iterator[None]:
-        """Around the call of the library that sends the request and waits for the answer's head."""
-        token = _outermost.set(exchange)
-        try:
-            yield
-        except BaseException as error:
-            exchange.failed(error)
-            raise
-        finally:
-            exchange.is_sending = False
-            _outermost.reset(token)
 
     def watched(self, response: Any, exchange: Exchange, watch: Callable[[Any, Exchange], None]) -> Any:
         """``response``, whose body ``watch(response, exchange)`` has arranged to see."""
@@ -97,13 +99,3 @@ class Passage:
             except IndexError:  # another thread was faster
                 return
             exchange.end("closed_early")
-
-
-def _request(body: Any, may_be_unread: bool) -> Request | None:
-    """What is asked; ``None`` if that's no JSON and the path alone doesn't say that it's a call of a model."""
-    if isinstance(body, (bytes, bytearray, memoryview, str, dict)):
-        try:
-            return Request(body)
-        except msgspec.MsgspecError:
-            pass
-    return Request(None) if may_be_unread else None

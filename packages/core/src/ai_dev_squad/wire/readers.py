@@ -25,11 +25,13 @@ class Reader(Protocol):
 
 
 def reader_of(answer: Answer, content_type: str) -> Reader:
-    """The reader for a type of content. What says nothing of itself is read as a document, which may turn out lines."""
-    kind = content_type.lower()
-    if "amazon.eventstream" in kind:
+    """The reader for a type of content, in lower case.
+
+    What says nothing of itself is read as a document, which may turn out to be lines.
+    """
+    if "amazon.eventstream" in content_type:
         return EventStream(answer)
-    if "event-stream" in kind or "ndjson" in kind or "jsonl" in kind:
+    if "event-stream" in content_type or "ndjson" in content_type or "jsonl" in content_type:
         return Lines(answer)
     return Document(answer)
 

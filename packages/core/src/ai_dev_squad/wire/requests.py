@@ -41,21 +41,28 @@ _NESTED_LIMITS = (
 
 
 class Request:
-    """One request's body, which the client holds as long as we do.
+    """One request's body, which the client holds as long as we do. It is read when somebody asks, and at most once.
 
-    Raises ``msgspec.MsgspecError`` when made of something that is no JSON object.
+    What can't be read before it is sent (``None``), or is no JSON object, says nothing.
     """
 
-    __slots__ = ("_body", "_mapping", "_read")
+    __slots__ = ("_body", "_fields", "_mapping")
 
     def __init__(self, body: Any) -> None:
-        self._body, self._mapping = body, body if isinstance(body, dict) else None
-        if self._mapping is not None:
-            self._read = _Read(**{_NAMES[name]: value for name, value in self._mapping.items() if name in _NAMES})
-        elif body is None:
-            self._mapping, self._read = {}, _Read()
-        else:
-            self._read = _decode(body)
+        self._body = body
+        self._fields: _Read | None = _Read() if body is None else None
+        self._mapping: dict[str, Any] | None = None
+        if isinstance(body, dict):  # which the program may change
+            self._fields = _Read(**{_NAMES[name]: value for name, value in body.items() if name in _NAMES})
+
+    @property
+    def _read(self) -> _Read:
+        if self._fields is None:
+            try:
+                self._fields = _decode(self._body)
+            except (msgspec.MsgspecError, TypeError):
+                self._fields, self._body = _Read(), None
+        return self._fields
 
     @property
     def model(self) -> str | None:
@@ -86,9 +93,13 @@ class Request:
         return next((n for n in limits if isinstance(n, int) and not isinstance(n, bool) and n > 0), None)
 
     def mapping(self) -> dict[str, Any]:
-        """The whole body, decoded the first time; empty if it couldn't be read."""
+        """The whole body, decoded."""
         if self._mapping is None:
-            self._mapping = cast("dict[str, Any]", msgspec.json.decode(self._body))
+            self._read  # noqa: B018 - what can't be read is let go
+            if isinstance(self._body, dict):
+                self._mapping = self._body
+            else:
+                self._mapping = {} if self._body is None else cast("dict[str, Any]", msgspec.json.decode(self._body))
         return self._mapping
 
     def prompt(self) -> Any:

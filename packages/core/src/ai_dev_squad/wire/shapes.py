@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import NamedTuple
 from urllib.parse import unquote
 
-__all__ = ["SHAPES", "Shape", "model_in_path", "shape_of"]
+__all__ = ["SHAPES", "Shape", "shape_of"]
 
 
 class Shape(NamedTuple):
@@ -21,6 +21,11 @@ class Shape(NamedTuple):
     """Whether the path may name the model, instead of the body."""
     unmistakable: bool = False
     """Whether nobody else has such a path, so that a request that names no model, or can't be read, is a call, too."""
+
+    def names_model(self, path: str) -> str | None:
+        """The model, deployment or endpoint that ``path`` names, if it may."""
+        found = _MODEL.search(path) if self.model_in_path else None
+        return unquote(found.group(1)) if found else None
 
 
 # Earlier rows win. Sources: the API references of OpenAI, Azure OpenAI and AI Foundry, Anthropic, Vertex AI, Gemini,
@@ -77,9 +82,3 @@ def shape_of(path: str) -> Shape | None:
     if rows is None:
         return None
     return next((row for row in rows if plain.endswith(row.ending) and row.within in plain), None)
-
-
-def model_in_path(path: str) -> str | None:
-    """The model, deployment or endpoint that a path names."""
-    found = _MODEL.search(path)
-    return unquote(found.group(1)) if found else None

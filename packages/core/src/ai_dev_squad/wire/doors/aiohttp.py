@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.wire.doors._swap import Swap
 from ai_dev_squad.wire.exchange import Exchange
-from ai_dev_squad.wire.passage import Passage
+from ai_dev_squad.wire.passage import Passage, Sending
 
 __all__ = ["watch"]
 
@@ -38,21 +38,14 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
         swap_response(response)
 
     def begin(session: Any, url: Any, options: dict[str, Any]) -> Exchange | None:
-        def body() -> Any:
-            data = options.get("data")
-            return options.get("json") if data is None else data
-
-        def address() -> tuple[str | None, str, int | None]:
-            whole = session._build_url(url)
-            return whole.scheme, whole.host or "", None if whole.is_default_port() else whole.port
-
-        return passage.begin(_path(url if isinstance(url, str) else str(url)), body, address)
+        path = _path(url if isinstance(url, str) else str(url))
+        return passage.begin(path, (session, url, options), _body, _address)
 
     def requesting(original: Callable[..., Any]) -> Callable[..., Any]:
         async def request(self: Any, method: str, url: Any, **options: Any) -> Any:
             if method.upper() != "POST" or (exchange := begin(self, url, options)) is None:
                 return await original(self, method, url, **options)
-            with passage.sending(exchange):
+            with Sending(exchange):
                 response = await original(self, method, url, **options)
             unpacks = options.get("auto_decompress")
             packed = not (self.auto_decompress if unpacks is None else unpacks)
@@ -61,6 +54,16 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
         return request
 
     patches.wrap(module.ClientSession, "_request", requesting)
+
+
+def _body(sent: tuple[Any, Any, dict[str, Any]]) -> Any:
+    data = sent[2].get("data")
+    return sent[2].get("json") if data is None else data
+
+
+def _address(sent: tuple[Any, Any, dict[str, Any]]) -> tuple[str | None, str, int | None]:
+    whole = sent[0]._build_url(sent[1])
+    return whole.scheme, whole.host or "", None if whole.is_default_port() else whole.port
 
 
 def _path(url: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.wire.exchange import Exchange
-from ai_dev_squad.wire.passage import Passage
+from ai_dev_squad.wire.passage import Passage, Sending
 
 __all__ = ["watch"]
 
@@ -17,17 +17,18 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
     """Wrap the library's clients."""
     tee, async_tee = _tees(module)
 
+    def body(request: Any) -> bytes | None:
+        try:
+            content: bytes = request.content
+        except module.RequestNotRead:
+            return None  # generated while it is sent
+        return content
+
+    def address(request: Any) -> tuple[str | None, str, int | None]:
+        return request.url.scheme, request.url.host, request.url.port
+
     def begin(request: Any) -> Exchange | None:
-        url = request.url
-
-        def body() -> bytes | None:
-            try:
-                content: bytes = request.content
-            except module.RequestNotRead:
-                return None  # generated while it is sent
-            return content
-
-        return passage.begin(url.raw_path.decode("ascii"), body, lambda: (url.scheme, url.host, url.port))
+        return passage.begin(request.url.raw_path.decode("ascii"), request, body, address)
 
     def see(response: Any, exchange: Exchange) -> None:
         if response.is_stream_consumed:
@@ -47,7 +48,7 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
         def send(self: Any, request: Any, **options: Any) -> Any:
             if request.method != "POST" or (exchange := begin(request)) is None:
                 return original(self, request, **options)
-            with passage.sending(exchange):
+            with Sending(exchange):
                 response = original(self, request, **options)
             return passage.watched(response, exchange, see)
 
@@ -57,7 +58,7 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
         async def send(self: Any, request: Any, **options: Any) -> Any:
             if request.method != "POST" or (exchange := begin(request)) is None:
                 return await original(self, request, **options)
-            with passage.sending(exchange):
+            with Sending(exchange):
                 response = await original(self, request, **options)
             return passage.watched(response, exchange, see_async)
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.wire.doors._swap import Swap
 from ai_dev_squad.wire.exchange import Exchange
-from ai_dev_squad.wire.passage import Passage
+from ai_dev_squad.wire.passage import Passage, Sending
 
 __all__ = ["watch"]
 
@@ -27,26 +27,13 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
     swap = Swap(_tapped_response)
 
     def begin(pool: Any, url: str, body: Any) -> Exchange | None:
-        path = url
-        if "://" in url[:9]:  # to a proxy, which the pool is of
-            path = f"/{url.split('/', 3)[3]}" if url.count("/") > 2 else "/"
-
-        def address() -> tuple[str | None, str, int | None]:
-            target = urlsplit(url) if path is not url else None
-            scheme, host, port = (
-                (pool.scheme, pool.host, pool.port)
-                if target is None
-                else (target.scheme, target.hostname or "", target.port)
-            )
-            return scheme, host, None if port == _OWN_PORTS.get(scheme) else port
-
-        return passage.begin(path, lambda: body, address)
+        return passage.begin(_path(url), (pool, url, body), lambda sent: sent[2], _address)
 
     def opening(original: Callable[..., Any]) -> Callable[..., Any]:
         def urlopen(self: Any, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> Any:
             if method != "POST" or (exchange := begin(self, url, body)) is None:
                 return original(self, method, url, body, *args, **options)
-            with passage.sending(exchange):
+            with Sending(exchange):
                 response = original(self, method, url, body, *args, **options)
 
             def see(response: Any, exchange: Exchange) -> None:
@@ -66,6 +53,20 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
         return urlopen
 
     patches.wrap(module.HTTPConnectionPool, "urlopen", opening)
+
+
+def _path(url: str) -> str:
+    _, absolute, rest = url.partition("://")
+    return f"/{rest.partition('/')[2]}" if absolute and not url.startswith("/") else url
+
+
+def _address(sent: tuple[Any, str, Any]) -> tuple[str | None, str, int | None]:
+    pool, url, _ = sent
+    scheme, host, port = pool.scheme, pool.host, pool.port
+    if not url.startswith("/"):  # to a proxy, which the pool is of
+        target = urlsplit(url)
+        scheme, host, port = target.scheme, target.hostname or "", target.port
+    return scheme, host, None if port == _OWN_PORTS.get(scheme) else port
 
 
 def _tapped_response(owner: Any) -> type:
