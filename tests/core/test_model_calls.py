@@ -196,6 +196,69 @@ def test_a_stream_that_was_left_early_is_estimated(captured: Captured) -> None:
     assert captured.closing()[0].usage == Usage(input_tokens=5, source="estimated")
 
 
+@pytest.mark.parametrize(
+    "end", [Operation.close_early, Operation.cancel, Operation.abandon, lambda o: o.fail(ValueError("cut off"))]
+)
+def test_what_has_arrived_is_billed_however_the_stream_ended(captured: Captured, end: Any) -> None:
+    """A stream that was left, cancelled or broken off costs its input and what had come of its answer, as an estimate."""
+    tracker().add_provider("ours", OurProvider())
+    tracker().add_pricing_model(ai_dev_squad.ModelPricing("big", "ours", 1.0, 2.0))
+    operation = call(model="big", provider="ours", prompt=lambda: "12345")
+    operation.first_chunk()
+    operation.output = lambda: "123"
+    end(operation)
+
+    (closing,) = captured.closing()
+    assert closing.usage == Usage(input_tokens=5, output_tokens=3, source="estimated")
+    assert closing.cost == Cost(usd=0.011, price="ours/big", price_source="user")
+
+
+def test_a_count_from_the_beginning_of_an_answer_is_not_its_whole(captured: Captured) -> None:
+    """What a provider said when the stream began is completed by what arrived, and then an estimate; at its end it's the truth."""
+    tracker().add_provider("ours", OurProvider())
+    for end in (Operation.close_early, Operation.stop):
+        operation = call(model="big", provider="ours")
+        operation.usage = Usage(input_tokens=12, output_tokens=1, cache_read_input_tokens=7, source="provider")
+        operation.first_chunk()
+        operation.output = lambda: "12345"
+        end(operation)
+
+    assert [line.usage for line in captured.closing()] == [
+        Usage(input_tokens=12, output_tokens=5, cache_read_input_tokens=7, source="estimated"),
+        Usage(input_tokens=12, output_tokens=1, cache_read_input_tokens=7, source="provider"),
+    ]
+
+
+def test_an_answer_that_counted_one_side_is_completed(captured: Captured) -> None:
+    """A side that the provider left out is counted here, and the whole is an estimate then."""
+    tracker().add_provider("ours", OurProvider())
+    operation = call(model="big", provider="ours", prompt=lambda: "12345")
+    operation.usage = Usage(output_tokens=12, source="provider")
+    operation.stop()
+
+    assert captured.closing()[0].usage == Usage(input_tokens=5, output_tokens=12, source="estimated")
+
+
+def test_everything_that_the_model_reads_is_estimated(captured: Captured) -> None:
+    """Pictures, tools and the schema of the answer are billed as input, so they are set aside and estimated as well."""
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    asked = [{"role": "user", "content": [{"type": "text", "text": "What?"}, *[picture] * 10]}]
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+    schema = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}
+    counted = {}
+    for name, prompt in {
+        "text": operations.Prompt([{"role": "user", "content": "What?"}]),
+        "pictures": operations.Prompt(asked),
+        "tools": operations.Prompt(asked, tools),
+        "schema": operations.Prompt(asked, tools, schema),
+    }.items():
+        call(model="gpt-4o", provider="openai", prompt=lambda prompt=prompt: prompt).stop()
+        counted[name] = captured.closing()[-1].usage.input_tokens  # type: ignore[union-attr]
+
+    assert counted["pictures"] - counted["text"] == 7_650  # ten times 765
+    assert counted["text"] < counted["pictures"] < counted["tools"] < counted["schema"]
+
+
 def test_without_a_prompt_usage_is_missing(captured: Captured) -> None:
     """Nothing to count is said to be missing; it is not 0."""
     call(prompt=None).stop()
@@ -212,6 +275,43 @@ def test_a_call_that_failed_is_entered_without_tokens(captured: Captured, end: A
     assert (captured.closing()[0].usage, captured.closing()[0].cost) == (MISSING, NOT_COUNTED)
     (entry,) = tracker().entries
     assert (entry.status, entry.input_tokens, entry.output_tokens, entry.cost_usd) == (operation.status, 0, 0, None)
+
+
+def test_what_the_answer_says_of_itself_decides_about_its_price(captured: Captured) -> None:
+    """The model that answered, the tier that served it and the provider's own amount reach the ledger."""
+    deployment = call(model="gpt-4", provider="azure")
+    deployment.annotate({"gen_ai.response.model": "gpt-4o-2024-08-06"})
+    flexible = call(model="gpt-5-mini", provider="openai", service_tier="flex")
+    refused = call(model="gpt-5-mini", provider="openai", service_tier="flex")
+    refused.service_tier = "default"
+    stated = call(model="openai/gpt-4o", provider="openrouter")
+    stated.reported_usd = 0.0063
+    home = call(model="gpt-oss-20b", provider="openai", server_address="127.0.0.1")
+    for operation in (deployment, flexible, refused, stated, home):
+        operation.usage = Usage(input_tokens=10_000, output_tokens=1_000, source="provider")
+        operation.stop()
+
+    costs = [line.cost for line in captured.closing()]
+    assert [cost and (cost.usd, cost.price) for cost in costs] == [
+        (0.035, "openai/gpt-4o"),
+        (0.00225, "openai/gpt-5-mini@flex"),
+        (0.0045, "openai/gpt-5-mini"),
+        (0.0063, None),
+        (None, None),
+    ]
+
+
+def test_a_tier_that_is_asked_for_is_set_aside(captured: Captured) -> None:
+    """Priority costs more than the standard tier, before the call as well as after it."""
+    tracker().budget_manager.set_budget("stop", 1.0, "total", on_exceed="stop")
+    held = []
+    for tier in (None, "priority"):
+        request = {"model": "gpt-5-mini", "provider": "openai", "max_output_tokens": 1_000, "prompt": None}
+        operation = call(**request, service_tier=tier)
+        operation.reserve()
+        held.append(reserved())
+        operation.cancel()
+    assert held == [0.002, 0.0036]
 
 
 def test_a_failed_call_that_was_billed_counts(captured: Captured) -> None:

@@ -30,6 +30,7 @@ def usages(draw: st.DrawFn) -> Usage:
         output_tokens=draw(st.integers(min_value=0, max_value=300_000)),
         cache_read_input_tokens=draw(counts),
         cache_write_input_tokens=draw(counts),
+        cache_write_1h_input_tokens=draw(counts),
         reasoning_output_tokens=draw(counts),
         audio_input_tokens=draw(counts),
         audio_output_tokens=draw(counts),
@@ -47,6 +48,7 @@ def prices(draw: st.DrawFn) -> Price:
             output=draw(rates),
             cache_read=draw(own_rates),
             cache_write=draw(own_rates),
+            cache_write_1h=draw(own_rates),
             audio_input=draw(own_rates),
             audio_output=draw(own_rates),
             cache_audio_read=draw(own_rates),
@@ -106,8 +108,14 @@ def cost_of(model: str, provider: str, used: Usage, **options: object) -> Cost:
         (
             "claude-sonnet-4-5",
             "anthropic",
-            usage(100_000, 1_000, cache_read_input_tokens=60_000, cache_write_input_tokens=30_000),
-            {"cache_ttl": "1h"},
+            usage(
+                100_000,
+                1_000,
+                cache_read_input_tokens=60_000,
+                cache_write_input_tokens=30_000,
+                cache_write_1h_input_tokens=30_000,
+            ),
+            {},
             0.243,
             "anthropic/claude-sonnet-4-5",
         ),
@@ -173,7 +181,9 @@ def test_tokens_without_a_rate_cost_an_unknown_amount():
     assert prices.cost("text-embedding-3-small", "openai", usage(1_000_000, None)).usd == 0.02
     assert prices.cost("text-embedding-3-small", "openai", usage(1_000_000, 0)).usd == 0.02
     assert prices.cost("text-embedding-3-small", "openai", usage(10, 10)) == Cost(
-        usd=None, reason="openai/text-embedding-3-small has no price for output tokens"
+        usd=None,
+        reason="the price list has no price of openai/text-embedding-3-small for output tokens; give one with "
+        "add_pricing_model(ModelPricing(...))",
     )
 
 
@@ -198,12 +208,13 @@ def test_the_parts_add_up_to_the_whole(price, used):
     split = disjoint(used)
     assert min(split) >= 0
     assert sum(part.tokens for part in parts.values()) == sum(split)
-    assert sum(split[:5]) == max(
+    assert sum(split[:6]) == max(
         used.input_tokens,
-        (used.cache_read_input_tokens or 0) + (used.cache_write_input_tokens or 0),
+        (used.cache_read_input_tokens or 0)
+        + max(used.cache_write_input_tokens or 0, used.cache_write_1h_input_tokens or 0),
         used.audio_input_tokens or 0,
     )
-    assert sum(split[5:]) == max(used.output_tokens, used.audio_output_tokens or 0, used.reasoning_output_tokens or 0)
+    assert sum(split[6:]) == max(used.output_tokens, used.audio_output_tokens or 0, used.reasoning_output_tokens or 0)
 
 
 @given(prices(), usages())
@@ -218,17 +229,19 @@ def test_more_tokens_never_cost_less(price, used, more_in, more_out):
     flat = Price("test/model", price.rates, source="user")
     seen = disjoint(used)
     more = Usage(
-        input_tokens=sum(seen[:5]) + more_in,
-        output_tokens=sum(seen[5:]) + more_out,
+        input_tokens=sum(seen[:6]) + more_in,
+        output_tokens=sum(seen[6:]) + more_out,
         cache_read_input_tokens=used.cache_read_input_tokens,
         cache_write_input_tokens=used.cache_write_input_tokens,
+        cache_write_1h_input_tokens=used.cache_write_1h_input_tokens,
         source="provider",
     )
     less = Usage(
-        input_tokens=sum(seen[:5]),
-        output_tokens=sum(seen[5:]),
+        input_tokens=sum(seen[:6]),
+        output_tokens=sum(seen[6:]),
         cache_read_input_tokens=used.cache_read_input_tokens,
         cache_write_input_tokens=used.cache_write_input_tokens,
+        cache_write_1h_input_tokens=used.cache_write_1h_input_tokens,
         source="provider",
     )
     assert 0 <= (flat.cost(less).usd or 0) <= (flat.cost(more).usd or 0)
@@ -243,6 +256,29 @@ def test_a_call_lies_between_its_cheapest_and_its_dearest_rate(used):
     cost = price.cost(used).usd
     assert cost is not None
     assert 0.3 * tokens / 1e6 * (1 - 1e-12) <= cost <= 20 * tokens / 1e6 * (1 + 1e-12)
+
+
+@given(prices(), st.integers(0, 3_000_000), st.integers(0, 3_000_000))
+def test_mixed_cache_writes_cost_between_both_prices(price, written, kept):
+    """However writes of five minutes and of an hour are mixed, they cost what each would have cost, and no other sum."""
+    kept = min(kept, written)
+    flat = Price("test/model", price.rates, source="user")
+    five, hour = (getattr(flat.rates.per_token(), name) for name in ("cache_write", "cache_write_1h"))
+    used = usage(written, 0, cache_write_input_tokens=written, cache_write_1h_input_tokens=kept)
+    cost = to_pico(flat.cost(used).usd or 0) - (flat.rates.request or 0)
+    assert cost == pytest.approx((written - kept) * five + kept * hour, abs=200)
+    assert min(five, hour) * written - 200 <= cost <= max(five, hour) * written + 200
+
+
+@given(prices(), st.lists(usages(), max_size=8))
+def test_a_sum_of_costs_is_the_cost_of_each_to_the_picodollar(price, calls):
+    """Sums over calls lose nothing: in whole picodollars, the order does not matter and no call costs less than 0."""
+    # Up to 2,000 USD a float is exact to the picodollar.
+    amounts = [price.cost(used).usd or 0.0 for used in calls]
+    small = [amount for amount in amounts if amount < 2_000]
+    assert min(amounts, default=0.0) >= 0
+    assert sum(map(to_pico, small)) == sum(map(to_pico, reversed(small)))
+    assert [to_pico(amount) / PICO for amount in small] == small
 
 
 @given(st.lists(st.integers(min_value=0, max_value=2 * 10**15), max_size=50))

@@ -244,8 +244,8 @@ def test_what_is_exported_can_be_imported():
     "content, message",
     [
         ("{", "is not JSON: .*line 1 column 2"),
-        ("[]", r"is \[\]; allowed: an object with aliases, local_providers, prices"),
-        ({"price": {}}, "has the unknown key 'price'; allowed: aliases, local_providers, prices"),
+        ("[]", r"is \[\]; allowed: an object with aliases, gateways, local_providers, prices"),
+        ({"price": {}}, "has the unknown key 'price'; allowed: aliases, gateways, local_providers, prices"),
         ({"prices": []}, r"'prices' in 'prices.json' is \[\]; allowed: an object"),
         ({"prices": {"gpt-4o": {"input": 1, "output": 1}}}, "the key is not 'provider:model'; write it like"),
         ({"prices": {"a:b": {"input": 1}}}, "price of 'a:b' in 'prices.json': output is missing; give US dollars"),

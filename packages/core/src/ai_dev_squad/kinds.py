@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.trace import SpanKind
 
@@ -23,6 +23,7 @@ __all__ = [
     "WORKFLOW",
     "Kind",
     "ModelRequest",
+    "Prompt",
 ]
 
 
@@ -65,12 +66,24 @@ TEXT_COMPLETION = _model_call("text_completion")
 EMBEDDINGS = _model_call("embeddings")
 
 
+class Prompt(NamedTuple):
+    """Everything that a model is given to read, and so everything that is billed as input."""
+
+    messages: Any
+    """The text, or the messages: dictionaries, ``(role, text)`` pairs or a framework's own."""
+    tools: Any = None
+    """The definitions of the tools that the model may call."""
+    response_format: Any = None
+    """The schema that the answer has to follow."""
+
+
 @dataclass(frozen=True)
 class ModelRequest:
     """What is known of a model call before it's made.
 
-    ``prompt`` returns the request's text or messages; it's called only when somebody needs it: a budget that may stop
-    the call, or an answer without usage. ``prompt_hash`` recognises identical prompts without keeping them.
+    ``prompt`` returns the request's text, its messages, or all of it as a ``Prompt``; it's called only when somebody
+    needs it: a budget that may stop the call, or an answer without usage. ``prompt_hash`` recognises identical prompts
+    without keeping them.
     """
 
     model: str
@@ -78,3 +91,7 @@ class ModelRequest:
     prompt: Callable[[], Any] | None = None
     max_output_tokens: int | None = None
     prompt_hash: str | None = None
+    service_tier: str | None = None
+    """The tier that is asked for, such as ``flex``; what the answer says of it wins."""
+    server_address: str | None = None
+    """Where the call goes: a host, ``host:port`` or URL. No published price holds on this machine or in a private network."""

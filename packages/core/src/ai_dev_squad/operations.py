@@ -31,6 +31,7 @@ from ai_dev_squad.kinds import (
     WORKFLOW,
     Kind,
     ModelRequest,
+    Prompt,
 )
 from ai_dev_squad.process import after_fork
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, Link, Status, Usage
@@ -53,6 +54,7 @@ __all__ = [
     "Kind",
     "ModelRequest",
     "Operation",
+    "Prompt",
     "abandon_open_operations",
     "open_operations",
     "start",
@@ -86,6 +88,8 @@ class Operation:
     output: Callable[[], Any] | None = None
     cache_hit: bool = False
     service_tier: str | None = None
+    reported_usd: float | None = None
+    """What the provider itself says that the call cost, in US dollars."""
     first_chunk_s: float | None = None
     """Seconds from the start to the first chunk of a streamed answer."""
     reservation: Reservation | None = None

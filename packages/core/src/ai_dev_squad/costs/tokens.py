@@ -22,6 +22,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from ai_dev_squad.costs.names import spellings
 from ai_dev_squad.process import after_fork
 
@@ -80,11 +82,18 @@ def count_tokens(text: str, model: str, provider: str | None = None) -> TokenCou
 
 
 def estimate_messages(
-    messages: str | Iterable[Any], model: str = "", provider: str | None = None, *, count: Counter | None = None
+    messages: str | Iterable[Any],
+    model: str = "",
+    provider: str | None = None,
+    *,
+    tools: Any = None,
+    response_format: Any = None,
+    count: Counter | None = None,
 ) -> TokenCount:
     """The input tokens of a chat: OpenAI's dictionaries, ``(role, text)`` pairs, plain strings, or message objects.
 
-    Always an estimate: how a provider joins messages is its own affair. ``count`` replaces the counting of the text.
+    The definitions of ``tools`` and the schema of a ``response_format`` are read by the model too, and counted as JSON.
+    Always an estimate: how a provider joins all this is its own affair. ``count`` replaces the counting of the text.
     """
     if isinstance(messages, (str, Mapping)):
         messages = [messages]
@@ -97,6 +106,7 @@ def estimate_messages(
                 extra += part
             else:
                 texts.append(part)
+    texts += [_json(given) for given in (tools, response_format) if given]
     text = "\n".join(texts)
     found = count_tokens(text, model, provider) if count is None else count(text)
     return TokenCount(found.count + extra, "estimate", found.encoding)
@@ -132,6 +142,22 @@ def _parts(message: Any, depth: int = 0) -> Iterator[str | int]:
             value = getattr(message, name, None)
             if isinstance(value, (str, list, tuple)):
                 yield from _parts(value, depth + 1)
+
+
+def _json(given: Any) -> str:
+    """What a provider is sent for a definition, as far as it's plain data; the text of anything else."""
+    try:
+        return msgspec.json.encode(given, enc_hook=_described).decode("utf-8", "replace")
+    except Exception:  # noqa: BLE001 - a stranger's object; its text is as good an estimate as there is
+        return str(given)
+
+
+def _described(given: Any) -> Any:
+    for name in ("model_json_schema", "model_dump"):
+        describe = getattr(given, name, None)
+        if callable(describe):
+            return describe()
+    return str(given)
 
 
 def _guess(text: str) -> int:

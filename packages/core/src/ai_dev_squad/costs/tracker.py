@@ -64,7 +64,8 @@ class CostTracker(PriceBook):
         prompt_hash: str | None = None,
         attempt: int | None = None,
         service_tier: str | None = None,
-        cache_ttl: str | None = None,
+        response_model: str | None = None,
+        server_address: str | None = None,
         cache_hit: bool = False,
         reported_usd: float | None = None,
         reservation: Reservation | None = None,
@@ -72,8 +73,9 @@ class CostTracker(PriceBook):
         """Enter one model call of the model and provider in ``attribution``. Never raises; the entry is always kept.
 
         A cost that the provider reported wins over the price list, a hit in the program's own cache costs nothing.
-        ``timestamp`` (naive means UTC) also chooses among prices of different dates. ``cache_ttl="1h"`` prices cache
-        writes that live for an hour. A ``reservation`` made for this call is settled.
+        ``response_model`` is the model that answered and ``server_address`` where (host, ``host:port`` or URL); both
+        may decide about the price, see ``PriceList.find``. ``timestamp`` (naive means UTC) also chooses among prices
+        of different dates. A ``reservation`` made for this call is settled.
         """
         model, provider = attribution.model or "", attribution.provider or ""
         given: Any = usage
@@ -86,7 +88,15 @@ class CostTracker(PriceBook):
             cost = Cost(usd=float(reported_usd), price_source="provider")
         else:
             at = None if timestamp is None else _seconds(timestamp)
-            cost = self.prices.cost(model, provider, usage, service_tier=service_tier, cache_ttl=cache_ttl, at=at)
+            cost = self.prices.cost(
+                model,
+                provider,
+                usage,
+                service_tier=service_tier,
+                response_model=response_model,
+                server_address=server_address,
+                at=at,
+            )
         entry = CostEntry(
             datetime.now(timezone.utc) if timestamp is None else timestamp,
             model,
@@ -137,6 +147,7 @@ class CostTracker(PriceBook):
         run_id: str | None = None,
         cache_read_input_tokens: int | None = None,
         cache_write_input_tokens: int | None = None,
+        cache_write_1h_input_tokens: int | None = None,
         reasoning_output_tokens: int | None = None,
         audio_input_tokens: int | None = None,
         audio_output_tokens: int | None = None,
@@ -152,6 +163,7 @@ class CostTracker(PriceBook):
             output_tokens=token_number(output_tokens, "output_tokens"),
             cache_read_input_tokens=token_number(cache_read_input_tokens, "cache_read_input_tokens"),
             cache_write_input_tokens=token_number(cache_write_input_tokens, "cache_write_input_tokens"),
+            cache_write_1h_input_tokens=token_number(cache_write_1h_input_tokens, "cache_write_1h_input_tokens"),
             reasoning_output_tokens=token_number(reasoning_output_tokens, "reasoning_output_tokens"),
             audio_input_tokens=token_number(audio_input_tokens, "audio_input_tokens"),
             audio_output_tokens=token_number(audio_output_tokens, "audio_output_tokens"),
@@ -176,14 +188,23 @@ class CostTracker(PriceBook):
         return self.budget_manager.may_stop
 
     def reserve(
-        self, attribution: Attribution, *, input_tokens: int, max_output_tokens: int | None = None
+        self,
+        attribution: Attribution,
+        *,
+        input_tokens: int,
+        max_output_tokens: int | None = None,
+        service_tier: str | None = None,
+        server_address: str | None = None,
     ) -> Reservation:
         """Set aside the estimated cost of a call that is about to be made. Raises ``BudgetExceeded`` if it may not be.
 
         Hand the reservation to ``record``, or ``release()`` it when the call came to nothing. Without
-        ``max_output_tokens`` 500 tokens are allowed for, or half the input if that is more.
+        ``max_output_tokens`` 500 tokens are allowed for, or half the input if that is more. ``service_tier`` is the
+        tier that is asked for.
         """
-        price = self.prices.find(attribution.model or "", attribution.provider)
+        price = self.prices.find(
+            attribution.model or "", attribution.provider, service_tier=service_tier, server_address=server_address
+        )
         estimate = None
         if isinstance(price, Price):
             output = max_output_tokens

@@ -11,6 +11,7 @@ from weakref import WeakMethod
 from ai_dev_squad.costs.ledger.entry import CostEntry
 from ai_dev_squad.costs.money import PICO, to_pico
 from ai_dev_squad.process import after_fork
+from ai_dev_squad.schema import Cost, Usage
 
 __all__ = ["OTHER", "RunningTotals", "Totals", "UnpricedModel"]
 
@@ -33,7 +34,7 @@ class Totals:
     unpriced_calls: int = 0
     """Calls without a known price: their cost is missing from ``cost_usd``."""
     uncounted_calls: int = 0
-    """Calls whose tokens nobody counted, such as failed ones."""
+    """Calls whose tokens, of one side or both, nobody counted, such as failed ones."""
     estimated_calls: int = 0
     """Calls whose tokens are our own estimate."""
     failed_calls: int = 0
@@ -99,7 +100,7 @@ class RunningTotals:
             cell[9] += entry.duration_ms
             if usd is not None:
                 cell[1] += to_pico(usd)
-            elif usage is not None and usage.input_tokens is None and usage.output_tokens is None:
+            elif usage is not None and _is_uncounted(usage, entry.cost):
                 cell[6] += 1
             else:
                 cell[5] += 1
@@ -164,6 +165,11 @@ class RunningTotals:
         other = groups.pop(OTHER, None) or _empty()
         _plus(other, groups.pop(next(iter(groups))))
         groups[OTHER] = other
+
+
+def _is_uncounted(usage: Usage, cost: Cost | None) -> bool:
+    """Whether it is the tokens that are missing. A cost without an amount names its price if that is known."""
+    return (cost is not None and cost.price is not None) or (usage.input_tokens is None and usage.output_tokens is None)
 
 
 def _empty() -> list[Any]:

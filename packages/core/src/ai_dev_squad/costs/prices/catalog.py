@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from ai_dev_squad.costs.prices.rates import Price, Rates
+from ai_dev_squad.costs.prices.rates import MODALITIES, Price, Rates
 
 __all__ = ["Catalog", "Model", "Provider", "catalog"]
 
@@ -27,6 +27,14 @@ Rate: TypeAlias = int | float | list[int | float | list[int | float]] | None
 """USD per million tokens; or ``[base, [more input tokens than, rate], …]``."""
 
 DAY = 86_400.0
+
+_NONE: frozenset[str] = frozenset()
+# Makers that publish one price for text and what else a model takes, and another row where it differs. Of all others the
+# table simply has no price for audio and images. A picture that is made is dearer than text everywhere.
+_COVERED = {
+    "google": frozenset({"audio_input", "audio_output", "image_input"}),
+    "x-ai": frozenset({"image_input"}),
+}
 
 
 class Model(msgspec.Struct, array_like=True):
@@ -85,7 +93,7 @@ class Catalog(msgspec.Struct):
             return name
         return next((key for key, house in self.providers.items() if _any(house.names, name)), None)
 
-    def price(self, owner: str, model: Model, *, at: float, tier: str | None, long_cache: bool = False) -> Price | None:
+    def price(self, owner: str, model: Model, *, at: float, tier: str | None) -> Price | None:
         """The price at a moment (seconds since the epoch); ``None`` when the table gives none by tokens.
 
         Without a price of its own for the service tier, the standard price is returned, with a note.
@@ -98,6 +106,7 @@ class Catalog(msgspec.Struct):
             if not model.id.endswith(":free"):
                 return None
             row = [0, 0]
+        free = not any(row[:2])
         label, note = f"{owner}/{model.id}", None
         if tier is not None:
             special = next((rates for name, when, rates in model.variants if name == tier and _holds(when, at)), None)
@@ -119,7 +128,7 @@ class Catalog(msgspec.Struct):
             note=note,
             since=since,
             until=until,
-            long_cache=long_cache,
+            covers=MODALITIES if free else _COVERED.get(owner, _NONE),
         )
 
     def _rates(self, row: Sequence[Rate]) -> tuple[Rates, tuple[tuple[int, Rates], ...]]:

@@ -62,6 +62,8 @@ class ModelPricing:
     context_window: int | None = None
     cache_read_cost_per_1k_tokens: float | None = field(default=None, kw_only=True)
     cache_write_cost_per_1k_tokens: float | None = field(default=None, kw_only=True)
+    cache_write_1h_cost_per_1k_tokens: float | None = field(default=None, kw_only=True)
+    """Cache writes that live for an hour; left out, they cost what other cache writes cost."""
     audio_input_cost_per_1k_tokens: float | None = field(default=None, kw_only=True)
     audio_output_cost_per_1k_tokens: float | None = field(default=None, kw_only=True)
     reasoning_output_cost_per_1k_tokens: float | None = field(default=None, kw_only=True)
@@ -113,6 +115,7 @@ class ModelPricing:
                 output=_pico_per_token(self.output_cost_per_1k_tokens),
                 cache_read=_pico_per_token(self.cache_read_cost_per_1k_tokens),
                 cache_write=_pico_per_token(self.cache_write_cost_per_1k_tokens),
+                cache_write_1h=_pico_per_token(self.cache_write_1h_cost_per_1k_tokens),
                 audio_input=_pico_per_token(self.audio_input_cost_per_1k_tokens),
                 audio_output=_pico_per_token(self.audio_output_cost_per_1k_tokens),
                 reasoning_output=_pico_per_token(self.reasoning_output_cost_per_1k_tokens),
@@ -137,6 +140,7 @@ class ModelPricing:
             price.context_window,
             cache_read_cost_per_1k_tokens=per_1k(price.rates.cache_read),
             cache_write_cost_per_1k_tokens=per_1k(price.rates.cache_write),
+            cache_write_1h_cost_per_1k_tokens=per_1k(price.rates.cache_write_1h),
             audio_input_cost_per_1k_tokens=per_1k(price.rates.audio_input),
             audio_output_cost_per_1k_tokens=per_1k(price.rates.audio_output),
             reasoning_output_cost_per_1k_tokens=per_1k(price.rates.reasoning_output),

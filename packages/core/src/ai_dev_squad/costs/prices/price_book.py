@@ -40,9 +40,28 @@ class PriceBook:
         if prices_file is not None:
             self.import_prices(prices_file)
 
-    def price(self, model: str, provider: str, usage: Usage, *, service_tier: str | None = None) -> Cost:
-        """What a call with this usage costs now, and by which price; ``usd`` is ``None`` if none is known."""
-        cost = self.prices.cost(model, provider, usage, service_tier=service_tier)
+    def price(
+        self,
+        model: str,
+        provider: str,
+        usage: Usage,
+        *,
+        service_tier: str | None = None,
+        response_model: str | None = None,
+        server_address: str | None = None,
+    ) -> Cost:
+        """What a call with this usage costs now, and by which price; ``usd`` is ``None`` if none is known.
+
+        ``response_model`` is the model that answered, ``server_address`` where; see ``PriceList.find``.
+        """
+        cost = self.prices.cost(
+            model,
+            provider,
+            usage,
+            service_tier=service_tier,
+            response_model=response_model,
+            server_address=server_address,
+        )
         if self.prices.failures:
             self._report_failures()
         return cost
@@ -73,8 +92,18 @@ class PriceBook:
         self.prices.add_alias(name, target, provider)
 
     def declare_local(self, provider: str) -> None:
-        """All models of this provider, such as ``"vllm"``, run on the user's own machine and cost 0."""
+        """All models of this provider, or at this address, run on the user's own machine and cost 0.
+
+        Such as ``"vllm"`` or ``"127.0.0.1:8000"``.
+        """
         self.prices.declare_local(provider)
+
+    def declare_gateway(self, address: str) -> None:
+        """At this address in a private network a gateway passes calls on to providers: their prices hold there.
+
+        Such as ``"127.0.0.1:4000"`` or ``"http://litellm:4000"``. Raises ``ValueError`` for what is no address.
+        """
+        self.prices.declare_gateway(address)
 
     def add_provider(self, name: str, provider: CustomProvider | object) -> None:
         """Ask ``provider`` for prices (``get_pricing``) and token counts (``count_tokens``) of calls to ``name``.
@@ -95,28 +124,32 @@ class PriceBook:
         self.prices.forget()
 
     def import_prices(self, path: str | os.PathLike[str]) -> int:
-        """Take over prices, aliases and local providers from a JSON file; returns how many. All of it or nothing.
+        """Take over prices, aliases, local providers and gateways from a JSON file; returns how many. All of it or nothing.
 
         Prices there are in US dollars per million tokens. Raises ``ValueError`` naming what is wrong with the file.
         """
         content = read_prices(path)
-        before = self.prices.local.copy(), self.prices.models.own.copy(), self.prices.aliases.copy()
+        prices = self.prices
+        before = prices.local.copy(), prices.gateways.copy(), prices.models.own.copy(), prices.aliases.copy()
         try:
             for name in content.local_providers:
                 self.declare_local(name)
+            for address in content.gateways:
+                self.declare_gateway(address)
             self.prices.models.update(content.prices)
             for name, target, provider in content.aliases:
                 self.add_alias(name, target, provider=provider)
         except ValueError as error:
-            self.prices.local, self.prices.models.own, self.prices.aliases = before
+            prices.local, prices.gateways, prices.models.own, prices.aliases = before
             self.prices.forget()
             raise ValueError(f"price file {str(path)!r}: {error}") from error
-        return len(content.prices) + len(content.aliases) + len(content.local_providers)
+        return len(content.prices) + len(content.aliases) + len(content.local_providers) + len(content.gateways)
 
     def export_prices(self, path: str | os.PathLike[str]) -> None:
-        """Write your own prices, aliases and local providers as a file for ``import_prices``."""
+        """Write your own prices, aliases, local providers and gateways as a file for ``import_prices``."""
         aliases = [(name, target, house) for (house, name), target in self.prices.aliases.items()]
-        write_prices(path, PriceFile(dict(self.prices.models.own), aliases, list(self.prices.local)))
+        prices = self.prices
+        write_prices(path, PriceFile(dict(prices.models.own), aliases, list(prices.local), list(prices.gateways)))
 
     def estimate_cost(
         self,
@@ -125,12 +158,14 @@ class PriceBook:
         provider: str = "",
         *,
         messages: Iterable[Any] | None = None,
+        tools: Any = None,
+        response_format: Any = None,
         max_output_tokens: int | None = None,
         service_tier: str | None = None,
     ) -> dict[str, Any]:
         """What a call with this prompt will cost, before it is made.
 
-        The prompt is ``text`` or chat ``messages``. Without ``max_output_tokens``, half as many tokens as the prompt
+        The prompt is ``text`` or chat ``messages``, with the ``tools`` and the ``response_format`` that go with them. Without ``max_output_tokens``, half as many tokens as the prompt
         has are expected. Keys: ``input_tokens``, ``estimated_output_tokens``, ``input_cost_usd``,
         ``estimated_output_cost_usd``, ``estimated_cost_usd``, and where the numbers come from: ``token_source``,
         ``price``, ``price_date``, ``price_source``. Raises ``ValueError`` for a model without a known price.
@@ -140,8 +175,9 @@ class PriceBook:
             self._report_failures()
         if isinstance(price, UnknownPrice):
             raise ValueError(price.reason)
-        if messages is not None:
-            counted = self.estimate_messages(messages, model_name, provider)
+        if messages is not None or tools is not None or response_format is not None:
+            said = [text] if messages is None and text else messages or ()
+            counted = self.estimate_messages(said, model_name, provider, tools=tools, response_format=response_format)
         else:
             counted = self.count_tokens(text or "", model_name, provider)
         limit = None if max_output_tokens is None else token_number(max_output_tokens, "max_output_tokens")
@@ -175,9 +211,24 @@ class PriceBook:
                 report(f"count_tokens of provider {provider!r}", error)
         return count_tokens(text, model, provider)
 
-    def estimate_messages(self, messages: Iterable[Any], model: str, provider: str | None = None) -> TokenCount:
+    def estimate_messages(
+        self,
+        messages: Iterable[Any],
+        model: str,
+        provider: str | None = None,
+        *,
+        tools: Any = None,
+        response_format: Any = None,
+    ) -> TokenCount:
         """The input tokens of a chat, by ``count_tokens``; see ``tokens.estimate_messages``."""
-        return estimate_messages(messages, model, provider, count=lambda text: self.count_tokens(text, model, provider))
+        return estimate_messages(
+            messages,
+            model,
+            provider,
+            tools=tools,
+            response_format=response_format,
+            count=lambda text: self.count_tokens(text, model, provider),
+        )
 
     def _report_failures(self) -> None:
         while self.prices.failures:

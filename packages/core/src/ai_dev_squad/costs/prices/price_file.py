@@ -18,6 +18,7 @@ _PRICES = {
     "output": "output_cost_per_1k_tokens",
     "cache_read": "cache_read_cost_per_1k_tokens",
     "cache_write": "cache_write_cost_per_1k_tokens",
+    "cache_write_1h": "cache_write_1h_cost_per_1k_tokens",
     "audio_input": "audio_input_cost_per_1k_tokens",
     "audio_output": "audio_output_cost_per_1k_tokens",
     "reasoning_output": "reasoning_output_cost_per_1k_tokens",
@@ -33,6 +34,7 @@ class PriceFile:
     aliases: list[tuple[str, str, str | None]] = field(default_factory=list)
     """``(name, target, provider or None)``"""
     local_providers: list[str] = field(default_factory=list)
+    gateways: list[str] = field(default_factory=list)
 
 
 def read_prices(path: str | os.PathLike[str]) -> PriceFile:
@@ -46,7 +48,7 @@ def read_prices(path: str | os.PathLike[str]) -> PriceFile:
         ) from error
     except ValueError as error:
         raise ValueError(f"price file {str(file)!r} is not JSON: {error}; mend it there") from error
-    _keys(content, {"prices", "aliases", "local_providers"}, f"price file {str(file)!r}")
+    _keys(content, {"prices", "aliases", "local_providers", "gateways"}, f"price file {str(file)!r}")
     found = PriceFile()
     for key, row in _section(content, "prices", dict, file).items():
         found.prices[key] = _pricing(key, row, file)
@@ -63,6 +65,10 @@ def read_prices(path: str | os.PathLike[str]) -> PriceFile:
         if not is_name(name):
             raise ValueError(f"local provider {name!r} in {str(file)!r} is not a name; write it like 'vllm'")
         found.local_providers.append(name)
+    for address in _section(content, "gateways", list, file):
+        if not is_name(address):
+            raise ValueError(f"gateway {address!r} in {str(file)!r} is no address; write it like '127.0.0.1:4000'")
+        found.gateways.append(address)
     return found
 
 
@@ -75,6 +81,7 @@ def write_prices(path: str | os.PathLike[str], content: PriceFile) -> None:
             for name, target, provider in content.aliases
         ],
         "local_providers": sorted(content.local_providers),
+        "gateways": sorted(content.gateways),
     }
     Path(path).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

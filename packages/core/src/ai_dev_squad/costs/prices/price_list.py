@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ai_dev_squad.costs.names import OPEN_ENDPOINTS, provider_key, spellings
+from ai_dev_squad.costs.prices.addresses import is_address, is_private, spellings_of_address
 from ai_dev_squad.costs.prices.catalog import catalog
 from ai_dev_squad.costs.prices.model_pricing import ModelPricing, ModelProvider, is_name, provider_name
 from ai_dev_squad.costs.prices.rates import Price, Rates, UnknownPrice
@@ -25,6 +26,12 @@ RETRY_AFTER = 60.0
 """Seconds after which a custom provider that failed is asked again."""
 
 _STANDARD = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand", "on-demand", "none"})
+
+_OWN_NAMES = (OPEN_ENDPOINTS - {"openai"}) | {"azure"}
+"""Providers whose models are called as the customer, or a gateway, chose to call them."""
+_GATEWAYS = frozenset({"litellm", "litellm_proxy"})
+"""Providers that pass calls on, so that a private address says nothing about who sells."""
+_NO_NAME = "model {} of provider {} is not a name: give both as strings, such as 'gpt-4o' and 'openai'"
 
 Key: TypeAlias = tuple[Any, ...]
 Ask: TypeAlias = Callable[[str, str], "ModelPricing | None"]
@@ -73,12 +80,25 @@ class PricingModels(MutableMapping[str, ModelPricing]):
         return f"<PricingModels: {len(self.own)} of your own, {len(_published_keys())} published>"
 
 
+class _Question(NamedTuple):
+    """What a price depends on besides model and provider."""
+
+    tier: str | None
+    at: float
+    address: str | None = None
+    follow: bool = True
+    """Whether aliases hold; an alias of an alias does not."""
+
+
 class PriceList:
     """Finds the price of a call. Safe under threads; user prices take effect with the next call."""
 
     def __init__(self, *, local_providers: Iterable[str] = ("ollama",)) -> None:
         self.models = PricingModels(self.forget)
         self.local = {provider_key(provider_name(name)) for name in local_providers}
+        """Providers, and addresses of servers, whose models run on the user's own machine."""
+        self.gateways: set[str] = set()
+        """Addresses in a private network at which a gateway passes calls on to a provider."""
         self.aliases: dict[tuple[str | None, str], str] = {}
         self.ask: dict[str, Ask] = {}
         """By provider name: called once for a model whose price is needed."""
@@ -100,21 +120,29 @@ class PriceList:
         usage: Usage,
         *,
         service_tier: str | None = None,
-        cache_ttl: str | None = None,
+        response_model: str | None = None,
+        server_address: str | None = None,
         at: float | None = None,
     ) -> Cost:
-        """What a call cost at a moment (seconds since the epoch, now by default). Never raises."""
+        """What a call cost at a moment (seconds since the epoch, now by default), see ``find``. Never raises."""
         try:
             found = self._known.get(
                 (model, provider)
-                if service_tier is None and cache_ttl is None
-                else (model, provider, service_tier, cache_ttl)
+                if service_tier is None and response_model is None and server_address is None
+                else (model, provider, service_tier, response_model, server_address)
             )
         except TypeError:  # not a name; find() says so
             found = None
         if found is not None and (not found.dated or (at is None and found.since <= time.time() < found.until)):
             return found.cost(usage)
-        return self.find(model, provider, service_tier=service_tier, cache_ttl=cache_ttl, at=at).cost(usage)
+        return self.find(
+            model,
+            provider,
+            service_tier=service_tier,
+            response_model=response_model,
+            server_address=server_address,
+            at=at,
+        ).cost(usage)
 
     def find(
         self,
@@ -122,20 +150,24 @@ class PriceList:
         provider: str | None,
         *,
         service_tier: str | None = None,
-        cache_ttl: str | None = None,
+        response_model: str | None = None,
+        server_address: str | None = None,
         at: float | None = None,
     ) -> Price | UnknownPrice:
-        """The price itself, with its label, date, source and page; or an ``UnknownPrice`` with the reason."""
+        """The price itself, with its label, date, source and page; or an ``UnknownPrice`` with the reason.
+
+        ``response_model`` is the model that answered. It decides where the asked name is the customer's own (an Azure
+        deployment, a gateway's alias), where it says more exactly what was asked for (a dated snapshot), and where the
+        asked name has no price. At a ``server_address`` (host, ``host:port`` or URL) on this machine or in a private
+        network no published price holds.
+        """
         if isinstance(provider, ModelProvider):
             provider = provider.value
         if not is_name(model) or not (not provider or is_name(provider)):
-            return UnknownPrice("", f"model {_shown(model)} of provider {_shown(provider)} is not a name")
-        plain = service_tier is None and cache_ttl is None
+            return UnknownPrice("", f"{_NO_NAME.format(_shown(model), _shown(provider))}")
         # The key is what callers say, not what it means: saying it again is then one look-up.
-        tier, ttl = (None if given is None else str(given) for given in (service_tier, cache_ttl))
-        key: Key = (model, provider) if plain else (model, provider, tier, ttl)
-        tier = None if tier is None or tier.strip().lower() in _STANDARD else tier.strip().lower()
-        long_cache = ttl == "1h"
+        more = tuple(None if said is None else str(said) for said in (service_tier, response_model, server_address))
+        key: Key = (model, provider) if more == (None, None, None) else (model, provider, *more)
         known, unknown = self._known, self._unknown
         found = known.get(key) or unknown.get(key)
         if found is not None and not found.dated:
@@ -143,7 +175,9 @@ class PriceList:
         moment = time.time() if at is None else at
         if found is not None and found.since <= moment < found.until:
             return found
-        found = self._resolve(model, provider or "", tier, moment, long_cache=long_cache)
+        tier, answered, address = more
+        tier = None if tier is None or tier.strip().lower() in _STANDARD else tier.strip().lower()
+        found = self._billed(model, provider or "", answered or None, _Question(tier, moment, address or None))
         if isinstance(found, UnknownPrice):
             _keep(unknown, key, found, UNKNOWN_KEPT)
         elif at is None or not found.dated or key not in known:
@@ -158,7 +192,7 @@ class PriceList:
         if not is_name(name):
             raise ValueError(f"alias {name!r} is not a name; give the deployment or model name as your calls report it")
         house = None if provider is None else provider_key(provider_name(provider))
-        found = self._aliased(target, house or "", None, time.time(), long_cache=False)
+        found = self._aliased(target, house or "", _Question(None, time.time()))
         if isinstance(found, UnknownPrice):
             raise ValueError(
                 f"alias {name!r} points to {target!r}, which has no price; allowed: a priced model, or "
@@ -168,52 +202,103 @@ class PriceList:
         self.forget()
 
     def declare_local(self, provider: str) -> None:
-        """Every model of this provider runs on the user's own machine and costs 0, such as ``"vllm"``."""
-        self.local.add(provider_key(provider_name(provider)))
+        """Every model of this provider, or at this address, runs on the user's own machine and costs 0.
+
+        Such as ``"vllm"`` or ``"127.0.0.1:8000"``.
+        """
+        name = provider_name(provider)
+        key = provider_key(name)
+        # `gcp.gemini` is a provider, and looks like a host.
+        place = key == name.strip().lower() and is_address(name)
+        self.local.add(spellings_of_address(name)[0] if place else key)
         self.forget()
 
-    def _resolve(
-        self, model: str, provider: str, tier: str | None, at: float, *, long_cache: bool = False, follow: bool = True
-    ) -> Price | UnknownPrice:
-        house = provider_key(provider)
-        name = model.strip().lower()
+    def declare_gateway(self, address: str) -> None:
+        """At this address, such as ``"127.0.0.1:4000"``, a gateway passes calls on: the published prices hold there.
+
+        Raises ``ValueError`` for what is no address.
+        """
+        if not is_name(address) or not is_address(address):
+            raise ValueError(
+                f"gateway {address!r} is no address; write it like '127.0.0.1:4000' or 'http://litellm:4000'"
+            )
+        self.gateways.add(spellings_of_address(address)[0])
+        self.forget()
+
+    def _billed(self, model: str, provider: str, answered: str | None, question: _Question) -> Price | UnknownPrice:
+        """The price of what was asked for, or of the model that answered, whichever is billed."""
+        house, name = provider_key(provider), model.strip().lower()
+        if answered is None or answered.strip().lower() == name:
+            return self._resolve(model, provider, question)
+        # What the user said of a name holds, also of the name that answered.
+        said = self._said(model, provider, question) or self._said(answered, provider, question)
+        if said is not None:
+            return said
+        candidates = [model, answered]
+        if house in _OWN_NAMES or name in spellings(answered):
+            candidates.reverse()
+        found = [self._listed(candidate, provider, question) for candidate in candidates]
+        return next((price for price in found if isinstance(price, Price)), found[candidates.index(model)])
+
+    def _resolve(self, model: str, provider: str, question: _Question) -> Price | UnknownPrice:
+        said = self._said(model, provider, question)
+        return self._listed(model, provider, question) if said is None else said
+
+    def _said(self, model: str, provider: str, question: _Question) -> Price | UnknownPrice | None:
+        """The price that the user gave, in whatever way; or the failure of their own provider to give it."""
+        house, name = provider_key(provider), model.strip().lower()
         own = self._own(model, provider)
         if own is not None:
-            return _with_note(own, tier)
-        if follow:
+            return _with_note(own, question.tier)
+        if question.follow:
             target = self.aliases.get((house, name)) or self.aliases.get((None, name))
             if target is not None:
-                return self._aliased(target, provider, tier, at, long_cache=long_cache)
+                return self._aliased(target, provider, question)
         failed = None
         ask = self.ask.get(provider) or self.ask.get(house)
         if ask is not None:
             try:
                 answer = ask(provider, model)
                 if answer is not None:
-                    return _with_note(answer, tier)
+                    return _with_note(answer, question.tier)
             except Exception as error:  # noqa: BLE001 - the user's code, or the network behind it
                 self.failures.append((f"get_pricing of provider {provider!r}", error))
                 failed = UnknownPrice(
                     f"{provider}/{model}",
                     f"provider {provider!r} failed to price {model!r} ({type(error).__name__}: {error}); it is asked "
                     f"again in {RETRY_AFTER:.0f} s",
-                    until=at + RETRY_AFTER,
+                    until=question.at + RETRY_AFTER,
                 )
-        if house in self.local and not (house == "ollama" and name.endswith("cloud")):
+        places = () if question.address is None else spellings_of_address(question.address)
+        if (house in self.local and not (house == "ollama" and name.endswith("cloud"))) or any(
+            place in self.local for place in places
+        ):
             return Price(f"{house}/{model}", Rates(input=0, output=0), source="local")
-        if failed is not None:
-            return failed
-        return self._published(name, house, tier, at, long_cache=long_cache) or self._by_prefix(
-            name, house, tier, at, long_cache=long_cache, follow=follow
-        )
+        return failed
 
-    def _aliased(
-        self, target: str, provider: str, tier: str | None, at: float, *, long_cache: bool
-    ) -> Price | UnknownPrice:
-        found = self._resolve(target, provider, tier, at, long_cache=long_cache, follow=False)
+    def _listed(self, model: str, provider: str, question: _Question) -> Price | UnknownPrice:
+        """The published price, unless the call went to a place where none holds."""
+        house, name = provider_key(provider), model.strip().lower()
+        address = question.address
+        if address is not None and house not in _GATEWAYS and is_private(address):
+            places = spellings_of_address(address)
+            if not any(place in self.gateways for place in places):
+                return UnknownPrice(
+                    f"{house}/{name}",
+                    f"{model!r} answered at {places[0]}, on this machine or in a private network, where no published "
+                    f"price holds: if it runs there, declare_local({places[0]!r}); if a gateway passes calls on to "
+                    f"{provider or 'a provider'!r}, declare_gateway({places[0]!r}); or give a price with "
+                    f"add_pricing_model(ModelPricing(...))",
+                )
+        return self._published(name, house, question) or self._by_prefix(name, house, question)
+
+    def _aliased(self, target: str, provider: str, question: _Question) -> Price | UnknownPrice:
+        # An alias says what the model is, so its price holds wherever it is served.
+        question = _Question(question.tier, question.at, follow=False)
+        found = self._resolve(target, provider, question)
         if isinstance(found, UnknownPrice) and "/" in target:
             # The target may name another provider than the call does.
-            return self._resolve(target, "", tier, at, long_cache=long_cache, follow=False)
+            return self._resolve(target, "", question)
         return found
 
     def _own(self, model: str, provider: str) -> ModelPricing | None:
@@ -229,7 +314,7 @@ class PriceList:
             self._own_by_name = by_name
         return by_name.get((provider_key(provider), model.strip().lower()))
 
-    def _published(self, name: str, house: str, tier: str | None, at: float, *, long_cache: bool) -> Price | None:
+    def _published(self, name: str, house: str, question: _Question) -> Price | None:
         table = catalog()
         owner = table.provider_named(house) if house else None
         owners = [] if owner is None else [owner]
@@ -240,14 +325,12 @@ class PriceList:
             for spelling in spellings(name):
                 found = table.find(candidate, spelling)
                 if found is not None:
-                    price = table.price(*found, at=at, tier=tier, long_cache=long_cache)
+                    price = table.price(*found, at=question.at, tier=question.tier)
                     if price is not None:
                         return price
         return None
 
-    def _by_prefix(
-        self, name: str, house: str, tier: str | None, at: float, *, long_cache: bool, follow: bool
-    ) -> Price | UnknownPrice:
+    def _by_prefix(self, name: str, house: str, question: _Question) -> Price | UnknownPrice:
         """``openai/gpt-4o``: the provider stands in the name, as gateways write it. Or else: unknown."""
         head, slash, rest = name.partition("/")
         spoken = provider_key(head)
@@ -255,7 +338,7 @@ class PriceList:
         named = spoken in table.providers or spoken in self.local or spoken in self.ask
         here = house in OPEN_ENDPOINTS or (not house) or table.provider_named(house) in {None, spoken}
         if slash and rest and named and here:
-            found = self._resolve(rest, spoken, tier, at, long_cache=long_cache, follow=follow)
+            found = self._resolve(rest, spoken, question)
             if not isinstance(found, UnknownPrice):
                 return found
         return UnknownPrice(f"{house}/{name}", _reason(name, house))

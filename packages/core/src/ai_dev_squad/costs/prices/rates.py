@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from operator import mul
 from typing import NamedTuple
 
 from ai_dev_squad.costs.money import PICO
 from ai_dev_squad.schema import Cost, Usage
 
-__all__ = ["Part", "Price", "Rates", "UnknownPrice", "disjoint"]
+__all__ = ["MODALITIES", "Part", "Price", "Rates", "UnknownPrice", "disjoint"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """Picodollars per token. ``None`` means "no price of its own": the tokens then cost what the whole costs."""
+    """Picodollars per token. ``None`` means "no price of its own": the tokens then cost what the whole costs.
+
+    For audio and images that holds only where ``Price.covers`` says so.
+    """
 
     input: int | None = None
     output: int | None = None
@@ -32,15 +36,16 @@ class Rates:
     request: int | None = None
     """Picodollars per call, on top of the tokens."""
 
-    def per_token(self, *, long_cache: bool = False) -> _Tokens:
-        """The rate of each disjoint kind of token; ``long_cache`` asks for cache writes that live for an hour."""
+    def per_token(self) -> _Tokens:
+        """The rate of each disjoint kind of token."""
         whole_in, whole_out = self.input or 0, self.output or 0
         read = whole_in if self.cache_read is None else self.cache_read
-        written = self.cache_write_1h if long_cache and self.cache_write_1h is not None else self.cache_write
+        written = whole_in if self.cache_write is None else self.cache_write
         return _Tokens(
             input=whole_in,
             cache_read=read,
-            cache_write=whole_in if written is None else written,
+            cache_write=written,
+            cache_write_1h=written if self.cache_write_1h is None else self.cache_write_1h,
             audio_input=whole_in if self.audio_input is None else self.audio_input,
             cache_audio_read=read if self.cache_audio_read is None else self.cache_audio_read,
             output=whole_out,
@@ -50,23 +55,25 @@ class Rates:
 
 
 class _Tokens(NamedTuple):
-    """Something for each disjoint kind of token: the first five add up to the input, the other three to the output."""
+    """Something for each disjoint kind of token: the first six add up to the input, the other three to the output."""
 
     input: int
     cache_read: int
     cache_write: int
+    cache_write_1h: int
     audio_input: int
     cache_audio_read: int
     output: int
     audio_output: int
     reasoning_output: int
 
-    def differences(self) -> tuple[int, int, int, int, int]:
-        """Of rates: the base rates, and what a cached, written or reasoning token costs more or less than they say."""
+    def differences(self) -> tuple[int, int, int, int, int, int]:
+        """Of rates: the base rates, and what a token costs more that was cached, written, kept for an hour or thought."""
         return (
             self.input,
             self.cache_read - self.input,
             self.cache_write - self.input,
+            self.cache_write_1h - self.cache_write,
             self.output,
             self.reasoning_output - self.output,
         )
@@ -80,7 +87,8 @@ def disjoint(usage: Usage) -> _Tokens:
     """
     whole_in = max(0, usage.input_tokens or 0)
     read = max(0, usage.cache_read_input_tokens or 0)
-    written = max(0, usage.cache_write_input_tokens or 0)
+    kept = max(0, usage.cache_write_1h_input_tokens or 0)
+    written = max(0, usage.cache_write_input_tokens or 0, kept)
     heard = max(0, usage.audio_input_tokens or 0)
     whole_out = max(0, usage.output_tokens or 0)
     said = max(0, usage.audio_output_tokens or 0)
@@ -97,13 +105,18 @@ def disjoint(usage: Usage) -> _Tokens:
     return _Tokens(
         whole_in - read - written - heard - heard_again,
         read,
-        written,
+        written - kept,
+        kept,
         heard,
         heard_again,
         whole_out - said - thought,
         said,
         thought,
     )
+
+
+MODALITIES = frozenset({"audio_input", "audio_output", "image_input", "image_output"})
+"""The kinds of token that are not text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +128,10 @@ class Part:
     usd: float
 
 
+_UNCOUNTED = Cost(usd=None, reason="the tokens of this call were not counted")
+_KEPT_NOTE = "no price is known for cache writes that live for an hour; this is the price of those of five minutes"
+
+
 class Price:
     """The price of one model at one moment, found and compiled: ``cost(usage)`` is all that is left to do."""
 
@@ -122,9 +139,11 @@ class Price:
         "_fast",
         "_fast_steps",
         "_gap",
+        "_kept_note",
         "_per_token",
         "_steps",
         "context_window",
+        "covers",
         "date",
         "dated",
         "label",
@@ -150,7 +169,7 @@ class Price:
         note: str | None = None,
         since: float = -math.inf,
         until: float = math.inf,
-        long_cache: bool = False,
+        covers: frozenset[str] = MODALITIES,
     ) -> None:
         self.label = label
         """The price as ``provider/model``, with ``@tier`` when a service tier has its own."""
@@ -168,47 +187,59 @@ class Price:
         self.since = since
         self.until = until
         """Seconds since the epoch between which this price holds."""
+        self.covers = covers
+        """Of ``audio_input``, ``audio_output``, ``image_input`` and ``image_output``: those that cost what text costs.
+        The others are unknown, unless they have a rate of their own."""
         self.dated = until != math.inf or since != -math.inf
-        self._per_token = rates.per_token(long_cache=long_cache)
-        self._steps = tuple((start, step, step.per_token(long_cache=long_cache)) for start, step in reversed(tiers))
+        self._per_token = rates.per_token()
+        self._steps = tuple((start, step, step.per_token()) for start, step in reversed(tiers))
         self._fast = self._per_token.differences()
         self._fast_steps = tuple((start, per_token.differences()) for start, _, per_token in self._steps)
         fees = bool(rates.request) or any(step.request for _, step in tiers)
         self._gap = fees or rates.input is None or rates.output is None
+        kept_alike = rates.cache_write is None or rates.cache_write_1h is not None or covers == MODALITIES
+        self._kept_note = note if kept_alike else _KEPT_NOTE
 
     def cost(self, usage: Usage) -> Cost:
-        """What the call cost. ``usd`` is ``None`` when the tokens were not counted or have no price; never raises."""
+        """What the call cost. ``usd`` is ``None`` when the tokens were not counted or have no price; never raises.
+
+        ``price`` is named also where only the count of one side is missing.
+        """
         try:
             whole_in, whole_out = usage.input_tokens, usage.output_tokens
+            kept = usage.cache_write_1h_input_tokens or 0
             if (
                 self._gap
                 or whole_in is None
                 or whole_out is None
                 or usage.audio_input_tokens
                 or usage.audio_output_tokens
+                or usage.image_input_tokens
+                or usage.image_output_tokens
             ):
-                reason = self._why_not(usage)
-                if reason is not None:
-                    return Cost(usd=None, reason=reason)
+                unknown = self._unknown(usage)
+                if unknown is not None:
+                    return unknown
                 pico = self._sum(usage)
             else:
                 read = usage.cache_read_input_tokens or 0
                 written = usage.cache_write_input_tokens or 0
                 thought = usage.reasoning_output_tokens or 0
                 # Or-ing integers gives a negative number exactly when one of them is negative.
-                if ((whole_in - read - written) | read | written | (whole_out - thought) | thought) < 0:
+                if ((whole_in - read - written) | read | (written - kept) | kept | (whole_out - thought) | thought) < 0:
                     pico = self._sum(usage)
                 else:
                     # Whole numbers at the base rate, each subset only the difference to it: the same sum, sooner.
-                    base_in, less_read, more_written, base_out, more_thought = self._fast
+                    base_in, less_read, more_written, more_kept, base_out, more_thought = self._fast
                     for start, fast in self._fast_steps:
                         if whole_in > start:
-                            base_in, less_read, more_written, base_out, more_thought = fast
+                            base_in, less_read, more_written, more_kept, base_out, more_thought = fast
                             break
                     pico = (
                         whole_in * base_in
                         + read * less_read
                         + written * more_written
+                        + kept * more_kept
                         + whole_out * base_out
                         + thought * more_thought
                     )
@@ -217,10 +248,10 @@ class Price:
                 price=self.label,
                 price_date=self.date,
                 price_source=self.source,
-                reason=self.note,
+                reason=self._kept_note if kept else self.note,
             )
         except (TypeError, ValueError, OverflowError) as error:
-            return Cost(usd=None, reason=f"the token counts are not whole numbers: {error}")
+            return Cost(usd=None, reason=f"the token counts are not whole numbers ({error}): set Usage from integers")
 
     def parts(self, usage: Usage) -> dict[str, Part]:
         """The cost part by part, tokens and rate of each; they add up to the whole. Kinds without tokens are left out.
@@ -241,31 +272,50 @@ class Price:
     def _sum(self, usage: Usage) -> int:
         tokens = disjoint(usage)
         rates, request = self._at(tokens)
-        a, b, c, d, e, f, g, h = tokens
-        i, j, k, m, n, o, p, q = rates
-        return a * i + b * j + c * k + d * m + e * n + f * o + g * p + h * q + request
+        tokens_pico: int = sum(map(mul, tokens, rates))
+        return tokens_pico + request
 
     def _at(self, tokens: _Tokens) -> tuple[_Tokens, int]:
         """The rates for a call of this size, and the price of the call itself."""
         if self._steps:
-            size = sum(tokens[:5])
+            size = sum(tokens[:6])
             for start, step, per_token in self._steps:
                 if size > start:
                     return per_token, step.request or 0
         return self._per_token, self.rates.request or 0
 
-    def _why_not(self, usage: Usage) -> str | None:
+    def _unknown(self, usage: Usage) -> Cost | None:
+        """Why there is no amount, if there is none: nobody counted the tokens, or they have no price."""
+        rates = self.rates
+        sides = (("input", rates.input, usage.input_tokens), ("output", rates.output, usage.output_tokens))
         if usage.input_tokens is None and usage.output_tokens is None:
-            return "the tokens of this call were not counted"
-        missing = [
-            side
-            for side, rate, tokens in (
-                ("input", self.rates.input, usage.input_tokens),
-                ("output", self.rates.output, usage.output_tokens),
-            )
-            if rate is None and tokens
+            return _UNCOUNTED
+        for side, rate, tokens in sides:
+            if tokens is None and rate:
+                return self._uncounted(side)
+        missing = [side for side, rate, tokens in sides if rate is None and tokens]
+        missing += [
+            kind.replace("_", " ")
+            for kind in ("audio_input", "audio_output", "image_input", "image_output")
+            if kind not in self.covers and getattr(usage, f"{kind}_tokens") and getattr(rates, kind, None) is None
         ]
-        return f"{self.label} has no price for {' and '.join(missing)} tokens" if missing else None
+        if not missing:
+            return None
+        return Cost(
+            usd=None,
+            reason=f"the price list has no price of {self.label} for {' and '.join(missing)} tokens; give one with "
+            f"add_pricing_model(ModelPricing(...))",
+        )
+
+    def _uncounted(self, side: str) -> Cost:
+        return Cost(
+            usd=None,
+            price=self.label,
+            price_date=self.date,
+            price_source=self.source,
+            reason=f"the {side} tokens of this call were not counted; have the provider report its usage, such as with "
+            f"stream_options={{'include_usage': True}}",
+        )
 
 
 class UnknownPrice:
