@@ -7,7 +7,6 @@ and which of several spans of one model call counts.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,7 @@ from ai_dev_squad_parity.lab.captured import Operation
 from ai_dev_squad_parity.lab.cell import Span
 
 if TYPE_CHECKING:
-    from ai_dev_squad_dashboard.ingest import otlp_shapes
-    from ai_dev_squad_dashboard.store.rows import SpanRow
+    from ai_dev_squad_dashboard import reader
 
 __all__ = ["operations"]
 
@@ -29,33 +27,25 @@ def operations(spans: Sequence[Span]) -> list[Operation]:
     bookkeeping. Raises ``ImportError``, with the cure, without ai-dev-squad-dashboard.
     """
     try:
-        from ai_dev_squad_dashboard.ingest.counting import Counting
-        from ai_dev_squad_dashboard.ingest.otlp_shapes import Origin
-        from ai_dev_squad_dashboard.ingest.pricing import Prices
-        from ai_dev_squad_dashboard.ingest.translate import MODEL_OPERATIONS, translated
+        from ai_dev_squad_dashboard.reader import read_spans
     except ImportError as error:
         raise ImportError(
             f"a peer's spans are read as the dashboard reads them: pip install ai-dev-squad-dashboard ({error})"
         ) from error
-    now_us, prices = time.time_ns() // 1000, Prices()
-    rows, answers = [], []
-    for span in spans:
-        row, answer = translated(_otlp(span), Origin(scope=span.scope), now_us, prices)
-        rows.append(row)
-        answers.append(answer)
-    Counting().settle(rows, answers)
-    telling = {row.trace_id for row in rows if row.operation != "other"}
+    read = read_spans((_otlp(span), span.scope) for span in spans)
+    telling = {one.row.trace_id for one in read if one.row.operation != "other"}
     return [
-        _operation(span, row, counts=row.operation not in MODEL_OPERATIONS or row.usage_source is not None)
-        for span, row in zip(spans, rows, strict=True)
-        if row.trace_id in telling
+        _operation(span, one.row, counts=one.counts)
+        for span, one in zip(spans, read, strict=True)
+        if one.row.trace_id in telling
     ]
 
 
-def _otlp(span: Span) -> otlp_shapes.Span:
-    from ai_dev_squad_dashboard.ingest import otlp_shapes
+def _otlp(span: Span) -> reader.Span:
+    from ai_dev_squad_dashboard.reader import Event, Link
+    from ai_dev_squad_dashboard.reader import Span as ForeignSpan
 
-    return otlp_shapes.Span(
+    return ForeignSpan(
         trace_id=span.trace_id,
         span_id=span.span_id,
         parent_span_id=span.parent_span_id or "",
@@ -64,14 +54,14 @@ def _otlp(span: Span) -> otlp_shapes.Span:
         start_ns=span.start_ns,
         end_ns=span.end_ns,
         attributes=dict(span.attributes),
-        events=[otlp_shapes.Event(event.time_ns, event.name, dict(event.attributes)) for event in span.events],
-        links=[otlp_shapes.Link(trace_id, span_id, {}) for trace_id, span_id in span.links],
+        events=[Event(event.time_ns, event.name, dict(event.attributes)) for event in span.events],
+        links=[Link(trace_id, span_id, {}) for trace_id, span_id in span.links],
         failed=span.status == "ERROR",
         message=span.message,
     )
 
 
-def _operation(span: Span, row: SpanRow, *, counts: bool) -> Operation:
+def _operation(span: Span, row: reader.SpanRow, *, counts: bool) -> Operation:
     return Operation(
         trace_id=row.trace_id,
         span_id=row.span_id,
@@ -97,7 +87,7 @@ def _operation(span: Span, row: SpanRow, *, counts: bool) -> Operation:
     )
 
 
-def _input(row: SpanRow) -> Any:
+def _input(row: reader.SpanRow) -> Any:
     return json.loads(row.details or b"{}").get("input")
 
 
