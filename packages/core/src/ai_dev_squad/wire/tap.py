@@ -34,7 +34,7 @@ class Tap:
         """Watch the libraries that were loaded in a way that the import hook doesn't see. Cheap, and never raises."""
         for name in DOORS:
             module = sys.modules.get(name)
-            if module is not None and id(module) not in self._tried:
+            if module is not None and id(module) not in self._tried and not _half_there(module):
                 self._arrived(module)
 
     def settle(self) -> None:
@@ -55,8 +55,6 @@ class Tap:
         self.close()
 
     def _arrived(self, module: ModuleType) -> None:
-        if getattr(module.__spec__, "_initializing", False):
-            return  # half of it isn't there yet; the import hook, or a later look, comes back
         with self._lock:
             if id(module) in self._tried:
                 return
@@ -68,6 +66,11 @@ class Tap:
                 door(module, self._patches, self._passage)
             except Exception as error:  # noqa: BLE001 - a release of the library that is made otherwise
                 report(f"watching model calls of {module.__name__} {getattr(module, '__version__', '')}", error)
+
+
+def _half_there(module: ModuleType) -> bool:
+    """Whether another thread is importing it; the import hook, or a later look, will find it whole."""
+    return bool(getattr(module.__spec__, "_initializing", False))
 
 
 def install(observer: Observer) -> Tap:
