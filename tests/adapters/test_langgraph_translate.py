@@ -84,7 +84,13 @@ def reported(usage: Any, **more: Any) -> Any:
                     "ephemeral_1h_input_tokens": 2,
                 },
             },
-            Usage(input_tokens=200, output_tokens=30, cache_write_input_tokens=42, source="provider"),
+            Usage(
+                input_tokens=200,
+                output_tokens=30,
+                cache_write_input_tokens=42,
+                cache_write_1h_input_tokens=2,
+                source="provider",
+            ),
             id="Anthropic's cache by its life time",
         ),
         pytest.param(
@@ -210,7 +216,7 @@ def test_the_text_of_an_answer_includes_tool_calls() -> None:
     """For an estimate, the tool calls a model wrote count as well."""
     message = AIMessage("thinking", tool_calls=[{"name": "add", "args": {"a": 1}, "id": "c"}])
 
-    assert _translate.response_text(answer(message)) == "thinkingadd{'a': 1}"
+    assert _translate.response_text(answer(message)) == 'thinkingadd{"a":1}'
     assert _translate.response_text(LLMResult(generations=[[Generation(text="plain")]])) == "plain"
 
 
@@ -289,7 +295,7 @@ def test_request_attributes() -> None:
 
 
 def test_identical_prompts_have_identical_hashes() -> None:
-    """Prompts are recognised without being kept: by role and text, not by object."""
+    """Prompts are recognised without being kept: by all that the model sees, not by object."""
 
     def digest(*messages: Any) -> str | None:
         return _translate.model_request({}, {}, [list(messages)]).prompt_hash
@@ -300,7 +306,14 @@ def test_identical_prompts_have_identical_hashes() -> None:
         digest(SystemMessage("hi")),
         digest(HumanMessage("ho")),
         digest(HumanMessage("h"), HumanMessage("i")),
-        digest("hi"),
+        digest(HumanMessage([{"type": "image_url", "image_url": {"url": "https://a.example/1.png"}}])),
+        digest(HumanMessage([{"type": "image_url", "image_url": {"url": "https://a.example/2.png"}}])),
+        digest(AIMessage("", tool_calls=[{"name": "add", "args": {"a": 1}, "id": "c"}])),
+        digest(AIMessage("", tool_calls=[{"name": "add", "args": {"a": 2}, "id": "c"}])),
+        *(
+            _translate.model_request({}, more, [[HumanMessage("hi")]]).prompt_hash
+            for more in ({"tools": [{"name": "add"}]}, {"tools": [{"name": "sub"}]}, {"response_format": {"type": "x"}})
+        ),
     ]
     assert len(set(different)) == len(different)
 
@@ -422,7 +435,7 @@ def test_what_a_task_is(name: str, metadata: Any, enclosing: str | None, namespa
         ),
         (
             HumanMessage([{"type": "audio", "base64": "AAAA"}]),
-            {"role": "user", "parts": [{"type": "audio", "base64": "AAAA"}]},
+            {"role": "user", "parts": [{"type": "blob", "modality": "audio", "content": "AAAA"}]},
         ),
         (
             ToolMessage([{"type": "text", "text": "a"}, "b"], tool_call_id="c"),

@@ -63,7 +63,7 @@ class Pipeline:
         info = self.redactor.exception(error)
         if not with_stack or error.__traceback__ is None:
             return info
-        from ai_dev_squad.tracing.errors import stack_trace
+        from ai_dev_squad.genai.errors import stack_trace
 
         return structs.replace(info, stacktrace=stack_trace(error, self.redactor.text))
 

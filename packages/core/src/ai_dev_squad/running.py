@@ -8,8 +8,8 @@ from typing import Any
 
 from ai_dev_squad import operations
 from ai_dev_squad.context import attached
+from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.operations import Kind, Operation
-from ai_dev_squad.tracing.errors import classify
 
 __all__ = ["running"]
 

@@ -12,6 +12,7 @@ from opentelemetry import context as otel_context
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import openai_usage, operations, runtime
+from ai_dev_squad.genai.usage import tier_from
 from ai_dev_squad.schema import ErrorInfo, EventType, Link, Usage
 from ai_dev_squad_autogen import _translate
 from ai_dev_squad_autogen._frames import FRAMEWORK, RUNS, Frame, Options, enclosing
@@ -300,8 +301,9 @@ class ModelCall(Frame):
             return None  # a client around another one, such as a cache
         messages = argument("messages", 0, args, kwargs) or ()
         more = kwargs.get("extra_create_args") or {}
-        request = _translate.model_request(client, messages, more)
-        attributes = _translate.model_attributes(client, more, stream=stream, json_output=kwargs.get("json_output"))
+        json_output = kwargs.get("json_output")
+        request = _translate.model_request(client, messages, more, tools=kwargs.get("tools"), json_output=json_output)
+        attributes = _translate.model_attributes(client, more, stream=stream, json_output=json_output)
         pipeline = runtime.pipeline()
         if pipeline.capture_content:
             attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(_translate.messages_content(messages))
@@ -332,8 +334,10 @@ class ModelCall(Frame):
             operation.usage = Usage(input_tokens=0, output_tokens=0, source="provider")
             operation.annotate({keys.CACHE_HIT: True})
         elif operation.usage is None:  # else it was asked for and read from the stream
-            operation.usage = _translate.usage_of(result, raw)
-        operation.service_tier = raw.get("service_tier")
+            request = operation.request
+            asked = {} if request is None else {"provider": request.provider, "model": request.model}
+            operation.usage = _translate.usage_of(result, raw, **asked)
+        operation.service_tier = tier_from(raw)
         operation.output = lambda: _translate.answer_text(result)
         operation.annotate(_translate.response_attributes(result, raw))
         pipeline = runtime.pipeline()

@@ -20,10 +20,10 @@ from opentelemetry.context import Context
 from ai_dev_squad import operations
 from ai_dev_squad.context import Scope, current_operation, heal, with_operation
 from ai_dev_squad.costs import BudgetExceeded
+from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.guard import report
 from ai_dev_squad.operations import Kind, ModelRequest, Operation
 from ai_dev_squad.schema import ErrorInfo, Status
-from ai_dev_squad.tracing.errors import classify
 
 __all__ = ["FRAMEWORK", "RUNS", "Frame", "Options", "enclosing", "innermost", "observed_call", "observed_stream"]
 

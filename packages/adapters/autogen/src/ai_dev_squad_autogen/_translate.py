@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.messages import HandoffMessage
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.genai import messages as shapes
+from ai_dev_squad.genai import providers, requests
 from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.schema import ErrorInfo, Usage
@@ -31,30 +33,8 @@ __all__ = [
     "waits_for",
 ]
 
-# Module of the client's class, or the beginning of the model's name, to `gen_ai.provider.name`.
-_PROVIDERS = {
-    "anthropic_bedrock": "aws.bedrock",
-    "azure_ai": "azure.ai.inference",
-    "azureopenai": "azure.ai.openai",
-    "openai": "openai",
-    "anthropic": "anthropic",
-    "ollama": "ollama",
-    "llama_cpp": "llama_cpp",
-}
-_MODELS_OF = {"gemini-": "gcp.gemini", "claude-": "anthropic"}
-
-_REQUEST_KEYS = {
-    "temperature": keys.REQUEST_TEMPERATURE,
-    "top_p": keys.REQUEST_TOP_P,
-    "top_k": keys.REQUEST_TOP_K,
-    "max_tokens": keys.REQUEST_MAX_TOKENS,
-    "max_completion_tokens": keys.REQUEST_MAX_TOKENS,
-    "seed": keys.REQUEST_SEED,
-    "frequency_penalty": keys.REQUEST_FREQUENCY_PENALTY,
-    "presence_penalty": keys.REQUEST_PRESENCE_PENALTY,
-    "reasoning_effort": keys.REQUEST_REASONING_LEVEL,
-}
-
+_CLIENTS = "chatcompletionclient"
+"""How the names of AutoGen's clients end, in lower case; what stands before is the provider."""
 _TEAM_ERROR = re.compile(r"([A-Za-z_]\w*): ")
 _MAX_TURNS = "Maximum number of turns "
 
@@ -91,18 +71,56 @@ def team_error(error: BaseException) -> ErrorInfo | None:
 # --- model calls ------------------------------------------------------------------------------------------------------
 
 
-def model_request(client: Any, messages: Sequence[Any], more: Mapping[str, Any]) -> ModelRequest:
+def model_request(
+    client: Any, messages: Sequence[Any], more: Mapping[str, Any], *, tools: Any = None, json_output: Any = None
+) -> ModelRequest:
     """What is known of a model call before it's made. ``more`` are the arguments of this call alone."""
-    settings = _settings(client)
-    model = str(more.get("model") or settings.get("model") or "unknown")
-    limits = (arguments.get(key) for arguments in (more, settings) for key in ("max_tokens", "max_completion_tokens"))
+    settings = {**_settings(client), **more}
+    model = str(settings.get("model") or "unknown")
+    asked, offered = [_with_pictures(message) for message in messages], [_definition(tool) for tool in tools or ()]
+    wanted = json_output if isinstance(json_output, type) else settings.get("response_format")
     return ModelRequest(
         model=model,
         provider=_provider(client, model),
-        prompt=lambda: [(_role(message), _text(message)) for message in messages],
-        max_output_tokens=next((limit for limit in limits if isinstance(limit, int)), None),
-        prompt_hash=_prompt_hash(messages),
+        prompt=lambda: shapes.countable(asked, offered),
+        max_output_tokens=requests.output_limit(settings),
+        prompt_hash=requests.prompt_hash(asked, offered, wanted),
     )
+
+
+_definitions: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+def _definition(tool: Any) -> Any:
+    """What the model is told of a tool. AutoGen computes it anew for each question."""
+    if isinstance(tool, Mapping):
+        return tool
+    try:
+        known = _definitions.get(tool)
+        if known is None:
+            known = _definitions[tool] = tool.schema
+    except Exception:  # noqa: BLE001 - a tool of the program's own, which may do anything
+        return tool
+    return known
+
+
+def _with_pictures(message: Any) -> Any:
+    """A message whose pictures are known by their pixels: as data they would have to be encoded once more."""
+    content = getattr(message, "content", None)
+    if not isinstance(content, list) or all(isinstance(piece, str) or hasattr(piece, "name") for piece in content):
+        return message
+    return getattr(message, "type", "user"), [_with_pixels(piece) for piece in content]
+
+
+def _with_pixels(piece: Any) -> Any:
+    picture = getattr(piece, "image", None)
+    if picture is None:
+        return piece
+    try:
+        pixels = hashlib.blake2b(picture.tobytes(), digest_size=16).hexdigest()
+    except Exception:  # noqa: BLE001 - a picture that cannot be read is the client's affair
+        pixels = None
+    return {"type": "blob", "modality": "image", "pixels": pixels}
 
 
 def _innermost(client: Any) -> Any:
@@ -118,43 +136,28 @@ def _settings(client: Any) -> Mapping[str, Any]:
 
 
 def _provider(client: Any, model: str) -> str:
-    cls = type(_innermost(client))
-    for beginning, provider in _MODELS_OF.items():
-        if model.startswith(beginning) and "OpenAI" in cls.__name__:
-            return provider  # through an endpoint that speaks OpenAI's language
-    if cls.__name__.startswith("AnthropicBedrock"):
-        return "aws.bedrock"
-    if cls.__name__.startswith("AzureOpenAI"):
-        return "azure.ai.openai"
-    module = cls.__module__.lower()
-    return next((provider for part, provider in _PROVIDERS.items() if part in module), "unknown")
+    inner = _innermost(client)
+    names = (cls.__name__.lower().removesuffix(_CLIENTS) for cls in type(inner).__mro__)
+    provider = providers.convention_name(next((name for name in names if providers.is_known(name)), "unknown"))
+    if provider != "openai":
+        return provider
+    # Others speak OpenAI's language, too.
+    behind = providers.provider_behind(provider, requests.server_attributes(_address(inner)).get(keys.SERVER_ADDRESS))
+    return behind if behind != provider else providers.maker_of_model(model) or provider
 
 
-def _prompt_hash(messages: Sequence[Any]) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for message in messages:
-        digest.update(f"{_role(message)}\x1f{_text(message)}\x1e".encode("utf-8", "replace"))
-    return digest.hexdigest()
+def _address(client: Any) -> Any:
+    config = getattr(client, "_raw_config", None)
+    return config.get("base_url") or config.get("azure_endpoint") if isinstance(config, Mapping) else None
 
 
 def model_attributes(client: Any, more: Mapping[str, Any], *, stream: bool, json_output: Any) -> dict[str, Any]:
     """Request attributes of a model call, by the GenAI conventions."""
     settings = {**_settings(client), **more}
-    attributes: dict[str, Any] = {
-        attribute: settings[key] for key, attribute in _REQUEST_KEYS.items() if settings.get(key) is not None
-    }
-    if stream:
-        attributes[keys.REQUEST_STREAM] = True
-    if json_output or "response_format" in settings:
+    attributes = requests.request_attributes(settings, stream=stream)
+    if json_output:
         attributes[keys.OUTPUT_TYPE] = "json"
-    if stop := settings.get("stop"):
-        attributes[keys.REQUEST_STOP_SEQUENCES] = [stop] if isinstance(stop, str) else [str(item) for item in stop]
-    config = getattr(_innermost(client), "_raw_config", None)
-    address = config.get("base_url") or config.get("azure_endpoint") if isinstance(config, Mapping) else None
-    if isinstance(address, str) and (host := urlsplit(address)).hostname:
-        attributes[keys.SERVER_ADDRESS] = host.hostname
-        attributes[keys.SERVER_PORT] = host.port or (443 if host.scheme == "https" else 80)
-    return attributes
+    return {**attributes, **requests.server_attributes(_address(_innermost(client)))}
 
 
 def response_attributes(result: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,94 +175,46 @@ def _finish_reason(result: Any) -> str:
     return "tool_calls" if result.finish_reason == "function_calls" else str(result.finish_reason)
 
 
-def usage_of(result: Any, raw: Mapping[str, Any]) -> Usage | None:
+def usage_of(result: Any, raw: Mapping[str, Any], **asked: str) -> Usage | None:
     """The provider's token counts: in detail from its own answer, if that is the whole of what AutoGen counted.
 
-    ``None`` if there are none: AutoGen says 0 and 0 then.
+    ``None`` if there are none: AutoGen says 0 and 0 then. AutoGen leaves out what providers count beside input and
+    output; an answer that counts less than AutoGen is one of several. ``asked`` are provider and model.
     """
     prompt, completion = result.usage.prompt_tokens, result.usage.completion_tokens
-    reported = raw.get("usage")
-    if reported is not None and (not (prompt or completion) or _plain_counts(reported) == (prompt, completion)):
-        return usage_from(reported)
-    if prompt or completion:
-        return Usage(input_tokens=prompt, output_tokens=completion, source="provider")
-    return None
-
-
-def _plain_counts(reported: Any) -> tuple[Any, Any]:
-    """The two numbers that AutoGen takes from a provider's report."""
-    counts = reported if isinstance(reported, Mapping) else vars(reported)
-    return counts.get("prompt_tokens", counts.get("input_tokens")), counts.get(
-        "completion_tokens", counts.get("output_tokens")
-    )
+    told = usage_from(raw.get("usage"), **asked)
+    if told is not None and (told.input_tokens or 0) >= prompt and (told.output_tokens or 0) >= completion:
+        return told
+    return usage_from({"prompt_tokens": prompt, "completion_tokens": completion}, **asked)
 
 
 # --- content: read only when captured, or to estimate missing usage ---------------------------------------------------
 
-_ROLES = {
-    "SystemMessage": "system",
-    "UserMessage": "user",
-    "AssistantMessage": "assistant",
-    "FunctionExecutionResultMessage": "tool",
-}
-
-
-def _role(message: Any) -> str:
-    return _ROLES.get(getattr(message, "type", ""), "user")
-
-
-def _text(message: Any) -> str:
-    return _content_text(getattr(message, "content", message))
-
-
-def _content_text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    if isinstance(content, (list, tuple)):
-        return "".join(_part_text(part) for part in content)
-    return str(content)
-
-
-def _part_text(part: Any) -> str:
-    if isinstance(part, str):
-        return part
-    if hasattr(part, "arguments"):
-        return f"{part.name}{part.arguments}"
-    content = getattr(part, "content", None)
-    return content if isinstance(content, str) else ""  # an image
-
 
 def messages_content(messages: Iterable[Any]) -> list[dict[str, Any]]:
     """Messages in the shape of ``gen_ai.input.messages``: role and parts."""
-    return [{"role": _role(message), "parts": _parts(getattr(message, "content", message))} for message in messages]
+    return shapes.input_messages([_without_pixels(_with_pictures(message)) for message in messages])
+
+
+def _without_pixels(message: Any) -> Any:
+    if not isinstance(message, tuple):
+        return message
+    role, content = message
+    return role, [{"type": "image"} if isinstance(piece, dict) else piece for piece in content]
 
 
 def answer_content(result: Any) -> list[dict[str, Any]]:
     """The answer in the shape of ``gen_ai.output.messages``."""
-    parts = _parts(result.content)
-    if result.thought:
-        parts.insert(0, {"type": "reasoning", "content": result.thought})
-    return [{"role": "assistant", "parts": parts, "finish_reason": _finish_reason(result)}]
+    return [{**shapes.message(_answer(result)), "finish_reason": _finish_reason(result)}]
 
 
 def answer_text(result: Any) -> str:
     """The text of the answer, thoughts and tool calls included, for an estimate of its tokens."""
-    return f"{result.thought or ''}{_content_text(result.content)}"
+    return "".join(piece for _, text in shapes.countable([_answer(result)]) for piece in text if isinstance(piece, str))
 
 
-def _parts(content: Any) -> list[dict[str, Any]]:
-    items = content if isinstance(content, (list, tuple)) else [content]
-    return [_part(item) for item in items]
-
-
-def _part(item: Any) -> dict[str, Any]:
-    if isinstance(item, str):
-        return {"type": "text", "content": item}
-    if hasattr(item, "arguments"):
-        return {"type": "tool_call", "id": item.id, "name": item.name, "arguments": item.arguments}
-    if hasattr(item, "call_id"):
-        return {"type": "tool_call_response", "id": item.call_id, "response": item.content}
-    return {"type": type(item).__name__.lower()}
+def _answer(result: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": result.content, "thought": result.thought}
 
 
 def tool_result_text(result: Any) -> Any:

@@ -18,11 +18,11 @@ from opentelemetry import context as otel_context
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations
+from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.guard import report
 from ai_dev_squad.operations import Kind
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.schema import Status
-from ai_dev_squad.tracing.errors import classify
 from ai_dev_squad_crewai import _records, _resume, _sink_calls, _sink_work, _translate
 from ai_dev_squad_crewai._marks import given_name, is_marked, mark
 from ai_dev_squad_crewai._sink import is_internal, sink

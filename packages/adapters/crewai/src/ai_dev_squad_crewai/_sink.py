@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ai_dev_squad import runtime
+from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import ErrorInfo
-from ai_dev_squad.tracing.errors import classify
 from ai_dev_squad_crewai import _records
 from ai_dev_squad_crewai._budget import BudgetStop
 from ai_dev_squad_crewai._records import Record

@@ -8,8 +8,8 @@ from typing import Any
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import openai_usage, operations
 from ai_dev_squad.costs import BudgetExceeded
+from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.schema import ErrorInfo
-from ai_dev_squad.tracing.errors import classify
 from ai_dev_squad_crewai import _records, _translate
 from ai_dev_squad_crewai._budget import BudgetStop
 from ai_dev_squad_crewai._records import Record
@@ -60,9 +60,13 @@ def _model_call_completed(source: Any, event: Any) -> None:
         return
     operation = record.operation
     try:
-        usage, from_totals = _translate.usage_in(event, record.counter, getattr(source, "_token_usage", None))
+        request = operation.request
+        asked = {} if request is None else {"provider": request.provider, "model": request.model}
+        totals = getattr(source, "_token_usage", None)
+        usage, from_totals = _translate.usage_in(event, record.counter, totals, **asked)
         if usage is not None:  # else a stream may have left it with the operation already
             operation.usage = usage
+        operation.service_tier = _translate.service_tier_of(source)
         operation.output = lambda: _translate.answer_text(event.response)
         attributes = _translate.response_attributes(event)
         if from_totals:

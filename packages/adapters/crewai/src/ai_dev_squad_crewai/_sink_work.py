@@ -7,9 +7,9 @@ from typing import Any
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations
+from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.operations import Kind
 from ai_dev_squad.schema import EventType
-from ai_dev_squad.tracing.errors import classify
 from ai_dev_squad_crewai import _records, _resume, _translate
 from ai_dev_squad_crewai._sink import captured, fail_with, is_internal, on, redacted
 

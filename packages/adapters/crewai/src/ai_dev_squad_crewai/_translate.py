@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad.genai.usage import usage_from
+from ai_dev_squad.genai import messages as shapes
+from ai_dev_squad.genai import providers, requests
+from ai_dev_squad.genai.usage import tier_from, usage_from
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.schema import Usage
 
@@ -24,64 +23,13 @@ __all__ = [
     "output_content",
     "response_attributes",
     "role_of",
+    "service_tier_of",
     "task_attributes",
     "task_name",
     "tool_call_ids",
     "tool_call_key",
     "usage_in",
 ]
-
-# CrewAI's provider names, and LiteLLM's prefixes, to `gen_ai.provider.name`; other names pass through.
-_PROVIDERS = {
-    "azure": "azure.ai.openai",
-    "azure_ai": "azure.ai.inference",
-    "azure_openai": "azure.ai.openai",
-    "bedrock": "aws.bedrock",
-    "aws": "aws.bedrock",
-    "claude": "anthropic",
-    "gemini": "gcp.gemini",
-    "google": "gcp.gemini",
-    "mistral": "mistral_ai",
-    "moonshot": "moonshot_ai",
-    "vertex_ai": "gcp.vertex_ai",
-    "watsonx": "ibm.watsonx.ai",
-    "xai": "x_ai",
-}
-# What stands before the slash of a model name in LiteLLM's notation.
-_PREFIXES = frozenset(
-    {
-        *_PROVIDERS,
-        "anthropic",
-        "cerebras",
-        "cohere",
-        "dashscope",
-        "deepseek",
-        "fireworks_ai",
-        "groq",
-        "hosted_vllm",
-        "huggingface",
-        "nvidia_nim",
-        "ollama",
-        "ollama_chat",
-        "openai",
-        "openrouter",
-        "perplexity",
-        "sambanova",
-        "snowflake",
-        "together_ai",
-    }
-)
-_AZURE_INFERENCE_HOSTS = ("models.ai.azure.com", "services.ai.azure.com", "inference.ai.azure.com")
-
-_REQUEST_KEYS = {
-    "temperature": keys.REQUEST_TEMPERATURE,
-    "top_p": keys.REQUEST_TOP_P,
-    "max_tokens": keys.REQUEST_MAX_TOKENS,
-    "seed": keys.REQUEST_SEED,
-    "frequency_penalty": keys.REQUEST_FREQUENCY_PENALTY,
-    "presence_penalty": keys.REQUEST_PRESENCE_PENALTY,
-}
-
 
 # --- crews, tasks, agents ---------------------------------------------------------------------------------------------
 
@@ -127,29 +75,35 @@ def agent_attributes(agent: Any) -> dict[str, Any]:
 def model_request(llm: Any, event: Any) -> ModelRequest:
     """What is known of a model call before it's made."""
     provider, model = _provider_and_model(llm, str(getattr(event, "model", None) or "unknown"))
-    limit = getattr(event, "max_tokens", None)
-    messages = getattr(event, "messages", None)
+    messages, tools = _messages(getattr(event, "messages", None)), getattr(event, "tools", None)
     return ModelRequest(
         model=model,
         provider=provider,
-        prompt=lambda: [(_role(message), _text(message)) for message in _messages(messages)],
-        max_output_tokens=int(limit) if isinstance(limit, (int, float)) and 0 < limit < 2**53 else None,
-        prompt_hash=_prompt_hash(messages),
+        prompt=lambda: shapes.countable(messages, tools),
+        max_output_tokens=requests.output_limit(_fields(event)),
+        prompt_hash=requests.prompt_hash(messages, tools, _fields(llm).get("response_format")),
     )
+
+
+def _fields(source: Any) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = getattr(source, "__dict__", {})  # asking a pydantic model for what it lacks takes long
+    return found
 
 
 def _provider_and_model(llm: Any, model: str) -> tuple[str, str]:
     provider = str(getattr(llm, "provider", None) or "openai").lower()
     prefix, slash, rest = model.partition("/")
-    if slash and prefix.lower() in _PREFIXES and (getattr(llm, "is_litellm", False) or prefix.lower() == provider):
+    named = slash and providers.is_known(prefix)
+    if named and (getattr(llm, "is_litellm", False) or prefix.lower() == provider):
         provider, model = prefix.lower(), rest
-    if provider == "azure" and any(host in _address(llm) for host in _AZURE_INFERENCE_HOSTS):
+    host = requests.server_attributes(_address(llm)).get(keys.SERVER_ADDRESS)
+    if provider == "azure" and host and providers.provider_of_host(host) == "azure.ai.inference":
         return "azure.ai.inference", model
-    return _PROVIDERS.get(provider, provider), model
+    return providers.provider_behind(providers.convention_name(provider, framework="crewai"), host), model
 
 
 def _address(llm: Any) -> str:
-    fields = getattr(llm, "__dict__", {})  # asking a pydantic model for what it lacks takes long
+    fields = _fields(llm)
     for name in ("base_url", "api_base", "endpoint"):
         value = fields.get(name)
         if isinstance(value, str) and value:
@@ -157,41 +111,14 @@ def _address(llm: Any) -> str:
     return ""
 
 
-@functools.lru_cache(maxsize=256)
-def _server(address: str) -> dict[str, Any]:
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-    except ValueError:  # not an address
-        return {}
-    if not host:
-        return {}
-    return {keys.SERVER_ADDRESS: host, keys.SERVER_PORT: port or (443 if parts.scheme == "https" else 80)}
-
-
-def _prompt_hash(messages: Any) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for message in _messages(messages):
-        digest.update(f"{_role(message)}\x1f{_text(message)}\x1e".encode("utf-8", "replace"))
-    return digest.hexdigest()
-
-
 def model_attributes(llm: Any, event: Any) -> dict[str, Any]:
     """Request attributes of a model call, by the GenAI conventions."""
-    attributes = {
-        attribute: value
-        for name, attribute in _REQUEST_KEYS.items()
-        if (value := getattr(event, name, None)) is not None
-    }
-    if stop := getattr(event, "stop_sequences", None):
-        attributes[keys.REQUEST_STOP_SEQUENCES] = [str(item) for item in stop]
-    choices = getattr(event, "n", None)
-    if isinstance(choices, int) and choices != 1:
-        attributes[keys.REQUEST_CHOICE_COUNT] = choices
-    if getattr(event, "stream", None):
-        attributes[keys.REQUEST_STREAM] = True
-    attributes.update(_server(_address(llm)))
-    return attributes
+    return {**requests.request_attributes(_fields(event)), **requests.server_attributes(_address(llm))}
+
+
+def service_tier_of(llm: Any) -> str | None:
+    """The tariff that was asked for; CrewAI's events do not say which one was given."""
+    return tier_from(_fields(llm).get("additional_params")) or tier_from(_fields(llm))
 
 
 def response_attributes(event: Any) -> dict[str, Any]:
@@ -204,19 +131,19 @@ def response_attributes(event: Any) -> dict[str, Any]:
     return attributes
 
 
-def usage_in(event: Any, before: Any, after: Any) -> tuple[Usage | None, bool]:
+def usage_in(event: Any, before: Any, after: Any, **asked: str) -> tuple[Usage | None, bool]:
     """The call's token counts, and whether they had to be read off the model object's running totals.
 
     CrewAI's event lacks them when a function ran inside the call. The totals grew by this call alone if they counted
-    exactly one request.
+    exactly one request. ``asked`` are provider and model, as for ``usage_from``.
     """
-    usage = usage_from(getattr(event, "usage", None))
+    usage = usage_from(getattr(event, "usage", None), **asked)
     if usage is not None or not isinstance(before, Mapping) or not isinstance(after, Mapping):
         return usage, False
     grown = {name: value - before.get(name, 0) for name, value in after.items() if isinstance(value, int)}
     if grown.get("successful_requests") != 1:
         return None, False
-    usage = usage_from(grown)
+    usage = usage_from(grown, **asked)
     return usage, usage is not None
 
 
@@ -261,50 +188,9 @@ def _messages(messages: Any) -> list[Any]:
     return list(messages) if isinstance(messages, (list, tuple)) else [messages]
 
 
-def _role(message: Any) -> str:
-    return str(message.get("role", "user")) if isinstance(message, dict) else "user"
-
-
-def _text(message: Any) -> str:
-    content = message.get("content") if isinstance(message, dict) else message
-    if isinstance(content, str):
-        return content
-    if isinstance(content, (list, tuple)):
-        return "".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in content)
-    return "" if content is None else str(content)
-
-
 def messages_content(messages: Any) -> list[dict[str, Any]]:
     """Messages in the shape of ``gen_ai.input.messages``: role and parts."""
-    return [_as_message(message) for message in _messages(messages)]
-
-
-def _as_message(message: Any) -> dict[str, Any]:
-    role, text = _role(message), _text(message)
-    if role == "tool":
-        return {
-            "role": role,
-            "parts": [{"type": "tool_call_response", "id": message.get("tool_call_id"), "response": text}],
-        }
-    parts: list[dict[str, Any]] = [{"type": "text", "content": text}] if text else []
-    if isinstance(message, dict):
-        parts.extend(_tool_call_parts(message.get("tool_calls")))
-    return {"role": role, "parts": parts}
-
-
-def _tool_call_parts(calls: Any) -> list[dict[str, Any]]:
-    parts = []
-    for item in calls or ():
-        call = _part(item, "function") or item
-        parts.append(
-            {
-                "type": "tool_call",
-                "id": _part(item, "id", "call_id", "toolUseId"),
-                "name": _part(call, "name"),
-                "arguments": _part(call, "arguments", "input", "args"),
-            }
-        )
-    return parts
+    return shapes.input_messages(_messages(messages))
 
 
 def _asks_for_tools(response: Any) -> bool:
@@ -314,12 +200,10 @@ def _asks_for_tools(response: Any) -> bool:
 def output_content(event: Any) -> list[dict[str, Any]]:
     """The answer in the shape of ``gen_ai.output.messages``."""
     response = getattr(event, "response", None)
-    parts = (
-        _tool_call_parts(response)
-        if _asks_for_tools(response)
-        else [{"type": "text", "content": answer_text(response)}]
-    )
-    message: dict[str, Any] = {"role": "assistant", "parts": parts}
+    if _asks_for_tools(response):
+        message = shapes.message({"role": "assistant", "tool_calls": response})
+    else:
+        message = {"role": "assistant", "parts": [{"type": "text", "content": answer_text(response)}]}
     if reason := getattr(event, "finish_reason", None):
         message["finish_reason"] = str(reason)
     return [message]

@@ -369,8 +369,11 @@ def _open_model_call(
 
 
 def _take_answer(operation: operations.Operation, response: Any) -> None:
-    usage, operation.cache_hit = _translate.usage_of(response)
-    if usage is not None:  # else a stream may have left it with the operation already
+    asked = operation.request
+    told = {} if asked is None else {"provider": asked.provider, "model": asked.model}
+    usage, operation.cache_hit = _translate.usage_of(response, **told)
+    # A stream may have left it with the operation already; LangChain adds up reports that are sums themselves.
+    if operation.usage is None or operation.cache_hit:
         operation.usage = usage
     operation.service_tier = _translate.service_tier_of(response)
     operation.output = lambda: _translate.response_text(response)

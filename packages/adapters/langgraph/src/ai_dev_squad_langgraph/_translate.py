@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from langgraph.errors import GraphBubbleUp, GraphDrained, NodeCancelledError, ParentCommand
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.genai import messages as shapes
+from ai_dev_squad.genai import providers, requests
+from ai_dev_squad.genai.errors import classify, register_control_flow
+from ai_dev_squad.genai.usage import combined, tier_from, usage_from
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.schema import Status, Usage
-from ai_dev_squad.tracing.errors import classify, register_control_flow
 
 # These steer and are no failures. Spans that the user opens in nodes see them pass, too, and must agree.
 register_control_flow(GraphBubbleUp, "interrupted")  # GraphInterrupt, and what may be added to its kind
@@ -39,38 +40,7 @@ __all__ = [
     "usage_of",
 ]
 
-# LangChain's `ls_provider` to `gen_ai.provider.name`; other names pass through.
-_PROVIDERS = {
-    "amazon_bedrock": "aws.bedrock",
-    "amazon_bedrock_converse": "aws.bedrock",
-    "bedrock": "aws.bedrock",
-    "bedrock_converse": "aws.bedrock",
-    "azure": "azure.ai.inference",
-    "azure_openai": "azure.ai.openai",
-    "azure_ai": "azure.ai.inference",
-    "google_vertexai": "gcp.vertex_ai",
-    "vertexai": "gcp.vertex_ai",
-    "google_genai": "gcp.gen_ai",
-    "google_generativeai": "gcp.gemini",
-    "mistral": "mistral_ai",
-    "mistralai": "mistral_ai",
-    "xai": "x_ai",
-    "moonshot": "moonshot_ai",
-}
-
-_REQUEST_KEYS = {
-    "temperature": keys.REQUEST_TEMPERATURE,
-    "top_p": keys.REQUEST_TOP_P,
-    "top_k": keys.REQUEST_TOP_K,
-    "max_tokens": keys.REQUEST_MAX_TOKENS,
-    "max_completion_tokens": keys.REQUEST_MAX_TOKENS,
-    "max_output_tokens": keys.REQUEST_MAX_TOKENS,
-    "seed": keys.REQUEST_SEED,
-    "frequency_penalty": keys.REQUEST_FREQUENCY_PENALTY,
-    "presence_penalty": keys.REQUEST_PRESENCE_PENALTY,
-    "reasoning_effort": keys.REQUEST_REASONING_LEVEL,
-}
-
+_SHORTEST = 4  # of what LangChain doubles: "stop"
 _OWN_IDS = ("lc_run-", "run-")  # LangChain's own, where the provider's is not known
 
 _INTERNAL_METADATA = (
@@ -161,55 +131,43 @@ def task_attributes(namespace: str, metadata: Mapping[str, Any]) -> dict[str, An
 def model_request(metadata: Mapping[str, Any], params: Mapping[str, Any], prompts: Sequence[Any]) -> ModelRequest:
     """What is known of a model call before it's made."""
     model = params.get("model") or params.get("model_name") or metadata.get("ls_model_name") or "unknown"
-    limit = next((params[key] for key in _REQUEST_KEYS if "max_" in key and params.get(key)), None)
+    asked, tools = _flattened(prompts), params.get("tools")
     return ModelRequest(
         model=str(model),
         provider=_provider(metadata, params),
-        prompt=lambda: [(_role(message), _text(message)) for message in _flattened(prompts)],
-        max_output_tokens=limit if isinstance(limit, int) else metadata.get("ls_max_tokens"),
-        prompt_hash=_prompt_hash(prompts),
+        prompt=lambda: shapes.countable(asked, tools),
+        max_output_tokens=requests.output_limit(_settings(metadata, params)),
+        prompt_hash=requests.prompt_hash(asked, tools, params.get("response_format")),
     )
 
 
 def _provider(metadata: Mapping[str, Any], params: Mapping[str, Any]) -> str:
     if params.get("_type") == "azure-openai-chat":  # LangChain calls both of Azure's services "azure"
         return "azure.ai.openai"
-    provider = str(metadata.get("ls_provider") or params.get("_type") or "unknown").lower()
-    return _PROVIDERS.get(provider, provider)
+    name = str(metadata.get("ls_provider") or params.get("_type") or "unknown")
+    provider = providers.convention_name(name, framework="langchain")
+    return providers.provider_behind(provider, _server(params).get(keys.SERVER_ADDRESS))
 
 
-def _prompt_hash(prompts: Sequence[Any]) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for message in _flattened(prompts):
-        digest.update(f"{getattr(message, 'type', 'text')}\x1f{_text(message)}\x1e".encode("utf-8", "replace"))
-    return digest.hexdigest()
+def _server(params: Mapping[str, Any]) -> dict[str, Any]:
+    return requests.server_attributes(params.get("base_url") or params.get("openai_api_base"))
+
+
+def _settings(metadata: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a call; LangChain notes some of the model's where the call's own are not told."""
+    noted = {"temperature": "ls_temperature", "max_tokens": "ls_max_tokens", "stop": "ls_stop"}
+    own = {name: value for name, value in params.items() if value is not None}
+    return {**{name: metadata.get(key) for name, key in noted.items()}, **own}
 
 
 def model_attributes(
     metadata: Mapping[str, Any], params: Mapping[str, Any], conversation: str | None
 ) -> dict[str, Any]:
     """Request attributes of a model call, by the GenAI conventions."""
-    attributes: dict[str, Any] = {
-        attribute: params[key] for key, attribute in _REQUEST_KEYS.items() if params.get(key) is not None
-    }
-    if metadata.get("ls_temperature") is not None:
-        attributes.setdefault(keys.REQUEST_TEMPERATURE, metadata["ls_temperature"])
-    if metadata.get("ls_max_tokens") is not None:
-        attributes.setdefault(keys.REQUEST_MAX_TOKENS, metadata["ls_max_tokens"])
-    stop = params.get("stop") or metadata.get("ls_stop")
-    if stop:
-        attributes[keys.REQUEST_STOP_SEQUENCES] = [stop] if isinstance(stop, str) else [str(item) for item in stop]
-    choices = params.get("n")
-    if isinstance(choices, int) and choices != 1:
-        attributes[keys.REQUEST_CHOICE_COUNT] = choices
-    if "response_format" in params:
-        attributes[keys.OUTPUT_TYPE] = "json"
+    attributes = requests.request_attributes(_settings(metadata, params), stream=False)
     if conversation is not None:
         attributes[keys.CONVERSATION_ID] = conversation
-    address = params.get("base_url") or params.get("openai_api_base")
-    if isinstance(address, str) and (host := urlsplit(address)).hostname:
-        attributes[keys.SERVER_ADDRESS] = host.hostname
-        attributes[keys.SERVER_PORT] = host.port or (443 if host.scheme == "https" else 80)
+    attributes.update(_server(params))
     return attributes
 
 
@@ -219,7 +177,7 @@ def response_attributes(response: Any) -> dict[str, Any]:
     answer = getattr(message, "response_metadata", None) or {}
     attributes: dict[str, Any] = {}
     if model := answer.get("model_name") or answer.get("model"):
-        attributes[keys.RESPONSE_MODEL] = str(model)
+        attributes[keys.RESPONSE_MODEL] = _once(str(model))
     identity = str(answer.get("id") or getattr(message, "id", None) or "")
     if identity and not identity.startswith(_OWN_IDS):
         attributes[keys.RESPONSE_ID] = identity
@@ -228,58 +186,26 @@ def response_attributes(response: Any) -> dict[str, Any]:
     return attributes
 
 
-def usage_of(response: Any) -> tuple[Usage | None, bool]:
+def usage_of(response: Any, *, provider: str | None = None, model: str | None = None) -> tuple[Usage | None, bool]:
     """The provider's own token counts, and whether the answer came from LangChain's cache (then nothing is billed).
 
-    Only the first choice is read: with ``n`` above 1 every choice repeats the total. Never raises: what isn't a count
-    is unknown.
+    Only the first choice is read: with ``n`` above 1 every choice repeats the total. LangChain's own summary has no place
+    for some of what a server reports; where the server's words are at hand, they are read as well. Never raises.
     """
-    reported = _mapping(getattr(_message(response), "usage_metadata", None))
-    if reported.get("total_cost") == 0:
+    message = _message(response)
+    summary = _mapping(getattr(message, "usage_metadata", None))
+    if summary.get("total_cost") == 0:
         return Usage(input_tokens=0, output_tokens=0, source="provider"), True
-    if reported:
-        counts = _count(reported.get("input_tokens")), _count(reported.get("output_tokens"))
-        details = _mapping(reported.get("input_token_details")), _mapping(reported.get("output_token_details"))
-    else:
-        totals = _mapping(_mapping(getattr(response, "llm_output", None)).get("token_usage"))
-        counts = _count(totals.get("prompt_tokens")), _count(totals.get("completion_tokens"))
-        details = {}, {}
-    if not any(counts):
-        return None, False
-    return _usage(*counts, *details), False
+    told = usage_from(summary, provider=provider, model=model)
+    raw = usage_from(_raw(response), provider=provider, model=model)
+    return combined(told, raw), False
 
 
-def _usage(
-    input_tokens: int | None, output_tokens: int | None, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
-) -> Usage:
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cache_read_input_tokens=_detail(inputs, "cache_read"),
-        # Anthropic's are told apart by how long they are kept, and then the total says 0.
-        cache_write_input_tokens=_detail(
-            inputs, "cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"
-        ),
-        reasoning_output_tokens=_detail(outputs, "reasoning"),
-        audio_input_tokens=_detail(inputs, "audio"),
-        audio_output_tokens=_detail(outputs, "audio"),
-        source="provider",
-    )
-
-
-# LangChain puts the service tier in front of the details of calls that are billed by another tariff.
-_TIERS = ("", "flex_", "priority_")
-
-
-def _detail(details: Mapping[str, Any], *names: str) -> int | None:
-    """The sum of the counts under these names, or ``None`` if none is known."""
-    counts = [_count(details.get(tier + name)) for name in names for tier in _TIERS]
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
-
-
-def _count(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
+def _raw(response: Any) -> Any:
+    """The server's own report, which only whole answers have."""
+    answer = _mapping(getattr(_message(response), "response_metadata", None))
+    found = answer.get("token_usage") or answer.get("usage")
+    return found or _mapping(getattr(response, "llm_output", None)).get("token_usage")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -288,8 +214,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def service_tier_of(response: Any) -> str | None:
     """The tariff that the provider says it used."""
-    tier = _mapping(getattr(_message(response), "response_metadata", None)).get("service_tier")
-    return tier if isinstance(tier, str) else None
+    return tier_from(_mapping(getattr(_message(response), "response_metadata", None)))
 
 
 def _choices(response: Any) -> Sequence[Any]:
@@ -307,46 +232,34 @@ def _finish_reason(choice: Any) -> str | None:
     metadata = getattr(getattr(choice, "message", None), "response_metadata", None) or {}
     info = getattr(choice, "generation_info", None) or {}
     reason = metadata.get("finish_reason") or metadata.get("stop_reason") or info.get("finish_reason")
-    return None if reason is None else str(reason)
+    return None if reason is None else _once(str(reason))
+
+
+def _once(text: str) -> str:
+    """LangChain adds up texts of chunks: a name that comes with every one of them stands there many times over."""
+    return next(
+        (text[:size] for size in range(_SHORTEST, len(text) // 2 + 1) if text == text[:size] * (len(text) // size)),
+        text,
+    )
 
 
 # --- content: read only when captured, or to estimate missing usage ---------------------------------------------------
-
-_ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
-
-
-def _role(message: Any) -> str:
-    kind = getattr(message, "type", "human")
-    return _ROLES.get(kind, kind)
 
 
 def _flattened(prompts: Sequence[Any]) -> list[Any]:
     return [item for prompt in prompts for item in (prompt if isinstance(prompt, list) else [prompt])]
 
 
-def _text(message: Any) -> str:
-    content = message if isinstance(message, str) else getattr(message, "content", message)
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join(
-            part if isinstance(part, str) else str(part.get("text", ""))
-            for part in content
-            if isinstance(part, (str, dict))
-        )
-    return str(content)
-
-
 def messages_content(prompts: Sequence[Any]) -> list[dict[str, Any]]:
     """Messages in the shape of ``gen_ai.input.messages``: role and parts."""
-    return [_as_message(item) for item in _flattened(prompts)]
+    return shapes.input_messages(_flattened(prompts))
 
 
 def response_content(response: Any) -> list[dict[str, Any]]:
     """The answer in the shape of ``gen_ai.output.messages``, one message per choice."""
     result = []
     for choice in _choices(response):
-        message = _as_message(getattr(choice, "message", None) or getattr(choice, "text", ""), role="assistant")
+        message = shapes.message(getattr(choice, "message", None) or getattr(choice, "text", ""), "assistant")
         if reason := _finish_reason(choice):
             message["finish_reason"] = reason
         result.append(message)
@@ -355,41 +268,5 @@ def response_content(response: Any) -> list[dict[str, Any]]:
 
 def response_text(response: Any) -> str:
     """The text of the answer, tool calls included, for an estimate of its tokens."""
-    parts = []
-    for choice in _choices(response):
-        message = getattr(choice, "message", None)
-        parts.append(_text(message) if message is not None else str(getattr(choice, "text", "")))
-        parts.extend(f"{call.get('name')}{call.get('args')}" for call in getattr(message, "tool_calls", None) or ())
-    return "".join(parts)
-
-
-def _as_message(message: Any, role: str | None = None) -> dict[str, Any]:
-    kind = getattr(message, "type", "human")
-    if kind == "tool":
-        identity = getattr(message, "tool_call_id", None)
-        return {"role": "tool", "parts": [{"type": "tool_call_response", "id": identity, "response": _text(message)}]}
-    content = message if isinstance(message, str) else getattr(message, "content", message)
-    pieces = content if isinstance(content, list) else [content]
-    parts = [part for piece in pieces if (part := _as_part(piece)) is not None]
-    parts.extend(
-        {"type": "tool_call", "id": call.get("id"), "name": call.get("name"), "arguments": call.get("args")}
-        for call in getattr(message, "tool_calls", None) or ()
-    )
-    return {"role": role or _role(message), "parts": parts}
-
-
-def _as_part(piece: Any) -> dict[str, Any] | None:
-    """One piece of a message's content; tool calls are listed apart."""
-    if not isinstance(piece, Mapping):
-        return {"type": "text", "content": str(piece)} if piece else None
-    kind = piece.get("type", "text")
-    if kind in {"text", "output_text", "input_text"}:
-        return {"type": "text", "content": piece.get("text", "")}
-    if kind in {"reasoning", "thinking"}:
-        return {"type": "reasoning", "content": piece.get("reasoning") or piece.get("thinking") or piece.get("summary")}
-    if kind == "image_url":
-        image = piece.get("image_url")
-        return {"type": "uri", "modality": "image", "uri": image.get("url") if isinstance(image, Mapping) else image}
-    if kind in {"tool_use", "tool_call", "function_call"}:
-        return None
-    return dict(piece)
+    said = [getattr(choice, "message", None) or getattr(choice, "text", "") for choice in _choices(response)]
+    return "".join(piece for _, text in shapes.countable(said) for piece in text if isinstance(piece, str))

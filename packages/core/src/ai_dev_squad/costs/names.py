@@ -1,79 +1,15 @@
-"""What frameworks and gateways call a model, and what its price is filed under."""
+"""What frameworks and gateways call a model that has one price. Whose model it is, ``genai.providers`` knows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-__all__ = ["OPEN_ENDPOINTS", "provider_key", "spellings"]
-
-_PROVIDERS = {
-    # OpenTelemetry `gen_ai.provider.name`, LangChain `ls_provider`, LiteLLM prefixes: each where it differs from ours.
-    "amazon": "aws",
-    "amazon_bedrock": "aws",
-    "aws.bedrock": "aws",
-    "bedrock": "aws",
-    "bedrock_converse": "aws",
-    "anthropic_bedrock": "aws",
-    "sagemaker": "aws",
-    "azure.ai.inference": "azure",
-    "azure.ai.openai": "azure",
-    "azure_ai": "azure",
-    "azure_openai": "azure",
-    "azure-openai": "azure",
-    "azure_text": "azure",
-    "az.ai.inference": "azure",
-    "az.ai.openai": "azure",
-    "gcp.gemini": "google",
-    "gcp.gen_ai": "google",
-    "gcp.vertex_ai": "google",
-    "gemini": "google",
-    "google_genai": "google",
-    "google_vertexai": "google",
-    "google-ai": "google",
-    "google_ai_studio": "google",
-    "vertex_ai": "google",
-    "vertex_ai_beta": "google",
-    "vertexai": "google",
-    "anthropic_vertex": "google",
-    "mistral_ai": "mistral",
-    "mistralai": "mistral",
-    "codestral": "mistral",
-    "x_ai": "x-ai",
-    "xai": "x-ai",
-    "grok": "x-ai",
-    "together_ai": "together",
-    "togetherai": "together",
-    "fireworks_ai": "fireworks",
-    "fireworks-ai": "fireworks",
-    "cohere_chat": "cohere",
-    "deepseek_ai": "deepseek",
-    "moonshot": "moonshotai",
-    "perplexity_ai": "perplexity",
-    "github_copilot": "github-copilot",
-    "text-completion-openai": "openai",
-    "openai_responses": "openai",
-    "azure_ad": "azure",
-    "voyage": "voyageai",
-    "z_ai": "zai",
-    "ollama_chat": "ollama",
-    "chatollama": "ollama",
-}
-
-OPEN_ENDPOINTS = frozenset(
-    {"openai", "litellm", "openai_like", "custom_openai", "openai-compatible", "unknown", "custom"}
-)
-"""Providers whose name only says which protocol is spoken: the model tells who answers."""
+__all__ = ["spellings"]
 
 _DATES = re.compile(r"[-@](?:20\d{2}-?[01]\d-?[0-3]\d)$")
 _BEDROCK_REGION = re.compile(r"^(?:us|eu|apac|au|jp|ca|us-gov|global)\.")
 _COMPACT_DATE = re.compile(r"-(20\d{2})([01]\d)([0-3]\d)(?=$|[-:])")
-
-
-def provider_key(name: str) -> str:
-    """The lower-case name a provider goes by here, such as ``aws`` for ``bedrock_converse``."""
-    lowered = name.strip().lower()
-    return _PROVIDERS.get(lowered, lowered)
 
 
 def spellings(model: str) -> Iterator[str]:

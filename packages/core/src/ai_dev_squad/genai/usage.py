@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import structs
+
 from ai_dev_squad.genai.dialects import counted
 from ai_dev_squad.genai.reports import found, inside, merged, plain
 from ai_dev_squad.schema import Usage
 
-__all__ = ["UsageTally", "cost_from", "tier_from", "usage_from"]
+__all__ = ["UsageTally", "combined", "cost_from", "tier_from", "usage_from"]
 
 _TICKS = 10_000_000_000  # of xAI, in a US dollar
 _MOST_USD = 1e9
@@ -36,6 +38,20 @@ def usage_from(report: Any, *, provider: str | None = None, model: str | None = 
         return counted(found(report), gemini=_is_gemini(provider, model))
     except Exception:  # noqa: BLE001 - foreign objects may do anything when they are read
         return None
+
+
+def combined(usage: Usage | None, other: Usage | None) -> Usage | None:
+    """Two readings of the same report, such as a framework's summary and the server's own words: what one lacks, the
+    other may know. Where they do not agree on input and output, they are not of the same report, and the first counts.
+    """
+    if usage is None or other is None:
+        return usage or other
+    if (usage.input_tokens, usage.output_tokens) != (other.input_tokens, other.output_tokens):
+        return usage
+    more = {
+        name: value for name in usage.__struct_fields__ if not getattr(usage, name) and (value := getattr(other, name))
+    }
+    return structs.replace(usage, **more) if more else usage
 
 
 def cost_from(report: Any) -> float | None:

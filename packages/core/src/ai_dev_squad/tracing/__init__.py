@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ai_dev_squad.genai.errors import error_type, register_control_flow
     from ai_dev_squad.tracing.decorator import trace_function
-    from ai_dev_squad.tracing.errors import error_type, register_control_flow
     from ai_dev_squad.tracing.manager import TraceManager
     from ai_dev_squad.tracing.metrics import GenAIMetrics, create_metrics
     from ai_dev_squad.tracing.propagation import continue_trace, environment, extract, inject
@@ -35,10 +35,10 @@ _HOMES = {
     "continue_trace": "propagation",
     "create_metrics": "metrics",
     "environment": "propagation",
-    "error_type": "errors",
+    "error_type": "ai_dev_squad.genai.errors",
     "extract": "propagation",
     "inject": "propagation",
-    "register_control_flow": "errors",
+    "register_control_flow": "ai_dev_squad.genai.errors",
     "trace_function": "decorator",
 }
 
@@ -47,7 +47,7 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
+    value = getattr(import_module(home if "." in home else f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
 

@@ -28,7 +28,7 @@ from opentelemetry.trace import (
     get_current_span,
 )
 
-from ai_dev_squad.tracing.errors import error_text, error_type, stack_trace
+from ai_dev_squad.genai.errors import error_text, error_type, stack_trace
 from ai_dev_squad.tracing.identity import generate_span_id, generate_trace_id
 
 __all__ = ["OwnSpan", "OwnSpans"]

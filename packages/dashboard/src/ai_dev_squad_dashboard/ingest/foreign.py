@@ -10,9 +10,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.genai.providers import FRAMEWORK_NAMES, convention_name
 
 from .foreign_content import Entries, langfuse_usage, openinference_content, openllmetry_content, vercel_content
-from .foreign_names import CONTENT, FRAMEWORKS, KINDS, LISTS, NAMES, PROVIDERS, SPAN_NAMES
+from .foreign_names import CONTENT, FRAMEWORKS, KINDS, LISTS, NAMES, SPAN_NAMES
 from .otlp_shapes import Attributes, Span
 
 __all__ = ["canonical", "framework_of", "operation_of", "provider_of"]
@@ -31,7 +32,6 @@ _FOREIGN = (
 )
 """A span with none of these is told in canonical names already."""
 
-_NO_PROVIDERS = frozenset({"autogen", "crewai", "langchain", "langgraph", "llamaindex"})
 _API_SUFFIXES = (".chat", ".responses", ".messages", ".completion", ".embedding", ".generative-ai")
 
 
@@ -157,7 +157,7 @@ def provider_of(value: Any) -> str | None:
     name = value.lower()
     if name.endswith(_API_SUFFIXES):
         name = name[: name.rindex(".")]
-    return None if name in _NO_PROVIDERS else PROVIDERS.get(name, name)[:256]
+    return None if name in FRAMEWORK_NAMES else convention_name(name)[:256]
 
 
 def framework_of(scope: str, given: Attributes) -> str | None:
@@ -173,7 +173,7 @@ def framework_of(scope: str, given: Attributes) -> str | None:
             return "langgraph"
     if found is None:
         system = given.get("gen_ai.system")
-        return system if isinstance(system, str) and system in _NO_PROVIDERS else None
+        return system if isinstance(system, str) and system in FRAMEWORK_NAMES else None
     return found
 
 

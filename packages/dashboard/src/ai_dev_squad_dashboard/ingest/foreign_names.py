@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ai_dev_squad import attributes as keys
 
-__all__ = ["CONTENT", "COST", "FRAMEWORKS", "KINDS", "LISTS", "NAMES", "OPERATIONS", "PROVIDERS", "SPAN_NAMES"]
+__all__ = ["CONTENT", "COST", "FRAMEWORKS", "KINDS", "LISTS", "NAMES", "OPERATIONS", "SPAN_NAMES"]
 
 COST = "gen_ai.usage.cost.amount"
 """The cost that a sender states, in USD unless ``gen_ai.usage.cost.currency`` says otherwise."""
@@ -236,19 +236,3 @@ FRAMEWORKS = {
     "claude_agent_sdk": "claude-agent-sdk",
 }
 """What stands in the name of an instrumentation → the framework it observes."""
-
-PROVIDERS = {
-    "azure": "azure.ai.openai",
-    "az.ai.openai": "azure.ai.openai",
-    "az.ai.inference": "azure.ai.inference",
-    "aws": "aws.bedrock",
-    "bedrock": "aws.bedrock",
-    "google": "gcp.gen_ai",
-    "vertexai": "gcp.vertex_ai",
-    "vertex_ai": "gcp.vertex_ai",
-    "gemini": "gcp.gemini",
-    "xai": "x_ai",
-    "mistralai": "mistral_ai",
-    "moonshot": "moonshot_ai",
-}
-"""A provider's other names → the conventions' name. Vercel's ``openai.chat`` and ``anthropic.messages`` lose what follows."""

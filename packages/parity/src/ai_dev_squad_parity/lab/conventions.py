@@ -10,16 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from ai_dev_squad.genai.providers import FRAMEWORK_NAMES
 from ai_dev_squad_parity.lab.cell import Span
 
 __all__ = ["breaches", "violations"]
 
-PROVIDERS = frozenset(
-    "anthropic aws.bedrock azure.ai.inference azure.ai.openai cohere deepseek gcp.gemini gcp.gen_ai gcp.vertex_ai groq "
-    "ibm.watsonx.ai mistral_ai moonshot_ai openai perplexity x_ai ollama".split()
-)
-"""Listed values, and ``ollama``, which everybody uses. A framework is no provider."""
-FRAMEWORKS = frozenset({"langchain", "langgraph", "crewai", "autogen"})
 DEPRECATED = frozenset(
     "gen_ai.system gen_ai.usage.prompt_tokens gen_ai.usage.completion_tokens gen_ai.prompt gen_ai.completion "
     "gen_ai.usage.cache_creation.input_tokens".split()
@@ -127,7 +122,7 @@ def _deprecated(span: Span, operation: str, rule: _Rule) -> Iterator[str]:
 
 
 def _provider(span: Span, operation: str, rule: _Rule) -> Iterator[str]:
-    if str(span.attributes.get("gen_ai.provider.name")).lower() in FRAMEWORKS:
+    if str(span.attributes.get("gen_ai.provider.name")).lower() in FRAMEWORK_NAMES:
         yield f"gen_ai.provider.name names a framework, {span.attributes['gen_ai.provider.name']!r}"
 
 

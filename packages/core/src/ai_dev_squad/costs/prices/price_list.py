@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from ai_dev_squad.costs.names import OPEN_ENDPOINTS, provider_key, spellings
+from ai_dev_squad.costs.names import spellings
 from ai_dev_squad.costs.prices.addresses import is_address, is_private, spellings_of_address
 from ai_dev_squad.costs.prices.catalog import catalog
 from ai_dev_squad.costs.prices.model_pricing import ModelPricing, ModelProvider, is_name, provider_name
 from ai_dev_squad.costs.prices.rates import Price, Rates, UnknownPrice
+from ai_dev_squad.genai.providers import OPEN_ENDPOINTS, price_key
 from ai_dev_squad.schema import Cost, Usage
 
 __all__ = ["ModelPricing", "ModelProvider", "PriceList", "PricingModels"]
@@ -95,7 +96,7 @@ class PriceList:
 
     def __init__(self, *, local_providers: Iterable[str] = ("ollama",)) -> None:
         self.models = PricingModels(self.forget)
-        self.local = {provider_key(provider_name(name)) for name in local_providers}
+        self.local = {price_key(provider_name(name)) for name in local_providers}
         """Providers, and addresses of servers, whose models run on the user's own machine."""
         self.gateways: set[str] = set()
         """Addresses in a private network at which a gateway passes calls on to a provider."""
@@ -191,7 +192,7 @@ class PriceList:
         """
         if not is_name(name):
             raise ValueError(f"alias {name!r} is not a name; give the deployment or model name as your calls report it")
-        house = None if provider is None else provider_key(provider_name(provider))
+        house = None if provider is None else price_key(provider_name(provider))
         found = self._aliased(target, house or "", _Question(None, time.time()))
         if isinstance(found, UnknownPrice):
             raise ValueError(
@@ -207,7 +208,7 @@ class PriceList:
         Such as ``"vllm"`` or ``"127.0.0.1:8000"``.
         """
         name = provider_name(provider)
-        key = provider_key(name)
+        key = price_key(name)
         # `gcp.gemini` is a provider, and looks like a host.
         place = key == name.strip().lower() and is_address(name)
         self.local.add(spellings_of_address(name)[0] if place else key)
@@ -227,7 +228,7 @@ class PriceList:
 
     def _billed(self, model: str, provider: str, answered: str | None, question: _Question) -> Price | UnknownPrice:
         """The price of what was asked for, or of the model that answered, whichever is billed."""
-        house, name = provider_key(provider), model.strip().lower()
+        house, name = price_key(provider), model.strip().lower()
         if answered is None or answered.strip().lower() == name:
             return self._resolve(model, provider, question)
         # What the user said of a name holds, also of the name that answered.
@@ -246,7 +247,7 @@ class PriceList:
 
     def _said(self, model: str, provider: str, question: _Question) -> Price | UnknownPrice | None:
         """The price that the user gave, in whatever way; or the failure of their own provider to give it."""
-        house, name = provider_key(provider), model.strip().lower()
+        house, name = price_key(provider), model.strip().lower()
         own = self._own(model, provider)
         if own is not None:
             return _with_note(own, question.tier)
@@ -278,7 +279,7 @@ class PriceList:
 
     def _listed(self, model: str, provider: str, question: _Question) -> Price | UnknownPrice:
         """The published price, unless the call went to a place where none holds."""
-        house, name = provider_key(provider), model.strip().lower()
+        house, name = price_key(provider), model.strip().lower()
         address = question.address
         if address is not None and house not in _GATEWAYS and is_private(address):
             places = spellings_of_address(address)
@@ -310,9 +311,9 @@ class PriceList:
             by_name = {}
             for key, pricing in list(self.models.own.items()):
                 house, _, name = key.partition(":")
-                by_name[(provider_key(house), name.strip().lower())] = pricing
+                by_name[(price_key(house), name.strip().lower())] = pricing
             self._own_by_name = by_name
-        return by_name.get((provider_key(provider), model.strip().lower()))
+        return by_name.get((price_key(provider), model.strip().lower()))
 
     def _published(self, name: str, house: str, question: _Question) -> Price | None:
         table = catalog()
@@ -333,7 +334,7 @@ class PriceList:
     def _by_prefix(self, name: str, house: str, question: _Question) -> Price | UnknownPrice:
         """``openai/gpt-4o``: the provider stands in the name, as gateways write it. Or else: unknown."""
         head, slash, rest = name.partition("/")
-        spoken = provider_key(head)
+        spoken = price_key(head)
         table = catalog()
         named = spoken in table.providers or spoken in self.local or spoken in self.ask
         here = house in OPEN_ENDPOINTS or (not house) or table.provider_named(house) in {None, spoken}
@@ -382,9 +383,9 @@ def _keep(cache: dict[Key, Any], key: Key, found: Price | UnknownPrice, limit: i
 def _published(key: str) -> ModelPricing | None:
     provider, _, model = key.partition(":")
     table = catalog()
-    found = table.find(provider_key(provider), model.strip().lower()) if model else None
+    found = table.find(price_key(provider), model.strip().lower()) if model else None
     price = None if found is None else table.price(*found, at=time.time(), tier=None)
-    return None if price is None else ModelPricing.of(model, provider_key(provider), price)
+    return None if price is None else ModelPricing.of(model, price_key(provider), price)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,303 @@
+"""What is said to a model and by it, in the shape of ``gen_ai.input.messages``: roles, and parts with a type.
+
+The messages of OpenAI (chat and responses), Anthropic, Gemini, Bedrock, Cohere and Ollama, and the message objects of
+frameworks, which agree on a few attributes, become the same few parts:
+
+| part | has |
+| --- | --- |
+| ``text``, ``reasoning`` | ``content`` |
+| ``tool_call`` | ``id``, ``name``, ``arguments`` |
+| ``tool_call_response`` | ``id``, ``response`` |
+| ``blob`` | ``modality``, ``mime_type``, ``content`` (base64) |
+| ``uri``, ``file`` | ``modality``, ``uri`` or ``file_id`` |
+
+What has no name there stays what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+__all__ = ["bounded", "countable", "input_messages", "message", "parts_of", "role_name", "text_of"]
+
+_ROLES = {
+    # LangChain
+    "human": "user",
+    "humanmessagechunk": "user",
+    "ai": "assistant",
+    "aimessagechunk": "assistant",
+    # AutoGen
+    "systemmessage": "system",
+    "usermessage": "user",
+    "assistantmessage": "assistant",
+    "functionexecutionresultmessage": "tool",
+    # Providers
+    "model": "assistant",
+    "chatbot": "assistant",
+    "developer": "system",
+    "function": "tool",
+    "function_call": "assistant",
+    "function_call_output": "tool",
+    "reasoning": "assistant",
+    "message": "user",
+}
+_TEXTS = frozenset({"text", "input_text", "output_text", "refusal"})
+_THOUGHTS = frozenset({"reasoning", "thinking", "reasoning_content"})
+_CALLS = frozenset({"tool_use", "tool_call", "function_call", "server_tool_use", "function"})
+_RESULTS = frozenset({"tool_result", "tool_call_response", "function_call_output"})
+_MEDIA = {
+    "image": "image",
+    "image_url": "image",
+    "input_image": "image",
+    "audio": "audio",
+    "input_audio": "audio",
+    "video": "video",
+    "document": "document",
+    "file": "document",
+    "input_file": "document",
+}
+# Bedrock's and Gemini's parts are told by the name of their only field.
+_BY_FIELD = {
+    "toolUse": "tool_use",
+    "functionCall": "tool_use",
+    "function_call": "tool_use",
+    "toolResult": "tool_result",
+    "functionResponse": "tool_result",
+    "function_response": "tool_result",
+    "reasoningContent": "reasoning",
+    "inlineData": "image",
+    "inline_data": "image",
+    "fileData": "file",
+    "file_data": "file",
+    "image": "image",
+    "document": "document",
+    "video": "video",
+}
+
+
+def role_name(role: Any) -> str:
+    """A role in the conventions' words: ``system``, ``user``, ``assistant``, ``tool``, else what the sender calls it."""
+    name = str(role)
+    return _ROLES.get(name.lower(), name)
+
+
+def input_messages(messages: Any) -> list[dict[str, Any]]:
+    """Messages of any make in the conventions' shape: role and parts. One message, text or pair is taken for a list."""
+    if messages is None:
+        return []
+    if isinstance(messages, (str, Mapping)) or not isinstance(messages, Iterable):
+        messages = [messages]
+    return [message(item) for item in messages]
+
+
+def message(item: Any, role: str | None = None) -> dict[str, Any]:
+    """One message in the conventions' shape. ``role`` where the message itself does not say, else ``user``."""
+    if isinstance(item, str):
+        return {"role": role or "user", "parts": parts_of(item)}
+    if isinstance(item, tuple) and len(item) == 2:
+        return {"role": role_name(item[0]), "parts": parts_of(item[1])}
+    read = _reader(item)
+    kind = read("type")
+    said_by = role_name(read("role") or (kind if isinstance(kind, str) else None) or role or "user")
+    content = read("content")
+    if content is None:
+        content = read("parts")
+    if kind in _CALLS or kind in _RESULTS or (kind in _THOUGHTS and content is None):
+        return {"role": said_by, "parts": parts_of([item])}  # an item of OpenAI's responses
+    answers = read("tool_call_id")
+    if said_by == "tool" and isinstance(answers, str):
+        return {"role": "tool", "parts": [{"type": "tool_call_response", "id": answers, "response": text_of(content)}]}
+    parts = parts_of(content)
+    calls = read("tool_calls") or ()
+    if calls:  # also listed among the parts by some
+        parts = [part for part in parts if part.get("type") != "tool_call"]
+        parts.extend(_call(call) for call in calls)
+    thought = read("thought") or read("reasoning_content")
+    if isinstance(thought, str) and thought:
+        parts.insert(0, {"type": "reasoning", "content": thought})
+    for picture in read("images") or () if isinstance(item, Mapping) else ():  # Ollama's
+        parts.append({"type": "blob", "modality": "image", "content": picture})
+    return {"role": said_by, "parts": parts}
+
+
+def parts_of(content: Any) -> list[dict[str, Any]]:
+    """The content of a message as parts; empty for none."""
+    if content is None or content == "":
+        return []
+    pieces = content if isinstance(content, (list, tuple)) else [content]
+    return [part for piece in pieces if (part := _part(piece)) is not None]
+
+
+def text_of(content: Any) -> Any:
+    """What a tool gave, as text where it is nothing but text, else as parts."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    parts = parts_of(content)
+    texts = [str(part.get("content")) for part in parts if part.get("type") == "text"]
+    return "".join(texts) if len(texts) == len(parts) else parts
+
+
+def _part(piece: Any) -> dict[str, Any] | None:
+    if isinstance(piece, str):
+        return {"type": "text", "content": piece} if piece else None
+    if not isinstance(piece, Mapping):
+        return _object_part(piece)
+    kind = piece.get("type")
+    if kind is None:
+        if isinstance(text := piece.get("text"), str):
+            thought = piece.get("thought") is True  # Gemini's
+            return {"type": "reasoning" if thought else "text", "content": text}
+        field = next((name for name in _BY_FIELD if isinstance(piece.get(name), Mapping)), None)
+        if field is None:
+            return dict(piece)
+        kind, piece = _BY_FIELD[field], piece[field]
+    if kind in _TEXTS:
+        return {"type": "text", "content": _first(piece, "text", "content", "refusal") or ""}
+    if kind in _THOUGHTS:
+        return {"type": "reasoning", "content": _first(piece, "reasoning", "thinking", "content", "summary", "text")}
+    if kind in _CALLS:
+        return _call(piece)
+    if kind in _RESULTS:
+        response = _first(piece, "response", "content", "output")
+        return {
+            "type": "tool_call_response",
+            "id": _first(piece, "id", "tool_use_id", "toolUseId", "call_id", "name"),
+            "response": response if isinstance(response, Mapping) else text_of(response),
+        }
+    if kind in _MEDIA:
+        return _media(_MEDIA[kind], piece)
+    return dict(piece)
+
+
+def _object_part(piece: Any) -> dict[str, Any]:
+    """A part that is an object: a tool call has arguments, its result the call's id."""
+    if hasattr(piece, "arguments") and hasattr(piece, "name"):
+        return {"type": "tool_call", "id": getattr(piece, "id", None), "name": piece.name, "arguments": piece.arguments}
+    if hasattr(piece, "call_id"):
+        return {"type": "tool_call_response", "id": piece.call_id, "response": getattr(piece, "content", None)}
+    if isinstance(piece, (int, float)):
+        return {"type": "text", "content": str(piece)}
+    return {"type": type(piece).__name__.lower()}
+
+
+def _call(call: Any) -> dict[str, Any]:
+    read = _reader(call)
+    identity = next((found for name in ("id", "call_id", "toolUseId") if (found := read(name)) is not None), None)
+    inner = read("function")
+    if inner is not None and not isinstance(inner, str):
+        read = _reader(inner)
+    arguments = next((found for name in ("arguments", "input", "args") if (found := read(name)) is not None), None)
+    return {"type": "tool_call", "id": identity, "name": read("name"), "arguments": arguments}
+
+
+def _media(modality: str, piece: Mapping[str, Any]) -> dict[str, Any]:
+    """A picture, sound or document, by what it is given as: data, an address, or the id of a file."""
+    source = next(
+        (inner for name in ("source", "image_url", "input_audio", "file") if (inner := piece.get(name)) is not None),
+        piece,
+    )
+    if isinstance(source, str):
+        source = {"url": source}
+    elif not isinstance(source, Mapping):
+        return dict(piece)
+    mime = _first(source, "mime_type", "media_type", "mimeType") or _first(piece, "mime_type", "media_type")
+    if isinstance(mime, str) and mime.partition("/")[0] in {"image", "audio", "video"}:
+        modality = mime.partition("/")[0]
+    found: dict[str, Any] = {"type": "blob", "modality": modality}
+    address = _first(source, "url", "uri", "fileUri", "file_uri")
+    data = _first(source, "data", "base64", "bytes", "file_data", "content")
+    if isinstance(address, str) and address.startswith("data:") and "," in address:
+        head, _, data = address.partition(",")
+        mime, address = head[5:].partition(";")[0] or mime, None
+    if mime is not None:
+        found["mime_type"] = mime
+    if data is not None:
+        found["content"] = data
+    elif address is not None:
+        found["type"], found["uri"] = "uri", address
+    elif (identity := _first(source, "file_id", "id")) is not None:
+        found["type"], found["file_id"] = "file", identity
+    else:
+        return dict(piece)
+    return found
+
+
+def _reader(source: Any) -> Callable[[str], Any]:
+    return source.get if isinstance(source, Mapping) else lambda name: getattr(source, name, None)
+
+
+def _first(source: Mapping[str, Any], *names: str) -> Any:
+    for name in names:
+        value = source.get(name)
+        if value is not None:
+            return value
+    return None
+
+
+# --- counting and keeping -----------------------------------------------------------------------------------------------
+
+
+def countable(messages: Any, tools: Any = None) -> list[Any]:
+    """Messages as ``costs.estimate_messages`` counts them: pairs of role and text, pictures and tool calls included.
+
+    ``tools`` are counted too, for the model reads what they are called and take.
+    """
+    counted: list[Any] = []
+    for item in input_messages(messages):
+        pieces = [piece for part in item["parts"] if (piece := _countable(part))]
+        texts = [piece for piece in pieces if isinstance(piece, str)]
+        counted.append((item["role"], "".join(texts) if len(texts) == len(pieces) else pieces))
+    for tool in tools if isinstance(tools, (list, tuple)) else ():
+        if isinstance(tool, Mapping):
+            counted.append(_as_text(tool.get("function", tool)))
+        else:
+            counted.append(f"{getattr(tool, 'name', '')}{getattr(tool, 'description', '')}")
+    return counted
+
+
+def _countable(part: Mapping[str, Any]) -> Any:
+    kind = part.get("type")
+    if kind in {"text", "reasoning"}:
+        return _as_text(part.get("content"))
+    if kind == "tool_call":
+        return f"{part.get('name')}{_as_text(part.get('arguments'))}"
+    if kind == "tool_call_response":
+        return _as_text(part.get("response"))
+    return {"type": "image"} if part.get("modality") == "image" else None
+
+
+def _as_text(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    try:
+        return msgspec.json.encode(value, enc_hook=str).decode()
+    except (TypeError, ValueError, RecursionError):
+        return str(value)
+
+
+def bounded(messages: list[dict[str, Any]], most: int = 100, *, characters: int = 150_000) -> list[dict[str, Any]]:
+    """What is kept of a long chat: the first message, which is the system's as a rule, and the newest ones.
+
+    ``most`` messages, and about so many ``characters`` of text, the newest message in any case. In place of what was cut
+    stands a message with the role ``omitted`` whose part says how many messages are missing.
+    """
+    kept, left = 0, characters - (_size(messages[0]) if messages else 0)
+    while kept < len(messages) - 1:
+        left -= _size(messages[-1 - kept])
+        if kept and (left < 0 or (kept >= most - 1 and len(messages) > most)):
+            break
+        kept += 1
+    missing = len(messages) - 1 - kept
+    if missing <= 0:
+        return messages
+    label = {"role": "omitted", "parts": [{"type": "omitted", "messages": missing}]}
+    return [messages[0], label, *messages[-kept:]]
+
+
+def _size(item: Mapping[str, Any]) -> int:
+    return sum(
+        40 + sum(len(value) if isinstance(value, str) else 40 for value in part.values()) for part in item["parts"]
+    )

@@ -1,0 +1,185 @@
+"""What a request asks for, in the conventions' words: settings, server, and a hash of everything that the model sees."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ai_dev_squad import attributes as keys
+from ai_dev_squad.genai.messages import input_messages
+
+__all__ = ["output_limit", "prompt_hash", "request_attributes", "server_attributes"]
+
+# One table of the names that clients and providers have for the same setting; the first that is set counts.
+_NUMBERS: Mapping[str, tuple[str, ...]] = {
+    keys.REQUEST_TEMPERATURE: ("temperature",),
+    keys.REQUEST_TOP_P: ("top_p", "topP", "p"),
+    keys.REQUEST_TOP_K: ("top_k", "topK", "k"),
+    keys.REQUEST_MAX_TOKENS: (
+        *("max_completion_tokens", "max_output_tokens", "max_tokens", "maxOutputTokens", "maxTokens"),
+        *("num_predict", "max_tokens_to_sample", "max_new_tokens", "max_gen_len", "maxTokenCount"),
+    ),
+    keys.REQUEST_SEED: ("seed", "random_seed"),
+    keys.REQUEST_FREQUENCY_PENALTY: ("frequency_penalty", "frequencyPenalty"),
+    keys.REQUEST_PRESENCE_PENALTY: ("presence_penalty", "presencePenalty"),
+}
+_CHOICES = ("n", "candidate_count", "candidateCount", "num_generations")
+_STOPS = ("stop", "stop_sequences", "stopSequences")
+# Where providers put settings one level deeper: Gemini, Bedrock, Titan, Ollama.
+_NESTED = ("generationConfig", "generation_config", "inferenceConfig", "textGenerationConfig", "options")
+_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
+_MOST = 1 << 53
+
+
+def request_attributes(settings: Mapping[str, Any], *, stream: bool | None = None) -> dict[str, Any]:
+    """``gen_ai.request.*`` and ``gen_ai.output.type`` of a request's settings, whichever client or provider names them.
+
+    ``settings`` is a request's body or a client's arguments. What isn't set, or is no plain value, is left out; so is
+    one choice, which everybody asks for. ``stream`` overrides what the settings say.
+    """
+    found: dict[str, Any] = {}
+    sources = [settings, *(part for name in _NESTED if isinstance(part := settings.get(name), Mapping))]
+    for source in sources:
+        for attribute, names in _NUMBERS.items():
+            if attribute in found:
+                continue
+            for name in names:
+                value = source.get(name)
+                if value is not None and _is_number(value):
+                    found[attribute] = value
+                    break
+        _named(source, found)
+    if stream if stream is not None else settings.get("stream") is True:
+        found[keys.REQUEST_STREAM] = True
+    return found
+
+
+def _named(source: Mapping[str, Any], found: dict[str, Any]) -> None:
+    stop = next((source[name] for name in _STOPS if source.get(name)), None)
+    if isinstance(stop, str):
+        found.setdefault(keys.REQUEST_STOP_SEQUENCES, [stop])
+    elif isinstance(stop, (list, tuple)):
+        found.setdefault(keys.REQUEST_STOP_SEQUENCES, [str(item) for item in stop])
+    choices = next((source[name] for name in _CHOICES if source.get(name) is not None), None)
+    if type(choices) is int and choices != 1:
+        found.setdefault(keys.REQUEST_CHOICE_COUNT, choices)
+    effort = source.get("reasoning_effort")
+    if effort is None and isinstance(reasoning := source.get("reasoning"), Mapping):
+        effort = reasoning.get("effort")
+    if isinstance(effort, str):
+        found.setdefault(keys.REQUEST_REASONING_LEVEL, effort)
+    if _wants_json(source):
+        found.setdefault(keys.OUTPUT_TYPE, "json")
+
+
+def _wants_json(source: Mapping[str, Any]) -> bool:
+    wanted = source.get("response_format")
+    if wanted is None and isinstance(text := source.get("text"), Mapping):
+        wanted = text.get("format")
+    if isinstance(wanted, Mapping):
+        return wanted.get("type") not in {None, "text"}
+    kind = source.get("responseMimeType") or source.get("response_mime_type")
+    return isinstance(wanted, type) or kind == "application/json" or source.get("format") == "json"
+
+
+def output_limit(settings: Mapping[str, Any]) -> int | None:
+    """The most output tokens that the answer may have, whatever it is called; ``None`` for no limit, or none in sight."""
+    limit = request_attributes(settings).get(keys.REQUEST_MAX_TOKENS)
+    return int(limit) if limit is not None and 0 < limit < _MOST else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value - value == 0
+
+
+def server_attributes(url: Any) -> dict[str, Any]:
+    """``server.address`` and ``server.port`` of a URL, with the port of its scheme; empty for what is no address."""
+    return dict(_server(url if isinstance(url, str) else str(url))) if url else {}
+
+
+@lru_cache(maxsize=256)
+def _server(url: str) -> dict[str, Any]:
+    try:
+        parts = urlsplit(url if "//" in url else f"//{url}")
+        host, port = parts.hostname, parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return {}
+    if not host:
+        return {}
+    return {keys.SERVER_ADDRESS: host} if port is None else {keys.SERVER_ADDRESS: host, keys.SERVER_PORT: port}
+
+
+# --- the hash of a prompt -----------------------------------------------------------------------------------------------
+
+
+def prompt_hash(messages: Any, tools: Any = None, response_format: Any = None) -> str:
+    """A short hash of everything that the model sees: texts, pictures, tool calls and what they gave, tools, the format
+    of the answer. Two calls with the same hash asked the same.
+
+    ``messages`` come in any shape that ``messages.input_messages`` understands, so that all frameworks and the wire hash
+    alike. The ids of tool calls, which every answer has new ones of, are left out. Never raises.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    try:
+        for message in input_messages(messages):
+            role = message["role"]
+            parts: list[dict[str, Any]] = message["parts"] or [{}]
+            for part in parts:
+                digest.update(_encoded((role, _seen(part))))
+        for tool in tools if isinstance(tools, Iterable) and not isinstance(tools, (str, Mapping)) else ():
+            digest.update(_encoded(_offered(tool)))
+        if response_format is not None:
+            digest.update(_encoded(("format", response_format)))
+    except Exception:  # noqa: BLE001 - foreign objects may do anything when they are read
+        digest.update(b"unreadable")
+    return digest.hexdigest()
+
+
+def _seen(part: Mapping[str, Any]) -> Any:
+    kind = part.get("type")
+    if kind == "text":
+        return part.get("content")
+    if kind == "tool_call":
+        return ("call", part.get("name"), _structure(part.get("arguments")))
+    if kind == "tool_call_response":
+        return ("result", part.get("response"))
+    return {name: value for name, value in part.items() if name not in {"id", "index"} and value is not None}
+
+
+def _structure(arguments: Any) -> Any:
+    """Arguments as a structure: some clients hold them as text."""
+    if isinstance(arguments, str):
+        try:
+            return json.loads(arguments)
+        except ValueError:
+            return arguments
+    return arguments
+
+
+def _offered(tool: Any) -> Any:
+    if not isinstance(tool, Mapping):
+        return ("tool", getattr(tool, "name", None), getattr(tool, "description", None))
+    inner = tool.get("function")
+    tool = inner if isinstance(inner, Mapping) else tool
+    parameters = next((tool[name] for name in ("parameters", "input_schema", "inputSchema") if tool.get(name)), None)
+    name = tool.get("name")
+    return ("tool", name, tool.get("description"), parameters) if name else ("tool", tool)
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return msgspec.json.encode(value, enc_hook=_described, order="sorted")
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+        # Half a surrogate pair, a key that is no text, or a cycle.
+        return repr(value).encode("utf-8", "backslashreplace")
+
+
+def _described(value: Any) -> str:
+    kind = value if isinstance(value, type) else type(value)
+    return f"<{kind.__module__}.{kind.__qualname__}>"
