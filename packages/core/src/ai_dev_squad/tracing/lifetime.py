@@ -11,8 +11,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad.guard import report
 from ai_dev_squad.genai.errors import classify, error_text, error_type, exception_name, stack_trace
+from ai_dev_squad.guard import report
 from ai_dev_squad.tracing.identity import start_identity
 
 if TYPE_CHECKING:
