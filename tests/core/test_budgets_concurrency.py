@@ -226,7 +226,7 @@ def test_the_collector_inside_the_lock_does_no_harm() -> None:
     manager.set_budget("d", 1.0, "total", on_exceed="stop")
     cycle: dict[str, Any] = {"held": manager.reserve(0.9)}
     cycle["self"] = cycle
-    with manager._lock:
+    with manager._book.lock:
         del cycle
         gc.collect()
 

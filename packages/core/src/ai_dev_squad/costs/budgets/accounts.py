@@ -1,6 +1,6 @@
 """The running sums: one account for each limit, found from an entry without looking at any other.
 
-Nothing here locks: ``BudgetManager`` holds its lock around every call. Amounts are whole picodollars.
+Nothing here locks: ``AccountBook`` holds its lock around every call. Amounts are whole picodollars.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _named(label: object) -> str | None:
 class Crossing:
     """An amount that was reached: ``threshold`` of the limit, or (``None``) the limit was exceeded."""
 
-    ledger: BudgetAccounts
+    accounts: BudgetAccounts
     key: str | None
     spent: int
     threshold: float | None
@@ -302,26 +302,26 @@ class BudgetAccounts:
 
 
 class Index:
-    """Which ledgers a call belongs to: one dictionary look-up for each combination of scopes in use."""
+    """Which budgets a call belongs to: one dictionary look-up for each combination of scopes in use."""
 
-    def __init__(self, ledgers: list[BudgetAccounts]) -> None:
-        self._everywhere = tuple(ledger for ledger in ledgers if not ledger.budget.scope)
+    def __init__(self, budgets: list[BudgetAccounts]) -> None:
+        self._everywhere = tuple(accounts for accounts in budgets if not accounts.budget.scope)
         self._groups: list[tuple[Callable[[Labels], Any], dict[Any, tuple[BudgetAccounts, ...]]]] = []
         shapes: dict[tuple[int, ...], dict[Any, tuple[BudgetAccounts, ...]]] = {}
-        for ledger in ledgers:
-            positions = _positions(ledger.budget)
+        for accounts in budgets:
+            positions = _positions(accounts.budget)
             if not positions:
                 continue
             values = tuple(positions.values())
             group = shapes.setdefault(tuple(positions), {})
             # itemgetter of one position gives the value itself, not a tuple of it.
             value = values[0] if len(values) == 1 else values
-            group[value] = (*group.get(value, ()), ledger)
+            group[value] = (*group.get(value, ()), accounts)
         for shape, group in shapes.items():
             self._groups.append((itemgetter(*shape), group))
 
     def matching(self, labels: Labels) -> tuple[BudgetAccounts, ...]:
-        """Every ledger whose scope holds ``labels``."""
+        """Every budget whose scope holds ``labels``."""
         found = self._everywhere
         for value_of, group in self._groups:
             more = group.get(value_of(labels))

@@ -21,8 +21,8 @@ EventSink: TypeAlias = Callable[[EventType, Literal["WARNING", "ERROR"], str, "d
 
 def announce_crossing(crossing: Crossing, callbacks: Iterable[AlertCallback], sink: EventSink | None) -> None:
     """Tell that a threshold was reached, or (to the journal only) that the limit was exceeded."""
-    budget, key = crossing.ledger.budget, crossing.key
-    ratio = crossing.spent / crossing.ledger.limit
+    budget, key = crossing.accounts.budget, crossing.key
+    ratio = crossing.spent / crossing.accounts.limit
     facts = {
         "budget_name": budget.name,
         "spend_ratio": ratio,
@@ -34,7 +34,7 @@ def announce_crossing(crossing: Crossing, callbacks: Iterable[AlertCallback], si
         "key": key,
     }
     of = "" if budget.per is None else f" for {budget.per} {key!r}"
-    spent = f"{dollars(crossing.spent)} of {dollars(crossing.ledger.limit)} {budget.period} spent ({ratio:.0%})"
+    spent = f"{dollars(crossing.spent)} of {dollars(crossing.accounts.limit)} {budget.period} spent ({ratio:.0%})"
     if crossing.threshold is None:
         _emit(sink, EventType.BUDGET_EXCEEDED, "ERROR", f"budget {budget.name!r}{of} is exceeded: {spent}", facts)
         return

@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timezone as fixed_zone
 from datetime import tzinfo
 from pathlib import Path
 
 from ai_dev_squad.attribution import Attribution
-from ai_dev_squad.costs.budgets.accounts import Account, BudgetAccounts, Crossing, Index, Labels, labels_of
+from ai_dev_squad.costs.budgets.accounts import Crossing, Labels, labels_of
 from ai_dev_squad.costs.budgets.alerts import EventSink, announce_crossing, announce_refusal
+from ai_dev_squad.costs.budgets.book import AccountBook, Refusal
 from ai_dev_squad.costs.budgets.budget import (
     AlertCallback,
     Budget,
@@ -33,10 +32,9 @@ from ai_dev_squad.costs.budgets.budget import (
     OnExceed,
     Per,
     UnknownPrice,
-    moment,
 )
 from ai_dev_squad.costs.budgets.periods import parse_timezone
-from ai_dev_squad.costs.budgets.reservation import Hold, Reservation
+from ai_dev_squad.costs.budgets.reservation import Reservation
 from ai_dev_squad.costs.budgets.saver import Saver
 from ai_dev_squad.costs.budgets.table import BudgetTable, check_together
 from ai_dev_squad.costs.ledger.entry import CostEntry
@@ -47,7 +45,6 @@ from ai_dev_squad.process import ExitOrder, after_fork, at_exit
 __all__ = ["Budget", "BudgetExceeded", "BudgetManager", "BudgetStatus", "EventSink", "Reservation"]
 
 _DEFAULT_THRESHOLDS = (0.8, 0.9)
-_EVENT_EVERY_S = 1.0
 _NOBODY = Attribution()
 
 
@@ -79,16 +76,12 @@ class BudgetManager:
         self.on_event = on_event
         self.may_stop = False
         """Whether any budget may refuse a call, so that reserving is worth the while."""
-        self._clock = clock
         self._zone = parse_timezone(timezone)
-        self._max_keys = max_keys
-        self._ledgers: dict[str, BudgetAccounts] = {}
-        self._index = Index([])
-        self._abandoned: deque[tuple[int, tuple[Hold, ...]]] = deque()
-        self._epoch = 0
-        # Reentrant: a signal handler that flushes may interrupt the thread that holds it.
-        self._lock = threading.RLock()
-        self._saver = None if state_path is None else Saver(self, Path(state_path), save_interval)
+        self._book = AccountBook(clock, max_keys)
+        self._saver: Saver | None = None
+        if state_path is not None:
+            self._saver = Saver(self._book, weakref.WeakMethod(self._announce), Path(state_path), save_interval)
+            weakref.finalize(self, self._saver.end_thread)
         at_exit(weakref.WeakMethod(self.close), ExitOrder.BUDGETS)
         after_fork(weakref.WeakMethod(self._after_fork))
 
@@ -148,7 +141,7 @@ class BudgetManager:
         ``reservation``, if it was made for this call, is settled in the same step. An entry belongs to the period of
         its timestamp (naive means UTC), or to the current one if that has begun since: nothing spent is ever left out.
         """
-        if not self._ledgers:
+        if not self._book.budgets:
             if reservation is not None:
                 reservation.release()
             return
@@ -175,48 +168,20 @@ class BudgetManager:
         """
         estimate = _pico_or_unknown(estimate_usd)
         call = _NOBODY if attribution is None else attribution
-        labels = labels_of(call)
-        now = self._clock()
-        holds: list[Hold] = []
-        refused = None
-        with self._lock:
-            if self._abandoned:
-                self._collect()
-            for ledger in self._index.matching(labels):
-                if not ledger.stops:
-                    continue
-                account = ledger.account(labels, now)
-                if account is None:
-                    continue
-                if not _holds(ledger, account, estimate):
-                    refused = self._refuse(ledger, account, estimate, now)
-                    break
-                if estimate:
-                    holds.append((ledger, account, estimate))
-            else:
-                for _, account, amount in holds:
-                    account.reserved += amount
+        hold = self._book.hold(labels_of(call), estimate)
         if self._saver is not None:
             self._saver.look()
-        if refused is not None:
-            error, status = refused
-            if status is not None:
-                announce_refusal(error, status, self.on_event)
-            raise error
-        return Reservation(self, call, tuple(holds), None if estimate is None else estimate / PICO)
+        if isinstance(hold, Refusal):
+            if hold.status is not None:
+                announce_refusal(hold.error, hold.status, self.on_event)
+            raise hold.error
+        return Reservation(call, None if estimate is None else estimate / PICO, hold, self._book, self._settle)
 
     def status(self) -> list[BudgetStatus]:
         """Every limit as it stands now, in the order budgets were set, then by key."""
         if self._saver is not None:
             self._saver.take_over()
-        now = self._clock()
-        with self._lock:
-            self._collect()
-            return [
-                ledger.status(account, now)
-                for ledger in self._ledgers.values()
-                for account in sorted(ledger.refresh(now), key=lambda account: (account.key is None, account.key or ""))
-            ]
+        return self._book.statuses()
 
     def flush(self) -> bool:
         """Return when all spend so far is on disk; ``False`` if it could not be written (it is tried again later)."""
@@ -231,43 +196,13 @@ class BudgetManager:
 
     def _accept(self, wanted: dict[str, Budget]) -> None:
         check_together(wanted)
-        with self._lock:
-            ledgers = {name: self._ledger_for(budget) for name, budget in wanted.items()}
-            fresh = [ledger for name, ledger in ledgers.items() if self._ledgers.get(name) is not ledger]
-            self._ledgers = ledgers
-            self._index = Index(list(ledgers.values()))
-            self.may_stop = any(ledger.stops for ledger in ledgers.values())
-        if fresh and self._saver is not None:
+        new = self._book.replace(wanted)
+        self.may_stop = any(budget.on_exceed == "stop" for budget in wanted.values())
+        if new and self._saver is not None:
             self._saver.take_over()
 
-    def _ledger_for(self, budget: Budget) -> BudgetAccounts:
-        known = self._ledgers.get(budget.name)
-        if known is None or known.budget.coverage != budget.coverage:
-            known = BudgetAccounts(budget, self._max_keys)
-        elif known.budget is not budget:
-            known.adopt(budget)
-        return known
-
     def _charge(self, labels: Labels, now: float, cost: int | None, reservation: Reservation | None) -> None:
-        crossings: list[Crossing] | None = None
-        with self._lock:
-            held = None
-            if reservation is not None and reservation._open:
-                held = {ledger: account for ledger, account, _ in reservation._holds}
-                self._give_back(reservation)
-            for ledger in self._index.matching(labels):
-                # The answer may name another model than the request; what was set aside decides.
-                account = held.pop(ledger, None) if held else None
-                account = ledger.account(labels, now) if account is None else ledger.current(account, now)
-                if account is None:
-                    continue
-                crossed = ledger.charge(account, cost)
-                if crossed:
-                    crossings = crossed if crossings is None else crossings + crossed
-            for ledger, account in held.items() if held else ():
-                if self._ledgers.get(ledger.budget.name) is ledger:
-                    crossed = ledger.charge(ledger.current(account, now), cost)
-                    crossings = (crossings or []) + (crossed or [])
+        crossings = self._book.charge(labels, now, cost, None if reservation is None else reservation.hold)
         if self._saver is not None:
             self._saver.wake()
         if crossings:
@@ -277,75 +212,19 @@ class BudgetManager:
         if isinstance(cost, CostEntry):
             self.check_budgets(cost, reservation)
         else:
-            self._charge(labels_of(reservation.attribution), self._clock(), _pico_or_unknown(cost), reservation)
-
-    def _release(self, reservation: Reservation) -> None:
-        with self._lock:
-            if reservation._open:
-                self._give_back(reservation)
-
-    def _give_back(self, reservation: Reservation) -> None:
-        reservation._open = False
-        if reservation._epoch == self._epoch:
-            for _, account, amount in reservation._holds:
-                account.reserved -= amount
-
-    def _collect(self) -> None:
-        """Give back what forgotten reservations held."""
-        while self._abandoned:
-            epoch, holds = self._abandoned.popleft()
-            if epoch == self._epoch:
-                for _, account, amount in holds:
-                    account.reserved -= amount
-
-    def _refuse(
-        self, ledger: BudgetAccounts, account: Account, estimate: int | None, now: float
-    ) -> tuple[BudgetExceeded, BudgetStatus | None]:
-        """The refusal, and the status to tell the journal unless it was told a moment ago."""
-        account.refused += 1
-        error = BudgetExceeded(
-            ledger.refusal(account, estimate),
-            budget=ledger.budget.name,
-            key=account.key,
-            limit_usd=ledger.budget.limit_usd,
-            spent_usd=account.spent / PICO,
-            reserved_usd=account.reserved / PICO,
-            estimate_usd=None if estimate is None else estimate / PICO,
-            resets_at=moment(account.end),
-        )
-        # A loop that retries a refused call would fill the journal; the count in the next event covers all of them.
-        if account.exceeded_event_at <= now < account.exceeded_event_at + _EVENT_EVERY_S:
-            return error, None
-        account.exceeded_event_at = now
-        return error, ledger.status(account, now)
+            self._charge(labels_of(reservation.attribution), self._book.clock(), _pico_or_unknown(cost), reservation)
 
     def _announce(self, crossings: list[Crossing]) -> None:
         # Without the lock: callbacks may use the manager.
         for crossing in crossings:
-            own = crossing.ledger.budget.on_alert
+            own = crossing.accounts.budget.on_alert
             callbacks = (*self.alert_callbacks, own) if own else tuple(self.alert_callbacks)
             announce_crossing(crossing, callbacks, self.on_event)
 
     def _after_fork(self) -> None:
-        """In a forked child: running calls are the parent's, and what it has not saved comes by way of the file."""
-        self._lock = threading.RLock()
-        self._epoch += 1
-        self._abandoned.clear()
-        for ledger in self._ledgers.values():
-            for account in ledger.accounts.values():
-                account.reserved = 0
-                if self._saver is not None:
-                    account.spent, account.unpriced = account.base, account.unpriced_base
+        self._book.after_fork(saved=self._saver is not None)
         if self._saver is not None:
             self._saver.after_fork()
-
-
-def _holds(ledger: BudgetAccounts, account: Account, estimate: int | None) -> bool:
-    """Whether the limit holds if a call of this estimate is let through."""
-    committed = account.spent + account.reserved
-    if estimate is None:
-        return ledger.budget.unknown_price == "allow" and committed < ledger.limit
-    return estimate == 0 or committed + estimate <= ledger.limit
 
 
 def _pico_or_unknown(usd: float | None) -> int | None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import Self
 
 from ai_dev_squad.attribution import Attribution
-from ai_dev_squad.costs.budgets.accounts import Account, BudgetAccounts
+from ai_dev_squad.costs.budgets.book import AccountBook, Hold
 from ai_dev_squad.costs.ledger.entry import CostEntry
 
-if TYPE_CHECKING:
-    from ai_dev_squad.costs.budgets.manager import BudgetManager
-
-__all__ = ["Hold", "Reservation"]
-
-Hold: TypeAlias = tuple[BudgetAccounts, Account, int]
-"""So many picodollars set aside in one account."""
+__all__ = ["Reservation"]
 
 
 class Reservation:
@@ -25,29 +20,34 @@ class Reservation:
     one that is forgotten is released when it is collected.
     """
 
-    __slots__ = ("_epoch", "_holds", "_manager", "_open", "attribution", "estimate_usd")
+    __slots__ = ("_book", "_settle", "attribution", "estimate_usd", "hold")
 
     def __init__(
-        self, manager: BudgetManager, attribution: Attribution, holds: tuple[Hold, ...], estimate_usd: float | None
+        self,
+        attribution: Attribution,
+        estimate_usd: float | None,
+        hold: Hold,
+        book: AccountBook,
+        settle: Callable[[Reservation, CostEntry | float | None], None],
     ) -> None:
-        self.estimate_usd = estimate_usd
-        """What was set aside, in US dollars; ``None`` when the price is unknown (nothing is set aside then)."""
         self.attribution = attribution
         """Whose call it was made for."""
-        self._manager = manager
-        self._holds = holds
-        self._epoch = manager._epoch
-        self._open = True
+        self.estimate_usd = estimate_usd
+        """What was set aside, in US dollars; ``None`` when the price is unknown (nothing is set aside then)."""
+        self.hold = hold
+        """Where it is set aside."""
+        self._book = book
+        self._settle = settle
 
     def settle(self, cost: CostEntry | float | None) -> None:
         """Replace what was set aside by the actual cost: an entry, US dollars, or ``None`` for an unknown price."""
-        if self._open:
-            self._manager._settle(self, cost)
+        if self.hold.open:
+            self._settle(self, cost)
 
     def release(self) -> None:
         """Give back what was set aside: the call was not made, or cost nothing."""
-        if self._open:
-            self._manager._release(self)
+        if self.hold.open:
+            self._book.give_back(self.hold)
 
     def __enter__(self) -> Self:
         """The reservation itself."""
@@ -60,6 +60,7 @@ class Reservation:
         self.release()
 
     def __del__(self) -> None:
-        # The collector may run anywhere, also inside the manager's lock; a deque is safe without one.
-        if getattr(self, "_open", False) and self._holds:
-            self._manager._abandoned.append((self._epoch, self._holds))
+        # One whose making failed half-way has nothing to give back.
+        hold = getattr(self, "hold", None)
+        if hold is not None and hold.open and hold.amounts:
+            self._book.forget(hold)

@@ -141,16 +141,16 @@ class StateFile:
 # --- between the file and the accounts --------------------------------------------------------------------------------
 
 
-def merge(ledger: BudgetAccounts, stored: list[StoredBudget], now: float) -> list[Crossing]:
+def merge(ours: BudgetAccounts, stored: list[StoredBudget], now: float) -> list[Crossing]:
     """Take over what others have added, and put this process's share into ``stored``.
 
     Returns the alerts that the sum has reached and nobody has sent. Call ``tidy``, and once ``stored`` is on disk
     ``settle``.
     """
-    record = _record_of(ledger, stored)
+    record = _record_of(ours, stored)
     by_key = {account.key: account for account in record.accounts}
     crossings: list[Crossing] = []
-    for account in ledger.refresh(now):
+    for account in ours.refresh(now):
         theirs = by_key.get(account.key)
         # The manager's lock is held: of ten thousand sessions the few that changed are worth looking at.
         if not account.unsaved and theirs == account.seen:
@@ -160,34 +160,34 @@ def merge(ledger: BudgetAccounts, stored: list[StoredBudget], now: float) -> lis
                 continue  # another process is in the next period already
             theirs = None
         if theirs is not None:
-            crossings += _take_over(ledger, account, theirs)
+            crossings += _take_over(ours, account, theirs)
         account.seen = by_key[account.key] = _stored(account)
     for key, theirs in by_key.items():
-        if key not in ledger.accounts and len(ledger.accounts) < ledger.max_keys:
-            crossings += _adopt(ledger, theirs)
+        if key not in ours.accounts and len(ours.accounts) < ours.max_keys:
+            crossings += _adopt(ours, theirs)
     record.accounts = list(by_key.values())
     return crossings
 
 
-def tidy(ledger: BudgetAccounts, stored: list[StoredBudget]) -> None:
-    """Keep the ``max_keys`` accounts of a ledger that were used last."""
-    record = _record_of(ledger, stored)
+def tidy(ours: BudgetAccounts, stored: list[StoredBudget]) -> None:
+    """Keep the ``max_keys`` accounts of a ours that were used last."""
+    record = _record_of(ours, stored)
     accounts = sorted(record.accounts, key=lambda account: (-account.updated, account.key or ""))
-    record.accounts = [account for account in accounts if account.counts][: ledger.max_keys]
+    record.accounts = [account for account in accounts if account.counts][: ours.max_keys]
 
 
-def settle(ledger: BudgetAccounts, stored: list[StoredBudget]) -> None:
+def settle(ours: BudgetAccounts, stored: list[StoredBudget]) -> None:
     """Remember that ``stored`` is on disk, so that it is not added a second time."""
-    for theirs in _record_of(ledger, stored).accounts:
-        account = ledger.accounts.get(theirs.key)
+    for theirs in _record_of(ours, stored).accounts:
+        account = ours.accounts.get(theirs.key)
         if account is not None and theirs.period_start == _finite(account.start):
             account.base, account.unpriced_base = theirs.spent(), theirs.unpriced_calls
             if (theirs.alerts_sent, theirs.exceeded) == _alerts(account):
                 account.alerted_unsaved = False
 
 
-def _record_of(ledger: BudgetAccounts, stored: list[StoredBudget]) -> StoredBudget:
-    budget = ledger.budget
+def _record_of(ours: BudgetAccounts, stored: list[StoredBudget]) -> StoredBudget:
+    budget = ours.budget
     mine = StoredBudget(budget.name, budget.period, timezone_name(budget.zone), budget.per, budget.scope)
     for record in stored:
         if msgspec.structs.replace(record, accounts=[]) == mine:
@@ -196,7 +196,7 @@ def _record_of(ledger: BudgetAccounts, stored: list[StoredBudget]) -> StoredBudg
     return mine
 
 
-def _take_over(ledger: BudgetAccounts, account: Account, theirs: StoredAccount) -> list[Crossing]:
+def _take_over(ours: BudgetAccounts, account: Account, theirs: StoredAccount) -> list[Crossing]:
     spent = theirs.spent()
     account.spent += spent - account.base
     account.unpriced += theirs.unpriced_calls - account.unpriced_base
@@ -204,18 +204,18 @@ def _take_over(ledger: BudgetAccounts, account: Account, theirs: StoredAccount) 
     account.alerted.update(theirs.alerts_sent)
     if theirs.exceeded:
         account.alerted.add(None)
-    ledger.rearm(account)
-    return ledger.crossed(account)
+    ours.rearm(account)
+    return ours.crossed(account)
 
 
-def _adopt(ledger: BudgetAccounts, theirs: StoredAccount) -> list[Crossing]:
-    if theirs.period_start != _finite(ledger.start):
+def _adopt(ours: BudgetAccounts, theirs: StoredAccount) -> list[Crossing]:
+    if theirs.period_start != _finite(ours.start):
         return []
-    account = ledger.account_of(theirs.key)
-    ledger.begin(account)
+    account = ours.account_of(theirs.key)
+    ours.begin(account)
     account.touched = theirs.updated
     account.seen = theirs
-    return _take_over(ledger, account, theirs)
+    return _take_over(ours, account, theirs)
 
 
 def _alerts(account: Account) -> tuple[list[float], bool]:
