@@ -69,7 +69,8 @@ def _journal(path: Path) -> Iterator[tuple[Write, Drain]]:
 def _logger(path: Path) -> Iterator[tuple[Write, Drain]]:
     from datetime import datetime, timezone
 
-    from ai_dev_squad.events import Journal, StructuredLogger
+    from ai_dev_squad import StructuredLogger
+    from ai_dev_squad.events import Journal
     from ai_dev_squad.redaction import Redactor
     from ai_dev_squad.schema import EventType, LogEvent, LogLevel
 

@@ -144,21 +144,38 @@ def entry(module: ModuleType, name: str) -> str:
         return f"## `{name}`\n\nModule `{value.__name__}`: {(inspect.getdoc(value) or '').partition(chr(10))[0]}"
     home, node = find(value, module, name)
     if isinstance(node, ast.ClassDef):
-        return class_entry(name, node)
+        return class_entry(name, [node, *inherited(value)])
     if isinstance(node, Function):
         return f"## `{name}`\n\n{fenced(signature(node))}\n\n{doc(node)}"
     return f"## `{name}`\n\n{assigned_doc(home, name)}"
 
 
-def class_entry(name: str, node: ast.ClassDef) -> str:
-    """A class with what its source shows: fields or constructor, then public methods and properties."""
+def inherited(value: type) -> list[ast.ClassDef]:
+    """The classes of ours that a public class is made of and that nobody is shown under a name of their own."""
+    found = []
+    for base in value.__mro__[1:]:
+        package = base.__module__.partition(".")[0]
+        if package in PACKAGES and base.__name__ not in importlib.import_module(package).__all__:
+            found += [
+                node
+                for node in tree(base.__module__).body
+                if isinstance(node, ast.ClassDef) and node.name == base.__name__
+            ]
+    return found
+
+
+def class_entry(name: str, nodes: list[ast.ClassDef]) -> str:
+    """A class with what its source shows, and what it inherits: fields or constructor, then public methods and properties."""
+    node = nodes[0]
     bases = ", ".join(ast.unparse(base) for base in node.bases)
     lines = [f"class {name}({bases})" if bases else f"class {name}"]
-    attributes = [statement for statement in node.body if is_public_attribute(statement)]
+    attributes = [statement for each in nodes for statement in each.body if is_public_attribute(statement)]
     lines += [f"    {ast.unparse(statement)}" for statement in attributes]
-    lines += [textwrap.indent(signature(method), "    ") for method in functions(node) if method.name == "__init__"]
+    constructors = [method for each in nodes for method in functions(each) if method.name == "__init__"]
+    lines += [textwrap.indent(signature(method), "    ") for method in constructors[:1]]
     parts = [f"## `{name}`", fenced("\n".join(lines)), doc(node)]
-    for method in public_methods(node):
+    methods = {method.name: method for each in reversed(nodes) for method in public_methods(each)}
+    for method in methods.values():
         decorators = [f"@{ast.unparse(decorator)}\n" for decorator in method.decorator_list]
         parts.append(
             f"### `{name}.{method.name}`\n\n{fenced(''.join(decorators) + signature(method))}\n\n{doc(method)}"

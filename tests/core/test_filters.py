@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ai_dev_squad import guard
-from ai_dev_squad.events import EventFilter, StructuredLogger, read_journal
+from ai_dev_squad import StructuredLogger, guard
+from ai_dev_squad.events import EventFilter, read_journal
 from ai_dev_squad.events.filters import as_level
 from ai_dev_squad.schema import EventType, JournalLine, LogEvent, LogLevel, utc_now
 

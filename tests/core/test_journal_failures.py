@@ -25,7 +25,8 @@ posix = pytest.mark.skipif(os.name != "posix", reason="forks, signals and file l
 
 PRELUDE = """
 import os, sys, signal, time
-from ai_dev_squad.events import Journal, StructuredLogger
+from ai_dev_squad import StructuredLogger
+from ai_dev_squad.events import Journal
 from ai_dev_squad.schema import JournalLine, utc_now
 def line(i, **more):
     return JournalLine(timestamp=utc_now(), level="INFO", event_type="custom.event", message="m" * 50, metadata={"i": i, **more})

@@ -15,10 +15,10 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from ai_dev_squad import guard
+from ai_dev_squad import StructuredLogger, guard
+from ai_dev_squad.compat.convenience import CONVENIENCE_METHODS
 from ai_dev_squad.context import session
-from ai_dev_squad.events import EventFilter, Journal, StructuredLogger, read_journal
-from ai_dev_squad.events.convenience import CONVENIENCE_METHODS
+from ai_dev_squad.events import EventFilter, Journal, read_journal
 from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine, LogEvent, LogLevel, utc_now
 
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from ai_dev_squad import guard
-from ai_dev_squad.events import JournalHandler, StructuredLogger, read_journal
+from ai_dev_squad import StructuredLogger, guard
+from ai_dev_squad.events import JournalHandler, read_journal
 from ai_dev_squad.events.console import Console, format_line, inert
 from ai_dev_squad.schema import Cost, ErrorInfo, JournalLine, LogLevel, Usage
 

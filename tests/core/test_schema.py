@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad import schema
-from ai_dev_squad.events import StructuredLogger, read_journal
+from ai_dev_squad import StructuredLogger, schema
+from ai_dev_squad.events import read_journal
 from ai_dev_squad.schema import (
     SCHEMA_VERSION,
     Cost,

@@ -150,3 +150,16 @@ def test_the_imports_of_core_have_no_circle() -> None:
 
     assert len(graph) > 50
     assert list(circles(graph)) == []
+
+
+def test_the_guides_names_stand_beside_the_product() -> None:
+    """Nothing of the product is made of ``compat`` but what ``assembly`` builds; the package itself names it when asked."""
+    known = modules()
+    users = {
+        name
+        for name, path in known.items()
+        for target in imports(ast.parse(path.read_text(encoding="utf-8")), known)
+        if target.startswith("ai_dev_squad.compat")
+    }
+
+    assert {name for name in users if not name.startswith("ai_dev_squad.compat")} == {"ai_dev_squad.assembly"}

@@ -14,6 +14,8 @@ from ai_dev_squad import state
 
 if TYPE_CHECKING:
     from ai_dev_squad.attribution import Attribution
+    from ai_dev_squad.compat.costs import OptimizedCostTracker
+    from ai_dev_squad.compat.logger import StructuredLogger
     from ai_dev_squad.context import current_operation, session
     from ai_dev_squad.costs import (
         Budget,
@@ -23,14 +25,12 @@ if TYPE_CHECKING:
         CostTracker,
         ModelPricing,
         ModelProvider,
-        OptimizedCostTracker,
     )
     from ai_dev_squad.costs.advice import savings_report
     from ai_dev_squad.events import (
         EventFilter,
         Journal,
         JournalHandler,
-        StructuredLogger,
         follow_journal,
         read_journal,
     )
@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "attribution": ("Attribution",),
+    "compat.costs": ("OptimizedCostTracker",),
+    "compat.logger": ("StructuredLogger",),
     "context": ("current_operation", "session"),
     "costs": (
         "Budget",
@@ -70,14 +72,12 @@ _HOMES = {
         "CostTracker",
         "ModelPricing",
         "ModelProvider",
-        "OptimizedCostTracker",
     ),
     "costs.advice": ("savings_report",),
     "events": (
         "EventFilter",
         "Journal",
         "JournalHandler",
-        "StructuredLogger",
         "follow_journal",
         "read_journal",
     ),

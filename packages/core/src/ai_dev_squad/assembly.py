@@ -15,8 +15,8 @@ from ai_dev_squad.schema import ErrorInfo, EventType, LogLevel
 from ai_dev_squad.settings import Settings
 
 if TYPE_CHECKING:
+    from ai_dev_squad.compat.logger import StructuredLogger
     from ai_dev_squad.costs import CostTracker
-    from ai_dev_squad.events import StructuredLogger
     from ai_dev_squad.operations import Operation
     from ai_dev_squad.redaction import Redactor
     from ai_dev_squad.tracing import TraceManager
@@ -118,7 +118,8 @@ def _redactor(wanted: Settings) -> Redactor:
 
 
 def _logger(wanted: Settings, redactor: Redactor) -> StructuredLogger:
-    from ai_dev_squad.events import EventFilter, Journal, NullJournal, StructuredLogger
+    from ai_dev_squad.compat.logger import StructuredLogger
+    from ai_dev_squad.events import EventFilter, Journal, NullJournal
 
     directory = Path(wanted.log_dir)
     if wanted.journal and directory.exists() and not directory.is_dir():

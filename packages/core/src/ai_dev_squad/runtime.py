@@ -18,8 +18,8 @@ from ai_dev_squad.schema import EventType, JournalLine, utc_now
 from ai_dev_squad.settings import Settings, asks_for_exporter
 
 if TYPE_CHECKING:
+    from ai_dev_squad.compat.logger import StructuredLogger
     from ai_dev_squad.costs import CostTracker
-    from ai_dev_squad.events import StructuredLogger
     from ai_dev_squad.tracing import TraceManager
 
 __all__ = [

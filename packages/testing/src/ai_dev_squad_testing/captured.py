@@ -79,7 +79,7 @@ def capture(*, spans: bool = False, **settings: Any) -> Iterator[Captured]:
 
     ``spans`` also records OpenTelemetry spans; the other arguments are settings, as for ``configure``.
     """
-    from ai_dev_squad.events import StructuredLogger
+    from ai_dev_squad import StructuredLogger
 
     captured = Captured()
     before = runtime.exchange(None, {})

@@ -4,7 +4,7 @@ from ai_dev_squad.costs.budgets import Budget, BudgetExceeded, BudgetManager, Bu
 from ai_dev_squad.costs.ledger import CostEntry, Ledger, Totals, UnpricedModel
 from ai_dev_squad.costs.prices import CustomProvider, ModelPricing, ModelProvider, Part, Price, UnknownPrice
 from ai_dev_squad.costs.tokens import TokenCount, count_tokens, estimate_messages
-from ai_dev_squad.costs.tracker import CostTracker, OptimizedCostTracker
+from ai_dev_squad.costs.tracker import CostTracker
 
 __all__ = [
     "Budget",
@@ -17,7 +17,6 @@ __all__ = [
     "Ledger",
     "ModelPricing",
     "ModelProvider",
-    "OptimizedCostTracker",
     "Part",
     "Price",
     "Reservation",

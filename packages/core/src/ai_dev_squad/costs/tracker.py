@@ -20,7 +20,7 @@ from ai_dev_squad.costs.prices.rates import Price
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import Cost, Status, Usage
 
-__all__ = ["CostTracker", "OptimizedCostTracker"]
+__all__ = ["CostTracker"]
 
 LEAST_EXPECTED_OUTPUT = 500
 """Output tokens that a reservation allows for when a call sets no limit, or half its input if that is more."""
@@ -263,13 +263,6 @@ class CostTracker(PriceBook):
             if reservation is not None:
                 reservation.release()
             report("checking budgets", error)
-
-
-class OptimizedCostTracker(CostTracker):
-    """A ``CostTracker`` told how many entries to keep. Every tracker keeps a bounded number; totals cover all calls."""
-
-    def __init__(self, max_entries: int = 10_000, **options: Any) -> None:
-        super().__init__(max_entries=max_entries, **options)
 
 
 def _whole(value: Any) -> int:

@@ -7,7 +7,7 @@ from ai_dev_squad.events.console import Console
 from ai_dev_squad.events.filters import EventFilter
 from ai_dev_squad.events.follow import JournalFollower, JournalPosition, follow_journal
 from ai_dev_squad.events.journal import JOURNAL_FILE_NAME, Journal, JournalStats, NullJournal
-from ai_dev_squad.events.logger import StructuredLogger
+from ai_dev_squad.events.logger import EventLogger
 from ai_dev_squad.events.reader import BadLine, JournalError, read_journal
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "BadLine",
     "Console",
     "EventFilter",
+    "EventLogger",
     "Journal",
     "JournalError",
     "JournalFollower",
@@ -22,7 +23,6 @@ __all__ = [
     "JournalPosition",
     "JournalStats",
     "NullJournal",
-    "StructuredLogger",
     "follow_journal",
     "read_journal",
 ]

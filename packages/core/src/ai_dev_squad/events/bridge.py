@@ -14,7 +14,7 @@ from ai_dev_squad.guard import report
 from ai_dev_squad.schema import EventType, JournalLine
 
 if TYPE_CHECKING:
-    from ai_dev_squad.events.logger import StructuredLogger
+    from ai_dev_squad.events.logger import EventLogger
 
 __all__ = ["JournalHandler"]
 
@@ -34,7 +34,7 @@ class JournalHandler(logging.Handler):
     to whatever ``get_logger()`` gives at that moment.
     """
 
-    def __init__(self, logger: StructuredLogger | None = None, level: int | str = logging.NOTSET) -> None:
+    def __init__(self, logger: EventLogger | None = None, level: int | str = logging.NOTSET) -> None:
         super().__init__(level)
         self._logger = logger
 
@@ -55,11 +55,11 @@ class JournalHandler(logging.Handler):
         """Nothing to do: the journal writes on its own, and ``logging`` calls this at every turn."""
 
 
-def _configured_logger() -> StructuredLogger:
+def _configured_logger() -> EventLogger:
     return state.pipeline().logger
 
 
-def _line_of(record: logging.LogRecord, logger: StructuredLogger) -> JournalLine:
+def _line_of(record: logging.LogRecord, logger: EventLogger) -> JournalLine:
     level = as_level(max(record.levelno, 0))
     error = record.exc_info[1] if record.exc_info else None
     is_error = record.levelno >= logging.ERROR

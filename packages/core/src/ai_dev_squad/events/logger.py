@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from ai_dev_squad.context import correlation_id_var, session_id_var
 from ai_dev_squad.events.console import Console
-from ai_dev_squad.events.convenience import ConvenienceMethods
 from ai_dev_squad.events.filters import EventFilter, as_level
 from ai_dev_squad.events.journal import JOURNAL_FILE_NAME, Journal, flush_all
 from ai_dev_squad.guard import report
@@ -26,7 +25,7 @@ from ai_dev_squad.schema import (
     utc_now,
 )
 
-__all__ = ["JournalLike", "Redacts", "StructuredLogger"]
+__all__ = ["EventLogger", "JournalLike", "Redacts"]
 
 _LEVEL_NAMES = {level: level.name for level in LogLevel}
 
@@ -47,7 +46,7 @@ class JournalLike(Protocol):
     def close(self, timeout: float | None = None) -> bool: ...
 
 
-class StructuredLogger(ConvenienceMethods):
+class EventLogger:
     """Writes events to the journal ``log_dir/ai_dev_squad.jsonl`` and, if asked, to the console.
 
     Session and correlation ids belong to the thread or asyncio task that sets them. Text and metadata are redacted.

@@ -250,7 +250,7 @@ def _break(what: str) -> None:
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
-    from ai_dev_squad.events import StructuredLogger
+    from ai_dev_squad import StructuredLogger
 
     def fail(*_: Any, **__: Any) -> Any:
         raise OSError(28, "No space left on device")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ai_dev_squad.events.work_events import WorkEvents
+from ai_dev_squad.compat.work_events import WorkEvents
 from ai_dev_squad.schema import EventType, LogEvent, LogLevel, utc_now
 
 __all__ = ["CONVENIENCE_METHODS", "ConvenienceMethods"]
