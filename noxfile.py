@@ -289,6 +289,22 @@ def upstream_crewai(session: nox.Session) -> None:
 
 
 @nox.session
+def upstream_openai(session: nox.Session) -> None:
+    """Run the own suite of OpenAI's client without and with a tap on the wire, and compare the outcome of every test."""
+    install(session, "upstream", packages=("core",), extras=False)
+    uv(session, "pip", "install", "--quiet", "openai>=3,<4")
+    session.run("python", "tools/upstream/client_suite.py", "openai", *session.posargs)
+
+
+@nox.session
+def upstream_anthropic(session: nox.Session) -> None:
+    """Run the own suite of Anthropic's client without and with a tap on the wire, and compare the outcome of every test."""
+    install(session, "upstream", packages=("core",), extras=False)
+    uv(session, "pip", "install", "--quiet", "anthropic>=2,<3")
+    session.run("python", "tools/upstream/client_suite.py", "anthropic", *session.posargs)
+
+
+@nox.session
 def audit(session: nox.Session) -> None:
     """Look up known vulnerabilities in everything that users of all extras install."""
     uv(session, "pip", "install", "--quiet", *nox.project.dependency_groups(WORKSPACE, "audit"))

@@ -115,8 +115,8 @@ STREAMS = {
     ),
     "Amazon's Titan": (
         JSON,
-        b'{"inputTextTokenCount":5,"results":[{"tokenCount":6},{"tokenCount":1}]}',
-        {"events": 1, "usage": {"inputTextTokenCount": 5, "outputTextTokenCount": 7}},
+        b'{"inputTextTokenCount":5,"results":[{"tokenCount":6,"outputText":"a"},{"tokenCount":1}]}',
+        {"events": 1, "usage": {"inputTextTokenCount": 5, "results": [{"tokenCount": 6}, {"tokenCount": 1}]}},
     ),
     "Meta's Llama": (
         JSON,

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from ai_dev_squad.genai.reports import merged
+
 __all__ = ["Answer"]
 
 _LAST = {"message_stop", "message-end", "response.completed", "response.incomplete", "response.failed"}
@@ -125,10 +127,7 @@ class Answer:
 
     def count(self, report: dict[str, Any]) -> None:
         """Take in a report of usage."""
-        usage = self.usage
-        for name, value in report.items():
-            if value or (value is not None and name not in usage):
-                usage[name] = value
+        self.usage = merged(self.usage, report)
 
     def _hear(self, said: _Said) -> None:
         # Anthropic's and OpenAI's first and last events, and Cohere's last, have the answer inside. This runs for each
@@ -187,8 +186,8 @@ class Answer:
     def _hear_bare_counts(self, said: _Said) -> None:
         self.count({name: number for name in _BARE if (number := getattr(said, name)) is not None})
         if said.inputTextTokenCount is not None and isinstance(said.results, list):
-            written = [result.get("tokenCount") for result in said.results if isinstance(result, dict)]
-            self.count({"outputTextTokenCount": sum(number for number in written if isinstance(number, int))})
+            counts = [{"tokenCount": result.get("tokenCount")} for result in said.results if isinstance(result, dict)]
+            self.count({"results": counts})
 
 
 def _tier(value: Any) -> str | None:

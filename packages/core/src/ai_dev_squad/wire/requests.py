@@ -6,6 +6,8 @@ from typing import Any, cast
 
 import msgspec
 
+from ai_dev_squad.genai.requests import output_limit
+
 __all__ = ["Request"]
 
 _PROMPTS = ("messages", "input", "prompt", "contents", "content", "message", "texts", "inputs", "inputText", "requests")
@@ -18,26 +20,9 @@ class _Read(msgspec.Struct, gc=False):
     stream: Any = None
     stream_options: Any = None
     service_tier: Any = None
-    max_tokens: Any = None
-    max_completion_tokens: Any = None
-    max_output_tokens: Any = None
-    max_tokens_to_sample: Any = None
-    max_gen_len: Any = None
-    generation_config: Any = msgspec.field(default=None, name="generationConfig")
-    inference_config: Any = msgspec.field(default=None, name="inferenceConfig")
-    text_generation_config: Any = msgspec.field(default=None, name="textGenerationConfig")
-    options: Any = None
 
 
 _decode = msgspec.json.Decoder(_Read).decode
-_NAMES = dict(zip(_Read.__struct_encode_fields__, _Read.__struct_fields__, strict=True))
-_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens", "max_tokens_to_sample", "max_gen_len")
-_NESTED_LIMITS = (
-    ("generation_config", "maxOutputTokens"),
-    ("inference_config", "maxTokens"),
-    ("text_generation_config", "maxTokenCount"),
-    ("options", "num_predict"),
-)
 
 
 class Request:
@@ -53,7 +38,7 @@ class Request:
         self._fields: _Read | None = _Read() if body is None else None
         self._mapping: dict[str, Any] | None = None
         if isinstance(body, dict):  # which the program may change
-            self._fields = _Read(**{_NAMES[name]: value for name, value in body.items() if name in _NAMES})
+            self._fields = _Read(**{name: body[name] for name in _Read.__struct_fields__ if name in body})
 
     @property
     def _read(self) -> _Read:
@@ -87,10 +72,7 @@ class Request:
     @property
     def max_output_tokens(self) -> int | None:
         """The most output tokens that the answer may have, whatever the provider calls it."""
-        nested = ((getattr(self._read, owner), name) for owner, name in _NESTED_LIMITS)
-        limits = [getattr(self._read, name) for name in _LIMITS]
-        limits += [options.get(name) for options, name in nested if isinstance(options, dict)]
-        return next((n for n in limits if isinstance(n, int) and not isinstance(n, bool) and n > 0), None)
+        return output_limit(self.mapping())
 
     def mapping(self) -> dict[str, Any]:
         """The whole body, decoded."""

@@ -1,0 +1,69 @@
+"""pytest plugin: hang a tap at every door before the suite is loaded, and count what passes.
+
+``UPSTREAM_OBSERVATIONS`` is the directory where each worker leaves its counts, and what failed inside of the tap.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pytest
+from observe_langgraph_plugin import Recorder
+
+from ai_dev_squad import wire
+
+
+@dataclass
+class Observations:
+    """What one pytest process saw."""
+
+    asked: int = 0
+    ended: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    apis: Counter[str] = field(default_factory=Counter)
+    with_usage: int = 0
+    ended_twice: list[str] = field(default_factory=list)
+    internal_failures: list[str] = field(default_factory=list)
+
+
+class Watcher:
+    """Lives in each process that runs tests."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.seen, self.test = directory, Observations(), "(no test running)"
+        logging.getLogger("ai_dev_squad").addHandler(Recorder(self.seen.internal_failures, lambda: self.test))
+        self.tap = wire.install(self)
+
+    def asked(self, exchange: wire.Exchange) -> None:
+        self.seen.asked += 1
+        self.seen.apis[exchange.api] += 1
+
+    def ended(self, exchange: wire.Exchange) -> None:
+        if exchange.note:
+            self.seen.ended_twice.append(f"{self.test}: {exchange.path}")
+        exchange.note = self.test
+        self.seen.ended += 1
+        self.seen.statuses[exchange.status or "none"] += 1
+        self.seen.with_usage += bool(exchange.answer.usage)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self.test = item.nodeid
+
+    def pytest_sessionfinish(self) -> None:
+        self.tap.close()
+        (self.directory / "observations.json").write_text(json.dumps(asdict(self.seen)), encoding="utf-8")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker = getattr(config, "workerinput", None)
+    if worker is None and config.getoption("numprocesses", None):
+        return
+    directory = Path(os.environ["UPSTREAM_OBSERVATIONS"]) / (worker["workerid"] if worker else "main")
+    directory.mkdir(parents=True)
+    config.pluginmanager.register(Watcher(directory), "upstream-watcher")
