@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad_dashboard import matrix_file
-from ai_dev_squad_dashboard.matrix_file import FileProblem, LabMeasure, LabOutcome, read_result, read_summaries
+from ai_dev_squad_dashboard import lab_results
+from ai_dev_squad_dashboard.lab_results import LabMeasure, LabOutcome
+from ai_dev_squad_dashboard.matrix_file import FileProblem, read_result, read_summaries
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -123,7 +124,7 @@ def test_what_is_too_large_or_no_file_is_not_opened(tmp_path, monkeypatch):
 
     path.unlink()
     parity_files.write(path, parity_files.real())
-    monkeypatch.setattr(matrix_file, "MAX_BYTES", 10)
+    monkeypatch.setattr(lab_results, "MAX_BYTES", 10)
     assert only_problem(tmp_path) == (FileProblem(str(path), f"has 0 MiB, at most 0 are read; remove it, and {again}"),)
 
 

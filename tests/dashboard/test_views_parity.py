@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad_dashboard.app import create_app, running
-from ai_dev_squad_dashboard.matrix_file import LabInterval, LabMeasure, LabOutcome
+from ai_dev_squad_dashboard.lab_results import LabInterval, LabMeasure, LabOutcome
 from ai_dev_squad_dashboard.page import NotFoundError
 from ai_dev_squad_dashboard.query import Query, QueryError
 from ai_dev_squad_dashboard.settings import DashboardSettings

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue
-from ai_dev_squad_dashboard.matrix_file import LabCall, LabNode
+from ai_dev_squad_dashboard.lab_results import LabCall, LabNode
 from ai_dev_squad_dashboard.page import NotFoundError, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.settings import DashboardSettings

@@ -33,7 +33,13 @@ MAY_IMPORT = {
 }
 """Who may import whom. A package that is not named may import nothing of ours."""
 
-READERS = {"ai_dev_squad_dashboard": {"ai_dev_squad_dashboard", "ai_dev_squad_dashboard.reader"}}
+READERS = {
+    "ai_dev_squad_dashboard": {
+        "ai_dev_squad_dashboard",
+        "ai_dev_squad_dashboard.lab_results",
+        "ai_dev_squad_dashboard.reader",
+    }
+}
 """Distributions whose modules with ``__all__`` are not all for others, and those that are."""
 
 

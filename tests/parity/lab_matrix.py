@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-from ai_dev_squad_parity.lab.results import Cell, Check, Interval, Matrix, Measure, Node, ScenarioInfo
+from ai_dev_squad_dashboard.lab_results import (
+    LabCell,
+    LabCheck,
+    LabInterval,
+    LabMeasure,
+    LabNode,
+    LabResult,
+    LabScenario,
+)
 
 __all__ = ["cell", "matrix", "ms"]
 
 
-def ms(*values: float, low: float | None = None, high: float | None = None) -> Measure:
+def ms(*values: float, low: float | None = None, high: float | None = None) -> LabMeasure:
     """Milliseconds: the median is the middle value."""
-    interval = None if low is None or high is None else Interval(low=low, high=high)
-    return Measure(median=sorted(values)[len(values) // 2], values=values, unit="ms", interval=interval)
+    interval = None if low is None or high is None else LabInterval(low=low, high=high)
+    return LabMeasure(median=sorted(values)[len(values) // 2], values=values, unit="ms", interval=interval)
 
 
-def cell(framework: str = "langgraph", verdict: str = "passes", **more: object) -> Cell:
+def cell(framework: str = "langgraph", verdict: str = "passes", **more: object) -> LabCell:
     """A cell of the scenario `ask`."""
-    return Cell(scenario="ask", framework=framework, verdict=verdict, **more)  # type: ignore[arg-type]
+    return LabCell(scenario="ask", framework=framework, verdict=verdict, **more)  # type: ignore[arg-type]
 
 
-def matrix(*cells: Cell, **more: object) -> Matrix:
+def matrix(*cells: LabCell, **more: object) -> LabResult:
     """A run with these cells; by default one that passes, one that fails and one that cannot."""
     chosen = cells or (
         cell(
-            checks=(Check(name="calls", ok=True, captured="1 ok", truth="1 ok"),),
+            checks=(LabCheck(name="calls", ok=True, captured="1 ok", truth="1 ok"),),
             tree=(
-                Node(
+                LabNode(
                     operation="invoke_agent", name="clerk", status="ok", span_id="a", start_ms=0, duration_ms=12,
                     children=(
-                        Node(operation="chat", name="m", status="ok", span_id="b", start_ms=1, duration_ms=2.5),
+                        LabNode(operation="chat", name="m", status="ok", span_id="b", start_ms=1, duration_ms=2.5),
                     ),
                 ),
             ),
             trace_ids=("0af7",),
-            measures={"wall": ms(10, 12, 14, low=10, high=14), "calls": Measure(median=1, values=(1,), unit="calls")},
+            measures={"wall": ms(10, 12, 14, low=10, high=14), "calls": LabMeasure(median=1, values=(1,), unit="calls")},
         ),
         cell(
             "crewai", "fails", reason="tokens: 0 in,\nnot 7 in", output="\x1b[31mboom\x1b[0m <b>",
-            checks=(Check(name="tokens", ok=False, captured="0 in", truth="7 in"),),
-            measures={"wall": ms(20, 22, 24, low=20, high=24), "calls": Measure(median=1, values=(1,), unit="calls")},
+            checks=(LabCheck(name="tokens", ok=False, captured="0 in", truth="7 in"),),
+            measures={"wall": ms(20, 22, 24, low=20, high=24), "calls": LabMeasure(median=1, values=(1,), unit="calls")},
         ),
         cell("autogen", "framework can't", reason="has no | for it", source="https://example.org/issue"),
     )  # fmt: skip
@@ -50,7 +58,7 @@ def matrix(*cells: Cell, **more: object) -> Matrix:
         "machine": {"system": "Linux", "cores": 2, "python": "3.11.7", "jobs": 1},
         "versions": {"langgraph": {"langgraph": "1.2.22"}},
         "scenarios": (
-            ScenarioInfo(
+            LabScenario(
                 name="ask", title="Ask <once>", purpose="A & B.", spec="S = 1",
                 programs={"crewai": "c = 3", "langgraph": "l = '<i>'"},
             ),
@@ -58,4 +66,4 @@ def matrix(*cells: Cell, **more: object) -> Matrix:
         "cells": chosen,
         **more,
     }  # fmt: skip
-    return Matrix(**given)  # type: ignore[arg-type]
+    return LabResult(**given)  # type: ignore[arg-type]

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from ai_dev_squad_dashboard import cli
+from ai_dev_squad_dashboard.lab_results import load, save
 from ai_dev_squad_parity.lab import preflight
 from ai_dev_squad_parity.lab.command import main, write_results
 from ai_dev_squad_parity.lab.preflight import PreflightError
-from ai_dev_squad_parity.lab.results import load, save
 from ai_dev_squad_parity.lab.runner import Plan
 from ai_dev_squad_parity.lab.scenario import BUILT_IN, find_scenarios
 from ai_dev_squad_testing.model_server import ModelServer
@@ -169,7 +169,11 @@ def test_a_peers_run_stands_beside_ours(tmp_path):
         (["new", "my-task"], 1, "'my-task' is no name for a scenario; use letters, digits and _, such as my_task"),
         (["new", "class"], 1, "'class' is no name for a scenario"),
         (["show"], 1, "`ai-dev-squad parity run --output DIR` writes one"),
-        (["export", "--from", "gone.json"], 1, "gone.json is no result of the lab"),
+        (
+            ["export", "--from", "gone.json"],
+            1,
+            "gone.json is not there; `ai-dev-squad parity run --output DIR` writes one",
+        ),
     ],
 )
 def test_every_mistake_names_its_cure(arguments, code, message, tmp_path, monkeypatch, capsys):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_dev_squad_dashboard.lab_results import LabCheck, LabMeasure
 from ai_dev_squad_parity.lab.diff import Change, Difference, compare, text
-from ai_dev_squad_parity.lab.results import Check, Measure
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lab_matrix import cell, matrix, ms
@@ -18,9 +18,9 @@ from lab_matrix import cell, matrix, ms
 pytestmark = pytest.mark.once
 
 
-def check(ok: bool) -> Check:
+def check(ok: bool) -> LabCheck:
     """A check of tokens."""
-    return Check(name="tokens", ok=ok, captured="0 in", truth="7 in")
+    return LabCheck(name="tokens", ok=ok, captured="0 in", truth="7 in")
 
 
 def test_a_verdict_and_a_check_that_broke_are_regressions():
@@ -74,8 +74,8 @@ def test_a_time_is_worse_only_where_intervals_are_apart_and_it_grew_by_a_tenth(o
 @pytest.mark.parametrize("name, unit", [("tokens", "tokens"), ("calls", "calls"), ("cost", "USD")])
 def test_a_count_needs_no_repeats(name, unit):
     """The same task that needs more tokens, calls or money is a regression from one run to the next."""
-    old = matrix(cell(measures={name: Measure(median=100, values=(100,), unit=unit)}))
-    new = matrix(cell(measures={name: Measure(median=150, values=(150,), unit=unit)}))
+    old = matrix(cell(measures={name: LabMeasure(median=100, values=(100,), unit=unit)}))
+    new = matrix(cell(measures={name: LabMeasure(median=150, values=(150,), unit=unit)}))
 
     assert [(change.kind, change.what) for change in compare(old, new).regressions] == [("measure", name)]
     assert compare(new, old).regressions == ()
@@ -84,7 +84,7 @@ def test_a_count_needs_no_repeats(name, unit):
 def test_less_quality_is_worse():
     """Quality is the one measure of which more is better."""
     good, bad = (
-        matrix(cell(measures={"quality": Measure(median=value, values=(value,) * 3, unit="ratio")}))
+        matrix(cell(measures={"quality": LabMeasure(median=value, values=(value,) * 3, unit="ratio")}))
         for value in (1.0, 0.2)
     )
 
@@ -94,8 +94,8 @@ def test_less_quality_is_worse():
 
 def test_times_of_different_machines_are_not_compared():
     """A slower machine is no regression, which is said; tokens are compared all the same."""
-    slow = {"wall": ms(90, 91, 92, low=90, high=92), "tokens": Measure(median=9, values=(9,), unit="tokens")}
-    fast = {"wall": ms(10, 11, 12, low=10, high=12), "tokens": Measure(median=1, values=(1,), unit="tokens")}
+    slow = {"wall": ms(90, 91, 92, low=90, high=92), "tokens": LabMeasure(median=9, values=(9,), unit="tokens")}
+    fast = {"wall": ms(10, 11, 12, low=10, high=12), "tokens": LabMeasure(median=1, values=(1,), unit="tokens")}
     found = compare(matrix(cell(measures=fast)), matrix(cell(measures=slow), machine={"cores": 64}))
 
     assert [change.what for change in found.regressions] == ["tokens"]

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad_parity.lab import html, report, results, terminal
-from ai_dev_squad_parity.lab.results import Interval, Matrix, Measure
+from ai_dev_squad_dashboard import lab_results as results
+from ai_dev_squad_dashboard.lab_results import LabInterval, LabMeasure, LabResult
+from ai_dev_squad_parity.lab import html, report, terminal
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lab_matrix import cell, matrix, ms
@@ -196,8 +197,10 @@ def test_the_html_file_stands_alone():
 @given(st.text(), st.text())
 def test_nothing_that_a_program_says_becomes_markup(name, said):
     """Names, reasons and sources of programs are escaped, whatever they hold."""
-    info = results.ScenarioInfo(name=name, title=said, purpose=said, spec=said, programs={"langgraph": said})
-    hostile = results.Cell(scenario=name, framework="langgraph", verdict="fails", reason=said, source=said, output=said)
+    info = results.LabScenario(name=name, title=said, purpose=said, spec=said, programs={"langgraph": said})
+    hostile = results.LabCell(
+        scenario=name, framework="langgraph", verdict="fails", reason=said, source=said, output=said
+    )
     plain = read(html.standalone(matrix())).tags
     found = read(html.standalone(matrix(hostile, scenarios=(info,))))
 
@@ -217,11 +220,11 @@ def test_junit_can_always_be_read(said):
     [
         (ms(12.345), "12.3 ms"),
         (ms(1234.5), "1,234 ms"),
-        (Measure(median=0.00042, values=(0.00042,), unit="USD"), "$0.000420"),
-        (Measure(median=1500, values=(1500,), unit="tokens"), "1,500"),
-        (Measure(median=130.2, values=(130.2,), unit="MiB"), "130 MiB"),
+        (LabMeasure(median=0.00042, values=(0.00042,), unit="USD"), "$0.000420"),
+        (LabMeasure(median=1500, values=(1500,), unit="tokens"), "1,500"),
+        (LabMeasure(median=130.2, values=(130.2,), unit="MiB"), "130 MiB"),
         (
-            Measure(median=1.5, values=(1.4, 1.5, 1.6), unit="ratio", interval=Interval(low=1.4, high=1.6)),
+            LabMeasure(median=1.5, values=(1.4, 1.5, 1.6), unit="ratio", interval=LabInterval(low=1.4, high=1.6)),
             "1.50 (1.40 to 1.60)",
         ),
     ],
@@ -241,9 +244,9 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ('{"version": 99}', "is of version 99, this lab reads 1; update ai-dev-squad-parity"),
+        ('{"version": 99}', "is of version 99, this dashboard reads 1; update ai-dev-squad-dashboard"),
         ("[]", "is no result of the lab"),
-        ("{", "`ai-dev-squad parity run --output DIR` writes one"),
+        ("{", "remove it, and `ai-dev-squad parity run` writes a new one"),
     ],
 )
 def test_a_file_that_is_no_result_is_refused_with_the_cure(tmp_path, text, message):
@@ -292,6 +295,6 @@ def test_the_terminal_shows_the_matrix_and_the_evidence(capsys):
     )
 
 
-def first(of: Matrix) -> results.Cell:
+def first(of: LabResult) -> results.LabCell:
     """The first cell."""
     return of.cells[0]

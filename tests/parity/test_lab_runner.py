@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ai_dev_squad import read_journal
-from ai_dev_squad_parity.lab import results
+from ai_dev_squad_dashboard import lab_results as results
 from ai_dev_squad_parity.lab.runner import Plan, run
 from ai_dev_squad_parity.lab.scenario import find_scenarios
 from ai_dev_squad_parity.lab.template import write

@@ -7,9 +7,9 @@ from datetime import datetime, timezone
 
 import pytest
 
+from ai_dev_squad_dashboard.lab_results import LabCheck
 from ai_dev_squad_parity.lab.captured import Operation, captured
 from ai_dev_squad_parity.lab.cell import Outcome, Raised, Report, Span, SpanEvent
-from ai_dev_squad_parity.lab.results import Check
 from ai_dev_squad_parity.lab.scenario import Expected
 from ai_dev_squad_parity.lab.scoring import Evidence, price, score
 from ai_dev_squad_testing.model_server import CallRecord, Truth, tokens
@@ -65,23 +65,23 @@ def red(found: Evidence) -> list[str]:
 def test_a_run_is_scored_by_fourteen_checks():
     """Each says what was captured and what is true, in the order that a reader asks."""
     assert score(evidence()) == (
-        Check(name="answer", ok=True, captured="Paris.", truth="Paris"),
-        Check(name="script", ok=True, captured="1 request"),
-        Check(name="calls", ok=True, captured="1 ok", truth="1 ok"),
-        Check(
+        LabCheck(name="answer", ok=True, captured="Paris.", truth="Paris"),
+        LabCheck(name="script", ok=True, captured="1 request"),
+        LabCheck(name="calls", ok=True, captured="1 ok", truth="1 ok"),
+        LabCheck(
             name="tokens", ok=True,
             captured="200 in, 30 out, 0 cached, 0 reasoning", truth="200 in, 30 out, 0 cached, 0 reasoning",
         ),
-        Check(name="cost", ok=True, captured="$0.000048", truth="$0.000048"),
-        Check(name="trace", ok=True, captured="1 trace", truth="1 trace"),
-        Check(name="parents", ok=True, captured="clerk", truth="clerk"),
-        Check(name="tools", ok=True, captured="0 tool calls", truth="0 tool calls"),
-        Check(name="status", ok=True, captured="ok", truth="ok"),
-        Check(name="interrupts", ok=True, captured="0 interrupts", truth="0 interrupts"),
-        Check(name="events", ok=True, captured="2 operations"),
-        Check(name="sessions", ok=True, captured="0 sessions"),
-        Check(name="conventions", ok=True, captured="0 spans"),
-        Check(name="closed", ok=True, captured="nothing open", truth="nothing open"),
+        LabCheck(name="cost", ok=True, captured="$0.000048", truth="$0.000048"),
+        LabCheck(name="trace", ok=True, captured="1 trace", truth="1 trace"),
+        LabCheck(name="parents", ok=True, captured="clerk", truth="clerk"),
+        LabCheck(name="tools", ok=True, captured="0 tool calls", truth="0 tool calls"),
+        LabCheck(name="status", ok=True, captured="ok", truth="ok"),
+        LabCheck(name="interrupts", ok=True, captured="0 interrupts", truth="0 interrupts"),
+        LabCheck(name="events", ok=True, captured="2 operations"),
+        LabCheck(name="sessions", ok=True, captured="0 sessions"),
+        LabCheck(name="conventions", ok=True, captured="0 spans"),
+        LabCheck(name="closed", ok=True, captured="nothing open", truth="nothing open"),
     )  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def test_an_unforeseen_call_and_a_line_nobody_asked_for_are_the_programs_fault()
     """The model server tells what the program asked beside the script, and what it never asked."""
     asked = replace(BILLED, index=1, outcome="unexpected", status=500, billed=None, error="no step matches")
     checks = {check.name: check for check in score(evidence(truth=Truth((BILLED, asked), ("clerk[1]",))))}
-    assert checks["script"] == Check(
+    assert checks["script"] == LabCheck(
         name="script", ok=False, captured="2 requests",
         detail="an unexpected call: no step matches; never asked for: clerk[1]",
     )  # fmt: skip

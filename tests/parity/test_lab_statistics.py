@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_dev_squad_parity.lab.results import Interval, Measure
+from ai_dev_squad_dashboard.lab_results import LabInterval, LabMeasure
 from ai_dev_squad_parity.lab.statistics import interval, measure, winner
 
 pytestmark = pytest.mark.once
@@ -30,8 +30,8 @@ MEASURES = st.fixed_dictionaries(
 def test_an_interval_says_how_sure_the_median_is():
     """The 95 % percentile-bootstrap interval, the same at every call."""
     values = [10.0, 11.0, 12.0, 13.0, 30.0]
-    assert measure(values, "ms") == Measure(
-        median=12.0, values=(10.0, 11.0, 12.0, 13.0, 30.0), unit="ms", interval=Interval(low=10.0, high=30.0)
+    assert measure(values, "ms") == LabMeasure(
+        median=12.0, values=(10.0, 11.0, 12.0, 13.0, 30.0), unit="ms", interval=LabInterval(low=10.0, high=30.0)
     )
 
 
@@ -39,7 +39,7 @@ def test_an_interval_says_how_sure_the_median_is():
 def test_nothing_is_made_up_from_too_little(values):
     """One or two values, or equal ones, have no interval; none have no measure."""
     found = measure(values, "calls")
-    assert found == (Measure(median=median(values), values=values, unit="calls") if values else None)
+    assert found == (LabMeasure(median=median(values), values=values, unit="calls") if values else None)
 
 
 @settings(max_examples=25, deadline=None)
@@ -85,10 +85,10 @@ def test_no_winner_is_named_where_there_is_none(values, unit, expected):
 def test_whoever_wins_is_below_everybody_else_and_nobody_else_wins(measures):
     """There is a winner exactly where one interval ends before all others begin."""
 
-    def low(found: Measure) -> float:
+    def low(found: LabMeasure) -> float:
         return found.interval.low if found.interval else found.median
 
-    def high(found: Measure) -> float:
+    def high(found: LabMeasure) -> float:
         return found.interval.high if found.interval else found.median
 
     clear = [

@@ -6,182 +6,18 @@
 
 from __future__ import annotations
 
-import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Final, Generic, TypeVar
 
-import msgspec
+from ai_dev_squad_dashboard.lab_results import LabResult, LabSummary, ResultsError, load, load_summary
 
-from ai_dev_squad_dashboard.json_depth import MAX_DEPTH, is_too_deep
+__all__ = ["FileProblem", "read_result", "read_summaries"]
 
-__all__ = [
-    "VERDICTS",
-    "FileProblem",
-    "LabCall",
-    "LabCell",
-    "LabCheck",
-    "LabMeasure",
-    "LabNode",
-    "LabOutcome",
-    "LabResult",
-    "LabRun",
-    "LabScenario",
-    "LabSummary",
-    "Verdict",
-    "read_result",
-    "read_summaries",
-]
-
-VERSION: Final = 1
-MAX_BYTES: Final = 32 * 1024 * 1024
 MAX_RUNS: Final = 50
-
-Verdict = Literal["passes", "adapter can't", "framework can't", "fails"]
-VERDICTS: Final[tuple[Verdict, ...]] = ("passes", "adapter can't", "framework can't", "fails")
-
-
-@dataclass(frozen=True)
-class LabInterval:
-    """A bootstrap interval of a median, 95 %."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class LabMeasure:
-    """One measured quantity over the repeats of a cell."""
-
-    median: float
-    values: tuple[float, ...]
-    unit: str
-    """``ms``, ``tokens``, ``USD``, ``calls``, ``MiB`` or ``ratio``."""
-    interval: LabInterval | None = None
-
-
-@dataclass(frozen=True)
-class LabCheck:
-    """One thing that was checked."""
-
-    name: str
-    ok: bool
-    captured: str = ""
-    truth: str = ""
-    detail: str = ""
-    """What is wrong, field by field."""
-
-
-@dataclass(frozen=True)
-class LabCall:
-    """A model call as it was captured, or as the model server knows it."""
-
-    model: str
-    role: str | None = None
-    agent: str | None = None
-    status: str = "ok"
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cost_usd: float | None = None
-
-
-@dataclass(frozen=True)
-class LabNode:
-    """An operation of a captured run, with what is below it, by start."""
-
-    operation: str
-    name: str
-    status: str
-    span_id: str
-    start_ms: float
-    duration_ms: float
-    children: tuple[LabNode, ...] = ()
-
-
-@dataclass(frozen=True)
-class LabOutcome:
-    """What a list of runs needs of a cell."""
-
-    scenario: str
-    framework: str
-    verdict: Verdict
-    reason: str = ""
-    measures: dict[str, LabMeasure] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class LabCell(LabOutcome):
-    """A scenario on a framework: the verdict with its evidence."""
-
-    source: str = ""
-    note: str = ""
-    checks: tuple[LabCheck, ...] = ()
-    captured: tuple[LabCall, ...] = ()
-    truth: tuple[LabCall, ...] = ()
-    tree: tuple[LabNode, ...] = ()
-    trace_ids: tuple[str, ...] = ()
-    output: str = ""
-
-
-@dataclass(frozen=True)
-class LabScenario:
-    """A scenario's words and its programs."""
-
-    name: str
-    title: str = ""
-    purpose: str = ""
-    spec: str = ""
-    programs: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabRun:
-    """How the lab ran, without what it found."""
-
-    version: int
-    created: str
-    observer: str = "ours"
-    model_server: str = "scripted"
-    repeat: int = 0
-    machine: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    @property
-    def created_us(self) -> int:
-        """When, in microseconds since 1970."""
-        return _created(self.created)
-
-    @property
-    def id(self) -> str:
-        """Names the run in a URL."""
-        return self.created if self.observer == "ours" else f"{self.created}-{self.observer}"
-
-    @property
-    def kind(self) -> tuple[str, str]:
-        """What two runs share that can be compared."""
-        return self.observer, self.model_server
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabSummary(LabRun):
-    """A run as the history needs it."""
-
-    cells: tuple[LabOutcome, ...] = ()
-    path: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabResult(LabRun):
-    """A run with everything."""
-
-    scenarios: tuple[LabScenario, ...] = ()
-    cells: tuple[LabCell, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -193,18 +29,14 @@ class FileProblem:
     """What is wrong with it, and the cure."""
 
 
-class _FileError(ValueError):
-    pass
-
-
 T = TypeVar("T", LabSummary, LabResult)
 
 
 class _Cache(Generic[T]):
     """Files as they were read last, as long as they are the same; the least lately used ones go."""
 
-    def __init__(self, kind: type[T], size: int) -> None:
-        self._kind: type[T] = kind
+    def __init__(self, load: Callable[[Path], T], size: int) -> None:
+        self._load: Callable[[Path], T] = load
         self._size = size
         self._lock = threading.Lock()
         self._held: OrderedDict[Path, tuple[tuple[int, int, int], T | FileProblem]] = OrderedDict()
@@ -225,9 +57,9 @@ class _Cache(Generic[T]):
                 return held[1]
         answer: T | FileProblem
         try:
-            answer = _decode(path, found.st_mode, found.st_size, self._kind)
-        except _FileError as error:
-            answer = FileProblem(str(path), str(error))
+            answer = self._load(path)
+        except ResultsError as error:
+            answer = FileProblem(str(path), error.problem)
         with self._lock:
             self._held[path] = (mark, answer)
             self._held.move_to_end(path)
@@ -236,8 +68,8 @@ class _Cache(Generic[T]):
         return answer
 
 
-_summaries: Final = _Cache(LabSummary, 4 * MAX_RUNS)
-_results: Final = _Cache(LabResult, 4)
+_summaries: Final = _Cache(load_summary, 4 * MAX_RUNS)
+_results: Final = _Cache(load, 4)
 
 
 def read_summaries(logs: Iterable[Path]) -> tuple[tuple[LabSummary, ...], tuple[FileProblem, ...]]:
@@ -272,39 +104,3 @@ def _files(logs: Iterable[Path]) -> Iterator[Path]:
 def _newest(folder: Path, pattern: str) -> list[Path]:
     # The lab names them by their moment.
     return sorted(folder.glob(pattern), reverse=True)[:MAX_RUNS] if folder.is_dir() else []
-
-
-def _decode(path: Path, mode: int, size: int, kind: type[T]) -> T:
-    again = "`ai-dev-squad parity run` writes a new one"
-    if not stat.S_ISREG(mode):
-        raise _FileError(f"is no file; remove it, and {again}")
-    if size > MAX_BYTES:
-        raise _FileError(f"has {size / 2**20:.0f} MiB, at most {MAX_BYTES // 2**20} are read; remove it, and {again}")
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if is_too_deep(data):
-            raise _FileError(f"is no result of the lab (nested deeper than {MAX_DEPTH}); remove it, and {again}")
-        version = msgspec.json.decode(data, type=_Version).version
-        if version > VERSION:
-            raise _FileError(f"is of version {version}, this dashboard reads {VERSION}; update ai-dev-squad-dashboard")
-        run = msgspec.json.decode(data, type=kind)
-        _created(run.created)
-    except OSError as error:
-        raise _FileError(f"cannot be read ({error.strerror}); correct its permissions") from error
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise _FileError(f"is no result of the lab ({error}); remove it, and {again}") from error
-    return run
-
-
-class _Version(msgspec.Struct):
-    version: int
-
-
-def _created(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
-        return int(moment.timestamp() * 1_000_000)
-    except (ValueError, OverflowError, OSError):
-        raise _FileError(f"was created at {text[:40]!r}, which is no moment; run the lab again") from None

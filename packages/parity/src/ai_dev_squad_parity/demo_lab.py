@@ -21,11 +21,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ai_dev_squad_dashboard.lab_results import LabResult
 from ai_dev_squad_testing.model_server import Truth
 
 from .lab import terminal
 from .lab.command import write_results
-from .lab.results import Matrix
 from .lab.runner import Plan, run
 from .lab.scenario import find_scenarios
 
@@ -36,7 +36,7 @@ _SEEN_S = 60.0
 _FIELDS = ("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens")
 
 
-def run_lab(console: Console, log_dir: str, scenarios: Sequence[str], repeat: int) -> Matrix:
+def run_lab(console: Console, log_dir: str, scenarios: Sequence[str], repeat: int) -> LabResult:
     """Run every scenario on every framework, and write the results where the dashboard looks for them."""
     found = {name: folder for name, folder in find_scenarios().items() if not scenarios or name in scenarios}
     output = Path(log_dir) / "parity"
@@ -94,7 +94,7 @@ def _address(process: subprocess.Popen[str], printed: queue.Queue[str]) -> str:
     raise RuntimeError(f"the dashboard did not start: {said.strip() or 'it said nothing'}")
 
 
-def check_dashboard(console: Console, url: str, began: str, truths: Iterable[Truth], matrix: Matrix) -> bool:
+def check_dashboard(console: Console, url: str, began: str, truths: Iterable[Truth], matrix: LabResult) -> bool:
     """Ask the dashboard over HTTP what it knows since ``began`` (ISO 8601), and compare it with what was billed. True if both
     are equal.
     """
@@ -112,7 +112,7 @@ def check_dashboard(console: Console, url: str, began: str, truths: Iterable[Tru
     return all(seen.get(name) == number for name, number in true.items())
 
 
-def _true(truths: Iterable[Truth], matrix: Matrix) -> dict[str, int]:
+def _true(truths: Iterable[Truth], matrix: LabResult) -> dict[str, int]:
     billed = [truth.totals.billed for truth in truths]
     calls = [call for cell in matrix.cells for call in cell.truth if call.status == "ok" and not _embeds(call.model)]
     lab = {

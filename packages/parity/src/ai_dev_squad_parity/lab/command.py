@@ -16,7 +16,7 @@ from ai_dev_squad_parity.lab.observers import OBSERVERS
 from ai_dev_squad_parity.lab.scenario import BUILT_IN, FRAMEWORKS, ScenarioError, find_scenarios, load_scenario
 
 if TYPE_CHECKING:
-    from ai_dev_squad_parity.lab.results import Matrix
+    from ai_dev_squad_dashboard.lab_results import LabResult
     from ai_dev_squad_parity.lab.runner import Plan
 
 __all__ = ["default_output", "main", "register", "write_results"]
@@ -212,21 +212,21 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 
 def _check_installed() -> None:
-    """The lab judges with what its extra brings; the package alone is only the model server."""
+    """The lab judges with what its extra brings; the package alone is only the scenarios."""
     try:
         import msgspec  # noqa: F401
 
-        import ai_dev_squad  # noqa: F401
+        import ai_dev_squad_dashboard.lab_results  # noqa: F401
     except ImportError as error:
         raise ScenarioError(f"{error.name} is missing; pip install 'ai-dev-squad-parity[lab]'") from error
 
 
-def write_results(matrix: Matrix, output: Path) -> None:
+def write_results(matrix: LabResult, output: Path) -> None:
     """Write a run in every format to ``output``, and keep it in ``output/history``.
 
     A run through somebody else's instrumentation has the observer's name in its files' names, and stands beside ours.
     """
-    from ai_dev_squad_parity.lab.results import save
+    from ai_dev_squad_dashboard.lab_results import save
 
     suffix = "" if matrix.observer == "ours" else f"-{matrix.observer}"
     save(matrix, output / f"parity{suffix}.json")
@@ -237,12 +237,12 @@ def write_results(matrix: Matrix, output: Path) -> None:
         (output / f"{stem}{suffix}.{ending}").write_text(_as(matrix, kind), encoding="utf-8")
 
 
-def _as(matrix: Matrix, kind: str) -> str:
+def _as(matrix: LabResult, kind: str) -> str:
     import msgspec
 
     from ai_dev_squad_parity.lab import html, report
 
-    makers: dict[str, Callable[[Matrix], str]] = {
+    makers: dict[str, Callable[[LabResult], str]] = {
         "markdown": report.markdown,
         "html": html.standalone,
         "csv": report.csv_table,
@@ -253,9 +253,9 @@ def _as(matrix: Matrix, kind: str) -> str:
     return makers[kind](matrix)
 
 
-def _read(options: argparse.Namespace) -> Matrix:
+def _read(options: argparse.Namespace) -> LabResult:
     _check_installed()
-    from ai_dev_squad_parity.lab.results import load
+    from ai_dev_squad_dashboard.lab_results import load
 
     return load(options.source or default_output() / "parity.json")
 
@@ -270,8 +270,8 @@ def _new(options: argparse.Namespace) -> None:
 
 def _diff(options: argparse.Namespace) -> int:
     _check_installed()
+    from ai_dev_squad_dashboard.lab_results import load
     from ai_dev_squad_parity.lab import diff
-    from ai_dev_squad_parity.lab.results import load
     from ai_dev_squad_parity.lab.terminal import say
 
     difference = diff.compare(load(options.old), load(options.new))

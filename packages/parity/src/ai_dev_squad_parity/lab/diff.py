@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ai_dev_squad_dashboard.lab_results import LabCell, LabMeasure, LabResult
 from ai_dev_squad_parity.lab.report import MEASURES, quantity
-from ai_dev_squad_parity.lab.results import Cell, Matrix, Measure
 
 __all__ = ["Change", "Difference", "compare", "text"]
 
@@ -42,7 +42,7 @@ class Difference:
     """What was not compared, and why."""
 
 
-def compare(old: Matrix, new: Matrix) -> Difference:
+def compare(old: LabResult, new: LabResult) -> Difference:
     """Compare two runs, the older first. A regression is a verdict or a check that became worse, a cell that is gone, or a
     measure whose interval lies above the older one's and whose median grew by more than a tenth.
     """
@@ -64,7 +64,7 @@ def compare(old: Matrix, new: Matrix) -> Difference:
     return Difference(tuple(worse), tuple(better), tuple(notes))
 
 
-def _notes(old: Matrix, new: Matrix) -> Iterator[str]:
+def _notes(old: LabResult, new: LabResult) -> Iterator[str]:
     if old.machine != new.machine:
         yield "times and memory are not compared: the runs are of different machines, interpreters or numbers of jobs"
     if (old.observer, old.model_server) != (new.observer, new.model_server):
@@ -79,7 +79,7 @@ def _notes(old: Matrix, new: Matrix) -> Iterator[str]:
                 yield f"{framework}: {name} {before} became {version}"
 
 
-def _changes(before: Cell, after: Cell, *, same_machine: bool) -> Iterator[Change]:
+def _changes(before: LabCell, after: LabCell, *, same_machine: bool) -> Iterator[Change]:
     """What is worse in ``after``."""
     if _RANK[after.verdict] > _RANK[before.verdict]:
         became = f"{after.verdict}: {after.reason}" if after.reason else after.verdict
@@ -98,18 +98,18 @@ def _changes(before: Cell, after: Cell, *, same_machine: bool) -> Iterator[Chang
             yield Change(before.scenario, before.framework, "measure", quantity(old), quantity(new), name)
 
 
-def _grew(old: Measure, new: Measure) -> bool:
+def _grew(old: LabMeasure, new: LabMeasure) -> bool:
     varies = new.unit in _OF_THE_MACHINE or new.unit == "ratio"
     if varies and min(len(old.values), len(new.values)) < _NEEDED:
         return False
     return new.median > old.median * GROWTH and _low(new) > _high(old)
 
 
-def _low(measure: Measure) -> float:
+def _low(measure: LabMeasure) -> float:
     return measure.median if measure.interval is None else measure.interval.low
 
 
-def _high(measure: Measure) -> float:
+def _high(measure: LabMeasure) -> float:
     return measure.median if measure.interval is None else measure.interval.high
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
+from ai_dev_squad_dashboard.lab_results import LabCell, LabNode, LabResult, LabScenario
 from ai_dev_squad_parity.lab.report import (
     FRAMEWORK_NAMES,
     MARKS,
@@ -14,7 +15,6 @@ from ai_dev_squad_parity.lab.report import (
     quantity,
     summary,
 )
-from ai_dev_squad_parity.lab.results import Cell, Matrix, Node, ScenarioInfo
 
 __all__ = ["standalone"]
 
@@ -44,7 +44,7 @@ ul.tree, ul.tree ul { list-style: none; padding-left: 1rem; margin: 0; border-le
 """
 
 
-def standalone(matrix: Matrix) -> str:
+def standalone(matrix: LabResult) -> str:
     """The page. Everything that a program or a model said is escaped."""
     body = "\n".join([*_front(matrix), *_verdicts(matrix), *_measures(matrix), *_scenarios(matrix)])
     return (
@@ -56,7 +56,7 @@ def standalone(matrix: Matrix) -> str:
     )
 
 
-def _front(matrix: Matrix) -> Iterator[str]:
+def _front(matrix: LabResult) -> Iterator[str]:
     machine = ", ".join(f"{escape(str(key))} {escape(str(value))}" for key, value in matrix.machine.items())
     yield f"<h1>Parity matrix</h1><p><strong>{escape(summary(matrix))}</strong></p>"
     yield (
@@ -65,7 +65,7 @@ def _front(matrix: Matrix) -> Iterator[str]:
     )
 
 
-def _verdicts(matrix: Matrix) -> Iterator[str]:
+def _verdicts(matrix: LabResult) -> Iterator[str]:
     frameworks = frameworks_of(matrix)
     yield '<div class="wide"><table><caption>Verdicts</caption><thead><tr><th scope="col">Scenario</th>'
     yield "".join(f'<th scope="col">{escape(heading(matrix, name))}</th>' for name in frameworks)
@@ -77,12 +77,12 @@ def _verdicts(matrix: Matrix) -> Iterator[str]:
     yield "</tbody></table></div>"
 
 
-def _verdict(cell: Cell) -> str:
+def _verdict(cell: LabCell) -> str:
     kind = cell.verdict if cell.verdict in {"passes", "fails"} else "cannot"
     return f'<span class="{kind}">{MARKS[cell.verdict]} {escape(cell.verdict)}</span>'
 
 
-def _measures(matrix: Matrix) -> Iterator[str]:
+def _measures(matrix: LabResult) -> Iterator[str]:
     frameworks = frameworks_of(matrix)
     for name, title in MEASURES.items():
         if not any(name in cell.measures for cell in matrix.cells):
@@ -103,7 +103,7 @@ def _measures(matrix: Matrix) -> Iterator[str]:
     )
 
 
-def _scenarios(matrix: Matrix) -> Iterator[str]:
+def _scenarios(matrix: LabResult) -> Iterator[str]:
     for scenario in matrix.scenarios:
         yield f'<h2 id="{_anchor(scenario.name)}">{escape(scenario.title)}</h2><p>{escape(scenario.purpose)}</p>'
         cells = [cell for cell in matrix.cells if cell.scenario == scenario.name]
@@ -113,7 +113,7 @@ def _scenarios(matrix: Matrix) -> Iterator[str]:
         yield from _programs(scenario)
 
 
-def _evidence(matrix: Matrix, cell: Cell) -> str:
+def _evidence(matrix: LabResult, cell: LabCell) -> str:
     parts = [f"<section><h3>{escape(heading(matrix, cell.framework))}: {_verdict(cell)}</h3>"]
     if cell.reason:
         source = f' (<a href="{escape(cell.source)}">source</a>)' if cell.source.startswith("https://") else ""
@@ -137,7 +137,7 @@ def _evidence(matrix: Matrix, cell: Cell) -> str:
     return "".join([*parts, "</section>"])
 
 
-def _tree(nodes: tuple[Node, ...]) -> str:
+def _tree(nodes: tuple[LabNode, ...]) -> str:
     items = "".join(
         f"<li>{escape(node.operation)} <strong>{escape(node.name)}</strong> "
         f'<span class="dim">{escape(node.status)}, {node.duration_ms:.1f} ms</span>'
@@ -147,7 +147,7 @@ def _tree(nodes: tuple[Node, ...]) -> str:
     return f'<ul class="tree">{items}</ul>'
 
 
-def _programs(scenario: ScenarioInfo) -> Iterator[str]:
+def _programs(scenario: LabScenario) -> Iterator[str]:
     yield '<details><summary>The programs, side by side</summary><div class="side">'
     for framework in sorted(scenario.programs, key=lambda name: [*FRAMEWORK_NAMES, name].index(name)):
         name = escape(FRAMEWORK_NAMES.get(framework, framework))

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from xml.etree import ElementTree as ET  # only written, never parsed
 
-from ai_dev_squad_parity.lab.results import Cell, Matrix, Measure
+from ai_dev_squad_dashboard.lab_results import LabCell, LabMeasure, LabResult
 from ai_dev_squad_parity.lab.statistics import winner
 
 __all__ = [
@@ -47,25 +47,25 @@ MEASURES: Mapping[str, str] = {
 """Every measure and what it is called, in the order of tables."""
 
 
-def succeeded(matrix: Matrix) -> bool:
+def succeeded(matrix: LabResult) -> bool:
     """Whether every cell passes, or cannot and says why."""
     return bool(matrix.cells) and all(
         cell.verdict == "passes" or (cell.verdict != "fails" and cell.reason) for cell in matrix.cells
     )
 
 
-def frameworks_of(matrix: Matrix) -> tuple[str, ...]:
+def frameworks_of(matrix: LabResult) -> tuple[str, ...]:
     """The frameworks that were run, in the order of the columns."""
     return tuple(dict.fromkeys(cell.framework for cell in matrix.cells))
 
 
-def heading(matrix: Matrix, framework: str) -> str:
+def heading(matrix: LabResult, framework: str) -> str:
     """The name of a framework with its version, where it is known."""
     version = matrix.versions.get(framework, {}).get(_HEADS.get(framework, framework), "")
     return f"{FRAMEWORK_NAMES.get(framework, framework)} {version}".rstrip()
 
 
-def summary(matrix: Matrix) -> str:
+def summary(matrix: LabResult) -> str:
     """How many cells have which verdict, in words."""
     counted: Counter[str] = Counter(cell.verdict for cell in matrix.cells)
     words = {"passes": "pass", "fails": "fail", "adapter can't": "adapter can't", "framework can't": "framework can't"}
@@ -73,7 +73,7 @@ def summary(matrix: Matrix) -> str:
     return f"{len(matrix.cells)} cells: {', '.join(parts) or 'none'}"
 
 
-def quantity(measure: Measure) -> str:
+def quantity(measure: LabMeasure) -> str:
     """The median with its unit and, where values differ, its interval."""
     text = _with_unit(measure.median, measure.unit)
     if measure.interval is None:
@@ -91,12 +91,12 @@ def _number(value: float, unit: str) -> str:
     return f"{value:,.{digits}f}"
 
 
-def markdown(matrix: Matrix) -> str:
+def markdown(matrix: LabResult) -> str:
     """The matrix, what did not pass and why, and what was measured, as a Markdown page."""
     return "\n".join([*_front(matrix), *_verdicts(matrix), *_reasons(matrix), *_measured(matrix)]).rstrip() + "\n"
 
 
-def _front(matrix: Matrix) -> Iterator[str]:
+def _front(matrix: LabResult) -> Iterator[str]:
     machine = matrix.machine
     yield "# Parity matrix"
     yield ""
@@ -108,7 +108,7 @@ def _front(matrix: Matrix) -> Iterator[str]:
     yield ""
 
 
-def _verdicts(matrix: Matrix) -> Iterator[str]:
+def _verdicts(matrix: LabResult) -> Iterator[str]:
     frameworks = frameworks_of(matrix)
     yield _row("Scenario", *(heading(matrix, framework) for framework in frameworks))
     yield _row(*["---"] * (len(frameworks) + 1))
@@ -121,7 +121,7 @@ def _verdicts(matrix: Matrix) -> Iterator[str]:
     yield ""
 
 
-def _reasons(matrix: Matrix) -> Iterator[str]:
+def _reasons(matrix: LabResult) -> Iterator[str]:
     told = [cell for cell in matrix.cells if cell.verdict != "passes"]
     if not told:
         return
@@ -134,7 +134,7 @@ def _reasons(matrix: Matrix) -> Iterator[str]:
     yield ""
 
 
-def _measured(matrix: Matrix) -> Iterator[str]:
+def _measured(matrix: LabResult) -> Iterator[str]:
     for name, title in MEASURES.items():
         rows = [row for scenario in matrix.scenarios if (row := _measured_row(matrix, scenario.name, name))]
         if not rows:
@@ -148,7 +148,7 @@ def _measured(matrix: Matrix) -> Iterator[str]:
         yield ""
 
 
-def _measured_row(matrix: Matrix, scenario: str, name: str) -> str:
+def _measured_row(matrix: LabResult, scenario: str, name: str) -> str:
     """The medians of a scenario; the smallest in bold only where its interval overlaps with no other."""
     found = {
         cell.framework: cell.measures[name]
@@ -173,14 +173,14 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-_COLUMNS: Mapping[str, Callable[[Measure], object]] = {
+_COLUMNS: Mapping[str, Callable[[LabMeasure], object]] = {
     "median": lambda measure: measure.median,
     "low": lambda measure: "" if measure.interval is None else measure.interval.low,
     "high": lambda measure: "" if measure.interval is None else measure.interval.high,
 }
 
 
-def csv_table(matrix: Matrix) -> str:
+def csv_table(matrix: LabResult) -> str:
     """One line for each cell: verdict, reason, and of each measure the median and its interval, in the measure's unit."""
     units = {"wall": "ms", "framework": "ms", "import": "ms", "memory": "mib", "cost": "usd"}
     named = {name: f"{name}_{units[name]}" if name in units else name for name in MEASURES}
@@ -207,7 +207,7 @@ def _inert(text: str) -> str:
     return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
 
 
-def junit(matrix: Matrix) -> str:
+def junit(matrix: LabResult) -> str:
     """JUnit XML: a suite for each framework, a case for each scenario; what cannot be done is skipped, with its reason."""
     root = ET.Element("testsuites", name="parity")
     _count(root, matrix.cells)
@@ -226,13 +226,13 @@ def junit(matrix: Matrix) -> str:
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _count(element: ET.Element, cells: Sequence[Cell]) -> None:
+def _count(element: ET.Element, cells: Sequence[LabCell]) -> None:
     element.set("tests", str(len(cells)))
     element.set("failures", str(sum(cell.verdict == "fails" for cell in cells)))
     element.set("skipped", str(sum("can't" in cell.verdict for cell in cells)))
 
 
-def _outcome(case: ET.Element, cell: Cell) -> None:
+def _outcome(case: ET.Element, cell: LabCell) -> None:
     if cell.verdict == "fails":
         broken = [f"{c.name}: {c.detail or f'{c.captured}, not {c.truth}'}" for c in cell.checks if not c.ok]
         failure = ET.SubElement(case, "failure", message=_xml(_line(cell.reason)), type=cell.verdict)
@@ -248,7 +248,7 @@ def _xml(text: str) -> str:
     )
 
 
-def badge(matrix: Matrix) -> str:
+def badge(matrix: LabResult) -> str:
     """An SVG for a README: how many cells pass of how many."""
     passed = sum(cell.verdict == "passes" for cell in matrix.cells)
     text = f"{passed}/{len(matrix.cells)} pass"

@@ -14,15 +14,15 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from ai_dev_squad_dashboard.lab_results import VERSION, LabCell, LabResult, LabScenario
 from ai_dev_squad_parity.lab.cell import Order, Report
-from ai_dev_squad_parity.lab.results import RESULTS_VERSION, Cell, Matrix, ScenarioInfo
 from ai_dev_squad_parity.lab.scenario import FRAMEWORKS, Scenario, ScenarioError, load_scenario
 from ai_dev_squad_parity.lab.verdict import Ended, judge, refuse
 from ai_dev_squad_testing.model_server import ModelServer, Truth
@@ -56,13 +56,13 @@ class Plan:
     """A journal that the scored runs are also written to, for a dashboard."""
 
 
-def run(plan: Plan, on_cell: Callable[[Cell], None] = lambda cell: None) -> Matrix:
+def run(plan: Plan, on_cell: Callable[[LabCell], None] = lambda cell: None) -> LabResult:
     """Run every cell. ``on_cell`` hears of each as it ends, in the caller's thread or another."""
     scenarios: dict[str, Scenario | ScenarioError] = {name: _load(folder) for name, folder in plan.scenarios.items()}
     versions: dict[str, dict[str, str]] = {}
     with ThreadPoolExecutor(max_workers=max(1, plan.jobs)) as pool:
 
-        def one(name: str, framework: str) -> Cell:
+        def one(name: str, framework: str) -> LabCell:
             scenario = scenarios[name]
             if isinstance(scenario, ScenarioError):
                 cell = refuse(name, framework, str(scenario))
@@ -76,8 +76,8 @@ def run(plan: Plan, on_cell: Callable[[Cell], None] = lambda cell: None) -> Matr
 
         waiting = [pool.submit(one, name, framework) for name in scenarios for framework in plan.frameworks]
         cells = tuple(future.result() for future in waiting)
-    return Matrix(
-        version=RESULTS_VERSION,
+    return LabResult(
+        version=VERSION,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
         observer=plan.observer,
         model_server=plan.model_server,
@@ -106,13 +106,13 @@ def _load(folder: Path) -> Scenario | ScenarioError:
         )
 
 
-def _info(name: str, folder: Path, scenario: Scenario | ScenarioError) -> ScenarioInfo:
+def _info(name: str, folder: Path, scenario: Scenario | ScenarioError) -> LabScenario:
     def source(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     known = isinstance(scenario, Scenario)
     programs = {path.stem.removeprefix("on_"): source(path) for path in sorted(folder.glob("on_*.py"))}
-    return ScenarioInfo(
+    return LabScenario(
         name=name,
         title=scenario.title if known else name,  # type: ignore[union-attr]
         purpose=scenario.purpose if known else "",  # type: ignore[union-attr]
@@ -121,7 +121,7 @@ def _info(name: str, folder: Path, scenario: Scenario | ScenarioError) -> Scenar
     )
 
 
-def _cell(plan: Plan, scenario: Scenario, framework: str, versions: dict[str, dict[str, str]]) -> Cell:
+def _cell(plan: Plan, scenario: Scenario, framework: str, versions: dict[str, dict[str, str]]) -> LabCell:
     scripted = plan.model_server == SCRIPTED
     directory = plan.keep / scenario.name / framework if plan.keep else None
     if directory is not None:
@@ -183,7 +183,7 @@ def _copy_journal(logs: Path, target: Path) -> None:
                 to.write(journal.read_bytes())
 
 
-def _with_cure(cell: Cell, ended: Ended, address: str) -> Cell:
+def _with_cure(cell: LabCell, ended: Ended, address: str) -> LabCell:
     """Name the cure where it was the real model that failed."""
     raised = next((r.captured.raised for r in ended.reports if r.captured and r.captured.raised), None)
     if raised is None or cell.verdict != "fails":
@@ -196,7 +196,7 @@ def _with_cure(cell: Cell, ended: Ended, address: str) -> Cell:
         cure = "its share of the spending cap is used up; raise --cap-usd, or run fewer cells or repeats. "
     else:
         return cell
-    return msgspec.structs.replace(cell, reason=cure + cell.reason)
+    return replace(cell, reason=cure + cell.reason)
 
 
 def _truth(server: Any) -> Truth | None:

@@ -10,10 +10,10 @@ from typing import Any
 
 from ai_dev_squad import Usage
 from ai_dev_squad.costs import CostTracker
+from ai_dev_squad_dashboard.lab_results import LabCheck
 from ai_dev_squad_parity.lab.captured import Captured, Operation
 from ai_dev_squad_parity.lab.cell import Outcome, Report
 from ai_dev_squad_parity.lab.conventions import breaches, violations
-from ai_dev_squad_parity.lab.results import Check
 from ai_dev_squad_parity.lab.scenario import Expected
 from ai_dev_squad_testing.model_server import CallRecord, Truth
 
@@ -38,7 +38,7 @@ class Evidence:
     observer: str = "ours"
 
 
-def score(evidence: Evidence) -> tuple[Check, ...]:
+def score(evidence: Evidence) -> tuple[LabCheck, ...]:
     """Every check that applies, in the order a reader asks.
 
     Of a peer it is not asked what only our journal can tell (whether something was left open: a span exists when it has
@@ -48,8 +48,8 @@ def score(evidence: Evidence) -> tuple[Check, ...]:
     return tuple(check(evidence) for check in CHECKS if check not in left_out)
 
 
-def _not_for_peers(evidence: Evidence) -> set[Callable[[Evidence], Check]]:
-    left_out: set[Callable[[Evidence], Check]] = {_closed}
+def _not_for_peers(evidence: Evidence) -> set[Callable[[Evidence], LabCheck]]:
+    left_out: set[Callable[[Evidence], LabCheck]] = {_closed}
     if not any(operation.session for operation in evidence.captured.operations):
         left_out.add(_sessions)
     if not any("gen_ai.operation.name" in span.attributes for span in evidence.captured.spans):
@@ -73,15 +73,17 @@ def price(model: str, call: CallRecord) -> float | None:
     return CostTracker().price(model, "openai", usage).usd
 
 
-def _unchanged(evidence: Evidence) -> Check:
+def _unchanged(evidence: Evidence) -> LabCheck:
     """The program ends as it should, observed as it is."""
     outcome, expected = evidence.outcome, evidence.expected
     raised = outcome.raised
     if expected.raises is not None:
         ok = raised is not None and expected.raises in raised.bases
-        return Check(name="answer", ok=ok, captured=_ended(outcome), truth=f"raises {expected.raises}")
+        return LabCheck(name="answer", ok=ok, captured=_ended(outcome), truth=f"raises {expected.raises}")
     ok = raised is None and (expected.answer is None or expected.answer in (outcome.answer or ""))
-    return Check(name="answer", ok=ok, captured=_ended(outcome), truth=expected.answer or "ends without an exception")
+    return LabCheck(
+        name="answer", ok=ok, captured=_ended(outcome), truth=expected.answer or "ends without an exception"
+    )
 
 
 def _ended(outcome: Outcome) -> str:
@@ -90,7 +92,7 @@ def _ended(outcome: Outcome) -> str:
     return (outcome.answer or "")[:300]
 
 
-def _calls(evidence: Evidence) -> Check:
+def _calls(evidence: Evidence) -> LabCheck:
     """Every model call is captured once."""
     expected = evidence.expected
     found = Counter(_kind_of_end(call) for call in evidence.captured.calls)
@@ -109,7 +111,7 @@ def _billed(evidence: Evidence) -> tuple[CallRecord, ...]:
     return tuple(call for call in evidence.truth.calls if call.successful and call.endpoint != "embeddings")
 
 
-def _tokens(evidence: Evidence) -> Check:
+def _tokens(evidence: Evidence) -> LabCheck:
     """The tokens of each call are those that were billed."""
     found = Counter(
         (call.input_tokens, call.output_tokens, call.cached_tokens or 0, call.reasoning_tokens or 0)
@@ -126,7 +128,7 @@ def _tokens(evidence: Evidence) -> Check:
         for c in _billed(evidence)
         if c.billed
     )
-    return Check(
+    return LabCheck(
         name="tokens",
         ok=found == true,
         captured=_token_sum(found),
@@ -140,7 +142,7 @@ def _token_sum(counted: Counter[Any]) -> str:
     return "{} in, {} out, {} cached, {} reasoning".format(*sums)
 
 
-def _cost(evidence: Evidence) -> Check:
+def _cost(evidence: Evidence) -> LabCheck:
     """The cost is that of the billed tokens by the price table."""
     priced = [price(call.model, call) for call in _billed(evidence)]
     true = sum(value for value in priced if value is not None)
@@ -150,10 +152,10 @@ def _cost(evidence: Evidence) -> Check:
     ok = abs(found - true) <= _COST_TOLERANCE and (None in costs) != known
     if not costs and not priced:
         ok = True
-    return Check(name="cost", ok=ok, captured=f"${found:.6f}", truth=f"${true:.6f}" if known else "unknown price")
+    return LabCheck(name="cost", ok=ok, captured=f"${found:.6f}", truth=f"${true:.6f}" if known else "unknown price")
 
 
-def _trace(evidence: Evidence) -> Check:
+def _trace(evidence: Evidence) -> LabCheck:
     """A run is one connected trace; a resumed one is linked to what it continues."""
     captured, expected = evidence.captured, evidence.expected
     traces = list(dict.fromkeys(operation.trace_id for operation in captured.operations))
@@ -167,7 +169,7 @@ def _trace(evidence: Evidence) -> Check:
         joined = evidence.observer != "ours" and _share_a_session(captured)
         problems += ["the later traces have no link to the first"] if not linked & set(traces) and not joined else []
     ok = len(traces) == expected.traces and not problems
-    return Check(
+    return LabCheck(
         name="trace", ok=ok, captured=_plural(len(traces), "trace"), truth=_plural(expected.traces, "trace"),
         detail="; ".join(problems),
     )  # fmt: skip
@@ -182,7 +184,7 @@ def _share_a_session(captured: Captured) -> bool:
     return bool(by_trace) and bool(set.intersection(*by_trace.values()))
 
 
-def _parents(evidence: Evidence) -> Check:
+def _parents(evidence: Evidence) -> LabCheck:
     """Each model call belongs to the agent whose role the model played, and stands under the run."""
     captured, expected = evidence.captured, evidence.expected
     problems = []
@@ -196,7 +198,7 @@ def _parents(evidence: Evidence) -> Check:
         if found != true:
             problems.append(_difference(found, true, "calls by agent"))
     agents = sorted({str(_agent_of(evidence, call)) for call in captured.calls})
-    return Check(
+    return LabCheck(
         name="parents", ok=not problems, captured=", ".join(agents), truth=", ".join(sorted(expected.agents)) or "any",
         detail="; ".join(problems),
     )  # fmt: skip
@@ -216,7 +218,7 @@ def _agent_of(evidence: Evidence, call: Operation) -> str | None:
     return next((parent.name for parent in evidence.captured.above(call) if parent.operation == "invoke_agent"), None)
 
 
-def _tools(evidence: Evidence) -> Check:
+def _tools(evidence: Evidence) -> LabCheck:
     """Every tool call that was executed is captured once, with its arguments and how it ended."""
     expected = evidence.expected
     true = Counter((name, _canonical(arguments)) for name, arguments in expected.tools)
@@ -228,7 +230,7 @@ def _tools(evidence: Evidence) -> Check:
     problems = [] if found == true else [_difference(found, true, "tool calls")]
     if failed != expected.failed_tools:
         problems.append(f"{failed} failed, {expected.failed_tools} should have")
-    return Check(
+    return LabCheck(
         name="tools", ok=not problems, captured=_plural(sum(found.values()), "tool call"),
         truth=_plural(sum(true.values()), "tool call"), detail="; ".join(problems),
     )  # fmt: skip
@@ -250,7 +252,7 @@ def _canonical(arguments: Any) -> str:
     return json.dumps(arguments or {}, sort_keys=True, separators=(",", ":"), default=str)
 
 
-def _status(evidence: Evidence) -> Check:
+def _status(evidence: Evidence) -> LabCheck:
     """The run ends with the status it should have, and errors say of which type they are."""
     captured, expected = evidence.captured, evidence.expected
     found = [root.status for root in captured.roots]
@@ -259,23 +261,23 @@ def _status(evidence: Evidence) -> Check:
     ]
     untyped = [f"{o.operation} {o.name}" for o in captured.operations if o.status == "error" and not o.error_type]
     problems = [f"no error.type on {', '.join(untyped)}"] if untyped else []
-    return Check(
+    return LabCheck(
         name="status", ok=found == wanted and not problems, captured=", ".join(found), truth=", ".join(wanted),
         detail="; ".join(problems),
     )  # fmt: skip
 
 
-def _interrupts(evidence: Evidence) -> Check:
+def _interrupts(evidence: Evidence) -> LabCheck:
     """Waiting for a person is an interrupt, never an error."""
     expected = evidence.expected.interrupts
     roots = [root for root in evidence.captured.roots if root.status == "interrupted"]
-    return Check(
+    return LabCheck(
         name="interrupts", ok=len(roots) == expected, captured=_plural(len(roots), "interrupt"),
         truth=_plural(expected, "interrupt"),
     )  # fmt: skip
 
 
-def _events(evidence: Evidence) -> Check:
+def _events(evidence: Evidence) -> LabCheck:
     """Each operation begins once and ends once, after its parent began; calls that were parallel overlap."""
     captured, problems = evidence.captured, []
     for operation in captured.operations:
@@ -291,7 +293,7 @@ def _events(evidence: Evidence) -> Check:
         problems.append(f"{overlap} model calls at once, {evidence.expected.parallel} were")
     if evidence.expected.streamed and not all(call.first_chunk_us for call in captured.calls if call.status == "ok"):
         problems.append("no time to first chunk")
-    return Check(
+    return LabCheck(
         name="events",
         ok=not problems,
         captured=_plural(len(captured.operations), "operation"),
@@ -310,7 +312,7 @@ def _most_at_once(calls: Sequence[Operation]) -> int:
     return most
 
 
-def _sessions(evidence: Evidence) -> Check:
+def _sessions(evidence: Evidence) -> LabCheck:
     """Runs of different sessions do not mix: within a trace there is one session."""
     by_trace: dict[str, set[str | None]] = {}
     for operation in evidence.captured.operations:
@@ -320,33 +322,35 @@ def _sessions(evidence: Evidence) -> Check:
     missing = set(evidence.expected.sessions) - found
     problems = [f"trace {trace} has several sessions" for trace in mixed]
     problems += [f"sessions without a trace: {', '.join(sorted(missing))}"] if missing else []
-    return Check(name="sessions", ok=not problems, captured=_plural(len(found), "session"), detail="; ".join(problems))
+    return LabCheck(
+        name="sessions", ok=not problems, captured=_plural(len(found), "session"), detail="; ".join(problems)
+    )
 
 
-def _conventions(evidence: Evidence) -> Check:
+def _conventions(evidence: Evidence) -> LabCheck:
     """The exported spans follow OpenTelemetry's GenAI conventions, field by field."""
     problems = [problem for span in evidence.captured.spans for problem in violations(span)]
     # Ours do all that is asked; a peer only fails by what the conventions require, the rest is said beside it.
     judged = violations if evidence.observer == "ours" else breaches
     ok = not any(judged(span) for span in evidence.captured.spans)
-    return Check(
+    return LabCheck(
         name="conventions", ok=ok, captured=_plural(len(evidence.captured.spans), "span"),
         detail="; ".join(list(dict.fromkeys(problems))[:10]),
     )  # fmt: skip
 
 
-def _closed(evidence: Evidence) -> Check:
+def _closed(evidence: Evidence) -> LabCheck:
     """Nothing is left open."""
     left = evidence.report.open
-    return Check(name="closed", ok=not left, captured=", ".join(left) or "nothing open", truth="nothing open")
+    return LabCheck(name="closed", ok=not left, captured=", ".join(left) or "nothing open", truth="nothing open")
 
 
-def _script(evidence: Evidence) -> Check:
+def _script(evidence: Evidence) -> LabCheck:
     """The program asked the model what the script foresees: no more, no less."""
     unexpected, left = evidence.truth.unexpected, evidence.truth.steps_left
     problems = [f"an unexpected call: {call.error or call.model}"[:300] for call in unexpected]
     problems += [f"never asked for: {step}" for step in left]
-    return Check(
+    return LabCheck(
         name="script",
         ok=not problems,
         captured=_plural(len(evidence.truth.calls), "request"),
@@ -354,16 +358,16 @@ def _script(evidence: Evidence) -> Check:
     )
 
 
-CHECKS: tuple[Callable[[Evidence], Check], ...] = (
+CHECKS: tuple[Callable[[Evidence], LabCheck], ...] = (
     _unchanged, _script, _calls, _tokens, _cost, _trace, _parents, _tools, _status, _interrupts, _events, _sessions,
     _conventions, _closed,
 )  # fmt: skip
-"""Every check. Their names are those of ``Check.name``."""
+"""Every check. Their names are those of ``LabCheck.name``."""
 
 
-def _compare(name: str, found: Any, true: Any, what: str) -> Check:
+def _compare(name: str, found: Any, true: Any, what: str) -> LabCheck:
     ok = found == true
-    return Check(
+    return LabCheck(
         name=name,
         ok=ok,
         captured=_words(found),

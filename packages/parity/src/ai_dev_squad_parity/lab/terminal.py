@@ -6,8 +6,8 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
+from ai_dev_squad_dashboard.lab_results import LabCell, LabNode, LabResult
 from ai_dev_squad_parity.lab.report import MARKS, MEASURES, frameworks_of, heading, quantity, summary
-from ai_dev_squad_parity.lab.results import Cell, Matrix, Node
 
 __all__ = ["Progress", "evidence", "overview", "say"]
 
@@ -28,7 +28,7 @@ class Progress:
         self._done = 0
         self._lock = threading.Lock()
 
-    def __call__(self, cell: Cell) -> None:
+    def __call__(self, cell: LabCell) -> None:
         """A cell ended. Cells end in several threads."""
         with self._lock:
             self._done += 1
@@ -43,7 +43,7 @@ class Progress:
                 say(f"{'':>{2 * width + 4}}{cell.reason[:300]}")
 
 
-def overview(matrix: Matrix) -> str:
+def overview(matrix: LabResult) -> str:
     """The verdicts as a table, and in words."""
     frameworks = frameworks_of(matrix)
     rows = [["", *(heading(matrix, framework) for framework in frameworks)]]
@@ -53,7 +53,7 @@ def overview(matrix: Matrix) -> str:
     return "\n".join([*_columns(rows), "", summary(matrix)])
 
 
-def evidence(cell: Cell, head: str) -> str:
+def evidence(cell: LabCell, head: str) -> str:
     """A cell's verdict with all that it rests on."""
     lines = [f"{cell.scenario} on {head}: {MARKS[cell.verdict]} {cell.verdict}"]
     lines += [f"  {text}" for text in (cell.reason, cell.source, cell.note) if text]
@@ -74,7 +74,7 @@ def evidence(cell: Cell, head: str) -> str:
     return "\n".join(lines)
 
 
-def _branch(node: Node, depth: int) -> Iterator[str]:
+def _branch(node: LabNode, depth: int) -> Iterator[str]:
     yield f"  {'  ' * depth}{node.operation} {node.name}  {node.status}  {node.duration_ms:.1f} ms"
     for child in node.children:
         yield from _branch(child, depth + 1)

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from ai_dev_squad_dashboard.lab_results import LabCall, LabCell, LabMeasure, LabNode
 from ai_dev_squad_parity.lab.captured import Captured, Operation, from_journal, from_spans
 from ai_dev_squad_parity.lab.cell import Outcome, Report
 from ai_dev_squad_parity.lab.observers import DOCUMENTATION
-from ai_dev_squad_parity.lab.results import Call, Cell, Measure, Node
 from ai_dev_squad_parity.lab.scenario import Scenario
 from ai_dev_squad_parity.lab.scoring import Evidence, price, score
 from ai_dev_squad_parity.lab.statistics import measure
@@ -38,14 +39,16 @@ class Ended:
         return replace(self, printed=self.printed + printed, failure=why)
 
 
-def refuse(scenario: str, framework: str, reason: str) -> Cell:
+def refuse(scenario: str, framework: str, reason: str) -> LabCell:
     """The cell of a scenario that could not be run at all."""
-    return Cell(scenario=scenario, framework=framework, verdict="fails", reason=reason)
+    return LabCell(scenario=scenario, framework=framework, verdict="fails", reason=reason)
 
 
-def judge(scenario: Scenario, framework: str, observer: str, ended: Ended, truth: Truth | None, log_dir: Path) -> Cell:
+def judge(
+    scenario: Scenario, framework: str, observer: str, ended: Ended, truth: Truth | None, log_dir: Path
+) -> LabCell:
     """The cell's verdict. Without ``truth``, as with a real model, what depends on it is not judged."""
-    cell = Cell(scenario=scenario.name, framework=framework, verdict="fails", note=scenario.notes.get(framework, ""))
+    cell = LabCell(scenario=scenario.name, framework=framework, verdict="fails", note=scenario.notes.get(framework, ""))
     last = ended.reports[-1] if ended.reports else None
     if last is not None and last.cannot is not None:
         verdict = "framework can't" if last.cannot["whose"] == "framework" else "adapter can't"
@@ -81,10 +84,8 @@ def judge(scenario: Scenario, framework: str, observer: str, ended: Ended, truth
     )
 
 
-def _with(cell: Cell, **changes: object) -> Cell:
-    import msgspec
-
-    return msgspec.structs.replace(cell, **changes)
+def _with(cell: LabCell, **changes: Any) -> LabCell:
+    return replace(cell, **changes)
 
 
 def _cure(error: str, framework: str) -> str:
@@ -101,8 +102,8 @@ def _tail(printed: str, characters: int = 2000) -> str:
     return printed[-characters:]
 
 
-def _captured_call(call: Operation) -> Call:
-    return Call(
+def _captured_call(call: Operation) -> LabCall:
+    return LabCall(
         model=call.name,
         agent=call.agent,
         status=call.status,
@@ -114,11 +115,11 @@ def _captured_call(call: Operation) -> Call:
     )
 
 
-def _true_calls(truth: Truth | None) -> tuple[Call, ...]:
+def _true_calls(truth: Truth | None) -> tuple[LabCall, ...]:
     if truth is None:
         return ()
     return tuple(
-        Call(
+        LabCall(
             model=call.model,
             role=call.role,
             status="ok" if call.successful else call.outcome,
@@ -132,9 +133,9 @@ def _true_calls(truth: Truth | None) -> tuple[Call, ...]:
     )
 
 
-def _node(captured: Captured, operation: Operation, start_us: int) -> Node:
+def _node(captured: Captured, operation: Operation, start_us: int) -> LabNode:
     below = [o for o in captured.operations if o.parent_span_id == operation.span_id]
-    return Node(
+    return LabNode(
         operation=operation.operation,
         name=operation.name,
         status=operation.status,
@@ -147,7 +148,7 @@ def _node(captured: Captured, operation: Operation, start_us: int) -> Node:
 
 def _measures(
     scenario: Scenario, reports: list[Report], outcomes: list[Outcome], captured: Captured
-) -> dict[str, Measure]:
+) -> dict[str, LabMeasure]:
     """What was measured: over the repeats where there are some, else from the scored run."""
     unobserved = [outcome for report in reports for outcome in report.unobserved]
     observed = [outcome for report in reports for outcome in report.observed]
@@ -168,7 +169,7 @@ def _measures(
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _quality(check: Callable[[str], float] | None, outcomes: list[Outcome]) -> Measure | None:
+def _quality(check: Callable[[str], float] | None, outcomes: list[Outcome]) -> LabMeasure | None:
     if check is None:
         return None
     grades = []

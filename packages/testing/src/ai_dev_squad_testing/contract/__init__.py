@@ -6,14 +6,13 @@ the framework; see the page "Write an adapter" of the documentation.
 
 from __future__ import annotations
 
+import pkgutil
 from typing import Any
 
 import pytest
 
 # Before they are imported, so that a failed assertion shows its values as it does in a test file.
-pytest.register_assert_rewrite(
-    *(f"{__name__}.{module}" for module in ("concurrency", "failures", "isolation", "line_format", "tree", "truth"))
-)
+pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
 from ai_dev_squad_testing.contract.concurrency import Concurrency  # noqa: E402
 from ai_dev_squad_testing.contract.failures import Failures  # noqa: E402

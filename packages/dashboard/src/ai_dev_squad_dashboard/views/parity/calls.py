@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ai_dev_squad_dashboard.matrix_file import LabCall
+from ai_dev_squad_dashboard.lab_results import LabCall
 
 __all__ = ["CallPair", "pair_calls"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ai_dev_squad_dashboard.formats import quantity
-from ai_dev_squad_dashboard.matrix_file import LabMeasure, LabOutcome
+from ai_dev_squad_dashboard.lab_results import LabMeasure, LabOutcome
 
 __all__ = ["NAMES", "SHOWS", "Figure", "figures", "lowest", "shifted"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ai_dev_squad_dashboard.formats import quantity
-from ai_dev_squad_dashboard.matrix_file import VERDICTS, LabOutcome, LabSummary
+from ai_dev_squad_dashboard.lab_results import VERDICTS, LabOutcome, LabSummary
 
 from .figures import NAMES, shifted
 

@@ -6,17 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ai_dev_squad_dashboard.lab_results import VERDICTS, LabCell, LabResult, LabSummary, Verdict
 from ai_dev_squad_dashboard.layout import hues
-from ai_dev_squad_dashboard.matrix_file import (
-    VERDICTS,
-    FileProblem,
-    LabCell,
-    LabResult,
-    LabSummary,
-    Verdict,
-    read_result,
-    read_summaries,
-)
+from ai_dev_squad_dashboard.matrix_file import FileProblem, read_result, read_summaries
 from ai_dev_squad_dashboard.page import NotFoundError
 from ai_dev_squad_dashboard.query import Query
 

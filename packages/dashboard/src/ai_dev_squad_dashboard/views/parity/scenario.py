@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ai_dev_squad_dashboard.lab_results import LabCell, LabCheck, LabResult, LabScenario, LabSummary
 from ai_dev_squad_dashboard.layout import hues
-from ai_dev_squad_dashboard.matrix_file import LabCell, LabCheck, LabResult, LabScenario, LabSummary
 from ai_dev_squad_dashboard.page import NotFoundError, Page, Site
 from ai_dev_squad_dashboard.query import Query
 

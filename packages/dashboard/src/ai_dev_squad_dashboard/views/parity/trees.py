@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ai_dev_squad_dashboard.matrix_file import LabNode
+from ai_dev_squad_dashboard.lab_results import LabNode
 
 __all__ = ["TreeItem", "TreeRow", "align_trees"]
 
