@@ -24,7 +24,7 @@ from opentelemetry import propagate, trace
 from ai_dev_squad import get_trace_manager, session
 from ai_dev_squad.operations import open_operations
 from ai_dev_squad_autogen import observe
-from ai_dev_squad_autogen._frames import RUNS
+from ai_dev_squad_autogen._invocation import RUNS
 from ai_dev_squad_testing import Captured
 from ai_dev_squad_testing.model_server import ModelServer, call, reply, tool_calls
 

@@ -32,7 +32,7 @@ from ai_dev_squad.operations import Operation, open_operations
 from ai_dev_squad_langgraph import _resume, observe
 from ai_dev_squad_langgraph._handler import HANDLER
 from ai_dev_squad_langgraph._runs import RUNS, Run
-from ai_dev_squad_langgraph._scope import GraphSlot
+from ai_dev_squad_langgraph._scope import GraphRun
 from ai_dev_squad_testing import Captured, capture
 from ai_dev_squad_testing.model_server import ModelServer, call, reply, structured, tokens, tool_calls
 
@@ -177,7 +177,7 @@ def test_a_resumed_run_is_linked_wherever_it_waited(captured: Captured, place: C
 
 # --- memory -----------------------------------------------------------------------------------------------------------
 
-OURS = (Operation, Run, Scope, GraphSlot)
+OURS = (Operation, Run, Scope, GraphRun)
 
 
 def live_objects() -> int:

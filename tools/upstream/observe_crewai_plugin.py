@@ -106,35 +106,32 @@ def compare(recorded: list[tuple[str, str, bytes | str]], counted: dict[str, Tok
 
 def take_lone_calls(source: Any, event: Any) -> None:
     """A sink for model calls outside of observed runs: each becomes an operation without a parent."""
-    from ai_dev_squad_crewai import _records
+    from ai_dev_squad_crewai._invocation import Call
     from ai_dev_squad_crewai._sink import sink
 
     if event.type not in CALLS:
         return
-    last = _records.latest()
-    if last is not None and last.closed and is_lone(last):
-        _records.make_current(last := None)
+    last = Call.last()
+    if last is not None and last.ended and is_lone(last):
+        last = None
     if is_lone(last) if last is not None else event.type == "llm_call_started":
         sink(source, event)
-        if event.type in ENDS:
-            _records.make_current(None)
 
 
 def end_lone_calls() -> None:
     """End those that told of no end: no run encloses them that would."""
-    from ai_dev_squad_crewai import _records
+    from ai_dev_squad_crewai._invocation import Call, end
 
-    last = _records.latest()
-    while last is not None and last.outer is not None:
-        last = last.outer
-    if last is not None and is_lone(last):
-        if not last.closed:
-            _records.end(last, "abandoned")
-        _records.make_current(None)
+    last = Call.last()
+    if last is None:
+        return
+    *_, outermost = last.outwards()
+    if is_lone(outermost) and not outermost.ended:
+        end(outermost, "abandoned")
 
 
-def is_lone(record: Any) -> bool:
-    return record.kind == "model call" and record.outer is None
+def is_lone(call: Any) -> bool:
+    return call.kind == "model call" and call.parent is None
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -98,6 +98,7 @@ COST_PRICE_SOURCE: Final = "ai_dev_squad.cost.price_source"
 CACHE_HIT: Final = "ai_dev_squad.cache_hit"
 ATTEMPT: Final = "ai_dev_squad.attempt"
 REMOTE: Final = "ai_dev_squad.remote"
+LATE: Final = "ai_dev_squad.late"
 TASK_NAME: Final = "ai_dev_squad.task.name"
 LINK_TYPE: Final = "ai_dev_squad.link.type"
 

@@ -161,10 +161,10 @@ def span_in(context: Context) -> trace.Span:
     return span
 
 
-def with_operation(operation: Operation, context: Context) -> tuple[Context, Scope]:
-    """A copy of ``context`` in which the operation's span is current."""
+def with_operation(operation: Operation, context: Context, **more: Any) -> tuple[Context, Scope]:
+    """A copy of ``context`` in which the operation's span is current, and ``more`` is kept beside it."""
     scope = Scope(operation, context)
-    return Context({**context, _SCOPE_KEY: scope, _SPAN_KEY: scope}), scope
+    return Context({**context, _SCOPE_KEY: scope, _SPAN_KEY: scope, **more}), scope
 
 
 def enter(operation: Operation) -> Scope:

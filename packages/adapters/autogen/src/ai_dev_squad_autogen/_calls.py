@@ -8,14 +8,14 @@ from typing import Any
 from autogen_agentchat.base import Response, TaskResult
 from autogen_agentchat.messages import HandoffMessage, ToolCallExecutionEvent, UserInputRequestedEvent
 from autogen_core.models import CreateResult
-from opentelemetry import context as otel_context
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import openai_usage, operations, runtime
 from ai_dev_squad.genai.usage import tier_from
 from ai_dev_squad.schema import ErrorInfo, EventType, Link, Usage
+from ai_dev_squad.steps import Steps
 from ai_dev_squad_autogen import _translate
-from ai_dev_squad_autogen._frames import FRAMEWORK, RUNS, Frame, Options, enclosing
+from ai_dev_squad_autogen._invocation import FRAMEWORK, RUNS, Call, Options, enclosing
 
 __all__ = ["AgentTurn", "ModelCall", "Part", "TeamRun", "argument", "effective_options", "is_same", "options_of"]
 
@@ -30,12 +30,12 @@ def options_of(subject: Any) -> Options | None:
     return found
 
 
-def effective_options(subject: Any, above: Frame | None) -> Options:
+def effective_options(subject: Any, above: Call | None) -> Options:
     """What was asked for at the subject, else at the call it belongs to."""
     return options_of(subject) or (above.options if above is not None else _DEFAULTS)
 
 
-def is_same(above: Frame | None, subject: Any, kind: operations.Kind) -> bool:
+def is_same(above: Call | None, subject: Any, kind: operations.Kind) -> bool:
     """Whether an observed method calls another one of the same object: that is one call."""
     return above is not None and above.subject is subject and above.operation.kind is kind
 
@@ -45,51 +45,44 @@ def argument(name: str, position: int, args: tuple[Any, ...], kwargs: Mapping[st
     return args[position] if len(args) > position else kwargs.get(name)
 
 
-class Part(Frame):
+class Part(Steps):
     """A call that is part of the one above and has no operation of its own."""
 
-    def __init__(self, whole: Frame) -> None:
-        super().__init__(whole.subject, whole, whole.options)
-        self.whole, self.operation, self.context = whole, whole.operation, otel_context.get_current()
-
-    def take(self, item: Any) -> None:
-        """The whole call sees to it."""
-
-    def leave(self, token: Any) -> None:
-        self.whole.leave(token)
-
-    def finish(self, error: BaseException | None = None) -> None:
-        """The whole call goes on."""
+    def __init__(self, whole: Any) -> None:
+        self.whole = whole
 
 
 # --- teams ------------------------------------------------------------------------------------------------------------
 
 
-class TeamRun(Frame):
+class TeamRun(Call):
     """A team at work, from the task to the result."""
 
     kind = operations.WORKFLOW
-    raised: BaseException | None = None
+    raised_below: BaseException | None = None
     """What an agent or the team's own model call raised, of which the team keeps only the text."""
 
     @classmethod
-    def open(cls, team: Any, args: Any, kwargs: Any) -> Frame | None:
+    def open(cls, team: Any, args: Any, kwargs: Any) -> Call | None:
         """For ``run`` and ``run_stream``."""
         above = enclosing()
         if is_same(above, team, cls.kind):
             return None
+        own = options_of(team)
         if above is None:
+            if own is None:
+                return None  # it is only part of something observed, which isn't running
             _look_again(team)
-        options = effective_options(team, above)
-        frame = cls(team, above, options)
-        name = (own.name if (own := options_of(team)) is not None else None) or team.name
-        frame.begin(name, attributes=_team_attributes(team), agent_id=name)
-        _resume(frame, team.__dict__.get(RUN))
+        run = cls(team, above, effective_options(team, above))
+        name = (None if own is None else own.name) or team.name
+        run.start(name, attributes=_team_attributes(team), agent_id=name)
+        run.place = run.context
+        _resume(run, team.__dict__.get(RUN))
         identity = getattr(team, "_team_id", None)
         # A second run at the same time is about to be refused; the first goes on.
         if identity is not None and ((other := RUNS.get(identity)) is None or other.operation.status is not None):
-            RUNS[identity] = team.__dict__[RUN] = frame
-        return frame
+            RUNS[identity] = team.__dict__[RUN] = run
+        return run
 
     def take(self, item: Any) -> None:
         if not isinstance(item, TaskResult):
@@ -108,13 +101,14 @@ class TeamRun(Frame):
             manager = getattr(self.subject, "_group_chat_manager_name", None)
             self.operation.annotate({"autogen.stop.source": _translate.stop_source(source, content, manager)})
 
-    def finish(self, error: BaseException | None = None) -> None:
-        super().finish(error)
-        self.raised = None  # a run is remembered for as long as its team, and a traceback holds much
+    def end(self, error: BaseException | ErrorInfo | None = None) -> bool:
+        ended = super().end(error)
+        self.raised_below = None  # a run is remembered for as long as its team, and a traceback holds much
+        return ended
 
     def reason(self, error: BaseException) -> BaseException | ErrorInfo:
         _note(self, error)
-        raised = self.raised
+        raised = self.raised_below
         if raised is not None and _translate.is_text_of(error, raised):
             if error.__cause__ is None:
                 error.__cause__ = raised  # where Python keeps what an error stems from; the team left it empty
@@ -127,14 +121,14 @@ class TeamRun(Frame):
         return ErrorInfo(type=told.type, message=runtime.pipeline().redactor.text(told.message))
 
 
-def _resume(frame: TeamRun, before: Any) -> None:
+def _resume(run: TeamRun, before: Any) -> None:
     """Link a run to the one before if that stopped to wait for a person."""
     if not isinstance(before, TeamRun) or before.operation.status != "interrupted":
         return
     waited = before.operation
-    frame.operation.link(Link(trace_id=waited.trace_id, span_id=waited.span_id, type="resumes"))
+    run.operation.link(Link(trace_id=waited.trace_id, span_id=waited.span_id, type="resumes"))
     details = {"resumes_trace_id": waited.trace_id}
-    frame.operation.event(EventType.AGENT_RESUME, f"{frame.operation.name} resumes", details)
+    run.operation.event(EventType.AGENT_RESUME, f"{run.operation.name} resumes", details)
 
 
 def _team_attributes(team: Any) -> dict[str, Any]:
@@ -152,20 +146,18 @@ def _look_again(subject: Any) -> None:
     observe_parts(subject)
 
 
-def _note(frame: Frame, error: BaseException) -> None:
+def _note(call: Call, error: BaseException) -> None:
     """Remember with the team what was raised below it."""
-    above = frame.above
-    while above is not None:
-        if isinstance(above, TeamRun):
-            above.raised = error
+    for above in call.outwards():
+        if above is not call and isinstance(above, TeamRun):
+            above.raised_below = error
             return
-        above = above.above
 
 
 # --- agents -----------------------------------------------------------------------------------------------------------
 
 
-class AgentTurn(Frame):
+class AgentTurn(Call):
     """An agent that answers, alone or when it's its turn in a team."""
 
     kind = operations.AGENT
@@ -175,17 +167,20 @@ class AgentTurn(Frame):
     """The latest question to a person."""
 
     @classmethod
-    def open(cls, agent: Any, args: Any, kwargs: Any) -> Frame | None:
+    def open(cls, agent: Any, args: Any, kwargs: Any) -> Steps | None:
         """For ``run``, ``run_stream``, ``on_messages`` and ``on_messages_stream``."""
         above = enclosing()
         if above is not None and is_same(above, agent, cls.kind):
             return _PartOfTurn(above)
+        own = options_of(agent)
         if above is None:
+            if own is None:
+                return None  # as with teams
             _look_again(agent)
-        frame = cls(agent, above, effective_options(agent, above))
-        name = (own.name if (own := options_of(agent)) is not None else None) or agent.name
-        frame.begin(name, attributes={"autogen.agent.type": type(agent).__name__}, agent_id=name)
-        return frame
+        turn = cls(agent, above, effective_options(agent, above))
+        name = (None if own is None else own.name) or agent.name
+        turn.start(name, attributes={"autogen.agent.type": type(agent).__name__}, agent_id=name)
+        return turn
 
     def take(self, item: Any) -> None:
         look = _LOOK_AT.get(type(item))
@@ -243,6 +238,10 @@ class _PartOfTurn(Part):
     def take(self, item: Any) -> None:
         self.whole.take(item)
 
+    def returned(self, result: Any) -> None:
+        if result is not None:
+            self.whole.take(result)
+
 
 _LOOK_AT: dict[type, Any] = {
     Response: AgentTurn.response,
@@ -273,7 +272,7 @@ def _not_executed(turn: AgentTurn, result: Any) -> None:
 # --- model calls ------------------------------------------------------------------------------------------------------
 
 
-class ModelCall(Frame):
+class ModelCall(Call):
     """A question to a model and its answer."""
 
     kind = operations.CHAT
@@ -283,17 +282,17 @@ class ModelCall(Frame):
     """What was streamed so far."""
 
     @classmethod
-    def open(cls, client: Any, args: Any, kwargs: Any) -> Frame | None:
+    def open(cls, client: Any, args: Any, kwargs: Any) -> Call | None:
         """For ``create``."""
         return cls._open(client, args, kwargs, stream=False)
 
     @classmethod
-    def open_stream(cls, client: Any, args: Any, kwargs: Any) -> Frame | None:
+    def open_stream(cls, client: Any, args: Any, kwargs: Any) -> Call | None:
         """For ``create_stream``."""
         return cls._open(client, args, kwargs, stream=True)
 
     @classmethod
-    def _open(cls, client: Any, args: Any, kwargs: Any, *, stream: bool) -> Frame | None:
+    def _open(cls, client: Any, args: Any, kwargs: Any, *, stream: bool) -> Call | None:
         above = enclosing()
         if above is None and options_of(client) is None:
             return None  # shared with a program part that nobody observes
@@ -309,13 +308,13 @@ class ModelCall(Frame):
             attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(_translate.messages_content(messages))
         if stream:
             openai_usage.install()
-        frame = cls(client, above, effective_options(client, above))
+        call = cls(client, above, effective_options(client, above))
         try:
-            frame.begin(request.model, attributes=attributes, request=request)
+            call.start(request.model, attributes=attributes, request=request)
         except RuntimeError as refusal:  # BudgetExceeded
-            _note(frame, refusal)
+            _note(call, refusal)
             raise
-        return frame
+        return call
 
     def take(self, item: Any) -> None:
         if isinstance(item, CreateResult):

@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Generator
 from typing import Any
 
-from ai_dev_squad_autogen._frames import enclosing
+from ai_dev_squad_autogen._invocation import enclosing
 
 __all__ = ["keeping_context"]
 

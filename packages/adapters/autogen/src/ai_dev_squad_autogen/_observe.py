@@ -16,10 +16,11 @@ from autogen_core.tools import BaseTool, Workbench
 
 from ai_dev_squad import runtime
 from ai_dev_squad.guard import report
+from ai_dev_squad.steps import Open, Steps, observed_astream, observed_call
 from ai_dev_squad_autogen import _process
 from ai_dev_squad_autogen._calls import OPTIONS, RUN, AgentTurn, ModelCall, TeamRun
 from ai_dev_squad_autogen._contexts import keeping_context
-from ai_dev_squad_autogen._frames import RUNS, Options, observed_call, observed_stream
+from ai_dev_squad_autogen._invocation import RUNS, Options
 from ai_dev_squad_autogen._tools import CodeRun, MemoryQuery, ToolCall
 
 __all__ = ["observe", "observe_parts", "unobserve"]
@@ -87,12 +88,20 @@ def observe_parts(thing: Any) -> None:
 # --- what is observed -------------------------------------------------------------------------------------------------
 
 
-def _call(open_frame: Any) -> Shadow:
-    return lambda original: observed_call(original, open_frame)
+Opener = Callable[[Any, Any, Any], "Steps | None"]
+"""Opens a call, given the object, the positional and the keyword arguments."""
 
 
-def _stream(open_frame: Any) -> Shadow:
-    return lambda original: observed_stream(original, open_frame)
+def _call(opener: Opener) -> Shadow:
+    return lambda original: observed_call(original, _opening(opener), asynchronous=True)
+
+
+def _stream(opener: Opener) -> Shadow:
+    return lambda original: observed_astream(original, _opening(opener))
+
+
+def _opening(opener: Opener) -> Open:
+    return lambda args, kwargs: opener(args[0], args[1:], kwargs)
 
 
 _AGENT = ("run", _call(AgentTurn.open)), ("run_stream", _stream(AgentTurn.open))

@@ -17,8 +17,9 @@ from opentelemetry import trace
 
 from ai_dev_squad.guard import report
 from ai_dev_squad.patching import Patches
+from ai_dev_squad.steps import Steps, observed_astream
 from ai_dev_squad_autogen._calls import ModelCall
-from ai_dev_squad_autogen._frames import RUNS, Frame, enclosing, innermost
+from ai_dev_squad_autogen._invocation import RUNS, Call, enclosing
 
 __all__ = ["fold_spans_of", "install", "reading_chunks"]
 
@@ -49,8 +50,8 @@ def _fold_spans_in(module_name: str) -> None:
             _patches.wrap(module, name, _folding)
 
 
-def _is_folded(frame: Frame | None) -> bool:
-    return frame is not None and not frame.options.keep_runtime_spans
+def _is_folded(call: Call | None) -> bool:
+    return call is not None and not call.options.keep_runtime_spans
 
 
 def _folding(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,10 +65,10 @@ def _folding(original: Callable[..., Any]) -> Callable[..., Any]:
 def _folding_block(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def trace_block(self: Any, operation: Any, destination: Any, *args: Any, **kwargs: Any) -> Any:
-        frame = innermost()
-        if frame is None and RUNS:
-            frame = enclosing(_team_of(destination, kwargs.get("attributes")))
-        if _is_folded(frame):
+        call = Call.current()
+        if call is None and RUNS:
+            call = enclosing(_team_of(destination, kwargs.get("attributes")))
+        if _is_folded(call):
             return nullcontext(trace.INVALID_SPAN)
         return original(self, operation, destination, *args, **kwargs)
 
@@ -98,19 +99,16 @@ def _reading_event(original: Callable[..., Any]) -> Callable[..., Any]:
     return init
 
 
-def reading_chunks(original: Callable[..., Any]) -> Callable[..., Any]:
+class _Chunks(Steps):
     """The raw chunks of OpenAI's streams: id, model, and the usage in detail if the program asked for it itself."""
 
-    async def chunks(self: Any, *args: Any, **kwargs: Any) -> Any:
-        source = original(self, *args, **kwargs)
-        try:
-            async for chunk in source:
-                call = enclosing()
-                if isinstance(call, ModelCall):
-                    usage = getattr(chunk, "usage", None) or (call.raw or {}).get("usage")
-                    call.raw = {"id": chunk.id, "model": chunk.model, "usage": usage}
-                yield chunk
-        finally:
-            await source.aclose()
+    def take(self, item: Any) -> None:
+        call = enclosing()
+        if isinstance(call, ModelCall):
+            usage = getattr(item, "usage", None) or (call.raw or {}).get("usage")
+            call.raw = {"id": item.id, "model": item.model, "usage": usage}
 
-    return chunks
+
+def reading_chunks(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A client's method that yields raw chunks, read along."""
+    return observed_astream(original, lambda *_: _Chunks())

@@ -9,14 +9,15 @@ from autogen_core.tools import ToolResult, Workbench
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
 from ai_dev_squad.schema import ErrorInfo
+from ai_dev_squad.steps import Steps
 from ai_dev_squad_autogen import _translate
 from ai_dev_squad_autogen._calls import AgentTurn, Part, argument, effective_options, is_same, options_of
-from ai_dev_squad_autogen._frames import Frame, enclosing
+from ai_dev_squad_autogen._invocation import Call, enclosing
 
 __all__ = ["CodeRun", "MemoryQuery", "ToolCall"]
 
 
-class ToolCall(Frame):
+class ToolCall(Call):
     """A tool at work."""
 
     kind = operations.TOOL
@@ -24,14 +25,14 @@ class ToolCall(Frame):
     """The tool that the workbench chose."""
 
     @classmethod
-    def open_workbench(cls, workbench: Any, args: Any, kwargs: Any) -> Frame | None:
+    def open_workbench(cls, workbench: Any, args: Any, kwargs: Any) -> Steps | None:
         """For ``call_tool`` and ``call_tool_stream`` of a workbench."""
         name = argument("name", 0, args, kwargs)
         arguments = argument("arguments", 1, args, kwargs)
         return cls._open(workbench, name, arguments, argument("call_id", 3, args, kwargs))
 
     @classmethod
-    def open_tool(cls, tool: Any, args: Any, kwargs: Any) -> Frame | None:
+    def open_tool(cls, tool: Any, args: Any, kwargs: Any) -> Steps | None:
         """For ``run_json`` and ``run_json_stream`` of a tool."""
         above = enclosing()
         if isinstance(above, ToolCall) and isinstance(above.subject, Workbench) and above.tool is None:
@@ -40,7 +41,7 @@ class ToolCall(Frame):
         return cls._open(tool, tool.name, argument("args", 0, args, kwargs), argument("call_id", 2, args, kwargs))
 
     @classmethod
-    def _open(cls, subject: Any, name: Any, arguments: Any, call_id: Any) -> Frame | None:
+    def _open(cls, subject: Any, name: Any, arguments: Any, call_id: Any) -> Steps | None:
         above = enclosing()
         if (above is None and options_of(subject) is None) or is_same(above, subject, cls.kind):
             return None
@@ -53,9 +54,9 @@ class ToolCall(Frame):
                 above.ran.add(call_id)
         if pipeline.capture_content:
             attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(arguments)
-        frame = cls(subject, above, effective_options(subject, above))
-        frame.begin(str(name), attributes=attributes)
-        return frame
+        call = cls(subject, above, effective_options(subject, above))
+        call.start(str(name), attributes=attributes)
+        return call
 
     def take(self, item: Any) -> None:
         of_workbench = isinstance(self.subject, Workbench)
@@ -68,26 +69,26 @@ class ToolCall(Frame):
         if of_workbench and item.is_error:
             # AutoGen tells the model of the error and goes on, but this call failed.
             self.status = "error"
-            if self.failure is None:
+            if self.error is None:
                 text = pipeline.redactor.text(item.to_text()) if pipeline.capture_content else ""
-                self.failure = ErrorInfo(type="tool_error", message=text)
+                self.error = ErrorInfo(type="tool_error", message=text)
 
 
 class _InWorkbench(Part):
     """A tool that a workbench calls is the same call; what it raises, the workbench turns into text."""
 
-    def finish(self, error: BaseException | None = None) -> None:
+    def raised(self, error: BaseException) -> None:
         if isinstance(error, Exception):
-            self.whole.failure = error
+            self.whole.error = error
 
 
-class CodeRun(Frame):
+class CodeRun(Call):
     """A code executor at work."""
 
     kind = operations.TOOL
 
     @classmethod
-    def open(cls, executor: Any, args: Any, kwargs: Any) -> Frame | None:
+    def open(cls, executor: Any, args: Any, kwargs: Any) -> Steps | None:
         """For ``execute_code_blocks``."""
         above = enclosing()
         if (above is None and options_of(executor) is None) or is_same(above, executor, cls.kind):
@@ -101,9 +102,9 @@ class CodeRun(Frame):
         pipeline = runtime.pipeline()
         if pipeline.capture_content:
             attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value([block.code for block in blocks])
-        frame = cls(executor, above, effective_options(executor, above))
-        frame.begin("execute_code", attributes=attributes)
-        return frame
+        run = cls(executor, above, effective_options(executor, above))
+        run.start("execute_code", attributes=attributes)
+        return run
 
     def take(self, item: Any) -> None:
         pipeline = runtime.pipeline()
@@ -112,16 +113,16 @@ class CodeRun(Frame):
         if pipeline.capture_content:
             self.operation.annotate({keys.TOOL_CALL_RESULT: output})
         if item.exit_code != 0:
-            self.status, self.failure = "error", ErrorInfo(type="exit_code", message=output)
+            self.status, self.error = "error", ErrorInfo(type="exit_code", message=output)
 
 
-class MemoryQuery(Frame):
+class MemoryQuery(Call):
     """A memory that is asked, or adds to the model's context what it finds."""
 
     kind = operations.RETRIEVAL
 
     @classmethod
-    def open(cls, memory: Any, args: Any, kwargs: Any) -> Frame | None:
+    def open(cls, memory: Any, args: Any, kwargs: Any) -> Steps | None:
         """For ``query`` and ``update_context``."""
         above = enclosing()
         if (above is None and options_of(memory) is None) or is_same(above, memory, cls.kind):
@@ -131,9 +132,9 @@ class MemoryQuery(Frame):
         query = argument("query", 0, args, kwargs)
         if pipeline.capture_content and query is not None and not hasattr(query, "get_messages"):
             attributes[keys.RETRIEVAL_QUERY_TEXT] = pipeline.redactor.text(str(getattr(query, "content", query)))
-        frame = cls(memory, above, effective_options(memory, above))
-        frame.begin(str(getattr(memory, "name", None) or type(memory).__name__), attributes=attributes)
-        return frame
+        query_of = cls(memory, above, effective_options(memory, above))
+        query_of.start(str(getattr(memory, "name", None) or type(memory).__name__), attributes=attributes)
+        return query_of
 
     def take(self, item: Any) -> None:
         found = getattr(getattr(item, "memories", item), "results", ())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from crewai import Agent, Crew, Flow, Task
@@ -19,11 +19,12 @@ from opentelemetry import context as otel_context
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations
 from ai_dev_squad.genai.errors import classify
-from ai_dev_squad.guard import report
 from ai_dev_squad.operations import Kind
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.schema import Status
-from ai_dev_squad_crewai import _records, _resume, _sink_calls, _sink_work, _translate
+from ai_dev_squad.steps import Steps, observed_call
+from ai_dev_squad_crewai import _resume, _sink_calls, _sink_work, _translate
+from ai_dev_squad_crewai._invocation import Call, begin, end
 from ai_dev_squad_crewai._marks import given_name, is_marked, mark
 from ai_dev_squad_crewai._sink import is_internal, sink
 from ai_dev_squad_crewai._streams import follow, origin
@@ -81,20 +82,14 @@ def _agent_task_plan(agent: Any, name: str, arguments: tuple[Any, ...], options:
     return _task_plan(task, name, arguments, options)
 
 
-class _Entry:
-    """One call of an entry point, from its start to its end. A context manager, as both kinds of functions need one."""
-
-    __slots__ = ("_before", "_context", "_owner", "_plan", "_restoring", "_sink", "record")
+class _Entry(Steps):
+    """One call of an entry point, from its start to its end."""
 
     def __init__(self, owner: Any, plan: _Plan, restoring: bool) -> None:
-        self._owner, self._plan, self._restoring = owner, plan, restoring
-
-    def __enter__(self) -> _records.Record:
         self._context = otel_context.get_current()
-        self._before = _records.latest()
-        plan = self._plan
-        self._sink = add_stream_sink(sink) if self._before is None else None
-        self.record = record = _records.begin(
+        self._is_outermost = Call.last() is None
+        self._sink = add_stream_sink(sink) if self._is_outermost else None
+        self.call = call = begin(
             plan.kind,
             plan.key,
             plan.operation,
@@ -103,16 +98,18 @@ class _Entry:
             agent_id=plan.agent_id,
             session_id=plan.session_id,
         )
-        record.owner, record.restoring = self._owner, self._restoring
-        return record
+        call.owner, call.restoring = owner, restoring
 
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+    def returned(self, result: Any) -> None:
+        self._over(None)
+
+    def raised(self, error: BaseException) -> None:
+        self._over(error)
+
+    def _over(self, error: BaseException | None) -> None:
         try:
             self._end(error)
-        except Exception as failure:  # noqa: BLE001 - the user's program comes first
-            report("ending an observed call", failure)
         finally:
-            _records.make_current(self._before)
             otel_context.attach(self._context)
             if self._sink is not None:
                 try:
@@ -121,21 +118,26 @@ class _Entry:
                     pass
 
     def _end(self, error: BaseException | None) -> None:
-        record = self.record
-        status: Status = record.status if error is None else classify(error)
+        call = self.call
+        status: Status = call.status if error is None else classify(error)
         source = origin()
-        if source is not None and source.left and self._before is None and status in {"ok", "cancelled"}:
+        if source is not None and source.left and self._is_outermost and status in {"ok", "cancelled"}:
             status = "closed_early"
-        _records.end(record, status, error)
-        if status not in {"ok", "interrupted"} or self._before is None:
-            _records.sweep(record, status)
+        end(call, status, error, sweep=status not in {"ok", "interrupted"} or self._is_outermost)
+
+
+class _Followed(Steps):
+    """A call that returns a stream: what it runs belongs here."""
+
+    def returned(self, result: Any) -> None:
+        follow(result)
 
 
 def _is_wanted(owner: Any) -> bool:
-    last = _records.latest()
+    last = Call.last()
     if last is None:
         return is_marked(owner)
-    current = _records.innermost()
+    current = Call.current()
     if current is None:
         return True  # a thread that outlives its run
     if current.owner is owner:
@@ -146,7 +148,7 @@ def _is_wanted(owner: Any) -> bool:
     return True
 
 
-def _is_restoring(options: dict[str, Any], arguments: tuple[Any, ...]) -> bool:
+def _is_restoring(options: dict[str, Any], arguments: Sequence[Any]) -> bool:
     config = options.get("from_checkpoint") or (arguments[2] if len(arguments) > 2 else None)
     return getattr(config, "restore_from", None) is not None
 
@@ -173,62 +175,33 @@ def _entry(plan: _Planner, condition: _Condition = _always, *, resumes: bool = F
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         name = original.__name__
 
-        def start(owner: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> _Entry | None:
-            try:
-                if condition(owner) and _is_wanted(owner):
-                    return _Entry(owner, plan(owner, name, arguments, options), _is_restoring(options, arguments))
-            except Exception as error:  # noqa: BLE001 - the user's program comes first
-                report("observing a call", error)
-            return None
+        def open_entry(args: tuple[Any, ...], options: dict[str, Any]) -> Steps | None:
+            owner, *arguments = args
+            if getattr(owner, "stream", False):
+                return _Followed() if _is_streaming(owner) else None
+            if not condition(owner) or not _is_wanted(owner):
+                return None
+            entry = _Entry(owner, plan(owner, name, tuple(arguments), options), _is_restoring(options, arguments))
+            if resumes:
+                _resume.resumed(entry.call, str(owner.flow_id))
+            return entry
 
-        if inspect.iscoroutinefunction(original):
-
-            @functools.wraps(original)
-            async def run_async(self: Any, *args: Any, **kwargs: Any) -> Any:
-                if getattr(self, "stream", False):
-                    result = await original(self, *args, **kwargs)
-                    return follow(result) if _is_streaming(self) else result
-                entry = start(self, args, kwargs)
-                if entry is None:
-                    return await original(self, *args, **kwargs)
-                with entry as record:
-                    if resumes:
-                        _resume.resumed(record, str(self.flow_id))
-                    return await original(self, *args, **kwargs)
-
-            return run_async
-
-        @functools.wraps(original)
-        def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if getattr(self, "stream", False):
-                result = original(self, *args, **kwargs)
-                return follow(result) if _is_streaming(self) else result
-            entry = start(self, args, kwargs)
-            if entry is None:
-                return original(self, *args, **kwargs)
-            with entry as record:
-                if resumes:
-                    _resume.resumed(record, str(self.flow_id))
-                return original(self, *args, **kwargs)
-
-        return run
+        return observed_call(original, open_entry)
 
     return wrap
 
 
 def _is_streaming(owner: Any) -> bool:
-    return is_marked(owner) or _records.latest() is not None
+    return is_marked(owner) or Call.last() is not None
 
 
 def _streaming(original: Callable[..., Any]) -> Callable[..., Any]:
     """A wrapper for a method that always returns a stream."""
 
-    @functools.wraps(original)
-    def stream(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = original(self, *args, **kwargs)
-        return follow(result) if _is_streaming(self) and not is_internal(self) else result
+    def open_call(args: tuple[Any, ...], options: dict[str, Any]) -> Steps | None:
+        return _Followed() if _is_streaming(args[0]) and not is_internal(args[0]) else None
 
-    return stream
+    return observed_call(original, open_call)
 
 
 def _marking_copies(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -246,7 +219,7 @@ def _marking_copies(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _outside_runs(owner: Any) -> bool:
     """Inside a run, CrewAI's own events tell of agents and tasks."""
-    return _records.latest() is None
+    return Call.last() is None
 
 
 def _users_flow(owner: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ai_dev_squad import runtime
 from ai_dev_squad.schema import EventType, Link
-from ai_dev_squad_crewai._records import Record
+from ai_dev_squad_crewai._invocation import Call
 
 __all__ = ["paused", "resumed"]
 
@@ -16,24 +16,24 @@ _waiting: OrderedDict[str, Link] = OrderedDict()
 """Flow id to the span that waits for a person. Bounded: of many flows the oldest are forgotten."""
 
 
-def paused(record: Record, flow_id: str, event: Any) -> None:
+def paused(call: Call, flow_id: str, event: Any) -> None:
     """The flow stops until somebody answers."""
     details: dict[str, Any] = {"flow_id": flow_id, "method": str(event.method_name)}
     pipeline = runtime.pipeline()
     if pipeline.capture_content:
         details["message"] = pipeline.redactor.text(str(event.message))
-    record.operation.event(EventType.AGENT_INTERRUPT, f"{record.operation.name} waits for a person", details)
-    _waiting[flow_id] = Link(trace_id=record.operation.trace_id, span_id=record.operation.span_id, type="resumes")
+    call.operation.event(EventType.AGENT_INTERRUPT, f"{call.operation.name} waits for a person", details)
+    _waiting[flow_id] = Link(trace_id=call.operation.trace_id, span_id=call.operation.span_id, type="resumes")
     _waiting.move_to_end(flow_id)
     if len(_waiting) > _REMEMBERED:
         _waiting.popitem(last=False)
 
 
-def resumed(record: Record, flow_id: str) -> None:
+def resumed(call: Call, flow_id: str) -> None:
     """The flow goes on with the answer."""
     details: dict[str, Any] = {"flow_id": flow_id}
     link = _waiting.pop(flow_id, None)
     if link is not None:
-        record.operation.link(link)
+        call.operation.link(link)
         details["resumes_trace_id"] = link.trace_id
-    record.operation.event(EventType.AGENT_RESUME, f"{record.operation.name} resumes", details)
+    call.operation.event(EventType.AGENT_RESUME, f"{call.operation.name} resumes", details)

@@ -14,9 +14,9 @@ from ai_dev_squad import runtime
 from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import ErrorInfo
-from ai_dev_squad_crewai import _records
+from ai_dev_squad_crewai import _invocation
 from ai_dev_squad_crewai._budget import BudgetStop
-from ai_dev_squad_crewai._records import Record
+from ai_dev_squad_crewai._invocation import Call
 
 __all__ = ["captured", "fail_with", "is_internal", "on", "redacted", "sink"]
 
@@ -56,12 +56,12 @@ def is_internal(flow: Any) -> bool:
     )
 
 
-def fail_with(record: Record | None, event: Any) -> None:
-    """End a record that an event says has failed."""
-    if record is None:
+def fail_with(call: Call | None, event: Any) -> None:
+    """End a call that an event says has failed."""
+    if call is None:
         return
     error = _error_of(event)
-    _records.end(record, classify(error) if isinstance(error, BaseException) else "error", error)
+    _invocation.end(call, classify(error) if isinstance(error, BaseException) else "error", error)
 
 
 def _error_of(event: Any) -> BaseException | ErrorInfo:

@@ -10,9 +10,9 @@ from ai_dev_squad import openai_usage, operations
 from ai_dev_squad.costs import BudgetExceeded
 from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.schema import ErrorInfo
-from ai_dev_squad_crewai import _records, _translate
+from ai_dev_squad_crewai import _invocation, _translate
 from ai_dev_squad_crewai._budget import BudgetStop
-from ai_dev_squad_crewai._records import Record
+from ai_dev_squad_crewai._invocation import Call
 from ai_dev_squad_crewai._sink import captured, fail_with, on
 
 __all__: list[str] = []
@@ -31,39 +31,39 @@ def _model_call_started(source: Any, event: Any) -> None:
     attributes = _translate.model_attributes(source, event)
     attributes.update(captured(lambda: {keys.INPUT_MESSAGES: _translate.messages_content(event.messages)}))
     request = _translate.model_request(source, event)
-    record = _records.begin(
+    call = _invocation.begin(
         "model call", _call_key(source, event), operations.CHAT, request.model, attributes=attributes, request=request
     )
     totals = getattr(source, "_token_usage", None)
-    record.counter = dict(totals) if isinstance(totals, dict) else None
+    call.counter = dict(totals) if isinstance(totals, dict) else None
     try:
-        record.operation.reserve()
+        call.operation.reserve()
     except BudgetExceeded as refusal:
-        _records.end(record, "error", refusal)
+        _invocation.end(call, "error", refusal)
         raise BudgetStop.of(refusal) from None
 
 
 @on("llm_stream_chunk", "llm_thinking_chunk")
 def _model_call_streams(source: Any, event: Any) -> None:
-    record = _records.latest()
+    call = Call.last()
     key = _call_key(source, event)
-    if record is None or record.key != key:
-        record = _records.find("model call", key)
-    if record is not None:
-        record.operation.first_chunk()
+    if call is None or call.key != key:
+        call = _invocation.find("model call", key)
+    if call is not None:
+        call.operation.first_chunk()
 
 
 @on("llm_call_completed")
 def _model_call_completed(source: Any, event: Any) -> None:
-    record = _records.find("model call", _call_key(source, event))
-    if record is None:
+    call = _invocation.find("model call", _call_key(source, event))
+    if call is None:
         return
-    operation = record.operation
+    operation = call.operation
     try:
         request = operation.request
         asked = {} if request is None else {"provider": request.provider, "model": request.model}
         totals = getattr(source, "_token_usage", None)
-        usage, from_totals = _translate.usage_in(event, record.counter, totals, **asked)
+        usage, from_totals = _translate.usage_in(event, call.counter, totals, **asked)
         if usage is not None:  # else a stream may have left it with the operation already
             operation.usage = usage
         operation.service_tier = _translate.service_tier_of(source)
@@ -74,25 +74,25 @@ def _model_call_completed(source: Any, event: Any) -> None:
         attributes.update(captured(lambda: {keys.OUTPUT_MESSAGES: _translate.output_content(event)}))
         operation.annotate(attributes)
     finally:
-        _records.end(record)
-    _remember_tool_calls(record, event.response)
-    if record.outer is not None:
-        record.outer.unknown_tool = None
+        _invocation.end(call)
+    _remember_tool_calls(call, event.response)
+    if call.parent is not None:
+        call.parent.unknown_tool = None
 
 
-def _remember_tool_calls(record: Record, response: Any) -> None:
+def _remember_tool_calls(call: Call, response: Any) -> None:
     """The agent's next tools are those the model asked for; their events don't carry the ids."""
     asked = _translate.tool_call_ids(response)
-    if asked and record.outer is not None:
-        record.outer.tool_calls = {}
+    if asked and call.parent is not None:
+        call.parent.tool_calls = {}
         for key, identity in asked:
-            record.outer.tool_calls.setdefault(key, []).append(identity)
+            call.parent.tool_calls.setdefault(key, []).append(identity)
 
 
 @on("llm_call_failed")
 def _model_call_failed(source: Any, event: Any) -> None:
     # Some providers report one failure twice; the second finds nothing open.
-    fail_with(_records.find("model call", _call_key(source, event)), event)
+    fail_with(_invocation.find("model call", _call_key(source, event)), event)
 
 
 # --- tools ------------------------------------------------------------------------------------------------------------
@@ -101,34 +101,34 @@ def _model_call_failed(source: Any, event: Any) -> None:
 @on("tool_usage_started")
 def _tool_started(source: Any, event: Any) -> None:
     attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
-    outer = _records.innermost()
+    outer = Call.current()
     if outer is not None and outer.tool_calls:
         waiting = outer.tool_calls.get(_translate.tool_call_key(event.tool_name, event.tool_args))
         if waiting:
             attributes[keys.TOOL_CALL_ID] = waiting.pop(0)
     attributes.update(captured(lambda: {keys.TOOL_CALL_ARGUMENTS: event.tool_args}))
-    _records.begin("tool", event.tool_name, operations.TOOL, event.tool_name, attributes=attributes)
+    _invocation.begin("tool", event.tool_name, operations.TOOL, event.tool_name, attributes=attributes)
 
 
 @on("tool_usage_finished")
 def _tool_finished(source: Any, event: Any) -> None:
-    record = _records.find("tool", event.tool_name)
-    if record is None:
+    call = _invocation.find("tool", event.tool_name)
+    if call is None:
         return
     attributes: dict[str, Any] = {}
     if getattr(event, "from_cache", False):
         attributes["crewai.tool.from_cache"] = True
     attributes.update(captured(lambda: {keys.TOOL_CALL_RESULT: event.output}))
     if attributes:
-        record.operation.annotate(attributes)
+        call.operation.annotate(attributes)
     failure = getattr(event, "failure", None)
     if failure is None:
-        _records.end(record)
+        _invocation.end(call)
         return
     # The failure became a message for the model: the run goes on, but this tool call failed.
     reason = getattr(failure, "reason", None)
     kind = str(getattr(reason, "value", reason) or "tool_error")
-    _records.end(record, "error", ErrorInfo(type=kind, message=_said(getattr(failure, "message", ""))))
+    _invocation.end(call, "error", ErrorInfo(type=kind, message=_said(getattr(failure, "message", ""))))
 
 
 def _said(message: Any) -> str:
@@ -138,23 +138,23 @@ def _said(message: Any) -> str:
 
 @on("tool_usage_error")
 def _tool_failed(source: Any, event: Any) -> None:
-    record = _records.find("tool", event.tool_name)
-    if record is None:
+    call = _invocation.find("tool", event.tool_name)
+    if call is None:
         return
     error = event.error if isinstance(event.error, BaseException) else sys.exc_info()[1]
     if error is None:
-        _records.end(record, "error", ErrorInfo(type="tool_error", message=_said(event.error)))
+        _invocation.end(call, "error", ErrorInfo(type="tool_error", message=_said(event.error)))
     else:
-        _records.end(record, classify(error), error)
+        _invocation.end(call, classify(error), error)
 
 
 @on("tool_selection_error")
 def _tool_unknown(source: Any, event: Any) -> None:
     """An agent that writes its tool calls as text named a tool that isn't there; CrewAI looks for it several times."""
-    outer = _records.innermost()
+    outer = Call.current()
     name = str(event.tool_name)
     if outer is None or outer.unknown_tool == name:
         return
     outer.unknown_tool = name
-    record = _records.begin("tool", name, operations.TOOL, name, attributes={keys.TOOL_TYPE: "function"})
-    _records.end(record, "error", ErrorInfo(type="unknown_tool"))
+    call = _invocation.begin("tool", name, operations.TOOL, name, attributes={keys.TOOL_TYPE: "function"})
+    _invocation.end(call, "error", ErrorInfo(type="unknown_tool"))

@@ -10,7 +10,8 @@ from ai_dev_squad import operations
 from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.operations import Kind
 from ai_dev_squad.schema import EventType
-from ai_dev_squad_crewai import _records, _resume, _translate
+from ai_dev_squad_crewai import _invocation, _resume, _translate
+from ai_dev_squad_crewai._invocation import Call
 from ai_dev_squad_crewai._sink import captured, fail_with, is_internal, on, redacted
 
 __all__: list[str] = []
@@ -20,51 +21,53 @@ __all__: list[str] = []
 
 
 def _crew_here() -> Any:
-    record = _records.enclosing("crew")
-    return None if record is None else record.owner
+    call = _invocation.enclosing("crew")
+    return None if call is None else call.owner
 
 
 @on("task_started")
 def _task_started(source: Any, event: Any) -> None:
     task = getattr(event, "task", None) or source
-    current = _records.innermost()
+    current = Call.current()
     if current is not None and current.kind == "task" and current.owner is task:
         return  # the entry point opened it
     attributes = _translate.task_attributes(task)
     attributes.update(captured(lambda: {"crewai.task.description": task.description}))
-    _records.begin("task", id(task), operations.TASK, _translate.task_name(task, _crew_here()), attributes=attributes)
+    _invocation.begin(
+        "task", id(task), operations.TASK, _translate.task_name(task, _crew_here()), attributes=attributes
+    )
 
 
 @on("task_completed")
 def _task_completed(source: Any, event: Any) -> None:
     task = getattr(event, "task", None) or source
-    record = _records.find("task", id(task))
-    if record is None:
+    call = _invocation.find("task", id(task))
+    if call is None:
         return
-    record.operation.annotate(captured(lambda: {"crewai.task.output": getattr(event.output, "raw", None)}))
-    if record.owner is None:
-        _records.end(record)
+    call.operation.annotate(captured(lambda: {"crewai.task.output": getattr(event.output, "raw", None)}))
+    if call.owner is None:
+        _invocation.end(call)
 
 
 @on("task_failed")
 def _task_failed(source: Any, event: Any) -> None:
     task = getattr(event, "task", None) or source
-    record = _records.find("task", id(task))
-    if record is not None and record.owner is None:
-        fail_with(record, event)
+    call = _invocation.find("task", id(task))
+    if call is not None and call.owner is None:
+        fail_with(call, event)
 
 
 @on("agent_execution_started")
 def _agent_started(source: Any, event: Any) -> None:
     agent, task = event.agent, event.task
-    outer = _records.innermost()
+    outer = Call.current()
     key = (id(agent), id(task))
     attempt = 1
     if outer is not None:
         attempts = outer.attempts = outer.attempts or {}
         attempt = attempts[key] = attempts.get(key, 0) + 1
     role = _translate.role_of(agent)
-    _records.begin(
+    _invocation.begin(
         "agent",
         key,
         operations.AGENT,
@@ -77,35 +80,35 @@ def _agent_started(source: Any, event: Any) -> None:
 
 @on("agent_execution_completed")
 def _agent_completed(source: Any, event: Any) -> None:
-    record = _records.find("agent", (id(event.agent), id(event.task)))
-    if record is not None:
-        _records.end(record)
+    call = _invocation.find("agent", (id(event.agent), id(event.task)))
+    if call is not None:
+        _invocation.end(call)
 
 
 @on("agent_execution_error")
 def _agent_failed(source: Any, event: Any) -> None:
-    fail_with(_records.find("agent", (id(event.agent), id(event.task))), event)
+    fail_with(_invocation.find("agent", (id(event.agent), id(event.task))), event)
 
 
 @on("lite_agent_execution_started")
 def _lite_agent_started(source: Any, event: Any) -> None:
-    current = _records.innermost()
+    current = Call.current()
     if current is not None and current.kind == "lone agent" and current.owner is source:
         return  # the entry point opened it
     role = str(event.agent_info.get("role") or "agent").strip()
-    _records.begin("lite agent", str(event.agent_info.get("id")), operations.AGENT, role, agent_id=role)
+    _invocation.begin("lite agent", str(event.agent_info.get("id")), operations.AGENT, role, agent_id=role)
 
 
 @on("lite_agent_execution_completed")
 def _lite_agent_completed(source: Any, event: Any) -> None:
-    record = _records.find("lite agent", str(event.agent_info.get("id")))
-    if record is not None:
-        _records.end(record)
+    call = _invocation.find("lite agent", str(event.agent_info.get("id")))
+    if call is not None:
+        _invocation.end(call)
 
 
 @on("lite_agent_execution_error")
 def _lite_agent_failed(source: Any, event: Any) -> None:
-    fail_with(_records.find("lite agent", str(event.agent_info.get("id"))), event)
+    fail_with(_invocation.find("lite agent", str(event.agent_info.get("id"))), event)
 
 
 # --- flows ------------------------------------------------------------------------------------------------------------
@@ -115,34 +118,34 @@ def _lite_agent_failed(source: Any, event: Any) -> None:
 def _method_started(source: Any, event: Any) -> None:
     if not is_internal(source):
         name = str(event.method_name)
-        _records.begin("method", (id(source), name), operations.TASK, name)
+        _invocation.begin("method", (id(source), name), operations.TASK, name)
 
 
 @on("method_execution_finished")
 def _method_finished(source: Any, event: Any) -> None:
-    record = _records.find("method", (id(source), str(event.method_name)))
-    if record is not None:
-        _records.end(record)
+    call = _invocation.find("method", (id(source), str(event.method_name)))
+    if call is not None:
+        _invocation.end(call)
 
 
 @on("method_execution_failed")
 def _method_failed(source: Any, event: Any) -> None:
-    fail_with(_records.find("method", (id(source), str(event.method_name))), event)
+    fail_with(_invocation.find("method", (id(source), str(event.method_name))), event)
 
 
 @on("method_execution_paused")
 def _method_paused(source: Any, event: Any) -> None:
-    record = _records.find("method", (id(source), str(event.method_name)))
-    if record is not None:
-        _records.end(record, "interrupted")
+    call = _invocation.find("method", (id(source), str(event.method_name)))
+    if call is not None:
+        _invocation.end(call, "interrupted")
 
 
 @on("flow_paused")
 def _flow_paused(source: Any, event: Any) -> None:
-    record = _records.find("flow", id(source))
-    if record is not None:
-        record.status = "interrupted"
-        _resume.paused(record, str(event.flow_id), event)
+    call = _invocation.find("flow", id(source))
+    if call is not None:
+        call.status = "interrupted"
+        _resume.paused(call, str(event.flow_id), event)
 
 
 # --- what agents do besides: guardrails, plans, memory, knowledge, MCP ------------------------------------------------
@@ -154,24 +157,24 @@ def _guardrail_started(source: Any, event: Any) -> None:
         "crewai.guardrail.type": getattr(event, "guardrail_type", None),
         "crewai.guardrail.retry_count": getattr(event, "retry_count", None),
     }
-    _records.begin("guardrail", id(source), operations.TASK, "guardrail", attributes=attributes)
+    _invocation.begin("guardrail", id(source), operations.TASK, "guardrail", attributes=attributes)
 
 
 @on("llm_guardrail_completed")
 def _guardrail_completed(source: Any, event: Any) -> None:
-    record = _records.find("guardrail", id(source))
-    if record is None:
+    call = _invocation.find("guardrail", id(source))
+    if call is None:
         return
-    record.operation.annotate({"crewai.guardrail.success": bool(event.success)})
+    call.operation.annotate({"crewai.guardrail.success": bool(event.success)})
     if not event.success:
         # The guardrail did its work; what it found is no failure of it.
         content = captured(lambda: {"error": event.error})
-        record.operation.event(EventType.SAFETY_VIOLATION, "guardrail rejected an answer", content or None)
+        call.operation.event(EventType.SAFETY_VIOLATION, "guardrail rejected an answer", content or None)
     error = sys.exc_info()[1]
     if error is None:
-        _records.end(record)
+        _invocation.end(call)
     else:
-        _records.end(record, classify(error), error)
+        _invocation.end(call, classify(error), error)
 
 
 def _aside(started: str, ended: tuple[str, ...], failed: tuple[str, ...], kind: Kind, name: str) -> None:
@@ -181,15 +184,15 @@ def _aside(started: str, ended: tuple[str, ...], failed: tuple[str, ...], kind: 
         attributes = None
         if query := getattr(event, "query", None):
             attributes = captured(lambda: {keys.RETRIEVAL_QUERY_TEXT: query})
-        _records.begin(started, id(source), kind, name, attributes=attributes)
+        _invocation.begin(started, id(source), kind, name, attributes=attributes)
 
     def stop(source: Any, event: Any) -> None:
-        record = _records.find(started, id(source))
-        if record is not None:
-            _records.end(record)
+        call = _invocation.find(started, id(source))
+        if call is not None:
+            _invocation.end(call)
 
     def fail(source: Any, event: Any) -> None:
-        fail_with(_records.find(started, id(source)), event)
+        fail_with(_invocation.find(started, id(source)), event)
 
     on(started)(start)
     on(*ended)(stop)
@@ -217,21 +220,21 @@ _aside(
 @on("mcp_tool_execution_started")
 def _mcp_tool_started(source: Any, event: Any) -> None:
     """The tool's own operation learns which server runs it."""
-    record = _records.enclosing("tool")
-    if record is not None:
-        record.operation.annotate(_mcp_server(event))
+    call = _invocation.enclosing("tool")
+    if call is not None:
+        call.operation.annotate(_mcp_server(event))
 
 
 @on("mcp_connection_completed", "mcp_connection_failed")
 def _mcp_connection(source: Any, event: Any) -> None:
-    record = _records.innermost()
-    if record is not None:
+    call = Call.current()
+    if call is not None:
         failed = event.type.endswith("failed")
         details = {**_mcp_server(event), "failed": failed}
         if failed:
             details.update(redacted({"error": str(event.error)}))
         name = "failed to connect to" if failed else "connected to"
-        record.operation.event(EventType.CUSTOM_EVENT, f"{name} an MCP server", details)
+        call.operation.event(EventType.CUSTOM_EVENT, f"{name} an MCP server", details)
 
 
 def _mcp_server(event: Any) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.tracers.base import BaseTracer
 from langgraph.callbacks import GraphCallbackHandler
 from langgraph.errors import ParentCommand
-from opentelemetry import context as otel_context
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import openai_usage, operations, runtime
@@ -20,8 +19,8 @@ from ai_dev_squad.costs import BudgetExceeded
 from ai_dev_squad.guard import guarded, report
 from ai_dev_squad.schema import ErrorInfo, EventType
 from ai_dev_squad_langgraph import _resume, _translate
-from ai_dev_squad_langgraph._runs import FRAMEWORK, RUNS, Run, agent_of_task, become_graph, enclosing_operation, end_run
-from ai_dev_squad_langgraph._scope import SLOT_KEY, GraphSlot
+from ai_dev_squad_langgraph._runs import FRAMEWORK, RUNS, Run, agent_of_task, become_graph, parent_of
+from ai_dev_squad_langgraph._scope import GraphRun
 
 __all__ = ["HANDLER", "ObservingHandler"]
 
@@ -77,25 +76,22 @@ class ObservingHandler(_Base):
         # Guarded by hand, as is `on_chain_end`: every node passes here, and a decorator costs a call.
         try:
             if run_id not in RUNS:
-                self._start_chain(run_id, RUNS.get(parent_run_id), name or "LangGraph", metadata or {})
+                self._start_chain(run_id, parent_of(parent_run_id), name or "LangGraph", metadata or {})
         except Exception as error:  # noqa: BLE001 - the user's program comes first
             report("observing the start of a chain", error)
 
     def _start_chain(self, run_id: Any, parent: Run | None, name: str, metadata: dict[str, Any]) -> None:
-        run = Run(run_id, parent, name, metadata)
-        slot: GraphSlot | None = otel_context.get_current().get(SLOT_KEY)  # type: ignore[assignment]
-        if slot is not None and slot.run is None:
-            slot.run = run
-            if slot.name is not None:
-                run.name = slot.name
-            become_graph(run, name, attach=True)
+        waiting = Run.last()
+        if type(waiting) is GraphRun and waiting.run_id is None:
+            waiting.starts(run_id, parent, name, metadata)
             return
+        run = Run(run_id, parent, name, metadata)
         namespace = _translate.task_namespace(name, metadata, None if parent is None else parent.namespace)
         if namespace is None:
             run.started_at_ns = time.time_ns()
             return
         if parent is not None and parent.operation is None:
-            become_graph(parent, parent.name, attach=False)  # a nested graph shows itself by its first node
+            become_graph(parent, parent.name)  # a nested graph shows itself by its first node
         self._start_task(run, parent, namespace)
 
     def _start_task(self, run: Run, parent: Run | None, namespace: str) -> None:
@@ -104,7 +100,7 @@ class ObservingHandler(_Base):
         if parent is not None:
             attempts = parent.attempts = parent.attempts or {}
             attempt = attempts[namespace] = attempts.get(namespace, 0) + 1
-        graph = enclosing_operation(parent)
+        graph = None if parent is None else parent.enclosing_operation()
         run.begin(
             operations.start(
                 operations.TASK,
@@ -116,12 +112,13 @@ class ObservingHandler(_Base):
                 attempt=attempt,
             )
         )
+        run.make_current()
 
     def on_chain_end(self, outputs: Any, *, run_id: Any, **_: Any) -> None:
         try:
             run = RUNS.get(run_id)
             if run is not None:
-                end_run(run)
+                run.end()
         except Exception as error:  # noqa: BLE001 - the user's program comes first
             report("observing the end of a chain", error)
 
@@ -130,10 +127,9 @@ class ObservingHandler(_Base):
         run = RUNS.get(run_id)
         if run is None:
             return
-        run.status = _translate.outcome(error)
         if isinstance(error, ParentCommand):
             _note_handoff(run, error)
-        end_run(run, error)
+        run.end(error)
 
     @guarded("observing an interrupt")
     def on_interrupt(self, event: Any) -> None:
@@ -146,6 +142,8 @@ class ObservingHandler(_Base):
     def on_resume(self, event: Any) -> None:
         run = RUNS.get(event.run_id)
         if run is not None and run.operation is not None:
+            if isinstance(run, GraphRun):
+                run.from_checkpoint = True
             _resume.resumed(run, event)
 
     # --- model calls --------------------------------------------------------------------------------------------------
@@ -192,11 +190,11 @@ class ObservingHandler(_Base):
             try:
                 run.operation.reserve()
             except BudgetExceeded:
-                end_run(run)  # LangChain reports no end of a call whose start was refused
+                run.end()  # LangChain reports no end of a call whose start was refused
                 raise
             # In a batch several calls start before the first is made: none of them is the current one.
             if more.get("batch_size", 1) == 1:
-                run.begin(run.operation)
+                run.make_current()
         except BudgetExceeded:
             raise
         except Exception as error:  # noqa: BLE001 - the user's program comes first
@@ -209,7 +207,7 @@ class ObservingHandler(_Base):
             run.operation.first_chunk()
             # `model.stream()` is a generator: from the first chunk on, what runs in this context is its consumer. The
             # HTTP request is already under way, so nothing of it is lost.
-            run.leave_scope()
+            run.step_aside()
 
     @guarded("observing a streamed event")
     def on_stream_event(self, event: Any, *, run_id: Any, **_: Any) -> None:
@@ -223,14 +221,13 @@ class ObservingHandler(_Base):
         try:
             _take_answer(run.operation, response)
         finally:
-            end_run(run)
+            run.end()
 
     @guarded("observing a failed model call")
     def on_llm_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
         run = RUNS.get(run_id)
         if run is not None:
-            run.status = _translate.outcome(error)
-            end_run(run, error)
+            run.end(error)
 
     # --- tools and retrievers -----------------------------------------------------------------------------------------
 
@@ -268,11 +265,11 @@ class ObservingHandler(_Base):
         metadata: dict[str, Any] | None,
         attributes: dict[str, Any],
     ) -> None:
-        parent = RUNS.get(parent_run_id)
+        parent = parent_of(parent_run_id)
         run = Run(run_id, parent, name, metadata or {})
-        run.begin(
-            operations.start(kind, name, framework=FRAMEWORK, parent=enclosing_operation(parent), attributes=attributes)
-        )
+        above = None if parent is None else parent.enclosing_operation()
+        run.begin(operations.start(kind, name, framework=FRAMEWORK, parent=above, attributes=attributes))
+        run.make_current()
 
     @guarded("observing the end of a tool")
     def on_tool_end(self, output: Any, *, run_id: Any, **_: Any) -> None:
@@ -287,14 +284,13 @@ class ObservingHandler(_Base):
             # The tool's error was turned into a message for the model: the run goes on, but this tool call failed.
             text = pipeline.redactor.text(str(output.content)) if pipeline.capture_content else ""
             run.operation.fail(ErrorInfo(type="tool_error", message=text))
-        end_run(run)
+        run.end()
 
     @guarded("observing a failed tool")
     def on_tool_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
         run = RUNS.get(run_id)
         if run is not None:
-            run.status = _translate.outcome(error)
-            end_run(run, error)
+            run.end(error)
 
     @guarded("observing the start of a retriever")
     def on_retriever_start(
@@ -323,7 +319,7 @@ class ObservingHandler(_Base):
         if run is None or run.operation is None:
             return
         run.operation.annotate({"langchain.documents": len(documents or ())})
-        end_run(run)
+        run.end()
 
     on_retriever_error = on_tool_error
 
@@ -352,18 +348,17 @@ def _open_model_call(
     )
     if pipeline.capture_content:
         attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(_translate.messages_content(prompts))
-    parent = RUNS.get(parent_run_id)
+    parent = parent_of(parent_run_id)
     run = Run(run_id, parent, request.model, metadata)
     run.begin(
         operations.start(
             kind,
             request.model,
             framework=FRAMEWORK,
-            parent=enclosing_operation(parent),
+            parent=None if parent is None else parent.enclosing_operation(),
             attributes=attributes,
             request=request,
-        ),
-        attach=False,
+        )
     )
     return run
 

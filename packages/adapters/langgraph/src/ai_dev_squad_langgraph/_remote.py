@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Iterator
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
-from ai_dev_squad.context import attached, current_operation
-from ai_dev_squad.operations import Operation
+from ai_dev_squad.context import current_operation
+from ai_dev_squad.invocation import Invocation
+from ai_dev_squad.steps import observed_astream, observed_stream
 from ai_dev_squad.tracing.propagation import inject
 from ai_dev_squad_langgraph import _translate
 from ai_dev_squad_langgraph._runs import FRAMEWORK
@@ -23,100 +25,57 @@ def observed_remote_class(cls: type) -> type:
     return subclass(
         cls,
         lambda cls: {
-            "stream": _observed_stream(cls.stream),  # type: ignore[attr-defined]
-            "astream": _observed_astream(cls.astream),  # type: ignore[attr-defined]
+            "stream": _observing(cls.stream),  # type: ignore[attr-defined]
+            "astream": _observing(cls.astream),  # type: ignore[attr-defined]
             "copy": keeping_name(cls.copy),  # type: ignore[attr-defined]
         },
     )
 
 
-def _start(graph: Any, config: Any) -> Operation:
-    metadata = {**((config or {}).get("metadata") or {}), **((config or {}).get("configurable") or {})}
-    redactor = runtime.pipeline().redactor
-    conversation = _translate.conversation_id(metadata)
-    attributes = {"langgraph.assistant_id": str(graph.assistant_id)}
-    if conversation is not None:
-        conversation = attributes[keys.CONVERSATION_ID] = redactor.text(conversation)
-    name = str(graph.__dict__.get(NAME) or graph.name or graph.assistant_id)
-    return operations.start(
-        operations.REMOTE_AGENT,
-        name,
-        framework=FRAMEWORK,
-        parent=current_operation(),
-        attributes=redactor.value(attributes),
-        agent_id=name,
-        session_id=conversation,
-    )
+class _RemoteRun(Invocation, framework="langgraph.remote"):
+    """A call of a graph on another server."""
+
+    @classmethod
+    def open(cls, graph: Any, config: Any) -> _RemoteRun:
+        """Before the request is sent."""
+        metadata = {**((config or {}).get("metadata") or {}), **((config or {}).get("configurable") or {})}
+        redactor = runtime.pipeline().redactor
+        conversation = _translate.conversation_id(metadata)
+        attributes = {"langgraph.assistant_id": str(graph.assistant_id)}
+        if conversation is not None:
+            conversation = attributes[keys.CONVERSATION_ID] = redactor.text(conversation)
+        name = str(graph.__dict__.get(NAME) or graph.name or graph.assistant_id)
+        run = cls()
+        run.begin(
+            operations.start(
+                operations.REMOTE_AGENT,
+                name,
+                framework=FRAMEWORK,
+                parent=current_operation(),
+                attributes=redactor.value(attributes),
+                agent_id=name,
+                session_id=conversation,
+            )
+        )
+        return run
 
 
-def _end(operation: Operation, error: BaseException | None) -> None:
-    status = "ok" if error is None else _translate.outcome(error)
-    operation.end_as(status, error if status == "error" else None)
+def _observing(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``stream`` or ``astream`` of a remote graph, observed."""
 
-
-def _observed_stream(original: Any) -> Any:
     @functools.wraps(original)
-    def stream(
+    def steps(
         self: Any,
         input: Any,  # noqa: A002 - LangGraph's name
         config: Any = None,
         *,
         headers: dict[str, str] | None = None,
         **kwargs: Any,
-    ) -> Iterator[Any]:
-        operation = _start(self, config)
-        failure: BaseException | None = None
-        try:
-            with attached(operation):
-                steps = original(self, input, config, headers=inject(dict(headers or {})), **kwargs)
-            try:
-                while True:
-                    with attached(operation):
-                        try:
-                            chunk = next(steps)
-                        except StopIteration:
-                            return
-                    yield chunk
-            finally:
-                steps.close()
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            _end(operation, failure)
+    ) -> Any:
+        return original(self, input, config, headers=inject(dict(headers or {})), **kwargs)
 
-    return stream
+    def open_run(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _RemoteRun:
+        return _RemoteRun.open(args[0], args[2] if len(args) > 2 else kwargs.get("config"))
 
-
-def _observed_astream(original: Any) -> Any:
-    @functools.wraps(original)
-    async def astream(
-        self: Any,
-        input: Any,  # noqa: A002 - LangGraph's name
-        config: Any = None,
-        *,
-        headers: dict[str, str] | None = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[Any]:
-        operation = _start(self, config)
-        failure: BaseException | None = None
-        try:
-            with attached(operation):
-                steps = original(self, input, config, headers=inject(dict(headers or {})), **kwargs)
-            try:
-                while True:
-                    with attached(operation):
-                        try:
-                            chunk = await anext(steps)
-                        except StopAsyncIteration:
-                            return
-                    yield chunk
-            finally:
-                await steps.aclose()
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            _end(operation, failure)
-
-    return astream
+    observing = observed_astream if inspect.isasyncgenfunction(original) else observed_stream
+    return observing(steps, open_run)

@@ -8,92 +8,61 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING, Any
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from langchain_core.runnables.config import var_child_runnable_config
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from ai_dev_squad.context import Scope, heal, with_operation
-from ai_dev_squad.guard import guarded
+from ai_dev_squad.steps import observed_astream, observed_stream
+from ai_dev_squad_langgraph._runs import Run, become_graph, cached_task
 
-if TYPE_CHECKING:
-    from ai_dev_squad_langgraph._runs import Run
-
-__all__ = ["NAME", "ORIGINAL", "SLOT_KEY", "GraphSlot", "keeping_name", "observed_class", "subclass"]
-
-SLOT_KEY = otel_context.create_key("ai_dev_squad_langgraph.slot")
+__all__ = ["NAME", "ORIGINAL", "GraphRun", "keeping_name", "observed_class", "subclass"]
 
 
-class GraphSlot:
-    """Waits in the context for the first run to start, which is the graph's own."""
+class GraphRun(Run):
+    """A run of an observed graph: it waits in the context for the first of LangChain's runs, which is the graph's own."""
 
-    __slots__ = ("_base", "_prepared", "_scope", "name", "run")
+    from_checkpoint: bool = False
+    """The graph resumes: its first step holds the results of nodes that had finished before."""
 
     def __init__(self, name: str | None) -> None:
-        self.name = name
-        self.run: Run | None = None
-        self._base: Context | None = None
-        self._prepared: Context | None = None
-        self._scope: Scope | None = None
+        self.given_name, self.parent = name, Run.cause()
+        self.context = Context({**otel_context.get_current(), self._key: self})
 
-    def context(self) -> Context:
-        """The context of the next step: the caller's, with the graph's span on top."""
-        base = otel_context.get_current()
-        if base is not self._base or self._scope is None:
-            self._prepared = self._prepare(base)
-            self._base = base
-        assert self._prepared is not None
-        return self._prepared
+    def starts(self, run_id: Any, parent: Run | None, name: str, metadata: Mapping[str, Any]) -> None:
+        """The graph's own run has begun."""
+        self.name = self.given_name or name
+        self.enter_tree(run_id, parent, metadata)
+        become_graph(self, name)
+        self.make_current()
 
-    def _prepare(self, base: Context) -> Context:
-        waiting = otel_context.set_value(SLOT_KEY, self, base)
-        run = self.run
-        if run is None or run.operation is None or run.operation.status is not None:
-            return waiting
-        if self._scope is not None:
-            heal(self._scope)
-        context, self._scope = with_operation(run.operation, waiting)
-        return context
-
-    def heed(self, chunk: Any) -> None:
+    def take(self, item: Any) -> None:
         """Streamed updates are the only place where LangGraph tells of nodes that it took from its cache."""
-        part = chunk[-1] if type(chunk) is tuple else chunk
-        if type(part) is not dict:
+        part, mode, namespace = item, "updates", ()
+        if type(item) is tuple:
+            part, mode, namespace = item[-1], item[-2], item[0]
+        elif type(item) is dict and "ns" in item:  # version "v2" of the chunks
+            part, mode, namespace = item.get("data"), item.get("type"), item["ns"]
+        if type(part) is not dict or mode != "updates" or (type(namespace) is tuple and namespace):
             return
         if "__metadata__" not in part:
-            part = part.get("data") if "ns" in part else None  # version "v2" of the chunks
-            if type(part) is not dict or "__metadata__" not in part:
-                return
-        self._note_cached(chunk, part)
+            self.from_checkpoint = False
+        elif self.operation is not None and part["__metadata__"] == {"cached": True} and not self.from_checkpoint:
+            for name in part.keys() - {"__metadata__"}:
+                cached_task(self.operation, name)
 
-    @guarded("observing a node from the cache")
-    def _note_cached(self, chunk: Any, updates: dict[str, Any]) -> None:
-        from ai_dev_squad_langgraph._runs import cached_task
+    def returned(self, result: Any) -> None:
+        """Whatever the graph did not end when it was left for good, ends now."""
+        if self.operation is not None and not self.ended:
+            self.status = "closed_early"
+            self.end()
 
-        namespace = chunk[0] if type(chunk) is tuple else chunk.get("ns")
-        within_subgraph = type(namespace) is tuple and namespace
-        graph = None if self.run is None else self.run.operation
-        if graph is not None and updates["__metadata__"] == {"cached": True} and not within_subgraph:
-            for name in updates.keys() - {"__metadata__"}:
-                cached_task(graph, name)
-
-    def leave(self, token: Any) -> None:
-        """Put the caller's context back after a step."""
-        # A generator finalised by the garbage collector is in a foreign context: there's nothing to put back.
-        if otel_context.get_value(SLOT_KEY) is self:
-            otel_context.detach(token)
-
-    def close(self) -> None:
-        """The graph was left for good; whatever it did not end, ends now."""
-        from ai_dev_squad_langgraph._runs import RUNS, end_run
-
-        if self._scope is not None:
-            heal(self._scope)
-        if self.run is not None and self.run.run_id in RUNS:
-            self.run.status = "closed_early"
-            end_run(self.run)
+    def raised(self, error: BaseException) -> None:
+        """The same: an exception, LangGraph has told already."""
+        self.returned(None)
 
 
 ORIGINAL = "__ai_dev_squad_original_class__"
@@ -115,8 +84,8 @@ def observed_class(cls: type, handler: Any) -> type:
     return subclass(
         cls,
         lambda cls: {
-            "stream": _observed_stream(cls.stream, handler),  # type: ignore[attr-defined]
-            "astream": _observed_astream(cls.astream, handler),  # type: ignore[attr-defined]
+            "stream": _observing(cls.stream, handler),  # type: ignore[attr-defined]
+            "astream": _observing(cls.astream, handler),  # type: ignore[attr-defined]
             "copy": keeping_name(cls.copy),  # type: ignore[attr-defined]
         },
     )
@@ -137,67 +106,15 @@ def keeping_name(original: Callable[..., Any]) -> Callable[..., Any]:
     return copy_graph
 
 
-def _observed_stream(original: Callable[..., Any], handler: Any) -> Callable[..., Any]:
+def _observing(original: Callable[..., Any], handler: Any) -> Callable[..., Any]:
+    """A graph's ``stream`` or ``astream``, observed."""
+
     @functools.wraps(original)
-    def stream(self: Any, input: Any, config: Any = None, **kwargs: Any) -> Iterator[Any]:  # noqa: A002 - LangGraph's
-        slot = GraphSlot(self.__dict__.get(NAME))
-        steps = original(self, input, with_handler(self, config, handler), **kwargs)
-        try:
-            while True:
-                token = otel_context.attach(slot.context())
-                try:
-                    chunk = next(steps)
-                except StopIteration:
-                    return
-                finally:
-                    otel_context.detach(token)  # within one step the context can't have changed hands
-                slot.heed(chunk)
-                yield chunk
-        finally:
-            _close_in(slot, steps)
+    def steps(self: Any, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002 - LangGraph's name
+        return original(self, input, with_handler(self, config, handler), **kwargs)
 
-    return stream
-
-
-def _close_in(slot: GraphSlot, steps: Any) -> None:
-    token = otel_context.attach(slot.context())
-    try:
-        steps.close()
-    finally:
-        slot.leave(token)
-        slot.close()
-
-
-def _observed_astream(original: Callable[..., Any], handler: Any) -> Callable[..., Any]:
-    @functools.wraps(original)
-    async def astream(
-        self: Any,
-        input: Any,  # noqa: A002 - LangGraph's name
-        config: Any = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[Any]:
-        slot = GraphSlot(self.__dict__.get(NAME))
-        steps = original(self, input, with_handler(self, config, handler), **kwargs)
-        try:
-            while True:
-                token = otel_context.attach(slot.context())
-                try:
-                    chunk = await anext(steps)
-                except StopAsyncIteration:
-                    return
-                finally:
-                    slot.leave(token)
-                slot.heed(chunk)
-                yield chunk
-        finally:
-            token = otel_context.attach(slot.context())
-            try:
-                await steps.aclose()
-            finally:
-                slot.leave(token)
-                slot.close()
-
-    return astream
+    observing = observed_astream if inspect.isasyncgenfunction(original) else observed_stream
+    return observing(steps, lambda args, _: GraphRun(args[0].__dict__.get(NAME)))
 
 
 def with_handler(graph: Any, config: Any, handler: Any) -> Any:

@@ -1,0 +1,243 @@
+"""The open thing of a framework: a call that it makes, from its beginning to its only end.
+
+An operation is what is told of a call; an ``Invocation`` is the call itself while it is under way: what it belongs to,
+where it is current, how it will end, and what was begun below it and is still open. An adapter derives one class from it
+for its framework and begins one invocation for each thing that the framework reports or that it wraps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+from ai_dev_squad import attributes as keys
+from ai_dev_squad.context import Scope, heal, with_operation
+from ai_dev_squad.operations import Operation
+from ai_dev_squad.schema import ErrorInfo, Status
+from ai_dev_squad.steps import Steps
+from ai_dev_squad.tracing.errors import classify
+from ai_dev_squad.tracing.scope import detach
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Invocation"]
+
+_WENT_WELL = frozenset({"ok", "interrupted", "handoff"})
+_TOLD_TO_STOP = frozenset({"cancelled", "closed_early"})
+
+
+class Invocation(Steps):
+    """A call under way: its operation, what it belongs to, and how it will end.
+
+    A class that derives from it directly names its framework: ``class Call(Invocation, framework="my-squad")``. Each
+    framework's invocations are found again in the context by themselves, whatever other frameworks run in between.
+    """
+
+    framework: ClassVar[str]
+    _key: ClassVar[str]
+    _outliving: ClassVar[list[Any]]
+
+    # What most invocations never set stands here, as class attributes, and costs a beginning nothing.
+    status: Status = "ok"
+    """How the call will end, unless an exception ends it."""
+    error: BaseException | ErrorInfo | None = None
+    """Why it will end as an error, where no exception says so."""
+    operation: Operation | None = None
+    """What is told of it; ``None`` for a call that only links others, or as long as it isn't known what it is."""
+    ended: bool = False
+    context: Context | None = None
+    """The context in which it is current, while it is open."""
+    below: dict[int, Invocation] | None = None
+    """What was begun below it, is still open, and ends with it: by ``id``, oldest first. See ``hold``."""
+    _holder: Invocation | None = None
+    _scope: Scope | None = None
+    _around: Context | None = None
+    """What ``context`` was made of."""
+    _between: Context | None = None
+    """What the last step of a stream left current for the next."""
+
+    def __init_subclass__(cls, *, framework: str | None = None, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if framework is not None:
+            cls.framework = framework
+            cls._key = otel_context.create_key(f"ai_dev_squad.invocation.{framework}")
+            cls._outliving = []
+
+    def __init__(self, parent: Self | None = None) -> None:
+        self.parent = parent
+        """The call it belongs to, open or ended already."""
+
+    # --- where it is ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def last(cls) -> Self | None:
+        """The invocation of this framework that this context was left in, open or ended."""
+        return otel_context.get_current().get(cls._key)  # type: ignore[return-value]
+
+    @classmethod
+    def current(cls) -> Self | None:
+        """The innermost invocation of this framework that is open in this context."""
+        found = cls.last()
+        while found is not None and found.ended:
+            found = found.parent
+        return found
+
+    @classmethod
+    def cause(cls) -> Self | None:
+        """What begins here belongs to this: the current invocation, or in a thread that outlived it, the one it was.
+
+        A model call starts nothing that outlives it; but its end may be told in another context than its start.
+        """
+        found = cls.last()
+        while found is not None and found.ended and (found.operation is None or found.operation.kind.is_model_call):
+            found = found.parent
+        return found
+
+    def outwards(self) -> Iterator[Self]:
+        """This invocation and those that it belongs to, innermost first."""
+        found: Self | None = self
+        while found is not None:
+            yield found
+            found = found.parent
+
+    def enclosing_operation(self) -> Operation | None:
+        """The operation that whatever begins below this belongs to."""
+        found: Invocation | None = self
+        while found is not None and found.operation is None:
+            found = found.parent
+        return None if found is None else found.operation
+
+    # --- from its beginning to its end ----------------------------------------------------------------------------------
+
+    def begin(self, operation: Operation, *, here: Context | None = None) -> None:
+        """This call is that operation. ``here`` is the context that it takes place in, if that isn't the current one.
+
+        An operation that begins after the end of what it belongs to is marked as late.
+        """
+        self.operation = operation
+        if self.parent is not None and self.parent.ended:
+            operation.annotate({keys.LATE: True})
+        self._around = around = otel_context.get_current() if here is None else here
+        self.context, self._scope = with_operation(operation, around, **{self._key: self})
+
+    def make_current(self) -> None:
+        """From here on in this context, until its end."""
+        assert self.context is not None
+        otel_context.attach(self.context)
+
+    def step_aside(self) -> None:
+        """Its span is no longer current anywhere. What it is about may go on."""
+        scope = self._scope
+        if scope is not None and not scope.healed:
+            heal(scope)
+            # Only if nobody has put anything on top since.
+            if otel_context.get_current() is self.context:
+                otel_context.attach(self._around)  # type: ignore[arg-type]
+
+    def hold(self, child: Invocation) -> None:
+        """``child`` ends with this invocation at the latest: its own end may never be told."""
+        if self.below is None:
+            self.below = {}
+        self.below[id(child)] = child
+        child._holder = self
+
+    def _let_go(self) -> None:
+        """Nobody else ends it from now on."""
+        holder, self._holder = self._holder, None
+        if holder is not None and holder.below:
+            holder.below.pop(id(self), None)
+
+    def end(self, error: BaseException | ErrorInfo | None = None) -> bool:
+        """End it, with ``error`` or as ``status`` says. Returns whether it was this call that ended it."""
+        if self.ended:
+            return False
+        self.ended = True
+        if error is not None:
+            self.status = classify(error) if isinstance(error, BaseException) else "error"
+        self._let_go()
+        if self.below:
+            self._hand_over()
+        self.step_aside()
+        self.context = self._around = self._between = None  # they lead back here
+        operation = self.operation
+        if operation is None:
+            return True
+        if self.status != "error":
+            return operation.end_as(self.status)
+        return operation.end_as("error", self.error if error is None else self.reason(error))
+
+    def reason(self, error: BaseException | ErrorInfo) -> BaseException | ErrorInfo:
+        """What went wrong when ``error`` left the call."""
+        return error
+
+    def _hand_over(self) -> None:
+        """What is still open below is held by the next that is open above."""
+        above = next((found for found in self.outwards() if not found.ended), None)
+        for child in list(self.below.values()) if self.below and above is not None else ():
+            above.hold(child)
+        self.below = None
+
+    def sweep(self, status: Status) -> None:
+        """End what is still open below, innermost first, because this invocation ends as ``status``."""
+        for child in list(self.below.values()) if self.below else ():
+            child.sweep(status)
+            child.overtaken(status)
+
+    def overtaken(self, status: Status, error: BaseException | ErrorInfo | None = None) -> None:
+        """What it belongs to has ended before it, as ``status``, with ``error`` or without: it ends, too.
+
+        A model call whose answer may still come outlives a call that went well: it stays findable for its own end, and
+        its agent stays who it was.
+        """
+        if error is None and status in _WENT_WELL and self.operation is not None and not _left_open(self.operation):
+            self.outlive()
+            return
+        self.status = status if status in _TOLD_TO_STOP else "abandoned"
+        self.end(error)
+
+    def outlive(self) -> None:
+        """What it belongs to has ended, and this goes on, marked as late, until it is told to have ended."""
+        self._let_go()
+        if self.operation is not None:
+            self.operation.annotate({keys.LATE: True})
+        for other in list(self._outliving):
+            if other.operation is None or other.operation.status is not None:
+                self._outliving.remove(other)
+                other.end()
+        self._outliving.append(self)
+
+    @classmethod
+    def outliving(cls) -> list[Self]:
+        """The open ones that what they belong to has left behind."""
+        return [found for found in cls._outliving if not found.ended]
+
+    # --- as a call that is wrapped --------------------------------------------------------------------------------------
+
+    def enter(self) -> Any:
+        """Its span is current within the step."""
+        return otel_context.attach(self._between or self.context)  # type: ignore[arg-type]
+
+    def leave(self, token: Any) -> None:
+        """The caller's context is as it was. What the step made current beyond its end stays so for the next step."""
+        self._between = otel_context.get_current()
+        detach(token)
+
+    def returned(self, result: Any) -> None:
+        """The call went well; what it returned is looked at as what it yields would be."""
+        try:
+            if result is not None:
+                self.take(result)
+        finally:
+            self.end()
+
+    def raised(self, error: BaseException) -> None:
+        """An exception left the call."""
+        self.end(error)
+
+
+def _left_open(operation: Operation) -> bool:
+    return operation.abandon() or True

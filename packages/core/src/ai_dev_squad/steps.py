@@ -1,0 +1,252 @@
+"""Calls of every kind in steps: what is observed works step by step, and ends exactly once.
+
+A function and a coroutine are one step; a generator is one for each item. ``Steps`` says what happens around each step
+and at the end; ``observed_call``, ``observed_stream`` and ``observed_astream`` make the function that stands in for the
+original: the same results, items, values sent in, exceptions and return values, and between two items the consumer's
+own context.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
+from typing import Any
+
+from ai_dev_squad.guard import report
+
+__all__ = ["Open", "Steps", "astepped", "observed", "observed_astream", "observed_call", "observed_stream", "stepped"]
+
+
+class Steps:
+    """One call under way, as those who watch it see it. This class itself watches nothing.
+
+    What ``take``, ``returned`` and ``raised`` raise is reported and goes no further.
+    """
+
+    def enter(self) -> Any:
+        """A step begins. What is returned is given to ``leave``."""
+
+    def leave(self, token: Any) -> None:
+        """The step is over; the caller or the consumer goes on."""
+
+    def take(self, item: Any) -> object:
+        """The call yields ``item``. Return true to keep it from the consumer."""
+
+    def given_up(self) -> None:
+        """The consumer had enough; the generator is about to be closed."""
+
+    def returned(self, result: Any) -> None:
+        """The only end, if the call went well. ``result`` is what it returned, or its generator did."""
+
+    def raised(self, error: BaseException) -> None:
+        """The only end, if ``error`` left the call. ``GeneratorExit``: its consumer had enough."""
+
+
+Open = Callable[[tuple[Any, ...], Mapping[str, Any]], "Steps | None"]
+"""Begins to watch a call with these arguments; ``None``: this call isn't observed. Only ``BudgetExceeded`` leaves it."""
+
+_UNOBSERVED = Steps()
+
+
+def observed(original: Callable[..., Any], open_steps: Open) -> Callable[..., Any]:
+    """A function of the same kind as ``original`` that observes it: plain, coroutine, generator or both."""
+    if inspect.isasyncgenfunction(original):
+        return observed_astream(original, open_steps)
+    if inspect.isgeneratorfunction(original):
+        return observed_stream(original, open_steps)
+    return observed_call(original, open_steps)
+
+
+def observed_call(
+    original: Callable[..., Any], open_steps: Open, *, asynchronous: bool | None = None
+) -> Callable[..., Any]:
+    """A function that observes ``original``; a coroutine function if that is one.
+
+    ``asynchronous`` says so where the function doesn't show it.
+    """
+    if inspect.iscoroutinefunction(original) if asynchronous is None else asynchronous:
+
+        @functools.wraps(original)
+        async def call_async(*args: Any, **kwargs: Any) -> Any:
+            steps = _opened(open_steps, args, kwargs)
+            if steps is None:
+                return await original(*args, **kwargs)
+            token = steps.enter()
+            try:
+                result = await original(*args, **kwargs)
+            except BaseException as error:
+                steps.leave(token)
+                _tell(steps.raised, error)
+                raise
+            steps.leave(token)
+            _tell(steps.returned, result)
+            return result
+
+        return call_async
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        steps = _opened(open_steps, args, kwargs)
+        if steps is None:
+            return original(*args, **kwargs)
+        token = steps.enter()
+        try:
+            result = original(*args, **kwargs)
+        except BaseException as error:
+            steps.leave(token)
+            _tell(steps.raised, error)
+            raise
+        steps.leave(token)
+        _tell(steps.returned, result)
+        return result
+
+    return call
+
+
+def observed_stream(original: Callable[..., Any], open_steps: Open) -> Callable[..., Generator[Any, Any, Any]]:
+    """A generator function that observes the iterator or generator that ``original`` returns.
+
+    ``original`` is called in the first step, when the first item is asked for, as a generator function's body is.
+    """
+
+    @functools.wraps(original)
+    def stream(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        steps = _opened(open_steps, args, kwargs) or _UNOBSERVED
+        step: Callable[[], Any] | None = None
+        take = steps.take
+        try:
+            while True:
+                token, asking = steps.enter(), True
+                try:
+                    if step is None:
+                        items = original(*args, **kwargs)
+                        items = items if hasattr(items, "__next__") else iter(items)
+                        following = step = items.__next__
+                    item = step()
+                except StopIteration as stop:
+                    result = stop.value
+                    break
+                finally:
+                    steps.leave(token)
+                step, asking = following, False
+                if _tell(take, item):
+                    continue
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    steps.given_up()
+                    raise
+                except BaseException as thrown:
+                    step = functools.partial(_thrown_into(items, "throw", thrown), thrown)
+                else:
+                    if sent is not None:
+                        step = functools.partial(items.send, sent)
+        except BaseException as error:
+            ended_by, token = error, steps.enter()
+            try:
+                if not asking and hasattr(items, "close"):
+                    items.close()
+            except BaseException as failure:
+                ended_by = failure
+                raise
+            finally:
+                steps.leave(token)
+                _tell(steps.raised, ended_by)
+            raise
+        _tell(steps.returned, result)
+        return result
+
+    return stream
+
+
+def observed_astream(original: Callable[..., Any], open_steps: Open) -> Callable[..., AsyncGenerator[Any, Any]]:
+    """An asynchronous generator function that observes the asynchronous iterator that ``original`` returns.
+
+    Every step runs in the task of the consumer that asks for it.
+    """
+
+    @functools.wraps(original)
+    async def stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        steps = _opened(open_steps, args, kwargs) or _UNOBSERVED
+        step: Callable[[], Any] | None = None
+        take = steps.take
+        try:
+            while True:
+                token, asking = steps.enter(), True
+                try:
+                    if step is None:
+                        items = original(*args, **kwargs)
+                        items = items if hasattr(items, "__anext__") else aiter(items)
+                        following = step = items.__anext__
+                    item = await step()
+                except StopAsyncIteration:
+                    break
+                finally:
+                    steps.leave(token)
+                step, asking = following, False
+                if _tell(take, item):
+                    continue
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    steps.given_up()
+                    raise
+                except BaseException as thrown:
+                    step = functools.partial(_thrown_into(items, "athrow", thrown), thrown)
+                else:
+                    if sent is not None:
+                        step = functools.partial(items.asend, sent)
+        except BaseException as error:
+            ended_by, token = error, steps.enter()
+            try:
+                if not asking and hasattr(items, "aclose"):
+                    await items.aclose()
+            except BaseException as failure:
+                ended_by = failure
+                raise
+            finally:
+                steps.leave(token)
+                _tell(steps.raised, ended_by)
+            raise
+        _tell(steps.returned, None)
+
+    return stream
+
+
+def stepped(items: Iterator[Any], steps: Steps) -> Generator[Any, Any, Any]:
+    """A generator that stands in for ``items``."""
+    return observed_stream(lambda: items, lambda *_: steps)()
+
+
+def astepped(items: AsyncIterator[Any], steps: Steps) -> AsyncGenerator[Any, Any]:
+    """An asynchronous generator that stands in for ``items``."""
+    return observed_astream(lambda: items, lambda *_: steps)()
+
+
+def _opened(open_steps: Open, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Steps | None:
+    try:
+        return open_steps(args, kwargs)
+    except Exception as error:
+        from ai_dev_squad.costs import BudgetExceeded
+
+        if isinstance(error, BudgetExceeded):
+            raise
+        report("observing the start of a call", error)
+        return None
+
+
+def _tell(hook: Callable[[Any], Any], what: Any) -> Any:
+    try:
+        return hook(what)
+    except Exception as error:  # noqa: BLE001 - the user's program comes first
+        report("observing a call", error)
+        return None
+
+
+def _thrown_into(items: Any, name: str, error: BaseException) -> Callable[..., Any]:
+    """What a consumer throws into a stream goes to its generator; an iterator without ``throw`` is left by it."""
+    throw = getattr(items, name, None)
+    if throw is None:
+        raise error
+    return throw  # type: ignore[no-any-return]
