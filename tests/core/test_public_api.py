@@ -19,6 +19,7 @@ MODULES = [
     "ai_dev_squad.costs",
     "ai_dev_squad.events",
     "ai_dev_squad.guard",
+    "ai_dev_squad.invocation",
     "ai_dev_squad.openai_usage",
     "ai_dev_squad.operations",
     "ai_dev_squad.patching",
@@ -27,7 +28,7 @@ MODULES = [
     "ai_dev_squad.runtime",
     "ai_dev_squad.schema",
     "ai_dev_squad.settings",
-    "ai_dev_squad.streams",
+    "ai_dev_squad.steps",
     "ai_dev_squad.tracing",
 ]
 

@@ -187,17 +187,23 @@ class Invocation(Steps):
             child.sweep(status)
             child.overtaken(status)
 
-    def overtaken(self, status: Status, error: BaseException | ErrorInfo | None = None) -> None:
-        """What it belongs to has ended before it, as ``status``, with ``error`` or without: it ends, too.
+    def overtaken(self, status: Status) -> None:
+        """What it belongs to ends before it, as ``status``: it ends, too.
 
         A model call whose answer may still come outlives a call that went well: it stays findable for its own end, and
         its agent stays who it was.
         """
-        if error is None and status in _WENT_WELL and self.operation is not None and not _left_open(self.operation):
+        operation = self.operation
+        if status in _WENT_WELL and operation is not None and not operation.left_open("abandoned"):
             self.outlive()
             return
         self.status = status if status in _TOLD_TO_STOP else "abandoned"
-        self.end(error)
+        self.end()
+
+    def abandon(self) -> None:
+        """Nothing more will be told of it."""
+        self.status = "abandoned"
+        self.end()
 
     def outlive(self) -> None:
         """What it belongs to has ended, and this goes on, marked as late, until it is told to have ended."""
@@ -237,7 +243,3 @@ class Invocation(Steps):
     def raised(self, error: BaseException) -> None:
         """An exception left the call."""
         self.end(error)
-
-
-def _left_open(operation: Operation) -> bool:
-    return operation.abandon() or True

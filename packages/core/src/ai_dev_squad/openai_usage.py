@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from ai_dev_squad.context import current_operation
@@ -19,6 +19,7 @@ from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad.guard import report
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.patching import Patches
+from ai_dev_squad.steps import Steps, astepped, stepped
 
 __all__ = ["install", "uninstall"]
 
@@ -97,7 +98,7 @@ def _asking(original: Callable[..., Any]) -> Callable[..., Any]:
                 raise
         else:
             if hasattr(stream, "_iterator"):
-                stream._iterator = _without_usage(stream._iterator, operation)
+                stream._iterator = stepped(stream._iterator, _Usage(operation))
             return stream
         # Outside of the handler, so that an error of the program's own request shows no trace of ours.
         stream = original(self, *args, **arguments)
@@ -120,7 +121,7 @@ def _asking_async(original: Callable[..., Any]) -> Callable[..., Any]:
                 raise
         else:
             if hasattr(stream, "_iterator"):
-                stream._iterator = _without_usage_async(stream._iterator, operation)
+                stream._iterator = astepped(stream._iterator, _Usage(operation))
             return stream
         stream = await original(self, *args, **arguments)
         _refusing.add(_endpoint(self))
@@ -129,16 +130,14 @@ def _asking_async(original: Callable[..., Any]) -> Callable[..., Any]:
     return create
 
 
-def _without_usage(chunks: Iterator[Any], operation: Operation) -> Iterator[Any]:
-    for chunk in chunks:
-        if not _keeps_usage(chunk, operation):
-            yield chunk
+class _Usage(Steps):
+    """Reads a stream's chunks for an operation, and keeps the one that the program didn't ask for."""
 
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
 
-async def _without_usage_async(chunks: AsyncIterator[Any], operation: Operation) -> AsyncIterator[Any]:
-    async for chunk in chunks:
-        if not _keeps_usage(chunk, operation):
-            yield chunk
+    def take(self, item: Any) -> bool:
+        return _keeps_usage(item, self.operation)
 
 
 def _keeps_usage(chunk: Any, operation: Operation) -> bool:

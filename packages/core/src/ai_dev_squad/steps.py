@@ -24,6 +24,8 @@ class Steps:
     What ``take``, ``returned`` and ``raised`` raise is reported and goes no further.
     """
 
+    __slots__ = ()
+
     def enter(self) -> Any:
         """A step begins. What is returned is given to ``leave``."""
 

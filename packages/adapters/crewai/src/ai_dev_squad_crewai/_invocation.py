@@ -41,10 +41,9 @@ class Call(Invocation, framework=FRAMEWORK):
     def __del__(self) -> None:
         """Nobody can end it any more: the context it was open in is gone."""
         if not self.ended:
-            self.status = "abandoned"
-            self.end()
+            self.abandon()
 
-    def overtaken(self, status: Status, error: BaseException | ErrorInfo | None = None) -> None:
+    def overtaken(self, status: Status) -> None:
         """A model call in another thread can't be stopped and still tells how it ends, with what it cost.
 
         It is left to that, and to its context, with which it goes if it tells nothing.
@@ -52,7 +51,7 @@ class Call(Invocation, framework=FRAMEWORK):
         if self.operation.kind.is_model_call and self.thread != threading.get_ident():
             self.outlive()
         else:
-            super().overtaken(status, error)
+            super().overtaken(status)
 
 
 def _open_here() -> Iterator[Call]:
@@ -128,13 +127,17 @@ def end(
     for candidate in _open_here():
         if candidate is call:
             for left in inside:
-                left.overtaken(status, error)
+                _finish(left, "abandoned" if status == "ok" else status, error)
             break
         inside.append(candidate)
     if status == "ok" and call.operation.kind is operations.AGENT:
         _end_silent_calls(call)
     if sweep:
         call.sweep(status)
+    _finish(call, status, error)
+
+
+def _finish(call: Call, status: Status, error: BaseException | ErrorInfo | None) -> None:
     call.status = status
     call.end(error if status == "error" else None)
 
@@ -143,4 +146,4 @@ def _end_silent_calls(agent: Call) -> None:
     """An agent that is done waits for no answer any more: CrewAI's LiteLLM calls can fail without an event."""
     for child in list((agent.below or {}).values()):
         if child.operation is not None and child.operation.kind.is_model_call:
-            Invocation.overtaken(child, "ok")
+            child.abandon()

@@ -193,7 +193,8 @@ class ObservingHandler(_Base):
                 run.end()  # LangChain reports no end of a call whose start was refused
                 raise
             # In a batch several calls start before the first is made: none of them is the current one.
-            if more.get("batch_size", 1) == 1:
+            run.in_batch = more.get("batch_size", 1) > 1
+            if not run.in_batch:
                 run.make_current()
         except BudgetExceeded:
             raise

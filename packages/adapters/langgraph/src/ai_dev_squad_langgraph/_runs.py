@@ -9,7 +9,7 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
 from ai_dev_squad.invocation import Invocation
 from ai_dev_squad.operations import Operation
-from ai_dev_squad.schema import ErrorInfo
+from ai_dev_squad.schema import ErrorInfo, Status
 from ai_dev_squad_langgraph import _translate
 
 __all__ = ["FRAMEWORK", "RUNS", "Run", "agent_of_task", "become_graph", "cached_task", "parent_of"]
@@ -28,6 +28,7 @@ class Run(Invocation, framework=FRAMEWORK):
     passed_on: BaseException | None = None
     run_id: Any = None
     namespace: str | None = None
+    in_batch: bool = False
 
     def __init__(self, run_id: Any, parent: Run | None, name: str, metadata: Mapping[str, Any]) -> None:
         self.name = name
@@ -43,11 +44,18 @@ class Run(Invocation, framework=FRAMEWORK):
                 parent.hold(self)
 
     def end(self, error: BaseException | ErrorInfo | None = None) -> bool:
-        """End it; first what nobody ended below it: a batch that raises never ends the siblings of what failed."""
+        """End it; first what nobody ended below it."""
         RUNS.pop(self.run_id, None)
         if self.below:
             self.sweep(self.status if error is None else _translate.outcome(error))
         return super().end(error)
+
+    def overtaken(self, status: Status) -> None:
+        """A batch that raises never ends the siblings of what failed, and those are over."""
+        if self.in_batch and status == "ok":
+            self.abandon()
+        else:
+            super().overtaken(status)
 
 
 def parent_of(parent_run_id: Any) -> Run | None:

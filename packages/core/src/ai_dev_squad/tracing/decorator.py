@@ -8,13 +8,13 @@ has no span.
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import state
 from ai_dev_squad.guard import report
+from ai_dev_squad.steps import observed
 
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanKind
@@ -75,91 +75,7 @@ def wrap(function: Any, opening: Opening, *, result_type: bool = False) -> Any:
     if isinstance(function, (staticmethod, classmethod)):
         return type(function)(wrap(function.__func__, opening, result_type=result_type))
     _check_function(function)
-    if inspect.isasyncgenfunction(function):
-        return _wrap_async_generator(function, opening, result_type)
-    if inspect.isgeneratorfunction(function):
-        return _wrap_generator(function, opening, result_type)
-    if inspect.iscoroutinefunction(function):
-        return _wrap_coroutine(function, opening, result_type)
-    return _wrap_function(function, opening, result_type)
-
-
-def _wrap_function(function: Callable[..., Any], opening: Opening, result_type: bool) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def traced(*args: Any, **kwargs: Any) -> Any:
-        call = _call_class()(opening)
-        with call:
-            result = function(*args, **kwargs)
-            call.succeeded(result, result_type)
-        return result
-
-    return traced
-
-
-def _wrap_coroutine(function: Callable[..., Any], opening: Opening, result_type: bool) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def traced(*args: Any, **kwargs: Any) -> Any:
-        call = _call_class()(opening)
-        with call:
-            result = await function(*args, **kwargs)
-            call.succeeded(result, result_type)
-        return result
-
-    return traced
-
-
-def _wrap_generator(function: Callable[..., Any], opening: Opening, result_type: bool) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def traced(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        call = _call_class()(opening)
-        with call.suspended():
-            generator = function(*args, **kwargs)
-            resume, value = generator.send, None
-            while True:
-                try:
-                    with call.resumed():
-                        item = resume(value)
-                except StopIteration as stop:
-                    call.succeeded(stop.value, result_type)
-                    return stop.value
-                try:
-                    value = yield item
-                    resume = generator.send
-                except GeneratorExit:
-                    with call.resumed():
-                        generator.close()
-                    raise
-                except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
-                    resume, value = generator.throw, error
-
-    return traced
-
-
-def _wrap_async_generator(function: Callable[..., Any], opening: Opening, result_type: bool) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def traced(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        call = _call_class()(opening)
-        with call.suspended():
-            generator = function(*args, **kwargs)
-            resume, value = generator.asend, None
-            while True:
-                try:
-                    with call.resumed():
-                        item = await resume(value)
-                except StopAsyncIteration:
-                    call.succeeded(None, result_type)
-                    return
-                try:
-                    value = yield item
-                    resume = generator.asend
-                except GeneratorExit:
-                    with call.resumed():
-                        await generator.aclose()
-                    raise
-                except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
-                    resume, value = generator.athrow, error
-
-    return traced
+    return observed(function, lambda args, kwargs: _call_class()(opening, result_type))
 
 
 @functools.cache
