@@ -237,3 +237,48 @@ async def test_pausing_and_resetting(captured: Captured, tmp_path: Path) -> None
 
     assert [line.status for line in captured.closing("invoke_workflow")] == ["ok", "ok"]
     assert len({line.trace_id for line in captured.lines}) == 2
+
+
+def replaying(name: str, answers: int = 9) -> AssistantAgent:
+    """An assistant whose model answers at once."""
+    return AssistantAgent(name, ReplayChatCompletionClient(["fine"] * answers))
+
+
+async def test_a_part_of_an_observed_team_is_silent_elsewhere(captured: Captured) -> None:
+    """An agent that nobody observed for itself is observed only where it works for the observed team."""
+    ann = replaying("ann")
+    team = observe(RoundRobinGroupChat([ann], max_turns=1))
+    await RoundRobinGroupChat([ann], max_turns=1, name="another").run(task="go")
+    await ann.run(task="go")
+    async for _ in ann.run_stream(task="go"):
+        pass
+
+    assert captured.lines == []
+
+    await team.run(task="go")
+    assert [(line.operation, line.status) for line in captured.closing()] == [
+        ("chat", "ok"),
+        ("invoke_agent", "ok"),
+        ("invoke_workflow", "ok"),
+    ]
+
+
+async def test_a_team_that_is_part_of_an_observed_one_is_silent_elsewhere(captured: Captured) -> None:
+    """The same for a team within, alone and within another."""
+    inner = RoundRobinGroupChat([replaying("ann")], max_turns=1, name="inner")
+    observe(RoundRobinGroupChat([SocietyOfMindAgent("society", inner, ReplayChatCompletionClient(["fine"] * 9))]))
+
+    await inner.run(task="go")
+    society = SocietyOfMindAgent("mind", inner, ReplayChatCompletionClient(["fine"] * 9))
+    await RoundRobinGroupChat([society], max_turns=1).run(task="go")
+
+    assert captured.lines == []
+
+
+async def test_a_part_that_is_observed_for_itself_is_observed_everywhere(captured: Captured) -> None:
+    """Whoever gives an agent to ``observe`` wants to see it, wherever it works."""
+    ann = observe(replaying("ann"))
+    await RoundRobinGroupChat([ann], max_turns=1).run(task="go")
+    await ann.run(task="go")
+
+    assert [(line.operation, line.status) for line in captured.closing()] == [("chat", "ok"), ("invoke_agent", "ok")] * 2

@@ -1027,3 +1027,49 @@ def test_threads_of_the_user(captured: Captured, serve: Serve, crewai_crew: Make
 
     assert captured.tree() == "\n".join([f"invoke_workflow squad: ok\n{ONE_TASK}"] * 4)
     assert len({line.trace_id for line in captured.lines}) == 4
+
+
+@pytest.mark.parametrize("begins", ["at once", "when its agent and its task are over"])
+def test_what_is_saved_in_the_background_belongs_to_its_agent(
+    captured: Captured, serve: Serve, crewai_agent: Make, monkeypatch: pytest.MonkeyPatch, begins: str
+) -> None:
+    """However late the thread comes to it, its model calls are those of the agent who had something to remember."""
+    from crewai.memory.unified_memory import Memory
+
+    may_begin = threading.Event()
+    save = Memory._background_encode_batch
+
+    def wait_and_save(self: Any, *args: Any, **options: Any) -> Any:
+        may_begin.wait(30)
+        return save(self, *args, **options)
+
+    monkeypatch.setattr(Memory, "_background_encode_batch", wait_and_save)
+    if begins == "at once":
+        may_begin.set()
+    server = serve(structured({"memories": ["x"], "importance": 0.5}, times=None))
+    agents = [crewai_agent(server, role) for role in ("planner", "coder")]
+    tasks = [task(agent, name=f"{agent.role}'s") for agent in agents]
+    crew = Crew(
+        name="squad",
+        agents=agents,
+        tasks=tasks,
+        memory=True,
+        embedder=embedder(server),
+        task_callback=lambda output: may_begin.set(),
+    )
+
+    observe(crew).kickoff()
+
+    lines = {line.span_id: line for line in captured.closing()}
+
+    def path(line: Any) -> str:
+        above = lines.get(line.parent_span_id)
+        return f"{path(above)} > {line.name}" if above is not None else str(line.name)
+
+    saved = [line for line in lines.values() if "save to memory" in path(line)]
+    assert {(path(line), line.agent_id, line.status) for line in saved} >= {
+        (f"squad > {role}'s > {role} > save to memory{rest}", role, "ok")
+        for role in ("planner", "coder")
+        for rest in ("", " > gpt-4o-mini")
+    }
+    assert all(path(line).startswith(f"squad > {line.agent_id}'s > {line.agent_id} > save") for line in saved)

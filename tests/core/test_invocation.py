@@ -73,7 +73,7 @@ def test_a_call_ends_once(captured):
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "ended"),
+    "status, error, ended",
     [
         ("ok", None, ("ok", None)),
         ("interrupted", None, ("interrupted", None)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakSet
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -19,10 +20,10 @@ from ai_dev_squad.operations import Operation
 from ai_dev_squad.schema import ErrorInfo, Status
 from ai_dev_squad.steps import Steps
 from ai_dev_squad.tracing.errors import classify
-from ai_dev_squad.tracing.scope import detach
+from ai_dev_squad.tracing.lifetime import detach
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 __all__ = ["Invocation"]
 
@@ -39,7 +40,7 @@ class Invocation(Steps):
 
     framework: ClassVar[str]
     _key: ClassVar[str]
-    _outliving: ClassVar[list[Any]]
+    _outliving: ClassVar[WeakSet[Any]]
 
     # What most invocations never set stands here, as class attributes, and costs a beginning nothing.
     status: Status = "ok"
@@ -65,11 +66,13 @@ class Invocation(Steps):
         if framework is not None:
             cls.framework = framework
             cls._key = otel_context.create_key(f"ai_dev_squad.invocation.{framework}")
-            cls._outliving = []
+            cls._outliving = WeakSet()
 
-    def __init__(self, parent: Self | None = None) -> None:
+    parent: Any
+    """The invocation that it belongs to, open or ended already, or ``None``."""
+
+    def __init__(self, parent: Invocation | None = None) -> None:
         self.parent = parent
-        """The call it belongs to, open or ended already."""
 
     # --- where it is ----------------------------------------------------------------------------------------------------
 
@@ -160,7 +163,7 @@ class Invocation(Steps):
             self.status = classify(error) if isinstance(error, BaseException) else "error"
         self._let_go()
         if self.below:
-            self._hand_over()
+            self.left_below()
         self.step_aside()
         self.context = self._around = self._between = None  # they lead back here
         operation = self.operation
@@ -168,17 +171,22 @@ class Invocation(Steps):
             return True
         if self.status != "error":
             return operation.end_as(self.status)
-        return operation.end_as("error", self.error if error is None else self.reason(error))
+        if error is None:
+            error = self.error
+        elif isinstance(error, BaseException):
+            error = self.reason(error)
+        return operation.end_as("error", error)
 
-    def reason(self, error: BaseException | ErrorInfo) -> BaseException | ErrorInfo:
+    def reason(self, error: BaseException) -> BaseException | ErrorInfo:
         """What went wrong when ``error`` left the call."""
         return error
 
-    def _hand_over(self) -> None:
-        """What is still open below is held by the next that is open above."""
+    def left_below(self) -> None:
+        """It ends, and something is open below it: that is held by the next that is open above."""
         above = next((found for found in self.outwards() if not found.ended), None)
-        for child in list(self.below.values()) if self.below and above is not None else ():
-            above.hold(child)
+        if above is not None:
+            for child in list((self.below or {}).values()):
+                above.hold(child)
         self.below = None
 
     def sweep(self, status: Status) -> None:
@@ -212,14 +220,14 @@ class Invocation(Steps):
             self.operation.annotate({keys.LATE: True})
         for other in list(self._outliving):
             if other.operation is None or other.operation.status is not None:
-                self._outliving.remove(other)
+                self._outliving.discard(other)
                 other.end()
-        self._outliving.append(self)
+        self._outliving.add(self)
 
     @classmethod
     def outliving(cls) -> list[Self]:
         """The open ones that what they belong to has left behind."""
-        return [found for found in cls._outliving if not found.ended]
+        return [found for found in list(cls._outliving) if not found.ended]
 
     # --- as a call that is wrapped --------------------------------------------------------------------------------------
 

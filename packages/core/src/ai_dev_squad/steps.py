@@ -115,8 +115,10 @@ def observed_stream(original: Callable[..., Any], open_steps: Open) -> Callable[
     @functools.wraps(original)
     def stream(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         steps = _opened(open_steps, args, kwargs) or _UNOBSERVED
-        step: Callable[[], Any] | None = None
-        take = steps.take
+        items: Any = None
+        result: Any = None
+        following = step = None
+        take, asking = steps.take, True
         try:
             while True:
                 token, asking = steps.enter(), True
@@ -139,7 +141,7 @@ def observed_stream(original: Callable[..., Any], open_steps: Open) -> Callable[
                 except GeneratorExit:
                     steps.given_up()
                     raise
-                except BaseException as thrown:
+                except BaseException as thrown:  # noqa: BLE001 - into the generator with it
                     step = functools.partial(_thrown_into(items, "throw", thrown), thrown)
                 else:
                     if sent is not None:
@@ -171,8 +173,9 @@ def observed_astream(original: Callable[..., Any], open_steps: Open) -> Callable
     @functools.wraps(original)
     async def stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         steps = _opened(open_steps, args, kwargs) or _UNOBSERVED
-        step: Callable[[], Any] | None = None
-        take = steps.take
+        items: Any = None
+        following = step = None
+        take, asking = steps.take, True
         try:
             while True:
                 token, asking = steps.enter(), True
@@ -194,7 +197,7 @@ def observed_astream(original: Callable[..., Any], open_steps: Open) -> Callable
                 except GeneratorExit:
                     steps.given_up()
                     raise
-                except BaseException as thrown:
+                except BaseException as thrown:  # noqa: BLE001 - into the generator with it
                     step = functools.partial(_thrown_into(items, "athrow", thrown), thrown)
                 else:
                     if sent is not None:

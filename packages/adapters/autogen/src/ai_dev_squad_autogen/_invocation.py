@@ -41,6 +41,7 @@ class Call(Invocation, framework=FRAMEWORK):
     """An observed call under way. It is wrapped, so that its end is never missed."""
 
     kind: ClassVar[Kind]
+    parent: Call | None
     operation: Operation
     place: Context | None = None
     """Where it ran, for what belongs to it and comes from elsewhere, also after its end."""

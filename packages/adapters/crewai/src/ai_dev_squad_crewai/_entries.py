@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from crewai import Agent, Crew, Flow, Task
@@ -46,17 +46,17 @@ class _Plan(NamedTuple):
     session_id: str | None = None
 
 
-def _crew_plan(crew: Any, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> _Plan:
+def _crew_plan(crew: Any, name: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> _Plan:
     title = given_name(crew) or crew.name or "crew"
     return _Plan("crew", id(crew), operations.WORKFLOW, title, _translate.crew_attributes(crew), title)
 
 
-def _batch_plan(crew: Any, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> _Plan:
+def _batch_plan(crew: Any, name: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> _Plan:
     title = f"{given_name(crew) or crew.name or 'crew'}.{name}"
     return _Plan("batch", id(crew), operations.WORKFLOW, title, {"crewai.crew.id": str(crew.id)}, title)
 
 
-def _flow_plan(flow: Any, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> _Plan:
+def _flow_plan(flow: Any, name: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> _Plan:
     title = given_name(flow) or flow.name or type(flow).__name__
     inputs = options.get("inputs") or (arguments[0] if arguments else None)
     flow_id = (inputs.get("id") if isinstance(inputs, dict) else None) or flow.flow_id
@@ -65,17 +65,17 @@ def _flow_plan(flow: Any, name: str, arguments: tuple[Any, ...], options: dict[s
     return _Plan("flow", id(flow), operations.WORKFLOW, title, attributes, title, conversation)
 
 
-def _agent_plan(agent: Any, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> _Plan:
+def _agent_plan(agent: Any, name: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> _Plan:
     role = given_name(agent) or _translate.role_of(agent)
     return _Plan("lone agent", id(agent), operations.AGENT, role, _translate.agent_attributes(agent), role)
 
 
-def _task_plan(task: Any, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> _Plan:
+def _task_plan(task: Any, name: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> _Plan:
     title = given_name(task) or _translate.task_name(task, None)
     return _Plan("task", id(task), operations.TASK, title, _translate.task_attributes(task))
 
 
-def _agent_task_plan(agent: Any, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> _Plan:
+def _agent_task_plan(agent: Any, name: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> _Plan:
     task = options.get("task") or (arguments[0] if arguments else None)
     if task is None:
         return _Plan("task", None, operations.TASK, "task", {})
@@ -148,7 +148,7 @@ def _is_wanted(owner: Any) -> bool:
     return True
 
 
-def _is_restoring(options: dict[str, Any], arguments: Sequence[Any]) -> bool:
+def _is_restoring(options: Mapping[str, Any], arguments: Sequence[Any]) -> bool:
     config = options.get("from_checkpoint") or (arguments[2] if len(arguments) > 2 else None)
     return getattr(config, "restore_from", None) is not None
 
@@ -161,7 +161,7 @@ def _in_event_loop() -> bool:
     return True
 
 
-_Planner = Callable[[Any, str, tuple[Any, ...], dict[str, Any]], _Plan]
+_Planner = Callable[[Any, str, tuple[Any, ...], Mapping[str, Any]], _Plan]
 _Condition = Callable[[Any], bool]
 
 
@@ -175,7 +175,7 @@ def _entry(plan: _Planner, condition: _Condition = _always, *, resumes: bool = F
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         name = original.__name__
 
-        def open_entry(args: tuple[Any, ...], options: dict[str, Any]) -> Steps | None:
+        def open_entry(args: tuple[Any, ...], options: Mapping[str, Any]) -> Steps | None:
             owner, *arguments = args
             if getattr(owner, "stream", False):
                 return _Followed() if _is_streaming(owner) else None
@@ -198,7 +198,7 @@ def _is_streaming(owner: Any) -> bool:
 def _streaming(original: Callable[..., Any]) -> Callable[..., Any]:
     """A wrapper for a method that always returns a stream."""
 
-    def open_call(args: tuple[Any, ...], options: dict[str, Any]) -> Steps | None:
+    def open_call(args: tuple[Any, ...], options: Mapping[str, Any]) -> Steps | None:
         return _Followed() if _is_streaming(args[0]) and not is_internal(args[0]) else None
 
     return observed_call(original, open_call)

@@ -23,6 +23,7 @@ FRAMEWORK = "crewai"
 class Call(Invocation, framework=FRAMEWORK):
     """One operation on its way, and how its end will find it."""
 
+    parent: Call | None
     operation: Operation
     owner: Any = None
     """The object whose entry point was called, where it is such a call."""
@@ -48,7 +49,8 @@ class Call(Invocation, framework=FRAMEWORK):
 
         It is left to that, and to its context, with which it goes if it tells nothing.
         """
-        if self.operation.kind.is_model_call and self.thread != threading.get_ident():
+        elsewhere = self.operation.kind.is_model_call and self.thread != threading.get_ident()
+        if elsewhere and not self.operation.left_open("abandoned"):
             self.outlive()
         else:
             super().overtaken(status)

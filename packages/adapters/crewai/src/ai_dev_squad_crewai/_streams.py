@@ -61,6 +61,6 @@ def follow(result: Any) -> None:
     for name, proxy in (("_sync_iterator", stepped), ("_async_iterator", astepped)):
         iterator = getattr(result, name, None)
         if iterator is not None and getattr(iterator, "__name__", None) != _NAME:
-            followed = proxy(iterator, Origin())
+            followed: Any = proxy(iterator, Origin())
             followed.__name__ = _NAME
             setattr(result, name, followed)

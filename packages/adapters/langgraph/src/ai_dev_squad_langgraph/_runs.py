@@ -23,6 +23,9 @@ RUNS: dict[Any, Run] = {}
 class Run(Invocation, framework=FRAMEWORK):
     """One LangChain run. A chain that is neither graph nor node has no operation and only links the tree."""
 
+    parent: Run | None
+    name: str
+    metadata: Mapping[str, Any]
     attempts: dict[str, int] | None = None
     started_at_ns: int = 0
     passed_on: BaseException | None = None
@@ -44,11 +47,12 @@ class Run(Invocation, framework=FRAMEWORK):
                 parent.hold(self)
 
     def end(self, error: BaseException | ErrorInfo | None = None) -> bool:
-        """End it; first what nobody ended below it."""
         RUNS.pop(self.run_id, None)
-        if self.below:
-            self.sweep(self.status if error is None else _translate.outcome(error))
         return super().end(error)
+
+    def left_below(self) -> None:
+        """LangChain doesn't tell every end: what is open below a run ends with it."""
+        self.sweep(self.status)
 
     def overtaken(self, status: Status) -> None:
         """A batch that raises never ends the siblings of what failed, and those are over."""

@@ -41,9 +41,12 @@ class GraphRun(Run):
 
     def take(self, item: Any) -> None:
         """Streamed updates are the only place where LangGraph tells of nodes that it took from its cache."""
-        part, mode, namespace = item, "updates", ()
+        part: Any = item
+        mode: Any = "updates"
+        namespace: Any = ()
         if type(item) is tuple:
-            part, mode, namespace = item[-1], item[-2], item[0]
+            part, namespace = item[-1], item[0]
+            mode = item[-2] if type(item[-2]) is str else mode
         elif type(item) is dict and "ns" in item:  # version "v2" of the chunks
             part, mode, namespace = item.get("data"), item.get("type"), item["ns"]
         if type(part) is not dict or mode != "updates" or (type(namespace) is tuple and namespace):
@@ -51,8 +54,8 @@ class GraphRun(Run):
         if "__metadata__" not in part:
             self.from_checkpoint = False
         elif self.operation is not None and part["__metadata__"] == {"cached": True} and not self.from_checkpoint:
-            for name in part.keys() - {"__metadata__"}:
-                cached_task(self.operation, name)
+            for node in part.keys() - {"__metadata__"}:
+                cached_task(self.operation, node)
 
     def returned(self, result: Any) -> None:
         """Whatever the graph did not end when it was left for good, ends now."""
