@@ -281,4 +281,7 @@ async def test_a_part_that_is_observed_for_itself_is_observed_everywhere(capture
     await RoundRobinGroupChat([ann], max_turns=1).run(task="go")
     await ann.run(task="go")
 
-    assert [(line.operation, line.status) for line in captured.closing()] == [("chat", "ok"), ("invoke_agent", "ok")] * 2
+    assert [(line.operation, line.status) for line in captured.closing()] == [
+        ("chat", "ok"),
+        ("invoke_agent", "ok"),
+    ] * 2
