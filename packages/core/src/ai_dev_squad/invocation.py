@@ -16,10 +16,10 @@ from opentelemetry.context import Context
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.context import Scope, heal, with_operation
+from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.schema import ErrorInfo, Status
 from ai_dev_squad.steps import Steps
-from ai_dev_squad.tracing.errors import classify
 from ai_dev_squad.tracing.lifetime import detach
 
 if TYPE_CHECKING:
