@@ -33,7 +33,7 @@ class State(TypedDict, total=False):
 def model() -> GenericFakeChatModel:
     """A model that answers at once and tells its tokens."""
     usage = {"input_tokens": 1_000, "output_tokens": 200, "total_tokens": 1_200}
-    return GenericFakeChatModel(messages=iter([AIMessage("fine", usage_metadata=usage)] * 9))  # type: ignore[arg-type]
+    return GenericFakeChatModel(messages=iter([AIMessage("fine", usage_metadata=usage)] * 9))
 
 
 def in_a_row(**nodes: Callable[..., Any]) -> Any:
