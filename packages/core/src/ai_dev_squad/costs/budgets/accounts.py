@@ -20,7 +20,7 @@ from ai_dev_squad.costs.budgets.budget import Budget, BudgetStatus, moment
 from ai_dev_squad.costs.budgets.periods import window
 from ai_dev_squad.costs.money import PICO, dollars, to_pico
 
-__all__ = ["Account", "BudgetAccounts", "Crossing", "Index", "Labels", "labels_of", "model_family"]
+__all__ = ["Account", "BudgetAccounts", "Crossing", "Index", "Labels", "in_order", "labels_of", "model_family"]
 
 _log = logging.getLogger("ai_dev_squad")
 
@@ -51,15 +51,25 @@ def model_family(model: str | None) -> str | None:
 
 
 def labels_of(call: Attribution) -> Labels:
+    """The labels of a call that is about to be made."""
+    return in_order(call.framework, call.agent_id, call.model, call.session_id, call.user_id, call.run_id)
+
+
+def in_order(
+    framework: str | None,
+    agent_id: str | None,
+    model: str | None,
+    session_id: str | None,
+    user_id: str | None,
+    run_id: str | None,
+) -> Labels:
     """The labels in the order that ``Index`` and ``BudgetAccounts`` read them."""
-    model = call.model
     try:
-        family = model_family(model)
-        labels = (call.framework, call.agent_id, model, call.session_id, call.user_id, family, call.run_id)
+        labels = (framework, agent_id, model, session_id, user_id, model_family(model), run_id)
         hash(labels)
     except TypeError:
         # Labels come from the outside; one of a wrong type must not keep the call out of every budget.
-        return labels_of(Attribution(**{name: _named(getattr(call, name)) for name in call.__struct_fields__}))
+        return in_order(*map(_named, (framework, agent_id, model, session_id, user_id, run_id)))
     return labels
 
 

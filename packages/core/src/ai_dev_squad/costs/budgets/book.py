@@ -101,8 +101,8 @@ class AccountBook:
                 # The answer may name another model than the request; what was set aside decides.
                 account = held.pop(accounts, None) if held else None
                 account = accounts.account(labels, now) if account is None else accounts.current(account, now)
-                if account is not None:
-                    crossings += accounts.charge(account, cost) or ()
+                if account is not None and (crossed := accounts.charge(account, cost)):
+                    crossings += crossed
             for accounts, account in held.items() if held else ():
                 if self.budgets.get(accounts.budget.name) is accounts:
                     crossings += accounts.charge(accounts.current(account, now), cost) or ()

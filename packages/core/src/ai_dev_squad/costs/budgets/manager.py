@@ -21,7 +21,7 @@ from datetime import tzinfo
 from pathlib import Path
 
 from ai_dev_squad.attribution import Attribution
-from ai_dev_squad.costs.budgets.accounts import Crossing, Labels, labels_of
+from ai_dev_squad.costs.budgets.accounts import Crossing, Labels, in_order, labels_of
 from ai_dev_squad.costs.budgets.alerts import EventSink, announce_crossing, announce_refusal
 from ai_dev_squad.costs.budgets.book import AccountBook, Refusal
 from ai_dev_squad.costs.budgets.budget import (
@@ -146,18 +146,18 @@ class BudgetManager:
                 reservation.release()
             return
         run_id = cost_entry.run_id or (None if reservation is None else reservation.attribution.run_id)
-        call = Attribution(
-            framework=cost_entry.framework,
-            agent_id=cost_entry.agent_id,
-            session_id=cost_entry.session_id,
-            user_id=cost_entry.user_id,
-            run_id=run_id or cost_entry.trace_id,
-            model=cost_entry.model_name,
+        labels = in_order(
+            cost_entry.framework,
+            cost_entry.agent_id,
+            cost_entry.model_name,
+            cost_entry.session_id,
+            cost_entry.user_id,
+            run_id or cost_entry.trace_id,
         )
         timestamp = cost_entry.timestamp
         if timestamp.tzinfo is None:
             timestamp = timestamp.replace(tzinfo=fixed_zone.utc)
-        self._charge(labels_of(call), timestamp.timestamp(), _pico_or_unknown(cost_entry.cost_usd), reservation)
+        self._charge(labels, timestamp.timestamp(), _pico_or_unknown(cost_entry.cost_usd), reservation)
 
     def reserve(self, estimate_usd: float | None, attribution: Attribution | None = None) -> Reservation:
         """Set aside ``estimate_usd`` for a call that is about to be made, in every stop budget it belongs to.
