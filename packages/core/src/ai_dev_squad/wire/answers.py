@@ -127,7 +127,7 @@ class Answer:
 
     def count(self, report: dict[str, Any]) -> None:
         """Take in a report of usage."""
-        self.usage = merged(self.usage, report)
+        self.usage = merged(self.usage, report) if self.usage else dict(report)
 
     def _hear(self, said: _Said) -> None:
         # Anthropic's and OpenAI's first and last events, and Cohere's last, have the answer inside. This runs for each
