@@ -208,3 +208,56 @@ def test_messages() -> None:
         },
         {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "response": "A"}]},
     ]
+
+
+def test_what_autogen_leaves_out_of_its_counts() -> None:
+    """Anthropic's cache, and reasoning beside the output, stand in the provider's own answer."""
+    cached = {
+        "input_tokens": 12,
+        "output_tokens": 40,
+        "cache_read_input_tokens": 9_000,
+        "cache_creation_input_tokens": 500,
+    }
+    assert _translate.usage_of(result(12, 40), {"usage": cached}) == Usage(
+        input_tokens=9_512,
+        output_tokens=40,
+        cache_read_input_tokens=9_000,
+        cache_write_input_tokens=500,
+        source="provider",
+    )
+    xai = {
+        "prompt_tokens": 10_120, "completion_tokens": 1_499, "total_tokens": 14_428,
+        "completion_tokens_details": {"reasoning_tokens": 2_809},
+    }  # fmt: skip
+    assert _translate.usage_of(result(10_120, 1_499), {"usage": xai}) == Usage(
+        input_tokens=10_120, output_tokens=4_308, reasoning_output_tokens=2_809, source="provider"
+    )
+
+
+class _Picture:
+    """Stands for an image of Pillow's."""
+
+    def __init__(self, pixels: bytes) -> None:
+        self.tobytes = lambda: pixels
+
+
+def test_pictures_arguments_and_tools_are_in_the_hash() -> None:
+    """Prompts that differ in nothing else are not the same."""
+    client = ReplayChatCompletionClient(["x"])
+
+    def hashed(*messages: Any, **more: Any) -> str | None:
+        return _translate.model_request(client, messages, {}, **more).prompt_hash
+
+    def shows(pixels: bytes) -> Any:
+        return SimpleNamespace(type="UserMessage", content=["see", SimpleNamespace(image=_Picture(pixels))])
+
+    other = FunctionCall(id="c1", name="look_up", arguments='{"word": "b"}')
+    hashes = [
+        *(hashed(shows(pixels)) for pixels in (b"a", b"b")),
+        *(hashed(AssistantMessage(content=[asked], source="ann")) for asked in (CALL, other)),
+        hashed(CONVERSATION[0]),
+        hashed(CONVERSATION[0], tools=[{"name": "look_up"}]),
+        hashed(CONVERSATION[0], json_output=Usage),
+    ]
+    assert len(set(hashes)) == len(hashes)
+    assert hashed(shows(b"a")) == hashes[0]

@@ -352,3 +352,22 @@ def test_live_objects_and_cycles_in_tools(serve: Serve) -> None:
     assert used["gen_ai.tool.call.arguments"]["cycle"]["name"] == "loop"
     assert used["gen_ai.tool.call.result"]["lock"] == "<_thread.lock>"
     assert len(captured.spans) == 3
+
+
+def test_of_a_long_chat_the_first_and_the_newest_are_kept(serve: Serve, chat: Chat) -> None:
+    """The middle is cut, and what stands there is no message of anybody."""
+    model = chat(serve(reply("yes", usage=tokens(9, 1))))
+    chatter = [HumanMessage(f"message {n}") for n in range(120)]
+    graph = StateGraph(MessagesState)
+    graph.add_node("ask", lambda state: {"messages": [model.invoke([SystemMessage("be brief"), *state["messages"]])]})
+    graph.add_edge(START, "ask")
+
+    with capture(capture_content=True, max_messages=3) as captured:
+        observe(graph.compile()).invoke({"messages": chatter})
+
+    assert metadata(captured, "chat")["gen_ai.input.messages"] == [
+        {"role": "system", "parts": [{"type": "text", "content": "be brief"}]},
+        {"role": "omitted", "parts": [{"type": "omitted", "messages": 118}]},
+        {"role": "user", "parts": [{"type": "text", "content": "message 118"}]},
+        {"role": "user", "parts": [{"type": "text", "content": "message 119"}]},
+    ]

@@ -459,3 +459,61 @@ def test_each_choice_is_an_output_message() -> None:
     assert _translate.response_content(LLMResult(generations=[[Generation(text="c")]])) == [
         {"role": "assistant", "parts": [{"type": "text", "content": "c"}]}
     ]
+
+
+# --- what a server says beyond LangChain's summary --------------------------------------------------------------------
+
+
+def test_a_gateways_cache_writes_and_cost_are_kept() -> None:
+    """LangChain's summary of a whole answer has no place for some of what LiteLLM's proxy and OpenRouter report."""
+    message = AIMessage(
+        "x",
+        usage_metadata={"input_tokens": 10_100, "output_tokens": 50, "total_tokens": 10_150},
+        response_metadata={
+            "token_usage": {
+                "prompt_tokens": 10_100, "completion_tokens": 50, "total_tokens": 10_150,
+                "cache_creation_input_tokens": 10_000, "cost": 0.0063,
+            }
+        },
+    )  # fmt: skip
+    assert _translate.usage_of(answer(message)) == (
+        Usage(input_tokens=10_100, output_tokens=50, cache_write_input_tokens=10_000, source="provider"),
+        False,
+    )
+    assert _translate.cost_of(answer(message)) == 0.0063
+    assert _translate.cost_of(answer(AIMessage("x"))) is None
+
+
+def test_reasoning_that_only_the_total_tells_of() -> None:
+    """XAI's and Gemini's compatible endpoints count it beside the output."""
+    xai: Any = {
+        "input_tokens": 10_120, "output_tokens": 1_499, "total_tokens": 14_428, "output_token_details": {"reasoning": 2_809},
+    }  # fmt: skip
+    found, _ = _translate.usage_of(answer(AIMessage("x", usage_metadata=xai)))
+    assert found == Usage(input_tokens=10_120, output_tokens=4_308, reasoning_output_tokens=2_809, source="provider")
+    gemini: Any = {"input_tokens": 1_000, "output_tokens": 50, "total_tokens": 3_050}
+    found, _ = _translate.usage_of(answer(AIMessage("x", usage_metadata=gemini)), model="gemini-2.5-flash")
+    assert found == Usage(input_tokens=1_000, output_tokens=2_050, reasoning_output_tokens=2_000, source="provider")
+
+
+def test_what_langchain_doubles_is_told_once() -> None:
+    """A model and a reason that come with two last chunks are added up as texts."""
+    doubled = AIMessage("x", response_metadata={"finish_reason": "stopstop", "model_name": "gpt-4o-minigpt-4o-mini"})
+    assert _translate.response_attributes(answer(doubled)) == {
+        "gen_ai.response.finish_reasons": ["stop"],
+        "gen_ai.response.model": "gpt-4o-mini",
+    }
+
+
+@pytest.mark.parametrize(
+    "params, provider",
+    [
+        ({"base_url": "https://api.x.ai/v1"}, "x_ai"),
+        ({"openai_api_base": "https://openrouter.ai/api/v1"}, "openrouter"),
+        ({"base_url": "http://127.0.0.1:8000/v1"}, "openai"),
+        ({}, "openai"),
+    ],
+)
+def test_a_host_tells_who_answers_in_openais_language(params: dict[str, Any], provider: str) -> None:
+    """The client is OpenAI's, the provider is who is behind the address, if it is known."""
+    assert _translate.model_request({"ls_provider": "openai"}, params, []).provider == provider

@@ -56,6 +56,7 @@ VALUES: dict[str, tuple[Any, Any, str, Any]] = {
     "redact_cards": (True, True, "1", True),
     "drop_keys": (["a", "b_*"], ("a", "b_*"), " a, b_* ,", ("a", "b_*")),
     "max_content_chars": (100, 100, "64", 64),
+    "max_messages": (2, 2, "500", 500),
     "shutdown_timeout_s": (0.5, 0.5, "1", 1.0),
     "handle_sigterm": (False, False, "false", False),
 }

@@ -27,6 +27,24 @@ def told(value):
     return Text(value, len(value), json=True)
 
 
+def test_where_the_middle_was_not_captured():
+    """A long chat says so where messages are missing, as nobody's words."""
+    found = read_conversation(
+        {
+            "input": [
+                {"role": "system", "parts": [{"type": "text", "content": "be brief"}]},
+                {"role": "omitted", "parts": [{"type": "omitted", "messages": 20}]},
+                {"role": "user", "parts": [{"type": "text", "content": "and now?"}]},
+            ]
+        }
+    )
+    assert [(message.role, message.parts) for message in found.messages] == [
+        ("system", (MessagePart("text", body=Text("be brief", 8)),)),
+        ("omitted", (MessagePart("other", "20 messages are left out here"),)),
+        ("user", (MessagePart("text", body=Text("and now?", 8)),)),
+    ]
+
+
 def test_genai_messages_are_read_with_all_their_parts():
     """System, history, reasoning, a tool call, its result and the answer, in the order in which they were said."""
     details = {

@@ -114,6 +114,7 @@ def _redactor(wanted: Settings) -> Redactor:
         cards=wanted.redact_cards,
         drop_keys=wanted.drop_keys,
         max_string=wanted.max_content_chars,
+        max_items=max(100, wanted.max_messages + 1),  # with what is said of those that are missing
     )
 
 

@@ -157,6 +157,13 @@ class Settings:
         "Longer captured strings are cut, and say so.",
         minimum=64,
     )
+    max_messages: int = _setting(
+        100,
+        "redaction",
+        "AI_DEV_SQUAD_MAX_MESSAGES",
+        "Of a longer captured chat the first message and the newest are kept; what is missing between is said.",
+        minimum=2,
+    )
     # Process
     shutdown_timeout_s: float = _setting(
         5.0, "process", "AI_DEV_SQUAD_SHUTDOWN_TIMEOUT_S", "How long the exit may wait for the last lines.", minimum=0

@@ -11,7 +11,8 @@ from autogen_core.models import CreateResult
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import openai_usage, operations, runtime
-from ai_dev_squad.genai.usage import tier_from
+from ai_dev_squad.genai.messages import bounded
+from ai_dev_squad.genai.usage import cost_from, tier_from
 from ai_dev_squad.schema import ErrorInfo, EventType, Link, Usage
 from ai_dev_squad.steps import Steps
 from ai_dev_squad_autogen import _translate
@@ -305,7 +306,8 @@ class ModelCall(Call):
         attributes = _translate.model_attributes(client, more, stream=stream, json_output=json_output)
         pipeline = runtime.pipeline()
         if pipeline.capture_content:
-            attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(_translate.messages_content(messages))
+            said = bounded(_translate.messages_content(messages), pipeline.settings.max_messages)
+            attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(said)
         if stream:
             openai_usage.install()
         call = cls(client, above, effective_options(client, above))
@@ -336,7 +338,7 @@ class ModelCall(Call):
             request = operation.request
             asked = {} if request is None else {"provider": request.provider, "model": request.model}
             operation.usage = _translate.usage_of(result, raw, **asked)
-        operation.service_tier = tier_from(raw)
+        operation.service_tier, operation.reported_usd = tier_from(raw), cost_from(raw)
         operation.output = lambda: _translate.answer_text(result)
         operation.annotate(_translate.response_attributes(result, raw))
         pipeline = runtime.pipeline()

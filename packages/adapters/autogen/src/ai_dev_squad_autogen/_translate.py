@@ -14,7 +14,7 @@ from autogen_agentchat.messages import HandoffMessage
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai import messages as shapes
 from ai_dev_squad.genai import providers, requests
-from ai_dev_squad.genai.usage import usage_from
+from ai_dev_squad.genai.usage import tier_from, usage_from
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.schema import ErrorInfo, Usage
 
@@ -85,6 +85,7 @@ def model_request(
         prompt=lambda: shapes.countable(asked, offered),
         max_output_tokens=requests.output_limit(settings),
         prompt_hash=requests.prompt_hash(asked, offered, wanted),
+        service_tier=tier_from(settings),
     )
 
 

@@ -6,9 +6,11 @@ import sys
 from typing import Any
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad import openai_usage, operations
+from ai_dev_squad import openai_usage, operations, runtime
 from ai_dev_squad.costs import BudgetExceeded
 from ai_dev_squad.genai.errors import classify
+from ai_dev_squad.genai.messages import bounded
+from ai_dev_squad.genai.usage import cost_from
 from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad_crewai import _invocation, _translate
 from ai_dev_squad_crewai._budget import BudgetStop
@@ -29,7 +31,10 @@ def _call_key(source: Any, event: Any) -> Any:
 def _model_call_started(source: Any, event: Any) -> None:
     openai_usage.install()
     attributes = _translate.model_attributes(source, event)
-    attributes.update(captured(lambda: {keys.INPUT_MESSAGES: _translate.messages_content(event.messages)}))
+    most = runtime.pipeline().settings.max_messages
+    attributes.update(
+        captured(lambda: {keys.INPUT_MESSAGES: bounded(_translate.messages_content(event.messages), most)})
+    )
     request = _translate.model_request(source, event)
     call = _invocation.begin(
         "model call", _call_key(source, event), operations.CHAT, request.model, attributes=attributes, request=request
@@ -66,7 +71,7 @@ def _model_call_completed(source: Any, event: Any) -> None:
         usage, from_totals = _translate.usage_in(event, call.counter, totals, **asked)
         if usage is not None:  # else a stream may have left it with the operation already
             operation.usage = usage
-        operation.service_tier = _translate.service_tier_of(source)
+        operation.reported_usd = cost_from(getattr(event, "usage", None))
         operation.output = lambda: _translate.answer_text(event.response)
         attributes = _translate.response_attributes(event)
         if from_totals:

@@ -23,7 +23,6 @@ __all__ = [
     "output_content",
     "response_attributes",
     "role_of",
-    "service_tier_of",
     "task_attributes",
     "task_name",
     "tool_call_ids",
@@ -82,6 +81,7 @@ def model_request(llm: Any, event: Any) -> ModelRequest:
         prompt=lambda: shapes.countable(messages, tools),
         max_output_tokens=requests.output_limit(_fields(event)),
         prompt_hash=requests.prompt_hash(messages, tools, _fields(llm).get("response_format")),
+        service_tier=tier_from(_fields(llm).get("additional_params")) or tier_from(_fields(llm)),
     )
 
 
@@ -114,11 +114,6 @@ def _address(llm: Any) -> str:
 def model_attributes(llm: Any, event: Any) -> dict[str, Any]:
     """Request attributes of a model call, by the GenAI conventions."""
     return {**requests.request_attributes(_fields(event)), **requests.server_attributes(_address(llm))}
-
-
-def service_tier_of(llm: Any) -> str | None:
-    """The tariff that was asked for; CrewAI's events do not say which one was given."""
-    return tier_from(_fields(llm).get("additional_params")) or tier_from(_fields(llm))
 
 
 def response_attributes(event: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from langgraph.errors import ParentCommand
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import openai_usage, operations, runtime
 from ai_dev_squad.costs import BudgetExceeded
+from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.guard import guarded, report
 from ai_dev_squad.schema import ErrorInfo, EventType
 from ai_dev_squad_langgraph import _resume, _translate
@@ -348,7 +349,8 @@ def _open_model_call(
         _translate.model_attributes(metadata, params, _translate.conversation_id(metadata))
     )
     if pipeline.capture_content:
-        attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(_translate.messages_content(prompts))
+        said = bounded(_translate.messages_content(prompts), pipeline.settings.max_messages)
+        attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(said)
     parent = parent_of(parent_run_id)
     run = Run(run_id, parent, request.model, metadata)
     run.begin(
@@ -372,6 +374,7 @@ def _take_answer(operation: operations.Operation, response: Any) -> None:
     if operation.usage is None or operation.cache_hit:
         operation.usage = usage
     operation.service_tier = _translate.service_tier_of(response)
+    operation.reported_usd = _translate.cost_of(response)
     operation.output = lambda: _translate.response_text(response)
     operation.annotate(_translate.response_attributes(response))
     pipeline = runtime.pipeline()

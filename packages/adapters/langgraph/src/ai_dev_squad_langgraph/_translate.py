@@ -11,7 +11,7 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai import messages as shapes
 from ai_dev_squad.genai import providers, requests
 from ai_dev_squad.genai.errors import classify, register_control_flow
-from ai_dev_squad.genai.usage import combined, tier_from, usage_from
+from ai_dev_squad.genai.usage import combined, cost_from, tier_from, usage_from
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.schema import Status, Usage
 
@@ -23,6 +23,7 @@ register_control_flow(NodeCancelledError, "cancelled")
 
 __all__ = [
     "conversation_id",
+    "cost_of",
     "graph_attributes",
     "handoff_target",
     "is_agent",
@@ -138,6 +139,7 @@ def model_request(metadata: Mapping[str, Any], params: Mapping[str, Any], prompt
         prompt=lambda: shapes.countable(asked, tools),
         max_output_tokens=requests.output_limit(_settings(metadata, params)),
         prompt_hash=requests.prompt_hash(asked, tools, params.get("response_format")),
+        service_tier=tier_from(params),
     )
 
 
@@ -206,6 +208,11 @@ def _raw(response: Any) -> Any:
     answer = _mapping(getattr(_message(response), "response_metadata", None))
     found = answer.get("token_usage") or answer.get("usage")
     return found or _mapping(getattr(response, "llm_output", None)).get("token_usage")
+
+
+def cost_of(response: Any) -> float | None:
+    """What the provider says that the call cost, in USD."""
+    return cost_from(_mapping(getattr(_message(response), "response_metadata", None)))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

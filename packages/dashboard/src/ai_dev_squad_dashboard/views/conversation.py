@@ -181,6 +181,8 @@ def _part(value: Any, budget: Budget) -> MessagePart:
     if not isinstance(value, Mapping):
         return MessagePart("other", type(value).__name__, budget.pretty(value))
     kind = str(value.get("type") or ("text" if isinstance(value.get("text") or value.get("content"), str) else ""))
+    if kind == "omitted":  # the middle of a long chat, which was not captured
+        return MessagePart("other", f"{_short(value.get('messages'))} messages are left out here")
     if kind in TEXT_TYPES:
         return MessagePart("text", body=_said(value, ("content", "text", "refusal"), budget))
     if kind in REASONING_TYPES:
