@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -24,8 +23,8 @@ class Observations:
 
     asked: int = 0
     ended: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
-    apis: Counter[str] = field(default_factory=Counter)
+    statuses: dict[str, int] = field(default_factory=dict)
+    apis: dict[str, int] = field(default_factory=dict)
     with_usage: int = 0
     ended_twice: list[str] = field(default_factory=list)
     internal_failures: list[str] = field(default_factory=list)
@@ -41,14 +40,15 @@ class Watcher:
 
     def asked(self, exchange: wire.Exchange) -> None:
         self.seen.asked += 1
-        self.seen.apis[exchange.api] += 1
+        self.seen.apis[exchange.api] = self.seen.apis.get(exchange.api, 0) + 1
 
     def ended(self, exchange: wire.Exchange) -> None:
         if exchange.note:
             self.seen.ended_twice.append(f"{self.test}: {exchange.path}")
         exchange.note = self.test
         self.seen.ended += 1
-        self.seen.statuses[exchange.status or "none"] += 1
+        status = exchange.status or "none"
+        self.seen.statuses[status] = self.seen.statuses.get(status, 0) + 1
         self.seen.with_usage += bool(exchange.answer.usage)
 
     @pytest.hookimpl(tryfirst=True)
