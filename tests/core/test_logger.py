@@ -315,7 +315,7 @@ def test_every_event_type_has_its_method(logger: StructuredLogger) -> None:
     for name in CONVENIENCE_METHODS.values():
         method = getattr(logger, name)
         required = [p for p in inspect.signature(method).parameters.values() if p.default is p.empty]
-        method(*[{"custom_data": {}, "threshold": 0.8, "dropped": 1, "value": 1.0}.get(p.name, 0.5 if "usd" in p.name else p.name) for p in required])  # fmt: skip
+        method(*[{"custom_data": {}, "threshold": 0.8, "dropped": 1, "seen": 1, "captured": 1, "value": 1.0}.get(p.name, 0.5 if "usd" in p.name else p.name) for p in required])  # fmt: skip
 
     assert [line.event_type for line in lines(logger)] == [member.value for member in EventType]
     assert [line.operation for line in lines(logger)] == [None] * len(EventType)

@@ -63,6 +63,11 @@ def serve() -> Iterator[Callable[..., ModelServer]]:
         server.close()
 
 
+def arrived(pieces: int) -> Usage:
+    """What is known of an answer without usage and text: as many tokens as pieces came over the wire, about."""
+    return Usage(output_tokens=pieces, source="estimated")
+
+
 def client(server: ModelServer, **options: Any) -> openai.OpenAI:
     """A real client of the server, closed with the test's last reference to it."""
     return openai.OpenAI(base_url=server.base_url, api_key="sk-test", max_retries=0, **options)
@@ -124,7 +129,8 @@ def test_without_the_client_there_is_nothing_to_install(monkeypatch: pytest.Monk
     """A program that never loaded ``openai`` doesn't get it loaded."""
     import sys
 
-    monkeypatch.delitem(sys.modules, "openai")
+    for name in ("openai", *openai_usage.MODULES):
+        monkeypatch.delitem(sys.modules, name)
     openai_usage.install()
 
     assert "openai" not in sys.modules
@@ -145,7 +151,7 @@ def test_the_program_sees_the_stream_it_would_have_seen(captured: Captured, serv
     assert [chunk["choices"] for chunk in plain(observed)] == [chunk["choices"] for chunk in plain(unobserved)]
     assert [chunk.usage for chunk in observed] == [None] * len(unobserved)
     assert [call.reported for call in server.truth.calls] == [USAGE, None]
-    assert [line.usage for line in captured.closing("chat")] == [COUNTED, Usage(source="missing")]
+    assert [line.usage for line in captured.closing("chat")] == [COUNTED, arrived(4)]
 
 
 async def test_an_asynchronous_stream(captured: Captured, serve: Callable[..., ModelServer]) -> None:
@@ -193,15 +199,15 @@ def test_the_clients_stream_helper(captured: Captured, serve: Callable[..., Mode
 def test_the_programs_own_choice_is_respected(
     captured: Captured, serve: Callable[..., ModelServer], options: dict[str, Any], usages: list[Usage]
 ) -> None:
-    """A program that sets ``stream_options`` gets exactly what it asked for."""
+    """A program that sets ``stream_options`` gets exactly what it asked for; what comes of it is read on the wire."""
     operation, seen = stream(serve(reply("one", usage=USAGE)), stream_options=options)
 
     assert [usage_from(chunk.usage) for chunk in seen if chunk.usage] == usages
-    assert operation.usage == Usage(source="missing")
+    assert operation.usage == (usages[0] if usages else arrived(3))
 
 
-def test_only_streams_of_observed_model_calls_are_asked(captured: Captured, serve: Callable[..., ModelServer]) -> None:
-    """Outside any operation, inside a task, after the call's scope, and without a stream, the request is untouched."""
+def test_only_streams_of_observed_runs_are_asked(captured: Captured, serve: Callable[..., ModelServer]) -> None:
+    """A task's own call is asked, too; outside of any operation and without a stream, the request is untouched."""
     server = serve(reply("one", usage=USAGE, times=4))
     with client(server) as api:
 
@@ -223,7 +229,7 @@ def test_only_streams_of_observed_model_calls_are_asked(captured: Captured, serv
 
     assert [(call.stream, call.reported) for call in server.truth.calls] == [
         (True, None),
-        (True, None),
+        (True, USAGE),
         (False, USAGE),
         (True, None),
     ]
@@ -345,7 +351,7 @@ def test_a_stream_that_is_left_early_is_closed(captured: Captured, serve: Callab
     server.settle()
 
     assert first.choices
-    assert operation.usage == Usage(source="missing")
+    assert operation.usage == arrived(1)
     assert [call.outcome for call in server.truth.calls] == ["client_closed"]
 
 

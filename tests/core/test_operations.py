@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 import ai_dev_squad
-from ai_dev_squad import context, operations
+from ai_dev_squad import context, operations, outliving
 from ai_dev_squad.operations import (
     AGENT,
     CHAT,
@@ -516,7 +516,7 @@ def test_what_outlives_for_too_long_is_abandoned(captured: Captured) -> None:
     request = operations.ModelRequest("gpt-4o", "openai")
     call = start(CHAT, "forgotten", request=request)
     assert not call.left_open("abandoned")
-    for _ in range(int(operations.OUTLIVES_S)):  # each looks at the clock, which is a second later each time
+    for _ in range(int(outliving.OUTLIVES_S)):  # each looks at the clock, which is a second later each time
         start(TASK, "meanwhile").stop()
 
     assert [(line.name, line.status) for line in captured.closing() if line.name != "meanwhile"] == [

@@ -269,6 +269,16 @@ def test_published_prices_hold_everywhere_else(address):
     assert cost("gpt-4o", "openai", USED, server_address=address).usd == 0.0035
 
 
+@pytest.mark.parametrize(
+    "model, provider", [("gpt-4o", "openai"), ("openai/gpt-4o-mini", "openai"), ("claude-sonnet-4-5", "anthropic")]
+)
+def test_what_nobody_can_run_is_sold_at_any_address(model, provider):
+    """A proxy on this machine passes such a call on, and its maker bills it: a budget must not take it for free."""
+    asked, sold = (cost(model, provider, USED, server_address=address).usd for address in ("127.0.0.1:4000", None))
+    assert asked == sold
+    assert sold is not None
+
+
 def test_a_server_of_your_own_costs_nothing_once_declared():
     """An address can be declared local, with its port or as a whole host; the provider's own place keeps its price."""
     tracker = CostTracker()
@@ -287,9 +297,11 @@ def test_a_gateway_in_a_private_network_sells_at_published_prices():
     tracker = CostTracker()
     tracker.declare_gateway("http://127.0.0.1:4000")
     tracker.export_prices("prices.json")
+    sold = cost("deepseek-chat", "deepseek", USED).usd
+    assert sold is not None
     for book in (tracker, CostTracker(prices_file="prices.json")):
-        assert book.price("gpt-4o", "openai", USED, server_address="127.0.0.1:4000").usd == 0.0035
-        assert book.price("gpt-4o", "openai", USED, server_address="127.0.0.1:5000").usd is None
+        assert book.price("deepseek-chat", "deepseek", USED, server_address="127.0.0.1:4000").usd == sold
+        assert book.price("deepseek-chat", "deepseek", USED, server_address="127.0.0.1:5000").usd is None
     assert cost("gpt-4o", "litellm", USED, server_address="127.0.0.1:5000").usd == 0.0035
     with pytest.raises(ValueError, match=r"gateway 'litellm' is no address; write it like '127.0.0.1:4000'"):
         tracker.declare_gateway("litellm")

@@ -23,6 +23,8 @@ FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 # setting: (an argument, what it becomes; a text in a variable, what it becomes), all other than the default
 VALUES: dict[str, tuple[Any, Any, str, Any]] = {
     "enabled": (False, False, "off", False),
+    "wire": (False, False, "off", False),
+    "count_unobserved": (True, True, "on", True),
     "log_dir": (Path("a/b"), "a/b", "c", "c"),
     "journal": (False, False, "0", False),
     "log_level": ("warning", "WARNING", "info", "INFO"),

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     )
     from ai_dev_squad.settings import Settings
     from ai_dev_squad.tracing import TraceManager, continue_trace, extract, inject, trace_function
+    from ai_dev_squad.wire.coverage import Coverage, coverage
 
 _HOMES = {
     "attribution": ("Attribution",),
@@ -96,6 +97,7 @@ _HOMES = {
     ),
     "schema": ("Cost", "EventType", "JournalLine", "LogEvent", "LogLevel", "Usage", "register_event_type"),
     "settings": ("Settings",),
+    "wire.coverage": ("Coverage", "coverage"),
     "tracing": ("TraceManager", "continue_trace", "extract", "inject", "trace_function"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -108,6 +110,7 @@ __all__ = [
     "Cost",
     "CostEntry",
     "CostTracker",
+    "Coverage",
     "EventFilter",
     "EventType",
     "Journal",
@@ -128,6 +131,7 @@ __all__ = [
     "configure_logging",
     "configure_tracing",
     "continue_trace",
+    "coverage",
     "current_operation",
     "extract",
     "flush",

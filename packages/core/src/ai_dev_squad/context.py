@@ -28,6 +28,7 @@ __all__ = [
     "current_operation",
     "enter",
     "heal",
+    "last_scope",
     "parent_context",
     "session",
     "session_id_var",
@@ -153,6 +154,12 @@ def current_operation(context: Context | None = None) -> Operation | None:
     """The innermost operation that is open in this context."""
     scope = _innermost(otel_context.get_current() if context is None else context)
     return None if scope is None else scope.operation
+
+
+def last_scope() -> Scope | None:
+    """What was made current last in this context, open or healed; ``None`` where nothing ever was."""
+    scope: Scope | None = otel_context.get_current().get(_SCOPE_KEY)  # type: ignore[assignment]
+    return scope
 
 
 def span_in(context: Context) -> trace.Span:

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.guard import report
 from ai_dev_squad.kinds import Prompt
-from ai_dev_squad.schema import ErrorInfo, Usage
+from ai_dev_squad.schema import Cost, ErrorInfo, Status, Usage
 
 if TYPE_CHECKING:
     from ai_dev_squad.costs import CostTracker
+    from ai_dev_squad.costs.budgets import Reservation
     from ai_dev_squad.operations import ModelRequest, Operation
 
-__all__ = ["reserve", "settle"]
+__all__ = ["Bill", "completed", "enter", "reserve", "reserve_again", "settle", "summed"]
 
 _MISSING = Usage(source="missing")
-# A stream that its consumer left is billed like any other.
 _ANSWERED = frozenset({"ok", "closed_early"})
+
+
+class Bill(NamedTuple):
+    """What was billed, in tokens and in money."""
+
+    usage: Usage
+    cost: Cost
+
+
+# --- before a call ----------------------------------------------------------------------------------------------------
 
 
 def reserve(operation: Operation) -> None:
@@ -30,29 +40,50 @@ def reserve(operation: Operation) -> None:
     """
     from ai_dev_squad.costs import BudgetExceeded
 
-    request, costs = operation.request, operation.pipeline.costs
-    if request is None:
+    if operation.request is None:
         return
     try:
-        operation.reservation = costs.reserve(
+        operation.reservation = _reservation(operation, operation.request)
+    except BudgetExceeded as refusal:
+        operation.is_refused = True
+        operation.fail(refusal)
+        raise
+
+
+def reserve_again(operation: Operation) -> Reservation | None:
+    """Reserve for one more request of a call of which an earlier one was billed. Raises ``BudgetExceeded``."""
+    if operation.request is None or not operation.pipeline.costs.may_stop:
+        return None
+    return _reservation(operation, operation.request)
+
+
+def _reservation(operation: Operation, request: ModelRequest) -> Reservation | None:
+    from ai_dev_squad.costs import BudgetExceeded
+
+    costs = operation.pipeline.costs
+    try:
+        return costs.reserve(
             operation.attribution,
             input_tokens=_count(request.prompt, request, costs) or 0,
             max_output_tokens=request.max_output_tokens,
             service_tier=request.service_tier,
             server_address=request.server_address,
         )
-    except BudgetExceeded as refusal:
-        operation.request = None
-        operation.fail(refusal)
+    except BudgetExceeded:
         raise
     except Exception as error:  # noqa: BLE001 - a failing estimate must not stop the user's call
         report("reserving budget", error)
+        return None
+
+
+# --- after it ---------------------------------------------------------------------------------------------------------
 
 
 def settle(operation: Operation, error: ErrorInfo | None) -> None:
-    """Enter a call that ended in the ledger and learn its cost."""
+    """Enter a call that ended in the ledger, unless its requests are in there already, and learn its cost."""
     try:
-        _settle(operation)
+        if operation.request is not None and not operation.is_refused and not _bill(operation):
+            _settle(operation, operation.request)
     finally:
         if operation.reservation is not None:
             operation.reservation.release()  # without effect once the call is in the ledger
@@ -60,30 +91,88 @@ def settle(operation: Operation, error: ErrorInfo | None) -> None:
             operation.annotate({keys.RESPONSE_TIME_TO_FIRST_CHUNK: operation.first_chunk_s})
 
 
-def _settle(operation: Operation) -> None:
-    request, costs = operation.request, operation.pipeline.costs
-    if request is None:  # refused by a budget: it was never made
-        return
-    usage = operation.usage = _usage(operation, request, costs)
-    answered = None if operation.ended_with is None else operation.ended_with.get(keys.RESPONSE_MODEL)
+def _bill(operation: Operation) -> bool:
+    """Take the sum of what its requests were billed, if the wire has seen any report of it."""
+    attempts = operation.attempts
+    if attempts is None or operation.cache_hit:
+        return False
+    for attempt in attempts:
+        attempt.enter()
+    if len(attempts) > 1:
+        operation.annotate({keys.REQUESTS: len(attempts)})
+    bills = [attempt.bill for attempt in attempts if attempt.bill is not None]
+    if bills:
+        operation.usage, operation.cost = summed(bills)
+        return True
+    for attempt in attempts:
+        attempt.close()
+    return False
+
+
+def summed(bills: Sequence[Bill]) -> Bill:
+    """Several requests as one. What is unknown of one is unknown of all; a part, such as cached tokens, is a sum."""
+    first = bills[0]
+    if len(bills) == 1:
+        return first
+    usages, costs = [bill.usage for bill in bills], [bill.cost for bill in bills]
+    counts: dict[str, Any] = {}
+    for name in Usage.__struct_fields__:
+        if name != "source":
+            values = [getattr(usage, name) for usage in usages]
+            known = [value for value in values if value is not None]
+            whole = name in {"input_tokens", "output_tokens"}
+            counts[name] = sum(known) if known and (len(known) == len(values) or not whole) else None
+    estimated = any(usage.source == "estimated" for usage in usages)
+    unknown = next((cost for cost in costs if cost.usd is None), None)
+    cost = unknown or replace(first.cost, usd=sum(cost.usd or 0.0 for cost in costs))
+    return Bill(Usage(**counts, source="estimated" if estimated else "provider"), cost)
+
+
+def _settle(operation: Operation, request: ModelRequest) -> None:
     assert operation.status is not None
-    entry = costs.record(
-        operation.attribution,
+    usage = operation.usage = _usage(operation, request, operation.pipeline.costs)
+    operation.cost = enter(
+        operation,
+        request,
         usage,
-        duration_ms=operation.duration_ns / 1e6,
-        trace_id=operation.trace_id,
-        span_id=operation.span_id,
         status=operation.status,
-        prompt_hash=request.prompt_hash,
-        attempt=operation.attempt,
-        service_tier=operation.service_tier or request.service_tier,
-        response_model=answered,
-        server_address=request.server_address,
-        cache_hit=operation.cache_hit,
+        duration_ms=operation.duration_ns / 1e6,
+        response_model=(operation.ended_with or {}).get(keys.RESPONSE_MODEL),
+        service_tier=operation.service_tier,
         reported_usd=operation.reported_usd,
         reservation=operation.reservation,
     )
-    operation.cost = entry.cost
+
+
+def enter(
+    operation: Operation,
+    request: ModelRequest,
+    usage: Usage,
+    *,
+    status: Status,
+    duration_ms: float,
+    response_model: str | None,
+    service_tier: str | None,
+    reported_usd: float | None,
+    reservation: Reservation | None,
+) -> Cost | None:
+    """Enter what one request of a call was billed in ledger and budgets; returns what it cost."""
+    return operation.pipeline.costs.record(
+        operation.attribution,
+        usage,
+        duration_ms=duration_ms,
+        trace_id=operation.trace_id,
+        span_id=operation.span_id,
+        status=status,
+        prompt_hash=request.prompt_hash,
+        attempt=operation.attempt,
+        service_tier=service_tier or request.service_tier,
+        response_model=response_model,
+        server_address=request.server_address,
+        cache_hit=operation.cache_hit,
+        reported_usd=reported_usd,
+        reservation=reservation,
+    ).cost
 
 
 def _usage(operation: Operation, request: ModelRequest, costs: CostTracker) -> Usage:
@@ -96,8 +185,13 @@ def _usage(operation: Operation, request: ModelRequest, costs: CostTracker) -> U
         usage = _MISSING
     elif status == "ok" and usage.input_tokens is not None and usage.output_tokens is not None:
         return usage
+    return completed(usage, operation, request)
+
+
+def completed(usage: Usage, operation: Operation, request: ModelRequest) -> Usage:
+    """The same with our own count of what the provider left out, or of what had arrived when a stream was left."""
     try:
-        return _completed(usage, operation, request, costs)
+        return _completed(usage, operation, request, operation.pipeline.costs)
     except Exception as error:  # noqa: BLE001 - an estimate is a courtesy
         report("estimating tokens", error)
         return usage
@@ -108,8 +202,10 @@ def _completed(usage: Usage, operation: Operation, request: ModelRequest, costs:
     if input_tokens is None:
         input_tokens = _count(request.prompt, request, costs)
     if output_tokens is None or operation.status != "ok":
-        # Of an answer that was left, a provider has counted what it had said when it began.
-        output_tokens = max(_count(operation.output, request, costs) or 0, output_tokens or 0) or output_tokens
+        # Of an answer that was left, a provider has counted what it had said when it began. Without its text, the
+        # events that came over the wire are about as many as its tokens.
+        arrived = _count(operation.output, request, costs) or sum(item.pieces for item in operation.attempts or ())
+        output_tokens = max(arrived, output_tokens or 0) or output_tokens
     if (input_tokens, output_tokens) == (usage.input_tokens, usage.output_tokens):
         return usage
     return replace(usage, input_tokens=input_tokens, output_tokens=output_tokens, source="estimated")

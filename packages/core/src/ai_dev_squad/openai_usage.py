@@ -1,8 +1,8 @@
 """Token counts of streamed OpenAI answers, asked for without the program noticing.
 
 An OpenAI-compatible server reports usage in a stream only when ``stream_options.include_usage`` asks for it, and
-frameworks leave that off for custom endpoints. Inside an observed model call that streams and did not choose for itself,
-the request asks, the extra chunk is read here, and the program receives the stream it would have received anyway. A
+frameworks leave that off for custom endpoints. In an observed run, a request that streams and did not choose for itself
+asks, the extra chunk is taken out again, and the program receives the stream it would have received anyway. A
 server that refuses the option is asked once: the call is repeated without it, and that endpoint is left alone after.
 """
 
@@ -20,8 +20,12 @@ from ai_dev_squad.guard import report
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.steps import Steps, astepped, stepped
+from ai_dev_squad.wire.matching import is_observed
 
-__all__ = ["install", "uninstall"]
+__all__ = ["MODULES", "install", "uninstall"]
+
+MODULES = ("openai.resources.chat.completions",)
+"""What has to be loaded before there is anything to patch."""
 
 _RAW_RESPONSE = "X-Stainless-Raw-Response"  # the client's own header for `with_raw_response`
 _lock = threading.Lock()
@@ -30,9 +34,9 @@ _refusing: set[str] = set()
 
 
 def install() -> None:
-    """Ask for usage from now on. Does nothing while the ``openai`` package isn't loaded; harmless when repeated."""
+    """Ask for usage from now on. Does nothing while ``MODULES`` aren't loaded; harmless when repeated."""
     global _patches  # noqa: PLW0603 - one class-level patch for the process
-    if _patches is not None or "openai" not in sys.modules:
+    if _patches is not None or MODULES[0] not in sys.modules:
         return
     with _lock:
         if _patches is not None:  # another thread was faster
@@ -57,18 +61,23 @@ def uninstall() -> None:
             _patches = None
 
 
-def _asks(client: Any, arguments: dict[str, Any]) -> Operation | None:
-    """The operation that wants the usage of this request, if there is one and the program didn't choose for itself."""
+def _asks(client: Any, arguments: dict[str, Any]) -> bool:
+    """Whether this request shall ask for usage: somebody wants it, and the program didn't choose for itself."""
     try:
-        operation = current_operation()
-        if operation is None or not operation.kind.is_model_call or arguments.get("stream") is not True:
-            return None
+        if arguments.get("stream") is not True or not is_observed():
+            return False
         if isinstance(arguments.get("stream_options"), dict) or _RAW_RESPONSE in (arguments.get("extra_headers") or {}):
-            return None
-        return None if _endpoint(client) in _refusing else operation
+            return False
+        return _endpoint(client) not in _refusing
     except Exception as error:  # noqa: BLE001 - the user's call comes first
         report("asking for usage", error)
-        return None
+        return False
+
+
+def _model_call() -> Operation | None:
+    """The model call that sends this request, if a framework announced it."""
+    operation = current_operation()
+    return operation if operation is not None and operation.kind.is_model_call else None
 
 
 def _endpoint(client: Any) -> str:
@@ -88,8 +97,7 @@ def _asking_for_usage(arguments: dict[str, Any]) -> dict[str, Any]:
 def _asking(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def create(self: Any, *args: Any, **arguments: Any) -> Any:
-        operation = _asks(self, arguments)
-        if operation is None:
+        if not _asks(self, arguments):
             return original(self, *args, **arguments)
         try:
             stream = original(self, *args, **_asking_for_usage(arguments))
@@ -98,7 +106,7 @@ def _asking(original: Callable[..., Any]) -> Callable[..., Any]:
                 raise
         else:
             if hasattr(stream, "_iterator"):
-                stream._iterator = stepped(stream._iterator, _Usage(operation))
+                stream._iterator = stepped(stream._iterator, _Usage(_model_call()))
             return stream
         # Outside of the handler, so that an error of the program's own request shows no trace of ours.
         stream = original(self, *args, **arguments)
@@ -111,8 +119,7 @@ def _asking(original: Callable[..., Any]) -> Callable[..., Any]:
 def _asking_async(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def create(self: Any, *args: Any, **arguments: Any) -> Any:
-        operation = _asks(self, arguments)
-        if operation is None:
+        if not _asks(self, arguments):
             return await original(self, *args, **arguments)
         try:
             stream = await original(self, *args, **_asking_for_usage(arguments))
@@ -121,7 +128,7 @@ def _asking_async(original: Callable[..., Any]) -> Callable[..., Any]:
                 raise
         else:
             if hasattr(stream, "_iterator"):
-                stream._iterator = astepped(stream._iterator, _Usage(operation))
+                stream._iterator = astepped(stream._iterator, _Usage(_model_call()))
             return stream
         stream = await original(self, *args, **arguments)
         _refusing.add(_endpoint(self))
@@ -133,14 +140,14 @@ def _asking_async(original: Callable[..., Any]) -> Callable[..., Any]:
 class _Usage(Steps):
     """Reads a stream's chunks for an operation, and keeps the one that the program didn't ask for."""
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, operation: Operation | None) -> None:
         self.operation = operation
 
     def take(self, item: Any) -> bool:
         return _keeps_usage(item, self.operation)
 
 
-def _keeps_usage(chunk: Any, operation: Operation) -> bool:
+def _keeps_usage(chunk: Any, operation: Operation | None) -> bool:
     """Note the usage of a chunk. True if the chunk carries nothing else, as the program would never have seen it.
 
     A server that adds usage to a chunk with an answer does so unasked: the one that was asked for has no choices.
@@ -149,9 +156,8 @@ def _keeps_usage(chunk: Any, operation: Operation) -> bool:
     if usage is None:
         return False
     try:
-        request = operation.request
-        asked = {} if request is None else {"provider": request.provider, "model": request.model}
-        operation.usage = usage_from(usage, **asked) or operation.usage
+        if operation is not None and (request := operation.request) is not None:
+            operation.usage = usage_from(usage, provider=request.provider, model=request.model) or operation.usage
         return not chunk.choices
     except Exception as error:  # noqa: BLE001 - the user's stream comes first
         report("reading streamed usage", error)

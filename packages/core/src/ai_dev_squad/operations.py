@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad import lines, model_calls, spans, state
+from ai_dev_squad import lines, model_calls, outliving, spans, state
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, user_id_var
 from ai_dev_squad.guard import report
@@ -39,12 +39,12 @@ from ai_dev_squad.schema import Cost, ErrorInfo, EventType, Link, Status, Usage
 if TYPE_CHECKING:
     from ai_dev_squad.assembly import Pipeline
     from ai_dev_squad.costs.budgets import Reservation
+    from ai_dev_squad.wire.attempts import Attempt
 
 __all__ = [
     "AGENT",
     "CHAT",
     "EMBEDDINGS",
-    "OUTLIVES_S",
     "REMOTE_AGENT",
     "RETRIEVAL",
     "TASK",
@@ -63,15 +63,10 @@ __all__ = [
 _clock = time.perf_counter_ns
 _wall_clock = time.time_ns
 
-OUTLIVES_S = 600.0
-"""How long, in seconds, a model call may outlive the operation it was made in before it counts as abandoned."""
-
 # Open operations, by identity. Leaving this table is what ends an operation: `dict.pop` is atomic.
 _open: dict[int, Operation] = {}
 after_fork(_open.clear)  # the parent process ends what the parent process began
 after_fork(state.renew_lock)
-# Those that were left open, oldest first, and since when (monotonic clock, ns).
-_left_open: dict[Operation, int] = {}
 
 
 class Operation:
@@ -93,6 +88,10 @@ class Operation:
     first_chunk_s: float | None = None
     """Seconds from the start to the first chunk of a streamed answer."""
     reservation: Reservation | None = None
+    is_refused: bool = False
+    """Whether a budget refused this model call: it was never made."""
+    attempts: list[Attempt] | None = None
+    """The requests that were seen on the wire for this model call."""
     own_model_calls: int = 0
     own_tool_calls: int = 0
     links: list[Link] | None = None
@@ -227,30 +226,43 @@ class Operation:
         return self._end("closed_early")
 
     def abandon(self) -> bool:
-        """Nobody ended the operation: its owner vanished, or the interpreter exits."""
-        return self._end("abandoned")
+        """Nobody ended the operation: its owner vanished, or the interpreter exits.
+
+        A model call whose answer was seen on the wire was answered all the same: it ended ``ok``, when its answer did.
+        """
+        answered_ns = self.answered_ns
+        return self._end("abandoned") if answered_ns is None else self._end("ok", ended_ns=answered_ns)
+
+    @property
+    def answered_ns(self) -> int | None:
+        """When the answer to this model call was through, if the wire has seen it (monotonic clock, ns)."""
+        return self.attempts[-1].answered_ns if self.attempts else None
+
+    @property
+    def is_left_open(self) -> bool:
+        """Whether the operation around this model call ended before it."""
+        return outliving.is_left_open(self)
 
     def left_open(self, status: Status) -> bool:
         """The operation around this one ended before it. Returns whether this one ended with it, as ``status``.
 
         A model call that nobody ended may still be answered, as a task or thread that its maker left running: it stays
-        open, for ``OUTLIVES_S`` at most, and ends with its answer.
+        open, for ``outliving.OUTLIVES_S`` at most, and ends with its answer.
         """
         if status != "abandoned" or not self.kind.is_model_call or self.request is None:
             return self._end(status)
-        _left_open.setdefault(self, _clock())
+        outliving.leave_open(self)
         return False
 
     def end_as(self, status: Status, error: BaseException | ErrorInfo | None = None) -> bool:
         """The end that ``status`` names, for adapters that learn the status first."""
         return self._end(status, error)
 
-    def _end(self, status: Status, error: BaseException | ErrorInfo | None = None) -> bool:
+    def _end(self, status: Status, error: BaseException | ErrorInfo | None = None, ended_ns: int | None = None) -> bool:
         if _open.pop(id(self), None) is None:
             return False
-        if _left_open:
-            _left_open.pop(self, None)
-        self.duration_ns = _clock() - self.started_ns
+        outliving.forget(self)
+        self.duration_ns = (_clock() if ended_ns is None else ended_ns) - self.started_ns
         self.status = status
         info = None if error is None else self._error_info(error)
         pipeline = self.pipeline
@@ -303,8 +315,7 @@ def start(
     operation.kind, operation.name, operation.framework, operation.parent = kind, name, framework, parent
     if parent is None:
         pipeline.tracing.refresh()  # the application may have set its tracer provider since
-        if _left_open:
-            _abandon_overdue()
+        outliving.end_overdue()
     if links:
         operation.links = list(links)
     _inherit(operation, parent, session_id, agent_id)
@@ -373,14 +384,6 @@ def _origin(error: BaseException) -> tuple[Any, ...]:
     while innermost is not None and innermost.tb_next is not None:
         innermost = innermost.tb_next
     return (id(error), type(error), innermost and innermost.tb_frame.f_code, innermost and innermost.tb_lasti)
-
-
-def _abandon_overdue() -> None:
-    """End what outlived the operation around it for too long."""
-    latest = _clock() - int(OUTLIVES_S * 1e9)
-    for operation, since in list(_left_open.items()):
-        if since <= latest:
-            operation.abandon()
 
 
 def open_operations() -> list[Operation]:

@@ -26,12 +26,13 @@ class Limits(NamedTuple("Limits", [("string", int), ("items", int), ("depth", in
     __slots__ = ()
 
     def __new__(cls, string: int, items: int, depth: int, total: int) -> Self:
-        for name, given, least in (
+        leasts = (
             ("max_string", string, 64),
             ("max_items", items, 2),
             ("max_depth", depth, 1),
             ("max_total", total, 1000),
-        ):
+        )
+        for name, given, least in leasts:
             if type(given) is not int or given < least:
                 raise ValueError(f"{name}={given!r} isn't allowed; write a whole number of at least {least}")
         return super().__new__(cls, string, items, depth, total)

@@ -16,6 +16,7 @@ from ai_dev_squad.guard import report
 from ai_dev_squad.process import ExitOrder, at_exit
 from ai_dev_squad.schema import EventType, JournalLine, utc_now
 from ai_dev_squad.settings import Settings, asks_for_exporter
+from ai_dev_squad.wire.switch import switch_off, switch_on, tell
 
 if TYPE_CHECKING:
     from ai_dev_squad.compat.logger import StructuredLogger
@@ -112,6 +113,7 @@ def shutdown(timeout: float | None = None) -> None:
     Later use starts anew, with the same settings.
     """
     closed = _close(timeout)
+    switch_off()
     with state.lock():
         if state.current() is closed:
             state.exchange(None, state.arguments())
@@ -127,6 +129,7 @@ def _close(timeout: float | None = None) -> Pipeline | None:
         return None
     limit = current.settings.shutdown_timeout_s if timeout is None else timeout
     operations.abandon_open_operations()
+    tell(_emit)
     for what, close in _closers(current, limit):
         try:
             close()
@@ -156,6 +159,10 @@ def _build(arguments: dict[str, Any]) -> Pipeline:
         wanted = Settings.resolve(merged)
         new = assemble(wanted, old, _emit, asked=asks_for_exporter(merged))
         state.exchange(new, merged)
+        if old is not None and old.settings.part("wire") != wanted.part("wire"):
+            switch_off()
+        if wanted.enabled:
+            switch_on(_emit, wire=wanted.wire)
         _register_exit(wanted)
     if old is not None:
         _retire(old, new)

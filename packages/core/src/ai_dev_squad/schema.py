@@ -64,6 +64,7 @@ class EventType(str, Enum):
     BUDGET_ALERT = "budget.alert"
     BUDGET_EXCEEDED = "budget.exceeded"
     TELEMETRY_DROPPED = "telemetry.dropped"
+    WIRE_COVERAGE = "wire.coverage"
     CUSTOM_EVENT = "custom.event"
 
     # Lines that are kept in memory hold members; printed, they look like those that were read back.

@@ -41,6 +41,19 @@ class Settings:
         "AI_DEV_SQUAD_ENABLED",
         "Off: nothing is written or exported, and `observe` returns what it was given.",
     )
+    wire: bool = _setting(
+        True,
+        "wire",
+        "AI_DEV_SQUAD_WIRE",
+        "See model calls where they leave the process: tokens as the provider reports them, and calls that no framework "
+        "announces.",
+    )
+    count_unobserved: bool = _setting(
+        False,
+        "wire",
+        "AI_DEV_SQUAD_COUNT_UNOBSERVED",
+        "Also count, price and budget model calls that belong to no observed run.",
+    )
     # Journal and logging
     log_dir: str = _setting("logs", "logging", "AI_DEV_SQUAD_LOG_DIR", "Where the journal is written.")
     journal: bool = _setting(True, "logging", "AI_DEV_SQUAD_JOURNAL", "Write the journal file.")

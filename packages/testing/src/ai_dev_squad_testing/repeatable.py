@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta, timezone
 
-from ai_dev_squad import lines, operations, spans
+from ai_dev_squad import lines, operations, outliving, spans
 from ai_dev_squad.tracing import identity
 
 __all__ = ["fixed_ids_and_clock"]
@@ -31,7 +31,7 @@ def fixed_ids_and_clock() -> Iterator[None]:
         (spans, "generate_span_id", lambda: next(ids)),
         (identity, "_bits", lambda _: next(ids)),
         (lines, "_now", lambda _zone: start + timedelta(seconds=tick())),
-        (operations, "_clock", lambda: tick() * 1_000_000_000),
+        *((module, "_clock", lambda: tick() * 1_000_000_000) for module in (operations, outliving)),
         # Only spans look at this one: the journal is the same with and without them.
         *((module, "_wall_clock", lambda: (int(start.timestamp()) + seconds) * 1_000_000_000) for module in _TIMED),
     ]

@@ -33,6 +33,7 @@ CONVENIENCE_METHODS: Mapping[EventType, str] = {
     EventType.BUDGET_ALERT: "log_budget_alert",
     EventType.BUDGET_EXCEEDED: "log_budget_exceeded",
     EventType.TELEMETRY_DROPPED: "log_telemetry_dropped",
+    EventType.WIRE_COVERAGE: "log_wire_coverage",
     EventType.CUSTOM_EVENT: "log_custom_event",
 }
 
@@ -152,6 +153,14 @@ class ConvenienceMethods(WorkEvents):
             f"{dropped} events were dropped: {reason}",
             LogLevel.WARNING,
             metadata={"dropped": dropped, "reason": reason},
+        )
+
+    def log_wire_coverage(self, seen: int, captured: int) -> None:
+        """Of ``seen`` model calls that left the process, ``captured`` were counted. The runtime writes its own."""
+        self._log(
+            EventType.WIRE_COVERAGE,
+            f"{captured} of {seen} model calls captured",
+            metadata={"seen": seen, "captured": captured},
         )
 
     def log_custom_event(

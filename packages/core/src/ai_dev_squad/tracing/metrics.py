@@ -117,10 +117,10 @@ class GenAIMetrics:
             return
         attributes = dict(operation.attributes or {})
         attributes[kind.name_key] = operation.name
+        if operation.is_refused:
+            return
         if request is not None:
             attributes[keys.PROVIDER_NAME], attributes[keys.REQUEST_MODEL] = request.provider, request.model
-        elif kind.is_model_call:  # a budget refused it: it was never made
-            return
         if operation.agent_id is not None:
             attributes.setdefault(keys.GEN_AI_AGENT_NAME, operation.agent_id)
         is_agent = kind.operation == "invoke_agent"

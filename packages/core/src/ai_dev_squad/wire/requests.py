@@ -74,6 +74,12 @@ class Request:
         """The most output tokens that the answer may have, whatever the provider calls it."""
         return output_limit(self.mapping())
 
+    @property
+    def fingerprint(self) -> int:
+        """The same for a request that is sent again."""
+        body = self._body
+        return hash(bytes(body)) if isinstance(body, (bytes, bytearray, memoryview)) else hash(repr(body))
+
     def mapping(self) -> dict[str, Any]:
         """The whole body, decoded."""
         if self._mapping is None:

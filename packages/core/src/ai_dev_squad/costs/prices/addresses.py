@@ -1,4 +1,4 @@
-"""Where a model is served: an address on this machine or in a private network is nobody's shop."""
+"""Where a model is served: who answers on this machine or in a private network sells only what he can't run himself."""
 
 from __future__ import annotations
 
@@ -6,9 +6,31 @@ import ipaddress
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-__all__ = ["is_address", "is_private", "spellings_of_address"]
+__all__ = ["is_address", "is_private", "is_sold_only", "spellings_of_address"]
 
 _PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".svc")
+
+# Models whose weights nobody can have: wherever one answers, its maker, or a cloud that sells it, was asked in the end.
+# Sources: the makers' own pages of models; OpenAI publishes the weights of gpt-oss alone.
+_SOLD_ONLY = (
+    "gpt-3",
+    "gpt-4",
+    "gpt-5",
+    "chatgpt-",
+    "o1",
+    "o3",
+    "o4-",
+    "text-embedding-",
+    "claude",
+    "gemini",
+    "grok-3",
+    "grok-4",
+)
+
+
+def is_sold_only(model: str) -> bool:
+    """Whether nobody can run this model himself, so that a private address is a gateway's or a proxy's."""
+    return model.strip().lower().rpartition("/")[2].startswith(_SOLD_ONLY)
 
 
 def is_address(name: str) -> bool:

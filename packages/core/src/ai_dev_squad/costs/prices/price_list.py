@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from ai_dev_squad.costs.names import spellings
-from ai_dev_squad.costs.prices.addresses import is_address, is_private, spellings_of_address
+from ai_dev_squad.costs.prices.addresses import is_address, is_private, is_sold_only, spellings_of_address
 from ai_dev_squad.costs.prices.catalog import catalog
 from ai_dev_squad.costs.prices.model_pricing import ModelPricing, ModelProvider, is_name, provider_name
 from ai_dev_squad.costs.prices.rates import Price, Rates, UnknownPrice
@@ -160,7 +160,7 @@ class PriceList:
         ``response_model`` is the model that answered. It decides where the asked name is the customer's own (an Azure
         deployment, a gateway's alias), where it says more exactly what was asked for (a dated snapshot), and where the
         asked name has no price. At a ``server_address`` (host, ``host:port`` or URL) on this machine or in a private
-        network no published price holds.
+        network no published price holds, but of models that nobody can run himself: there a gateway passes calls on.
         """
         if isinstance(provider, ModelProvider):
             provider = provider.value
@@ -281,7 +281,7 @@ class PriceList:
         """The published price, unless the call went to a place where none holds."""
         house, name = price_key(provider), model.strip().lower()
         address = question.address
-        if address is not None and house not in _GATEWAYS and is_private(address):
+        if address is not None and house not in _GATEWAYS and is_private(address) and not is_sold_only(name):
             places = spellings_of_address(address)
             if not any(place in self.gateways for place in places):
                 return UnknownPrice(

@@ -1,0 +1,108 @@
+"""One request that was made for a model call, and what it was billed: entered in the ledger once, when it's answered."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from ai_dev_squad.genai.usage import cost_from, usage_from
+from ai_dev_squad.model_calls import Bill, completed, enter
+
+if TYPE_CHECKING:
+    from ai_dev_squad.costs.budgets import Reservation
+    from ai_dev_squad.operations import Operation
+    from ai_dev_squad.schema import Cost, Status, Usage
+    from ai_dev_squad.wire.exchange import Exchange
+
+__all__ = ["Attempt"]
+
+
+class Attempt:
+    """A request of a model call. A client that retries makes several; each that is answered is billed."""
+
+    __slots__ = ("_entered", "_entering", "bill", "exchange", "operation", "reservation")
+
+    def __init__(self, operation: Operation, exchange: Exchange) -> None:
+        self.operation, self.exchange = operation, exchange
+        self.bill: Bill | None = None
+        """What it was billed; ``None`` until that is known, and if the provider says nothing."""
+        self.reservation: Reservation | None = None
+        """Money set aside for this request alone, after an earlier one of the same call was billed."""
+        self._entered = False
+        self._entering = threading.RLock()  # the answer and the call may end in two threads
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its answer is on its way."""
+        return self.exchange.status is None
+
+    @property
+    def answered_ns(self) -> int | None:
+        """When its answer was through (monotonic clock, ns); ``None`` if it has none."""
+        exchange = self.exchange
+        if exchange.status != "ok" or exchange.duration_s is None:
+            return None
+        return int((exchange.started + exchange.duration_s) * 1e9)
+
+    @property
+    def pieces(self) -> int:
+        """How many events of a streamed answer have arrived: about as many as tokens."""
+        return self.exchange.answer.events if self.exchange.streamed else 0
+
+    def enter(self) -> None:
+        """Enter in ledger and budgets what the provider says that it was billed, the first time that this is called.
+
+        Of an answer that is given up or still on its way: what was reported so far, with an estimate of what arrived.
+        """
+        with self._entering:
+            usage = None if self._entered else self._usage()
+            if usage is not None:
+                self._entered = True
+                self.bill = Bill(usage, self._record(usage))
+            elif self.reservation is not None and not self.is_open:
+                self.reservation.release()  # refused or failed: nothing is billed
+
+    def close(self) -> None:
+        """The call was entered without it: whatever comes now is part of that."""
+        with self._entering:
+            self._entered = True
+
+    def _record(self, usage: Usage) -> Cost:
+        exchange, operation = self.exchange, self.operation
+        assert operation.request is not None
+        seconds = time.perf_counter() - exchange.started if exchange.duration_s is None else exchange.duration_s
+        cost = enter(
+            operation,
+            operation.request,
+            usage,
+            status=self._status,
+            duration_ms=seconds * 1e3,
+            response_model=exchange.answer.model,
+            service_tier=self._tier,
+            reported_usd=cost_from(exchange.answer.usage),
+            reservation=self.reservation or operation.reservation,
+        )
+        assert cost is not None
+        return cost
+
+    @property
+    def _status(self) -> Status:
+        return self.exchange.status or "closed_early"
+
+    def _usage(self) -> Usage | None:
+        answer, request = self.exchange.answer, self.operation.request
+        if not answer.usage or request is None:
+            return None
+        usage = usage_from(answer.usage, provider=request.provider, model=request.model)
+        if usage is not None and self._status in {"closed_early", "cancelled"}:
+            return completed(usage, self.operation, request)
+        return usage
+
+    @property
+    def _tier(self) -> str | None:
+        """The tier that served wins over the one asked for, as a provider may have refused that."""
+        for tier in (self.exchange.answer.service_tier, self.exchange.request.service_tier):
+            if tier is not None and tier != "auto":
+                return tier
+        return self.operation.service_tier

@@ -1,0 +1,221 @@
+"""What becomes of a request on the wire: part of the model call that sent it, or an operation of its own.
+
+Asked before anything is sent, it is also the last gate of a budget: whatever no framework announced is refused here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ai_dev_squad import attributes as keys
+from ai_dev_squad import operations, state
+from ai_dev_squad.costs import BudgetExceeded
+from ai_dev_squad.genai.messages import bounded, countable, input_messages
+from ai_dev_squad.genai.providers import provider_of_host
+from ai_dev_squad.genai.requests import prompt_hash, request_attributes
+from ai_dev_squad.guard import report
+from ai_dev_squad.model_calls import reserve_again
+from ai_dev_squad.operations import CHAT, EMBEDDINGS, TEXT_COMPLETION, Kind, ModelRequest, Operation
+from ai_dev_squad.schema import ErrorInfo
+from ai_dev_squad.wire.attempts import Attempt
+from ai_dev_squad.wire.coverage import SELF_CHECK
+from ai_dev_squad.wire.matching import Match, match
+from ai_dev_squad.wire.refusals import refuse
+
+if TYPE_CHECKING:
+    from ai_dev_squad.wire.exchange import Exchange
+
+__all__ = ["NO_FRAMEWORK", "ORIGIN", "WireObserver"]
+
+NO_FRAMEWORK = "none"
+"""The framework of a call that belongs to no framework's run."""
+ORIGIN = "wire"
+"""The value of ``ai_dev_squad.origin`` on an operation that no framework announced."""
+
+_TELL_EVERY_S = 60.0
+_REMEMBERED = 128
+
+
+class WireObserver:
+    """Told of every model call that passes a door. ``tell(coverage)`` writes what was counted since the last time."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
+        self._told_at = time.monotonic()
+        self._claiming = threading.Lock()
+        self._refused: OrderedDict[tuple[object, ...], Operation] = OrderedDict()
+
+    def asked(self, exchange: Exchange) -> None:
+        """A request is about to be sent. Raises ``BudgetExceeded`` if a budget refuses it, and nothing else."""
+        found = Match()
+        try:
+            with self._claiming:  # of two requests at once each takes another of the calls that wait
+                found = match(_kind(exchange), exchange.requested_model, operations.open_operations)
+                attempt = None if found.call is None else _attach(found.call, exchange)
+            if attempt is None:
+                attempt = self._announce(found, exchange)
+        except BudgetExceeded as refusal:
+            refused = refusal
+        except Exception as error:  # noqa: BLE001 - the user's program comes first
+            report("observing a request on the wire", error)
+            return
+        else:
+            exchange.note = attempt
+            _check(found, attempt)
+            return
+        owner = found.call or found.parent
+        refuse(refused, None if owner is None else owner.framework)
+
+    def _announce(self, found: Match, exchange: Exchange) -> Attempt | None:
+        """Open the operation that no framework has opened; ``None`` where nobody wants to know."""
+        if not found.observed and not state.pipeline().settings.count_unobserved:
+            return None
+        place = None if found.parent is None else found.parent.span_id
+        tried_before = place, threading.get_ident(), exchange.host, exchange.path, exchange.request.fingerprint
+        if tried_before in self._refused:
+            # A client that tries again: asked again, because there may be money by now, but not told again.
+            self._ask_again(self._refused[tried_before])
+        operation = _open(found, exchange)
+        attempt = _attach(operation, exchange)
+        try:
+            operation.reserve()
+        except BudgetExceeded:
+            self._refused[tried_before] = operation
+            if len(self._refused) > _REMEMBERED:
+                self._refused.popitem(last=False)
+            raise
+        self._refused.pop(tried_before, None)
+        return attempt
+
+    @staticmethod
+    def _ask_again(refused: Operation) -> None:
+        reservation = reserve_again(refused)
+        if reservation is not None:
+            reservation.release()
+
+    def ended(self, exchange: Exchange) -> None:
+        """The answer is through, or given up: what it was billed is entered at once, the call ends when it ends."""
+        attempt: Attempt | None = exchange.note
+        if attempt is None:
+            return
+        operation = attempt.operation
+        _complete(operation, exchange)
+        if exchange.status == "ok":
+            attempt.enter()
+        if (operation.started_with or {}).get(keys.ORIGIN) == ORIGIN:
+            operation.end_as(exchange.status or "ok", _error(exchange))
+        if time.monotonic() - self._told_at > _TELL_EVERY_S:
+            self._told_at = time.monotonic()
+            self._tell()
+
+
+def _attach(call: Operation, exchange: Exchange) -> Attempt:
+    """One more request of a call. Money is set aside for it if an earlier one was billed."""
+    attempt = Attempt(call, exchange)
+    if call.attempts is None:
+        call.attempts = [attempt]
+    else:
+        if any(earlier.bill is not None for earlier in call.attempts):
+            attempt.reservation = reserve_again(call)
+        call.attempts.append(attempt)
+    return attempt
+
+
+def _open(found: Match, exchange: Exchange) -> Operation:
+    """The operation that no framework has opened."""
+    parent, asked = found.parent, exchange.request
+    body = asked.mapping()
+    messages, tools = asked.prompt(), body.get("tools")
+    request = ModelRequest(
+        model=exchange.requested_model or "unknown",
+        provider=_provider(exchange),
+        prompt=lambda: countable(messages, tools),
+        max_output_tokens=asked.max_output_tokens,
+        prompt_hash=prompt_hash(messages, tools, body.get("response_format")),
+        service_tier=asked.service_tier,
+        server_address=exchange.host if exchange.port is None else f"{exchange.host}:{exchange.port}",
+    )
+    late = parent is not None and parent.status is not None
+    return operations.start(
+        _kind(exchange),
+        request.model,
+        framework=NO_FRAMEWORK if parent is None else parent.framework,
+        parent=parent,
+        attributes=_request_attributes(exchange, body, messages, late=late),
+        request=request,
+    )
+
+
+def _request_attributes(exchange: Exchange, body: dict[str, Any], messages: Any, *, late: bool) -> dict[str, Any]:
+    pipeline = state.pipeline()
+    attributes: dict[str, Any] = pipeline.redactor.value(request_attributes(body))
+    attributes[keys.ORIGIN] = ORIGIN
+    if late:
+        attributes[keys.LATE] = True
+    if exchange.host:
+        attributes[keys.SERVER_ADDRESS] = exchange.host
+        attributes[keys.SERVER_PORT] = exchange.port or (80 if exchange.scheme == "http" else 443)
+    if pipeline.capture_content:
+        attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(bounded(input_messages(messages)))
+    return attributes
+
+
+def _check(found: Match, attempt: Attempt | None) -> None:
+    """Count the call for the self-check."""
+    SELF_CHECK.count("seen")
+    if attempt is None:
+        SELF_CHECK.count("unobserved")
+        return
+    SELF_CHECK.count("captured")
+    if found.call is None:
+        parent = found.parent
+        place = None if parent is None else f"{parent.kind.operation} {parent.name}"
+        SELF_CHECK.count_unannounced(attempt.operation.framework, found.reason or "outside of runs", place)
+
+
+def _kind(exchange: Exchange) -> Kind:
+    if "embeddings" in exchange.api:
+        return EMBEDDINGS
+    return TEXT_COMPLETION if exchange.api == "completions" else CHAT
+
+
+# Whose API it is, where the host doesn't say who answers.
+_PROVIDERS = {
+    "messages": "anthropic",
+    "gemini": "gcp.gemini",
+    "gemini_embeddings": "gcp.gemini",
+    "converse": "aws.bedrock",
+    "invoke": "aws.bedrock",
+    "ollama": "ollama",
+    "ollama_embeddings": "ollama",
+    "cohere": "cohere",
+    "cohere_embeddings": "cohere",
+}
+
+
+def _provider(exchange: Exchange) -> str:
+    return provider_of_host(exchange.host) or _PROVIDERS.get(exchange.api, "openai")
+
+
+def _complete(operation: Operation, exchange: Exchange) -> None:
+    """What the answer says of itself."""
+    if operation.status is not None:
+        return
+    answer = exchange.answer
+    operation.annotate({keys.RESPONSE_MODEL: answer.model, keys.RESPONSE_ID: answer.response_id})
+    if operation.first_chunk_s is None and exchange.streamed and exchange.first_piece_s is not None:
+        operation.first_chunk_s = exchange.started + exchange.first_piece_s - operation.started_ns / 1e9
+
+
+def _error(exchange: Exchange) -> BaseException | ErrorInfo | None:
+    if exchange.status != "error":
+        return None
+    if exchange.error is not None:
+        return exchange.error
+    told = exchange.answer.error
+    code = told.get("code") or told.get("type") if isinstance(told, dict) else None
+    return ErrorInfo(type=code if isinstance(code, str) else str(exchange.status_code or "_OTHER"))
