@@ -47,16 +47,8 @@ class _Key(NamedTuple):
 
 
 _Text = Callable[[str], str]
-_SEQUENCES: tuple[type, ...] = (
-    list,
-    tuple,
-    set,
-    frozenset,
-    collections.deque,
-    range,
-    type({}.keys()),
-    type({}.values()),
-)
+_VIEWS = type({}.keys()), type({}.values())
+_SEQUENCES: tuple[type, ...] = (list, tuple, set, frozenset, collections.deque, range, *_VIEWS)
 # By name, so that nothing is imported for a type that a program never uses. Their str() is the standard library's.
 _PRINTABLE = frozenset(
     {
