@@ -47,7 +47,7 @@ class _Key(NamedTuple):
 
 
 _Text = Callable[[str], str]
-_VIEWS = type({}.keys()), type({}.values())
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()))
 _SEQUENCES: tuple[type, ...] = (list, tuple, set, frozenset, collections.deque, range, *_VIEWS)
 # By name, so that nothing is imported for a type that a program never uses. Their str() is the standard library's.
 _PRINTABLE = frozenset(
