@@ -78,6 +78,7 @@ class Worker:
     def _begin(self) -> None:
         # In a forked child the thread is gone, and its locks may be held for ever.
         self._thread: threading.Thread | None = None
+        self._is_starting = False  # a thread that was not started yet is neither alive nor to be joined
         self._starting = threading.Lock()
         self._woken = threading.Lock()
         self._woken.acquire()
@@ -99,6 +100,7 @@ class Worker:
         if not self._starting.acquire(blocking=False):
             return True
         try:
+            self._is_starting = True
             thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread = thread
             thread.start()
@@ -106,6 +108,7 @@ class Worker:
             self._thread = None
             return False
         finally:
+            self._is_starting = False
             self._starting.release()
         return True
 
@@ -132,16 +135,19 @@ class Worker:
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the thread to end, at most ``timeout`` seconds. Whether there is none any more."""
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while self._is_starting and time.monotonic() < deadline:
+            time.sleep(0.001)
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout)
+        if thread is not None and thread is not threading.current_thread() and not self._is_starting:
+            thread.join(None if timeout is None else max(0.0, deadline - time.monotonic()))
         return not self.alive
 
     @property
     def alive(self) -> bool:
-        """Whether there is a thread."""
+        """Whether there is a thread, or will be one in a moment."""
         thread = self._thread
-        return thread is not None and thread.is_alive()
+        return thread is not None and (self._is_starting or thread.is_alive())
 
     @property
     def is_current(self) -> bool:

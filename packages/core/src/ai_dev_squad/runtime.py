@@ -16,7 +16,7 @@ from ai_dev_squad.guard import report
 from ai_dev_squad.process import ExitOrder, at_exit
 from ai_dev_squad.schema import EventType, JournalLine, utc_now
 from ai_dev_squad.settings import Settings, asks_for_exporter
-from ai_dev_squad.wire.switch import switch_off, switch_on, tell
+from ai_dev_squad.wire.switch import settle, switch_off, switch_on, tell
 
 if TYPE_CHECKING:
     from ai_dev_squad.compat.logger import StructuredLogger
@@ -101,6 +101,7 @@ def flush(timeout: float | None = None) -> bool:
         return True
     limit = current.settings.export_timeout_s if timeout is None else timeout
     began = time.monotonic()
+    settle()
     saved = current.costs.budget_manager.flush()
     exported = current.tracing.force_flush(limit * 1000)
     left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
@@ -128,6 +129,7 @@ def _close(timeout: float | None = None) -> Pipeline | None:
     if current is None:
         return None
     limit = current.settings.shutdown_timeout_s if timeout is None else timeout
+    settle()
     operations.abandon_open_operations()
     tell(_emit)
     for what, close in _closers(current, limit):

@@ -130,7 +130,8 @@ class Journal:
         self._queue.append(line)
         # Before asking whether we're closed: `close` sets these in the other order, so one of us sees the other.
         self._mark = self._limit
-        if self._closed or not self._worker.wake():
+        # Asked again after waking: a thread that begins while we're closed ends at once.
+        if self._closed or not self._worker.wake() or self._closed:
             self._mark = 0
             while self._drain(blocking=False) and self._queue:
                 pass
@@ -180,6 +181,8 @@ class Journal:
             self._worker.wake()
         for worker in (self._worker, self._writer.compressor):
             worker.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        if self._queue:  # came between the flush and the moment from which lines are written at once
+            self._drain(blocking=True, deadline=deadline)
         if self._io.acquire(blocking=False):
             try:
                 self._writer.close_file()

@@ -120,7 +120,7 @@ class SelfCheck:
 
     def forget(self) -> None:
         """Begin anew, as a forked process does."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer of a client may end a call in the midst of this
         self._all, self._untold = _Counts(), _Counts()
 
 

@@ -34,8 +34,8 @@ class Match(NamedTuple):
     """Whether it belongs to an observed run at all."""
 
 
-def match(kind: Kind, model: str, open_operations: Callable[[], list[Operation]]) -> Match:
-    """Find the model call of this kind that has sent a request for ``model`` in the current context.
+def match(kind: Kind, model: Callable[[], str], open_operations: Callable[[], list[Operation]]) -> Match:
+    """Find the model call of this kind that has sent a request for ``model()`` in the current context.
 
     ``open_operations()`` are those of the process, asked for where the context doesn't say. To be called by one thread at a time where several calls wait.
     """
@@ -56,7 +56,9 @@ def is_observed() -> bool:
     return last_scope() is not None or threading.current_thread() is not threading.main_thread()
 
 
-def _match_here(here: Operation, kind: Kind, model: str, open_operations: Callable[[], list[Operation]]) -> Match:
+def _match_here(
+    here: Operation, kind: Kind, model: Callable[[], str], open_operations: Callable[[], list[Operation]]
+) -> Match:
     if _sends(here, kind):
         return Match(call=here)
     scope = last_scope()
@@ -69,7 +71,7 @@ def _match_here(here: Operation, kind: Kind, model: str, open_operations: Callab
     return Match(parent=_work(here), reason="own client")
 
 
-def _match_anywhere(kind: Kind, model: str, open_operations: Sequence[Operation]) -> Match:
+def _match_anywhere(kind: Kind, model: Callable[[], str], open_operations: Sequence[Operation]) -> Match:
     """In a context that knows of no operation: a bare thread, or a part of the program that nobody observes."""
     roots = [
         operation for operation in open_operations if operation.parent is None and not operation.kind.is_model_call
@@ -94,16 +96,13 @@ def _sends(operation: Operation, kind: Kind) -> bool:
     )
 
 
-def _waiting(kind: Kind, model: str, candidates: Iterable[Operation]) -> list[Operation]:
+def _waiting(kind: Kind, model: Callable[[], str], candidates: Iterable[Operation]) -> list[Operation]:
     """The calls that have sent nothing yet, oldest first."""
-    return [
-        operation
-        for operation in candidates
-        if operation.attempts is None
-        and _sends(operation, kind)
-        and operation.request is not None
-        and operation.request.model in {model, "unknown"}
-    ]
+    waiting = [operation for operation in candidates if operation.attempts is None and _sends(operation, kind)]
+    if not waiting:
+        return []  # the request need not be read for its model
+    asked = {model(), "unknown"}
+    return [operation for operation in waiting if operation.request is not None and operation.request.model in asked]
 
 
 def _work(operation: Operation) -> Operation | None:

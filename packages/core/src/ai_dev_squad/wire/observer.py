@@ -54,7 +54,7 @@ class WireObserver:
         found = Match()
         try:
             with self._claiming:  # of two requests at once each takes another of the calls that wait
-                found = match(_kind(exchange), exchange.requested_model, operations.open_operations)
+                found = match(_kind(exchange), lambda: exchange.requested_model, operations.open_operations)
                 attempt = None if found.call is None else _attach(found.call, exchange)
             if attempt is None:
                 attempt = self._announce(found, exchange)

@@ -18,15 +18,16 @@ from ai_dev_squad.wire.coverage import SELF_CHECK
 from ai_dev_squad.wire.imports import call_after_import
 from ai_dev_squad.wire.observer import WireObserver
 from ai_dev_squad.wire.refusals import LIBRARIES, let_through
-from ai_dev_squad.wire.tap import install
+from ai_dev_squad.wire.tap import Tap, install
 
 if TYPE_CHECKING:
     from ai_dev_squad.assembly import Emit
 
-__all__ = ["switch_off", "switch_on", "tell"]
+__all__ = ["settle", "switch_off", "switch_on", "tell"]
 
 _lock = threading.Lock()
 _on: ExitStack | None = None
+_tap: Tap | None = None
 
 after_fork(SELF_CHECK.forget)
 
@@ -36,7 +37,7 @@ def switch_on(emit: Emit, *, wire: bool) -> None:
 
     ``emit`` writes what the self-check has counted. Harmless when repeated.
     """
-    global _on  # noqa: PLW0603 - libraries are patched once for the process
+    global _on, _tap  # noqa: PLW0603 - libraries are patched once for the process
     with _lock:
         if _on is None:
             _on = ExitStack()
@@ -45,7 +46,7 @@ def switch_on(emit: Emit, *, wire: bool) -> None:
             if wire:
                 patches = _on.enter_context(Patches())
                 _listen(_on, LIBRARIES, lambda module: let_through(module, patches))
-                _on.enter_context(install(WireObserver(lambda: tell(emit))))
+                _tap = _on.enter_context(install(WireObserver(lambda: tell(emit))))
 
 
 def switch_off() -> None:
@@ -55,6 +56,13 @@ def switch_off() -> None:
         on, _on = _on, None
     if on is not None:
         on.close()
+
+
+def settle() -> None:
+    """End the calls whose answers were dropped unread, which else end with the next request."""
+    tap = _tap
+    if tap is not None:
+        tap.settle()
 
 
 def tell(emit: Emit) -> None:

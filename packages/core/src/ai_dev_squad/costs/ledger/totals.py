@@ -70,7 +70,7 @@ class RunningTotals:
 
     def _renew_lock(self) -> None:
         # Another thread may hold the lock at the moment of a fork; in the child nobody will release it.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer of a client may end a call in the midst of this
 
     def add(self, entry: CostEntry) -> None:
         """Count an entry."""
