@@ -17,6 +17,7 @@ What has no name there stays what it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -226,7 +227,29 @@ def _media(modality: str, piece: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reader(source: Any) -> Callable[[str], Any]:
-    return source.get if isinstance(source, Mapping) else lambda name: getattr(source, name, None)
+    if isinstance(source, Mapping):
+        return source.get
+    fields: dict[str, Any] | None = getattr(source, "__dict__", None)
+    if not fields:
+        return lambda name: getattr(source, name, None)
+    # Asking a pydantic model for what it lacks takes long, and most messages lack most of what is asked for.
+    kind, more = type(source), getattr(source, "__pydantic_extra__", None) or _NONE
+
+    def read(name: str) -> Any:
+        if name in fields:
+            return fields[name]
+        return getattr(source, name, None) if _declares(kind, name) else more.get(name)
+
+    return read
+
+
+_NONE: Mapping[str, Any] = {}
+
+
+@lru_cache(maxsize=4096)
+def _declares(kind: type, name: str) -> bool:
+    """Whether objects of a class have an attribute that isn't their own, such as a property."""
+    return any(name in vars(base) for base in kind.__mro__)
 
 
 def _first(source: Mapping[str, Any], *names: str) -> Any:
