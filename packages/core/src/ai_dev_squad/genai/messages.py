@@ -16,7 +16,7 @@ What has no name there stays what it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -233,7 +233,8 @@ def _reader(source: Any) -> Callable[[str], Any]:
     if not fields:
         return lambda name: getattr(source, name, None)
     # Asking a pydantic model for what it lacks takes long, and most messages lack most of what is asked for.
-    kind, more = type(source), getattr(source, "__pydantic_extra__", None) or _NONE
+    kind: Hashable = type(source)
+    more = getattr(source, "__pydantic_extra__", None) or _NONE
 
     def read(name: str) -> Any:
         if name in fields:
@@ -247,7 +248,7 @@ _NONE: Mapping[str, Any] = {}
 
 
 @lru_cache(maxsize=4096)
-def _declares(kind: type, name: str) -> bool:
+def _declares(kind: Any, name: str) -> bool:
     """Whether objects of a class have an attribute that isn't their own, such as a property."""
     return any(name in vars(base) for base in kind.__mro__)
 
