@@ -233,7 +233,7 @@ def _reader(source: Any) -> Callable[[str], Any]:
     if not fields:
         return lambda name: getattr(source, name, None)
     # Asking a pydantic model for what it lacks takes long, and most messages lack most of what is asked for.
-    kind: Hashable = type(source)
+    kind: Any = type(source)
     more = getattr(source, "__pydantic_extra__", None) or _NONE
 
     def read(name: str) -> Any:
