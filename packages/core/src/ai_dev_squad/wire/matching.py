@@ -12,13 +12,17 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ai_dev_squad import attributes as keys
 from ai_dev_squad.context import current_operation, last_scope
 
 if TYPE_CHECKING:
     from ai_dev_squad.kinds import Kind
     from ai_dev_squad.operations import Operation
 
-__all__ = ["Match", "is_observed", "match"]
+__all__ = ["ORIGIN", "Match", "is_observed", "match"]
+
+ORIGIN = "wire"
+"""The value of ``ai_dev_squad.origin`` on an operation that no framework announced."""
 
 
 class Match(NamedTuple):
@@ -98,11 +102,20 @@ def _sends(operation: Operation, kind: Kind) -> bool:
 
 def _waiting(kind: Kind, model: Callable[[], str], candidates: Iterable[Operation]) -> list[Operation]:
     """The calls that have sent nothing yet, oldest first."""
-    waiting = [operation for operation in candidates if operation.attempts is None and _sends(operation, kind)]
+    waiting = [
+        operation
+        for operation in candidates
+        if operation.attempts is None and _sends(operation, kind) and not _is_ours(operation)
+    ]
     if not waiting:
         return []  # the request need not be read for its model
     asked = {model(), "unknown"}
     return [operation for operation in waiting if operation.request is not None and operation.request.model in asked]
+
+
+def _is_ours(operation: Operation) -> bool:
+    """Whether the wire has opened it, for a request that it is about to be given."""
+    return (operation.started_with or {}).get(keys.ORIGIN) == ORIGIN
 
 
 def _work(operation: Operation) -> Operation | None:

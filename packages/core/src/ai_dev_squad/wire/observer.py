@@ -23,7 +23,7 @@ from ai_dev_squad.operations import CHAT, EMBEDDINGS, TEXT_COMPLETION, Kind, Mod
 from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad.wire.attempts import Attempt
 from ai_dev_squad.wire.coverage import SELF_CHECK
-from ai_dev_squad.wire.matching import Match, match
+from ai_dev_squad.wire.matching import ORIGIN, Match, match
 from ai_dev_squad.wire.refusals import refuse
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ __all__ = ["NO_FRAMEWORK", "ORIGIN", "WireObserver"]
 
 NO_FRAMEWORK = "none"
 """The framework of a call that belongs to no framework's run."""
-ORIGIN = "wire"
-"""The value of ``ai_dev_squad.origin`` on an operation that no framework announced."""
 
 _TELL_EVERY_S = 60.0
 _REMEMBERED = 128

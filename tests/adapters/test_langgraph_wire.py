@@ -1,0 +1,253 @@
+"""Model calls that no callback of LangGraph announces: counted, priced and refused on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import openai
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.documents import Document
+from langchain_core.vectorstores import InMemoryVectorStore
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from langgraph.graph import START, StateGraph
+from typing_extensions import TypedDict
+
+from ai_dev_squad import BudgetExceeded, get_cost_tracker
+from ai_dev_squad_langgraph import observe
+from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.model_server import ModelServer, reply, tokens
+
+Serve = Callable[..., ModelServer]
+Node = Callable[[Any], Any]
+
+# gpt-4o: 2.50 USD per million input tokens, 10 USD per million output tokens.
+ANSWER = reply("fine", usage=tokens(100, 4_475), times=None)
+PRICE = 0.045
+LIMIT = 0.10
+QUESTION = "abc " * 823
+"""823 tokens, as the model server counts them."""
+
+
+class State(TypedDict):
+    """The state of every graph here."""
+
+    answers: int
+
+
+class Progress(BaseCallbackHandler):
+    """A program's own callbacks, which take the place of those it inherits."""
+
+
+def model(server: ModelServer) -> ChatOpenAI:
+    """A chat model whose calls cost up to ``PRICE``."""
+    return ChatOpenAI(
+        model="gpt-4o", base_url=server.base_url, api_key="sk-test", max_completion_tokens=4_475, max_retries=2
+    )
+
+
+def own_callbacks(server: ModelServer) -> Node:
+    """A call with a list of callbacks, which LangChain takes instead of the node's."""
+
+    def node(state: State) -> State:
+        model(server).invoke("q", config={"callbacks": [Progress()]})
+        return {"answers": 1}
+
+    return node
+
+
+def bound_callbacks(server: ModelServer) -> Node:
+    """A model with a list of callbacks."""
+
+    def node(state: State) -> State:
+        model(server).with_config(callbacks=[Progress()]).invoke("q")
+        return {"answers": 1}
+
+    return node
+
+
+def thread_pool(server: ModelServer) -> Node:
+    """A call in a thread that knows nothing of the node's context."""
+
+    def node(state: State) -> State:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(model(server).invoke, "q").result()
+        return {"answers": 1}
+
+    return node
+
+
+def own_client(server: ModelServer) -> Node:
+    """A call without LangChain."""
+
+    def node(state: State) -> State:
+        client = openai.OpenAI(base_url=server.base_url, api_key="sk-test")
+        client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "q"}], max_completion_tokens=4_475
+        )
+        return {"answers": 1}
+
+    return node
+
+
+# With the agent that the call belongs to: a bare thread tells the run, and not the node.
+WAYS = [(own_callbacks, "ask"), (bound_callbacks, "ask"), (thread_pool, "squad"), (own_client, "ask")]
+
+
+def graph(**nodes: Node) -> Any:
+    """An observed graph of one node after another."""
+    builder: StateGraph[Any] = StateGraph(State)
+    previous = START
+    for name, node in nodes.items():
+        builder.add_node(name, node)
+        builder.add_edge(previous, name)
+        previous = name
+    return observe(builder.compile(name="squad"))
+
+
+def counted(captured: Captured) -> list[tuple[str, Any, Any, Any, Any]]:
+    """Each model call: what it was, its agent, its tokens, and who told of it."""
+    return [
+        (
+            line.operation,
+            line.agent_id,
+            line.usage and (line.usage.input_tokens, line.usage.output_tokens, line.usage.source),
+            line.cost and line.cost.usd,
+            (line.metadata or {}).get("ai_dev_squad.origin"),
+        )
+        for line in captured.closing()
+        if line.operation in {"chat", "embeddings"}
+    ]
+
+
+@pytest.mark.parametrize("way, agent", WAYS)
+def test_a_call_is_counted(captured: Captured, serve: Serve, way: Callable[[ModelServer], Node], agent: str) -> None:
+    """A call past the callbacks (opik#2839, langchain#36393), in a pool (langsmith-sdk#771) or by a client of the
+    program's own is one call of its run, with what was billed.
+    """
+    graph(ask=way(serve(ANSWER))).invoke({"answers": 0})
+
+    assert counted(captured) == [("chat", agent, (100, 4_475, "provider"), PRICE, "wire")]
+    assert {line.trace_id for line in captured.closing()} == {captured.closing("invoke_workflow")[0].trace_id}
+
+
+@pytest.mark.parametrize("way, agent", WAYS)
+def test_a_budget_holds(captured: Captured, serve: Serve, way: Callable[[ModelServer], Node], agent: str) -> None:
+    """Of eight calls a budget of $0.10 lets two pass; no other is sent, and the program gets the refusal itself."""
+    server = serve(ANSWER)
+    get_cost_tracker().budget_manager.set_budget("daily", limit_usd=LIMIT, period="daily", on_exceed="stop")
+    ask = graph(ask=way(server))
+
+    ask.invoke({"answers": 0})
+    ask.invoke({"answers": 0})
+    for _ in range(6):
+        with pytest.raises(BudgetExceeded) as refused:
+            ask.invoke({"answers": 0})
+        assert (type(refused.value), refused.value.spent_usd) == (BudgetExceeded, 2 * PRICE)
+
+    server.settle()
+    assert server.truth.totals.calls == 2
+    assert [entry.cost_usd for entry in get_cost_tracker().entries] == [PRICE, PRICE]
+
+
+def test_calls_at_once_in_threads(captured: Captured, serve: Serve) -> None:
+    """Four calls in four bare threads are four calls; with a budget for two, two of them are made and two refused."""
+    server = serve(ANSWER)
+    outcomes: list[type | None] = []
+
+    def fan_out(state: State) -> State:
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(model(server).invoke, "q") for _ in range(4)]
+            outcomes.extend(type(future.exception()) for future in asked)
+        return {"answers": 4}
+
+    ask = graph(fan_out=fan_out)
+    ask.invoke({"answers": 0})
+    assert counted(captured) == [("chat", "squad", (100, 4_475, "provider"), PRICE, "wire")] * 4
+
+    outcomes.clear()
+    get_cost_tracker().budget_manager.set_budget("total", limit_usd=LIMIT, period="total", on_exceed="stop")
+    ask.invoke({"answers": 0})
+    server.settle()
+    assert Counter(outcomes) == {type(None): 2, BudgetExceeded: 2}
+    assert server.truth.totals.calls == 6
+
+
+async def test_a_budget_holds_for_calls_that_outlive_their_node(captured: Captured, serve: Serve) -> None:
+    """A task that one node starts and the next awaits is one call, and refused like any (dd-trace-py#13795)."""
+    server = serve(ANSWER)
+    get_cost_tracker().budget_manager.set_budget("daily", limit_usd=LIMIT, period="daily", on_exceed="stop")
+    started: list[asyncio.Task[Any]] = []
+
+    async def ask(state: State) -> State:
+        started.append(asyncio.create_task(model(server).ainvoke("q")))
+        return {"answers": 0}
+
+    async def wait(state: State) -> State:
+        await started.pop()
+        return {"answers": 1}
+
+    squad = graph(ask=ask, wait=wait)
+    await squad.ainvoke({"answers": 0})
+    await squad.ainvoke({"answers": 0})
+    for _ in range(6):
+        with pytest.raises(BudgetExceeded):
+            await squad.ainvoke({"answers": 0})
+
+    server.settle()
+    assert server.truth.totals.calls == 2
+    assert counted(captured)[:2] == [("chat", "ask", (100, 4_475, "provider"), PRICE, None)] * 2
+
+
+def embedder(server: ModelServer) -> OpenAIEmbeddings:
+    """OpenAI's embeddings, which take text."""
+    return OpenAIEmbeddings(
+        model="text-embedding-3-small",
+        base_url=server.base_url,
+        api_key="sk-test",
+        check_embedding_ctx_length=False,
+    )
+
+
+def test_embeddings_in_a_retriever(captured: Captured, serve: Serve) -> None:
+    """What a retriever asks an embedding model is an operation below the retrieval, priced (langfuse#5083)."""
+    server = serve(reply(times=None))
+    store = InMemoryVectorStore(embedder(server))
+    store.add_documents([Document("a b c")])  # before any run, and so nobody's
+
+    def look_up(state: State) -> State:
+        return {"answers": len(store.as_retriever().invoke(QUESTION))}
+
+    graph(look_up=look_up).invoke({"answers": 0})
+
+    # 0.02 USD per million tokens.
+    assert counted(captured) == [("embeddings", "look_up", (823, None, "provider"), 0.00001646, "wire")]
+    assert (
+        captured.tree()
+        == """\
+invoke_workflow squad: ok
+  task look_up: ok
+    retrieval VectorStoreRetriever: ok
+      embeddings text-embedding-3-small: ok"""
+    )
+
+
+def test_a_budget_holds_for_embeddings(captured: Captured, serve: Serve) -> None:
+    """Embeddings for which there is no money are not asked for."""
+    server = serve(reply(times=None))
+    get_cost_tracker().budget_manager.set_budget("daily", limit_usd=0.00002, period="daily", on_exceed="stop")
+
+    def embed(state: State) -> State:
+        embedder(server).embed_query(QUESTION)
+        return {"answers": 1}
+
+    squad = graph(embed=embed)
+    squad.invoke({"answers": 0})
+    with pytest.raises(BudgetExceeded):
+        squad.invoke({"answers": 0})
+    server.settle()
+    assert server.truth.totals.calls == 1
