@@ -20,7 +20,7 @@ MODULES = [
     "ai_dev_squad.events",
     "ai_dev_squad.guard",
     "ai_dev_squad.invocation",
-    "ai_dev_squad.openai_usage",
+    "ai_dev_squad.wire.openai_usage",
     "ai_dev_squad.operations",
     "ai_dev_squad.patching",
     "ai_dev_squad.process",

@@ -16,7 +16,7 @@ FOREIGN: Mapping[str, frozenset[str]] = {
     "costs/prices/rates.py": frozenset({"_fields"}),
     "redaction_values.py": frozenset({"_name_", "_value_"}),
     # openai's resource has its client, and its stream the iterator to be replaced, under no public name.
-    "openai_usage.py": frozenset({"_client", "_iterator"}),
+    "wire/openai_usage.py": frozenset({"_client", "_iterator"}),
     # aiohttp resolves a relative URL in no public method, and urllib3 and aiohttp hand pieces over in none.
     "wire/doors/aiohttp.py": frozenset({"_build_url", "_read_nowait_chunk"}),
     "wire/doors/urllib3.py": frozenset({"_raw_read", "_handle_chunk", "_update_chunk_length"}),

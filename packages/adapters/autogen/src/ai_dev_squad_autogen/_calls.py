@@ -10,7 +10,7 @@ from autogen_agentchat.messages import HandoffMessage, ToolCallExecutionEvent, U
 from autogen_core.models import CreateResult
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad import openai_usage, operations, runtime
+from ai_dev_squad import operations, runtime
 from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.genai.usage import cost_from, tier_from
 from ai_dev_squad.schema import ErrorInfo, EventType, Link, Usage
@@ -308,8 +308,6 @@ class ModelCall(Call):
         if pipeline.capture_content:
             said = bounded(_translate.messages_content(messages), pipeline.settings.max_messages)
             attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(said)
-        if stream:
-            openai_usage.install()
         call = cls(client, above, effective_options(client, above))
         try:
             call.start(request.model, attributes=attributes, request=request)

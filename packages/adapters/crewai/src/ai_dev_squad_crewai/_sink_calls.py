@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad import openai_usage, operations, runtime
+from ai_dev_squad import operations, runtime
 from ai_dev_squad.costs import BudgetExceeded
 from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.genai.messages import bounded
@@ -29,7 +29,6 @@ def _call_key(source: Any, event: Any) -> Any:
 
 @on("llm_call_started")
 def _model_call_started(source: Any, event: Any) -> None:
-    openai_usage.install()
     attributes = _translate.model_attributes(source, event)
     most = runtime.pipeline().settings.max_messages
     attributes.update(

@@ -14,7 +14,7 @@ from langgraph.callbacks import GraphCallbackHandler
 from langgraph.errors import ParentCommand
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad import openai_usage, operations, runtime
+from ai_dev_squad import operations, runtime
 from ai_dev_squad.costs import BudgetExceeded
 from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.guard import guarded, report
@@ -185,7 +185,6 @@ class ObservingHandler(_Base):
         if run_id in RUNS:
             return
         try:
-            openai_usage.install()
             run = _open_model_call(kind, prompts, run_id, parent_run_id, metadata, more)
             assert run.operation is not None
             try:

@@ -158,7 +158,8 @@ def _request_attributes(exchange: Exchange, body: dict[str, Any], messages: Any,
         attributes[keys.SERVER_ADDRESS] = exchange.host
         attributes[keys.SERVER_PORT] = exchange.port or (80 if exchange.scheme == "http" else 443)
     if pipeline.capture_content:
-        attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(bounded(input_messages(messages)))
+        said = bounded(input_messages(messages), pipeline.settings.max_messages)
+        attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(said)
     return attributes
 
 

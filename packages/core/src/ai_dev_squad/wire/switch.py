@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from ai_dev_squad import openai_usage
 from ai_dev_squad.guard import report
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.process import after_fork
 from ai_dev_squad.schema import EventType
+from ai_dev_squad.wire import openai_usage
 from ai_dev_squad.wire.coverage import SELF_CHECK
 from ai_dev_squad.wire.imports import call_after_import
 from ai_dev_squad.wire.observer import WireObserver

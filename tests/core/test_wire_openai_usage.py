@@ -10,10 +10,11 @@ import openai
 import pytest
 from openai.resources.chat.completions import AsyncCompletions, Completions
 
-from ai_dev_squad import context, openai_usage, operations
+from ai_dev_squad import context, operations
 from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad.operations import CHAT, TASK, ModelRequest, Operation
 from ai_dev_squad.schema import Usage
+from ai_dev_squad.wire import openai_usage
 from ai_dev_squad_testing import Captured, capture
 from ai_dev_squad_testing.model_server import ModelServer, Script, fail, reply, tokens
 
