@@ -14,14 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad import Attribution, guard
+from ai_dev_squad import Attribution, OptimizedCostTracker, guard
 from ai_dev_squad.costs import (
     BudgetExceeded,
     BudgetManager,
     CostEntry,
     CostTracker,
     ModelPricing,
-    OptimizedCostTracker,
     Totals,
 )
 from ai_dev_squad.costs.ledger.totals import OTHER, RunningTotals

@@ -131,7 +131,6 @@ def _close(timeout: float | None = None) -> Pipeline | None:
     limit = current.settings.shutdown_timeout_s if timeout is None else timeout
     settle()
     operations.abandon_open_operations()
-    tell(_emit)
     for what, close in _closers(current, limit):
         try:
             close()
@@ -143,6 +142,7 @@ def _close(timeout: float | None = None) -> Pipeline | None:
 def _closers(current: Pipeline, limit: float) -> list[tuple[str, Callable[[], Any]]]:
     export_limit_ms = min(limit, current.settings.export_timeout_s) * 1000
     return [
+        ("the self-check of the wire", lambda: tell(_emit)),
         ("budgets", current.costs.budget_manager.close),
         ("tracing", lambda: current.tracing.shutdown(export_limit_ms)),
         ("journal", lambda: current.logger.close(limit)),
