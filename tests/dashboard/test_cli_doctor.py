@@ -239,3 +239,20 @@ def test_requirements_come_from_the_metadata(monkeypatch: pytest.MonkeyPatch) ->
     texts = ["a>=1,<2", "b", "c[x] (>=3)", 'd>=1 ; extra == "y"', 'e<1; python_version < "3.11"', "f.g_h ~= 1.0"]
     monkeypatch.setattr(versions, "requires", lambda name: texts)
     assert requirements("anything") == [("a", ">=1,<2"), ("b", ""), ("c", ">=3"), ("f.g_h", "~= 1.0")]
+
+
+def test_it_says_whether_model_calls_were_missed(install: Install, tmp_path: Path) -> None:
+    """The self-checks in the journals are summed up; what was not captured is a warning, what nobody observes a note."""
+    from ai_dev_squad import StructuredLogger
+
+    def told(**counts: int) -> list[tuple[str, str]]:
+        logger = StructuredLogger(str(tmp_path), enable_console=False)
+        logger.log_custom_event(counts, event_type="wire.coverage")
+        logger.close()
+        return [(f.verdict, f.message) for f in found("model calls", {"AI_DEV_SQUAD_LOG_DIR": str(tmp_path)})]
+
+    assert told(seen=2, captured=2) == [("ok", "2 of 2 model calls captured")]
+    assert told(seen=1, unobserved=1) == [("note", "2 of 3 model calls captured; 1 outside of observed runs")]
+    assert told(seen=1) == [("warning", "2 of 4 model calls captured; 1 outside of observed runs")]
+    (off,) = found("model calls", {"AI_DEV_SQUAD_WIRE": "off", "AI_DEV_SQUAD_LOG_DIR": str(tmp_path / "none")})
+    assert (off.verdict, off.cure) == ("warning", "unset AI_DEV_SQUAD_WIRE")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_dev_squad import Coverage
+from ai_dev_squad.wire.coverage import Unannounced
 from ai_dev_squad_dashboard.ingest.journal import JournalState
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue, QueueState
 from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import StoreError, open_memory_store
-from ai_dev_squad_dashboard.store.rows import Batch, MetricRow, SpanRow
+from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, SpanRow
 from ai_dev_squad_dashboard.views import agents, health
 from ai_dev_squad_dashboard.views.agents import Bin, Scale, bins
 from ai_dev_squad_dashboard.views.health import Concern, Health
@@ -185,6 +188,8 @@ def test_a_well_dashboard_has_no_concerns(site):
         },
         versions=view.versions,
         endpoint="http://127.0.0.1:8080",
+        coverage=Coverage(),
+        coverage_text="0 of 0 model calls captured",
     )
     assert [metric.name for metric in view.metrics] == ["gen_ai.client.token.usage"]
     assert {"Python", "ai-dev-squad", "ai-dev-squad-dashboard", "duckdb"} <= set(view.versions)
@@ -195,6 +200,40 @@ def test_an_empty_store_is_neither_behind_nor_ahead(site):
     view = health.build(site, ask())
 
     assert (view.behind_us, view.ahead_us, view.concerns) == (None, 0, ())
+
+
+def self_check(time_us, **counts):
+    """A line of a program's self-check."""
+    details = msgspec.json.encode({"attributes": counts})
+    return LogRow(time_us, "INFO", "wire.coverage", "self-check", details=details)
+
+
+def test_self_checks_of_all_programs_are_summed_up(site):
+    """Of the last day; a call that was not captured is a concern, one that no framework announced is not."""
+    pool = {"framework": "langgraph", "reason": "thread pool", "place": "task research"}
+    own = {"framework": "crewai", "reason": "own client", "place": "execute_tool search"}
+    site.store.write(
+        Batch(
+            logs=[
+                self_check(NOW - 7200 * SECOND, seen=1200, captured=1200, unannounced=[{"calls": 30, **pool}]),
+                self_check(NOW - SECOND, seen=6, captured=4, unobserved=1, unannounced=[{"calls": 1, **own}]),
+                self_check(NOW - 49 * 3600 * SECOND, seen=9, captured=9),
+            ]
+        )
+    )
+
+    view = health.build(site, ask())
+
+    assert view.coverage == Coverage(
+        seen=1206, captured=1204, unobserved=1, unannounced=(Unannounced(30, **pool), Unannounced(1, **own))
+    )
+    assert view.coverage_text == (
+        "1,204 of 1,206 model calls captured; 31 of them announced by no framework: thread pool in task research (30), "
+        "own client in execute_tool search (1); 1 outside of observed runs"
+    )
+    assert [concern.title for concern in view.concerns] == [
+        "1 of 1,206 model calls left a program uncaptured in the last 24 hours"
+    ]
 
 
 def test_what_went_wrong_is_named_with_its_cure(site, tmp_path):

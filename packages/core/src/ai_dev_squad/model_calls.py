@@ -11,6 +11,7 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad.guard import report
 from ai_dev_squad.kinds import Prompt
 from ai_dev_squad.schema import Cost, ErrorInfo, Status, Usage
+from ai_dev_squad.wire.coverage import SELF_CHECK
 
 if TYPE_CHECKING:
     from ai_dev_squad.costs import CostTracker
@@ -130,6 +131,8 @@ def summed(bills: Sequence[Bill]) -> Bill:
 
 def _settle(operation: Operation, request: ModelRequest) -> None:
     assert operation.status is not None
+    if operation.attempts is None and operation.usage is not None and not operation.cache_hit:
+        SELF_CHECK.count("unseen")  # answered, and not by a door: gRPC, a websocket, a model of the program's own
     usage = operation.usage = _usage(operation, request, operation.pipeline.costs)
     operation.cost = enter(
         operation,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,22 @@ class Coverage:
             text += f"; {self.unseen:,} more announced by a framework and not seen on the wire"
         return text
 
+    @classmethod
+    def summed(cls, lines: Iterable[Mapping[str, Any]]) -> Coverage:
+        """The sum of what journal lines of ``wire.coverage`` say in their metadata. What is no count counts nothing."""
+        calls: Counter[str] = Counter()
+        unannounced: Counter[tuple[str | None, str, str | None]] = Counter()
+        for line in lines:
+            for name in _COUNTS:
+                calls[name] += _count(line.get(name))
+            items = line.get("unannounced")
+            for item in items if isinstance(items, list) else ():
+                if isinstance(item, Mapping):
+                    key = _text(item.get("framework")), _text(item.get("reason")) or "", _text(item.get("place"))
+                    unannounced[key] += _count(item.get("calls"))
+        found = tuple(Unannounced(number, *key) for key, number in unannounced.most_common() if number)
+        return cls(**calls, unannounced=found)
+
     def as_metadata(self) -> dict[str, Any]:
         """What a journal line says of it."""
         unannounced = [
@@ -67,6 +84,17 @@ class Coverage:
         ]
         counts = {"seen": self.seen, "captured": self.captured, "unobserved": self.unobserved, "unseen": self.unseen}
         return {**counts, "unannounced": unannounced}
+
+
+_COUNTS = ("seen", "captured", "unobserved", "unseen")
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else 0
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _shown(item: Unannounced) -> str:

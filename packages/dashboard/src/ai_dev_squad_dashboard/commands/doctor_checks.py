@@ -128,6 +128,13 @@ def _settings(environ: Environment) -> Iterator[Finding]:
         )
     else:
         yield from _directory(Path(settings.log_dir))
+    if not settings.wire:
+        yield Finding(
+            "model calls",
+            "warning",
+            "the wire is not watched (AI_DEV_SQUAD_WIRE): what no framework announces is missed, and passes every budget",
+            "unset AI_DEV_SQUAD_WIRE",
+        )
     if settings.capture_content:
         yield Finding(
             "content",
@@ -169,6 +176,27 @@ def _directory(directory: Path) -> Iterator[Finding]:
     journals = journals_in(directory)
     size = sum(path.stat().st_size for path in directory.glob("*.jsonl*") if path.is_file())
     yield Finding("journal", "ok", f"{len(journals)} in {directory.resolve()}, {size / 2**20:.1f} MiB, writable")
+    if journals:
+        yield from _coverage(directory)
+
+
+def _coverage(directory: Path) -> Iterator[Finding]:
+    """What the programs that wrote the journals here say of their model calls."""
+    from ai_dev_squad import Coverage, read_journal
+
+    lines = (line.metadata or {} for line in read_journal(directory) if line.event_type == "wire.coverage")
+    found = Coverage.summed(lines)
+    if not (found.seen or found.unseen):
+        return
+    missed = found.seen - found.captured - found.unobserved
+    if missed > 0:
+        cure: str | None = "the program's log names what failed; AI_DEV_SQUAD_WIRE must not be off"
+    elif found.unobserved:
+        cure = "observe() what makes those calls, or AI_DEV_SQUAD_COUNT_UNOBSERVED=true counts them as they are"
+    else:
+        cure = None
+    verdict: Verdict = "warning" if missed > 0 else "note" if found.unobserved else "ok"
+    yield Finding("model calls", verdict, str(found), cure)
 
 
 def _exporter(protocol: str | None) -> Iterator[Finding]:

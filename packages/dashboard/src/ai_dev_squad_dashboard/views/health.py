@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
+from ai_dev_squad import Coverage
 from ai_dev_squad_dashboard.ingest.journal import JournalState
 from ai_dev_squad_dashboard.ingest.queue import QueueState
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import MetricName, StoreState
+from ai_dev_squad_dashboard.views.coverage import coverage
 
 __all__ = ["PAGE", "Concern", "Health", "build"]
 
@@ -59,6 +61,10 @@ class Health:
     versions: Mapping[str, str]
     endpoint: str
     """Where OpenTelemetry programs send to."""
+    coverage: Coverage
+    """Model calls that left the programs, and how many of them were captured, in the last 24 hours."""
+    coverage_text: str
+    """The same in a sentence."""
 
 
 def build(site: Site, query: Query) -> Health:
@@ -67,8 +73,12 @@ def build(site: Site, query: Query) -> Health:
     sources = tuple(site.sources())
     lag = None if store.newest_us is None else query.now_us - store.newest_us
     ahead = max(0, -(lag or 0))
+    calls = coverage(site, query)
     return Health(
-        concerns=_concerns(queue, store, sources, ahead, settings.max_store_mib),
+        concerns=(
+            *_uncaptured(calls),
+            *_concerns(queue, store, sources, ahead, settings.max_store_mib),
+        ),
         queue=queue,
         store=store,
         behind_us=None if lag is None else max(0, lag),
@@ -84,7 +94,19 @@ def build(site: Site, query: Query) -> Health:
         },
         versions=_versions(),
         endpoint=f"{'https' if settings.behind_tls else 'http'}://{settings.host}:{settings.port}",
+        coverage=calls,
+        coverage_text=str(calls),
     )
+
+
+def _uncaptured(calls: Coverage) -> Iterator[Concern]:
+    missed = calls.seen - calls.captured - calls.unobserved
+    if missed > 0:
+        yield Concern(
+            "bad",
+            f"{missed:,} of {calls.seen:,} model calls left a program uncaptured in the last 24 hours",
+            "`ai-dev-squad doctor` in that program's environment says more; its log names what failed.",
+        )
 
 
 def _concerns(
