@@ -92,6 +92,7 @@ def test_each_kind_opens_and_closes(
         "trace_id": TRACE,
         "span_id": f"{2:016x}",
         **({"metadata": metadata} if metadata else {}),
+        **({"agent_id": "it"} if kind is AGENT else {}),  # an agent without an id is known by its name
     }
     assert as_json(*captured.lines) == [
         {**both, "timestamp": "2026-01-01T00:00:01Z", "event_type": opening, "message": f"{operation} it"},

@@ -68,13 +68,24 @@ def _reservation(operation: Operation, request: ModelRequest) -> Reservation | N
             input_tokens=_count(request.prompt, request, costs) or 0,
             max_output_tokens=request.max_output_tokens,
             service_tier=request.service_tier,
-            server_address=request.server_address,
+            server_address=_address(operation, request),
         )
     except BudgetExceeded:
         raise
     except Exception as error:  # noqa: BLE001 - a failing estimate must not stop the user's call
         report("reserving budget", error)
         return None
+
+
+def _address(operation: Operation, request: ModelRequest) -> str | None:
+    """Where the call goes. Adapters that know it say so as an attribute; else the wire has seen it."""
+    if request.server_address is not None:
+        return request.server_address
+    host = (operation.started_with or {}).get(keys.SERVER_ADDRESS)
+    if host is None:
+        return operation.attempts[-1].server_address if operation.attempts else None
+    port = (operation.started_with or {}).get(keys.SERVER_PORT)
+    return str(host) if port is None else f"{host}:{port}"
 
 
 # --- after it ---------------------------------------------------------------------------------------------------------
@@ -171,7 +182,7 @@ def enter(
         attempt=operation.attempt,
         service_tier=service_tier or request.service_tier,
         response_model=response_model,
-        server_address=request.server_address,
+        server_address=_address(operation, request),
         cache_hit=operation.cache_hit,
         reported_usd=reported_usd,
         reservation=reservation,

@@ -256,7 +256,7 @@ class Operation:
 
     def end_as(self, status: Status, error: BaseException | ErrorInfo | None = None) -> bool:
         """The end that ``status`` names, for adapters that learn the status first."""
-        return self._end(status, error)
+        return self.abandon() if status == "abandoned" else self._end(status, error)
 
     def _end(self, status: Status, error: BaseException | ErrorInfo | None = None, ended_ns: int | None = None) -> bool:
         if _open.pop(id(self), None) is None:
@@ -318,7 +318,7 @@ def start(
         outliving.end_overdue()
     if links:
         operation.links = list(links)
-    _inherit(operation, parent, session_id, agent_id)
+    _inherit(operation, parent, session_id, name if agent_id is None and kind is AGENT else agent_id)
     if request is not None:
         operation.request = request
     if attempt is not None:

@@ -50,6 +50,12 @@ class Attempt:
         """How many events of a streamed answer have arrived: about as many as tokens."""
         return self.exchange.answer.events if self.exchange.streamed else 0
 
+    @property
+    def server_address(self) -> str | None:
+        """Where it was sent: a host, or ``host:port``."""
+        host, port = self.exchange.host, self.exchange.port
+        return host if host is None or port is None else f"{host}:{port}"
+
     def enter(self) -> None:
         """Enter in ledger and budgets what the provider says that it was billed, the first time that this is called.
 
