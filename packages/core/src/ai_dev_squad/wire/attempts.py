@@ -54,7 +54,7 @@ class Attempt:
     def server_address(self) -> str | None:
         """Where it was sent: a host, or ``host:port``."""
         host, port = self.exchange.host, self.exchange.port
-        return host if host is None or port is None else f"{host}:{port}"
+        return host if port is None else f"{host}:{port}"
 
     def enter(self) -> None:
         """Enter in ledger and budgets what the provider says that it was billed, the first time that this is called.
