@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad import Coverage
+from ai_dev_squad import Coverage, JournalLine
 from ai_dev_squad.wire.coverage import Unannounced
+from ai_dev_squad_dashboard.ingest import from_journal
 from ai_dev_squad_dashboard.ingest.journal import JournalState
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue, QueueState
 from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import StoreError, open_memory_store
-from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, SpanRow
+from ai_dev_squad_dashboard.store.rows import Batch, MetricRow, SpanRow
 from ai_dev_squad_dashboard.views import agents, health
 from ai_dev_squad_dashboard.views.agents import Bin, Scale, bins
 from ai_dev_squad_dashboard.views.health import Concern, Health
@@ -203,9 +203,12 @@ def test_an_empty_store_is_neither_behind_nor_ahead(site):
 
 
 def self_check(time_us, **counts):
-    """A line of a program's self-check."""
-    details = msgspec.json.encode({"attributes": counts})
-    return LogRow(time_us, "INFO", "wire.coverage", "self-check", details=details)
+    """A line of a program's self-check, as it comes from a journal."""
+    moment = datetime.fromtimestamp(time_us / SECOND, timezone.utc)
+    line = JournalLine(
+        timestamp=moment, level="INFO", event_type="wire.coverage", message="", metadata=counts
+    )
+    return from_journal.rows(line, now_us=NOW).log
 
 
 def test_self_checks_of_all_programs_are_summed_up(site):

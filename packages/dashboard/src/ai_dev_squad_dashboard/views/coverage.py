@@ -30,6 +30,6 @@ def coverage(site: Site, query: Query) -> Coverage:
 def _counts(rows: tuple[LogRow, ...]) -> Iterator[Mapping[str, Any]]:
     for row in rows:
         details = msgspec.json.decode(row.details or b"{}")
-        attributes = details.get("attributes") if isinstance(details, dict) else None
-        if isinstance(attributes, dict):
-            yield attributes
+        counts = details.get("metadata") if isinstance(details, dict) else None
+        if isinstance(counts, dict):
+            yield counts
