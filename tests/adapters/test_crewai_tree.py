@@ -459,7 +459,7 @@ def embedder(server: ModelServer) -> dict[str, Any]:
 
 
 def test_knowledge(captured: Captured, serve: Serve, crewai_agent: Make) -> None:
-    """A search in the agent's knowledge is a retrieval, with the model call that words the query."""
+    """A search in the agent's knowledge is a retrieval, with the model call that words the query; embeddings are seen too."""
     server = serve(reply("hi", times=None))
     agent = crewai_agent(
         server, knowledge_sources=[StringKnowledgeSource(content="the sky is blue")], embedder=embedder(server)
@@ -471,9 +471,11 @@ def test_knowledge(captured: Captured, serve: Serve, crewai_agent: Make) -> None
         captured.tree()
         == """\
 invoke_workflow squad: ok
+  embeddings text-embedding-3-small: ok
   task work: ok
     retrieval knowledge: ok
       chat gpt-4o-mini: ok
+    embeddings text-embedding-3-small: ok
     invoke_agent planner: ok
       chat gpt-4o-mini: ok"""
     )

@@ -205,9 +205,7 @@ def test_an_empty_store_is_neither_behind_nor_ahead(site):
 def self_check(time_us, **counts):
     """A line of a program's self-check, as it comes from a journal."""
     moment = datetime.fromtimestamp(time_us / SECOND, timezone.utc)
-    line = JournalLine(
-        timestamp=moment, level="INFO", event_type="wire.coverage", message="", metadata=counts
-    )
+    line = JournalLine(timestamp=moment, level="INFO", event_type="wire.coverage", message="", metadata=counts)
     return from_journal.rows(line, now_us=NOW).log
 
 

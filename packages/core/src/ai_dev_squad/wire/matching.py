@@ -77,9 +77,6 @@ def _match_here(
 
 def _match_anywhere(kind: Kind, model: Callable[[], str], open_operations: Sequence[Operation]) -> Match:
     """In a context that knows of no operation: a bare thread, or a part of the program that nobody observes."""
-    roots = [
-        operation for operation in open_operations if operation.parent is None and not operation.kind.is_model_call
-    ]
     thread = threading.current_thread()
     # Tasks and calls of the main thread inherit their context: one without an operation is not part of a run.
     if thread is threading.main_thread() or not open_operations:
@@ -87,6 +84,9 @@ def _match_anywhere(kind: Kind, model: Callable[[], str], open_operations: Seque
     waiting = _waiting(kind, model, open_operations)
     if len(waiting) == 1:
         return Match(call=waiting[0])
+    roots = [item for item in open_operations if item.parent is None and not item.kind.is_model_call]
+    if not roots:
+        return Match(observed=False)  # no run is under way that it could belong to
     return Match(parent=roots[0] if len(roots) == 1 else None, reason=_kind_of_thread(thread.name))
 
 
