@@ -475,7 +475,7 @@ invoke_workflow squad: ok
   task work: ok
     retrieval knowledge: ok
       chat gpt-4o-mini: ok
-    embeddings text-embedding-3-small: ok
+      embeddings text-embedding-3-small: ok
     invoke_agent planner: ok
       chat gpt-4o-mini: ok"""
     )

@@ -17,12 +17,14 @@ def test_calls_are_counted_and_told_once() -> None:
         check.count(what)
     check.count_unannounced("langgraph", "thread pool", "task research")
     first, second = check.untold(), check.untold()
-    check.count("unseen")
+    check.count("unseen")  # is told of with the next call that is seen
 
     assert first == Coverage(2, 1, 1, 0, (Unannounced(1, "langgraph", "thread pool", "task research"),))
     assert second is None
-    assert check.untold() == Coverage(unseen=1)
+    assert check.untold() is None
     assert check.coverage() == Coverage(2, 1, 1, 1, (Unannounced(1, "langgraph", "thread pool", "task research"),))
+    check.count("seen")
+    assert check.untold() == Coverage(seen=1, unseen=1)
 
 
 def test_it_says_so_in_a_sentence() -> None:

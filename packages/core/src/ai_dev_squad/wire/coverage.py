@@ -141,10 +141,12 @@ class SelfCheck:
             return self._all.coverage()
 
     def untold(self) -> Coverage | None:
-        """What came since this was last asked; ``None`` if nothing did."""
+        """What came since this was last asked; ``None`` if no call was seen since then, which is nothing to tell of."""
         with self._lock:
+            if not self._untold.calls["seen"]:
+                return None
             fresh, self._untold = self._untold, _Counts()
-        return fresh.coverage() if fresh.calls else None
+        return fresh.coverage()
 
     def forget(self) -> None:
         """Begin anew, as a forked process does."""
