@@ -99,6 +99,7 @@ Operation._end = failed
         """\
 def free(self, status, error=None):
     if self.kind.is_model_call:
+        self.attempts = None
         self.usage = Usage(input_tokens=0, output_tokens=0, source="provider")
     return end(self, status, error)
 Operation._end = free

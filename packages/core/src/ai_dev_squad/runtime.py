@@ -16,7 +16,7 @@ from ai_dev_squad.guard import report
 from ai_dev_squad.process import ExitOrder, at_exit
 from ai_dev_squad.schema import EventType, JournalLine, utc_now
 from ai_dev_squad.settings import Settings, asks_for_exporter
-from ai_dev_squad.wire.switch import settle, switch_off, switch_on, tell
+from ai_dev_squad.wire.switch import settle, switch, tell
 
 if TYPE_CHECKING:
     from ai_dev_squad.compat.logger import StructuredLogger
@@ -91,7 +91,15 @@ def get_settings() -> Settings:
 
 def exchange(pipeline: Pipeline | None, arguments: dict[str, Any]) -> tuple[Pipeline | None, dict[str, Any]]:
     """Put another pipeline in force and return the one before, with its arguments, to be put back. For tests."""
-    return state.exchange(pipeline, arguments)
+    before = state.exchange(pipeline, arguments)
+    _switch(None if pipeline is None else pipeline.settings)
+    return before
+
+
+def _switch(wanted: Settings | None) -> None:
+    """Watch client libraries as these settings say; without any, not at all."""
+    on = wanted is not None and wanted.enabled
+    switch(_emit, on=on, wire=wanted is not None and wanted.wire)
 
 
 def flush(timeout: float | None = None) -> bool:
@@ -114,7 +122,7 @@ def shutdown(timeout: float | None = None) -> None:
     Later use starts anew, with the same settings.
     """
     closed = _close(timeout)
-    switch_off()
+    _switch(None)
     with state.lock():
         if state.current() is closed:
             state.exchange(None, state.arguments())
@@ -161,10 +169,7 @@ def _build(arguments: dict[str, Any]) -> Pipeline:
         wanted = Settings.resolve(merged)
         new = assemble(wanted, old, _emit, asked=asks_for_exporter(merged))
         state.exchange(new, merged)
-        if old is not None and old.settings.part("wire") != wanted.part("wire"):
-            switch_off()
-        if wanted.enabled:
-            switch_on(_emit, wire=wanted.wire)
+        _switch(wanted)
         _register_exit(wanted)
     if old is not None:
         _retire(old, new)

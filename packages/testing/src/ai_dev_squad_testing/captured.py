@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad import guard, operations, runtime
 from ai_dev_squad.schema import JournalLine
+from ai_dev_squad.wire.coverage import SELF_CHECK
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -95,6 +96,7 @@ def capture(*, spans: bool = False, **settings: Any) -> Iterator[Captured]:
             built.tracing.add_span_processor(_into(captured.spans))
         yield captured
     finally:
+        SELF_CHECK.untold()  # what a program says of its calls at its end is no line of what was observed in the block
         runtime.shutdown(0)
         guard.set_strict(strict)
         runtime.exchange(*before)

@@ -23,44 +23,50 @@ from ai_dev_squad.wire.tap import Tap, install
 if TYPE_CHECKING:
     from ai_dev_squad.assembly import Emit
 
-__all__ = ["settle", "switch_off", "switch_on", "tell"]
+__all__ = ["settle", "switch", "tell"]
 
 _lock = threading.Lock()
-_on: ExitStack | None = None
-_tap: Tap | None = None
+
+
+class _Watching:
+    """What is watched now: how to put it back, whether the wire is, and its tap."""
+
+    undo: ExitStack | None = None
+    wire = False
+    tap: Tap | None = None
+
 
 after_fork(SELF_CHECK.forget)
 
 
-def switch_on(emit: Emit, *, wire: bool) -> None:
-    """Watch what client libraries send, those that are imported later too. With ``wire`` off, only ask for usage.
+def switch(emit: Emit, *, on: bool, wire: bool) -> None:
+    """Watch what client libraries send, those that are imported later too, or put every library back as it was.
 
-    ``emit`` writes what the self-check has counted. Harmless when repeated.
+    With ``wire`` off, streams are asked for their usage and nothing else. ``emit`` writes what the self-check has
+    counted. Harmless when repeated.
     """
-    global _on, _tap  # noqa: PLW0603 - libraries are patched once for the process
     with _lock:
-        if _on is None:
-            _on = ExitStack()
-            _listen(_on, openai_usage.MODULES, lambda module: openai_usage.install())
-            _on.callback(openai_usage.uninstall)
-            if wire:
-                patches = _on.enter_context(Patches())
-                _listen(_on, LIBRARIES, lambda module: let_through(module, patches))
-                _tap = _on.enter_context(install(WireObserver(lambda: tell(emit))))
+        if _Watching.undo is not None and not (on and wire == _Watching.wire):
+            undo, _Watching.undo, _Watching.tap = _Watching.undo, None, None
+            undo.close()
+        if on and _Watching.undo is None:
+            _Watching.undo, _Watching.wire = _watch(emit, wire=wire), wire
 
 
-def switch_off() -> None:
-    """Put every library back as it was. Harmless when nothing is watched."""
-    global _on
-    with _lock:
-        on, _on = _on, None
-    if on is not None:
-        on.close()
+def _watch(emit: Emit, *, wire: bool) -> ExitStack:
+    undo = ExitStack()
+    _listen(undo, openai_usage.MODULES, lambda module: openai_usage.install())
+    undo.callback(openai_usage.uninstall)
+    if wire:
+        patches = undo.enter_context(Patches())
+        _listen(undo, LIBRARIES, lambda module: let_through(module, patches))
+        _Watching.tap = undo.enter_context(install(WireObserver(lambda: tell(emit))))
+    return undo
 
 
 def settle() -> None:
     """End the calls whose answers were dropped unread, which else end with the next request."""
-    tap = _tap
+    tap = _Watching.tap
     if tap is not None:
         tap.settle()
 
