@@ -21,7 +21,7 @@ import nox
 from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.10.14"
-nox.options.sessions = ["lint", "types", "tests", "clock", "wire", "web"]
+nox.options.sessions = ["lint", "types", "tests", "wire", "web"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 # A missing interpreter is skipped, and the closing lines say so, on a CI machine too.
