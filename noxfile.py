@@ -21,7 +21,7 @@ import nox
 from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.10.14"
-nox.options.sessions = ["lint", "types", "tests", "wire", "web"]
+nox.options.sessions = ["lint", "types", "tests", "clock", "wire", "web"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 # A missing interpreter is skipped, and the closing lines say so, on a CI machine too.
@@ -185,8 +185,10 @@ def run_tests(session: nox.Session, *options: str, environment: Mapping[str, str
     for package in PACKAGES.keys() - packages:
         session.warn(f"{package} does not claim Python {session.python}: its tests are left out")
     adapters = sorted(package.removeprefix("adapters/") for package in packages if package.startswith("adapters/"))
-    apart = ("adapters", "browser", "wire")
-    groups = {"everything but adapters": ["tests", *(f"--ignore=tests/{folder}" for folder in apart)]}
+    halves = [f"tests/{folder}" for folder in ("core", "guide", "testing")]
+    apart = [*halves, "tests/adapters", "tests/browser", "tests/wire"]
+    # The longest first, so that both processes have something to do until the end.
+    groups = {"dashboard, parity, integration": ["tests", *(f"--ignore={folder}" for folder in apart)], "core": halves}
     groups |= {name: sorted(map(str, Path("tests/adapters").glob(f"test_{name}_*.py"))) for name in adapters}
     pytest = shutil.which("pytest", path=session.bin)
     assert pytest is not None
