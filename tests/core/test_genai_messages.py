@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad.costs import estimate_messages
-from ai_dev_squad.genai.messages import bounded, countable, input_messages, role_name
+from ai_dev_squad.genai.messages import bounded, countable, input_messages, message, plain_text, role_name
 
 CALL = {"type": "tool_call", "id": "c", "name": "add", "arguments": {"a": 1}}
 
@@ -169,3 +169,44 @@ def test_nothing_is_lost_uncounted(length: int, most: int, characters: int) -> N
     assert len(said) + missing == length
     assert len(said) <= max(most, 2)
     assert said == (whole[:1] + whole[length - len(said) + 1 :] if said else [])
+
+
+_fields = st.fixed_dictionaries(
+    {"content": st.one_of(st.none(), st.text(max_size=5), st.lists(st.text(max_size=3), max_size=2))},
+    optional={
+        "role": st.sampled_from(["user", "human", "developer", "tool", "Pirate", "", None]),
+        "type": st.sampled_from(["ai", "human", "UserMessage", "message", "tool_use", "reasoning", "function", None]),
+        "tool_calls": st.sampled_from([None, [], [{"id": "a", "name": "f", "args": {}}]]),
+        "tool_call_id": st.sampled_from([None, "", "call_1"]),
+        "thought": st.sampled_from([None, "", "hm"]),
+        "reasoning_content": st.sampled_from([None, "", "hm"]),
+        "images": st.sampled_from([None, [], ["aGk="]]),
+    },
+)
+
+
+@given(_fields, st.booleans())
+def test_the_short_way_to_a_plain_text_says_what_the_long_one_says(fields: dict[str, Any], as_object: bool) -> None:
+    """Where a message is nothing but a text, its role and text are those of its only part; else the short way is shut."""
+    item = SimpleNamespace(**fields) if as_object else fields
+    said = plain_text(item)
+    if said is not None:
+        assert message(item) == {"role": said[0], "parts": [{"type": "text", "content": said[1]}]}
+
+
+class _Computed:
+    """A message that has a part of what it says by a property."""
+
+    def __init__(self) -> None:
+        self.role, self.content = "user", "hi"
+
+    @property
+    def tool_calls(self) -> list[Any]:
+        return [CALL]
+
+
+def test_the_short_way_is_open_for_mappings_and_objects_and_shut_for_what_is_computed() -> None:
+    """A question goes the short way as a mapping and as an object, unless its class computes what it says."""
+    assert plain_text({"role": "user", "content": "hi"}) == ("user", "hi")
+    assert plain_text(SimpleNamespace(type="ai", content="hi")) == ("assistant", "hi")
+    assert plain_text(_Computed()) is None

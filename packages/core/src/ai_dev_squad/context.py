@@ -9,9 +9,9 @@ token ever crosses a callback.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Scope",
+    "attach",
     "attached",
     "correlation_id_var",
+    "current_context",
     "current_operation",
+    "detach",
     "enter",
     "heal",
     "last_scope",
@@ -40,6 +43,43 @@ __all__ = [
 session_id_var: ContextVar[str | None] = ContextVar("ai_dev_squad_session_id", default=None)
 correlation_id_var: ContextVar[str | None] = ContextVar("ai_dev_squad_correlation_id", default=None)
 user_id_var: ContextVar[str | None] = ContextVar("ai_dev_squad_user_id", default=None)
+
+
+def _variable() -> ContextVar[Context] | None:
+    """The variable that OpenTelemetry keeps its context in, learnt from what it hands out; ``None`` where an
+    application has a context implementation of its own.
+    """
+    token: Any = otel_context.attach(otel_context.get_current())
+    otel_context.detach(token)
+    try:
+        return token.var if isinstance(token.var.get(), Context) else None
+    except (AttributeError, LookupError):
+        return None
+
+
+_context = _variable()
+# The same as the functions of the API, without the two calls that each of them makes: every step of every stream and
+# every start and end of an operation passes here.
+current_context: Callable[[], Context] = otel_context.get_current if _context is None else _context.get
+"""The current OpenTelemetry context."""
+attach: Callable[[Context], Any] = otel_context.attach if _context is None else _context.set
+"""Make a context the current one. Returns what ``detach`` takes."""
+
+
+def detach(token: Any) -> None:
+    """Undo ``attach``; quiet where that's impossible.
+
+    A generator that the garbage collector or another task finalises leaves its block in a foreign context, in which
+    there is nothing to undo; ``opentelemetry.context.detach`` would log an error about it.
+    """
+    if type(token) is not Token:  # a context implementation of the application's own
+        otel_context.detach(token)
+        return
+    try:
+        token.var.reset(token)
+    except ValueError:
+        return
+
 
 _SCOPE_KEY = otel_context.create_key("ai_dev_squad.scope")
 # The key under which the API keeps the current span, learnt from the API itself: setting two values in one copy of the
@@ -152,13 +192,13 @@ def _innermost(context: Context) -> Scope | None:
 
 def current_operation(context: Context | None = None) -> Operation | None:
     """The innermost operation that is open in this context."""
-    scope = _innermost(otel_context.get_current() if context is None else context)
+    scope = _innermost(current_context() if context is None else context)
     return None if scope is None else scope.operation
 
 
 def last_scope() -> Scope | None:
     """What was made current last in this context, open or healed; ``None`` where nothing ever was."""
-    scope: Scope | None = otel_context.get_current().get(_SCOPE_KEY)  # type: ignore[assignment]
+    scope: Scope | None = current_context().get(_SCOPE_KEY)  # type: ignore[assignment]
     return scope
 
 
@@ -176,8 +216,8 @@ def with_operation(operation: Operation, context: Context, **more: Any) -> tuple
 
 def enter(operation: Operation) -> Scope:
     """Make the operation's span current from here on in this context, until ``heal`` is called on the scope."""
-    context, scope = with_operation(operation, otel_context.get_current())
-    otel_context.attach(context)
+    context, scope = with_operation(operation, current_context())
+    attach(context)
     return scope
 
 
@@ -194,15 +234,15 @@ def heal(scope: Scope) -> None:
 @contextmanager
 def attached(operation: Operation) -> Iterator[None]:
     """Make the operation's span current within one frame of our own."""
-    context, scope = with_operation(operation, otel_context.get_current())
-    token = otel_context.attach(context)
+    context, scope = with_operation(operation, current_context())
+    token = attach(context)
     try:
         yield
     finally:
         heal(scope)
         # A generator finalised by the garbage collector leaves this block in a foreign context.
-        if otel_context.get_current().get(_SCOPE_KEY) is scope:
-            otel_context.detach(token)
+        if current_context().get(_SCOPE_KEY) is scope:
+            detach(token)
 
 
 def parent_context(tree_parent: Operation | None) -> Context:
@@ -211,7 +251,7 @@ def parent_context(tree_parent: Operation | None) -> Context:
     ``tree_parent`` is the parent according to the framework. If it is the innermost open operation here, the current
     context is right and keeps the user's own spans in between; in a lost or foreign context the framework wins.
     """
-    context = otel_context.get_current()
+    context = current_context()
     if tree_parent is None:
         return context
     scope = _innermost(context)

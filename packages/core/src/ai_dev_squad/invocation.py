@@ -15,12 +15,11 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad.context import Scope, heal, with_operation
+from ai_dev_squad.context import Scope, attach, current_context, detach, heal, with_operation
 from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.schema import ErrorInfo, Status
 from ai_dev_squad.steps import Steps
-from ai_dev_squad.tracing.lifetime import detach
 
 if TYPE_CHECKING:
     from typing import Self
@@ -79,7 +78,7 @@ class Invocation(Steps):
     @classmethod
     def last(cls) -> Self | None:
         """The invocation of this framework that this context was left in, open or ended."""
-        return otel_context.get_current().get(cls._key)  # type: ignore[return-value]
+        return current_context().get(cls._key)  # type: ignore[return-value]
 
     @classmethod
     def current(cls) -> Self | None:
@@ -124,13 +123,13 @@ class Invocation(Steps):
         self.operation = operation
         if self.parent is not None and self.parent.ended:
             operation.annotate({keys.LATE: True})
-        self._around = around = otel_context.get_current() if here is None else here
+        self._around = around = current_context() if here is None else here
         self.context, self._scope = with_operation(operation, around, **{self._key: self})
 
     def make_current(self) -> None:
         """From here on in this context, until its end."""
         assert self.context is not None
-        otel_context.attach(self.context)
+        attach(self.context)
 
     def step_aside(self) -> None:
         """Its span is no longer current anywhere. What it is about may go on."""
@@ -138,8 +137,8 @@ class Invocation(Steps):
         if scope is not None and not scope.healed:
             heal(scope)
             # Only if nobody has put anything on top since.
-            if otel_context.get_current() is self.context:
-                otel_context.attach(self._around)  # type: ignore[arg-type]
+            if current_context() is self.context:
+                attach(self._around)  # type: ignore[arg-type]
 
     def hold(self, child: Invocation) -> None:
         """``child`` ends with this invocation at the latest: its own end may never be told."""
@@ -233,11 +232,11 @@ class Invocation(Steps):
 
     def enter(self) -> Any:
         """Its span is current within the step."""
-        return otel_context.attach(self._between or self.context)  # type: ignore[arg-type]
+        return attach(self._between or self.context)  # type: ignore[arg-type]
 
     def leave(self, token: Any) -> None:
         """The caller's context is as it was. What the step made current beyond its end stays so for the next step."""
-        self._between = otel_context.get_current()
+        self._between = current_context()
         detach(token)
 
     def returned(self, result: Any) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import re
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from autogen_agentchat.base import TaskResult
@@ -138,13 +139,19 @@ def _settings(client: Any) -> Mapping[str, Any]:
 
 def _provider(client: Any, model: str) -> str:
     inner = _innermost(client)
-    names = (cls.__name__.lower().removesuffix(_CLIENTS) for cls in type(inner).__mro__)
-    provider = providers.convention_name(next((name for name in names if providers.is_known(name)), "unknown"))
+    cls: Any = type(inner)
+    provider = _provider_of_class(cls)
     if provider != "openai":
         return provider
     # Others speak OpenAI's language, too.
     behind = providers.provider_behind(provider, requests.server_attributes(_address(inner)).get(keys.SERVER_ADDRESS))
     return behind if behind != provider else providers.maker_of_model(model) or provider
+
+
+@lru_cache(maxsize=256)
+def _provider_of_class(client: Any) -> str:
+    names = (cls.__name__.lower().removesuffix(_CLIENTS) for cls in client.__mro__)
+    return providers.convention_name(next((name for name in names if providers.is_known(name)), "unknown"))
 
 
 def _address(client: Any) -> Any:

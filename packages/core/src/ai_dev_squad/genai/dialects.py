@@ -29,6 +29,11 @@ _MOST = 1 << 53
 # Names that mean the same, most specific first.
 _INPUT = ("prompt_tokens", "input_tokens")
 _OUTPUT = ("completion_tokens", "output_tokens")
+_PLAIN = {
+    frozenset({*names, *total}): names
+    for names in zip(_INPUT, _OUTPUT, strict=True)
+    for total in ((), ("total_tokens",))
+}
 _CACHE_READ = (
     "cache_read_input_tokens",
     "prompt_cache_hit_tokens",  # DeepSeek
@@ -94,16 +99,36 @@ def _detail(details: Mapping[str, Any], name: str) -> int | None:
     return _sum(_count(details, name), *(_count(details, tier + name) for tier in _TIERS))
 
 
+def _no_detail(details: Mapping[str, Any], name: str) -> None:
+    return None
+
+
 # --- what the reports mean ----------------------------------------------------------------------------------------------
 
 
 def counted(report: Mapping[str, Any], *, gemini: bool = False) -> Usage | None:
     """The usage in a report (see ``reports.found``); ``None`` when it counts nothing. ``gemini``: a model of Google's was asked."""
+    usage = _two_numbers(report)
+    if usage is not None:
+        return usage
     for names, read in _DIALECTS:
         for name in names:
             if name in report:
                 return _checked(gemini=gemini, **read(report))
     return None
+
+
+def _two_numbers(report: Mapping[str, Any]) -> Usage | None:
+    """The usage of a report that says nothing but what went in and what came out, and a total that agrees."""
+    names = _PLAIN.get(frozenset(report)) if len(report) < 4 else None
+    if names is None:
+        return None
+    asked, said = report[names[0]], report[names[1]]
+    if type(asked) is not int or type(said) is not int or not (0 < asked < _MOST and 0 <= said < _MOST):
+        return None
+    if report.get("total_tokens", asked + said) != asked + said:
+        return None
+    return Usage(input_tokens=asked, output_tokens=said, source="provider")
 
 
 def _checked(
@@ -151,7 +176,8 @@ def _checked(
 
 def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
     inputs, outputs = _inside(report, *_INPUT_DETAILS), _inside(report, *_OUTPUT_DETAILS)
-    read = _either(_count(report, *_CACHE_READ), _count(inputs, "cached_tokens"), _detail(inputs, "cache_read"))
+    detail = _detail if "input_token_details" in report or "output_token_details" in report else _no_detail
+    read = _either(_count(report, *_CACHE_READ), _count(inputs, "cached_tokens"), detail(inputs, "cache_read"))
     lifetimes = _inside(report, "cache_creation") or _inside(inputs, "cache_creation_token_details") or inputs
     hour = _count(lifetimes, "ephemeral_1h_input_tokens")
     # LangChain says 0 where the two lifetimes are told apart.
@@ -159,7 +185,7 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
         _either(
             _count(report, *_CACHE_WRITE),
             _count(inputs, "cache_write_tokens", "cache_creation_tokens"),
-            _detail(inputs, "cache_creation"),
+            detail(inputs, "cache_creation"),
         ),
         _sum(hour, _count(lifetimes, "ephemeral_5m_input_tokens")),
     )
@@ -167,7 +193,7 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
     thought = _either(
         _count(report, "reasoning_tokens"),
         _count(outputs, "reasoning_tokens", "thinking_tokens"),
-        _detail(outputs, "reasoning"),
+        detail(outputs, "reasoning"),
     )
     total = _count(report, "total_tokens")
     anthropic = "cache_read_input_tokens" in report or "cache_creation_input_tokens" in report
@@ -186,12 +212,12 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
         "hour": hour,
         "thought": thought,
         "heard": (
-            _either(_count(inputs, "audio_tokens"), _detail(inputs, "audio")),
-            _either(_count(outputs, "audio_tokens"), _detail(outputs, "audio")),
+            _either(_count(inputs, "audio_tokens"), detail(inputs, "audio")),
+            _either(_count(outputs, "audio_tokens"), detail(outputs, "audio")),
         ),
         "seen": (
-            _either(_count(inputs, "image_tokens"), _detail(inputs, "image")),
-            _either(_count(outputs, "image_tokens"), _detail(outputs, "image")),
+            _either(_count(inputs, "image_tokens"), detail(inputs, "image")),
+            _either(_count(outputs, "image_tokens"), detail(outputs, "image")),
         ),
     }
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad.genai.messages import input_messages
+from ai_dev_squad.genai.messages import listed, message, plain_text
 
 __all__ = ["output_limit", "prompt_hash", "request_attributes", "server_attributes"]
 
@@ -33,6 +33,15 @@ _CHOICES = ("n", "candidate_count", "candidateCount", "num_generations")
 _STOPS = ("stop", "stop_sequences", "stopSequences")
 # Where providers put settings one level deeper: Gemini, Bedrock, Titan, Ollama.
 _NESTED = ("generationConfig", "generation_config", "inferenceConfig", "textGenerationConfig", "options")
+_KNOWN = frozenset(
+    {
+        *(name for names in _NUMBERS.values() for name in names),
+        *_CHOICES,
+        *_STOPS,
+        *("reasoning_effort", "reasoning", "response_format", "text", "format"),
+        *("responseMimeType", "response_mime_type"),
+    }
+)
 _PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 _MOST = 1 << 53
 
@@ -44,8 +53,9 @@ def request_attributes(settings: Mapping[str, Any], *, stream: bool | None = Non
     one choice, which everybody asks for. ``stream`` overrides what the settings say.
     """
     found: dict[str, Any] = {}
-    sources = [settings, *(part for name in _NESTED if isinstance(part := settings.get(name), Mapping))]
-    for source in sources:
+    for source in _sources(settings):
+        if _KNOWN.isdisjoint(source):
+            continue
         for attribute, names in _NUMBERS.items():
             if attribute in found:
                 continue
@@ -58,6 +68,10 @@ def request_attributes(settings: Mapping[str, Any], *, stream: bool | None = Non
     if stream if stream is not None else settings.get("stream") is True:
         found[keys.REQUEST_STREAM] = True
     return found
+
+
+def _sources(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [settings, *(part for name in _NESTED if isinstance(part := settings.get(name), Mapping))]
 
 
 def _named(source: Mapping[str, Any], found: dict[str, Any]) -> None:
@@ -90,8 +104,12 @@ def _wants_json(source: Mapping[str, Any]) -> bool:
 
 def output_limit(settings: Mapping[str, Any]) -> int | None:
     """The most output tokens that the answer may have, whatever it is called; ``None`` for no limit, or none in sight."""
-    limit = request_attributes(settings).get(keys.REQUEST_MAX_TOKENS)
-    return int(limit) if limit is not None and 0 < limit < _MOST else None
+    for source in _sources(settings):
+        for name in _NUMBERS[keys.REQUEST_MAX_TOKENS]:
+            limit = source.get(name)
+            if limit is not None and _is_number(limit):
+                return int(limit) if 0 < limit < _MOST else None
+    return None
 
 
 def _is_number(value: Any) -> bool:
@@ -127,9 +145,12 @@ def prompt_hash(messages: Any, tools: Any = None, response_format: Any = None) -
     """
     digest = hashlib.blake2b(digest_size=8)
     try:
-        for message in input_messages(messages):
-            role = message["role"]
-            parts: list[dict[str, Any]] = message["parts"] or [{}]
+        for item in listed(messages):
+            if (said := plain_text(item)) is not None:
+                digest.update(_encoded(said))
+                continue
+            whole = message(item)
+            role, parts = whole["role"], whole["parts"] or [{}]
             for part in parts:
                 digest.update(_encoded((role, _seen(part))))
         for tool in tools if isinstance(tools, Iterable) and not isinstance(tools, (str, Mapping)) else ():
@@ -174,7 +195,7 @@ def _offered(tool: Any) -> Any:
 
 def _encoded(value: Any) -> bytes:
     try:
-        return msgspec.json.encode(value, enc_hook=_described, order="sorted")
+        return _encode(value)
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
         # Half a surrogate pair, a key that is no text, or a cycle.
         return repr(value).encode("utf-8", "backslashreplace")
@@ -183,3 +204,6 @@ def _encoded(value: Any) -> bytes:
 def _described(value: Any) -> str:
     kind = value if isinstance(value, type) else type(value)
     return f"<{kind.__module__}.{kind.__qualname__}>"
+
+
+_encode = msgspec.json.Encoder(enc_hook=_described, order="sorted").encode

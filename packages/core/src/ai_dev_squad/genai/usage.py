@@ -34,6 +34,8 @@ def usage_from(report: Any, *, provider: str | None = None, model: str | None = 
     A report of nothing but zeros is how client libraries say that the provider sent none. No model is asked with
     nothing, so an input of 0 beside an output is unknown.
     """
+    if report is None:
+        return None
     try:
         return counted(found(report), gemini=_is_gemini(provider, model))
     except Exception:  # noqa: BLE001 - foreign objects may do anything when they are read
@@ -150,6 +152,8 @@ def _amount(value: Any, most: float = _MOST_USD) -> float | None:
 
 def _tier(source: Any, depth: int) -> str | None:
     fields = plain(source)
+    if not fields:
+        return None
     if fields.get("speed") == "fast" and "output_tokens" in fields:
         return "fast"
     for name in ("service_tier", "serviceTier", "trafficType", "traffic_type"):

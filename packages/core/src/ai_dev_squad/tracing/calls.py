@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, set_span_in_context
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.context import attach, current_context, detach
 from ai_dev_squad.steps import Steps
-from ai_dev_squad.tracing.lifetime import detach, finish, open_span
+from ai_dev_squad.tracing.lifetime import finish, open_span
 
 if TYPE_CHECKING:
     from ai_dev_squad.tracing.manager import TraceManager
@@ -40,14 +40,14 @@ class Call(Steps):
 
     def enter(self) -> Any:
         """Make the span current."""
-        return None if self._context is None else otel_context.attach(self._context)
+        return None if self._context is None else attach(self._context)
 
     def leave(self, token: Any) -> None:
         """Make current what was before. A span that the body has made current over its ``yield`` is current again when
         the body goes on.
         """
         if token is not None:
-            self._context = otel_context.get_current()
+            self._context = current_context()
             detach(token)
 
     def returned(self, result: Any) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 
@@ -18,7 +16,7 @@ from ai_dev_squad.tracing.identity import start_identity
 if TYPE_CHECKING:
     from ai_dev_squad.tracing.manager import TraceManager
 
-__all__ = ["clean_attributes", "detach", "finish", "open_span"]
+__all__ = ["clean_attributes", "finish", "open_span"]
 
 
 def open_span(
@@ -84,21 +82,6 @@ def _already_recorded(span: Span, error: BaseException) -> bool:
         and str((event.attributes or {}).get("exception.type", "")).endswith(type(error).__qualname__)
         for event in getattr(span, "events", ())
     )
-
-
-def detach(token: Any) -> None:
-    """Undo ``attach``; quiet where that's impossible.
-
-    A generator that the garbage collector or another task finalises leaves its block in a foreign context, in which
-    there is nothing to undo; ``opentelemetry.context.detach`` would log an error about it.
-    """
-    if not isinstance(token, Token):  # a context implementation of the application's own
-        otel_context.detach(token)
-        return
-    try:
-        token.var.reset(token)
-    except ValueError:
-        return
 
 
 def clean_attributes(attributes: Mapping[str, Any], redact: Callable[[str], str]) -> dict[str, Any]:

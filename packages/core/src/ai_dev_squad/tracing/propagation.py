@@ -13,15 +13,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad.context import session_id_var
-from ai_dev_squad.tracing.lifetime import detach
+from ai_dev_squad.context import attach, current_context, detach, session_id_var
 
 __all__ = ["continue_trace", "environment", "extract", "inject"]
 
@@ -51,7 +49,7 @@ def extract(headers: Headers, *, context: Context | None = None) -> Context:
     Takes mappings, lists of pairs and ASGI's byte pairs, in any case, and an environment with ``TRACEPARENT``. What is
     malformed is ignored, as the W3C recommendation asks.
     """
-    base = otel_context.get_current() if context is None else context
+    base = current_context() if context is None else context
     return _TRACE_CONTEXT.extract(_relevant(headers), base)
 
 
@@ -86,7 +84,7 @@ class continue_trace:  # noqa: N801 - reads as the statement it makes
             self._tokens.append(session_id_var.set(self._session_id))
         if not self._sender.is_valid:
             return None
-        self._tokens.append(otel_context.attach(trace.set_span_in_context(trace.NonRecordingSpan(self._sender))))
+        self._tokens.append(attach(trace.set_span_in_context(trace.NonRecordingSpan(self._sender))))
         return self._sender
 
     def __exit__(

@@ -7,12 +7,12 @@ from contextvars import Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, set_span_in_context
 
+from ai_dev_squad.context import attach, detach
 from ai_dev_squad.tracing.decorator import wrap
-from ai_dev_squad.tracing.lifetime import detach, finish, open_span
+from ai_dev_squad.tracing.lifetime import finish, open_span
 
 if TYPE_CHECKING:
     from ai_dev_squad.tracing.manager import TraceManager
@@ -51,7 +51,7 @@ class SpanScope:
         self.span = open_span(
             self._manager, self._name, self._attributes, self._kind, self._links, self._context, self._start_time
         )
-        self._token = otel_context.attach(set_span_in_context(self.span, self._context))
+        self._token = attach(set_span_in_context(self.span, self._context))
         return self.span
 
     def __exit__(
