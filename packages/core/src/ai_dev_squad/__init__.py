@@ -8,11 +8,13 @@ package costs next to nothing.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad import state
 
+TYPE_CHECKING = False  # as `typing` has it; that module takes longer to import than all of this package
 if TYPE_CHECKING:
+    from typing import Any
+
     from ai_dev_squad.attribution import Attribution
     from ai_dev_squad.compat.costs import OptimizedCostTracker
     from ai_dev_squad.compat.logger import StructuredLogger

@@ -5,11 +5,14 @@ The only module with global state. Who observes asks here; ``runtime`` puts here
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+# `threading` and `typing` take longer to import than all of this package, which imports this module alone.
+from _thread import RLock
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from ai_dev_squad.assembly import Pipeline
 
 __all__ = ["arguments", "build_with", "current", "exchange", "lock", "pipeline", "renew_lock"]
@@ -20,7 +23,7 @@ class _State:
         self.arguments: dict[str, Any] = {}
         self.pipeline: Pipeline | None = None
         self.build: Callable[[], Pipeline] | None = None
-        self.lock: Any = threading.RLock()
+        self.lock: Any = RLock()
 
 
 _state = _State()
@@ -28,7 +31,7 @@ _state = _State()
 
 def renew_lock() -> None:
     """For a forked child: another thread of its parent may hold the lock for ever."""
-    _state.lock = threading.RLock()
+    _state.lock = RLock()
 
 
 def build_with(build: Callable[[], Pipeline]) -> None:
