@@ -133,6 +133,8 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run all tests on the built wheels, installed together. Arguments after -- go to pytest."""
     install(session, "test")
+    # The dashboard and the lab are nearly all `once`: Python, HTTP and SQL that prove the same on each interpreter. What is
+    # run on all of them is named, with the reason, at the top of tests/conftest.py.
     if session.python == ONE:
         run_tests(session, environment={"AI_DEV_SQUAD_TEST_INSTALLS": "1"})
     else:
@@ -231,12 +233,16 @@ def wire(session: nox.Session) -> None:
 
 @nox.session
 def web(session: nox.Session) -> None:
-    """Walk every page of the dashboard in a real browser, and send its routes what nobody expects."""
+    """Walk every page of the dashboard in a real browser, and send its routes what nobody expects.
+
+    Two processes, each with a browser and dashboards of its own: a page spends most of its time waiting for the other side.
+    """
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         session.skip("there is no Chromium on this machine; on Debian: apt-get install chromium")
     install(session, "test", "web", packages=("core", "dashboard", "testing"))
-    arguments = session.posargs or ["tests/browser"]
+    # By file, as a file's tests share a dashboard.
+    arguments = session.posargs or ["--numprocesses=2", "--dist=loadfile", "tests/browser"]
     session.run("pytest", *arguments, env={"AI_DEV_SQUAD_TEST_WHEELS": "1", "CHROMIUM": browser})
 
 

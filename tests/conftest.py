@@ -33,6 +33,20 @@ OBSERVED_VARIABLES = ("AI_DEV_SQUAD_", "DASHBOARD_", "OTEL_", "LANGSMITH_", "LAN
 PROXY_VARIABLES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 KEPT_VARIABLES = {"AI_DEV_SQUAD_TEST_WHEELS"}
 
+# The dashboard and the lab are pure Python, HTTP and SQL: what their tests prove on one interpreter holds on all, and nox
+# runs them on one. Interpreters differ in threads, sockets, processes and the wheels of what is written in C, so these run on
+# each: a whole dashboard starts, listens, is sent journals and spans, and answers every route; the lab runs a cell.
+ONCE = ("tests/dashboard/", "tests/parity/")
+EVERYWHERE = (
+    "tests/dashboard/test_ingest_queue.py",
+    "tests/dashboard/test_journal_ingest.py",
+    "tests/dashboard/test_otlp_sdk.py",
+    "tests/dashboard/test_security_routes.py",
+    "tests/dashboard/test_server.py",
+    "tests/parity/test_lab_runner.py::test_the_template_passes_and_is_measured",
+    "tests/parity/test_squad.py",
+)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker that widens the socket guard."""
@@ -47,6 +61,17 @@ def pytest_unconfigure() -> None:
         warnings.simplefilter("ignore", ResourceWarning)
         for _ in range(3):
             gc.collect()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what proves the same on every interpreter, before ``-m`` chooses."""
+    gone = [name for name in EVERYWHERE if not (ROOT / name.partition("::")[0]).exists()]
+    if gone:
+        raise pytest.UsageError(f"tests/conftest.py names {gone} to run on every interpreter; give their new names")
+    for item in items:
+        if item.nodeid.startswith(ONCE) and not item.nodeid.startswith(EVERYWHERE):
+            item.add_marker(pytest.mark.once)
 
 
 def pytest_report_header() -> str:

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.once
-
 FRONTEND = Path(__file__).resolve().parents[2] / "packages" / "dashboard" / "frontend"
 
 NPM = """#!/bin/sh

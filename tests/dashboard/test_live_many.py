@@ -9,10 +9,6 @@ import threading
 import time
 from pathlib import Path
 
-import pytest
-
-pytestmark = pytest.mark.once
-
 _spec = importlib.util.spec_from_file_location("ai_dev_squad_tests_test_live", Path(__file__).with_name("test_live.py"))
 live = importlib.util.module_from_spec(_spec)
 sys.modules["ai_dev_squad_tests_test_live"] = live

@@ -21,8 +21,6 @@ import pytest
 from ai_dev_squad.events.rotation import compress_rotated, rotate
 from ai_dev_squad_dashboard.store import Selection, Store, open_store
 
-pytestmark = pytest.mark.once
-
 EVER = Selection(start_us=0, end_us=1 << 60)
 
 

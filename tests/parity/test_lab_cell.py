@@ -5,10 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
-pytestmark = pytest.mark.once
-
 
 def test_a_cells_peak_memory_is_its_own():
     """The memory of the process that started it is not counted: frameworks are compared by what they need themselves."""

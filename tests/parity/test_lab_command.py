@@ -25,8 +25,6 @@ from ai_dev_squad_testing.model_server import ModelServer
 sys.path.insert(0, str(Path(__file__).parent))
 from lab_matrix import cell, matrix
 
-pytestmark = pytest.mark.once
-
 BROKEN = """\
 def build(base_url, model):
     raise RuntimeError("not written yet")

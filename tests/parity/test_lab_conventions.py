@@ -7,8 +7,6 @@ import pytest
 from ai_dev_squad_parity.lab.cell import Span
 from ai_dev_squad_parity.lab.conventions import breaches, violations
 
-pytestmark = pytest.mark.once
-
 CHAT = {
     "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": "openai",

@@ -15,8 +15,6 @@ from ai_dev_squad_parity.lab.diff import Change, Difference, compare, text
 sys.path.insert(0, str(Path(__file__).parent))
 from lab_matrix import cell, matrix, ms
 
-pytestmark = pytest.mark.once
-
 
 def check(ok: bool) -> LabCheck:
     """A check of tokens."""

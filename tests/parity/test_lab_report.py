@@ -19,8 +19,6 @@ from ai_dev_squad_parity.lab import html, report, terminal
 sys.path.insert(0, str(Path(__file__).parent))
 from lab_matrix import cell, matrix, ms
 
-pytestmark = pytest.mark.once
-
 MARKDOWN = """\
 # Parity matrix
 

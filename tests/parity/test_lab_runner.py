@@ -18,8 +18,6 @@ from ai_dev_squad_parity.lab.scenario import find_scenarios
 from ai_dev_squad_parity.lab.template import write
 from ai_dev_squad_testing.model_server import ModelServer, reply, tokens
 
-pytestmark = pytest.mark.once
-
 SPEC = """\
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
 from ai_dev_squad_testing.model_server import Script, reply

@@ -18,8 +18,6 @@ from ai_dev_squad_parity.lab.scenario import find_scenarios, load_scenario
 from ai_dev_squad_parity.lab.scoring import Evidence, score
 from ai_dev_squad_testing.model_server import ModelServer
 
-pytestmark = pytest.mark.once
-
 SCENARIOS = find_scenarios()
 
 # Python runs a module of this name at its start, so that the cell's own process is sabotaged and nothing else.

@@ -17,8 +17,6 @@ from ai_dev_squad_parity.lab.scenario import (
     load_scenario,
 )
 
-pytestmark = pytest.mark.once
-
 SPEC = """\
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
 from ai_dev_squad_testing.model_server import Script, reply

@@ -14,8 +14,6 @@ from ai_dev_squad_parity.lab.scenario import Expected
 from ai_dev_squad_parity.lab.scoring import Evidence, price, score
 from ai_dev_squad_testing.model_server import CallRecord, Truth, tokens
 
-pytestmark = pytest.mark.once
-
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from ai_dev_squad_dashboard.lab_results import LabInterval, LabMeasure
 from ai_dev_squad_parity.lab.statistics import interval, measure, winner
 
-pytestmark = pytest.mark.once
-
 VALUES = st.lists(st.floats(min_value=0, max_value=1e6, allow_nan=False), min_size=1, max_size=12)
 JITTER = st.lists(st.integers(min_value=0, max_value=30), min_size=3, max_size=8)
 MEASURES = st.fixed_dictionaries(

@@ -6,14 +6,11 @@ import subprocess
 import sys
 from collections import defaultdict
 
-import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from ai_dev_squad_parity.squad import on_langgraph, spec
 from ai_dev_squad_testing.model_server import ModelServer, tokens
-
-pytestmark = pytest.mark.once
 
 
 def test_the_squad_comes_to_what_its_spec_says():

@@ -13,7 +13,6 @@ from ai_dev_squad_parity.squad import spec
 from ai_dev_squad_testing.model_server import ModelServer, Truth
 
 pytestmark = [
-    pytest.mark.once,
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),  # clients are the frameworks' to close
 ]
 
