@@ -36,7 +36,13 @@ KEPT_VARIABLES = {"AI_DEV_SQUAD_TEST_WHEELS"}
 # The dashboard and the lab are pure Python, HTTP and SQL: what their tests prove on one interpreter holds on all, and nox
 # runs them on one. Interpreters differ in threads, sockets, processes and the wheels of what is written in C, so these run on
 # each: a whole dashboard starts, listens, is sent journals and spans, and answers every route; the lab runs a cell.
-ONCE = ("tests/dashboard/", "tests/parity/")
+# The walls between packages are read from sources, which are the same everywhere too.
+ONCE = (
+    "tests/dashboard/",
+    "tests/integration/test_packages.py",
+    "tests/integration/test_walls.py",
+    "tests/parity/",
+)
 EVERYWHERE = (
     "tests/dashboard/test_ingest_queue.py",
     "tests/dashboard/test_journal_ingest.py",
@@ -45,6 +51,18 @@ EVERYWHERE = (
     "tests/dashboard/test_server.py",
     "tests/parity/test_lab_runner.py::test_the_template_passes_and_is_measured",
     "tests/parity/test_squad.py",
+)
+# What takes long and can tell neither date nor zone: sources that are read, processes that are started and judged by what
+# they called. Not the lab's commands, runner, reports and comparisons, which write and read moments.
+UNDATED = (
+    "tests/integration/test_packages.py",
+    "tests/integration/test_walls.py",
+    "tests/integration/test_write_an_adapter.py",
+    "tests/parity/test_lab_cell.py",
+    "tests/parity/test_lab_sabotage.py",
+    "tests/parity/test_lab_scenario.py",
+    "tests/parity/test_squad.py",
+    "tests/parity/test_squad_frameworks.py",
 )
 
 
@@ -65,13 +83,16 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what proves the same on every interpreter, before ``-m`` chooses."""
-    gone = [name for name in EVERYWHERE if not (ROOT / name.partition("::")[0]).exists()]
+    """Mark what proves the same on every interpreter or on every date, before ``-m`` chooses."""
+    named = (*ONCE, *EVERYWHERE, *UNDATED)
+    gone = [name for name in named if not (ROOT / name.partition("::")[0]).exists()]
     if gone:
-        raise pytest.UsageError(f"tests/conftest.py names {gone} to run on every interpreter; give their new names")
+        raise pytest.UsageError(f"tests/conftest.py names {gone}, which are not there; give their new names")
     for item in items:
         if item.nodeid.startswith(ONCE) and not item.nodeid.startswith(EVERYWHERE):
             item.add_marker(pytest.mark.once)
+        if item.nodeid.startswith(UNDATED):
+            item.add_marker(pytest.mark.undated)
 
 
 def pytest_report_header() -> str:

@@ -32,11 +32,12 @@ os.environ.setdefault("CREWAI_STORAGE_DIR", _crewai_storage.name)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Clients and event loops that CrewAI and AutoGen never close are theirs to close, and no failure of our tests.
 
-    The contract's tests of memory and of many runs at once take longest, and prove the same on every Python.
+    The contract's tests of memory and of many runs at once take longest, and prove the same on every Python and every date.
     """
     for item in items:
         if item.name.startswith(("test_memory_stays_flat", "test_concurrent_runs_never_mix")):
             item.add_marker(pytest.mark.once)
+            item.add_marker(pytest.mark.undated)
         if item.path.name.startswith(("test_crewai", "test_autogen")):
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
 
