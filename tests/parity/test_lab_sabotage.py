@@ -42,10 +42,42 @@ def dropped(self, line):
 Journal.write = dropped
 """,
         {
+            "coverage": "0 in the journal, 1 captured on the wire",
             "calls": "model calls by how they ended: {} captured, {'ok': 1} true",
             "tokens": "(input, output, cached, reasoning): missing (200, 30, 0, 0) x 1",
             "cost": "",
             "parents": "calls by agent: missing assistant x 1",
+        },
+    ),
+    "a model call is captured by nobody": (
+        "plain_call",
+        """\
+from ai_dev_squad.wire import observer
+from ai_dev_squad.wire.matching import Match
+def dropped(self, line):
+    if line.operation != "chat":
+        write(self, line)
+Journal.write = dropped
+observer.match = lambda *asked: Match(observed=False)
+""",
+        {
+            "coverage": "0 of 1 model calls captured; 1 outside of observed runs; "
+            "1 more announced by a framework and not seen on the wire",
+            "calls": "model calls by how they ended: {} captured, {'ok': 1} true",
+            "tokens": "(input, output, cached, reasoning): missing (200, 30, 0, 0) x 1",
+            "cost": "",
+            "parents": "calls by agent: missing assistant x 1",
+        },
+    ),
+    "the wire sees nothing": (
+        "plain_call",
+        """\
+from ai_dev_squad.wire import switch
+switch.install = lambda observer: __import__("contextlib").nullcontext()
+""",
+        {
+            "coverage": "1 in the journal, 0 captured on the wire; 0 seen on the wire, 1 came to the model server; "
+            "the self-check has said nothing; is AI_DEV_SQUAD_WIRE off?",
         },
     ),
     "a model call is doubled": (
@@ -60,6 +92,7 @@ def doubled(self, line):
 Journal.write = doubled
 """,
         {
+            "coverage": "2 in the journal, 1 captured on the wire",
             "calls": "model calls by how they ended: {'ok': 2} captured, {'ok': 1} true",
             "tokens": "(input, output, cached, reasoning): too many (200, 30, 0, 0) x 1",
             "cost": "",
@@ -97,7 +130,9 @@ Operation._end = failed
         """\
 def free(self, status, error=None):
     if self.kind.is_model_call:
-        self.attempts = None
+        for attempt in self.attempts:
+            attempt.bill = None
+            attempt.enter = lambda: None
         self.usage = Usage(input_tokens=0, output_tokens=0, source="provider")
     return end(self, status, error)
 Operation._end = free

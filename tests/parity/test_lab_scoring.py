@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from ai_dev_squad import Coverage
 from ai_dev_squad_dashboard.lab_results import LabCheck
 from ai_dev_squad_parity.lab.captured import Operation, captured
 from ai_dev_squad_parity.lab.cell import Outcome, Raised, Report, Span, SpanEvent
@@ -18,8 +19,9 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 def operation(span_id: str, kind: str, name: str, parent: str | None = None, **more: object) -> Operation:
-    """An operation that lasts from 10 to 20 µs."""
-    return Operation(TRACE, span_id, parent, kind, name, **{"status": "ok", "start_us": 10, "end_us": 20, **more})
+    """An operation that lasts from 10 to 20 µs; a model call sends one request."""
+    given = {"status": "ok", "start_us": 10, "end_us": 20, "requests": int(kind == "chat"), **more}
+    return Operation(TRACE, span_id, parent, kind, name, **given)
 
 
 RUN = operation("a", "invoke_agent", "clerk", agent="clerk", start_us=5, end_us=30)
@@ -42,10 +44,12 @@ def span(**attributes: object) -> Span:
 
 def evidence(*operations: Operation, observer: str = "ours", spans: tuple[Span, ...] = (), **more: object) -> Evidence:
     """A run of an agent that asks once, as it should be; `more` changes what is known of it."""
+    truth = more.get("truth", Truth((BILLED,)))
+    seen = Coverage(seen=len(truth.calls), captured=len(truth.calls))
     given = {
         "framework": "langgraph",
-        "captured": captured(operations or (RUN, CALL), spans),
-        "truth": Truth((BILLED,)),
+        "captured": captured(operations or (RUN, CALL), spans, seen),
+        "truth": truth,
         "expected": Expected(answer="Paris", agents=("clerk",)),
         "report": Report(),
         "outcome": Outcome(answer="Paris.", raised=None, wall_ms=1),
@@ -60,11 +64,12 @@ def red(found: Evidence) -> list[str]:
     return [check.name for check in score(found) if not check.ok]
 
 
-def test_a_run_is_scored_by_fourteen_checks():
+def test_a_run_is_scored_by_fifteen_checks():
     """Each says what was captured and what is true, in the order that a reader asks."""
     assert score(evidence()) == (
         LabCheck(name="answer", ok=True, captured="Paris.", truth="Paris"),
         LabCheck(name="script", ok=True, captured="1 request"),
+        LabCheck(name="coverage", ok=True, captured="1 of 1 model call captured", truth="1 model call"),
         LabCheck(name="calls", ok=True, captured="1 ok", truth="1 ok"),
         LabCheck(
             name="tokens", ok=True,
@@ -86,7 +91,7 @@ def test_a_run_is_scored_by_fourteen_checks():
 def test_nothing_captured_of_a_run_is_no_pass():
     """An observer that sees nothing fails by all that it should have seen."""
     empty = replace(evidence(), captured=captured(()))
-    assert red(empty) == ["calls", "tokens", "cost", "trace", "parents", "status"]
+    assert red(empty) == ["coverage", "calls", "tokens", "cost", "trace", "parents", "status"]
 
 
 @pytest.mark.parametrize(
@@ -125,8 +130,42 @@ def test_calls_are_told_by_how_they_end():
         operation("e", "chat", "m", "a", agent="clerk", status="closed_early"),
     ]
     ended = Expected(answer="Paris", agents=("clerk",), failed_calls=1, cancelled_calls=2)
-    assert red(evidence(RUN, *calls, expected=ended)) == []
-    assert red(evidence(RUN, *calls, expected=replace(ended, cancelled_calls=1))) == ["calls"]
+    failed = (replace(BILLED, outcome="failed", billed=None, status=500) for _ in calls[1:])
+    truth = Truth((BILLED, *failed))
+    assert red(evidence(RUN, *calls, expected=ended, truth=truth)) == []
+    assert red(evidence(RUN, *calls, expected=replace(ended, cancelled_calls=1), truth=truth)) == ["calls"]
+
+
+@pytest.mark.parametrize(
+    "told, requests, scripted, detail",
+    [
+        (Coverage(seen=3, captured=3), 3, True, ""),
+        (Coverage(seen=3, captured=3), 3, False, ""),
+        (
+            Coverage(seen=3, captured=2, unobserved=1), 2, True,
+            "2 of 3 model calls captured; 1 outside of observed runs",
+        ),
+        (Coverage(seen=3, captured=3), 2, True, "2 in the journal, 3 captured on the wire"),
+        (Coverage(seen=2, captured=2), 2, True, "2 seen on the wire, 3 came to the model server"),
+        (Coverage(seen=2, captured=2), 2, False, ""),
+        (
+            Coverage(seen=3, captured=3, unseen=1), 3, True,
+            "3 of 3 model calls captured; 1 more announced by a framework and not seen on the wire",
+        ),
+        (
+            None, 3, False,
+            "3 in the journal, 0 captured on the wire; the self-check has said nothing; is AI_DEV_SQUAD_WIRE off?",
+        ),
+    ],
+)  # fmt: skip
+def test_every_call_that_left_is_captured(told, requests, scripted, detail):
+    """What the wire has seen, what it captured, what the journal holds and what came to the model server are one number."""
+    truth = Truth(tuple(replace(BILLED, index=index) for index in range(3)))
+    found = evidence(truth=truth, scripted=scripted)
+    calls = captured((RUN, replace(CALL, requests=requests)), (), told)
+    check = next(check for check in score(replace(found, captured=calls)) if check.name == "coverage")
+    assert (check.ok, check.detail) == (not detail, detail)
+    assert check.truth == ("3 model calls" if scripted else "")
 
 
 def test_an_unknown_price_is_said_to_be_unknown():
@@ -168,12 +207,12 @@ def names(found: Evidence) -> set[str]:
 
 
 def test_a_peer_is_not_asked_what_only_ours_can_tell():
-    """Open operations, sessions that nobody told it, and conventions that it does not follow are left out for a peer."""
+    """Open operations, calls on the wire, sessions that nobody told it, and conventions that it does not follow are left out for a peer."""
     ours, peer = names(evidence()), names(evidence(observer="openinference", spans=(span(),)))
-    assert ours - peer == {"closed", "sessions", "conventions"}
+    assert ours - peer == {"closed", "coverage", "sessions", "conventions"}
     claims = span(**{"gen_ai.operation.name": "chat"})
     told = replace(CALL, session="ann")
-    assert ours - names(evidence(RUN, told, observer="openllmetry", spans=(claims,))) == {"closed"}
+    assert ours - names(evidence(RUN, told, observer="openllmetry", spans=(claims,))) == {"closed", "coverage"}
 
 
 def test_a_peer_fails_by_what_conventions_require_and_is_told_what_they_recommend():

@@ -69,7 +69,7 @@ class LabCheck:
     """One thing that was checked."""
 
     name: str
-    """``answer``, ``script``, ``calls``, ``tokens``, ``cost``, ``trace``, ``parents``, ``tools``, ``status``, ``interrupts``, ``events``,
+    """``answer``, ``script``, ``coverage``, ``calls``, ``tokens``, ``cost``, ``trace``, ``parents``, ``tools``, ``status``, ``interrupts``, ``events``,
     ``sessions``, ``conventions`` or ``closed``."""
     ok: bool
     captured: str = ""

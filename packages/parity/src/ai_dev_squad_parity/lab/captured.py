@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ai_dev_squad import JournalLine, Usage, read_journal
-from ai_dev_squad.attributes import TOOL_CALL_ARGUMENTS
+from ai_dev_squad import BudgetExceeded, Coverage, EventType, JournalLine, Usage, read_journal
+from ai_dev_squad.attributes import REQUESTS, TOOL_CALL_ARGUMENTS
 from ai_dev_squad_parity.lab.cell import Span
 
 __all__ = ["Captured", "Operation", "from_journal", "from_spans"]
 
 MODEL_CALLS = frozenset({"chat", "text_completion", "generate_content"})
+_REQUESTING = MODEL_CALLS | {"embeddings"}
 _NO_USAGE = Usage(source="missing")
 _OPENING = frozenset({"agent.start", "task.start", "tool.call", "llm.request"})
 
@@ -47,6 +48,8 @@ class Operation:
     opened: int = 1
     """How many opening lines it has."""
     closed: int = 1
+    requests: int = 0
+    """How many requests a call of a model sent: one more for each time that it was tried again."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Captured:
     operations: tuple[Operation, ...]
     spans: tuple[Span, ...] = ()
     by_id: Mapping[str, Operation] = field(default_factory=dict, compare=False)
+    coverage: Coverage | None = None
+    """What the self-check of the wire has counted; ``None`` where it has said nothing."""
 
     def of(self, *kinds: str) -> list[Operation]:
         """The operations of these kinds."""
@@ -81,10 +86,12 @@ class Captured:
             parent = self.by_id.get(parent.parent_span_id or "")
 
 
-def captured(operations: Iterable[Operation], spans: Sequence[Span] = ()) -> Captured:
+def captured(
+    operations: Iterable[Operation], spans: Sequence[Span] = (), coverage: Coverage | None = None
+) -> Captured:
     """Put operations in order."""
     ordered = tuple(sorted(operations, key=lambda operation: (operation.start_us, -operation.end_us)))
-    return Captured(ordered, tuple(spans), {operation.span_id: operation for operation in ordered})
+    return Captured(ordered, tuple(spans), {operation.span_id: operation for operation in ordered}, coverage)
 
 
 def from_journal(log_dir: Path, spans: Sequence[Span] = ()) -> Captured:
@@ -94,6 +101,7 @@ def from_journal(log_dir: Path, spans: Sequence[Span] = ()) -> Captured:
     begun: dict[str, int] = {}
     closed: dict[str, int] = {}
     operations: dict[str, Operation] = {}
+    told = [line.metadata or {} for line in lines if line.event_type == EventType.WIRE_COVERAGE]
     for line in lines:
         if line.operation is None or line.span_id is None:
             continue
@@ -116,6 +124,7 @@ def from_journal(log_dir: Path, spans: Sequence[Span] = ()) -> Captured:
             for span_id, operation in operations.items()
         ),
         spans,
+        Coverage.summed(told) if told else None,
     )
 
 
@@ -144,7 +153,15 @@ def _operation(line: JournalLine) -> Operation:
         arguments=metadata.get(TOOL_CALL_ARGUMENTS, metadata.get("arguments")),
         first_chunk_us=None if first is None else int(first * 1_000_000),
         links=tuple((link.trace_id, link.span_id) for link in line.links or ()),
+        requests=_requests(line),
     )
+
+
+def _requests(line: JournalLine) -> int:
+    """How many requests stand behind a line. What a budget has refused was never sent."""
+    if line.operation not in _REQUESTING or (line.error is not None and line.error.type == BudgetExceeded.__name__):
+        return 0
+    return int((line.metadata or {}).get(REQUESTS, 1))
 
 
 def from_spans(spans: Sequence[Span]) -> Captured:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ai_dev_squad import Usage
+from ai_dev_squad import Coverage, Usage
 from ai_dev_squad.costs import CostTracker
 from ai_dev_squad_dashboard.lab_results import LabCheck
 from ai_dev_squad_parity.lab.captured import Captured, Operation
@@ -36,20 +36,23 @@ class Evidence:
     """Of the last phase."""
     outcome: Outcome
     observer: str = "ours"
+    scripted: bool = True
+    """Whether the model server is ours; of a real model's only what was captured of it is known."""
 
 
 def score(evidence: Evidence) -> tuple[LabCheck, ...]:
     """Every check that applies, in the order a reader asks.
 
     Of a peer it is not asked what only our journal can tell (whether something was left open: a span exists when it has
-    ended), what only our ``session()`` would have told it, nor conventions that it does not claim to follow.
+    ended; what our wire has seen), what only our ``session()`` would have told it, nor conventions that it does not claim
+    to follow.
     """
     left_out = set() if evidence.observer == "ours" else _not_for_peers(evidence)
     return tuple(check(evidence) for check in CHECKS if check not in left_out)
 
 
 def _not_for_peers(evidence: Evidence) -> set[Callable[[Evidence], LabCheck]]:
-    left_out: set[Callable[[Evidence], LabCheck]] = {_closed}
+    left_out: set[Callable[[Evidence], LabCheck]] = {_closed, _coverage}
     if not any(operation.session for operation in evidence.captured.operations):
         left_out.add(_sessions)
     if not any("gen_ai.operation.name" in span.attributes for span in evidence.captured.spans):
@@ -101,6 +104,26 @@ def _calls(evidence: Evidence) -> LabCheck:
     )
     true = +true
     return _compare("calls", dict(sorted(found.items())), dict(sorted(true.items())), "model calls by how they ended")
+
+
+def _coverage(evidence: Evidence) -> LabCheck:
+    """Every model call that left the process was seen on the wire, captured, and came to the model server."""
+    told = evidence.captured.coverage or Coverage()
+    held = sum(operation.requests for operation in evidence.captured.operations)
+    served = len(evidence.truth.calls)
+    problems = []
+    if told.captured != told.seen or told.unseen:
+        problems.append(str(told))
+    if held != told.captured:
+        problems.append(f"{held} in the journal, {told.captured} captured on the wire")
+    if evidence.scripted and served != told.seen:
+        problems.append(f"{told.seen} seen on the wire, {served} came to the model server")
+    if evidence.captured.coverage is None and problems:
+        problems.append("the self-check has said nothing; is AI_DEV_SQUAD_WIRE off?")
+    return LabCheck(
+        name="coverage", ok=not problems, captured=f"{told.captured} of {_plural(told.seen, 'model call')} captured",
+        truth=_plural(served, "model call") if evidence.scripted else "", detail="; ".join(problems),
+    )  # fmt: skip
 
 
 def _kind_of_end(call: Operation) -> str:
@@ -359,7 +382,7 @@ def _script(evidence: Evidence) -> LabCheck:
 
 
 CHECKS: tuple[Callable[[Evidence], LabCheck], ...] = (
-    _unchanged, _script, _calls, _tokens, _cost, _trace, _parents, _tools, _status, _interrupts, _events, _sessions,
+    _unchanged, _script, _coverage, _calls, _tokens, _cost, _trace, _parents, _tools, _status, _interrupts, _events, _sessions,
     _conventions, _closed,
 )  # fmt: skip
 """Every check. Their names are those of ``LabCheck.name``."""

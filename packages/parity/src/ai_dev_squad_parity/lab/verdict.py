@@ -63,8 +63,9 @@ def judge(
     captured = from_journal(log_dir, spans) if observer == "ours" else from_spans(spans)
     outcomes = [report.captured for report in ended.reports if report.captured is not None]
     evidence = Evidence(
-        framework, captured, truth or Truth(()), scenario.expected_of(framework), last, outcomes[-1], observer
-    )
+        framework, captured, truth or Truth(()), scenario.expected_of(framework), last, outcomes[-1], observer,
+        scripted=truth is not None,
+    )  # fmt: skip
     checks = tuple(check for check in score(evidence) if truth is not None or check.name not in _NEEDS_TRUTH)
     broken = [check for check in checks if not check.ok]
     start_us = min((operation.start_us for operation in captured.operations), default=0)

@@ -43,6 +43,8 @@ class Beside:
     versions: Mapping[str, str]
     cell: LabEntry | None
     """``None`` where the scenario was not run."""
+    coverage: str
+    """How many of the model calls that left the process were captured, in words; empty where nobody counted them."""
     calls: tuple[CallPair, ...]
     traces: tuple[TraceLink, ...]
     more_traces: int
@@ -170,12 +172,18 @@ def _beside(
         version=own,
         versions=versions,
         cell=entry(cell, measured) if cell is not None else None,
+        coverage=_coverage(cell),
         calls=pair_calls(cell.captured, cell.truth) if cell is not None else (),
         traces=tuple(TraceLink(trace, site.store.trace(trace, limit=1) is not None) for trace in traces[:MAX_TRACES]),
         more_traces=max(0, len(traces) - MAX_TRACES),
         program=info.programs.get(key[0], ""),
         output=cell.output if cell is not None else "",
     )
+
+
+def _coverage(cell: LabCell | None) -> str:
+    checks = cell.checks if cell is not None else ()
+    return next((check.captured for check in checks if check.name == "coverage"), "")
 
 
 def _measure_rows(measured: Sequence[Mapping[str, Figure]]) -> tuple[MeasureRow, ...]:
