@@ -119,7 +119,7 @@ def test_no_template_and_no_script_writes_markup_or_style_into_the_page():
     inline = r"<script(?![^>]*\ssrc=)|<style|<[a-z][^>]*\sstyle=|<[a-z][^>]*\son[a-z]+="
     templates = {path.name: re.findall(inline, path.read_text()) for path in STATIC.parent.glob("templates/*.html")}
     # A file to keep, which is downloaded and never a page of the dashboard: our own styles are in it.
-    assert templates.pop("parity_export.html") == ["<style"]
+    assert templates.pop("lab_export.html") == ["<style"]
     scripts = {
         path.name: re.findall(
             r"\beval\(|new Function|insertAdjacentHTML|document\.write|outerHTML\s*=", path.read_text()

@@ -20,7 +20,7 @@ from ai_dev_squad_dashboard.store.rows import Batch, LogRow, OpenRow, SpanRow
 TEMPLATES = sorted(
     path
     for path in (Path(ai_dev_squad_dashboard.__file__).parent / "templates").glob("*.html")
-    if path.name != "parity_export.html"
+    if path.name != "lab_export.html"
 )
 MARKUP = '<script>alert(1)</script><img src=x onerror=alert(1)>"\' autofocus onfocus=alert(1) x="</main></style>{{7*7}}'
 TRICKS = "\x1b]0;title\x07\x1b[31mred\u202egpj.exe\u200b\U000e0068\U000e0069\x00\ud83d"
@@ -166,9 +166,11 @@ def test_hostile_content_is_shown_inert_on_every_page(app):
 
 
 def test_a_matrix_that_is_kept_as_a_file_is_as_safe(app):
-    """The export has our styles in it, and nothing of what others wrote has a way to act; it is downloaded, not shown."""
+    """The export has our styles and a policy in it, and nothing of what others wrote has a way to act; it is downloaded, not shown."""
     answer = app.test_client().get("/api/parity-matrix.html")
-    text = re.sub(r"<style>.*?</style>", "", answer.text, count=1, flags=re.DOTALL)
+    policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+    assert answer.text.count(policy) == 1
+    text = re.sub(r"<style>.*?</style>", "", answer.text.replace(policy, ""), count=1, flags=re.DOTALL)
     parser = Markup()
     parser.feed(text)
     assert answer.headers["Content-Disposition"].startswith("attachment")

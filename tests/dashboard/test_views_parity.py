@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad_dashboard.app import create_app, running
+from ai_dev_squad_dashboard.lab.figures import Figure, figures, lowest, shifted
+from ai_dev_squad_dashboard.lab.history import LabChange
+from ai_dev_squad_dashboard.lab.table import Lab, LabColumn, LabEntry, LabRow, RunInfo
 from ai_dev_squad_dashboard.lab_results import LabInterval, LabMeasure, LabOutcome
 from ai_dev_squad_dashboard.page import NotFoundError
 from ai_dev_squad_dashboard.query import Query, QueryError
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import open_memory_store
 from ai_dev_squad_dashboard.views.parity import lab
-from ai_dev_squad_dashboard.views.parity.figures import Figure, figures, lowest, shifted
-from ai_dev_squad_dashboard.views.parity.history import LabChange
-from ai_dev_squad_dashboard.views.parity.lab import Lab, LabColumn, LabEntry, LabRow, RunInfo
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -331,9 +331,13 @@ def test_markdown_has_a_table_for_each_view_and_the_reasons(logs, client):
 
     text = client.get("/api/parity-matrix.md").text
 
-    assert text.startswith("# Parity matrix\n\nRun of 22 Nov 18:22:50 UTC, scripted model, 5 repeats.\n\n## Verdicts\n")
+    assert text.startswith(
+        "# Parity matrix\n\nRun of 22 Nov 18:22:50 UTC, scripted model, 5 repeats. "
+        "9 cells: 6 pass, 1 adapter can't, 1 framework can't, 1 fail.\n\n"
+    )
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
-        "## Verdicts", "## Tokens", "## Cost", "## Wall time", "## Framework overhead", "## Reasons and notes",
+        "## Verdicts", "## Wall time", "## Framework overhead", "## Observed, against unobserved", "## Model calls", "## Tokens",
+        "## Cost", "## Peak memory", "## Import time", "## Reasons and notes",
     ]  # fmt: skip
     assert "| Handoff | ✓ passes | ○ framework can't | ✓ passes |" in text
     assert "| Tool call | 38.2 ms (31.7 ms to 69.1 ms) | 159.3 ms (43.7 ms to 174.2 ms) |" in text

@@ -36,6 +36,7 @@ MAY_IMPORT = {
 READERS = {
     "ai_dev_squad_dashboard": {
         "ai_dev_squad_dashboard",
+        "ai_dev_squad_dashboard.lab_report",
         "ai_dev_squad_dashboard.lab_results",
         "ai_dev_squad_dashboard.reader",
     }

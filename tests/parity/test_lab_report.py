@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import sys
 from html.parser import HTMLParser
@@ -12,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_dev_squad_dashboard import lab_report
 from ai_dev_squad_dashboard import lab_results as results
 from ai_dev_squad_dashboard.lab_results import LabInterval, LabMeasure, LabResult
-from ai_dev_squad_parity.lab import html, report, terminal
+from ai_dev_squad_parity.lab import report, terminal
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lab_matrix import cell, matrix, ms
@@ -22,29 +25,33 @@ from lab_matrix import cell, matrix, ms
 MARKDOWN = """\
 # Parity matrix
 
-3 cells: 1 pass, 1 fail, 1 framework can't. 2026-11-01T10:00:00Z, observer `ours`, model server `scripted`, 3 repeats, 2 cores, Python 3.11.7, Linux.
+Run of 01 Nov 10:00:00 UTC, scripted model, 3 repeats. 3 cells: 1 pass, 1 framework can't, 1 fail.
 
-| Scenario | LangGraph 1.2.22 | CrewAI | AutoGen |
+system Linux, cores 2, python 3.11.7, jobs 1
+
+## Verdicts
+
+| Scenario | langgraph 1.2.22 | crewai | autogen |
 | --- | --- | --- | --- |
-| Ask <once> | ✓ passes | ✗ fails | ○ framework can't |
+| Ask \\<once\\> | ✓ passes | ✗ fails | ○ framework can't |
 | **passes** | **1 of 1** | **0 of 1** | **0 of 1** |
-
-## What did not pass, and why
-
-- **ask on CrewAI** fails: tokens: 0 in, not 7 in
-- **ask on AutoGen** framework can't: has no | for it ([source](https://example.org/issue))
 
 ## Wall time
 
-| Scenario | LangGraph | CrewAI | AutoGen |
+| Scenario | langgraph 1.2.22 | crewai | autogen |
 | --- | ---: | ---: | ---: |
-| ask | **12.0 ms (10.0 to 14.0)** | 22.0 ms (20.0 to 24.0) |  |
+| Ask \\<once\\> | 12.0 ms (10.0 ms to 14.0 ms) | 22.0 ms (20.0 ms to 24.0 ms) | ○ framework can't |
 
 ## Model calls
 
-| Scenario | LangGraph | CrewAI | AutoGen |
+| Scenario | langgraph 1.2.22 | crewai | autogen |
 | --- | ---: | ---: | ---: |
-| ask | 1 | 1 |  |
+| Ask \\<once\\> | 1 | 1 | ○ framework can't |
+
+## Reasons and notes
+
+- Ask \\<once\\> on crewai: fails. tokens: 0 in,↵not 7 in
+- Ask \\<once\\> on autogen: framework can't. has no \\| for it https://example.org/issue
 """
 
 JUNIT = """\
@@ -69,23 +76,32 @@ JUNIT = """\
 
 
 def test_the_markdown_page_has_verdicts_reasons_and_medians():
-    """The page names the one framework whose interval lies below all others, and no winner where values are equal."""
-    assert report.markdown(matrix()) == MARKDOWN
+    """The page has a table of verdicts, one for each measure that there is, and the reasons."""
+    assert lab_report.markdown(matrix()) == MARKDOWN
 
 
 def test_a_bar_in_a_name_does_not_end_a_column():
-    """Markdown takes a bar for the end of a cell, so it is written as an entity."""
-    named = matrix(cell("langgraph"), versions={"langgraph": {"langgraph": "1|2"}})
+    """Markdown takes a bar for the end of a cell, so it is escaped, also behind what looks bold."""
+    named = matrix(cell("langgraph"), versions={"langgraph": {"langgraph": "**1|2"}})
 
-    assert "| Scenario | LangGraph 1&#124;2 |" in report.markdown(named)
+    assert "| Scenario | langgraph \\*\\*1\\|2 |" in lab_report.markdown(named)
 
 
-def test_no_framework_wins_where_intervals_overlap():
-    """Two medians whose intervals overlap are both printed plain."""
-    first = cell(measures={"wall": ms(10, 12, 25, low=10, high=25)})
-    second = cell("crewai", measures={"wall": ms(20, 22, 24, low=20, high=24)})
+@pytest.mark.parametrize(
+    "others, row",
+    [
+        ((20, 22, 24), "**12.0 ms (10.0 ms to 14.0 ms)** | 22.0 ms (20.0 ms to 24.0 ms)"),
+        ((13, 22, 24), "12.0 ms (10.0 ms to 14.0 ms) | 22.0 ms (13.0 ms to 24.0 ms)"),
+    ],
+)
+def test_a_framework_is_lowest_only_where_its_interval_ends_below_all_others(others, row):
+    """It is then bold, and the page says what that means; of two that overlap neither is."""
+    first = cell(measures={"wall": ms(10, 12, 14, low=10, high=14)})
+    second = cell("crewai", measures={"wall": ms(*others, low=others[0], high=others[2])})
+    page = lab_report.markdown(matrix(first, second))
 
-    assert "| ask | 12.0 ms (10.0 to 25.0) | 22.0 ms (20.0 to 24.0) |" in report.markdown(matrix(first, second))
+    assert f"| Ask \\<once\\> | {row} |" in page
+    assert ("A value in bold is lowest beyond doubt" in page) is ("**" in row)
 
 
 def test_junit_has_a_suite_for_each_framework_and_skips_what_cannot_be_done():
@@ -95,21 +111,22 @@ def test_junit_has_a_suite_for_each_framework_and_skips_what_cannot_be_done():
 
 
 def test_the_csv_has_a_line_for_each_cell():
-    """Medians and intervals stand in columns of their own, with the unit in the name."""
-    lines = report.csv_table(matrix()).splitlines()
+    """Medians and intervals stand in columns of their own, with the unit in the name; what is unknown is empty."""
+    lines = list(csv.DictReader(io.StringIO(lab_report.csv_table(matrix()), newline="")))
 
-    assert lines[0].startswith("scenario,framework,verdict,reason,source,wall_ms_median,wall_ms_low,wall_ms_high,")
-    assert lines[1].startswith("ask,langgraph,passes,,,12,10,14,")
-    assert lines[2].startswith('ask,crewai,fails,"tokens: 0 in, not 7 in",,22,20,24,')
-    assert lines[3] == "ask,autogen,framework can't,has no | for it,https://example.org/issue" + "," * 27
-    assert len(lines) == 4
+    told = ("framework", "version", "verdict", "reason", "source", "failed_checks", "wall_ms", "wall_ms_low", "calls")
+    assert [[line[name] for name in told] for line in lines] == [
+        ["langgraph", "1.2.22", "passes", "", "", "", "12", "10", "1"],
+        ["crewai", "", "fails", "tokens: 0 in,\nnot 7 in", "", "tokens", "22", "20", "1"],
+        ["autogen", "", "framework can't", "has no | for it", "https://example.org/issue", "", "", "", ""],
+    ]
 
 
 def test_a_spreadsheet_takes_no_reason_for_a_formula():
     """A program chooses the text of its errors, and a table may be opened by somebody else."""
-    lines = report.csv_table(matrix(cell(verdict="fails", reason="=HYPERLINK(1)"))).splitlines()
+    text = lab_report.csv_table(matrix(cell(verdict="fails", reason="=HYPERLINK(1)")))
 
-    assert lines[1].startswith("ask,langgraph,fails,'=HYPERLINK(1),")
+    assert "\r\nask,Ask <once>,langgraph,1.2.22,ours,fails,'=HYPERLINK(1)," in text
 
 
 @pytest.mark.parametrize(
@@ -180,13 +197,14 @@ def read(page: str) -> Reader:
 
 def test_the_html_file_stands_alone():
     """No script, nothing loaded, both colour schemes, verdicts in words, programs and evidence within it."""
-    page = html.standalone(matrix())
+    page = lab_report.standalone(matrix())
     reader = read(page)
 
     assert reader.open == []
     assert reader.tags & {"script", "link", "img", "iframe"} == set()
-    assert reader.addresses == ["#scenario-ask", "https://example.org/issue"]
-    assert "prefers-color-scheme: dark" in page
+    assert reader.addresses == ["#scenario-1", "https://example.org/issue"]
+    assert "color-scheme: light dark" in page
+    assert not re.search(r"@import|url\(", page)
     assert "default-src 'none'" in page
     for text in ("✗ fails", "○ framework can't", "tokens: 0 in", "l = '<i>'", "S = 1", "invoke_agent clerk", "2.5 ms"):
         assert text in reader.text
@@ -199,12 +217,12 @@ def test_nothing_that_a_program_says_becomes_markup(name, said):
     hostile = results.LabCell(
         scenario=name, framework="langgraph", verdict="fails", reason=said, source=said, output=said
     )
-    plain = read(html.standalone(matrix())).tags
-    found = read(html.standalone(matrix(hostile, scenarios=(info,))))
+    plain = read(lab_report.standalone(matrix())).tags
+    found = read(lab_report.standalone(matrix(hostile, scenarios=(info,))))
 
     assert found.open == []
     assert found.tags <= plain | {"pre"}
-    assert all(address.startswith(("#", "https://")) for address in found.addresses)
+    assert all(address.startswith(("#", "https://", "http://")) for address in found.addresses)
 
 
 @given(st.text())

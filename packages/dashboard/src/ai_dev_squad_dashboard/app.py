@@ -79,7 +79,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     site = Site(store, queue, settings, sources=tail.states if tail is not None else tuple)
 
     errors.attach(app)
-    formats.attach(app)
+    formats.attach(app.jinja_env)
     layout.attach(app, site)
     keyboard.attach(app)
     app.register_blueprint(pages.create_blueprint(site))

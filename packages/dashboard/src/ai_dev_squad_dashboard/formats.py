@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from flask import Flask
+from jinja2 import Environment
 from markupsafe import Markup
 
 __all__ = ["attach", "count", "day_time", "duration", "iso", "moment", "money", "percent", "quantity"]
@@ -13,13 +13,13 @@ NONE = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
-def attach(app: Flask) -> None:
-    """Add the filters, and ``moment``, to the templates of ``app``."""
-    app.jinja_env.globals["moment"] = moment
+def attach(environment: Environment) -> None:
+    """Add the filters, and ``moment``, to templates."""
+    environment.globals["moment"] = moment
     for filter_ in (count, day_time, duration, iso, money, percent, quantity):
-        app.jinja_env.filters[filter_.__name__] = filter_
-    app.jinja_env.trim_blocks = True
-    app.jinja_env.lstrip_blocks = True
+        environment.filters[filter_.__name__] = filter_
+    environment.trim_blocks = True
+    environment.lstrip_blocks = True
 
 
 def count(value: float | None) -> str:

@@ -10,15 +10,14 @@ from typing import Any
 from flask import Flask
 
 from . import static_files
+from .hues import hues
 from .page import Site
 from .query import FILTERS, RANGES, Query
 from .store.base import Selection, StoreError
 
-__all__ = ["Filter", "Option", "attach", "change", "filters", "hues"]
+__all__ = ["Filter", "Option", "attach", "change", "filters"]
 
 _ALWAYS_SHOWN = ("framework", "model", "agent")
-_KNOWN_HUES = {"langgraph": 1, "crewai": 2, "autogen": 3}
-_HUES = 8
 
 
 @dataclass(frozen=True)
@@ -105,11 +104,3 @@ def change(now: float | None, before: float | None) -> float | None:
     if now is None or not before:
         return None
     return (now - before) / before
-
-
-def hues(keys: Sequence[str | None]) -> dict[str | None, int]:
-    """A colour, 1 to 8, for each key: a framework has the same one everywhere, others take what is left in order."""
-    taken: dict[str | None, int] = {key: _KNOWN_HUES[key] for key in keys if key in _KNOWN_HUES}
-    free = [hue for hue in range(1, _HUES + 1) if hue not in taken.values()]
-    others = [key for key in dict.fromkeys(keys) if key not in taken]
-    return {**taken, **{key: free[number % len(free)] for number, key in enumerate(others)}}

@@ -27,9 +27,10 @@ import json
 import re
 from typing import Any, Final
 
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
-__all__ = ["LIMIT", "LINE_LIMIT", "exact", "finalize", "safe_line", "safe_text"]
+__all__ = ["LIMIT", "LINE_LIMIT", "attach", "exact", "finalize", "no_formula", "safe_line", "safe_text"]
 
 LIMIT: Final = 20_000
 """Characters shown of a text."""
@@ -65,6 +66,13 @@ _FLAG: Final = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a
 """The flags of England, Scotland and others, the one good use of tags."""
 
 
+def attach(environment: Environment) -> None:
+    """Make safe what templates show, and add the filters with which they say how much of it."""
+    for show in (safe_text, safe_line, exact):
+        environment.filters[show.__name__] = show
+    environment.finalize = finalize
+
+
 def safe_text(value: Any, limit: int = LIMIT) -> str:
     """``value`` as text that does nothing but be read, at most ``limit`` characters of it and then how many are missing.
 
@@ -89,6 +97,11 @@ def safe_line(value: Any, limit: int = LINE_LIMIT) -> str:
 def exact(value: Any) -> Markup:
     """``value`` escaped and otherwise as it is: for the attribute ``value`` of a field, where nobody's eye is deceived."""
     return escape("" if value is None else value)
+
+
+def no_formula(text: str) -> str:
+    """``text`` for a cell of a CSV file: what a spreadsheet would take for a formula is text to it."""
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
 def finalize(value: Any) -> Any:

@@ -183,9 +183,7 @@ def attach(app: Flask, settings: DashboardSettings) -> Guard:
     # The very first of all: a handler that runs earlier could answer by itself.
     app.before_request_funcs.setdefault(None, []).insert(0, _before)
     app.after_request(_after)
-    for show in (safe_text.safe_text, safe_text.safe_line, safe_text.exact):
-        app.jinja_env.filters[show.__name__] = show
-    app.jinja_env.finalize = safe_text.finalize
+    safe_text.attach(app.jinja_env)
     app.jinja_env.globals["csrf_token"] = _form_token
     app.jinja_env.globals["logged_in"] = lambda: has_request_context() and _principal().session is not None
     if settings.is_exposed and not settings.behind_tls:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ai_dev_squad_dashboard.layout import hues
+from ai_dev_squad_dashboard.hues import hues
 from ai_dev_squad_dashboard.store.base import Point, Selection
 
 __all__ = ["Chart", "Series", "chart"]

@@ -86,9 +86,7 @@ class Captured:
             parent = self.by_id.get(parent.parent_span_id or "")
 
 
-def captured(
-    operations: Iterable[Operation], spans: Sequence[Span] = (), coverage: Coverage | None = None
-) -> Captured:
+def captured(operations: Iterable[Operation], spans: Sequence[Span] = (), coverage: Coverage | None = None) -> Captured:
     """Put operations in order."""
     ordered = tuple(sorted(operations, key=lambda operation: (operation.start_us, -operation.end_us)))
     return Captured(ordered, tuple(spans), {operation.span_id: operation for operation in ordered}, coverage)

@@ -234,18 +234,19 @@ def write_results(matrix: LabResult, output: Path) -> None:
         # Colons cannot stand in a file's name everywhere.
         save(matrix, output / "history" / f"{matrix.created.replace(':', '-')}.json")
     for kind, (stem, ending) in _FILES.items():
-        (output / f"{stem}{suffix}.{ending}").write_text(_as(matrix, kind), encoding="utf-8")
+        (output / f"{stem}{suffix}.{ending}").write_text(_as(matrix, kind), encoding="utf-8", newline="")
 
 
 def _as(matrix: LabResult, kind: str) -> str:
     import msgspec
 
-    from ai_dev_squad_parity.lab import html, report
+    from ai_dev_squad_dashboard import lab_report
+    from ai_dev_squad_parity.lab import report
 
     makers: dict[str, Callable[[LabResult], str]] = {
-        "markdown": report.markdown,
-        "html": html.standalone,
-        "csv": report.csv_table,
+        "markdown": lab_report.markdown,
+        "html": lab_report.standalone,
+        "csv": lab_report.csv_table,
         "junit": report.junit,
         "badge": report.badge,
         "json": lambda matrix: msgspec.json.format(msgspec.json.encode(matrix), indent=1).decode() + "\n",
@@ -325,4 +326,4 @@ def _export(options: argparse.Namespace) -> None:
         say(text.rstrip("\n"))
     else:
         options.file.parent.mkdir(parents=True, exist_ok=True)
-        options.file.write_text(text, encoding="utf-8")
+        options.file.write_text(text, encoding="utf-8", newline="")

@@ -1,26 +1,21 @@
-"""A run of the lab for people and for machines: Markdown, CSV, JUnit XML and a badge."""
+"""A run of the lab in words, and for machines: JUnit XML and a badge. Pages and tables of it are the dashboard's."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree as ET  # only written, never parsed
 
 from ai_dev_squad_dashboard.lab_results import LabCell, LabMeasure, LabResult
-from ai_dev_squad_parity.lab.statistics import winner
 
 __all__ = [
     "FRAMEWORK_NAMES",
     "MARKS",
     "MEASURES",
     "badge",
-    "csv_table",
     "frameworks_of",
     "heading",
     "junit",
-    "markdown",
     "quantity",
     "succeeded",
     "summary",
@@ -91,120 +86,8 @@ def _number(value: float, unit: str) -> str:
     return f"{value:,.{digits}f}"
 
 
-def markdown(matrix: LabResult) -> str:
-    """The matrix, what did not pass and why, and what was measured, as a Markdown page."""
-    return "\n".join([*_front(matrix), *_verdicts(matrix), *_reasons(matrix), *_measured(matrix)]).rstrip() + "\n"
-
-
-def _front(matrix: LabResult) -> Iterator[str]:
-    machine = matrix.machine
-    yield "# Parity matrix"
-    yield ""
-    yield (
-        f"{summary(matrix)}. {matrix.created}, observer `{matrix.observer}`, model server `{matrix.model_server}`, "
-        f"{matrix.repeat} repeats, {machine.get('cores', '?')} cores, Python {machine.get('python', '?')}, "
-        f"{machine.get('system', 'unknown system')}."
-    )
-    yield ""
-
-
-def _verdicts(matrix: LabResult) -> Iterator[str]:
-    frameworks = frameworks_of(matrix)
-    yield _row("Scenario", *(heading(matrix, framework) for framework in frameworks))
-    yield _row(*["---"] * (len(frameworks) + 1))
-    for scenario in matrix.scenarios:
-        cells = (matrix.cell(scenario.name, framework) for framework in frameworks)
-        yield _row(scenario.title, *(f"{MARKS[cell.verdict]} {cell.verdict}" if cell else "" for cell in cells))
-    counted = Counter(cell.framework for cell in matrix.cells if cell.verdict == "passes")
-    total = Counter(cell.framework for cell in matrix.cells)
-    yield _row("**passes**", *(f"**{counted[framework]} of {total[framework]}**" for framework in frameworks))
-    yield ""
-
-
-def _reasons(matrix: LabResult) -> Iterator[str]:
-    told = [cell for cell in matrix.cells if cell.verdict != "passes"]
-    if not told:
-        return
-    yield "## What did not pass, and why"
-    yield ""
-    for cell in told:
-        source = f" ([source]({cell.source}))" if cell.source else ""
-        framework = FRAMEWORK_NAMES.get(cell.framework, cell.framework)
-        yield f"- **{cell.scenario} on {framework}** {cell.verdict}: {_line(cell.reason) or 'no reason given'}{source}"
-    yield ""
-
-
-def _measured(matrix: LabResult) -> Iterator[str]:
-    for name, title in MEASURES.items():
-        rows = [row for scenario in matrix.scenarios if (row := _measured_row(matrix, scenario.name, name))]
-        if not rows:
-            continue
-        frameworks = frameworks_of(matrix)
-        yield f"## {title[0].upper()}{title[1:]}"
-        yield ""
-        yield _row("Scenario", *(FRAMEWORK_NAMES.get(framework, framework) for framework in frameworks))
-        yield _row("---", *["---:"] * len(frameworks))
-        yield from rows
-        yield ""
-
-
-def _measured_row(matrix: LabResult, scenario: str, name: str) -> str:
-    """The medians of a scenario; the smallest in bold only where its interval overlaps with no other."""
-    found = {
-        cell.framework: cell.measures[name]
-        for cell in matrix.cells
-        if cell.scenario == scenario and name in cell.measures
-    }
-    if not found:
-        return ""
-    # More quality is better, and what observing costs is a property of the observer.
-    best = winner(found) if name not in {"quality", "observation"} else None
-    texts = {framework: quantity(measure) for framework, measure in found.items()}
-    if best is not None:
-        texts[best] = f"**{texts[best]}**"
-    return _row(scenario, *(texts.get(framework, "") for framework in frameworks_of(matrix)))
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
-
-
 def _line(text: str) -> str:
     return " ".join(text.split())
-
-
-_COLUMNS: Mapping[str, Callable[[LabMeasure], object]] = {
-    "median": lambda measure: measure.median,
-    "low": lambda measure: "" if measure.interval is None else measure.interval.low,
-    "high": lambda measure: "" if measure.interval is None else measure.interval.high,
-}
-
-
-def csv_table(matrix: LabResult) -> str:
-    """One line for each cell: verdict, reason, and of each measure the median and its interval, in the measure's unit."""
-    units = {"wall": "ms", "framework": "ms", "import": "ms", "memory": "mib", "cost": "usd"}
-    named = {name: f"{name}_{units[name]}" if name in units else name for name in MEASURES}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["scenario", "framework", "verdict", "reason", "source"]
-        + [f"{named[name]}_{column}" for name in MEASURES for column in _COLUMNS]
-    )
-    for cell in matrix.cells:
-        writer.writerow(
-            [cell.scenario, cell.framework, cell.verdict, _inert(_line(cell.reason)), cell.source]
-            + [
-                take(cell.measures[name]) if name in cell.measures else ""
-                for name in MEASURES
-                for take in _COLUMNS.values()
-            ]
-        )
-    return text.getvalue()
-
-
-def _inert(text: str) -> str:
-    """A spreadsheet takes what begins like a formula for one."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
 
 
 def junit(matrix: LabResult) -> str:

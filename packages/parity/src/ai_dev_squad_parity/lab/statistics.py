@@ -1,4 +1,4 @@
-"""Medians with their uncertainty, and comparisons that name no winner where there is none."""
+"""Medians with their uncertainty."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import median
 
 from ai_dev_squad_dashboard.lab_results import LabInterval, LabMeasure
 
-__all__ = ["interval", "measure", "winner"]
+__all__ = ["interval", "measure"]
 
 _RESAMPLES = 2000
 
@@ -29,26 +29,3 @@ def measure(values: Sequence[float], unit: str) -> LabMeasure | None:
     if not values:
         return None
     return LabMeasure(median=median(values), values=tuple(values), unit=unit, interval=interval(values))
-
-
-def winner(measures: dict[str, LabMeasure]) -> str | None:
-    """Whose median is the smallest, if its interval overlaps with nobody else's; else ``None``.
-
-    A measure without an interval counts as exact only if its values are equal; a single run of something that varies decides
-    nothing, so two measures with one value each have no winner unless they count things (calls, tokens).
-    """
-    if len(measures) < 2:
-        return None
-    ordered = sorted(measures, key=lambda name: measures[name].median)
-    best, second = measures[ordered[0]], [measures[name] for name in ordered[1:]]
-    if best.unit in {"ms", "MiB", "ratio"} and any(len(m.values) < 3 for m in measures.values()):
-        return None
-    return ordered[0] if all(_high(best) < _low(other) for other in second) else None
-
-
-def _high(measured: LabMeasure) -> float:
-    return measured.median if measured.interval is None else measured.interval.high
-
-
-def _low(measured: LabMeasure) -> float:
-    return measured.median if measured.interval is None else measured.interval.low

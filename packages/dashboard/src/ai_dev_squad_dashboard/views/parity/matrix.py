@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ai_dev_squad_dashboard.lab.table import Lab
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
 
 from . import lab, runs
-from .lab import Lab
 from .runs import RealRuns
 
 __all__ = ["PAGE", "Parity", "build"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ai_dev_squad_dashboard.layout import hues
+from ai_dev_squad_dashboard.hues import hues
 from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import Group, Totals

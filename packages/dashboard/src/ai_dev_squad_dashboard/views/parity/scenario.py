@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ai_dev_squad_dashboard.hues import hues
+from ai_dev_squad_dashboard.lab.figures import NAMES, Figure, figures
+from ai_dev_squad_dashboard.lab.table import LabEntry, RunInfo, columns_of, entry, result_cell, run_info, versions_of
 from ai_dev_squad_dashboard.lab_results import LabCell, LabCheck, LabResult, LabScenario, LabSummary
-from ai_dev_squad_dashboard.layout import hues
 from ai_dev_squad_dashboard.page import NotFoundError, Page, Site
 from ai_dev_squad_dashboard.query import Query
 
 from .calls import CallPair, pair_calls
-from .figures import NAMES, Figure, figures
-from .lab import LabEntry, RunInfo, columns_of, entry, open_runs, result_cell, versions_of
+from .lab import open_runs
 from .programs import Piece, ProgramBlock, highlight, side_by_side
 from .trees import TreeRow, align_trees
 
@@ -127,15 +128,12 @@ def build(site: Site, query: Query, scenario: str) -> ScenarioCells:
     )
     frameworks = tuple(dict.fromkeys(framework for framework, _ in keys))
     trees, left_out = align_trees([cell.tree if cell is not None else () for cell in cells])
-    at, run = names.index(scenario), results[0]
+    at = names.index(scenario)
     return ScenarioCells(
         name=scenario,
         title=info.title or scenario,
         purpose=info.purpose,
-        run=RunInfo(
-            run.id, run.created_us, run.observer, run.model_server, run.repeat,
-            {name: str(value)[:200] for name, value in run.machine.items()},
-        ),
+        run=run_info(results[0]),
         focus=frameworks[0],
         columns=tuple(
             _beside(site, results, key, cell, measured[column], info, keys)
@@ -148,10 +146,10 @@ def build(site: Site, query: Query, scenario: str) -> ScenarioCells:
         operations_left_out=left_out,
         checks=_check_rows(cells),
         spec=highlight(info.spec.rstrip()[:100_000]),
-        history=_past(runs, scenario, keys, run.id),
+        history=_past(runs, scenario, keys, results[0].id),
         previous=names[at - 1] if at else None,
         next=names[at + 1] if at + 1 < len(names) else None,
-    )  # fmt: skip
+    )
 
 
 def _beside(

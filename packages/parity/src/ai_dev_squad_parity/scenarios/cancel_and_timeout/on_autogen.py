@@ -1,4 +1,4 @@
-"""An assistant agent that is given two seconds."""
+"""An assistant agent that is given five seconds."""
 
 import asyncio
 from typing import Any

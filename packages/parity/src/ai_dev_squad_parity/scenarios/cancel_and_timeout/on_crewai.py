@@ -1,4 +1,4 @@
-"""A crew whose model is given two seconds."""
+"""A crew whose model is given five seconds."""
 
 from typing import Any
 

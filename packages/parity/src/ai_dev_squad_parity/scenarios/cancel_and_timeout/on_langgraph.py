@@ -1,4 +1,4 @@
-"""An agent that is given two seconds."""
+"""An agent that is given five seconds."""
 
 import asyncio
 from typing import Any

@@ -5,12 +5,12 @@ from ai_dev_squad_testing.model_server import Script, hang, role, system_contain
 
 SYSTEM = "You are the assistant. Answer in one sentence."
 REQUEST = "What is the capital of France?"
-PATIENCE_S = 2.0
+PATIENCE_S = 5.0
 
 SCENARIO = Scenario(
     name="cancel_and_timeout",
     title="Cancel and time-out",
-    purpose="The model never answers, and the program gives up after two seconds: cancelled, not an error, and nothing is left open.",
+    purpose="The model never answers, and the program gives up after five seconds: cancelled, not an error, and nothing is left open.",
     script=lambda: Script([role("assistant", system_contains("you are the assistant"), hang())]),
     expected=Expected(agents=("assistant",), raises="TimeoutError", cancelled_calls=1, run_status=("cancelled",)),
     overrides={
