@@ -20,7 +20,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from ai_dev_squad import StructuredLogger, guard
 from ai_dev_squad.events import JournalHandler, read_journal
-from ai_dev_squad.events.console import Console, format_line, inert
+from ai_dev_squad.events.console import Console, format_line, safe_text
 from ai_dev_squad.schema import Cost, ErrorInfo, JournalLine, LogLevel, Usage
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
@@ -84,7 +84,7 @@ def test_colour_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_a_terminal_would_obey_is_spelled_out(text: str, shown: str) -> None:
     """A model's output can't move the cursor, change colours, fake a second line or turn text around."""
-    assert inert(text) == shown
+    assert safe_text(text) == shown
 
 
 @given(text=st.text())

@@ -11,7 +11,7 @@ from typing import TextIO
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import JournalLine
 
-__all__ = ["Console", "format_line", "inert"]
+__all__ = ["Console", "format_line", "safe_text"]
 
 _COLOURS = {"DEBUG": "2", "INFO": "36", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 
@@ -19,7 +19,7 @@ _COLOURS = {"DEBUG": "2", "INFO": "36", "WARNING": "33", "ERROR": "31", "CRITICA
 _ACTIVE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def inert(text: str) -> str:
+def safe_text(text: str) -> str:
     """``text`` on one line, with everything that a terminal would obey spelled out as an escape."""
     return _ACTIVE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
@@ -32,9 +32,7 @@ def format_line(line: JournalLine, *, colour: bool = False) -> str:
     moment = line.timestamp.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
     who = "/".join(part for part in (line.framework, line.agent_id) if part)
     figures = _figures(line)
-    text = (
-        f"{line.event_type} {inert(who) + ': ' if who else ''}{inert(line.message)}{f' ({figures})' if figures else ''}"
-    )
+    text = f"{line.event_type} {safe_text(who) + ': ' if who else ''}{safe_text(line.message)}{f' ({figures})' if figures else ''}"
     return f"{moment}Z {level} {text}"
 
 
@@ -48,7 +46,7 @@ def _figures(line: JournalLine) -> str:
     if line.cost is not None:
         parts.append("price unknown" if line.cost.usd is None else f"${line.cost.usd:.6f}")
     if line.error is not None:
-        parts.append(inert(line.error.type))
+        parts.append(safe_text(line.error.type))
     return ", ".join(parts)
 
 

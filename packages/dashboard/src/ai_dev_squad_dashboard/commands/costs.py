@@ -147,6 +147,6 @@ def _row(group: CostGroup, name: str) -> tuple[str, ...]:
 
 
 def _shown(name: str) -> str:
-    from ai_dev_squad.events.console import inert
+    from ai_dev_squad.events.console import safe_text
 
-    return inert(name)
+    return safe_text(name)
