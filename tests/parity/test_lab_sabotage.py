@@ -128,14 +128,8 @@ Operation._end = failed
     "the usage of a stream is zero": (
         "streaming",
         """\
-def free(self, status, error=None):
-    if self.kind.is_model_call:
-        for attempt in self.attempts:
-            attempt.bill = None
-            attempt.enter = lambda: None
-        self.usage = Usage(input_tokens=0, output_tokens=0, source="provider")
-    return end(self, status, error)
-Operation._end = free
+from ai_dev_squad.wire.attempts import Attempt
+Attempt._usage = lambda self: Usage(input_tokens=0, output_tokens=0, source="provider")
 """,
         {
             "tokens": "(input, output, cached, reasoning): missing (200, 30, 0, 0) x 1, too many (0, 0, 0, 0) x 1",
@@ -197,8 +191,8 @@ def with_changed(evidence: Evidence, kind: str, **changes: object) -> Evidence:
 
 
 def remade(evidence: Evidence, operations) -> Captured:
-    """Other operations, with the same spans."""
-    return captured(operations, evidence.captured.spans)
+    """Other operations, with the same spans, of the same calls on the wire."""
+    return captured(operations, evidence.captured.spans, evidence.captured.coverage)
 
 
 def test_what_nobody_sabotaged_is_green(recorded):
@@ -307,9 +301,9 @@ def test_a_span_forgets_what_the_conventions_require(recorded):
         )
         for span in recorded.captured.spans
     ]
-    assert broken(replace(recorded, captured=captured(recorded.captured.operations, spans))) == {
-        "conventions": "chat gpt-4o-mini: gen_ai.provider.name is missing"
-    }
+    assert broken(
+        replace(recorded, captured=captured(recorded.captured.operations, spans, recorded.captured.coverage))
+    ) == {"conventions": "chat gpt-4o-mini: gen_ai.provider.name is missing"}
 
 
 def test_the_program_ends_otherwise(recorded):
