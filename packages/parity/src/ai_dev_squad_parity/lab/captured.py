@@ -72,6 +72,16 @@ class Captured:
         return self.of(*MODEL_CALLS)
 
     @property
+    def most_calls_at_once(self) -> int:
+        """How many model calls were under way at the same time, at most."""
+        edges = sorted(edge for call in self.calls for edge in ((call.start_us, 1), (call.end_us, -1)))
+        most = now = 0
+        for _, change in edges:
+            now += change
+            most = max(most, now)
+        return most
+
+    @property
     def roots(self) -> list[Operation]:
         """The operations without a captured parent."""
         return [operation for operation in self.operations if operation.parent_span_id not in self.by_id]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ai_dev_squad import Coverage, Usage
+from ai_dev_squad import Usage
 from ai_dev_squad.costs import CostTracker
 from ai_dev_squad_dashboard.lab_results import LabCheck
 from ai_dev_squad_parity.lab.captured import Captured, Operation
 from ai_dev_squad_parity.lab.cell import Outcome, Report
 from ai_dev_squad_parity.lab.conventions import breaches, violations
+from ai_dev_squad_parity.lab.coverage import coverage
 from ai_dev_squad_parity.lab.scenario import Expected
 from ai_dev_squad_testing.model_server import CallRecord, Truth
 
@@ -108,22 +109,7 @@ def _calls(evidence: Evidence) -> LabCheck:
 
 def _coverage(evidence: Evidence) -> LabCheck:
     """Every model call that left the process was seen on the wire, captured, and came to the model server."""
-    told = evidence.captured.coverage or Coverage()
-    held = sum(operation.requests for operation in evidence.captured.operations)
-    served = len(evidence.truth.calls)
-    problems = []
-    if told.captured != told.seen or told.unseen:
-        problems.append(str(told))
-    if held != told.captured:
-        problems.append(f"{held} in the journal, {told.captured} captured on the wire")
-    if evidence.scripted and served != told.seen:
-        problems.append(f"{told.seen} seen on the wire, {served} came to the model server")
-    if evidence.captured.coverage is None and problems:
-        problems.append("the self-check has said nothing; is AI_DEV_SQUAD_WIRE off?")
-    return LabCheck(
-        name="coverage", ok=not problems, captured=f"{told.captured} of {_plural(told.seen, 'model call')} captured",
-        truth=_plural(served, "model call") if evidence.scripted else "", detail="; ".join(problems),
-    )  # fmt: skip
+    return coverage(evidence.captured, len(evidence.truth.calls) if evidence.scripted else None)
 
 
 def _kind_of_end(call: Operation) -> str:
@@ -311,7 +297,7 @@ def _events(evidence: Evidence) -> LabCheck:
         # Journal times have microseconds and durations come from another clock.
         if parent is not None and operation.start_us < parent.start_us - 2000:
             problems.append(f"{what} began before {parent.operation} {parent.name}")
-    overlap = _most_at_once(captured.calls)
+    overlap = captured.most_calls_at_once
     if overlap < evidence.expected.parallel and evidence.expected.parallel > 1:
         problems.append(f"{overlap} model calls at once, {evidence.expected.parallel} were")
     if evidence.expected.streamed and not all(call.first_chunk_us for call in captured.calls if call.status == "ok"):
@@ -322,17 +308,6 @@ def _events(evidence: Evidence) -> LabCheck:
         captured=_plural(len(captured.operations), "operation"),
         detail="; ".join(problems),
     )
-
-
-def _most_at_once(calls: Sequence[Operation]) -> int:
-    edges = sorted(
-        [(c.start_us, 1) for c in calls] + [(c.end_us, -1) for c in calls], key=lambda edge: (edge[0], edge[1])
-    )
-    most = now = 0
-    for _, change in edges:
-        now += change
-        most = max(most, now)
-    return most
 
 
 def _sessions(evidence: Evidence) -> LabCheck:
