@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import ai_dev_squad
 from ai_dev_squad.schema import JournalLine
 
 pytestmark = pytest.mark.once
@@ -67,6 +68,13 @@ def crewai_suite() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(TOOLS)
         yield load("crewai_suite")
+
+
+@pytest.fixture(scope="module")
+def client_suite() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(TOOLS)
+        yield load("client_suite")
 
 
 def line(event_type: str, span_id: str | None = "a", **more: Any) -> JournalLine:
@@ -162,6 +170,49 @@ def test_outcomes_are_the_worst_phase_of_each_test(tmp_path, suite):
         "xpassed": "xpassed",
     }
     assert {f"test_it.py::test_{name}": outcome for name, outcome in expected.items()} == run.outcomes
+
+
+ASKING = """
+import json, os, urllib.error, urllib.request
+import pytest
+def ask():
+    try:
+        urllib.request.urlopen(os.environ["TEST_API_BASE_URL"] + "/v1/models", data=b"{}")
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(json.load(error)) from None
+@pytest.fixture
+def prepared(): ask()
+def test_asks(): ask()
+def test_asks_before(prepared): pass
+def test_expects_a_failure():
+    with pytest.raises(RuntimeError): ask()
+def test_fails_otherwise(): raise ConnectionError("no server")
+"""
+
+
+def test_what_needs_a_mock_server_is_told_apart(tmp_path, suite, client_suite, monkeypatch):
+    """A test that fails by the answer of the server that isn't there says so; any other failure stays a failure."""
+    for name in ("TEST_API_BASE_URL", "UPSTREAM_NO_SERVER"):
+        monkeypatch.setenv(name, "")
+    (tmp_path / "test_it.py").write_text(ASKING, encoding="utf-8")
+
+    with client_suite.no_server():
+        run = suite.run_pytest(tmp_path, ["test_it.py"], tmp_path / "work", None)
+
+    assert run.outcomes == {
+        "test_it.py::test_asks": "no server",
+        "test_it.py::test_asks_before": "no server",
+        "test_it.py::test_expects_a_failure": "passed",
+        "test_it.py::test_fails_otherwise": "failed",
+    }
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_run_without_the_wire_shows(plugin, on):
+    """Whether the wire is on is found out by a model call, not believed."""
+    ai_dev_squad.configure(wire=on)
+
+    assert plugin.wire_sees_a_call() is on
 
 
 def events(*documents: object) -> str:

@@ -5,19 +5,24 @@ inside of the tap.
 
     python tools/upstream/client_suite.py {openai,anthropic} [pytest arguments]
 
-The suite is the one of the *installed* version, taken from its source distribution on the package index. Its tests of
-single resources are left out: they need a mock server that isn't in it. The exit code is 1 on a difference, and when
-the tap saw nothing.
+The suite is the one of the *installed* version, taken from its source distribution on the package index, and run whole.
+Its tests of single resources want a mock server and a description of the API that aren't in it: a server that answers
+501 stands there instead, and a test that fails by that answer counts as ``no server``. The exit code is 1 on a
+difference, and when the tap saw nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import json
 import os
 import sys
+import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from langgraph_suite import ROOT, Run, fetch, judge, pip, run_pytest, run_unobserved
@@ -42,6 +47,40 @@ SUITES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """By package: what its tests need beside, as its distribution says, and arguments that it gives pytest."""
 CHECKS = {"ended_twice": "exchanges ended twice", "internal_failures": "internal failures reported by the tap"}
+
+NO_SERVER = "the suite's mock server is not in its source distribution"
+
+
+class NoServer(BaseHTTPRequestHandler):
+    """Tells whoever asks that the mock server isn't there, and that trying again won't help."""
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = json.dumps({"error": {"message": NO_SERVER}}).encode()
+        self.send_response(501)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("x-should-retry", "false")
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the names that the base class looks for
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+        """Say nothing."""
+
+
+@contextmanager
+def no_server() -> Iterator[None]:
+    """Have the suite's clients ask a server that has nothing, for as long as the block runs."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), NoServer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        os.environ["TEST_API_BASE_URL"] = f"http://127.0.0.1:{server.server_port}"
+        os.environ["UPSTREAM_NO_SERVER"] = NO_SERVER
+        try:
+            yield
+        finally:
+            server.shutdown()
 
 
 def table(package: str, version: str, without: Run, tapped: Run, verdicts: Mapping[str, str]) -> str:
@@ -75,16 +114,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     version = importlib.metadata.version(options.package)
     work = options.cache.resolve() / f"{options.package}-{version}"
-    suite = fetch(options.package, version, work)
+    suite = fetch(options.package, version, work, whole=True)
     if not options.no_install:
         pinned = f"{options.package}=={version}"
         pip("install", pinned, *NEEDS, *(need.format(package=options.package) for need in needs))
-    arguments = arguments or ["tests", "--ignore=tests/api_resources"]
-    arguments = ["-n", str(options.workers), "--dist", "worksteal", *given, *arguments]
+    arguments = ["-n", str(options.workers), "--dist", "worksteal", *given, *(arguments or ["tests"])]
 
-    without = run_unobserved(suite, arguments, work / "without")
-    tapped = run_pytest(suite, arguments, work / "tapped", "tap")
-    verdicts = judge(suite, work, "tap", without, tapped, options.reruns)
+    with no_server():
+        without = run_unobserved(suite, arguments, work / "without")
+        tapped = run_pytest(suite, arguments, work / "tapped", "tap")
+        verdicts = judge(suite, work, "tap", without, tapped, options.reruns)
     print(table(options.package, version, without, tapped, verdicts))
     print(*[f"{test}: {words}" for test, words in verdicts.items()], sep="\n")
     for name in CHECKS:

@@ -39,6 +39,7 @@ CHECKS = {
     "closed_twice": "operations closed twice",
     "closed_unopened": "operations closed without a start",
     "dropped": "journal lines dropped",
+    "wire_off": "processes in which the wire was off",
     "leaked_spans": "spans still current after a test",
     "failed_detach": "'Failed to detach context' records",
     "internal_failures": "internal failures reported by the observer",
@@ -85,13 +86,19 @@ def verdict(unobserved: Sequence[str | None], observed: Sequence[str | None]) ->
 
 
 def pip(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "pip", "--quiet", *arguments], check=True)
+    """Run pip, or uv, where it is, for what both can: installing takes it seconds where pip takes minutes."""
+    uv = shutil.which("uv") if arguments[0] == "install" else None
+    command = [sys.executable, "-m", "pip", "--quiet", *arguments]
+    if uv:
+        command = [uv, "pip", "install", "--quiet", "--python", sys.executable, *arguments[1:]]
+    subprocess.run(command, check=True)
 
 
-def fetch(package: str, version: str, into: Path, name: str = "suite") -> Path:
+def fetch(package: str, version: str, into: Path, name: str = "suite", *, whole: bool = False) -> Path:
     """Unpack ``tests`` and ``pyproject.toml`` of the source distribution into ``into / name`` and return that.
 
-    The package itself is left behind, so that the tests import the installed one.
+    The package itself is left behind, so that the tests import the installed one. ``whole`` unpacks everything, for
+    tests that read other files; the package is then below ``src``, where no import finds it.
     """
     suite = into / name
     if suite.is_dir():
@@ -102,7 +109,8 @@ def fetch(package: str, version: str, into: Path, name: str = "suite") -> Path:
     unpacked = into / "unpacked"
     with tarfile.open(sdist) as archive:
         top = archive.getnames()[0].partition("/")[0]
-        wanted = [m for m in archive if m.name.startswith((f"{top}/tests/", f"{top}/pyproject.toml"))]
+        parts = (f"{top}/",) if whole else (f"{top}/tests/", f"{top}/pyproject.toml")
+        wanted = [member for member in archive if member.name.startswith(parts)]
         if hasattr(tarfile, "data_filter"):
             archive.extractall(unpacked, members=wanted, filter="data")
         else:
@@ -229,6 +237,8 @@ def table(package: str, version: str, unobserved: Run, observed: Run, verdicts: 
         rows += [("objects observed", "", f"{observed.total('graphs'):,}")]
     rows += [("operations started", "", f"{observed.total('started'):,}")]
     rows += [("operations ended", "", f"{observed.total('ended'):,}")]
+    rows += [("model calls on the wire", "", f"{observed.total('wire_calls'):,}")]
+    rows += [("… in observed runs", "", f"{observed.total('wire_captured'):,}")]
     rows += [("spans started", "", f"{observed.total('spans_started'):,}")]
     rows += [("spans ended", "", f"{observed.total('spans_ended'):,}")]
     statuses: Counter[str] = Counter()

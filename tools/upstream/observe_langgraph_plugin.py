@@ -31,11 +31,16 @@ CLOSING = frozenset({"agent.stop", "task.complete", "task.fail", "tool.result", 
 
 @dataclass
 class Observations:
-    """What one pytest process saw. Everything below ``statuses`` must stay empty."""
+    """What one pytest process saw. Everything below ``statuses`` must stay empty.
+
+    ``wire_calls`` are the model calls that passed the wire, ``wire_captured`` those of them that belong to observed runs.
+    """
 
     graphs: int = 0
     started: int = 0
     ended: int = 0
+    wire_calls: int = 0
+    wire_captured: int = 0
     spans_started: int = 0
     spans_ended: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
@@ -43,6 +48,7 @@ class Observations:
     closed_twice: list[str] = field(default_factory=list)
     closed_unopened: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    wire_off: list[str] = field(default_factory=list)
     leaked_spans: list[str] = field(default_factory=list)
     failed_detach: list[str] = field(default_factory=list)
     internal_failures: list[str] = field(default_factory=list)
@@ -193,9 +199,26 @@ class Observer:
 
         gc.collect()  # abandoned generators end their operations when they are collected
         ai_dev_squad.flush()
+        wire = ai_dev_squad.coverage()
+        self.seen.wire_calls, self.seen.wire_captured = wire.seen, wire.captured
+        if not wire_sees_a_call():
+            self.seen.wire_off.append(self.directory.name)
         if any(self.directory.glob("*.jsonl*")):  # a worker whose tests ran no graph has no journal
             balance(read_journal(self.directory), self.seen)
         (self.directory / "observations.json").write_text(json.dumps(asdict(self.seen)), encoding="utf-8")
+
+
+def wire_sees_a_call() -> bool:
+    """Whether the wire is on: a model call to nobody, after all tests, is seen."""
+    import httpx
+
+    import ai_dev_squad
+
+    before = ai_dev_squad.coverage().seen
+    nobody = httpx.MockTransport(lambda request: httpx.Response(200, json={}))
+    with httpx.Client(transport=nobody) as client:
+        client.post("http://nobody/v1/chat/completions", json={"model": "none", "messages": []})
+    return ai_dev_squad.coverage().seen == before + 1
 
 
 def load(name: str) -> Callable[[Any], Any]:

@@ -1,6 +1,7 @@
 """pytest plugin: write the outcome of every test as one JSON object, ``{node id: outcome}``.
 
-The file's name comes from ``UPSTREAM_OUTCOMES``. Under pytest-xdist the controller sees every report and writes.
+The file's name comes from ``UPSTREAM_OUTCOMES``. Under pytest-xdist the controller sees every report and writes. A test
+that fails with the text ``UPSTREAM_NO_SERVER`` has the outcome ``no server``: it wants one that isn't there.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from pathlib import Path
 
 import pytest
 
-WORST_FIRST = ("error", "failed", "xpassed", "xfailed", "skipped", "passed")
+WORST_FIRST = ("error", "failed", "no server", "xpassed", "xfailed", "skipped", "passed")
 """A test reports up to three phases; the first of these words that any phase earned is its outcome."""
 
 
 def phase_outcome(report: pytest.TestReport) -> str:
     """The outcome of one phase (set-up, call, tear-down) in the words of pytest's own summary."""
     if report.failed:
+        no_server = os.environ.get("UPSTREAM_NO_SERVER")
+        if no_server and no_server in report.longreprtext:
+            return "no server"
         return "failed" if report.when == "call" else "error"
     if hasattr(report, "wasxfail"):
         return "xfailed" if report.skipped else "xpassed"
