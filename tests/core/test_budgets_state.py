@@ -115,7 +115,7 @@ def test_the_file_is_readable_by_people(path: Path, clock: Clock) -> None:
 
 
 def test_a_new_period_begins_at_nothing_after_a_restart(path: Path, clock: Clock) -> None:
-    """Yesterday's spend does not count today, and its record leaves the file with the next write."""
+    """Yesterday's spend does not count today; its record stays for a clock that was ahead, and leaves the file later."""
     first = manager_at(path, clock)
     first.set_budget("d", 10, "daily")
     first.check_budgets(entry(2.0))
@@ -125,11 +125,14 @@ def test_a_new_period_begins_at_nothing_after_a_restart(path: Path, clock: Clock
     second = manager_at(path, clock)
     second.set_budget("d", 10, "daily")
     assert spent(second) == {("d", None): 0.0}
-    second.check_budgets(entry(1.0, clock.moment))
+    for _ in range(3):
+        second.check_budgets(entry(1.0, clock.moment))
+        second.flush()
+        clock.moment += timedelta(days=1)
     second.close()
 
     (budget,) = json.loads(path.read_text())["budgets"]
-    assert [account["spent_usd"] for account in budget["accounts"]] == ["1.000000000000"]
+    assert [account["spent_usd"] for account in budget["accounts"]] == ["1.000000000000"] * 3
 
 
 def test_a_budget_of_another_scope_does_not_take_spend_over(path: Path, clock: Clock) -> None:
@@ -184,7 +187,7 @@ def test_the_background_thread_writes_by_itself(path: Path, clock: Clock) -> Non
     manager = BudgetManager(clock=clock, state_path=path, save_interval=0.01)
     manager.set_budget("d", 10, "daily")
     manager.check_budgets(entry(2.0))
-    thread = manager._saver._worker._thread  # type: ignore[union-attr]
+    thread = manager._store._worker._thread  # type: ignore[union-attr]
     assert thread is not None
     _wait_for(path.exists)
 
@@ -204,7 +207,7 @@ def test_a_manager_that_is_dropped_is_written_and_its_thread_ends(path: Path, cl
     manager = BudgetManager(clock=clock, state_path=path, save_interval=0.01)
     manager.set_budget("d", 10, "daily")
     manager.check_budgets(entry(2.0))
-    thread, gone = manager._saver._worker._thread, weakref.ref(manager)  # type: ignore[union-attr]
+    thread, gone = manager._store._worker._thread, weakref.ref(manager)  # type: ignore[union-attr]
     assert thread is not None
     _wait_for(path.exists)
 
@@ -376,7 +379,7 @@ def test_any_order_of_spending_and_flushing_adds_up(
 
 
 def test_a_process_whose_clock_is_behind_spoils_no_new_period(path: Path, clock: Clock) -> None:
-    """Once one process is in the next day, one that is still in the last day leaves the new day's record alone."""
+    """A process in the next day and one that is still in the last one keep what they spend, each in its own day."""
     ahead = manager_at(path, clock)
     ahead.set_budget("d", 10, "daily")
     behind = manager_at(path, Clock())
@@ -391,8 +394,9 @@ def test_a_process_whose_clock_is_behind_spoils_no_new_period(path: Path, clock:
     behind.close()
 
     (budget,) = json.loads(path.read_text())["budgets"]
-    assert [account["spent_usd"] for account in budget["accounts"]] == ["2.000000000000"]
+    assert [account["spent_usd"] for account in budget["accounts"]] == ["2.000000000000", "2.000000000000"]
     assert spent(ahead) == {("d", None): 2.0}
+    assert spent(behind) == {("d", None): 2.0}
 
 
 def test_the_file_is_bounded_like_the_memory(path: Path, clock: Clock) -> None:

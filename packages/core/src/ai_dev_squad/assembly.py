@@ -16,7 +16,7 @@ from ai_dev_squad.settings import Settings
 
 if TYPE_CHECKING:
     from ai_dev_squad.compat.logger import StructuredLogger
-    from ai_dev_squad.costs import CostTracker
+    from ai_dev_squad.costs import BudgetManager, CostTracker
     from ai_dev_squad.operations import Operation
     from ai_dev_squad.redaction import Redactor
     from ai_dev_squad.tracing import TraceManager
@@ -192,12 +192,12 @@ def _spans_lost(emit: Emit, count: int, reason: str) -> None:
 
 
 def _costs(wanted: Settings, old: Pipeline | None) -> CostTracker:
-    from ai_dev_squad.costs import BudgetManager, CostTracker
+    from ai_dev_squad.costs import CostTracker
 
     if old is None:
         return CostTracker(
             max_entries=wanted.ledger_size,
-            budget_manager=BudgetManager(state_path=_budget_file(wanted)),
+            budget_manager=_budgets(wanted),
             prices_file=wanted.prices_file,
         )
     # The tracker stays: it holds the program's own prices and what was spent.
@@ -205,15 +205,46 @@ def _costs(wanted: Settings, old: Pipeline | None) -> CostTracker:
     if wanted.prices_file not in {None, old.settings.prices_file}:
         tracker.import_prices(str(wanted.prices_file))
     tracker.max_entries = wanted.ledger_size
-    if _budget_file(wanted) != _budget_file(old.settings):
+    if _budgets_of(wanted) != _budgets_of(old.settings):
         before = tracker.budget_manager
-        budgets = BudgetManager(state_path=_budget_file(wanted))
+        budgets = _budgets(wanted)
         for name, budget in before.budgets.items():
             budgets.budgets[name] = budget
         budgets.alert_callbacks.extend(before.alert_callbacks)
         tracker.budget_manager = budgets
         before.close()
     return tracker
+
+
+def _budgets(wanted: Settings) -> BudgetManager:
+    """Budgets that are kept where the settings say."""
+    from ai_dev_squad.costs import BudgetManager
+    from ai_dev_squad.costs.stores import open_ledger
+
+    path = _budget_file(wanted)
+    ledger = None
+    if wanted.enabled:
+        shared = wanted.budget_file or wanted.journal_path.with_name("budgets.sqlite3")
+        ledger = open_ledger(wanted.budget_store, Path(shared), wanted.budget_store_timeout_s)
+    return BudgetManager(
+        state_path=path if ledger is None else None,
+        ledger=ledger,
+        lease_s=wanted.budget_lease_s,
+        store_timeout_s=wanted.budget_store_timeout_s,
+        when_away="refuse" if wanted.budget_store_away == "refuse" else "allow",
+    )
+
+
+def _budgets_of(wanted: Settings) -> tuple[object, ...]:
+    """The settings that budgets depend on."""
+    return (
+        _budget_file(wanted),
+        wanted.budget_store,
+        wanted.budget_store_away,
+        wanted.budget_store_timeout_s,
+        wanted.budget_lease_s,
+        wanted.enabled,
+    )
 
 
 def _budget_file(wanted: Settings) -> str | None:

@@ -63,6 +63,7 @@ class EventType(str, Enum):
     SYSTEM_ERROR = "system.error"
     BUDGET_ALERT = "budget.alert"
     BUDGET_EXCEEDED = "budget.exceeded"
+    BUDGET_STORE = "budget.store"
     TELEMETRY_DROPPED = "telemetry.dropped"
     WIRE_COVERAGE = "wire.coverage"
     CUSTOM_EVENT = "custom.event"

@@ -146,7 +146,39 @@ class Settings:
         10_000, "costs", "AI_DEV_SQUAD_LEDGER_SIZE", "Model calls kept in memory; totals are exact without.", minimum=1
     )
     budget_file: str | None = _setting(
-        None, "costs", "AI_DEV_SQUAD_BUDGET_FILE", "Where spend is kept over restarts; unset: budgets.json in log_dir."
+        None,
+        "costs",
+        "AI_DEV_SQUAD_BUDGET_FILE",
+        "Where spend is kept over restarts; unset: budgets.json in log_dir, or budgets.sqlite3 for the shared store.",
+    )
+    budget_store: str = _setting(
+        "file",
+        "costs",
+        "AI_DEV_SQUAD_BUDGET_STORE",
+        "Who decides on reservations: each process for itself (`file`), all processes of this machine (`shared`), or those "
+        "of many hosts (`redis://…`, `rediss://…`, `unix://…`).",
+    )
+    budget_store_away: str = _setting(
+        "allow",
+        "costs",
+        "AI_DEV_SQUAD_BUDGET_STORE_AWAY",
+        "While the shared store does not answer, hold calls against what this process knows (`allow`), or `refuse` those "
+        "that a budget may stop.",
+        allowed=("allow", "refuse"),
+    )
+    budget_store_timeout_s: float = _setting(
+        0.25,
+        "costs",
+        "AI_DEV_SQUAD_BUDGET_STORE_TIMEOUT_S",
+        "How long a call may wait for the shared store, in seconds.",
+        minimum=0.01,
+    )
+    budget_lease_s: float = _setting(
+        30.0,
+        "costs",
+        "AI_DEV_SQUAD_BUDGET_LEASE_S",
+        "How long the shared store keeps a reservation of a process that has died, in seconds; open calls renew theirs.",
+        minimum=1,
     )
     prices_file: str | None = _setting(None, "costs", "AI_DEV_SQUAD_PRICES_FILE", "A JSON file with your own prices.")
     # Content and redaction

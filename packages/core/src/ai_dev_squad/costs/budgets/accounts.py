@@ -5,6 +5,7 @@ Nothing here locks: ``AccountBook`` holds its lock around every call. Amounts ar
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import re
@@ -13,12 +14,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budgets.budget import Budget, BudgetStatus, moment
-from ai_dev_squad.costs.budgets.periods import window
+from ai_dev_squad.costs.budgets.periods import timezone_name, window
 from ai_dev_squad.costs.money import PICO, dollars, to_pico
+from ai_dev_squad.costs.stores import Sums
 
 __all__ = ["Account", "BudgetAccounts", "Crossing", "Index", "Labels", "in_order", "labels_of", "model_family"]
 
@@ -39,6 +41,12 @@ _PER_POSITION = {
 _SCOPE_POSITION = {"framework": _FRAMEWORK, "agent_id": _AGENT, "session_id": _SESSION, "user_id": _USER}
 _NEVER = 1 << 200
 _MINIMUM_ELAPSED = 0.01
+_STEP_BACK_S = 7200.0
+"""A clock that is set back by less stays in the period it was in, so that nobody gets a limit twice by a correction."""
+_EARLIER_PERIODS = 3
+_DAY_S = 86_400.0
+_RUN_LASTS_S, _KEY_LASTS_S = 30 * _DAY_S, 400 * _DAY_S
+_EXCEEDED = "exceeded"
 
 # gpt-4o-2024-08-06, claude-3-5-sonnet-20241022, claude-3-5-sonnet@20241022, gemini-1.5-pro-002 stays as it is.
 _DATED = re.compile(r"[-@](?:\d{4}-\d{2}-\d{2}|\d{8})$")
@@ -89,13 +97,25 @@ class Crossing:
     threshold: float | None
 
 
+class _Earlier(NamedTuple):
+    """The sums of a period that was left; a clock that was ahead for a while comes back to them."""
+
+    spent: int
+    base: int
+    unpriced: int
+    unpriced_base: int
+    alerted: frozenset[float | None]
+
+
 class Account:
-    """One limit's sums in the current period. ``spent - base`` is what no file has yet."""
+    """One limit's sums in the current period. ``spent - base`` is what no file or ledger has yet."""
 
     __slots__ = (
         "alerted",
         "alerted_unsaved",
         "base",
+        "earlier",
+        "elsewhere",
         "end",
         "exceeded_event_at",
         "key",
@@ -113,28 +133,55 @@ class Account:
     def __init__(self, key: str | None) -> None:
         self.key = key
         self.start = self.end = math.nan
-        self.reserved = 0
+        self.reserved = self.elsewhere = 0
+        """Set aside by this process, and, as a shared ledger has told, by others."""
+        self.earlier: dict[float, _Earlier] | None = None
         self.touched = 0.0
         self.seen: object = None
         """What a file last had of it."""
         self.alerted: set[float | None] = set()
-        self.begin(math.nan, math.nan, _NEVER)
+        self._begin(math.nan, math.nan, _NOTHING)
+        self.next_alert = _NEVER
 
-    def begin(self, start: float, end: float, next_alert: int) -> None:
-        """Begin a period at nothing spent. Reservations of running calls stay: they will be spent in this one."""
+    def begin(self, start: float, end: float) -> None:
+        """Begin a period, at nothing spent unless the clock comes back to one that was left before its end.
+
+        Reservations of running calls stay: they will be spent in this one.
+        """
+        earlier = self.earlier or {}
+        if not math.isnan(self.start):
+            left = _Earlier(self.spent, self.base, self.unpriced, self.unpriced_base, frozenset(self.alerted))
+            earlier[self.start] = left
+            self.earlier = earlier
+        self._begin(start, end, earlier.pop(start, _NOTHING))
+        while len(earlier) > _EARLIER_PERIODS:
+            del earlier[next(iter(earlier))]
+
+    def _begin(self, start: float, end: float, known: _Earlier) -> None:
         self.start, self.end = start, end
-        self.spent = self.base = 0
-        self.unpriced = self.unpriced_base = 0
-        self.refused = 0
+        self.spent, self.base = known.spent, known.base
+        self.unpriced, self.unpriced_base = known.unpriced, known.unpriced_base
+        self.elsewhere = self.refused = 0
         self.exceeded_event_at = -math.inf
-        self.alerted.clear()
-        self.alerted_unsaved = False
-        self.next_alert = next_alert
+        self.alerted = set(known.alerted)
+        self.alerted_unsaved = bool(known.alerted)
 
     @property
     def unsaved(self) -> bool:
-        """Whether it holds anything that no file has."""
+        """Whether it holds anything that no file or ledger has."""
         return self.spent != self.base or self.unpriced != self.unpriced_base or self.alerted_unsaved
+
+    @property
+    def alerted_names(self) -> tuple[str, ...]:
+        """The alerts of this period as a ledger writes them."""
+        return tuple(map(_name, self.alerted))
+
+
+_NOTHING = _Earlier(0, 0, 0, 0, frozenset())
+
+
+def _name(threshold: float | None) -> str:
+    return _EXCEEDED if threshold is None else repr(threshold)
 
 
 class BudgetAccounts:
@@ -144,6 +191,8 @@ class BudgetAccounts:
         self.accounts: OrderedDict[str | None, Account] = OrderedDict()
         self.max_keys = max_keys
         self.start = self.end = -math.inf
+        self.on_leave: Callable[[BudgetAccounts, Account], None] | None = None
+        """Called with an account before it leaves its period, if it has anything unsaved."""
         self._position: int | None = None
         self._single: Account | None = None
         self._overflowed = False
@@ -161,12 +210,26 @@ class BudgetAccounts:
         ]
         self._crossings.append((self.limit + 1, None))
         self._crossings.sort(key=lambda crossing: crossing[0])
+        self.thresholds = tuple((at, _name(threshold)) for at, threshold in self._crossings)
+        """The amounts that alert, ascending, as a ledger writes them."""
+        self._coverage = "|".join(
+            (
+                budget.name,
+                str(budget.period),
+                timezone_name(budget.zone),
+                budget.per or "",
+                json.dumps(budget.scope, sort_keys=True),
+            )
+        )
         for account in self.accounts.values():
             self.rearm(account)
 
     def begin(self, account: Account) -> None:
-        """Put ``account`` at the beginning of the current period."""
-        account.begin(self.start, self.end, self._crossings[0][0])
+        """Put ``account`` into the current period."""
+        if self.on_leave is not None and account.unsaved:
+            self.on_leave(self, account)
+        account.begin(self.start, self.end)
+        self._arm(account)
 
     def rearm(self, account: Account) -> None:
         """Forget alerts that thresholds and limit no longer justify, and find the amount that alerts next."""
@@ -185,14 +248,39 @@ class BudgetAccounts:
         return self.current(account, now)
 
     def current(self, account: Account, now: float) -> Account:
-        """``account``, brought to the period of ``now``."""
-        # A clock that steps back stays in the period it was in: a limit never forgets what was spent.
+        """``account``, brought to the period of ``now``; an entry that is dated back counts in the current one."""
         if now >= self.end:
             self._advance(now)
         if account.start != self.start:
             self.begin(account)
         account.touched = now
         return account
+
+    def follow(self, clock: float) -> None:
+        """Leave a period that a clock which was ahead has led to, now that ``clock`` is right again."""
+        if clock < self.start - _STEP_BACK_S:
+            self._advance(clock)
+
+    def place(self, account: Account) -> tuple[str, str | None]:
+        """What a ledger calls ``account`` in its period: the budget with the period's start, and the key."""
+        return self._place(account.start), account.key
+
+    @property
+    def place_now(self) -> str:
+        """What a ledger calls the budget in its current period."""
+        return self._place(self.start)
+
+    def _place(self, start: float) -> str:
+        return f"{self._coverage}|{start:.0f}" if math.isfinite(start) else self._coverage
+
+    @property
+    def lasts_s(self) -> float | None:
+        """How long a ledger keeps an account after its last change; ``None`` for ever."""
+        if math.isfinite(self.end):
+            return 2 * (self.end - self.start) + _DAY_S
+        if self.budget.period == "run":
+            return _RUN_LASTS_S
+        return None if self._position is None else _KEY_LASTS_S
 
     def account_of(self, key: str | None) -> Account:
         """The account of ``key``, made when there is none; it may still be in an earlier period."""
@@ -217,11 +305,28 @@ class BudgetAccounts:
 
     def charge(self, account: Account, cost: int | None) -> list[Crossing] | None:
         """Add ``cost``, or count a call of unknown price (``None``). Returns the crossings, ascending, if any."""
+        self.add(account, cost)
+        return self.crossed(account) if account.spent >= account.next_alert else None
+
+    def add(self, account: Account, cost: int | None) -> None:
+        """Add ``cost`` and leave it to a ledger to say what that means."""
         if cost is None:
             account.unpriced += 1
-            return None
-        account.spent += cost
-        return self.crossed(account) if account.spent >= account.next_alert else None
+        else:
+            account.spent += cost
+
+    def learn(self, account: Account, sums: Sums) -> list[Crossing]:
+        """Take over what a ledger says. Returns the crossings that it leaves to this process to tell of."""
+        account.spent += sums.spent - account.base
+        account.unpriced += sums.unpriced - account.unpriced_base
+        account.base, account.unpriced_base = sums.spent, sums.unpriced
+        account.elsewhere = max(0, sums.reserved - account.reserved)
+        account.alerted = {name for _, name in self._crossings if _name(name) in sums.alerted}
+        account.alerted_unsaved = False
+        self._arm(account)
+        return [
+            Crossing(self, account.key, sums.spent, name) for _, name in self._crossings if _name(name) in sums.crossed
+        ]
 
     def crossed(self, account: Account) -> list[Crossing]:
         """Take every amount that ``account`` has reached and not alerted for in this period, ascending."""
@@ -236,6 +341,7 @@ class BudgetAccounts:
         """Every account, brought to the period of ``now``; the only one of a budget without ``per`` is made."""
         if self._position is None and self._single is None:
             self.account_of(None)
+        self.follow(now)
         if now >= self.end:
             self._advance(now)
         for account in list(self.accounts.values()):
@@ -256,8 +362,8 @@ class BudgetAccounts:
             resets_at=moment(account.end),
             limit_usd=budget.limit_usd,
             spent_usd=account.spent / PICO,
-            reserved_usd=account.reserved / PICO,
-            remaining_usd=max(0, self.limit - account.spent - account.reserved) / PICO,
+            reserved_usd=(account.reserved + account.elsewhere) / PICO,
+            remaining_usd=max(0, self.limit - account.spent - account.reserved - account.elsewhere) / PICO,
             ratio=account.spent / self.limit,
             alerts_sent=tuple(sorted(name for name in account.alerted if name is not None)),
             unpriced_calls=account.unpriced,
@@ -277,10 +383,18 @@ class BudgetAccounts:
         arguments = ", ".join(f"{name}={value!r}" for name, value in again.items())
         return (
             f"budget {budget.name!r}{of} refuses this call before it is made: {dollars(account.spent)} spent + "
-            f"{dollars(account.reserved)} reserved + {asked} would exceed the {budget.period} limit of "
+            f"{dollars(account.reserved + account.elsewhere)} reserved + {asked} would exceed the {budget.period} limit of "
             f"{dollars(self.limit)}; {f'it resets at {local}' if local else 'it never resets by itself'}. To go on now, "
             f"raise it: set_budget({budget.name!r}, limit_usd=<more>, {arguments}, on_exceed='stop'); "
             f"or choose a cheaper model"
+        )
+
+    def refusal_unasked(self, place: str) -> str:
+        """Why a call is refused while the ledger is away, and what can be done."""
+        return (
+            f"budget {self.budget.name!r} refuses this call before it is made: its store {place} does not answer, so "
+            f"nobody knows what others have spent; to go on by what this process knows, configure"
+            f"(budget_store_away='allow'), or bring the store back"
         )
 
     def _advance(self, now: float) -> None:

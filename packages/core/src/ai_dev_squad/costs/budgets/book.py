@@ -9,13 +9,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ai_dev_squad.costs.budgets.accounts import Account, BudgetAccounts, Crossing, Index, Labels
 from ai_dev_squad.costs.budgets.budget import Budget, BudgetExceeded, BudgetStatus, moment
 from ai_dev_squad.costs.money import PICO
 
-__all__ = ["AccountBook", "Amount", "Hold", "Refusal"]
+__all__ = ["AccountBook", "Amount", "Change", "Changes", "Hold", "Refusal"]
 
 _EVENT_EVERY_S = 1.0
 
@@ -26,13 +26,38 @@ Amount: TypeAlias = tuple[BudgetAccounts, Account, int]
 class Hold:
     """What one call has set aside, until it is given back, once."""
 
-    __slots__ = ("amounts", "epoch", "open")
+    __slots__ = ("amounts", "epoch", "id", "open", "places")
 
     def __init__(self, amounts: tuple[Amount, ...], epoch: int) -> None:
         self.amounts = amounts
+        self.id: str | None = None
+        """What a shared ledger calls it; ``None`` when none knows of it."""
+        self.places: tuple[tuple[str, str | None], ...] = ()
+        """Where the ledger has each of the amounts: those of the period in which it was made."""
         self.epoch = epoch
         """The process, counted by forks, whose call it was made for."""
         self.open = True
+
+
+class Change(NamedTuple):
+    """What was spent in one account and no ledger has yet, with what the ledger knew before."""
+
+    accounts: BudgetAccounts
+    account: Account | None
+    start: float
+    place: tuple[str, str | None]
+    charge: int
+    unpriced: int
+    known: int
+    known_unpriced: int
+
+
+class Changes(NamedTuple):
+    """What a shared ledger has to be told."""
+
+    charges: list[Change]
+    given_back: list[Hold]
+    enlisted: list[Hold]
 
 
 @dataclass(frozen=True)
@@ -52,10 +77,19 @@ class AccountBook:
         self.lock = threading.RLock()
         self.budgets: dict[str, BudgetAccounts] = {}
         """By the budget's name. To be used with the lock held, but for asking whether there are any."""
-        self._max_keys = max_keys
+        self.max_keys = max_keys
         self._index = Index([])
         self._forgotten: deque[Hold] = deque()
         self._epoch = 0
+        self._is_shared = False
+        self._changed: dict[Account, BudgetAccounts] = {}
+        self._left: list[Change] = []
+        self._given_back: list[Hold] = []
+        self._enlisted: deque[Hold] = deque()
+
+    def share(self) -> None:
+        """Have a shared ledger decide on reservations and alerts: what changes is remembered for it."""
+        self._is_shared = True
 
     def replace(self, wanted: Mapping[str, Budget]) -> bool:
         """Keep the accounts of these budgets from now on; returns whether any of them is new.
@@ -75,19 +109,25 @@ class AccountBook:
         with self.lock:
             if self._forgotten:
                 self._collect()
+            is_shared = self._is_shared
             for accounts in self._index.matching(labels):
                 if not accounts.stops:
                     continue
+                accounts.follow(now)
                 account = accounts.account(labels, now)
                 if account is None:
                     continue
-                if not _has_room(accounts, account, estimate):
+                # A ledger knows what is still reserved; what was spent is spent.
+                if not _has_room(accounts, account, estimate, 0 if is_shared else account.reserved):
                     return _refused(accounts, account, estimate, now)
-                if estimate:
-                    amounts.append((accounts, account, estimate))
+                if estimate or (is_shared and estimate is None):
+                    amounts.append((accounts, account, estimate or 0))
             for _, account, amount in amounts:
                 account.reserved += amount
-            return Hold(tuple(amounts), self._epoch)
+            hold = Hold(tuple(amounts), self._epoch)
+            if is_shared:
+                hold.places = tuple(accounts.place(account) for accounts, account, _ in amounts)
+            return hold
 
     def charge(self, labels: Labels, now: float, cost: int | None, hold: Hold | None) -> list[Crossing]:
         """Add a cost (``None`` is an unknown one) wherever it belongs, in place of what was held. Returns the crossings."""
@@ -101,12 +141,91 @@ class AccountBook:
                 # The answer may name another model than the request; what was set aside decides.
                 account = held.pop(accounts, None) if held else None
                 account = accounts.account(labels, now) if account is None else accounts.current(account, now)
-                if account is not None and (crossed := accounts.charge(account, cost)):
+                if account is not None and (crossed := self._charge(accounts, account, cost)):
                     crossings += crossed
             for accounts, account in held.items() if held else ():
                 if self.budgets.get(accounts.budget.name) is accounts:
-                    crossings += accounts.charge(accounts.current(account, now), cost) or ()
+                    crossings += self._charge(accounts, accounts.current(account, now), cost) or ()
         return crossings
+
+    # --- with a shared ledger -----------------------------------------------------------------------------------------
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether a ledger has to be told of anything."""
+        return bool(self._changed or self._left or self._given_back or self._enlisted or self._forgotten)
+
+    def changes(self, *, with_charges: bool) -> Changes:
+        """Take what a ledger has to be told; charges only when those taken before have arrived. With the lock held."""
+        self._collect()
+        charges: list[Change] = []
+        if with_charges:
+            charges, self._left = self._left, []
+            changed, self._changed = self._changed, {}
+            charges += [self._taken(accounts, account) for account, accounts in changed.items() if account.unsaved]
+        given_back, self._given_back = self._given_back, []
+        enlisted = [self._enlisted.popleft() for _ in range(len(self._enlisted))]
+        return Changes(charges, given_back, enlisted)
+
+    def crossed_alone(self) -> list[Crossing]:
+        """The crossings that no ledger has told of, while there is none that answers."""
+        with self.lock:
+            return [c for account, accounts in self._changed.items() for c in accounts.crossed(account)]
+
+    def keep_alone(self, hold: Hold, estimate: int | None) -> Refusal | None:
+        """Whether what was set aside holds by what this process knows; with a refusal it is given back."""
+        with self.lock:
+            for number, (accounts, account, amount) in enumerate(hold.amounts):
+                committed = account.spent + account.reserved
+                if committed > accounts.limit or (not amount and committed >= accounts.limit):
+                    hold.id = None
+                    return self.refuse(hold, number, estimate)
+            self._enlisted.append(hold)
+        return None
+
+    def refuse(self, hold: Hold, number: int, estimate: int | None) -> Refusal:
+        """Give back what was set aside, because the limit at this position has no room."""
+        with self.lock:
+            if hold.open:
+                self._give_back(hold)
+            accounts, account, _ = hold.amounts[number]
+            return _refused(accounts, account, estimate, self.clock())
+
+    def refuse_unreachable(self, hold: Hold, estimate: int | None, place: str) -> Refusal:
+        """Give back what was set aside, because nobody can say whether a limit has room."""
+        with self.lock:
+            if hold.open:
+                self._give_back(hold)
+            accounts, account, _ = hold.amounts[0]
+            return _refused(accounts, account, estimate, self.clock(), unreachable=place)
+
+    def drop(self, hold: Hold) -> None:
+        """Give back what a ledger did not grant. With the lock held."""
+        hold.id = None
+        if hold.open:
+            self._give_back(hold)
+
+    def all_accounts(self, more: Callable[[str], list[str | None]]) -> list[tuple[BudgetAccounts, Account]]:
+        """Every account in its current period, those whose keys only a ledger knows included."""
+        now = self.clock()
+        with self.lock:
+            budgets = list(self.budgets.values())
+            for accounts in budgets:
+                list(accounts.refresh(now))
+        for accounts in budgets:
+            keys = more(accounts.place_now)
+            with self.lock:
+                for key in keys:
+                    if key in accounts.accounts or len(accounts.accounts) < self.max_keys:
+                        accounts.account_of(key)
+        with self.lock:
+            return [(accounts, account) for accounts in budgets for account in accounts.refresh(now)]
+
+    def is_mine(self) -> bool:
+        """Whether this thread holds the lock, as the code below a signal handler may."""
+        return self.lock._is_owned()  # type: ignore[attr-defined,no-any-return]
+
+    # ------------------------------------------------------------------------------------------------------------------
 
     def give_back(self, hold: Hold) -> None:
         """Give back what was set aside; once."""
@@ -137,6 +256,8 @@ class AccountBook:
         self.lock = threading.RLock()
         self._epoch += 1
         self._forgotten.clear()
+        self._enlisted.clear()
+        self._changed, self._left, self._given_back = {}, [], []
         for account in self._all():
             account.reserved = 0
             if saved:
@@ -145,7 +266,8 @@ class AccountBook:
     def _accounts_for(self, budget: Budget) -> BudgetAccounts:
         known = self.budgets.get(budget.name)
         if known is None or known.budget.coverage != budget.coverage:
-            known = BudgetAccounts(budget, self._max_keys)
+            known = BudgetAccounts(budget, self.max_keys)
+            known.on_leave = self._leave if self._is_shared else None
         elif known.budget is not budget:
             known.adopt(budget)
         return known
@@ -153,6 +275,34 @@ class AccountBook:
     def _all(self) -> Iterator[Account]:
         for accounts in self.budgets.values():
             yield from accounts.accounts.values()
+
+    def _charge(self, accounts: BudgetAccounts, account: Account, cost: int | None) -> list[Crossing] | None:
+        if not self._is_shared:
+            return accounts.charge(account, cost)
+        # The ledger tells one process of each crossing, by the sum of all.
+        accounts.add(account, cost)
+        self._changed[account] = accounts
+        return None
+
+    def _leave(self, accounts: BudgetAccounts, account: Account) -> None:
+        """The period of ``account`` is over, and there is spend in it that no ledger has."""
+        if self._changed.pop(account, None) is not None:
+            self._left.append(self._taken(accounts, account))
+
+    def _taken(self, accounts: BudgetAccounts, account: Account) -> Change:
+        change = Change(
+            accounts,
+            account,
+            account.start,
+            accounts.place(account),
+            account.spent - account.base,
+            account.unpriced - account.unpriced_base,
+            account.base,
+            account.unpriced_base,
+        )
+        # Taken is as good as told: it is sent until it has arrived.
+        account.base, account.unpriced_base = account.spent, account.unpriced
+        return change
 
     def _collect(self) -> None:
         while self._forgotten:
@@ -163,25 +313,29 @@ class AccountBook:
         if hold.epoch == self._epoch:
             for _, account, amount in hold.amounts:
                 account.reserved -= amount
+            if hold.id is not None:
+                self._given_back.append(hold)
 
 
-def _has_room(accounts: BudgetAccounts, account: Account, estimate: int | None) -> bool:
+def _has_room(accounts: BudgetAccounts, account: Account, estimate: int | None, reserved: int) -> bool:
     """Whether the limit holds if a call of this estimate is let through."""
-    committed = account.spent + account.reserved
+    committed = account.spent + reserved
     if estimate is None:
         return accounts.budget.unknown_price == "allow" and committed < accounts.limit
     return estimate == 0 or committed + estimate <= accounts.limit
 
 
-def _refused(accounts: BudgetAccounts, account: Account, estimate: int | None, now: float) -> Refusal:
+def _refused(
+    accounts: BudgetAccounts, account: Account, estimate: int | None, now: float, unreachable: str | None = None
+) -> Refusal:
     account.refused += 1
     error = BudgetExceeded(
-        accounts.refusal(account, estimate),
+        accounts.refusal(account, estimate) if unreachable is None else accounts.refusal_unasked(unreachable),
         budget=accounts.budget.name,
         key=account.key,
         limit_usd=accounts.budget.limit_usd,
         spent_usd=account.spent / PICO,
-        reserved_usd=account.reserved / PICO,
+        reserved_usd=(account.reserved + account.elsewhere) / PICO,
         estimate_usd=None if estimate is None else estimate / PICO,
         resets_at=moment(account.end),
     )

@@ -6,7 +6,8 @@ calls at the same time can't oversell a limit. Each entry costs one dictionary l
 in use and one addition for each budget it belongs to, however much was spent before.
 
 What a limit can't promise: a call that costs more than its estimate exceeds it by the difference; processes that share
-a ``state_path`` learn of one another's spend with a delay of ``save_interval`` and don't share reservations.
+a ``state_path`` learn of one another's spend with a delay of ``save_interval`` and don't share reservations. Those that
+share a ``ledger`` do.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from collections.abc import Callable, Sequence
 from datetime import timezone as fixed_zone
 from datetime import tzinfo
 from pathlib import Path
+from typing import Any, Literal
 
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budgets.accounts import Crossing, Labels, in_order, labels_of
 from ai_dev_squad.costs.budgets.alerts import EventSink, announce_crossing, announce_refusal
-from ai_dev_squad.costs.budgets.book import AccountBook, Refusal
+from ai_dev_squad.costs.budgets.book import AccountBook, Hold, Refusal
 from ai_dev_squad.costs.budgets.budget import (
     AlertCallback,
     Budget,
@@ -33,19 +35,24 @@ from ai_dev_squad.costs.budgets.budget import (
     Per,
     UnknownPrice,
 )
+from ai_dev_squad.costs.budgets.leased import LeasedStore
 from ai_dev_squad.costs.budgets.periods import parse_timezone
 from ai_dev_squad.costs.budgets.reservation import Reservation
 from ai_dev_squad.costs.budgets.saver import Saver
+from ai_dev_squad.costs.budgets.store import BudgetStore, WhenAway
 from ai_dev_squad.costs.budgets.table import BudgetTable, check_together
 from ai_dev_squad.costs.ledger.entry import CostEntry
 from ai_dev_squad.costs.money import PICO, to_pico
+from ai_dev_squad.costs.stores import ReservationLedger
 from ai_dev_squad.guard import report
 from ai_dev_squad.process import ExitOrder, after_fork, at_exit
+from ai_dev_squad.schema import EventType
 
 __all__ = ["Budget", "BudgetExceeded", "BudgetManager", "BudgetStatus", "EventSink", "Reservation"]
 
 _DEFAULT_THRESHOLDS = (0.8, 0.9)
 _NOBODY = Attribution()
+_MOST_USD = 1e15
 
 
 class BudgetManager:
@@ -53,7 +60,9 @@ class BudgetManager:
 
     ``clock`` gives seconds since the epoch. ``state_path`` is a JSON file that keeps spend over restarts and adds up
     several processes; without it spend is kept in memory. It is written in the background ``save_interval`` seconds
-    after spend, by ``flush`` and by ``close``. ``timezone`` (IANA name or tzinfo, default UTC) is the calendar that
+    after spend, by ``flush`` and by ``close``. A ``ledger`` (``costs.stores.open_ledger``) takes its place: processes that
+    share one share reservations, too, which come back ``lease_s`` seconds after their holder has died. A call waits for
+    it at most ``store_timeout_s`` seconds, and ``when_away`` says what happens then. ``timezone`` (IANA name or tzinfo, default UTC) is the calendar that
     periods follow. A budget ``per`` something keeps at most ``max_keys`` values. ``on_event`` receives the events.
     """
 
@@ -66,6 +75,10 @@ class BudgetManager:
         timezone: str | tzinfo | None = None,
         max_keys: int = 10_000,
         save_interval: float = 0.5,
+        ledger: ReservationLedger | None = None,
+        lease_s: float = 30.0,
+        store_timeout_s: float = 0.25,
+        when_away: WhenAway = "allow",
     ) -> None:
         if max_keys < 1:
             raise ValueError(f"max_keys={max_keys!r}; allowed: a whole number from 1 up, such as 10000")
@@ -78,10 +91,23 @@ class BudgetManager:
         """Whether any budget may refuse a call, so that reserving is worth the while."""
         self._zone = parse_timezone(timezone)
         self._book = AccountBook(clock, max_keys)
-        self._saver: Saver | None = None
-        if state_path is not None:
-            self._saver = Saver(self._book, weakref.WeakMethod(self._announce), Path(state_path), save_interval)
-            weakref.finalize(self, self._saver.end_thread)
+        self._store: BudgetStore | None = None
+        announce = weakref.WeakMethod(self._announce)
+        if ledger is not None:
+            self._book.share()
+            self._store = LeasedStore(
+                self._book,
+                announce,
+                weakref.WeakMethod(self._tell),
+                ledger,
+                lease_s=lease_s,
+                timeout_s=store_timeout_s,
+                when_away=when_away,
+            )
+        elif state_path is not None:
+            self._store = Saver(self._book, announce, Path(state_path), save_interval)
+        if self._store is not None:
+            weakref.finalize(self, self._store.end_thread)
         at_exit(weakref.WeakMethod(self.close), ExitOrder.BUDGETS)
         after_fork(weakref.WeakMethod(self._after_fork))
 
@@ -169,28 +195,30 @@ class BudgetManager:
         estimate = _pico_or_unknown(estimate_usd)
         call = _NOBODY if attribution is None else attribution
         hold = self._book.hold(labels_of(call), estimate)
-        if self._saver is not None:
-            self._saver.look()
+        if self._store is not None:
+            self._store.look()
+            if isinstance(hold, Hold):
+                hold = self._store.reserve(hold, estimate) or hold
         if isinstance(hold, Refusal):
             if hold.status is not None:
                 announce_refusal(hold.error, hold.status, self.on_event)
             raise hold.error
-        return Reservation(call, None if estimate is None else estimate / PICO, hold, self._book, self._settle)
+        return Reservation(call, None if estimate is None else estimate / PICO, hold, self._give_back, self._settle)
 
     def status(self) -> list[BudgetStatus]:
         """Every limit as it stands now, in the order budgets were set, then by key."""
-        if self._saver is not None:
-            self._saver.take_over()
+        if self._store is not None:
+            self._store.take_over()
         return self._book.statuses()
 
     def flush(self) -> bool:
-        """Return when all spend so far is on disk; ``False`` if it could not be written (it is tried again later)."""
-        return self._saver is None or self._saver.save()
+        """Return when all spend so far is on disk or in the ledger; ``False`` if it could not be written (it is tried again later)."""
+        return self._store is None or self._store.save()
 
     def close(self) -> None:
         """Write what is unsaved and stop the background thread. Using the manager again starts it again."""
-        if self._saver is not None:
-            self._saver.close()
+        if self._store is not None:
+            self._store.close()
 
     # --- the inside ---------------------------------------------------------------------------------------------------
 
@@ -198,15 +226,23 @@ class BudgetManager:
         check_together(wanted)
         new = self._book.replace(wanted)
         self.may_stop = any(budget.on_exceed == "stop" for budget in wanted.values())
-        if new and self._saver is not None:
-            self._saver.take_over()
+        if new and self._store is not None:
+            self._store.take_over()
 
     def _charge(self, labels: Labels, now: float, cost: int | None, reservation: Reservation | None) -> None:
         crossings = self._book.charge(labels, now, cost, None if reservation is None else reservation.hold)
-        if self._saver is not None:
-            self._saver.wake()
+        if self._store is not None:
+            self._store.wake()
         if crossings:
             self._announce(crossings)
+
+    def _give_back(self, hold: Hold, *, now: bool) -> None:
+        if not now:
+            self._book.forget(hold)
+            return
+        self._book.give_back(hold)
+        if self._store is not None and hold.id is not None:
+            self._store.wake()
 
     def _settle(self, reservation: Reservation, cost: CostEntry | float | None) -> None:
         if isinstance(cost, CostEntry):
@@ -221,10 +257,14 @@ class BudgetManager:
             callbacks = (*self.alert_callbacks, own) if own else tuple(self.alert_callbacks)
             announce_crossing(crossing, callbacks, self.on_event)
 
+    def _tell(self, level: Literal["WARNING", "INFO"], message: str, facts: dict[str, Any]) -> None:
+        if self.on_event is not None:
+            self.on_event(EventType.BUDGET_STORE, level, message, facts)
+
     def _after_fork(self) -> None:
-        self._book.after_fork(saved=self._saver is not None)
-        if self._saver is not None:
-            self._saver.after_fork()
+        self._book.after_fork(saved=self._store is not None)
+        if self._store is not None:
+            self._store.after_fork()
 
 
 def _pico_or_unknown(usd: float | None) -> int | None:
@@ -233,4 +273,5 @@ def _pico_or_unknown(usd: float | None) -> int | None:
     if not math.isfinite(usd) or usd < 0:
         report("counting a cost", ValueError(f"cost {usd!r} is not an amount of money; counted as unknown"))
         return None
-    return to_pico(usd)
+    # Sums of this are exact in every store, and no limit is higher.
+    return to_pico(min(usd, _MOST_USD))

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from ai_dev_squad.attribution import Attribution
-from ai_dev_squad.costs.budgets.book import AccountBook, Hold
+from ai_dev_squad.costs.budgets.book import Hold
 from ai_dev_squad.costs.ledger.entry import CostEntry
 
 __all__ = ["Reservation"]
+
+
+class _GiveBack(Protocol):
+    """Gives back what a call has set aside, ``now`` or, from a finalizer, as soon as may be."""
+
+    def __call__(self, hold: Hold, *, now: bool) -> None: ...
 
 
 class Reservation:
@@ -20,14 +26,14 @@ class Reservation:
     one that is forgotten is released when it is collected.
     """
 
-    __slots__ = ("_book", "_settle", "attribution", "estimate_usd", "hold")
+    __slots__ = ("_give_back", "_settle", "attribution", "estimate_usd", "hold")
 
     def __init__(
         self,
         attribution: Attribution,
         estimate_usd: float | None,
         hold: Hold,
-        book: AccountBook,
+        give_back: _GiveBack,
         settle: Callable[[Reservation, CostEntry | float | None], None],
     ) -> None:
         self.attribution = attribution
@@ -36,7 +42,7 @@ class Reservation:
         """What was set aside, in US dollars; ``None`` when the price is unknown (nothing is set aside then)."""
         self.hold = hold
         """Where it is set aside."""
-        self._book = book
+        self._give_back = give_back
         self._settle = settle
 
     def settle(self, cost: CostEntry | float | None) -> None:
@@ -47,7 +53,7 @@ class Reservation:
     def release(self) -> None:
         """Give back what was set aside: the call was not made, or cost nothing."""
         if self.hold.open:
-            self._book.give_back(self.hold)
+            self._give_back(self.hold, now=True)
 
     def __enter__(self) -> Self:
         """The reservation itself."""
@@ -63,4 +69,4 @@ class Reservation:
         # One whose making failed half-way has nothing to give back.
         hold = getattr(self, "hold", None)
         if hold is not None and hold.open and hold.amounts:
-            self._book.forget(hold)
+            self._give_back(hold, now=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ai_dev_squad.background import Retry, Worker
 from ai_dev_squad.costs.budgets.accounts import Crossing
-from ai_dev_squad.costs.budgets.book import AccountBook
+from ai_dev_squad.costs.budgets.book import AccountBook, Hold, Refusal
 from ai_dev_squad.costs.budgets.state_file import StateFile, StoredBudget, merge, settle, tidy
 from ai_dev_squad.guard import report
 
@@ -48,7 +48,6 @@ class Saver:
     def after_fork(self) -> None:
         """Begin without thread and locks: a forked child has inherited neither in a usable state."""
         self._io = threading.Lock()
-        self._io_owner: int | None = None
         self._stopping = self._pending = False
         self._held: Callable[[list[Crossing]], None] | None = None
         self._due = 0.0
@@ -69,7 +68,7 @@ class Saver:
 
     def take_over(self) -> None:
         """Read the others' spend now; skipped when this process is at the file already."""
-        if self._io_owner is not None or not self._io.acquire(blocking=False):
+        if not self._io.acquire(blocking=False):
             return
         announce = self._announce()
         crossings: list[Crossing] = []
@@ -84,15 +83,30 @@ class Saver:
             self.wake()  # the others should know that these alerts were sent
             announce(crossings)
 
+    def reserve(self, hold: Hold, estimate: int | None) -> Refusal | None:
+        """Nothing: a file has no say. What processes set aside is theirs, and limits are strict in each of them."""
+
     def save(self) -> bool:
-        """Write what is unsaved, now. ``False`` when that failed; nothing is lost, it is written later."""
-        announce = self._announce()
+        """Have what is unsaved written, now. ``False`` when that failed; nothing is lost, it is written later."""
+        # An exception that a signal raises in the caller must not come between writing and remembering what was
+        # written. So it is the thread that writes, which no signal ever interrupts.
+        if self._book.is_mine() or self._worker.is_current:
+            # The code below this call would never let go of what the thread needs.
+            self.wake()
+            return False
+        if not self._is_behind():
+            return True
+        request = self._worker.ask()
+        answer = self._worker.answered(request, time.monotonic() + _IO_TIMEOUT_S)
+        return self._write() if answer is None else answer
+
+    def _write(self, announce: Callable[[list[Crossing]], None] | None = None) -> bool:
+        """Write what is unsaved, in this thread."""
+        announce = announce or self._held or self._announce()
         if announce is None:
             return True
-        # A signal handler that flushes may interrupt this very function.
-        if self._io_owner == threading.get_ident() or not self._io.acquire(timeout=_IO_TIMEOUT_S):
+        if not self._io.acquire(timeout=_IO_TIMEOUT_S):
             return False
-        self._io_owner = threading.get_ident()
         crossings: list[Crossing] = []
         try:
             crossings = self._exchange()
@@ -100,17 +114,22 @@ class Saver:
             report(f"saving the budget state to {self._file.path}", error)
             return False
         finally:
-            self._io_owner = None
             self._io.release()
         announce(crossings)
         return True
 
     def close(self) -> None:
-        """Stop the thread and write what is unsaved."""
+        """Write what is unsaved and stop the thread."""
+        self.save()
         self.end_thread()
         self._worker.join(_JOIN_TIMEOUT_S)
         self._pending = False
-        self.save()
+        if self._is_behind():
+            self._write()
+
+    def _is_behind(self) -> bool:
+        with self._book.lock:
+            return any(accounts.unsaved for accounts in self._book.budgets.values())
 
     def end_thread(self) -> None:
         """Have the thread end soon; the next change starts another."""
@@ -148,6 +167,15 @@ class Saver:
 
     def _turn(self) -> float | None:
         """Write what changed, an interval after it did. Returns the seconds until there is more to do."""
+        if requests := self._worker.taken():
+            self._pending = False
+            written = self._write()
+            for request in requests:
+                request.answer(written)
+            if written:
+                self._held = None
+            else:
+                self._pending = not self._stopping
         if self._stopping:
             self._held = None
             return None
@@ -160,7 +188,7 @@ class Saver:
         if left > 0:
             return left
         self._pending, self._held = False, None
-        if self.save():
+        if self._write(held):
             self._retry.succeeded()
             return 0
         self._pending, self._held = True, held

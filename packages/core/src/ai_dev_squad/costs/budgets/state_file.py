@@ -25,7 +25,9 @@ __all__ = ["StateFile", "StoredBudget", "merge", "settle", "tidy"]
 
 _LOCK_TIMEOUT_S = 5.0
 _FORMAT = 1
-_AMOUNT = re.compile(r"([0-9]{1,30})(?:\.([0-9]{1,12}))?")
+_AMOUNT = re.compile(r"([0-9]{1,40})(?:\.([0-9]{1,12}))?")
+_PAST_PERIODS = 2
+"""Periods that are over and stay in the file: a clock that was ahead for a while may come back to the last of them."""
 
 
 class StoredAccount(msgspec.Struct, omit_defaults=True):
@@ -64,8 +66,11 @@ class StoredBudget(msgspec.Struct, omit_defaults=True):
     accounts: list[StoredAccount] = []
 
     def expire(self, now: float) -> None:
-        """Drop accounts whose period is over."""
-        self.accounts = [account for account in self.accounts if account.period_end is None or account.period_end > now]
+        """Drop accounts whose period has been over for long: not by the clock alone, which may be wrong."""
+        ends = sorted({account.period_end for account in self.accounts if account.period_end is not None})
+        over = [end for end in ends if end <= now]
+        dropped = set(over[:-_PAST_PERIODS])
+        self.accounts = [account for account in self.accounts if account.period_end not in dropped]
 
 
 class _State(msgspec.Struct):
@@ -148,24 +153,22 @@ def merge(ours: BudgetAccounts, stored: list[StoredBudget], now: float) -> list[
     ``settle``.
     """
     record = _record_of(ours, stored)
-    by_key = {account.key: account for account in record.accounts}
+    # A period each: a process whose clock is wrong, or was, spends in another one than the others.
+    by_place = {(account.key, account.period_start): account for account in record.accounts}
     crossings: list[Crossing] = []
     for account in ours.refresh(now):
-        theirs = by_key.get(account.key)
+        place = (account.key, _finite(account.start))
+        theirs = by_place.get(place)
         # The manager's lock is held: of ten thousand sessions the few that changed are worth looking at.
         if not account.unsaved and theirs == account.seen:
             continue
-        if theirs is not None and theirs.period_start != _finite(account.start):
-            if theirs.period_start is not None and theirs.period_start > account.start:
-                continue  # another process is in the next period already
-            theirs = None
         if theirs is not None:
             crossings += _take_over(ours, account, theirs)
-        account.seen = by_key[account.key] = _stored(account)
-    for key, theirs in by_key.items():
+        account.seen = by_place[place] = _stored(account)
+    for (key, _), theirs in by_place.items():
         if key not in ours.accounts and len(ours.accounts) < ours.max_keys:
             crossings += _adopt(ours, theirs)
-    record.accounts = list(by_key.values())
+    record.accounts = list(by_place.values())
     return crossings
 
 
