@@ -8,9 +8,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ai_dev_squad_dashboard.commands.versions import fits, installed, requirements
+
+if TYPE_CHECKING:
+    from ai_dev_squad.settings import Settings
 
 __all__ = ["Finding", "examine"]
 
@@ -110,6 +113,36 @@ def _frameworks(environ: Environment) -> Iterator[Finding]:
         yield Finding("frameworks", "note", "none of LangGraph, CrewAI and AutoGen is installed in this environment")
 
 
+def _budget_store(settings: Settings) -> Finding:
+    """Whether the ledger that processes share their budgets in answers."""
+    from ai_dev_squad.costs.stores import Exchange, open_ledger
+
+    place = settings.budget_file or settings.journal_path.with_name("budgets.sqlite3")
+    try:
+        ledger = open_ledger(settings.budget_store, Path(place), max(2.0, settings.budget_store_timeout_s))
+    except ValueError as error:
+        return Finding("budgets", "problem", str(error), "correct or unset AI_DEV_SQUAD_BUDGET_STORE")
+    if ledger is None:
+        return Finding("budgets", "ok", "each process reserves for itself")
+    try:
+        ledger.exchange(Exchange("doctor", 0, ()))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+        then = (
+            "calls are held against each process's own sums"
+            if settings.budget_store_away == "allow"
+            else "calls are refused"
+        )
+        return Finding(
+            "budgets",
+            "problem",
+            f"the store {ledger.place} does not answer ({error}); {then}",
+            "bring it back, or set AI_DEV_SQUAD_BUDGET_STORE to another",
+        )
+    finally:
+        ledger.close()
+    return Finding("budgets", "ok", f"reservations are shared in {ledger.place}")
+
+
 def _settings(environ: Environment) -> Iterator[Finding]:
     from ai_dev_squad.settings import Settings
 
@@ -128,6 +161,8 @@ def _settings(environ: Environment) -> Iterator[Finding]:
         )
     else:
         yield from _directory(Path(settings.log_dir))
+    if settings.budget_store != "file":
+        yield _budget_store(settings)
     if not settings.wire:
         yield Finding(
             "model calls",

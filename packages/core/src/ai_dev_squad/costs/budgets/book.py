@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from ai_dev_squad.costs.budgets.accounts import Account, BudgetAccounts, Crossing, Index, Labels
+from ai_dev_squad.costs.budgets.accounts import Account, BudgetAccounts, Crossing
 from ai_dev_squad.costs.budgets.budget import Budget, BudgetExceeded, BudgetStatus, moment
+from ai_dev_squad.costs.budgets.labels import Index, Labels
 from ai_dev_squad.costs.money import PICO
 
 __all__ = ["AccountBook", "Amount", "Change", "Changes", "Hold", "Refusal"]

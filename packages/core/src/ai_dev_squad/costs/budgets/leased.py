@@ -121,10 +121,11 @@ class LeasedStore:
 
     def _ask_here(self, asking: _Asking) -> bool:
         """Ask in this thread, if that can be done at once: to switch threads takes longer than an exchange."""
-        if not self._ledger.is_open or self._asking or not self._turning.acquire(blocking=False):
+        # What this process has given back makes room for what it asks for, so it has to be told before or with it.
+        if self._is_behind() or not self._ledger.is_open or not self._turning.acquire(blocking=False):
             return False
+        now = self._used = time.monotonic()
         try:
-            now = self._used = time.monotonic()
             with self._locked():
                 draft = self._pending.asking(asking.waiting, self._lease_s)
             self._settle(draft, self._ledger.exchange(draft.exchange), now)

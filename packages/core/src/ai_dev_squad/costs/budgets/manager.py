@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ai_dev_squad.attribution import Attribution
-from ai_dev_squad.costs.budgets.accounts import Crossing, Labels, in_order, labels_of
+from ai_dev_squad.costs.budgets.accounts import Crossing
 from ai_dev_squad.costs.budgets.alerts import EventSink, announce_crossing, announce_refusal
 from ai_dev_squad.costs.budgets.book import AccountBook, Hold, Refusal
 from ai_dev_squad.costs.budgets.budget import (
@@ -35,6 +35,7 @@ from ai_dev_squad.costs.budgets.budget import (
     Per,
     UnknownPrice,
 )
+from ai_dev_squad.costs.budgets.labels import Labels, in_order, labels_of
 from ai_dev_squad.costs.budgets.leased import LeasedStore
 from ai_dev_squad.costs.budgets.periods import parse_timezone
 from ai_dev_squad.costs.budgets.reservation import Reservation
@@ -92,7 +93,7 @@ class BudgetManager:
         self._zone = parse_timezone(timezone)
         self._book = AccountBook(clock, max_keys)
         self._store: BudgetStore | None = None
-        announce = weakref.WeakMethod(self._announce)
+        announce: weakref.WeakMethod[Callable[[list[Crossing]], None]] = weakref.WeakMethod(self._announce)
         if ledger is not None:
             self._book.share()
             self._store = LeasedStore(
