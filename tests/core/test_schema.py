@@ -165,6 +165,7 @@ def test_the_event_types_are_those_of_the_product() -> None:
         "system.error",
         "budget.alert",
         "budget.exceeded",
+        "budget.store",
         "telemetry.dropped",
         "wire.coverage",
         "custom.event",
