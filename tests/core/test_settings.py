@@ -309,3 +309,88 @@ assert ai_dev_squad.flush(10)
     ((_, _, request),) = receiver.requests
     resource = {item.key: item.value.string_value for item in request.resource_spans[0].resource.attributes}
     assert resource["deployment.environment.name"] == "production"
+
+
+@pytest.mark.parametrize(
+    "arguments, environment, expected",
+    [
+        ({}, {}, ("ai-dev-squad", "1.0.0", None)),
+        (
+            {},
+            {
+                "OTEL_RESOURCE_ATTRIBUTES": "service.name=my%20shop, service.version = 9.9,deployment.environment=test",
+            },
+            ("my shop", "9.9", "test"),
+        ),
+        (
+            {"service_version": "3"},
+            {"OTEL_RESOURCE_ATTRIBUTES": "service.name=shop,service.version=9.9", "OTEL_SERVICE_NAME": "till"},
+            ("till", "3", None),
+        ),
+        (
+            {"resource_attributes": {"service.name": "given", "deployment.environment.name": "production"}},
+            {"OTEL_RESOURCE_ATTRIBUTES": "service.name=shop,service.version=9.9"},
+            ("given", "9.9", "production"),
+        ),
+        ({}, {"OTEL_RESOURCE_ATTRIBUTES": "nonsense,=x,service.name="}, ("ai-dev-squad", "1.0.0", None)),
+    ],
+)
+def test_what_the_resource_says_of_the_service_is_stronger_than_a_default(
+    arguments: dict[str, Any], environment: dict[str, str], expected: tuple[str, str, str | None]
+) -> None:
+    """Name, version and environment: an argument wins, then our variables, then the resource's attributes."""
+    settings = Settings.resolve(arguments, environment)
+    assert (settings.service_name, settings.service_version, settings.environment) == expected
+
+
+_APPLICATION = """
+import sys
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+import ai_dev_squad
+from ai_dev_squad import operations
+
+def own_exporter():
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+
+provider = TracerProvider()
+trace.set_tracer_provider(provider)
+{steps}
+with trace.get_tracer("app").start_as_current_span("its own"):
+    operations.start(operations.TASK, "ours", framework="test").stop()
+assert ai_dev_squad.flush(10)
+ai_dev_squad.shutdown()
+provider.shutdown()
+"""
+
+
+@pytest.mark.parametrize(
+    "steps, environment, times",
+    [
+        pytest.param("ai_dev_squad.configure(); own_exporter()", {}, 1, id="it exports"),
+        pytest.param("", {}, 1, id="it does not export"),
+        pytest.param("own_exporter()", {"AI_DEV_SQUAD_EXPORTER": "otlp"}, 2, id="we are asked as well"),
+    ],
+)
+def test_an_application_that_exports_gets_every_span_once(
+    receiver: Any, steps: str, environment: dict[str, str], times: int
+) -> None:
+    """OTEL_* variables are everybody's: where the application sends its spans by them, ours are among those already."""
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+    environment = {**os.environ, **endpoint, **environment}
+    program = _APPLICATION.format(steps=steps)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    spans = [
+        span.name
+        for _, _, request in receiver.requests
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+    assert sorted(spans) == sorted(["its own", "task ours"] * times)

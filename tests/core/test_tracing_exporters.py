@@ -173,6 +173,22 @@ def test_a_missing_package_names_the_line_to_install(monkeypatch: pytest.MonkeyP
         manager.add_exporter("otlp", protocol=protocol)
 
 
+@pytest.mark.parametrize(
+    "installed, expected",
+    [
+        ({"http/protobuf"}, ("http://c:9999/v1/traces", "http/protobuf", True)),
+        ({"http/protobuf", "grpc"}, ("http://c:9999", "grpc", True)),
+        (set(), ("http://c:9999", "grpc", True)),
+    ],
+)
+def test_where_nothing_names_the_protocol_it_is_the_one_that_is_installed(
+    monkeypatch: pytest.MonkeyPatch, installed: set[str], expected: tuple[str, str, bool]
+) -> None:
+    """An endpoint with neither a known port nor a path is spoken to in what is there; gRPC, if both are."""
+    monkeypatch.setattr("ai_dev_squad.tracing.exporters._installed", installed.__contains__)
+    assert resolve_otlp(None, None, None, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:9999"}) == OtlpTarget(*expected)
+
+
 def test_jaeger_uses_the_protocol_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """With only the HTTP exporter installed, Jaeger is reached on 4318."""
     real = util.find_spec
@@ -239,6 +255,14 @@ def test_jaeger_uses_the_protocol_that_is_installed(monkeypatch: pytest.MonkeyPa
             None,
             {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
             ("http://localhost:4318/v1/traces", "http/protobuf", True),
+        ),
+        ("http://c/api", None, None, {}, ("http://c/api", "http/protobuf", True)),
+        (
+            None,
+            None,
+            None,
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c/api/public/otel"},
+            ("http://c/api/public/otel/v1/traces", "http/protobuf", True),
         ),
     ],
 )

@@ -167,7 +167,8 @@ def _tracing(wanted: Settings, redactor: Redactor, emit: Emit, *, asked: bool) -
         return manager
     if wanted.exporter not in {None, "none"}:
         try:
-            manager.add_exporter(wanted.exporter, **_exporter_options(wanted))
+            # What OTEL_* variables ask for is asked of every program: an application that exports does so already.
+            manager.add_exporter(wanted.exporter, unless_application_exports=not asked, **_exporter_options(wanted))
         except (ImportError, TypeError, ValueError) as error:
             if asked:
                 raise

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from ai_dev_squad.environment import as_type, first_given
 from ai_dev_squad.guard import report
@@ -21,6 +22,14 @@ __all__ = ["Settings", "asks_for_exporter"]
 # Values of OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, besides true and false.
 _CONTENT_MODES = {"no_content": False, "span_only": True, "event_only": True, "span_and_event": True}
 _OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+
+
+# What the attributes of a resource say of the service, where no setting does.
+_RESOURCE_NAMES = {
+    "service_name": ("service.name",),
+    "service_version": ("service.version",),
+    "environment": ("deployment.environment.name", "deployment.environment"),
+}
 
 
 def _setting(default: Any, part: str, env: str | tuple[str, ...], meaning: str, **more: Any) -> Any:
@@ -241,6 +250,11 @@ class Settings:
                     raise
                 # OTEL_* variables speak to every OpenTelemetry program; one we don't understand isn't an error.
                 report(f"reading {variable}", error)
+        resource = {**_resource_attributes(environ), **values.get("resource_attributes", {})}
+        for name, keys in _RESOURCE_NAMES.items():
+            found = first_given(resource, keys)
+            if name not in values and found is not None:
+                values[name] = str(found[1])
         # The exporter reads these itself, with all that belongs to them; we only need to know that it's wanted.
         if "exporter" not in values and ("endpoint" in values or any(environ.get(name) for name in _OTLP_ENDPOINTS)):
             values["exporter"] = "otlp"
@@ -254,6 +268,12 @@ class Settings:
     def part(self, name: str) -> tuple[Any, ...]:
         """The values that one part of the product depends on; equal values mean that it can stay as it is."""
         return tuple(getattr(self, f.name) for f in fields(self) if f.metadata["part"] in {name, "all"})
+
+
+def _resource_attributes(environ: Mapping[str, str]) -> dict[str, str]:
+    """OTEL_RESOURCE_ATTRIBUTES, in which values are percent-encoded, as the specification of OpenTelemetry's SDK has it."""
+    pairs = (item.partition("=") for item in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
+    return {name.strip(): unquote(value.strip()) for name, _, value in pairs if name.strip() and value.strip()}
 
 
 def asks_for_exporter(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> bool:

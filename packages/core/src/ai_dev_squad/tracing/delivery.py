@@ -36,7 +36,8 @@ class SpanDelivery(SpanProcessor):
     """A span processor that never blocks the program and never outstays its time.
 
     A full queue loses its oldest span. ``on_lost(count, reason)`` hears of every loss, many at a time, never from the
-    thread that ended a span. After ``shutdown`` it does nothing, so it may stay attached to a provider.
+    thread that ended a span. While ``stands_aside`` says so, ended spans are forgotten: somebody else delivers them.
+    After ``shutdown`` it does nothing, so it may stay attached to a provider.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class SpanDelivery(SpanProcessor):
         at_exit: bool = True,
         redact: Callable[[str], str] | None = None,
         on_lost: Callable[[int, str], None] | None = None,
+        stands_aside: Callable[[], bool] | None = None,
     ) -> None:
+        self._stands_aside = stands_aside
         self.exporter, self.destination = exporter, destination
         self.exported = self.lost = 0
         self._max_queue_size, self._max_batch_size = max_queue_size, max_batch_size
@@ -176,6 +179,9 @@ class SpanDelivery(SpanProcessor):
                 return
 
     def _export(self, spans: list[ReadableSpan]) -> None:
+        # Asked for each batch: an application may set up its own exporter after us.
+        if self._stands_aside is not None and self._stands_aside():
+            return
         _delivering.message = None
         why = "the exporter gave no reason"
         try:

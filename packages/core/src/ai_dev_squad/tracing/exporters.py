@@ -69,14 +69,16 @@ def resolve_otlp(
     other. Without any of these: gRPC to ``http://localhost:4317``.
 
     A port 4317 or 4318 in the ``endpoint`` argument names the protocol; so do, in this order, the variables, such a
-    port in a variable's endpoint, and a path ending in ``/v1/traces``. Raises ``ValueError`` for what can't work.
+    port in a variable's endpoint, a path, which means nothing in gRPC, and what is installed, if that is HTTP alone.
+    Raises ``ValueError`` for what can't work.
     """
     signal, base = (environ.get(f"OTEL_EXPORTER_OTLP_{name}") or None for name in ("TRACES_ENDPOINT", "ENDPOINT"))
     chosen = endpoint or signal or base or DEFAULT_ENDPOINT
     parts = _split(chosen)
     by_port = _WELL_KNOWN_PORTS.get(parts.port or 0)
     by_variable = environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
-    by_path = HTTP if parts.path.rstrip("/").endswith("/v1/traces") else GRPC
+    has_path = parts.path not in {"", "/"}
+    by_path = HTTP if has_path or (_installed(HTTP) and not _installed(GRPC)) else GRPC
     guesses = (by_port, by_variable) if endpoint else (by_variable, by_port)
     wanted = protocol or guesses[0] or guesses[1] or by_path
     wanted = wanted.strip().lower()

@@ -137,8 +137,12 @@ class TraceManager:
 
     # --- who receives spans -------------------------------------------------------------------------------------------
 
-    def add_exporter(self, exporter_type: str | SpanExporter, **options: Any) -> None:
+    def add_exporter(
+        self, exporter_type: str | SpanExporter, *, unless_application_exports: bool = False, **options: Any
+    ) -> None:
         """Send spans to an exporter: ``"otlp"``, ``"jaeger"``, ``"console"``, or an OpenTelemetry exporter object.
+
+        ``unless_application_exports``: only while the application's own provider has no span processor of its own.
 
         ``otlp`` takes endpoint (default ``http://localhost:4317``), protocol (``grpc`` or ``http/protobuf``), headers,
         insecure, timeout (s), compression, certificate_file, client_key_file, client_certificate_file; ``jaeger`` host
@@ -168,11 +172,24 @@ class TraceManager:
             at_exit=self._at_exit,
             redact=self.redact if self._redacts else None,
             on_lost=self._on_lost,
+            stands_aside=self._application_exports if unless_application_exports else None,
             **self._batching,
         )
         with self._lock:
             self._deliveries.append(delivery)
             self.add_span_processor(delivery)
+
+    def _application_exports(self) -> bool:
+        """Whether spans also go where the application sends them, so that they would arrive twice.
+
+        A provider that doesn't show its processors is the application's affair altogether.
+        """
+        from ai_dev_squad.tracing.delivery import SpanDelivery
+
+        if self._application is None:
+            return False
+        processors = getattr(getattr(self._application, "_active_span_processor", None), "_span_processors", None)
+        return processors is None or any(not isinstance(processor, SpanDelivery) for processor in processors)
 
     def refresh(self) -> None:
         """Pick up a TracerProvider that the application made global since. Cheap: called at the start of every run."""
