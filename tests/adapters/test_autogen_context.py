@@ -6,22 +6,30 @@ Each test that stands for a defect users of other tools have reported names it.
 from __future__ import annotations
 
 import asyncio
+import decimal
 import gc
 import logging
+import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import anyio
 import pytest
+import sniffio
 from autogen_agentchat.agents import AssistantAgent, BaseChatAgent, UserProxyAgent
 from autogen_agentchat.base import Response
-from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, TextMessage
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, TextMessage, ToolCallSummaryMessage
 from autogen_agentchat.teams import RoundRobinGroupChat
-from autogen_core import CancellationToken, SingleThreadedAgentRuntime
+from autogen_core import CancellationToken, FunctionCall, SingleThreadedAgentRuntime
+from autogen_core.models import CreateResult, ModelInfo, RequestUsage
+from autogen_core.tools import FunctionTool
 from autogen_ext.models.replay import ReplayChatCompletionClient
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
 
 from ai_dev_squad import get_trace_manager, session
+from ai_dev_squad.context import session_id_var
 from ai_dev_squad.operations import open_operations
 from ai_dev_squad_autogen import observe
 from ai_dev_squad_autogen._invocation import RUNS
@@ -51,6 +59,19 @@ def assistant(name: str, client: Any, **options: Any) -> AssistantAgent:
 def says(*texts: str) -> ReplayChatCompletionClient:
     """A client without a server."""
     return ReplayChatCompletionClient(list(texts))
+
+
+def calls(arguments: str, times: int, name: str = "add") -> ReplayChatCompletionClient:
+    """A client without a server that calls a tool with these arguments, this often."""
+    asked = [FunctionCall(id=f"call_{number}", name=name, arguments=arguments) for number in range(times)]
+    usage = RequestUsage(prompt_tokens=1, completion_tokens=1)
+    answers = [
+        CreateResult(finish_reason="function_calls", content=[call], usage=usage, cached=False) for call in asked
+    ]
+    capable = ModelInfo(
+        vision=False, function_calling=True, json_output=False, family="unknown", structured_output=False
+    )
+    return ReplayChatCompletionClient(answers, model_info=capable)
 
 
 def failed_detach(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -110,6 +131,60 @@ async def test_user_spans_nest_under_a_persons_input(captured: Captured) -> None
     await observe(UserProxyAgent("person", input_func=ask)).run(task="go")
 
     assert parents(captured) == {"invoke_agent person": None, "user input": "invoke_agent person"}
+
+
+def test_threads_with_loops_of_their_own_share_a_tool(captured: Captured) -> None:
+    """One tool of a module, called at once by agents of many threads, is left as it is and answers each of them.
+
+    https://github.com/erdewit/nest_asyncio/issues/71: ``cannot enter context``.
+    """
+    own = own_tracer()
+    gate = threading.Barrier(4)
+
+    def add(number: int) -> int:
+        """Add one."""
+        with own.start_as_current_span(f"adding {number}"):
+            gate.wait(30)
+            return number + 1
+
+    tool = FunctionTool(add, "Add one.")
+
+    def work(number: int) -> list[Any]:
+        async def turns() -> list[Any]:
+            chat = assistant(
+                f"agent_{number}", calls(f'{{"number": {number}}}', 3), tools=[tool], max_tool_iterations=3
+            )
+            result = await observe(chat).run(task="go")
+            return [part.content for part in result.messages if isinstance(part, ToolCallSummaryMessage)]
+
+        return asyncio.run(turns())
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(work, range(4)))
+
+    assert answers == [[str(number + 1)] for number in range(4)]
+    assert tool._func is add
+    assert parents(captured)["adding 2"] == "execute_tool add"
+
+
+async def test_a_tool_in_a_thread_finds_the_variables_of_the_thread(captured: Captured) -> None:
+    """Nothing of the caller's context goes along but what is ours: precision of ``decimal``, and no running event loop.
+
+    https://github.com/agronholm/anyio/issues/523
+    """
+    found: list[Any] = []
+
+    def look() -> str:
+        """Look."""
+        found.append((decimal.getcontext().prec, anyio.run(anyio.sleep, 0), own_tracer() and session_id_var.get()))
+        return "seen"
+
+    client = calls("{}", 1, name="look")
+    with decimal.localcontext(decimal.Context(prec=5)), session("chat-1"):
+        sniffio.current_async_library_cvar.set("asyncio")
+        await observe(assistant("ann", client, tools=[look])).run(task="go")
+
+    assert found == [(decimal.getcontext().prec, None, "chat-1")]
 
 
 class Working(BaseChatAgent):

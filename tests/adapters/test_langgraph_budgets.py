@@ -399,3 +399,19 @@ def test_a_model_without_a_price_is_let_through_and_counted(
 
     assert status(budgets).unpriced_calls == 2
     assert [line.cost.usd for line in captured.closing("chat") if line.cost] == [None, None]
+
+
+def test_a_refusal_passes_a_middleware_that_tries_again(budgets: BudgetManager, serve: Serve, chat: Chat) -> None:
+    """The retry of LangChain's agents leaves alone what it is told to, and asks no model for a refused call."""
+    from langchain.agents import create_agent
+    from langchain.agents.middleware import ModelRetryMiddleware
+
+    budgets.set_budget("stop", limit_usd=PRICE / 2, period="daily", on_exceed="stop")
+    again = ModelRetryMiddleware(initial_delay=0, retry_on=lambda error: not isinstance(error, BudgetExceeded))
+    server = serve(ANSWER)
+    agent = observe(create_agent(chat(server), [], name="clerk", middleware=[again]))
+    agent.invoke({"messages": [("user", "go")]})
+    with pytest.raises(BudgetExceeded):
+        agent.invoke({"messages": [("user", "go")]})
+
+    assert len(server.truth.calls) == 1

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from ai_dev_squad import guard
-from ai_dev_squad.events import Journal, read_journal
+from ai_dev_squad.events import Journal, follow_journal, read_journal
 from ai_dev_squad.events.journal import JOURNAL_FILE_NAME
 from ai_dev_squad.events.rotation import rotate
 from ai_dev_squad.schema import JournalLine, utc_now
@@ -504,3 +505,58 @@ def test_what_one_process_appends_another_reads_as_json(path: Path) -> None:
 
     [entry] = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
     assert entry["metadata"] == {"i": 0, "text": "Grüße \U0001f600"}
+
+
+# --- what is no file, and disks that hang -----------------------------------------------------------------------------
+
+
+@posix
+def test_a_pipe_in_place_of_the_file_is_refused_by_name(tmp_path: Path) -> None:
+    """Nothing waits for the other end: not who makes a journal there, not who reads one, not who follows one."""
+    path = tmp_path / JOURNAL_FILE_NAME
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="is a pipe or a socket, and a journal is a file; name a file"):
+        Journal(path)
+    with pytest.raises(OSError, match="is a pipe or a socket"):
+        list(read_journal(path))
+    assert follow_journal(path).read() == []
+
+
+@posix
+def test_a_pipe_that_takes_the_files_place_is_told_and_holds_nobody_up(
+    tmp_path: Path, lenient: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lines wait, as with a full disk, and go where they belong when there is a file again."""
+    path = tmp_path / JOURNAL_FILE_NAME
+    journal = Journal(path)
+    os.mkfifo(path)
+    journal.write(line(1))
+    assert not journal.flush(10)
+    assert "is a pipe or a socket" in caplog.text
+    path.unlink()
+    assert journal.flush(10)
+    journal.close()
+    assert numbers(path) == [1]
+
+
+def test_a_disk_that_hangs_holds_nobody_up_for_ever(
+    tmp_path: Path, lenient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A write that never returns: flush says so in the end, and a caller who chose to wait for room goes on without."""
+    monkeypatch.setattr("ai_dev_squad.events.journal._HUNG_S", 0.3)
+    path, lives, write = tmp_path / JOURNAL_FILE_NAME, threading.Event(), os.write
+
+    def hang(fd: int, data: Any) -> int:
+        lives.wait(60)
+        return write(fd, data)
+
+    journal = Journal(path, queue_size=10, on_full="block")
+    monkeypatch.setattr("os.write", hang)
+    for number in range(30):
+        journal.write(line(number))
+    assert not journal.flush()
+    lives.set()
+    assert journal.flush(60)
+    assert journal.stats.dropped > 0
+    journal.close()
+    assert "nothing was written for 0.3 s" in caplog.text

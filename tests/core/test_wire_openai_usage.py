@@ -37,9 +37,11 @@ def _as_the_client_is() -> Iterator[None]:
     """Before and after each test the client is unpatched, and no endpoint is remembered."""
     openai_usage.uninstall()
     openai_usage._refusing.clear()
+    openai_usage._known.clear()
     yield
     openai_usage.uninstall()
     openai_usage._refusing.clear()
+    openai_usage._known.clear()
 
 
 @pytest.fixture
@@ -307,6 +309,44 @@ def test_an_error_of_the_request_itself_is_not_blamed_on_the_option(
 
     assert not isinstance(error.value.__context__, openai.BadRequestError)
     assert stream(server)[0].usage == COUNTED
+
+
+def test_a_server_that_takes_the_option_is_sent_a_bad_request_once(
+    captured: Captured, serve: Callable[..., ModelServer]
+) -> None:
+    """Where the option was taken before, a rejection is the program's own and reaches it at once, every time."""
+    server = serve(reply("one", usage=USAGE), fail(400, message="the prompt is too long", times=2))
+    stream(server)
+    for _ in range(2):
+        with pytest.raises(openai.BadRequestError, match="the prompt is too long"):
+            stream(server)
+
+    assert [call.status for call in server.truth.calls] == [200, 400, 400]
+
+
+def test_a_bad_first_request_is_tried_again_once_for_its_endpoint(
+    captured: Captured, serve: Callable[..., ModelServer]
+) -> None:
+    """An endpoint that rejects with and without the option is known from then on."""
+    server = serve(fail(400, message="the prompt is too long", times=None))
+    for _ in range(3):
+        with pytest.raises(openai.BadRequestError):
+            stream(server)
+
+    assert [call.status for call in server.truth.calls] == [400, 400, 400, 400]
+
+
+def test_a_server_that_speaks_of_the_option_is_believed_at_any_time(
+    captured: Captured, serve: Callable[..., ModelServer]
+) -> None:
+    """A gateway that moved to another server may refuse what it took before: it says so, and isn't asked again."""
+    refusal = fail(400, message="Unknown parameter: 'stream_options.include_usage'", when=refuses, times=None)
+    server = serve(reply("one", usage=USAGE), refusal, reply("two", times=2))
+
+    answers = [text(stream(server)[1]) for _ in range(3)]
+
+    assert answers == ["one", "two", "two"]
+    assert [call.status for call in server.truth.calls] == [200, 400, 200, 200]
 
 
 @pytest.mark.parametrize("status", [401, 429, 500])

@@ -9,6 +9,7 @@ token ever crosses a callback.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -25,6 +26,7 @@ __all__ = [
     "Scope",
     "attach",
     "attached",
+    "carried",
     "correlation_id_var",
     "current_context",
     "current_operation",
@@ -243,6 +245,29 @@ def attached(operation: Operation) -> Iterator[None]:
         # A generator finalised by the garbage collector leaves this block in a foreign context.
         if current_context().get(_SCOPE_KEY) is scope:
             detach(token)
+
+
+def carried(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` for another thread: there the span and the ids that are current here are current while it runs.
+
+    Nothing else of this context goes along, such as the precision of ``decimal`` or what an event loop leaves in it:
+    the thread's own variables stay its own.
+    """
+    here = current_context()
+    ids = [(var, var.get()) for var in (session_id_var, correlation_id_var, user_id_var)]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        token = attach(here)
+        before = [(var, var.set(value)) for var, value in ids]
+        try:
+            return function(*args, **kwargs)
+        finally:
+            for var, put in before:
+                var.reset(put)
+            detach(token)
+
+    return call
 
 
 def parent_context(tree_parent: Operation | None) -> Context:

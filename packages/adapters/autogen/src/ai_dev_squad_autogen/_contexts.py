@@ -1,65 +1,36 @@
-"""Synchronous functions that AutoGen runs in a thread keep the context of the call, and with it the current span."""
+"""Synchronous functions that AutoGen runs in a thread keep the current span of the call."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import functools
-import types
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
+from ai_dev_squad.context import carried
 from ai_dev_squad_autogen._invocation import enclosing
 
-__all__ = ["keeping_context"]
+__all__ = ["carrying_span"]
 
 
-def keeping_context(attribute: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Shadows a coroutine method that hands ``self.<attribute>`` to a thread, in which context variables are lost.
+def carrying_span(method: Callable[..., Any], attribute: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Shadows ``method``, AutoGen's own, a coroutine method that runs the function ``self.<attribute>`` in a thread.
 
-    The function is handed over in the method's first step, up to its first ``await``. For that step, in which nothing
-    else can run, the attribute is the same function in the current context.
+    The method is given a stand-in for its object, of which that function alone is another: many threads and event loops
+    may share the object itself. The method only reads from it; one that somebody has put in its place might do
+    anything, and gets the object.
     """
 
     def shadow(original: Callable[..., Any]) -> Callable[..., Any]:
         async def observed(self: Any, *args: Any, **kwargs: Any) -> Any:
             function = self.__dict__.get(attribute)
-            if not callable(function) or asyncio.iscoroutinefunction(function) or enclosing() is None:
+            is_own = getattr(type(self), method.__name__, None) is method
+            if not is_own or not callable(function) or asyncio.iscoroutinefunction(function) or enclosing() is None:
                 return await original(self, *args, **kwargs)
-            in_context = functools.partial(contextvars.copy_context().run, function)
-            return await _with_first_step(self, attribute, in_context, original(self, *args, **kwargs))
+            stand_in = object.__new__(type(self))
+            stand_in.__dict__.update(self.__dict__)
+            stand_in.__dict__[attribute] = carried(function)
+            return await original(stand_in, *args, **kwargs)
 
         return observed
 
     return shadow
-
-
-@types.coroutine
-def _with_first_step(owner: Any, attribute: str, value: Any, coroutine: Any) -> Generator[Any, Any, Any]:
-    before = owner.__dict__[attribute]
-    owner.__dict__[attribute] = value
-    try:
-        waiting_for = coroutine.send(None)
-    except StopIteration as done:
-        return done.value
-    finally:
-        owner.__dict__[attribute] = before
-    return (yield from _rest(coroutine, waiting_for))
-
-
-def _rest(coroutine: Any, waiting_for: Any) -> Generator[Any, Any, Any]:
-    """What ``await`` would do from the second step on."""
-    while True:
-        try:
-            sent = yield waiting_for
-        except GeneratorExit:
-            coroutine.close()
-            raise
-        except BaseException as thrown:  # noqa: BLE001 - into the coroutine with it
-            step = functools.partial(coroutine.throw, thrown)
-        else:
-            step = functools.partial(coroutine.send, sent)
-        try:
-            waiting_for = step()
-        except StopIteration as done:
-            return done.value

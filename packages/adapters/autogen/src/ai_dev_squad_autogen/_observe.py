@@ -8,18 +8,19 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from autogen_agentchat.agents import UserProxyAgent
 from autogen_agentchat.base import ChatAgent, Team
 from autogen_core.code_executor import CodeExecutor
 from autogen_core.memory import Memory
 from autogen_core.models import ChatCompletionClient
-from autogen_core.tools import BaseTool, Workbench
+from autogen_core.tools import BaseTool, FunctionTool, Workbench
 
 from ai_dev_squad import runtime
 from ai_dev_squad.guard import report
 from ai_dev_squad.steps import Open, Steps, observed_astream, observed_call
 from ai_dev_squad_autogen import _process
 from ai_dev_squad_autogen._calls import OPTIONS, RUN, AgentTurn, ModelCall, TeamRun
-from ai_dev_squad_autogen._contexts import keeping_context
+from ai_dev_squad_autogen._contexts import carrying_span
 from ai_dev_squad_autogen._invocation import RUNS, Options
 from ai_dev_squad_autogen._tools import CodeRun, MemoryQuery, ToolCall
 
@@ -109,7 +110,7 @@ _TURN = ("on_messages", _call(AgentTurn.open)), ("on_messages_stream", _stream(A
 
 _SEAMS: tuple[tuple[type, tuple[tuple[str, Shadow], ...]], ...] = (
     (Team, (("run", _call(TeamRun.open)), ("run_stream", _stream(TeamRun.open)))),
-    (ChatAgent, (*_AGENT, *_TURN, ("_get_input", keeping_context("input_func")))),
+    (ChatAgent, (*_AGENT, *_TURN, ("_get_input", carrying_span(UserProxyAgent._get_input, "input_func")))),
     (
         ChatCompletionClient,
         (
@@ -128,7 +129,7 @@ _SEAMS: tuple[tuple[type, tuple[tuple[str, Shadow], ...]], ...] = (
         (
             ("run_json", _call(ToolCall.open_tool)),
             ("run_json_stream", _stream(ToolCall.open_tool)),
-            ("run", keeping_context("_func")),
+            ("run", carrying_span(FunctionTool.run, "_func")),
         ),
     ),
     (CodeExecutor, (("execute_code_blocks", _call(CodeRun.open)),)),

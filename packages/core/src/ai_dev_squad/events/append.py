@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from ai_dev_squad.events.checks import refuse_pipe
 from ai_dev_squad.events.rotation import Rotation, first_line_time, rotate
 from ai_dev_squad.file_locks import lock_file, unlock_file
 
@@ -106,6 +107,7 @@ class AppendFile:
     def _opened(self) -> int:
         if self._fd is not None:
             return self._fd
+        refuse_pipe(self.path)
         try:
             fd = os.open(self.path, _FLAGS, 0o666)
         except FileNotFoundError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-__all__ = ["check_settings"]
+__all__ = ["check_settings", "refuse_pipe"]
 
 
 def check_settings(
@@ -39,3 +39,17 @@ def check_settings(
         raise ValueError(
             f"the journal's path {str(path)!r} is a directory; name a file in it, such as 'ai_dev_squad.jsonl'"
         )
+    try:
+        refuse_pipe(path)
+    except OSError as error:
+        raise ValueError(str(error)) from None
+
+
+def refuse_pipe(path: Path) -> None:
+    """Raise ``OSError`` where ``path`` is a pipe or a socket: opening one waits for ever, as does reading from it."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        raise OSError(f"{str(path)!r} is a pipe or a socket, and a journal is a file; name a file")

@@ -17,6 +17,7 @@ from typing import IO, Self
 
 import msgspec
 
+from ai_dev_squad.events.checks import refuse_pipe
 from ai_dev_squad.events.journal import JOURNAL_FILE_NAME
 from ai_dev_squad.events.reader import BadLine, JournalError, OnBadLine, decode_line, open_rotated
 from ai_dev_squad.events.rotation import RotatedFile, rotated_files
@@ -179,6 +180,8 @@ class JournalFollower:
 
     def _open(self, file: RotatedFile | None) -> bool:
         try:
+            if file is None:
+                refuse_pipe(self.path)
             self._opened = self.path.open("rb", buffering=0) if file is None else open_rotated(file)
             self._number = None if file is None else file.number
             self._identity = _identity(os.fstat(self._opened.fileno()))

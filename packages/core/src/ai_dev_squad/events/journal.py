@@ -35,6 +35,8 @@ _IDLE_ROUNDS = 10
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.05, 2.0
 _BLOCKED_S = 0.0005
 _EXIT_TIMEOUT_S = 5.0
+# No disk that lives takes this long for what it was given.
+_HUNG_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Journal:
         self._io = threading.RLock()
         self._stopping = self._closed = False
         self._draining = self._worked = False
+        self._hung_at: int | None = None
         self._idle = 0
         # ``next`` on a counter is atomic, ``+=`` on an attribute isn't.
         self._drop_count = itertools.count(1)
@@ -141,9 +144,16 @@ class Journal:
         if self._closed or not self._worker.start():
             self._drain(blocking=False)
             return len(self._queue) < self._limit
+        written, since = self._writer.written, time.monotonic()
         while self._on_full == "block" and not self._worker.is_current:
-            # While the disk fails there will be no room soon, and the caller isn't to suffer for it.
-            if self._writer.failing or self._closed:
+            # While the disk fails or hangs there will be no room soon, and the caller isn't to suffer for it.
+            if self._writer.failing or self._closed or self._hung_at == self._writer.written:
+                break
+            if self._writer.written != written:
+                written, since = self._writer.written, time.monotonic()
+            elif time.monotonic() - since > _HUNG_S:
+                self._hung_at = written
+                self._writer.report("writing the journal", OSError(f"nothing was written for {_HUNG_S:g} s"))
                 break
             self._worker.wake()
             time.sleep(_BLOCKED_S)
@@ -154,13 +164,14 @@ class Journal:
     def flush(self, timeout: float | None = None) -> bool:
         """Return when every line handed over before the call is in the file (with ``fsync``: on the disk).
 
-        ``False`` if that failed or ``timeout`` (seconds) ran out; the lines are kept and tried again.
+        ``False`` if that failed or ``timeout`` (seconds; without one half a minute, which only a disk that hangs takes)
+        ran out; the lines are kept and tried again.
         """
-        on_disk = self._flush(None if timeout is None else time.monotonic() + timeout)
+        on_disk = self._flush(_deadline(timeout))
         self._raise_strict()
         return on_disk
 
-    def _flush(self, deadline: float | None) -> bool:
+    def _flush(self, deadline: float) -> bool:
         if self._worker.is_current:
             return False
         on_disk = self._worker.answered(self._worker.ask(), deadline) if self._worker.alive else None
@@ -169,9 +180,9 @@ class Journal:
     def close(self, timeout: float | None = None) -> bool:
         """Flush, stop the thread, wait for a compression and close the file. A later line is written at once.
 
-        Returns what ``flush`` returned. ``timeout`` is in seconds and bounds the whole call.
+        Returns what ``flush`` returned. ``timeout``, as for ``flush``, bounds the whole call.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = _deadline(timeout)
         on_disk = self._flush(deadline)
         if not on_disk:
             self._report_unwritten("closing")
@@ -180,7 +191,7 @@ class Journal:
         if self._worker.alive:
             self._worker.wake()
         for worker in (self._worker, self._writer.compressor):
-            worker.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            worker.join(max(0.0, deadline - time.monotonic()))
         if self._queue:  # came between the flush and the moment from which lines are written at once
             self._drain(blocking=True, deadline=deadline)
         if self._io.acquire(blocking=False):
@@ -281,6 +292,10 @@ class Journal:
         closed = self._closed
         self._begin()
         self._closed = self._stopping = closed
+
+
+def _deadline(timeout: float | None) -> float:
+    return time.monotonic() + (_HUNG_S if timeout is None else timeout)
 
 
 class NullJournal:

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import msgspec
 
+from ai_dev_squad.events.checks import refuse_pipe
 from ai_dev_squad.events.rotation import RotatedFile, journals_in, rotated_files
 from ai_dev_squad.schema import SCHEMA_VERSION, JournalLine
 
@@ -118,6 +119,7 @@ def _snapshot(journal: Path) -> tuple[list[RotatedFile], IO[bytes] | None]:
     """The rotated files and the open current one, such that a rotation in between loses and repeats nothing."""
     while True:
         before = rotated_files(journal)
+        refuse_pipe(journal)
         try:
             active = journal.open("rb")
         except FileNotFoundError:

@@ -4,6 +4,8 @@ An OpenAI-compatible server reports usage in a stream only when ``stream_options
 frameworks leave that off for custom endpoints. In an observed run, a request that streams and did not choose for itself
 asks, the extra chunk is taken out again, and the program receives the stream it would have received anyway. A
 server that refuses the option is asked once: the call is repeated without it, and that endpoint is left alone after.
+A rejection that doesn't speak of the option is repeated by an endpoint's first request alone, for it may be the option's
+fault; an endpoint that has taken it before, or rejects without it as well, means the program's own request.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ _RAW_RESPONSE = "X-Stainless-Raw-Response"  # the client's own header for `with_
 _lock = threading.Lock()
 _patches: Patches | None = None
 _refusing: set[str] = set()
+"""Endpoints that take no such option."""
+_known: set[str] = set()
+"""Endpoints that have shown what they do with it."""
+_OPTION = ("stream_options", "include_usage")
 
 
 def install() -> None:
@@ -84,9 +90,12 @@ def _endpoint(client: Any) -> str:
     return str(client._client.base_url)
 
 
-def _rejected(error: Exception) -> bool:
-    """Whether the server rejected the request, perhaps for the option we added."""
-    return type(error).__name__ in {"BadRequestError", "UnprocessableEntityError"}
+def _is_to_blame(error: Exception, endpoint: str) -> bool:
+    """Whether the server rejected the request for the option that we added, as far as can be told."""
+    if type(error).__name__ not in {"BadRequestError", "UnprocessableEntityError"}:
+        return False
+    said = str(error)
+    return endpoint not in _known or any(name in said for name in _OPTION)
 
 
 def _asking_for_usage(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -99,18 +108,21 @@ def _asking(original: Callable[..., Any]) -> Callable[..., Any]:
     def create(self: Any, *args: Any, **arguments: Any) -> Any:
         if not _asks(self, arguments):
             return original(self, *args, **arguments)
+        endpoint = _endpoint(self)
         try:
             stream = original(self, *args, **_asking_for_usage(arguments))
         except Exception as error:
-            if not _rejected(error):
+            if not _is_to_blame(error, endpoint):
                 raise
+            _known.add(endpoint)
         else:
+            _known.add(endpoint)
             if hasattr(stream, "_iterator"):
                 stream._iterator = stepped(stream._iterator, _Usage(_model_call()))
             return stream
         # Outside of the handler, so that an error of the program's own request shows no trace of ours.
         stream = original(self, *args, **arguments)
-        _refusing.add(_endpoint(self))
+        _refusing.add(endpoint)
         return stream
 
     return create
@@ -121,17 +133,20 @@ def _asking_async(original: Callable[..., Any]) -> Callable[..., Any]:
     async def create(self: Any, *args: Any, **arguments: Any) -> Any:
         if not _asks(self, arguments):
             return await original(self, *args, **arguments)
+        endpoint = _endpoint(self)
         try:
             stream = await original(self, *args, **_asking_for_usage(arguments))
         except Exception as error:
-            if not _rejected(error):
+            if not _is_to_blame(error, endpoint):
                 raise
+            _known.add(endpoint)
         else:
+            _known.add(endpoint)
             if hasattr(stream, "_iterator"):
                 stream._iterator = astepped(stream._iterator, _Usage(_model_call()))
             return stream
         stream = await original(self, *args, **arguments)
-        _refusing.add(_endpoint(self))
+        _refusing.add(endpoint)
         return stream
 
     return create
