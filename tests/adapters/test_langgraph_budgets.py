@@ -409,7 +409,7 @@ def test_a_refusal_passes_a_middleware_that_tries_again(budgets: BudgetManager, 
     budgets.set_budget("stop", limit_usd=PRICE / 2, period="daily", on_exceed="stop")
     again = ModelRetryMiddleware(initial_delay=0, retry_on=lambda error: not isinstance(error, BudgetExceeded))
     server = serve(ANSWER)
-    agent = observe(create_agent(chat(server), [], name="clerk", middleware=[again]))
+    agent = observe(create_agent(chat(server, model="gpt-4o"), [], name="clerk", middleware=[again]))
     agent.invoke({"messages": [("user", "go")]})
     with pytest.raises(BudgetExceeded):
         agent.invoke({"messages": [("user", "go")]})

@@ -13,8 +13,6 @@ from ai_dev_squad import state
 
 TYPE_CHECKING = False  # as `typing` has it; that module takes longer to import than all of this package
 if TYPE_CHECKING:
-    from typing import Any
-
     from ai_dev_squad.attribution import Attribution
     from ai_dev_squad.compat.costs import OptimizedCostTracker
     from ai_dev_squad.compat.logger import StructuredLogger
@@ -156,7 +154,7 @@ __all__ = [
 state.build_with(lambda: importlib.import_module("ai_dev_squad.runtime").pipeline())
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     home = _HOME_OF.get(name)
     if home is not None:
         value = getattr(importlib.import_module(f"ai_dev_squad.{home}"), name)

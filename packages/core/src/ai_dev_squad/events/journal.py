@@ -147,7 +147,7 @@ class Journal:
         written, since = self._writer.written, time.monotonic()
         while self._on_full == "block" and not self._worker.is_current:
             # While the disk fails or hangs there will be no room soon, and the caller isn't to suffer for it.
-            if self._writer.failing or self._closed or self._hung_at == self._writer.written:
+            if self._hung_at == self._writer.written or self._writer.failing or self._closed:
                 break
             if self._writer.written != written:
                 written, since = self._writer.written, time.monotonic()
