@@ -24,9 +24,17 @@ pytestmark = pytest.mark.filterwarnings("ignore:Resolved model mismatch:UserWarn
 RUNNING: WeakKeyDictionary[asyncio.Task[Any], CancellationToken] = WeakKeyDictionary()
 
 
-def client_at(base_url: str) -> OpenAIChatCompletionClient:
-    """A real client."""
-    return OpenAIChatCompletionClient(model="gpt-4o-mini", base_url=base_url, api_key="sk-test")
+def client_at(base_url: str, model: str = "gpt-4o-mini") -> OpenAIChatCompletionClient:
+    """A real client; it must be told what a model can that isn't OpenAI's."""
+    can = {
+        "vision": True,
+        "function_calling": True,
+        "json_output": True,
+        "structured_output": True,
+        "family": "unknown",
+    }
+    options = {} if model == "gpt-4o-mini" else {"model_info": can}
+    return OpenAIChatCompletionClient(model=model, base_url=base_url, api_key="sk-test", **options)  # type: ignore[arg-type]
 
 
 class Worker(BaseChatAgent):
@@ -60,8 +68,8 @@ class TestAutoGen(AdapterContract):
     def unobserve(self, program: Any) -> Any:
         return unobserve(program)
 
-    def asking(self, base_url: str, *, streaming: bool = False) -> Any:
-        clerk = AssistantAgent("clerk", client_at(base_url), model_client_stream=streaming)
+    def asking(self, base_url: str, *, streaming: bool = False, model: str = "gpt-4o-mini") -> Any:
+        clerk = AssistantAgent("clerk", client_at(base_url, model), model_client_stream=streaming)
         return RoundRobinGroupChat([clerk], max_turns=1)
 
     def with_tool(self, base_url: str, tool: Callable[[str], str]) -> Any:

@@ -11,7 +11,8 @@ from crewai.flow.flow import Flow, start
 from crewai.tools import tool as crewai_tool
 
 from ai_dev_squad_crewai import observe, unobserve
-from ai_dev_squad_testing import AdapterContract
+from ai_dev_squad_testing import AdapterContract, Captured
+from ai_dev_squad_testing.fixtures import Serve
 
 pytestmark = [
     pytest.mark.usefixtures("crewai_offline"),
@@ -19,9 +20,9 @@ pytestmark = [
 ]
 
 
-def model_at(base_url: str, *, streaming: bool = False) -> LLM:
+def model_at(base_url: str, *, streaming: bool = False, model: str = "gpt-4o-mini") -> LLM:
     """A real client."""
-    return LLM(model="openai/gpt-4o-mini", base_url=base_url, api_key="sk-test", stream=streaming)
+    return LLM(model=model, provider="openai", base_url=base_url, api_key="sk-test", stream=streaming)
 
 
 def agent_called(role: str, llm: LLM, backstory: str = "You know everything.", **options: Any) -> Agent:
@@ -42,14 +43,20 @@ class TestCrewAI(AdapterContract):
     trivial_runs = 1_000  # a flow takes 3 ms and a new crew 50
     model_runs = 40
 
+    @pytest.mark.xfail(strict=True, reason="CrewAI drops the text of a chunk that has usage, and asks again")
+    def test_reports_that_add_up(self, captured: Captured, serve: Serve) -> None:
+        """Unobserved, its answer to such a stream is empty, too."""
+        super().test_reports_that_add_up(captured, serve)
+
     def observe(self, program: Any) -> Any:
         return observe(program)
 
     def unobserve(self, program: Any) -> Any:
         return unobserve(program)
 
-    def asking(self, base_url: str, *, streaming: bool = False) -> Any:
-        return crew_of(agent_called("clerk", model_at(base_url, streaming=streaming)), stream=streaming)
+    def asking(self, base_url: str, *, streaming: bool = False, model: str = "gpt-4o-mini") -> Any:
+        llm = model_at(base_url, streaming=streaming, model=model)
+        return crew_of(agent_called("clerk", llm), stream=streaming)
 
     def with_tool(self, base_url: str, tool: Callable[[str], str]) -> Any:
         return crew_of(agent_called("clerk", model_at(base_url), tools=[crewai_tool("look_up")(tool)]))

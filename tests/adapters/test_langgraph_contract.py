@@ -25,9 +25,9 @@ class Answers(TypedDict, total=False):
     answers: Annotated[list[str], operator.add]
 
 
-def model_at(base_url: str) -> ChatOpenAI:
+def model_at(base_url: str, model: str = "gpt-4o-mini") -> ChatOpenAI:
     """A real client."""
-    return ChatOpenAI(model="gpt-4o-mini", base_url=base_url, api_key="sk-test")  # type: ignore[arg-type]
+    return ChatOpenAI(model=model, base_url=base_url, api_key="sk-test")  # type: ignore[arg-type]
 
 
 def asking_node(model: Any) -> Any:
@@ -53,9 +53,9 @@ class TestLangGraph(AdapterContract):
     def unobserve(self, program: Any) -> Any:
         return unobserve(program)
 
-    def asking(self, base_url: str, *, streaming: bool = False) -> Any:
+    def asking(self, base_url: str, *, streaming: bool = False, model: str = "gpt-4o-mini") -> Any:
         builder = StateGraph(MessagesState)
-        builder.add_node("ask", asking_node(model_at(base_url)))
+        builder.add_node("ask", asking_node(model_at(base_url, model)))
         builder.add_edge(START, "ask")
         return builder.compile(name="squad")
 

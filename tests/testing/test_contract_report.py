@@ -29,7 +29,7 @@ ADAPTER = '''
 
         unobserve = observe
 
-        def asking(self, base_url, *, streaming=False):
+        def asking(self, base_url, *, streaming=False, model="gpt-4o-mini"):
             return lambda question: "Paris"
 
         def run(self, program, question):

@@ -163,8 +163,8 @@ UNOBSERVED = '''
 
         unobserve = observe
 
-        def asking(self, base_url, *, streaming=False):
-            return lambda question, stream=False: ask(base_url, question, stream)
+        def asking(self, base_url, *, streaming=False, model="gpt-4o-mini"):
+            return lambda question, stream=False: ask(base_url, question, stream, model)
 
         def working(self, work):
             return lambda question: work()
@@ -175,10 +175,10 @@ UNOBSERVED = '''
         def stream(self, program, question):
             yield from program(question, True)
 
-    def ask(base_url, question, stream):
+    def ask(base_url, question, stream, model):
         with openai.OpenAI(base_url=base_url, api_key="any") as client:
             messages = [{"role": "user", "content": question}]
-            answer = client.chat.completions.create(model="gpt-4o-mini", messages=messages, stream=stream)
+            answer = client.chat.completions.create(model=model, messages=messages, stream=stream)
             if stream:
                 return [chunk.choices[0].delta.content or "" for chunk in answer if chunk.choices]
             return answer.choices[0].message.content

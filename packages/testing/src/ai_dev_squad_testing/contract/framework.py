@@ -25,8 +25,8 @@ class Framework:
     """The part of the contract that a subclass writes.
 
     Every *program* is made anew and unobserved, from the framework's public parts, as its users would make it: with the
-    model ``gpt-4o-mini`` at ``base_url`` (OpenAI's API), any key, and the framework's own defaults for everything else,
-    retries included. A program may be any object; it is what ``observe`` takes.
+    model ``gpt-4o-mini``, if no other is asked for, at ``base_url`` (OpenAI's API), any key, and the framework's own
+    defaults for everything else, retries included. A program may be any object; it is what ``observe`` takes.
     """
 
     framework: ClassVar[str]
@@ -47,10 +47,11 @@ class Framework:
 
     # --- programs -------------------------------------------------------------------------------------------------------
 
-    def asking(self, base_url: str, *, streaming: bool = False) -> Any:
+    def asking(self, base_url: str, *, streaming: bool = False, model: str = "gpt-4o-mini") -> Any:
         """A program that asks the model once, with the question in the request, and whose result is the answer.
 
         ``streaming``: it is going to be run by ``stream`` or ``astream``; ask the model for a stream.
+        ``model``: a name of any provider's, as behind a gateway that speaks OpenAI's API.
         """
         self._unwritten("asking")
 

@@ -134,15 +134,23 @@ class Harness(Framework):
 
     # --- programs -------------------------------------------------------------------------------------------------------
 
-    def asking_in(self, mode: str, base_url: str) -> Any:
+    def asking_in(self, mode: str, base_url: str, **options: Any) -> Any:
         """The program that asks once, made for this way of running it."""
         self.need(mode)
-        return self.asking(base_url, streaming=mode in STREAMS)
+        return self.asking(base_url, streaming=mode in STREAMS, **options)
 
     @property
     def main_mode(self) -> str:
         """A way of running to the end that the framework has."""
         return "arun" if "run" in self.lacks else "run"
+
+    @property
+    def streaming_mode(self) -> str:
+        """A way of running piece by piece that the framework has. Skips the test if it has none."""
+        if "astream" in self.lacks:
+            self.need("stream")
+            return "stream"
+        return "astream"
 
     def play(self, mode: str, program: Any, question: str = "What is the capital of France?") -> list[str]:
         """Run the program to its end and return the pieces of its answer."""

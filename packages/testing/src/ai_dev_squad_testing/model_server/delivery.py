@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
 from . import chat, embeddings, messages, responses
-from .answer import Answer
+from .answer import Answer, dumps
 from .counts import Tokens
 from .http import Delivery, response, stream_head
 from .request import Endpoint
 from .script import Reply, ScriptError
 
-__all__ = ["FORMATS", "plain_delivery", "stream_delivery", "told_usage"]
+__all__ = ["FORMATS", "body_sent", "events_sent", "plain_delivery", "stream_delivery", "told_usage"]
 
 FORMATS: Mapping[Endpoint, ModuleType] = {
     "chat.completions": chat,
@@ -24,6 +26,25 @@ FORMATS: Mapping[Endpoint, ModuleType] = {
 """The wire format of each endpoint: a module with ``response_id``, ``body`` and, except for embeddings, ``events``."""
 
 END_OF_BODY = b"0\r\n\r\n"
+
+
+def body_sent(body: dict[str, Any], reply: Reply) -> bytes:
+    """The body as it goes out. Raises ``ScriptError`` when ``rewrite`` makes none of it, or several."""
+    sent = [body] if reply.rewrite is None else list(reply.rewrite(body))
+    if len(sent) != 1:
+        raise ScriptError(f"rewrite returned {len(sent)} bodies; a plain answer has 1")
+    return dumps(sent[0])
+
+
+def events_sent(events: Iterable[bytes], reply: Reply) -> Iterator[bytes]:
+    """The events as they go out; the mark of the end stays what it is."""
+    for event in events:
+        head, mark, data = event.partition(b"data: ")
+        if reply.rewrite is None or data.startswith(b"[DONE]"):
+            yield event
+        else:
+            for sent in reply.rewrite(json.loads(data)):
+                yield head + mark + dumps(sent) + b"\n\n"
 
 
 def plain_delivery(body: bytes, reply: Reply, headers: Mapping[str, str]) -> Delivery:

@@ -86,6 +86,9 @@ class Reply:
     """With ``cut_after``: send the first half of the next line as well."""
     content_type: str | None = None
     """A wrong content type, such as ``text/html``."""
+    rewrite: Callable[[dict[str, Any]], Sequence[dict[str, Any]]] | None = None
+    """Is given the body of the answer, or each event of its stream, and returns what is sent instead: the body, or none,
+    one or several events. For providers that put things in words of their own; what is billed stays ``usage``."""
     fits_forced_tool: bool = False
     """When the request forces a tool call, the text is that call's arguments."""
 
@@ -142,6 +145,7 @@ class Direction(TypedDict, total=False):
     cut_after: int | None
     half_line: bool
     content_type: str | None
+    rewrite: Callable[[dict[str, Any]], Sequence[dict[str, Any]]] | None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .answer import Answer, answer, dumps, error_body
-from .delivery import FORMATS, plain_delivery, stream_delivery, told_usage
+from .delivery import FORMATS, body_sent, events_sent, plain_delivery, stream_delivery, told_usage
 from .http import Connection, Delivery, End, HttpRequest, response
 from .performance import NoStepError, Performance, Taken
 from .request import Endpoint, ModelRequest, RequestError, parse
@@ -246,11 +246,11 @@ class ModelServer:
         wire = FORMATS[request.endpoint]
         headers = {"x-request-id": f"req_{answered.number}"}
         if request.stream and request.endpoint != "embeddings":
-            events = list(wire.events(answered))
+            events = list(events_sent(wire.events(answered), reply))
             delivery = stream_delivery(events, reply, headers)
         else:
             events = []
-            delivery = plain_delivery(dumps(wire.body(answered)), reply, headers)
+            delivery = plain_delivery(body_sent(wire.body(answered), reply), reply, headers)
         self._recorder.update(
             ticket,
             status=200,
