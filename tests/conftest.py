@@ -36,8 +36,14 @@ KEPT_VARIABLES = {"AI_DEV_SQUAD_TEST_WHEELS"}
 # The dashboard and the lab are pure Python, HTTP and SQL: what their tests prove on one interpreter holds on all, and nox
 # runs them on one. Interpreters differ in threads, sockets, processes and the wheels of what is written in C, so these run on
 # each: a whole dashboard starts, listens, is sent journals and spans, and answers every route; the lab runs a cell.
-# The walls between packages are read from sources, which are the same everywhere too.
+# The walls between packages are read from sources, which are the same everywhere too. Of an adapter the contract, contexts,
+# the truth of numbers and the wire are proven on each; how a framework's objects are translated depends on no interpreter.
 ONCE = (
+    *(
+        f"tests/adapters/test_{framework}_{what}.py"
+        for framework in ("autogen", "crewai", "langgraph")
+        for what in ("budgets", "content", "known_bugs", "translate", "tree")
+    ),
     "tests/dashboard/",
     "tests/integration/test_packages.py",
     "tests/integration/test_walls.py",
