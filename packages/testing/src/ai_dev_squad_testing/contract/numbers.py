@@ -65,7 +65,7 @@ def told(line: Any) -> dict[str, Any]:
     return {**counted, "source": line.usage.source, "cost": cost, "unknown": bool(line.cost.reason)}
 
 
-_HOUR = {"cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 10_000}}
+_HOUR: dict[str, Any] = {"cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 10_000}}
 _WRITTEN: dict[str, Any] = {"cache_creation_input_tokens": 10_000}
 _READ = {"read": 800}
 _SOUND: dict[str, Any] = {
