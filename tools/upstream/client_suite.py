@@ -118,7 +118,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.no_install:
         pinned = f"{options.package}=={version}"
         pip("install", pinned, *NEEDS, *(need.format(package=options.package) for need in needs))
-    arguments = ["-n", str(options.workers), "--dist", "worksteal", *given, *(arguments or ["tests"])]
+    # Thousands of tests fail by the missing server: most of a run would be printing how.
+    arguments = ["-n", str(options.workers), "--dist", "worksteal", "--tb=short", *given, *(arguments or ["tests"])]
 
     with no_server():
         without = run_unobserved(suite, arguments, work / "without")
