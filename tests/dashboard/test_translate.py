@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ai_dev_squad.attributes import PROVIDER_NAME, REQUEST_MODEL, RESPONSE_MODEL, SERVER_ADDRESS
 from ai_dev_squad.costs import ModelPricing
 from ai_dev_squad.schema import Cost, Usage
 from ai_dev_squad.spans import usage_attributes
@@ -301,12 +302,29 @@ def test_a_call_is_priced_by_every_count_that_core_writes():
     asked = []
 
     class Noting(Prices):
-        def price(self, provider: str | None, model: str, usage: Usage, at_s: float, tier: str | None = None) -> Cost:
+        def price(self, provider: str | None, model: str, usage: Usage, *more: Any) -> Cost:
             asked.append(usage)
-            return super().price(provider, model, usage, at_s, tier)
+            return super().price(provider, model, usage, *more)
 
     span_row(span({**CALL, **usage_attributes(used)}), ORIGIN, NOW_US, Noting())
     assert asked == [used]
+
+
+@pytest.mark.parametrize(
+    "attributes, cost",
+    [
+        pytest.param({REQUEST_MODEL: "prod-chat", RESPONSE_MODEL: "gpt-4o-2024-08-06"}, 0.0035, id="a deployment"),
+        pytest.param({REQUEST_MODEL: "gpt-4", RESPONSE_MODEL: "gpt-4o-2024-08-06"}, 0.0035, id="named like another"),
+        pytest.param({REQUEST_MODEL: "gpt-oss-20b", SERVER_ADDRESS: "127.0.0.1"}, None, id="at home"),
+    ],
+)
+def test_a_call_is_priced_by_the_model_that_answered_and_the_place_it_answered_from(
+    attributes: dict[str, Any], cost: float | None
+) -> None:
+    """As in the program itself: a name of the customer's own has no price, and nobody sells at an address of this machine."""
+    told = {PROVIDER_NAME: "azure.ai.openai", "gen_ai.usage.input_tokens": 1_000, "gen_ai.usage.output_tokens": 100}
+    row = span_row(span({"gen_ai.operation.name": "chat", **told, **attributes}), ORIGIN, NOW_US, Prices())
+    assert row.cost_usd == cost
 
 
 def test_what_the_cache_saved_is_the_difference_to_the_price_without_it():

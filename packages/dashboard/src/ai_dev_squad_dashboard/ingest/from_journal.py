@@ -154,20 +154,23 @@ def _model_call(line: JournalLine, metadata: Mapping[str, Any], prices: Prices |
         "price_date": cost.price_date,
         "price_source": cost.price_source,
         "cost_reason": cost.reason if cost.usd is None else None,
-        "cache_saving_usd": None if prices is None else _saving(line, provider, usage, cost, prices),
+        "cache_saving_usd": None if prices is None else _saving(line, metadata, usage, cost, prices),
         "first_chunk_us": _whole(metadata.get(keys.RESPONSE_TIME_TO_FIRST_CHUNK), 1_000_000),
     }
 
 
-def _saving(line: JournalLine, provider: str | None, usage: Usage, cost: Cost, prices: Prices) -> float | None:
+def _saving(line: JournalLine, metadata: Mapping[str, Any], usage: Usage, cost: Cost, prices: Prices) -> float | None:
     """What the cache saved, when the call was priced as we would price it; the program may have had prices of its own."""
     if not usage.cache_read_input_tokens or cost.usd is None or line.name is None:
         return None
-    at_s = line.timestamp.timestamp()
-    same = prices.price(provider, line.name, usage, at_s).usd
+    provider, answered, address = (
+        _string(metadata.get(key)) for key in (keys.PROVIDER_NAME, keys.RESPONSE_MODEL, keys.SERVER_ADDRESS)
+    )
+    call = provider, line.name, usage, line.timestamp.timestamp(), None, answered, address
+    same = prices.price(*call).usd
     if same is None or abs(same - cost.usd) > 1e-9 + same * 1e-6:
         return None
-    return prices.saving(provider, line.name, usage, at_s)
+    return prices.saving(*call)
 
 
 def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | None, str | None]:

@@ -29,32 +29,62 @@ class Prices:
         """Look up every price anew."""
         self._found = {}
 
-    def find(self, provider: str | None, model: str, at_s: float, tier: str | None = None) -> Price | UnknownPrice:
-        """The price of a model at a moment, in seconds after 1970. What has been found is kept, also that of the past."""
-        key = (provider, model, tier)
+    def find(
+        self,
+        provider: str | None,
+        model: str,
+        at_s: float,
+        tier: str | None = None,
+        answered: str | None = None,
+        address: str | None = None,
+    ) -> Price | UnknownPrice:
+        """The price of a model that was asked for at a moment, in seconds after 1970. ``answered`` is the model that did,
+        ``address`` the server's. What has been found is kept, also that of the past.
+        """
+        key = (provider, model, tier, answered, address)
         kept = self._found.get(key, ())
         for price in kept:
             if price.since <= at_s < price.until:
                 return price
-        found = self.book.prices.find(model, provider, service_tier=tier, at=at_s)
+        found = self.book.prices.find(
+            model, provider, service_tier=tier, response_model=answered, server_address=address, at=at_s
+        )
         if len(self._found) >= _KEPT:
             self._found.clear()
         self._found[key] = [*kept[-8:], found]
         return found
 
-    def price(self, provider: str | None, model: str, usage: Usage, at_s: float, tier: str | None = None) -> Cost:
-        """What a call cost that was made ``at_s`` seconds after 1970. Unknown is ``usd=None`` with the reason."""
-        return self.find(provider, model, at_s, tier).cost(usage)
+    def price(
+        self,
+        provider: str | None,
+        model: str,
+        usage: Usage,
+        at_s: float,
+        tier: str | None = None,
+        answered: str | None = None,
+        address: str | None = None,
+    ) -> Cost:
+        """What a call cost that was made ``at_s`` seconds after 1970; the rest as for ``find``. Unknown is ``usd=None`` with
+        the reason.
+        """
+        return self.find(provider, model, at_s, tier, answered, address).cost(usage)
 
     def saving(
-        self, provider: str | None, model: str, usage: Usage, at_s: float, tier: str | None = None
+        self,
+        provider: str | None,
+        model: str,
+        usage: Usage,
+        at_s: float,
+        tier: str | None = None,
+        answered: str | None = None,
+        address: str | None = None,
     ) -> float | None:
         """What the tokens read from a cache would have cost more, in USD, had they been sent anew. ``None`` when no price is
         known, or none were.
         """
         if not usage.cache_read_input_tokens or not usage.input_tokens:
             return None
-        price = self.find(provider, model, at_s, tier)
+        price = self.find(provider, model, at_s, tier, answered, address)
         if not isinstance(price, Price):
             return None
         paid, cold = price.cost(usage).usd, price.cost(replace(usage, cache_read_input_tokens=None)).usd

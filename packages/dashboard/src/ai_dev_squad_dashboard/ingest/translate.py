@@ -213,7 +213,8 @@ def _outcome(span: Span) -> tuple[Status, str | None, str | None]:
 
 
 def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
-    model = _name(values.get(keys.RESPONSE_MODEL)) or _name(values.get(keys.REQUEST_MODEL))
+    answered, asked = _name(values.get(keys.RESPONSE_MODEL)), _name(values.get(keys.REQUEST_MODEL))
+    model = answered or asked
     provider = provider_of(values.get(keys.PROVIDER_NAME) or values.get(keys.LLM_PROVIDER))
     usage = _usage(values)
     cost = _stated_cost(values)
@@ -221,10 +222,11 @@ def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
     if model is not None:
         tier = values.get("openai.response.service_tier") or values.get("gen_ai.openai.response.service_tier")
         tier = tier if type(tier) is str else None
+        call = provider, asked or model, usage, at_s, tier, answered, _name(values.get(keys.SERVER_ADDRESS))
         if cost is None:
-            cost = prices.price(provider, model, usage, at_s, tier)
+            cost = prices.price(*call)
         if usage.cache_read_input_tokens:
-            saving = prices.saving(provider, model, usage, at_s, tier)
+            saving = prices.saving(*call)
     elif cost is None:
         cost = Cost(usd=None, reason="the span does not name the model")
     return _Call(provider, model, usage, cost, saving)
