@@ -32,6 +32,7 @@ CONVENIENCE_METHODS: Mapping[EventType, str] = {
     EventType.SYSTEM_ERROR: "log_system_error",
     EventType.BUDGET_ALERT: "log_budget_alert",
     EventType.BUDGET_EXCEEDED: "log_budget_exceeded",
+    EventType.BUDGET_STORE: "log_budget_store",
     EventType.TELEMETRY_DROPPED: "log_telemetry_dropped",
     EventType.WIRE_COVERAGE: "log_wire_coverage",
     EventType.CUSTOM_EVENT: "log_custom_event",
@@ -144,6 +145,15 @@ class ConvenienceMethods(WorkEvents):
             f"Budget {budget} exceeded: ${spent_usd:.4f} of ${limit_usd:.4f}",
             LogLevel.ERROR,
             metadata={"budget": budget, "spent_usd": spent_usd, "limit_usd": limit_usd},
+        )
+
+    def log_budget_store(self, store: str, state: str) -> None:
+        """What processes share their budgets by is ``"away"`` or ``"back"``. Budget managers write their own."""
+        self._log(
+            EventType.BUDGET_STORE,
+            f"The budget store {store} is {state}",
+            LogLevel.WARNING if state == "away" else LogLevel.INFO,
+            metadata={"store": store, "state": state},
         )
 
     def log_telemetry_dropped(self, dropped: int, reason: str) -> None:
