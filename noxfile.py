@@ -179,10 +179,8 @@ def clock(session: nox.Session) -> None:
 def run_tests(session: nox.Session, *options: str, environment: Mapping[str, str] | None = None) -> None:
     """Everything with these options of pytest, or what the arguments after -- name.
 
-    Each framework in a process of its own: what one imports, leaves open or leaves in memory is no other's trouble. Two
-    processes at a time, as most machines have two cores.
+    Each framework in a process of its own: what one imports, leaves open or leaves in memory is no other's trouble.
     """
-    environment = dict(environment or {})
     if session.posargs:
         run_pytest(session, *session.posargs, environment=environment)
         return
@@ -195,6 +193,16 @@ def run_tests(session: nox.Session, *options: str, environment: Mapping[str, str
     # The longest first, so that both processes have something to do until the end.
     groups = {"dashboard, parity, integration": ["tests", *(f"--ignore={folder}" for folder in apart)], "core": halves}
     groups |= {name: sorted(map(str, Path("tests/adapters").glob(f"test_{name}_*.py"))) for name in adapters}
+    run_groups(session, groups, *options, environment=environment)
+
+
+def run_groups(
+    session: nox.Session,
+    groups: Mapping[str, list[str]],
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Each group of paths in a process of its own, two at a time, as most machines have two cores."""
     pytest = shutil.which("pytest", path=session.bin)
     assert pytest is not None
 
@@ -208,7 +216,7 @@ def run_tests(session: nox.Session, *options: str, environment: Mapping[str, str
             check=False,
         )
 
-    given = {**os.environ, **session.env, "AI_DEV_SQUAD_TEST_WHEELS": "1", **environment}
+    given = {**os.environ, **session.env, "AI_DEV_SQUAD_TEST_WHEELS": "1", **(environment or {})}
     complete = {key: value for key, value in given.items() if value is not None}
     complete["PATH"] = os.pathsep.join([session.bin, complete["PATH"]])
     failed = []
@@ -244,9 +252,13 @@ def web(session: nox.Session) -> None:
     if browser is None:
         session.skip("there is no Chromium on this machine; on Debian: apt-get install chromium")
     install(session, "test", "web", packages=("core", "dashboard", "testing"))
+    if session.posargs:
+        run_pytest(session, *session.posargs, environment={"CHROMIUM": browser})
+        return
     # By file, as a file's tests share a dashboard.
-    arguments = session.posargs or ["--numprocesses=2", "--dist=loadfile", "tests/browser"]
-    session.run("pytest", *arguments, env={"AI_DEV_SQUAD_TEST_WHEELS": "1", "CHROMIUM": browser})
+    files = sorted(map(str, Path("tests/browser").glob("test_*.py")))
+    groups = {"every other file": files[::2], "the other files": files[1::2]}
+    run_groups(session, groups, environment={"CHROMIUM": browser})
 
 
 @nox.session
