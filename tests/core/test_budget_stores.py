@@ -25,6 +25,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import redis_server
 
+# Leases that run out, and stores that do not answer in time; the periods' clocks are given to each test.
+pytestmark = pytest.mark.timeouts
+
 NOON = datetime(2026, 3, 18, 12, 0, tzinfo=timezone.utc)
 STORES = ("file", "shared", "redis")
 LEDGERS = ("shared", "redis")
@@ -534,9 +537,7 @@ def _spend(store: str, path: Path, processes: int, threads: int, *prefix: str) -
 
 
 @every_ledger
-@pytest.mark.parametrize(
-    "processes, threads", [(3, 4), pytest.param(8, 32, marks=[pytest.mark.once, pytest.mark.timeouts])]
-)
+@pytest.mark.parametrize("processes, threads", [(3, 4), pytest.param(8, 32, marks=pytest.mark.once)])
 def test_processes_and_threads_never_oversell(place: Place, processes: int, threads: int) -> None:
     """However many reserve at once, the sum stays within the limit, and the ledger has what they say they spent."""
     spenders = _spend(place.setting, place.path, processes, threads)
