@@ -32,9 +32,13 @@ os.environ.setdefault("CREWAI_STORAGE_DIR", _crewai_storage.name)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Clients and event loops that CrewAI and AutoGen never close are theirs to close, and no failure of our tests.
 
-    The contract's tests of memory and of many runs at once take longest, and prove the same on every Python and every date.
+    The contract's tests of memory and of many runs at once take longest, and prove the same on every Python and every date;
+    how providers' words are read is the same on every Python.
     """
+    words = ("test_a_report_in_other_words", "test_reports_that_add_up", "test_two_chunks_that_end_it")
     for item in items:
+        if item.name.startswith(words):
+            item.add_marker(pytest.mark.once)
         if item.name.startswith(("test_memory_stays_flat", "test_concurrent_runs_never_mix")):
             item.add_marker(pytest.mark.once)
             item.add_marker(pytest.mark.undated)
