@@ -302,9 +302,9 @@ def test_a_call_is_priced_by_every_count_that_core_writes():
     asked = []
 
     class Noting(Prices):
-        def price(self, provider: str | None, model: str, usage: Usage, *more: Any) -> Cost:
+        def price(self, provider: str | None, model: str, usage: Usage, at_s: float, **said: Any) -> Cost:
             asked.append(usage)
-            return super().price(provider, model, usage, *more)
+            return super().price(provider, model, usage, at_s, **said)
 
     span_row(span({**CALL, **usage_attributes(used)}), ORIGIN, NOW_US, Noting())
     assert asked == [used]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from ai_dev_squad import attributes as keys
 from ai_dev_squad.environment import as_type, first_given
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import LogLevel
@@ -26,9 +27,9 @@ _OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_END
 
 # What the attributes of a resource say of the service, where no setting does.
 _RESOURCE_NAMES = {
-    "service_name": ("service.name",),
-    "service_version": ("service.version",),
-    "environment": ("deployment.environment.name", "deployment.environment"),
+    "service_name": (keys.SERVICE_NAME,),
+    "service_version": (keys.SERVICE_VERSION,),
+    "environment": (keys.DEPLOYMENT_ENVIRONMENT, "deployment.environment"),
 }
 
 
@@ -251,8 +252,8 @@ class Settings:
                 # OTEL_* variables speak to every OpenTelemetry program; one we don't understand isn't an error.
                 report(f"reading {variable}", error)
         resource = {**_resource_attributes(environ), **values.get("resource_attributes", {})}
-        for name, keys in _RESOURCE_NAMES.items():
-            found = first_given(resource, keys)
+        for name, attributes in _RESOURCE_NAMES.items():
+            found = first_given(resource, attributes)
             if name not in values and found is not None:
                 values[name] = str(found[1])
         # The exporter reads these itself, with all that belongs to them; we only need to know that it's wanted.

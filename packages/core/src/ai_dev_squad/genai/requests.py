@@ -33,15 +33,7 @@ _CHOICES = ("n", "candidate_count", "candidateCount", "num_generations")
 _STOPS = ("stop", "stop_sequences", "stopSequences")
 # Where providers put settings one level deeper: Gemini, Bedrock, Titan, Ollama.
 _NESTED = ("generationConfig", "generation_config", "inferenceConfig", "textGenerationConfig", "options")
-_KNOWN = frozenset(
-    {
-        *(name for names in _NUMBERS.values() for name in names),
-        *_CHOICES,
-        *_STOPS,
-        *("reasoning_effort", "reasoning", "response_format", "text", "format"),
-        *("responseMimeType", "response_mime_type"),
-    }
-)
+_NUMBER_NAMES = frozenset(name for names in _NUMBERS.values() for name in names)
 _PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 _MOST = 1 << 53
 
@@ -54,9 +46,7 @@ def request_attributes(settings: Mapping[str, Any], *, stream: bool | None = Non
     """
     found: dict[str, Any] = {}
     for source in _sources(settings):
-        if _KNOWN.isdisjoint(source):
-            continue
-        for attribute, names in _NUMBERS.items():
+        for attribute, names in () if _NUMBER_NAMES.isdisjoint(source) else _NUMBERS.items():
             if attribute in found:
                 continue
             for name in names:

@@ -16,7 +16,7 @@ import msgspec
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Usage
 from ai_dev_squad_dashboard.ingest.content import plain_text
-from ai_dev_squad_dashboard.ingest.pricing import Prices
+from ai_dev_squad_dashboard.ingest.pricing import Prices, Said
 from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow, SpanRow
 
 __all__ = ["MODEL_OPERATIONS", "JournalRows", "microseconds", "rows"]
@@ -163,14 +163,13 @@ def _saving(line: JournalLine, metadata: Mapping[str, Any], usage: Usage, cost: 
     """What the cache saved, when the call was priced as we would price it; the program may have had prices of its own."""
     if not usage.cache_read_input_tokens or cost.usd is None or line.name is None:
         return None
-    provider, answered, address = (
-        _string(metadata.get(key)) for key in (keys.PROVIDER_NAME, keys.RESPONSE_MODEL, keys.SERVER_ADDRESS)
-    )
-    call = provider, line.name, usage, line.timestamp.timestamp(), None, answered, address
-    same = prices.price(*call).usd
+    call = _string(metadata.get(keys.PROVIDER_NAME)), line.name, usage, line.timestamp.timestamp()
+    answered, address = (_string(metadata.get(key)) for key in (keys.RESPONSE_MODEL, keys.SERVER_ADDRESS))
+    said = Said(answered=answered, address=address)
+    same = prices.price(*call, **said).usd
     if same is None or abs(same - cost.usd) > 1e-9 + same * 1e-6:
         return None
-    return prices.saving(*call)
+    return prices.saving(*call, **said)
 
 
 def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | None, str | None]:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from msgspec.structs import replace
 
 from ai_dev_squad.costs.prices import Price, PriceBook, UnknownPrice
 from ai_dev_squad.schema import Cost, Usage
 
-__all__ = ["Prices"]
+__all__ = ["Prices", "Said"]
 
 _KEPT = 4096
+
+
+class Said(TypedDict, total=False):
+    """What a call may say of itself beyond provider and model."""
+
+    tier: str | None
+    answered: str | None
+    """The model that answered."""
+    address: str | None
+    """The server's."""
 
 
 class Prices:
@@ -29,23 +39,17 @@ class Prices:
         """Look up every price anew."""
         self._found = {}
 
-    def find(
-        self,
-        provider: str | None,
-        model: str,
-        at_s: float,
-        tier: str | None = None,
-        answered: str | None = None,
-        address: str | None = None,
-    ) -> Price | UnknownPrice:
-        """The price of a model that was asked for at a moment, in seconds after 1970. ``answered`` is the model that did,
-        ``address`` the server's. What has been found is kept, also that of the past.
+    def find(self, provider: str | None, model: str, at_s: float, **said: Unpack[Said]) -> Price | UnknownPrice:
+        """The price of a model that was asked for at a moment, in seconds after 1970. What has been found is kept, also that
+        of the past.
         """
-        key = (provider, model, tier, answered, address)
+        details = said.get("tier"), said.get("answered"), said.get("address")
+        key = (provider, model, *details)
         kept = self._found.get(key, ())
         for price in kept:
             if price.since <= at_s < price.until:
                 return price
+        tier, answered, address = details
         found = self.book.prices.find(
             model, provider, service_tier=tier, response_model=answered, server_address=address, at=at_s
         )
@@ -54,37 +58,19 @@ class Prices:
         self._found[key] = [*kept[-8:], found]
         return found
 
-    def price(
-        self,
-        provider: str | None,
-        model: str,
-        usage: Usage,
-        at_s: float,
-        tier: str | None = None,
-        answered: str | None = None,
-        address: str | None = None,
-    ) -> Cost:
+    def price(self, provider: str | None, model: str, usage: Usage, at_s: float, **said: Unpack[Said]) -> Cost:
         """What a call cost that was made ``at_s`` seconds after 1970; the rest as for ``find``. Unknown is ``usd=None`` with
         the reason.
         """
-        return self.find(provider, model, at_s, tier, answered, address).cost(usage)
+        return self.find(provider, model, at_s, **said).cost(usage)
 
-    def saving(
-        self,
-        provider: str | None,
-        model: str,
-        usage: Usage,
-        at_s: float,
-        tier: str | None = None,
-        answered: str | None = None,
-        address: str | None = None,
-    ) -> float | None:
+    def saving(self, provider: str | None, model: str, usage: Usage, at_s: float, **said: Unpack[Said]) -> float | None:
         """What the tokens read from a cache would have cost more, in USD, had they been sent anew. ``None`` when no price is
         known, or none were.
         """
         if not usage.cache_read_input_tokens or not usage.input_tokens:
             return None
-        price = self.find(provider, model, at_s, tier, answered, address)
+        price = self.find(provider, model, at_s, **said)
         if not isinstance(price, Price):
             return None
         paid, cold = price.cost(usage).usd, price.cost(replace(usage, cache_read_input_tokens=None)).usd

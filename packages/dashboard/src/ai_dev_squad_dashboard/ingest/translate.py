@@ -17,7 +17,7 @@ from .content import parsed, plain_text
 from .foreign import canonical, framework_of, operation_of, provider_of
 from .foreign_names import COST, OPERATIONS
 from .otlp_shapes import Attributes, Event, Origin, Span, to_json
-from .pricing import Prices
+from .pricing import Prices, Said
 
 __all__ = ["MODEL_OPERATIONS", "rejection", "span_row", "translated"]
 
@@ -222,11 +222,12 @@ def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
     if model is not None:
         tier = values.get("openai.response.service_tier") or values.get("gen_ai.openai.response.service_tier")
         tier = tier if type(tier) is str else None
-        call = provider, asked or model, usage, at_s, tier, answered, _name(values.get(keys.SERVER_ADDRESS))
+        call = provider, asked or model, usage, at_s
+        said = Said(tier=tier, answered=answered, address=_name(values.get(keys.SERVER_ADDRESS)))
         if cost is None:
-            cost = prices.price(*call)
+            cost = prices.price(*call, **said)
         if usage.cache_read_input_tokens:
-            saving = prices.saving(*call)
+            saving = prices.saving(*call, **said)
     elif cost is None:
         cost = Cost(usd=None, reason="the span does not name the model")
     return _Call(provider, model, usage, cost, saving)

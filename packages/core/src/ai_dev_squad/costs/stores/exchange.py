@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-__all__ = ["Ask", "Exchange", "Held", "Line", "Reply", "ReservationLedger", "Sums"]
+__all__ = [
+    "Ask",
+    "Exchange",
+    "Held",
+    "Line",
+    "Reply",
+    "ReservationLedger",
+    "Sums",
+    "key_of_text",
+    "text_of_key",
+]
 
 
 class Line(NamedTuple):
@@ -106,3 +116,13 @@ class ReservationLedger(Protocol):
 
     def after_fork(self) -> None:
         """In a forked child: leave what is the parent's untouched."""
+
+
+def text_of_key(key: str | None) -> str:
+    """An account's key as ledgers keep it: no key and an empty one are told apart."""
+    return "" if key is None else f"={key}"
+
+
+def key_of_text(text: str) -> str | None:
+    """The key that ``text_of_key`` made a text of."""
+    return text[1:] if text else None

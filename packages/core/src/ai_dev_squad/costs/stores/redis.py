@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ai_dev_squad.costs.money import PICO
-from ai_dev_squad.costs.stores.exchange import Exchange, Line, Reply, Sums
+from ai_dev_squad.costs.stores.exchange import Exchange, Line, Reply, Sums, key_of_text, text_of_key
 
 __all__ = ["RedisLedger"]
 
@@ -48,7 +48,7 @@ class RedisLedger:
         client = self._open()
         keys = [f"{_PREFIX}:sender:{exchange.sender}"]
         for line in exchange.lines:
-            account = f"{_PREFIX}:{line.budget}:{_text_of(line.key)}"
+            account = f"{_PREFIX}:{line.budget}:{text_of_key(line.key)}"
             keys += account, f"{account}:leases", f"{_PREFIX}:{line.budget}:keys"
         text = msgspec.json.encode(_as_json(exchange))
         try:
@@ -64,7 +64,7 @@ class RedisLedger:
     def keys(self, budget: str, most: int) -> list[str | None]:
         """The keys under which something was spent, the latest first."""
         found: Any = self._open().zrange(f"{_PREFIX}:{budget}:keys", 0, most - 1, desc=True)
-        return [_key_of(key.decode()) for key in found]
+        return [key_of_text(key.decode()) for key in found]
 
     def close(self) -> None:
         """Close the connection."""
@@ -132,7 +132,7 @@ def _as_json(exchange: Exchange) -> dict[str, Any]:
 
 def _line(line: Line) -> dict[str, Any]:
     return {
-        "key": _text_of(line.key),
+        "key": text_of_key(line.key),
         "charge": _pair(line.charge),
         "unpriced": line.unpriced,
         "known": _pair(line.known),
@@ -163,14 +163,6 @@ def _pair(amount: int) -> tuple[int, int]:
 def _amount(text: str) -> int:
     whole, _, rest = text.partition(" ")
     return int(whole) * PICO + int(rest)
-
-
-def _text_of(key: str | None) -> str:
-    return "" if key is None else f"={key}"
-
-
-def _key_of(text: str) -> str | None:
-    return text[1:] if text else None
 
 
 def _without_password(url: str) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from ai_dev_squad.costs.stores.exchange import Ask, Exchange, Held, Line, Reply, Sums
+from ai_dev_squad.costs.stores.exchange import Ask, Exchange, Held, Line, Reply, Sums, key_of_text, text_of_key
 
 __all__ = ["SQLiteLedger"]
 
@@ -83,7 +83,7 @@ class SQLiteLedger:
             "SELECT key FROM account WHERE budget = ? AND (spent <> '0' OR unpriced > 0) ORDER BY touched DESC LIMIT ?",
             (budget, most),
         )
-        return [_key_of(text) for (text,) in rows]
+        return [key_of_text(text) for (text,) in rows]
 
     def close(self) -> None:
         """Close the file."""
@@ -166,7 +166,7 @@ class _Transaction:
     def run(self) -> Reply:
         exchange = self._exchange
         self._drop_lapsed()
-        accounts = [self._account(line.budget, _text_of(line.key)) for line in exchange.lines]
+        accounts = [self._account(line.budget, text_of_key(line.key)) for line in exchange.lines]
         if self._is_new():
             for line, account in zip(exchange.lines, accounts, strict=True):
                 account.spent = max(account.spent, line.known) + line.charge
@@ -224,7 +224,7 @@ class _Transaction:
         for position, amount in amounts:
             line = self._exchange.lines[position]
             if amount:
-                key = _text_of(line.key)
+                key = text_of_key(line.key)
                 self._account(line.budget, key).reserved += amount
                 self._execute(
                     "INSERT INTO hold VALUES (?, ?, ?, ?, ?, ?)",
@@ -265,14 +265,6 @@ def _alert(line: Line, account: _Account) -> None:
     account.alerted.difference_update({name for _, name in line.thresholds}.difference(reached))
     account.crossed = tuple(name for name in reached if name not in account.alerted)
     account.alerted.update(reached)
-
-
-def _text_of(key: str | None) -> str:
-    return "" if key is None else f"={key}"
-
-
-def _key_of(text: str) -> str | None:
-    return text[1:] if text else None
 
 
 def _inode(path: Path) -> int | None:
