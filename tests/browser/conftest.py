@@ -162,6 +162,24 @@ def page(browse) -> Page:
 
 
 @pytest.fixture(scope="session")
+def until() -> Callable[..., None]:
+    """Waits until an expression in the page is true: ``until(page, "window.scrollY == 800")``.
+
+    Asked from outside, time and again: a condition that the page polls itself is code from a string, and while it is loading the
+    page's Content-Security-Policy may refuse that.
+    """
+
+    def wait(page: Page, expression: str, *, pause_ms: int = 50, most: int = 400) -> None:
+        for _ in range(most):
+            if page.evaluate(expression):
+                return
+            page.wait_for_timeout(pause_ms)
+        pytest.fail(f"{expression} has not become true on {page.url}")
+
+    return wait
+
+
+@pytest.fixture(scope="session")
 def violations() -> Callable[..., list[str]]:
     """What axe finds on a page: rule, and the first elements that break it. ``violations(page, "color-contrast")``: one rule."""
     axe = Axe()

@@ -21,7 +21,7 @@ def test_a_page_is_accessible_in_both_themes(dashboard, browse, violations, path
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_narrow_page_is_accessible_and_does_not_scroll_sideways(dashboard, browse, violations, path):
+def test_a_narrow_page_is_accessible_and_does_not_scroll_sideways(dashboard, browse, violations, until, path):
     """Wide tables scroll within their cards; the page itself stays as wide as the screen."""
     page = browse(width=360, height=780)
     page.goto(dashboard + path)
@@ -30,7 +30,7 @@ def test_a_narrow_page_is_accessible_and_does_not_scroll_sideways(dashboard, bro
     for width in (360, 640, 900, 1100):
         page.set_viewport_size({"width": width, "height": 780})
         # A chart is drawn anew an instant after its place has another width.
-        page.wait_for_function("width => document.documentElement.scrollWidth === width", arg=width)
+        until(page, f"document.documentElement.scrollWidth === {width}")
 
 
 @pytest.mark.parametrize("path", PAGES[:-1])

@@ -41,14 +41,14 @@ def test_new_lines_appear_at_the_top(alone, say, page, shoot):
     expect(page.locator(".empty")).to_have_count(0)
 
 
-def test_lines_wait_for_somebody_who_reads(alone, say, page):
+def test_lines_wait_for_somebody_who_reads(alone, say, page, until):
     """Further down new lines wait behind a button that counts them, and come when it is pressed."""
     say(*(f"old {number}" for number in range(60)))
     page.goto(f"{alone.url}/logs")
     expect(page.locator("#live")).to_have_text("Live")
     expect(page.locator(".line-text").first).to_have_text("old 59")
     page.evaluate("window.scrollTo(0, 800)")
-    page.wait_for_function("window.scrollY == 800")
+    until(page, "window.scrollY == 800")
     say("one more", "and another")
     expect(page.locator("#log-new button")).to_have_text("2 new lines")
     expect(page.locator(".line-text").first).to_have_text("old 59")

@@ -133,7 +133,7 @@ class SQLiteLedger:
         )
         # The monotonic clock begins anew with the machine: a lease that was renewed in the future is of another life.
         now = time.monotonic()
-        connection.execute("UPDATE hold SET until = ?1, renewed = ?1 WHERE renewed > ?1", (now,))
+        connection.execute("UPDATE hold SET until = :now, renewed = :now WHERE renewed > :now", {"now": now})
         connection.execute("PRAGMA busy_timeout = 0")
 
     def _begin(self, connection: sqlite3.Connection) -> None:
@@ -190,7 +190,8 @@ class _Transaction:
         if row is not None and row[0] >= exchange.number:
             return False
         self._execute(
-            "INSERT INTO sender VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET number = ?2, touched = ?3",
+            "INSERT INTO sender VALUES (?, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET number = excluded.number, touched = excluded.touched",
             (exchange.sender, exchange.number, int(time.time())),
         )
         return True
@@ -244,8 +245,9 @@ class _Transaction:
     def _write(self) -> None:
         for (budget, key), account in self._accounts.items():
             self._execute(
-                "INSERT INTO account VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (budget, key) DO UPDATE SET "
-                "spent = ?3, reserved = ?4, unpriced = ?5, alerted = ?6, touched = ?7",
+                "INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (budget, key) DO UPDATE SET spent = excluded.spent, "
+                "reserved = excluded.reserved, unpriced = excluded.unpriced, alerted = excluded.alerted, "
+                "touched = excluded.touched",
                 (
                     budget,
                     key,
