@@ -36,8 +36,10 @@ KEPT_VARIABLES = {"AI_DEV_SQUAD_TEST_WHEELS"}
 # The dashboard and the lab are pure Python, HTTP and SQL: what their tests prove on one interpreter holds on all, and nox
 # runs them on one. Interpreters differ in threads, sockets, processes and the wheels of what is written in C, so these run on
 # each: a whole dashboard starts, listens, is sent journals and spans, and answers every route; the lab runs a cell.
-# The walls between packages are read from sources, which are the same everywhere too. Of an adapter the contract, contexts,
+# The walls between packages are read from sources, which are the same everywhere too, and the contract's own rules are tried
+# on adapters that break them, each in a pytest of its own. Of an adapter the contract, contexts,
 # the truth of numbers and the wire are proven on each; how a framework's objects are translated depends on no interpreter.
+_RULES = tuple(f"tests/testing/test_{what}.py" for what in ("contract_report", "contract_rules", "plugin"))
 ONCE = (
     *(
         f"tests/adapters/test_{framework}_{what}.py"
@@ -48,6 +50,7 @@ ONCE = (
     "tests/integration/test_packages.py",
     "tests/integration/test_walls.py",
     "tests/parity/",
+    *_RULES,
 )
 EVERYWHERE = (
     "tests/dashboard/test_ingest_queue.py",
@@ -69,6 +72,7 @@ UNDATED = (
     "tests/parity/test_lab_scenario.py",
     "tests/parity/test_squad.py",
     "tests/parity/test_squad_frameworks.py",
+    *_RULES,
 )
 
 

@@ -198,6 +198,55 @@ else: print("child")
 
 
 @posix
+def test_a_forked_child_never_waits_for_a_lock_of_its_parent() -> None:
+    """Held by another thread, or by the forking one, at the moment of the fork: the child has it free, the parent keeps it."""
+    code = """
+lock, held = ForkSafeLock(), threading.Event()
+def hold():
+    with lock: held.set(); time.sleep(600)
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+pid = os.fork()
+if not pid:
+    with lock, lock: print("free", flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+own = ForkSafeLock()
+with own:
+    pid = os.fork()
+if not pid:
+    with own: print("free too", flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+"""
+    assert run(code) == (0, "free\nfree too\n", "")
+
+
+@posix
+def test_a_child_forked_amid_a_switch_of_the_wire_can_switch_it() -> None:
+    """Whatever a thread of the parent was holding, configuring goes on in the child."""
+    code = """
+import openai, ai_dev_squad
+from ai_dev_squad import patching
+from ai_dev_squad.wire import openai_usage, switch
+ai_dev_squad.configure(wire=True)
+held = threading.Event()
+def hold():
+    with patching._lock, openai_usage._lock, switch._lock: held.set(); time.sleep(600)
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+pid = os.fork()
+if not pid:
+    ai_dev_squad.configure(wire=False); ai_dev_squad.configure(wire=True)
+    print("done", flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+os._exit(0)
+"""
+    assert run(code)[:2] == (0, "done\n")
+
+
+@posix
 def test_a_forked_child_runs_the_callbacks_for_itself() -> None:
     """Child and parent each run them once, in their own process."""
     code = """

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 import types
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
+
+from ai_dev_squad.process import ForkSafeLock
 
 __all__ = ["Patches", "is_patched"]
 
@@ -21,7 +22,7 @@ _Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 _MISSING: Any = object()
 _MARK = "__ai_dev_squad_patch__"
 # Two threads that patch the same attribute would each take the other's patch for the original.
-_lock = threading.RLock()
+_lock = ForkSafeLock()
 
 
 class Patches(ExitStack):

@@ -16,6 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Union
 
@@ -25,6 +26,7 @@ __all__ = [
     "SIGTERM_TIMEOUT_S",
     "Callback",
     "ExitOrder",
+    "ForkSafeLock",
     "after_fork",
     "at_exit",
     "bounded",
@@ -121,6 +123,31 @@ def at_exit(callback: Callback, order: ExitOrder = ExitOrder.APPLICATION, *, sig
 def after_fork(callback: Callback) -> None:
     """Call ``callback`` in every forked child, before any of its own code; registering it again changes nothing."""
     _forks.add(callback)
+
+
+class ForkSafeLock:
+    """A reentrant lock that every forked child begins with anew, for ``with``.
+
+    A thread that holds a plain lock at the moment of the fork isn't there in the child to let it go, and the child's
+    first ``with`` would wait for ever.
+    """
+
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self._renew()
+        after_fork(weakref.WeakMethod(self._renew))
+
+    def _renew(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        # The child of a fork within the block leaves it too, and never held the lock that it has now.
+        with suppress(RuntimeError):
+            self._lock.release()
 
 
 def forget(callback: Callback) -> None:

@@ -15,7 +15,6 @@ import math
 import os
 import re
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -28,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from ai_dev_squad.costs.names import spellings
-from ai_dev_squad.process import after_fork
+from ai_dev_squad.process import ForkSafeLock
 
 if TYPE_CHECKING:
     import tiktoken
@@ -189,8 +188,7 @@ def _sampled(text: str, encoding: tiktoken.Encoding, size: int) -> int:
 
 # --- vocabularies ------------------------------------------------------------------------------------------------------
 
-_lock = threading.Lock()
-after_fork(lambda: globals().update(_lock=threading.Lock()))
+_lock = ForkSafeLock()
 _encodings: dict[tuple[str, str], tiktoken.Encoding | None] = {}
 _names: dict[str, str | None] = {}
 

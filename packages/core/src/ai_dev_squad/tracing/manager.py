@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from opentelemetry.util.types import Attributes
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.guard import report
-from ai_dev_squad.process import bounded
+from ai_dev_squad.process import ForkSafeLock, bounded
 from ai_dev_squad.tracing.identity import start_identity
 from ai_dev_squad.tracing.providers import (
     FollowingProvider,
@@ -123,7 +122,7 @@ class TraceManager:
         self._own_processors: list[Any] = []
         self._deliveries: list[SpanDelivery] = []
         self._instrumented = ExitStack()
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
         self.provider: TracerProvider | None = None
         """Where spans come from; ``None`` while nobody receives them."""
         self.tracer: Tracer = FollowingProvider(self).get_tracer(SCOPE_NAME, service_version)

@@ -20,6 +20,7 @@ from ai_dev_squad.genai.requests import prompt_hash, request_attributes
 from ai_dev_squad.guard import report
 from ai_dev_squad.model_calls import reserve_again
 from ai_dev_squad.operations import CHAT, EMBEDDINGS, TEXT_COMPLETION, Kind, ModelRequest, Operation
+from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad.wire.attempts import Attempt
 from ai_dev_squad.wire.coverage import SELF_CHECK
@@ -44,7 +45,7 @@ class WireObserver:
     def __init__(self, tell: Callable[[], None]) -> None:
         self._tell = tell
         self._told_at = time.monotonic()
-        self._claiming = threading.Lock()
+        self._claiming = ForkSafeLock()
         self._refused: OrderedDict[tuple[object, ...], Operation] = OrderedDict()
 
     def asked(self, exchange: Exchange) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad.guard import report
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.patching import Patches
+from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.steps import Steps, astepped, stepped
 from ai_dev_squad.wire.matching import is_observed
 
@@ -30,7 +30,7 @@ MODULES = ("openai.resources.chat.completions",)
 """What has to be loaded before there is anything to patch."""
 
 _RAW_RESPONSE = "X-Stainless-Raw-Response"  # the client's own header for `with_raw_response`
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 _patches: Patches | None = None
 _refusing: set[str] = set()
 """Endpoints that take no such option."""

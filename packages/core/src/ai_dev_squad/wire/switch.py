@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from types import ModuleType
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ai_dev_squad.guard import report
 from ai_dev_squad.patching import Patches
-from ai_dev_squad.process import after_fork
+from ai_dev_squad.process import ForkSafeLock, after_fork
 from ai_dev_squad.schema import EventType
 from ai_dev_squad.wire import openai_usage
 from ai_dev_squad.wire.coverage import SELF_CHECK
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["settle", "switch", "tell"]
 
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 
 
 class _Watching:

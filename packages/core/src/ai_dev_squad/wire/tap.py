@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import Self
 
 from ai_dev_squad.guard import report
 from ai_dev_squad.patching import Patches
+from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.wire.doors import DOORS
 from ai_dev_squad.wire.exchange import Observer
 from ai_dev_squad.wire.imports import call_after_import
@@ -25,7 +25,7 @@ class Tap:
     """
 
     def __init__(self, observer: Observer) -> None:
-        self._passage, self._patches, self._lock = Passage(observer), Patches(), threading.RLock()
+        self._passage, self._patches, self._lock = Passage(observer), Patches(), ForkSafeLock()
         self._tried: set[int] = set()
         self._stop_listening: Callable[[], None] = call_after_import(DOORS, self._arrived)
         self.look()
