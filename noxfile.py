@@ -239,7 +239,11 @@ def run_pytest(session: nox.Session, *args: str, environment: Mapping[str, str] 
 def wire(session: nox.Session) -> None:
     """Read real client libraries on the wire, and live beside what else is put there. Arguments after -- go to pytest."""
     install(session, "wire", packages=("core", "testing"))
-    run_pytest(session, *(session.posargs or ["tests/wire"]))
+    if session.posargs:
+        run_pytest(session, *session.posargs)
+        return
+    cuts = "tests/wire/test_wire_bytes.py"  # every reader, encoding and cut: as long as all the others together
+    run_groups(session, {"bytes": [cuts], "clients": ["tests/wire", f"--ignore={cuts}"]})
 
 
 @nox.session

@@ -37,8 +37,9 @@ KEPT_VARIABLES = {"AI_DEV_SQUAD_TEST_WHEELS"}
 # runs them on one. Interpreters differ in threads, sockets, processes and the wheels of what is written in C, so these run on
 # each: a whole dashboard starts, listens, is sent journals and spans, and answers every route; the lab runs a cell.
 # The walls between packages are read from sources, which are the same everywhere too, and the contract's own rules are tried
-# on adapters that break them, each in a pytest of its own. Of an adapter the contract, contexts,
-# the truth of numbers and the wire are proven on each; how a framework's objects are translated depends on no interpreter.
+# on adapters that break them, each in a pytest of its own. Prices, reports of usage and redaction are pure functions of text
+# and numbers. Of an adapter the contract, contexts, the truth of numbers and the wire are proven on each; how a framework's
+# objects are translated depends on no interpreter.
 _RULES = tuple(f"tests/testing/test_{what}.py" for what in ("contract_report", "contract_rules", "plugin"))
 ONCE = (
     *(
@@ -46,6 +47,7 @@ ONCE = (
         for framework in ("autogen", "crewai", "langgraph")
         for what in ("budgets", "content", "known_bugs", "translate", "tree")
     ),
+    *(f"tests/core/test_{what}" for what in ("advice", "genai_", "pricing", "redaction")),
     "tests/dashboard/",
     "tests/integration/test_packages.py",
     "tests/integration/test_walls.py",
@@ -95,7 +97,7 @@ def pytest_unconfigure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what proves the same on every interpreter or on every date, before ``-m`` chooses."""
     named = (*ONCE, *EVERYWHERE, *UNDATED)
-    gone = [name for name in named if not (ROOT / name.partition("::")[0]).exists()]
+    gone = [name for name in named if not any(ROOT.glob(name.partition("::")[0] + "*"))]
     if gone:
         raise pytest.UsageError(f"tests/conftest.py names {gone}, which are not there; give their new names")
     for item in items:
