@@ -116,6 +116,29 @@ def test_a_conversion_by_instructor(captured: Captured, serve: Serve, crewai_age
     assert [told[1] for told in counted(captured)] == [(100, 1, "provider"), (200, 2, "provider"), (300, 3, "provider")]
 
 
+def test_a_budget_holds_for_a_conversion(
+    captured: Captured, serve: Serve, crewai_agent: Make, crewai_llm: Make
+) -> None:
+    """A conversion for which there is no money is not asked for: the crew is told so, and does not go on without it."""
+    server = serve(
+        tool_calls(call("look_up", word="a"), usage=tokens(100, 4_475)),
+        reply("a means something", when=after_tool_result(), usage=tokens(100, 4_475)),
+        structured({"word": "a"}, usage=tokens(100, 4_475), times=None),
+    )
+    get_cost_tracker().budget_manager.set_budget("daily", limit_usd=0.0905, period="daily", on_exceed="stop")
+    llm = crewai_llm(server, model="gpt-4o", max_tokens=4_475)
+    crew = crew_of(crewai_agent(server, llm=llm, tools=[look_up]), output_json=Found)
+
+    for _ in range(4):
+        with pytest.raises(BudgetExceeded):
+            crew.kickoff()
+
+    server.settle()
+    assert server.truth.totals.calls == 2
+    told = [(line.status, (line.metadata or {}).get("ai_dev_squad.origin")) for line in captured.closing("chat")]
+    assert told[:3] == [("ok", None), ("ok", None), ("error", "wire")]
+
+
 class Program(Flow[Any]):
     """A flow that runs crews in threads; ``make`` gives the next."""
 
@@ -144,3 +167,31 @@ def test_a_flow_starts_crews_in_threads(captured: Captured, serve: Serve, crewai
     server.settle()
     assert server.truth.totals.calls == 2
     assert [told[1] for told in counted(captured)] == [(100, 4_475, "provider")] * 2
+
+
+@pytest.mark.parametrize("observed", [True, False])
+def test_a_budget_holds_for_crews_in_threads(
+    captured: Captured, serve: Serve, crewai_agent: Make, crewai_llm: Make, observed: bool
+) -> None:
+    """Of eight crews that flows start in executors a budget of $0.10 lets two ask."""
+    server = serve(ANSWER)
+    get_cost_tracker().budget_manager.set_budget("daily", limit_usd=LIMIT, period="daily", on_exceed="stop")
+    llm = crewai_llm(server, model="gpt-4o", max_tokens=4_475)
+
+    def make() -> Any:
+        agent = crewai_agent(server, llm=llm)
+        crew = Crew(agents=[agent], tasks=[Task(description="find it", expected_output="it", agent=agent)])
+        return observe(crew) if observed else crew
+
+    flow = Program(suppress_flow_events=True)
+    flow.make = make
+    observed_flow = observe(flow)
+
+    observed_flow.kickoff()
+    for _ in range(6):
+        with pytest.raises(BudgetExceeded):
+            observed_flow.kickoff()
+
+    server.settle()
+    assert server.truth.totals.calls == 2
+    assert [entry.cost_usd for entry in get_cost_tracker().entries] == [PRICE, PRICE]

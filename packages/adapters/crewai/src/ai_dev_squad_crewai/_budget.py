@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ai_dev_squad.costs import BudgetExceeded
+from ai_dev_squad.wire import raise_as
 
 try:
     from crewai.hooks.dispatch import HookAborted
@@ -33,3 +34,7 @@ class BudgetStop(BudgetExceeded, HookAborted):
         vars(stop).update(vars(refusal))
         stop.reason, stop.source = str(refusal), f"budget {refusal.budget!r}"
         return stop
+
+
+# Of calls past CrewAI's own clients, too, such as a conversion by instructor: CrewAI would go on without its result.
+raise_as("crewai", BudgetStop.of)

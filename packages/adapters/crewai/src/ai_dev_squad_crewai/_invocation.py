@@ -47,10 +47,11 @@ class Call(Invocation, framework=FRAMEWORK):
     def overtaken(self, status: Status) -> None:
         """A model call in another thread can't be stopped and still tells how it ends, with what it cost.
 
-        It is left to that, and to its context, with which it goes if it tells nothing.
+        It is left to that, and to its context, with which it goes if it tells nothing. One that was answered and told
+        nothing, as a tool's turn by LiteLLM, has ended.
         """
         elsewhere = self.operation.kind.is_model_call and self.thread != threading.get_ident()
-        if elsewhere and not self.operation.left_open("abandoned"):
+        if elsewhere and self.operation.answered_ns is None and not self.operation.left_open("abandoned"):
             self.outlive()
         else:
             super().overtaken(status)
