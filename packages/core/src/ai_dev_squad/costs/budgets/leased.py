@@ -121,14 +121,18 @@ class LeasedStore:
 
     def _ask_here(self, asking: _Asking) -> bool:
         """Ask in this thread, if that can be done at once: to switch threads takes longer than an exchange."""
-        # What this process has given back makes room for what it asks for, so it has to be told before or with it.
-        if self._is_behind() or not self._ledger.is_open or not self._turning.acquire(blocking=False):
+        others_wait = self._asking or self._read_asked
+        if others_wait or not self._ledger.is_open or not self._turning.acquire(blocking=False):
             return False
         now = self._used = time.monotonic()
         try:
             with self._locked():
                 draft = self._pending.asking(asking.waiting, self._lease_s)
-            self._settle(draft, self._ledger.exchange(draft.exchange), now)
+            reply = self._ledger.exchange(draft.exchange)
+            if reply.refused[0] is not None and self._is_behind():
+                # What this process has given back, and the ledger does not know of, may make the room: asked with it.
+                return False
+            self._settle(draft, reply, now)
             asking.request.answer(True)
         except Exception as error:  # noqa: BLE001 - budgets must hold without the ledger; the user is told
             self._failed(error, [asking], [])
