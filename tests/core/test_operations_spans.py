@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 import ai_dev_squad
-from ai_dev_squad import context, lines, operations, spans
+from ai_dev_squad import clock, context, operations
 from ai_dev_squad.operations import (
     AGENT,
     CHAT,
@@ -173,16 +173,15 @@ def one_clock(steps: Iterator[int]) -> Iterator[None]:
 
     began = datetime(2026, 1, 1, tzinfo=timezone.utc)
     replaced = {
-        (operations, "_clock"): look,
+        (clock, "monotonic_ns"): look,
         # The end of a span and of its operation is one moment: the clock that the line shows doesn't move on.
-        (lines, "_now"): lambda zone: began + timedelta(microseconds=passed),
-        (operations, "_wall_clock"): lambda: nanoseconds(began) + passed * 1000,
-        (spans, "_wall_clock"): lambda: nanoseconds(began) + passed * 1000,
+        (clock, "now"): lambda zone: began + timedelta(microseconds=passed),
+        (clock, "wall_ns"): lambda: nanoseconds(began) + passed * 1000,
     }
     with ExitStack() as undo:
-        for (module, name), clock in replaced.items():
+        for (module, name), stopped in replaced.items():
             undo.callback(setattr, module, name, getattr(module, name))
-            setattr(module, name, clock)
+            setattr(module, name, stopped)
         yield
 
 

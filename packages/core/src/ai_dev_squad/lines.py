@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_squad import clock
 from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["write_closing", "write_event", "write_opening"]
 
-_now = datetime.now
 _UTC = timezone.utc
 
 _FAILED = frozenset({"error", "cancelled", "abandoned"})
@@ -54,7 +54,7 @@ def _line(
     operation: Operation, level: Any, event_type: EventType, message: str, metadata: dict[str, Any] | None
 ) -> JournalLine:
     return JournalLine(
-        timestamp=_now(_UTC),
+        timestamp=clock.now(_UTC),
         level=level,
         event_type=event_type,
         message=message,

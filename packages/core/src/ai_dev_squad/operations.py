@@ -7,7 +7,6 @@ feeds costs, budgets and metrics. Nothing here raises into the caller, except ``
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad import lines, model_calls, outliving, spans, state
+from ai_dev_squad import clock, lines, model_calls, outliving, spans, state
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, user_id_var
 from ai_dev_squad.guard import report
@@ -60,8 +59,6 @@ __all__ = [
     "start",
 ]
 
-_clock = time.perf_counter_ns
-_wall_clock = time.time_ns
 
 # Open operations, by identity. Leaving this table is what ends an operation: `dict.pop` is atomic.
 _open: dict[int, Operation] = {}
@@ -176,7 +173,7 @@ class Operation:
     def first_chunk(self) -> None:
         """Note the arrival of the first chunk of a streamed answer; later calls change nothing."""
         if self.first_chunk_s is None:
-            self.first_chunk_s = (_clock() - self.started_ns) / 1e9
+            self.first_chunk_s = (clock.monotonic_ns() - self.started_ns) / 1e9
 
     def reserve(self) -> None:
         """Set money aside for this model call; raise ``BudgetExceeded``, ending the operation, when none is left."""
@@ -262,7 +259,7 @@ class Operation:
         if _open.pop(id(self), None) is None:
             return False
         outliving.forget(self)
-        self.duration_ns = (_clock() if ended_ns is None else ended_ns) - self.started_ns
+        self.duration_ns = (clock.monotonic_ns() if ended_ns is None else ended_ns) - self.started_ns
         self.status = status
         info = None if error is None else self._error_info(error)
         pipeline = self.pipeline
@@ -324,9 +321,9 @@ def start(
     if attempt is not None:
         operation.attempt = attempt
     operation.started_with = _complete(operation, attributes)
-    operation.started_ns = _clock()
+    operation.started_ns = clock.monotonic_ns()
     if started_at_ns is not None:
-        operation.started_ns -= _wall_clock() - started_at_ns
+        operation.started_ns -= clock.wall_ns() - started_at_ns
     spans.open_span(operation, pipeline.tracing, parent_context(parent) if context is None else context, started_at_ns)
     operation.run_id = operation.trace_id if parent is None else parent.run_id
     if pipeline.metrics is not None:

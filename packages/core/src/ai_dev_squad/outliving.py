@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
+
+from ai_dev_squad import clock
 
 if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
 
 __all__ = ["OUTLIVES_S", "end_overdue", "forget", "is_left_open", "leave_open"]
 
-_clock = time.perf_counter_ns
 
 OUTLIVES_S = 600.0
 """How long, in seconds, a model call may outlive the operation it was made in before it counts as abandoned."""
@@ -23,7 +23,7 @@ _left_open: dict[Operation, int] = {}
 
 def leave_open(operation: Operation) -> None:
     """What it was made in has ended."""
-    _left_open.setdefault(operation, _clock())
+    _left_open.setdefault(operation, clock.monotonic_ns())
 
 
 def forget(operation: Operation) -> None:
@@ -41,7 +41,7 @@ def end_overdue() -> None:
     """End what was left open for too long, or was answered and its framework told nothing of it."""
     if not _left_open:
         return
-    now_ns = _clock()
+    now_ns = clock.monotonic_ns()
     latest, latest_answer = now_ns - int(OUTLIVES_S * 1e9), now_ns - int(_SILENT_S * 1e9)
     for operation, since_ns in list(_left_open.items()):
         answered_ns = operation.answered_ns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import StatusCode
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad import clock
 from ai_dev_squad.context import Scope, span_in
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import Cost, ErrorInfo, Link, Usage
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_event", "add_link", "carrier", "cost_attributes", "end", "flat", "open_span", "usage_attributes"]
 
-_wall_clock = time.time_ns
 
 _USAGE_KEYS = {
     "input_tokens": keys.USAGE_INPUT_TOKENS,
@@ -55,7 +54,7 @@ def open_span(operation: Operation, tracing: TraceManager, context: Context, sta
         operation.trace_id, operation.parent_span_id = parent.trace_id, parent.span_id
         operation.span_id = format(generate_span_id(), "016x")
         return
-    operation.started_wall_ns = started_at_ns or _wall_clock()
+    operation.started_wall_ns = started_at_ns or clock.wall_ns()
     try:
         span = tracing.start_operation_span(
             f"{operation.kind.operation} {operation.name}",
@@ -121,7 +120,7 @@ def add_event(operation: Operation, name: str, attributes: Mapping[str, Any] | N
     """Add a span event when somebody receives the span."""
     span = operation.recorded_span
     if span is not None and span.is_recording():
-        span.add_event(name, None if attributes is None else flat(attributes), _wall_clock())
+        span.add_event(name, None if attributes is None else flat(attributes), clock.wall_ns())
 
 
 def add_link(operation: Operation, link: Link) -> None:

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta, timezone
 
-from ai_dev_squad import lines, operations, outliving, spans
+from ai_dev_squad import clock
 from ai_dev_squad.tracing import identity
 
 __all__ = ["fixed_ids_and_clock"]
-
-_TIMED = (operations, spans)
 
 
 @contextmanager
@@ -28,12 +26,11 @@ def fixed_ids_and_clock() -> Iterator[None]:
         return seconds
 
     replaced = [
-        (spans, "generate_span_id", lambda: next(ids)),
-        (identity, "_bits", lambda _: next(ids)),
-        (lines, "_now", lambda _zone: start + timedelta(seconds=tick())),
-        *((module, "_clock", lambda: tick() * 1_000_000_000) for module in (operations, outliving)),
+        (identity, "random_bits", lambda _: next(ids)),
+        (clock, "now", lambda _zone: start + timedelta(seconds=tick())),
+        (clock, "monotonic_ns", lambda: tick() * 1_000_000_000),
         # Only spans look at this one: the journal is the same with and without them.
-        *((module, "_wall_clock", lambda: (int(start.timestamp()) + seconds) * 1_000_000_000) for module in _TIMED),
+        (clock, "wall_ns", lambda: (int(start.timestamp()) + seconds) * 1_000_000_000),
     ]
     with ExitStack() as undo:
         for module, name, value in replaced:

@@ -25,11 +25,12 @@ from opentelemetry.util.types import Attributes
 
 from ai_dev_squad.process import after_fork
 
-__all__ = ["generate_span_id", "generate_trace_id", "start_identity"]
+__all__ = ["generate_span_id", "generate_trace_id", "random_bits", "start_identity"]
 
 # A generator of our own: programs call random.seed(42), and ids must stay unique all the same.
 _random = random.Random()  # noqa: S311 - ids are no secrets
-_bits = _random.getrandbits
+random_bits = _random.getrandbits
+"""Where every id comes from, in one place so that a test can count instead."""
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _NO_STATE = TraceState()
 
@@ -38,12 +39,12 @@ after_fork(_random.seed)
 
 def generate_trace_id() -> int:
     """A random trace id, never 0."""
-    return _bits(128) or 1
+    return random_bits(128) or 1
 
 
 def generate_span_id() -> int:
     """A random span id, never 0."""
-    return _bits(64) or 1
+    return random_bits(64) or 1
 
 
 def start_identity(
@@ -60,6 +61,6 @@ def start_identity(
     parent = get_current_span(context).get_span_context()
     if parent.is_valid:
         return NonRecordingSpan(
-            SpanContext(parent.trace_id, _bits(64) or 1, False, parent.trace_flags, parent.trace_state)
+            SpanContext(parent.trace_id, random_bits(64) or 1, False, parent.trace_flags, parent.trace_state)
         )
-    return NonRecordingSpan(SpanContext(_bits(128) or 1, _bits(64) or 1, False, _SAMPLED, _NO_STATE))
+    return NonRecordingSpan(SpanContext(random_bits(128) or 1, random_bits(64) or 1, False, _SAMPLED, _NO_STATE))
