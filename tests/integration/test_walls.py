@@ -15,6 +15,7 @@ FOREIGN: Mapping[str, frozenset[str]] = {
     # A named tuple's and an enum member's own documented names, which begin with an underscore to leave others free.
     "costs/prices/rates.py": frozenset({"_fields"}),
     "redaction_values.py": frozenset({"_name_", "_value_"}),
+    "redaction_objects.py": frozenset({"_value_"}),
     # A reentrant lock says only so whether the thread that asks has it, as the code below a signal handler may.
     "costs/budgets/book.py": frozenset({"_is_owned"}),
     # openai's resource has its client, and its stream the iterator to be replaced, under no public name.

@@ -12,7 +12,8 @@ from typing import Any, Union
 
 import msgspec
 
-from ai_dev_squad.redaction_patterns import HEADER_KINDS, LABEL, SEPARATED, compile_scanner, kind_of_group, secret_kind
+from ai_dev_squad.redaction_assignments import found, label
+from ai_dev_squad.redaction_patterns import LABEL, compile_scanner
 from ai_dev_squad.redaction_values import Limits, Walker
 from ai_dev_squad.schema import ErrorInfo
 
@@ -73,8 +74,8 @@ class Redactor:
                 f"drop_keys={drop_keys!r} is one string; write a list of key names: drop_keys=[{drop_keys!r}]"
             )
         own = _user_patterns(patterns)
-        scan, label = compile_scanner(emails=emails, cards=cards).search, _compile_label()
-        passes = [_compile_pass(scan, label), *(_compile_user_pass(kind, pattern) for kind, pattern in own)]
+        scan = compile_scanner(emails=emails, cards=cards).search
+        passes = [_compile_pass(scan), *(_compile_user_pass(kind, pattern) for kind, pattern in own)]
         self.text = _compile_text(_fixpoint(passes), [scan, *(pattern.search for _, pattern in own)], max_string)
         numbers = cards or bool(own)
         self._walker = Walker(self.text, self._exception_text, label, tuple(drop_keys), limits, numbers=numbers)
@@ -239,21 +240,8 @@ def _compile_user_pass(kind: str, pattern: re.Pattern[str]) -> _Pass:
 
 # --- the built-in pass ------------------------------------------------------------------------------------------------
 
-_NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
-_MAILBOX_CHARACTERS = _NAME_CHARACTERS + "+%'"
-_PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_QUOTED = re.compile(r"b?(\\{0,7}[\"'])(?P<v>.{0,4096}?)(?<!\\)\1", re.DOTALL)
-_UNCLOSED = re.compile(r"b?\\{0,7}[\"'](?P<v>[^\r\n]*)")
-_FLAT_LIST = re.compile(r"(?P<v>[\[(][^\[\](){}]{0,4096}[\])])")
-_WORD = re.compile(r"(?P<v>(?:(?i:bearer|basic|token)\s{1,4})?(?:[^\s\"'\\,;&<>]|\\(?![nrt\"'\\]))+)")
-_LINE = re.compile(r"(?P<v>(?:[^\r\n\"'\\]|\\(?![nrt\"'\\]))+)")
-# Values that say "there is none" or name a type, as configuration and source code do.
-_HARMLESS = frozenset(
-    "none null nil true false undefined str string int integer bool boolean bytes any optional required empty".split()
-)
 
-
-def _compile_pass(scan: Callable[..., re.Match[str] | None], label: Callable[[str, str], str]) -> _Pass:
+def _compile_pass(scan: Callable[..., re.Match[str] | None]) -> _Pass:
     def once(s: str) -> str:
         match = scan(s)
         if match is None:
@@ -261,7 +249,7 @@ def _compile_pass(scan: Callable[..., re.Match[str] | None], label: Callable[[st
         out: list[str] = []
         done = 0
         while match is not None:
-            start, end, replacement = _found(s, match, done, label)
+            start, end, replacement = found(s, match, done)
             if replacement is None:
                 position = match.start() + 1
             else:
@@ -272,86 +260,3 @@ def _compile_pass(scan: Callable[..., re.Match[str] | None], label: Callable[[st
         return "".join(out)
 
     return once
-
-
-def _found(s: str, match: re.Match[str], floor: int, label: Callable[[str, str], str]) -> tuple[int, int, str | None]:
-    """Where the secret is that the scanner nominated, and what to write instead (``None``: it's no secret)."""
-    group = match.lastgroup or ""
-    kind = kind_of_group(group)
-    start, end = max(floor, match.start(group)), match.end()
-    if kind.startswith("named"):
-        return _named_value(s, match, group, floor, label)
-    if kind == "private-key":
-        closing = _PEM_END.search(s, end)
-        start, end = max(floor, start - len("-----B")), (closing.end() if closing else len(s))
-    elif kind == "email":
-        start = _run_start(s, match.start(), floor, _MAILBOX_CHARACTERS, 64)
-    elif kind == "card-number" and not _luhn(s[start:end]):
-        return start, end, None
-    return start, end, f"[redacted:{kind}]"
-
-
-def _named_value(
-    s: str, match: re.Match[str], group: str, floor: int, label: Callable[[str, str], str]
-) -> tuple[int, int, str | None]:
-    start, end = match.start(), match.end()
-    if group.startswith(SEPARATED):
-        name_end = len(s[max(floor, start - 4) : start].rstrip("\"'\\ \t")) + max(floor, start - 4)
-        name_start = _run_start(s, name_end, floor, _NAME_CHARACTERS, 48)
-    else:
-        name_start, name_end = _run_start(s, start, floor, _NAME_CHARACTERS, 48), match.end(group)
-        if ">" in s[name_end:end] and "=>" not in s[name_end:end] and s[name_start - 1 : name_start] != "<":
-            return start, end, None
-    if name_start and s[name_start - 1] == "\\" and s[name_start] in "nrt":
-        name_start += 1  # the n of an escaped line break isn't part of the name
-    kind = secret_kind(s[name_start:name_end])
-    reaches_line_end = kind in HEADER_KINDS and ":" in s[name_end:end]
-    value = kind and _value_after(s, end, _LINE if reaches_line_end else _WORD)
-    if not value or not kind:
-        return start, end, None
-    replacement = label(kind, value["v"])
-    return value.start("v"), value.end("v"), None if replacement == value["v"] else replacement
-
-
-def _value_after(s: str, position: int, unquoted: re.Pattern[str]) -> re.Match[str] | None:
-    """The value that stands at ``position``, unless it's empty, harmless or a structure that is searched by itself."""
-    if s[position : position + 1] == "{":
-        return None
-    value = _QUOTED.match(s, position) or _UNCLOSED.match(s, position)
-    if value is None:
-        value = _FLAT_LIST.match(s, position) if s[position : position + 1] in ("[", "(") else None
-        if LABEL.match(s, position) or value is None:
-            value = unquoted.match(s, position)
-        if value is None or value["v"].rstrip("|)]},;:.").lower() in _HARMLESS:
-            return None
-    text = value["v"]
-    if not text.strip("*[](){}. ") or text.startswith("-----BEGIN "):
-        return None
-    return value
-
-
-def _run_start(s: str, end: int, floor: int, characters: str, longest: int) -> int:
-    """Where the run of ``characters`` that ends at ``end`` begins."""
-    begin = max(floor, end - longest)
-    return begin + len(s[begin:end].rstrip(characters))
-
-
-def _luhn(text: str) -> bool:
-    digits = [int(character) for character in reversed(text) if character.isdigit()]
-    doubled = sum(digit * 2 - 9 * (digit > 4) for digit in digits[1::2])
-    return (sum(digits[::2]) + doubled) % 10 == 0
-
-
-def _compile_label() -> Callable[[str, str], str]:
-    """``(kind, value) → label``: a value that is recognised by its shape is called by that, which says more."""
-    scan = compile_scanner(contexts=False).search
-
-    def label(kind: str, value: str) -> str:
-        if LABEL.fullmatch(value) or not value:
-            return value
-        match = scan(value) if len(value) <= 4096 else None
-        if match is not None and match.lastgroup and match.end() == len(value) and match.start(match.lastgroup) == 0:
-            return f"[redacted:{kind_of_group(match.lastgroup)}]"
-        return f"[redacted:{kind}]"
-
-    return label

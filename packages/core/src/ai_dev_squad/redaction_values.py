@@ -6,13 +6,21 @@ import collections
 import enum
 import fnmatch
 import re
-import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import date, time
 from itertools import islice
 from typing import Any, NamedTuple, Self
 
-from ai_dev_squad.redaction_patterns import secret_kind
+from ai_dev_squad.redaction_assignments import command_form, passes_for_value
+from ai_dev_squad.redaction_names import RECORD_NAMES, RECORD_VALUES, secret_kind
+from ai_dev_squad.redaction_objects import (
+    bytes_text,
+    described,
+    fields_of,
+    is_printable,
+    key_text,
+    numpy_scalar,
+)
 
 __all__ = ["Limits", "Walker"]
 
@@ -49,22 +57,6 @@ class _Key(NamedTuple):
 _Text = Callable[[str], str]
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()))
 _SEQUENCES: tuple[type, ...] = (list, tuple, set, frozenset, collections.deque, range, *_VIEWS)
-# By name, so that nothing is imported for a type that a program never uses. Their str() is the standard library's.
-_PRINTABLE = frozenset(
-    {
-        ("datetime", "timedelta"),
-        ("datetime", "timezone"),
-        ("decimal", "Decimal"),
-        ("fractions", "Fraction"),
-        ("uuid", "UUID"),
-        ("builtins", "complex"),
-        *(
-            (module, name)
-            for module in ("pathlib", "pathlib._local")
-            for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
-        ),
-    }
-)
 _INT64 = 2**63
 _FEW, _SHORT, _AMPLE = 16, 256, 8_192  # so few short values that, with this much room, no limit can be reached
 
@@ -118,7 +110,7 @@ class Walker:
             # A label that replaced a key names a secret, yet what stands behind it isn't one.
             kind = None if "[redacted:" in name else secret_kind(name)
             shown, dropped = self.text(name), self._drops is not None and self._drops(name.lower()) is not None
-            known = _Key(shown, kind, dropped, shown == name and kind is None and not dropped and name != "…")
+            known = _Key(shown, kind, dropped, _is_plain(name) and shown == name and kind is None and not dropped)
             # Programs use few names; data used as keys must not pile up here.
             if len(self._keys) >= 4096:
                 self._keys.clear()
@@ -141,10 +133,10 @@ class Walker:
                 return plain
             return self.text({"inf": "Infinity", "-inf": "-Infinity"}.get(repr(plain), "NaN"))
         if isinstance(v, (bytes, bytearray, memoryview)):
-            return _bytes_text(v, self.text, self.limits.string)
+            return bytes_text(v, self.text, self.limits.string)
         if isinstance(v, (date, time)) and t.__module__ == "datetime":
             return self.text(v.isoformat())
-        if (t.__module__, t.__qualname__) in _PRINTABLE:
+        if is_printable(t):
             return self.text(str(v))
         if isinstance(v, BaseException):
             return self.text(f"{t.__name__}: {self._exception_text(v)}")
@@ -152,7 +144,7 @@ class Walker:
             return "[redacted:secret]"
         if t is re.Pattern:
             return self.text(str(v.pattern))
-        return self.text(_described(v, t))
+        return self.text(described(v, t))
 
     def _number(self, v: int) -> Any:
         fits = -_INT64 <= v < _INT64
@@ -210,14 +202,14 @@ class _Walk:
         if t is int or t is float:
             return self.leaf(v)
         try:
-            fields = _fields_of(v, t)
+            fields = fields_of(v, t)
             if fields is not None:
                 return self.container(v, fields, depth, mapping=True)
             if isinstance(v, _SEQUENCES):
                 return self.container(v, v, depth, mapping=False)
             if isinstance(v, enum.Enum):
                 return self.convert(v._value_, depth) if not isinstance(v._value_, enum.Enum) else self.text(v._name_)
-            scalar = _numpy_scalar(v, t)
+            scalar = numpy_scalar(v, t)
             return self.leaf(v if scalar is None else scalar)
         except Exception as error:  # noqa: BLE001 - an object of a stranger may fail in any way
             return self.text(f"<{t.__name__}: unreadable, {type(error).__name__}>")
@@ -245,14 +237,13 @@ class _Walk:
         out: list[Any] = []
         text, convert, pays, most, last = self.text, self.convert, self.pays, self.limits.items, size - 1
         taken = list(islice(items, most))
-        pair = type(items) is tuple and size == 2 and type(taken[0]) is str
+        kinds = self.kinds(items, taken)
         for index, item in enumerate(taken):
             is_last = index == last
             if (index == most - 1 and not is_last) or not pays(2, depth, last=is_last):
                 out.append(f"…(+{size - index} items)")
                 break
-            # A header is a pair of name and value.
-            kind = self.key(taken[0]).kind if pair and index else None
+            kind = kinds.get(index) if kinds else None
             if kind is None:
                 converted = text(item) if type(item) is str else convert(item, depth + 1)
             else:
@@ -263,13 +254,39 @@ class _Walk:
             out.append(converted)
         return out
 
+    def kinds(self, items: Iterable[Any], taken: list[Any]) -> dict[int, str] | None:
+        """Which items are secret because of the one before them: a header's value, the argument of a flag."""
+        if len(taken) == 2 and isinstance(items, (tuple, list)) and isinstance(taken[0], (str, bytes)):
+            name = _spelled(taken[0])
+            kind = None if name is None or name.startswith("-") else self.key(name).kind
+            if kind is not None and (
+                type(items) is tuple or passes_for_value(self.convert(taken[1], self.limits.depth))
+            ):
+                return {1: kind}
+        if type(items) is set or not isinstance(items, (tuple, list)):
+            return None
+        found: dict[int, str] = {}
+        for index, item in enumerate(taken[:-1]):
+            if type(item) is str and item[:1] == "-" and (kind := self.behind_flag(item, taken[:index])):
+                found[index + 1] = kind
+        return found
+
+    def behind_flag(self, flag: str, before: list[Any]) -> str | None:
+        if flag[1:2] == "-" and (kind := self.key(flag).kind):
+            return kind
+        words = " ".join(word for word in before[:8] if type(word) is str)
+        return None if command_form(words, flag[1:]) is None else "password"
+
     def mapping(self, items: dict[Any, Any], size: int, depth: int) -> dict[str, Any]:
         out: dict[str, Any] = {}
         text, convert, pays, most, last = self.text, self.convert, self.pays, self.limits.items, size - 1
         # One C call, so that another thread's change can't come between two items.
         pairs = list(dict.items(items)) if size <= most else list(islice(dict.items(items), most))
+        record = _named_by(items)
         for index, (name, item) in enumerate(pairs):
-            shown, kind, dropped, _ = self.key(name if type(name) is str else _key_text(name, self.leaf))
+            shown, kind, dropped, _ = self.key(name if type(name) is str else key_text(name, self.leaf))
+            if record is not None and name == record[0]:
+                kind = kind or record[1]
             if dropped:
                 continue
             is_last = index == last
@@ -296,10 +313,34 @@ class _Walk:
             return self.label(kind, converted) if type(converted) is str else converted
         if isinstance(v, str):
             return self.label(kind, str.__str__(v)) if str.__len__(v) else ""
-        fields = _fields_of(v, type(v))
+        fields = fields_of(v, type(v))
         if (fields is not None and not fields) or (isinstance(v, (list, tuple, bytes)) and not len(v)):
             return self.convert(v, depth)
         return f"[redacted:{kind}]"
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a key says nothing about its neighbours: a record's ``value`` is judged by the ``name`` beside it."""
+    return name != "…" and name not in RECORD_VALUES
+
+
+def _named_by(items: dict[Any, Any]) -> tuple[str, str | None] | None:
+    """The key of a record's value and the kind of secret it is by the record's name: ``{"name": …, "value": …}``."""
+    value = next((key for key in RECORD_VALUES if dict.__contains__(items, key)), None)
+    if value is None:
+        return None
+    for key in RECORD_NAMES:
+        name = _spelled(dict.get(items, key))
+        if name is not None:
+            return value, secret_kind(name)
+    return None
+
+
+def _spelled(v: Any) -> str | None:
+    """A name as text, also where it comes as bytes, as headers do."""
+    if isinstance(v, str):
+        return str.__str__(v)
+    return bytes(v).decode("latin-1") if isinstance(v, (bytes, bytearray)) and len(v) <= 96 else None
 
 
 def _size(converted: Any) -> int:
@@ -317,80 +358,3 @@ def _compile_drop(names: tuple[Any, ...]) -> Callable[[str], Any] | None:
     if not names:
         return None
     return re.compile("|".join(fnmatch.translate(name.lower()) for name in names)).match
-
-
-def _fields_of(v: Any, t: type) -> dict[Any, Any] | None:
-    """The dictionary behind ``v``, read past any code of its class; ``None`` when it isn't made of named fields."""
-    if isinstance(v, dict):
-        return v
-    if t is types.MappingProxyType:
-        return dict(v)
-    if isinstance(v, collections.UserDict):
-        return v.data
-    if isinstance(v, type):
-        return None
-    if isinstance(v, tuple):
-        names = getattr(t, "_fields", None)
-        return dict(zip(names, tuple.__iter__(v), strict=False)) if isinstance(names, tuple) else None
-    if isinstance(getattr(t, "__pydantic_fields__", None), dict) or isinstance(getattr(t, "model_fields", None), dict):
-        return _without_private(v)
-    for declared in ("__dataclass_fields__", "__struct_fields__", "__attrs_attrs__"):
-        names = getattr(t, declared, None)
-        if isinstance(names, (dict, tuple)):
-            return dict(_read_fields(v, [name if isinstance(name, str) else name.name for name in names]))
-    return None
-
-
-def _without_private(v: Any) -> dict[str, Any]:
-    stored = object.__getattribute__(v, "__dict__")
-    return {name: item for name, item in stored.items() if not name.startswith("_")}
-
-
-def _read_fields(v: Any, names: list[str]) -> Iterator[tuple[str, Any]]:
-    for name in names:
-        try:
-            # Past a user's __getattr__; a field that was never set is simply absent.
-            yield name, object.__getattribute__(v, name)
-        except AttributeError:
-            continue
-
-
-def _numpy_scalar(v: Any, t: type) -> Any:
-    """A plain number for numpy's scalars, without importing numpy."""
-    if t.__module__ == "numpy" and getattr(v, "shape", None) == () and hasattr(t, "item"):
-        plain = v.item()
-        return plain if isinstance(plain, (int, float, str, bytes)) else None
-    return None
-
-
-def _described(v: Any, t: type) -> str:
-    """What kind of object it is, with its size where the class tells it without computing."""
-    if isinstance(v, (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType)):
-        return f"<{t.__name__} {getattr(v, '__qualname__', None) or getattr(v, '__name__', '?')}>"
-    described = t.__qualname__ if t.__module__ == "builtins" else f"{t.__module__}.{t.__qualname__}"
-    if t.__module__.partition(".")[0] in ("numpy", "pandas", "torch", "jax", "jaxlib", "polars"):
-        shape = getattr(v, "shape", None)
-        described += f" shape={tuple(shape)}" if isinstance(shape, tuple) else ""
-    return f"<{described}>"
-
-
-def _bytes_text(v: bytes | bytearray | memoryview, text: _Text, limit: int) -> str:
-    size = v.nbytes if isinstance(v, memoryview) else len(v)
-    described = f"<{size} bytes>"
-    if isinstance(v, memoryview) or size > limit:
-        return text(described)
-    try:
-        decoded = bytes(v).decode()
-    except UnicodeDecodeError:
-        return text(described)
-    return text(decoded if decoded.isprintable() else described)
-
-
-def _key_text(name: Any, leaf: Callable[[Any], Any]) -> str:
-    if name is None or isinstance(name, bool):
-        return {None: "null", True: "true", False: "false"}[name]
-    if isinstance(name, enum.Enum):
-        name = name._value_
-    if isinstance(name, tuple):
-        return f"({', '.join(_key_text(part, leaf) for part in name[:8])})"
-    return str(leaf(name))

@@ -1,0 +1,270 @@
+"""What the scanner has nominated: where the secret begins and ends, and whether it is one.
+
+A value that's secret by its name may stand behind it in many shapes: ``name: value`` of JSON, YAML, headers and programs,
+``("name", "value")``, a record of a name and a value, a flag of a command, a parameter of a URL, a line of an environment.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ai_dev_squad.redaction_harmless import is_expression, is_path, is_placeholder, is_prose, is_reference
+from ai_dev_squad.redaction_names import HEADER_KINDS, RECORD_NAMES, RECORD_VALUES, parameter_kind, secret_kind
+from ai_dev_squad.redaction_patterns import LABEL, SEPARATED, compile_scanner, entropy, family_at, kind_of_group
+
+__all__ = ["Found", "command_form", "found", "label", "passes_for_value"]
+
+
+class Found(NamedTuple):
+    """From where to where, and what to write instead; ``None`` where there is no secret."""
+
+    start: int
+    end: int
+    replacement: str | None
+
+
+_NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+_MAILBOX_CHARACTERS = _NAME_CHARACTERS + "+%'"
+_PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_QUOTED = re.compile(r"[bBfFrRuU]{0,2}(\\{0,7}[\"'`])(?P<v>.{0,4096}?)(?<!\\)\1", re.DOTALL)
+_UNCLOSED = re.compile(r"[bBfFrRuU]{0,2}\\{0,7}[\"'](?P<v>[^\r\n]*)")
+_FLAT_LIST = re.compile(r"(?P<v>[\[(][^\[\](){}]{0,4096}[\])])")
+_WORD = re.compile(r"(?P<v>(?:(?i:bearer|basic|token)\s{1,4})?(?:[^\s\"'\\,;&<>]|\\(?![nrt\"'\\]))+)")
+_LINE = re.compile(r"(?P<v>(?i:digest|oauth|hawk)\s[^\r\n]{1,4096}|(?:[^\r\n\"'\\]|\\(?![nrt\"'\\]))+)")
+_BLOCK = re.compile(r"[|>][+-]?\d?[ \t]{0,8}\n[ \t]{1,40}(?P<v>[^\n]{1,4096})")
+# A class that only wraps a text: what is secret stands in its last literal.
+_WRAPPED = re.compile(
+    r"[\w.]{0,40}(?:Secret\w{0,8}|BasicAuth|[Bb]ytes|str)\((?:\s?\"[^\"\n]{0,100}\"\s?,|\s?'[^'\n]{0,100}'\s?,)?\s?(?=[\"'])"
+)
+# What is looked at and left alone is short, so that no text is looked at again and again to its end.
+_LONGEST_HARMLESS = 400
+_COUNT = re.compile(r"-?\d{1,7}(?:\.\d{1,6})?(?:%|px|r?em|m?s|[kKM])?[,;.)\]}]?")
+_COUNTED = frozenset({"token", "secret", "credentials", "api-key"})
+_PAIR_OPENS = re.compile(r"[\[({]\s{0,8}[\[(]\s{0,8}[bB]?$|[\])]\s{0,4},\s{0,8}[\[(]\s{0,8}[bB]?$")
+_OPENS = re.compile(r"[\[(]\s{0,8}[bB]?$")
+_CLOSES = re.compile(r"\s{0,8}[\])]")
+_NAME_ALIKE = re.compile(r"[a-z_ -]{1,23}|[A-Z_ -]{1,23}|[A-Za-z]?[a-z]{1,15}(?:[_ -]?[A-Z][a-z]{1,15}){0,3}")
+_NAME_OF = "|".join(RECORD_NAMES)
+_RECORDED = re.compile(
+    rf"(?P<q>\\{{0,7}}[\"'])(?:{'|'.join(RECORD_VALUES)})(?P=q)\s{{0,4}}:\s{{0,4}}(?P<w>\\{{0,7}}[\"'])(?P<v>[^\"'\\]{{1,500}})(?P=w)"
+    rf"\s{{0,4}},\s{{0,40}}(?P=q)(?:{_NAME_OF})(?P=q)\s{{0,4}}:\s{{0,4}}(?P=w)$"
+)
+_PARSER = re.compile(r"(?i:unexpected|illegal|unknown|this)\s$")
+_LOGIN = re.compile(r"\blogin\s{1,8}\S{1,100}\s{1,8}$")
+_USER_AND_PASSWORD = re.compile(r"[^\s\"':]{1,100}:(?P<v>[^\s\"']{1,400})")
+_ARGUMENT = re.compile(r"(?P<v>[^\s\"']{1,400})")
+# A command, the flags behind which it takes a secret, and how: after a user's name, by itself, or without a space.
+_COMMANDS = (
+    (r"curl|wget|https?|xh", ("u", "U", "-user", "-proxy-user"), "user"),
+    (r"mysql\w{0,10}|mariadb\w{0,10}", ("p",), "glued"),
+    (r"sshpass|(?:docker|podman|nerdctl|oc|az|helm registry)\s{1,4}login|mongo\w{0,8}", ("p",), "alone"),
+    (r"redis-cli|valkey-cli", ("a",), "alone"),
+    (r"ldap\w{1,10}", ("w",), "alone"),
+)
+_COMMANDS_OF_FLAG = [
+    (flag, re.compile(rf"(?:^|[\s\"'/`$(|&;])(?:{commands})(?![\w.:/-])"), form)
+    for commands, flags, form in _COMMANDS
+    for flag in flags
+]
+_PORT = re.compile(r"\d{1,5}(?::\d{1,5})?(?:/\w+)?")
+
+
+def found(s: str, match: re.Match[str], floor: int) -> Found:
+    """Where the secret is that the scanner nominated in ``s``, not before ``floor``."""
+    group = match.lastgroup
+    if group is None:
+        token = family_at(s, match.start(), floor)
+        return Found(match.start(), match.end(), None) if token is None else Found(*token[1:], f"[redacted:{token[0]}]")
+    kind = kind_of_group(group)
+    start, end = max(floor, match.start(group)), match.end()
+    if kind.startswith("named"):
+        return _named(s, match, group, floor)
+    if kind == "command":
+        return _behind_flag(s, match[group], match.start(), end)
+    if kind == "worded":
+        return _worded(s, match.start(), end)
+    if kind == "private-key":
+        closing = _PEM_END.search(s, end)
+        start, end = max(floor, start - len("-----B")), (closing.end() if closing else len(s))
+    elif kind == "email":
+        start = _run_start(s, match.start(), floor, _MAILBOX_CHARACTERS, 64)
+    elif (kind == "card-number" and not _luhn(s[start:end])) or not _is_credential(kind, s[start:end]):
+        return Found(start, end, None)
+    return Found(start, end, f"[redacted:{kind}]")
+
+
+def _is_credential(kind: str, value: str) -> bool:
+    if kind == "url-token":
+        return any(map(str.isdigit, value)) and entropy(value) > 3
+    return kind not in ("bearer-token", "url-password") or not is_placeholder(value)
+
+
+def _named(s: str, match: re.Match[str], group: str, floor: int) -> Found:
+    start, end = match.start(), match.end()
+    if group.startswith(SEPARATED):
+        name_end = len(s[max(floor, start - 4) : start].rstrip("\"'\\ \t")) + max(floor, start - 4)
+        name_start = _run_start(s, name_end, floor, _NAME_CHARACTERS, 48)
+    else:
+        name_start, name_end = _run_start(s, start, floor, _NAME_CHARACTERS, 48), match.end(group)
+        if ">" in s[name_end:end] and "=>" not in s[name_end:end] and s[name_start - 1 : name_start] != "<":
+            return Found(start, end, None)
+    if name_start and s[name_start - 1] == "\\" and s[name_start] in "nrt":
+        name_start += 1  # the n of an escaped line break isn't part of the name
+    name = s[name_start:name_end]
+    kind = parameter_kind(name) if s[name_start - 1 : name_start] in ("?", "&") else secret_kind(name)
+    value = None if kind is None else _value_of(s, name_start, name, s[name_end:end], end, floor, kind)
+    if value is None or kind is None:
+        return Found(start, end, None)
+    return _replaced(value, kind)
+
+
+def _value_of(
+    s: str, name_start: int, name: str, between: str, end: int, floor: int, kind: str
+) -> re.Match[str] | None:
+    sign = between.strip(" \t\r\n\"'\\]")
+    if not sign and s[end : end + 1] == "}":
+        # The value stood before its name.
+        return _RECORDED.search(s[:name_start], max(floor, name_start - 700))
+    if sign == ",":
+        return _second_of_pair(s, name_start, name, end, kind)
+    unquoted = _LINE if kind in HEADER_KINDS and ":" in between else _WORD
+    if name.lower() == "token" and _PARSER.search(s, max(0, name_start - 16), name_start):
+        return None
+    if s[end : end + 1] == '"' and _closes_text(s, name_start, between, end):
+        return None
+    if "\n" in between[between.find(sign[-1:]) :] and not {'"', "'"} & set(between):
+        return None  # what follows on lines of its own is searched by itself
+    return _value_after(s, end, unquoted, name, kind, comparison="==" in between)
+
+
+def _closes_text(s: str, name_start: int, between: str, end: int) -> bool:
+    """Whether the quotation mark at ``end`` closes the text that the name stands in: ``input("Password: ")``."""
+    before = s[max(s.rfind("\n", 0, name_start) + 1, name_start - 200) : name_start] + between
+    return before.count('"') % 2 == 1 and s[end + 1 : end + 2] in set(")]},;\n:+") | {""}
+
+
+def _second_of_pair(s: str, name_start: int, name: str, end: int, kind: str) -> re.Match[str] | None:
+    """The value of ``("name", "value")``; of a mere list of names there's none."""
+    opening = s[max(0, name_start - 24) : name_start].rstrip("\"'\\")
+    value = _value_after(s, end, _WORD, name, kind, comparison=False)
+    if value is None or name.startswith("-"):
+        return value
+    if _OPENS.search(opening) is None or _CLOSES.match(s, value.end()) is None:
+        return None
+    return value if _PAIR_OPENS.search(opening) or not _is_name(value["v"]) else None
+
+
+def _is_name(value: str) -> bool:
+    return _NAME_ALIKE.fullmatch(value) is not None
+
+
+def passes_for_value(value: object) -> bool:
+    """Whether the second of two is the value of the first, a secret's name, rather than another name."""
+    return isinstance(value, str) and not _is_name(value)
+
+
+def _value_after(
+    s: str, position: int, unquoted: re.Pattern[str], name: str, kind: str, *, comparison: bool
+) -> re.Match[str] | None:
+    """The value that stands at ``position``, unless it's empty, harmless or a structure that is searched by itself."""
+    first = s[position : position + 1]
+    if first == "{" and unquoted is not _LINE:
+        return None
+    wrapped = _WRAPPED.match(s, position) if first.isalpha() else None
+    value = _QUOTED.match(s, wrapped.end() if wrapped else position) or _UNCLOSED.match(s, position)
+    quoted = value is not None
+    if value is None and first in "|>":
+        value = _BLOCK.match(s, position)
+    if value is None:
+        value = _FLAT_LIST.match(s, position) if first in "[(" else None
+        if value is None or LABEL.match(s, position):
+            value = unquoted.match(s, position)
+    if value is None:
+        return None
+    text = value["v"]
+    if LABEL.fullmatch(text) or not text.strip("*[](){}. ") or text.startswith("-----BEGIN "):
+        return None
+    if len(text) > _LONGEST_HARMLESS:
+        return value
+    if quoted:
+        harmless = is_placeholder(text) or is_prose(s, *value.span("v"), quoted=True)
+    else:
+        harmless = _is_harmless(s, value, name, kind, comparison=comparison)
+    return None if harmless else value
+
+
+def _is_harmless(s: str, value: re.Match[str], name: str, kind: str, *, comparison: bool) -> bool:
+    text = value["v"]
+    if is_placeholder(text) or (kind in _COUNTED and _COUNT.fullmatch(text)):
+        return True
+    start, end = value.span("v")
+    if text[0] in "[(":
+        return is_expression(s, start)
+    if name.startswith("-") and text.isupper() and text.replace("_", "").isalpha():
+        return True  # what a usage calls the argument: --token TOKEN
+    return (
+        is_reference(text, name, comparison=comparison)
+        or is_path(text, name)
+        or is_expression(s, start)
+        or is_prose(s, start, end, quoted=False)
+    )
+
+
+def _behind_flag(s: str, flag: str, start: int, end: int) -> Found:
+    line = re.split(r"[\n|;]", s[max(0, start - 400) : start])[-1]
+    form = command_form(line, flag)
+    glued = end == start + 1 + len(flag)
+    if form is None or glued != (form == "glued"):
+        return Found(start, end, None)
+    value = (_USER_AND_PASSWORD if form == "user" else _ARGUMENT).match(s, end)
+    if value is None or is_placeholder(value["v"]) or _PORT.fullmatch(value[0]):
+        return Found(start, end, None)
+    return _replaced(value, "password")
+
+
+def command_form(command: str, flag: str) -> str | None:
+    """How ``command`` takes a password behind ``-flag``: ``user``, ``alone`` or ``glued``; ``None`` if it doesn't."""
+    known = (form for name, commands, form in _COMMANDS_OF_FLAG if name == flag and commands.search(command))
+    return next(known, None)
+
+
+def _worded(s: str, start: int, end: int) -> Found:
+    """``IDENTIFIED BY '…'``, ``PASSWORD '…'`` of SQL and ``login … password …`` of a .netrc."""
+    value = _QUOTED.match(s, end)
+    if value is None:
+        value = _ARGUMENT.match(s, end) if _LOGIN.search(s, max(0, start - 220), start) else None
+    if value is None or is_placeholder(value["v"]):
+        return Found(start, end, None)
+    return _replaced(value, "password")
+
+
+def _replaced(value: re.Match[str], kind: str) -> Found:
+    replacement = label(kind, value["v"])
+    return Found(*value.span("v"), None if replacement == value["v"] else replacement)
+
+
+def _run_start(s: str, end: int, floor: int, characters: str, longest: int) -> int:
+    """Where the run of ``characters`` that ends at ``end`` begins."""
+    begin = max(floor, end - longest)
+    return begin + len(s[begin:end].rstrip(characters))
+
+
+def _luhn(text: str) -> bool:
+    digits = [int(character) for character in reversed(text) if character.isdigit()]
+    doubled = sum(digit * 2 - 9 * (digit > 4) for digit in digits[1::2])
+    return (sum(digits[::2]) + doubled) % 10 == 0
+
+
+def label(kind: str, value: str) -> str:
+    """What to write instead of ``value``: one that is recognised by its shape is called by that, which says more."""
+    if LABEL.fullmatch(value) or not value:
+        return value
+    match = compile_scanner(contexts=False).search(value) if len(value) <= 4096 else None
+    if match is None:
+        return f"[redacted:{kind}]"
+    if match.lastgroup is None:
+        token = family_at(value, match.start())
+        return f"[redacted:{token[0] if token and token[1:] == (0, len(value)) else kind}]"
+    whole = match.end() == len(value) and match.start(match.lastgroup) == 0
+    return f"[redacted:{kind_of_group(match.lastgroup) if whole else kind}]"

@@ -1,0 +1,208 @@
+r"""The table of token families: what a vendor's secrets begin with, and how they go on. Another family is another row.
+
+A row is ``Family(kind, prefix, alphabet, least)`` and what it needs beyond: ``most`` where the length is bounded, a
+``tail`` behind the body, ``alone`` where the prefix also occurs inside words, ``back`` where characters before the prefix
+belong to the secret, ``entropy`` where the prefix says little. A secret is recognised at its least length, never by a
+checksum: GitHub's and npm's tokens have one, yet a token that was cut or mistyped is still most of a secret.
+
+Formats are the vendors' own documentation; as an index of who has one served the list of rules of gitleaks
+(https://github.com/gitleaks/gitleaks, config/gitleaks.toml) and GitHub's table of supported patterns
+(https://docs.github.com/code-security/secret-scanning/introduction/supported-secret-scanning-patterns). Keys that are just
+letters and digits (Cohere, Mistral, Azure's 32 hexadecimal digits, AWS secret keys) are found by their name instead.
+"""
+
+from __future__ import annotations
+
+import string
+from typing import NamedTuple
+
+__all__ = ["FAMILIES", "Family"]
+
+_LETTERS = "A-Za-z0-9"
+_WORD = r"\w\-"
+_LOWER = "a-z0-9"
+_UPPER = "A-Z0-9"
+_HEX = "0-9a-f"
+_BASE64 = "A-Za-z0-9+/="
+_UUID_END = "-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+
+class Family(NamedTuple):
+    """One family of secrets. ``prefix``, ``alphabet`` (inside brackets) and ``tail`` are regular expressions."""
+
+    kind: str
+    """What the label says: ``[redacted:kind]``."""
+    prefix: str
+    """What every secret of the family begins with; of fixed width, with at least one rare character."""
+    alphabet: str
+    least: int
+    most: int | None = None
+    """How many characters of the alphabet may follow; with an upper bound nothing alphanumeric may follow that."""
+    tail: str = ""
+    alone: bool = False
+    """Whether no letter or digit may stand before the prefix, as in ``task-`` before ``sk-``."""
+    back: str = ""
+    """The characters before the prefix that belong to the secret, such as the number of a bot before its token."""
+    entropy: float = 0.0
+    """The least Shannon entropy, in bits per character, of what is random in it."""
+
+
+FAMILIES: tuple[Family, ...] = (
+    # Models and what is built around them
+    Family("anthropic-key", "sk-ant-", _WORD, 16),
+    Family("langfuse-key", "sk-lf-", _WORD, 16),
+    Family("openrouter-key", "sk-or-", _WORD, 16),
+    Family("helicone-key", "sk-helicone-", _WORD, 16),
+    Family("openai-key", "sk-proj-", _WORD, 16),
+    Family("openai-key", "sk-svcacct-", _WORD, 16),
+    Family("openai-key", "sk-service-", _WORD, 16),
+    Family("openai-key", "sk-admin-", _WORD, 16),
+    Family("openai-key", "sk-None-", _WORD, 16),
+    Family("openai-key", "sk-", _LETTERS, 16, tail=r"[\w-]{4,}", alone=True),
+    Family("cerebras-key", "csk-", _LETTERS, 32),
+    Family("google-key", "AIza", _WORD, 30),
+    Family("google-key", r"AQ\.Ab", _WORD, 30),
+    Family("groq-key", "gsk_", _LETTERS, 20),
+    Family("huggingface-token", "hf_", _LETTERS, 30, alone=True),
+    Family("huggingface-token", "api_org_", _LETTERS, 30, alone=True),
+    Family("xai-key", "xai-", _LETTERS, 20),
+    Family("perplexity-key", "pplx-", _LETTERS, 20),
+    Family("tavily-key", "tvly-", _WORD, 16),
+    Family("nvidia-key", "nvapi-", _WORD, 20),
+    Family("fireworks-key", "fw_", _LETTERS, 20, alone=True),
+    Family("together-key", "tgp_v1_", _WORD, 20),
+    Family("replicate-token", "r8_", _LETTERS, 30, alone=True),
+    Family("pinecone-key", "pcsk_", r"\w", 20),
+    Family("voyage-key", "pa-", _WORD, 40, alone=True, entropy=3.5),
+    Family("zhipu-key", r"[0-9a-f]{32}\.", _LETTERS, 16, 16, alone=True, entropy=3.0),
+    Family("jina-key", "jina_", _WORD, 30),
+    Family("elevenlabs-key", "sk_", _HEX, 40, alone=True),
+    Family("firecrawl-key", "fc-", _HEX, 32, 32, alone=True),
+    Family("browserbase-key", "bb_live_", _WORD, 20, alone=True),
+    Family("e2b-key", "e2b_", _HEX, 40, alone=True),
+    Family("apify-token", "apify_api_", _LETTERS, 30),
+    Family("langsmith-key", "lsv2_[ps][tk]_", r"\w", 20),
+    Family("wandb-key", "wandb_v1_", r"\w", 30),
+    Family("posthog-key", "phx_", _LETTERS, 30, alone=True),
+    # Clouds
+    Family("aws-access-key", "A[KSB]IA", _UPPER, 16),
+    Family("aws-access-key", "ACCA", _UPPER, 16),
+    Family("bedrock-key", "ABSK", _BASE64, 60, alone=True),
+    Family("bedrock-key", "bedrock-api-key-", _BASE64 + "_-", 30),
+    Family("google-oauth-token", r"ya29\.", _WORD, 20),
+    Family("google-oauth-secret", "GOCSPX-", _WORD, 20),
+    Family("azure-key", "JQQJ9[9D]", _LETTERS, 20, back=string.ascii_letters + string.digits),
+    Family("azure-secret", r"[\w~.-]{3}\dQ~", r"\w~.-", 31, 40),
+    Family("alibaba-access-key", "LTAI", _LETTERS, 16, 26, alone=True),
+    Family("digitalocean-token", "do[opr]_v1_", _HEX, 40),
+    Family("cloudflare-key", r"v1\.0-", _HEX, 24, tail="-[0-9a-f]{100,}"),
+    Family("heroku-key", "HRKU-", _WORD, 30),
+    Family("fly-token", "fo1_", _WORD, 40, alone=True),
+    Family("fly-token", "fm1[ar]_", _BASE64, 60, alone=True),
+    Family("fly-token", "fm2_", _BASE64, 60, alone=True),
+    Family("netlify-token", "nfp_", _LETTERS, 36, alone=True),
+    Family("scalingo-token", "tk-us-", _WORD, 48, alone=True),
+    Family("tailscale-key", "tskey-", _WORD, 16),
+    Family("yandex-key", "AQVN", _WORD, 30, alone=True),
+    Family("openshift-token", "sha256~", _WORD, 43),
+    # Where code lives and is built
+    Family("github-token", "gh[opusr]_", _LETTERS, 30),
+    Family("github-token", "github_pat_", r"\w", 22),
+    *(
+        Family("gitlab-token", f"{prefix}-", _WORD, 16, tail=r"(?:\.[0-9a-z]{2,12}){0,2}")
+        for prefix in "glpat glptt gldt glrt glrtr glcbt glft glffct glimt glagent gloas glsoat glwt".split()
+    ),
+    Family("gitlab-token", "GR1348941", _WORD, 20),
+    Family("bitbucket-token", "ATBB", _LETTERS, 28, alone=True),
+    Family("atlassian-token", "AT[AC]TT3x[A-Z]fG", _WORD + "=", 30),
+    Family("npm-token", "npm_", _LETTERS, 30),
+    Family("pypi-token", "pypi-A", _WORD, 31),
+    Family("rubygems-key", "rubygems_", _HEX, 48),
+    Family("clojars-token", "CLOJARS_", _LOWER, 60),
+    Family("artifactory-key", "AKCp", _LETTERS, 60, alone=True),
+    Family("artifactory-key", "cmVmdGtu", _LETTERS, 50, alone=True),
+    Family("docker-token", "dckr_[po]at_", _WORD, 20),
+    Family("circleci-token", "CCIP[AR][TJ]_", r"\w", 30),
+    Family("octopus-key", "API-", _UPPER, 26, 26, alone=True, entropy=2.5),
+    Family("pulumi-token", "pul-", _HEX, 40),
+    Family("terraform-token", r"[A-Za-z0-9]{14}\.atlasv1\.", _WORD + "=", 50),
+    Family("infracost-key", "ico-", _LETTERS, 32, alone=True),
+    Family("prefect-key", "pn[ub]_", _LETTERS, 36, alone=True),
+    Family("sourcegraph-token", "sgp_", r"\w", 40, alone=True),
+    Family("postman-key", "PMAK-", _HEX, 24, tail="-[0-9a-f]{30,}"),
+    Family("doppler-token", r"dp\.[a-z]{2}\.", _LETTERS + "_.-", 40, alone=True),
+    Family("vault-token", r"hv[bsr]\.", _WORD, 24),
+    Family("onepassword-token", "ops_eyJ", _BASE64 + "_-", 60),
+    Family("onepassword-key", "A3-[A-Z0-9]{6}-", _UPPER, 6, tail="-?[A-Z0-9]{5}(?:-[A-Z0-9]{5}){3}", alone=True),
+    Family("age-key", "AGE-SECRET-KEY-1", _UPPER, 58),
+    Family("launchdarkly-key", "[sam][dpo][kib]-[0-9a-f]{8}-", _HEX, 4, 4, _UUID_END, alone=True),
+    Family("harness-key", r"[ps]at\.[\w-]{22}\.", _LETTERS, 24, tail=r"\.[A-Za-z0-9]{20}", alone=True),
+    # Data
+    Family("databricks-token", "dapi", _HEX, 32, tail=r"(?:-\d)?"),
+    Family("supabase-key", "sbp_", _HEX, 40, alone=True),
+    Family("supabase-key", "sb_secret_", _WORD, 20),
+    Family("planetscale-key", "pscale_tkn_", r"\w=.-", 32),
+    Family("planetscale-key", "pscale_oauth_", r"\w=.-", 32),
+    Family("planetscale-key", "pscale_pw_", r"\w=.-", 32),
+    Family("mongodb-key", "mdb_sa_sk_", _WORD, 30),
+    Family("neon-key", "napi_", _LETTERS, 40, alone=True),
+    Family("clickhouse-key", "4b1d", _LETTERS, 38, 38, alone=True, entropy=3.5),
+    Family("airtable-token", r"pat[A-Za-z0-9]{14}\.", _HEX, 60, alone=True),
+    # Watching
+    Family("grafana-token", "glsa_", r"\w", 30),
+    Family("grafana-token", "glc_", _BASE64, 32, alone=True),
+    Family("sentry-token", "sntrys_", _BASE64 + "_-", 40),
+    Family("sentry-token", "sntryu_", _HEX, 60),
+    Family("newrelic-key", "NRAK-", _UPPER, 27),
+    Family("newrelic-key", "NRII-", _WORD, 32),
+    Family("dynatrace-token", r"dt0[a-z]\d\d\.", _LETTERS, 24, tail=r"\.[A-Za-z0-9]{60,}"),
+    Family("honeycomb-key", "hc[abi][a-z][a-z]_", _LOWER, 50, alone=True),
+    # Talking, paying, planning
+    Family("slack-token", "xox[abceoprs]-", _WORD, 10),
+    Family("slack-token", "xapp-", _WORD, 10),
+    Family("slack-webhook", r"hooks\.slack\.com/", r"\w/+-", 24),
+    Family("discord-webhook", r"discord\.com/api/webhooks/", r"\w/-", 40),
+    Family("discord-webhook", r"discordapp\.com/api/webhooks/", r"\w/-", 40),
+    Family("discord-token", r"[MNO][\w-]{23}\.[\w-]{6}\.", _WORD, 27, alone=True, entropy=3.5),
+    Family("discord-token", r"[MNO][\w-]{25}\.[\w-]{6}\.", _WORD, 27, alone=True, entropy=3.5),
+    Family("teams-webhook", r"\.webhook\.office\.com/webhookb2/", r"\w@/-", 60),
+    Family("zapier-webhook", r"hooks\.zapier\.com/hooks/catch/", r"\w/", 8),
+    Family("telegram-token", r"\d{8}:", _WORD, 35, 35, alone=False, back=string.digits, entropy=3.5),
+    Family("twilio-key", "SK", _HEX, 32, alone=True),
+    Family("sendgrid-key", r"SG\.", _WORD, 16, 64, r"\.[\w-]{16,}", alone=True),
+    Family("mailgun-key", "key-", _HEX, 32, 32, alone=True),
+    Family("mailgun-key", r"[0-9a-f]{32}-[0-9a-f]{8}-", _HEX, 8, 8, alone=True, entropy=3.0),
+    Family("mailchimp-key", "[0-9a-f]{32}-us", r"\d", 1, 2, alone=True, entropy=3.0),
+    Family("brevo-key", "xkeysib-", _WORD, 60),
+    Family("brevo-key", "xsmtpsib-", _WORD, 60),
+    Family("resend-key", "re_[A-Za-z0-9]{8}_", _LETTERS, 20, alone=True),
+    Family("stripe-key", "[sr]k_live_", _LETTERS, 16),
+    Family("stripe-key", "[sr]k_test_", _LETTERS, 16),
+    Family("stripe-key", "[sr]k_prod_", _LETTERS, 16),
+    Family("stripe-webhook-secret", "whsec_", _BASE64, 24),
+    Family("shopify-token", "shp[acps][ats]_", "A-Fa-f0-9", 32),
+    Family("square-token", "sq0[a-z]{3}-", _WORD, 22),
+    Family("square-token", "EAAA", _WORD, 60, 60, alone=True, entropy=3.5),
+    Family("facebook-token", "EAA[A-Z]", _LETTERS, 100, alone=True, entropy=3.5),
+    Family("razorpay-key", "rzp_live_", _LETTERS, 14),
+    Family("flutterwave-key", "FLWSECK-", _LETTERS, 12),
+    Family("flutterwave-key", "FLWSECK_TEST-", _LETTERS, 12),
+    Family("easypost-key", "EZ[AT]K", _LETTERS, 54, alone=True),
+    Family("shippo-token", "shippo_[a-z]{4}_", _HEX, 40),
+    Family("duffel-token", "duffel_[a-z]{4}_", _WORD, 40),
+    Family("hubspot-token", "pat-[a-z]{2}[0-9]-", _HEX, 8, 8, f"-[0-9a-f]{{4}}{_UUID_END}", alone=True),
+    Family("linear-key", "lin_api_", _LETTERS, 32),
+    Family("linear-key", "lin_oauth_", _LETTERS, 32),
+    Family("notion-token", "ntn_", _LETTERS, 40),
+    Family("notion-token", "secret_", _LETTERS, 43, 43, alone=True, entropy=3.5),
+    Family("figma-token", "fig[dopu]_", _WORD, 40, alone=True),
+    Family("typeform-token", "tfp_", _WORD + ".", 40, alone=True),
+    Family("contentful-token", "CFPAT-", _WORD, 40),
+    Family("readme-key", "rdme_", _LOWER, 60),
+    Family("frameio-token", "fio-u-", _WORD + "=", 60),
+    Family("adobe-secret", "p8e-", _LETTERS, 32, 32, alone=True),
+    Family("maxmind-key", "[A-Za-z0-9]{6}_", _LETTERS, 29, 29, "_mmk"),
+    Family("dropbox-token", r"sl\.", _WORD, 100, alone=True),
+    # Everywhere
+    Family("jwt", "eyJ", _WORD, 8, 1000, r"\.[\w-]{8,}(?:\.[\w-]+){0,3}", alone=True),
+)
