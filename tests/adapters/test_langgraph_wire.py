@@ -213,6 +213,28 @@ def embedder(server: ModelServer) -> OpenAIEmbeddings:
     )
 
 
+@pytest.mark.parametrize("awaited", [True, False])
+async def test_of_two_hedged_calls_the_slower_is_cancelled(captured: Captured, serve: Serve, awaited: bool) -> None:
+    """LangChain tells nobody of a call that is cancelled; the wire has seen it, before its node ended or after."""
+    server = serve(reply("late", latency=60), reply("soon", usage=tokens(100, 4_475), latency=0.1))
+
+    async def race(state: State) -> State:
+        calls = [asyncio.create_task(model(server).ainvoke("q")) for _ in range(2)]
+        _, late = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        for call in late:
+            call.cancel()
+        if awaited:
+            await asyncio.gather(*late, return_exceptions=True)
+        return {"answers": 1}
+
+    await graph(race=race).ainvoke({"answers": 0})
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    ended = [(line.status, line.usage and line.usage.source) for line in captured.closing("chat")]
+    assert sorted(ended, key=str) == [("cancelled", "missing"), ("ok", "provider")]
+
+
 def test_embeddings_in_a_retriever(captured: Captured, serve: Serve) -> None:
     """What a retriever asks an embedding model is an operation below the retrieval, priced (langfuse#5083)."""
     server = serve(reply(times=None))

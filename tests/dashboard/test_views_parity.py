@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import parity_files
 
-PASSED = {"passes": 3, "adapter can't": 0, "framework can't": 0, "fails": 0}
+PASSED = {"passes": 3, "adapter can't": 0, "framework can't": 0, "not installed": 0, "fails": 0}
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def measure(median, low=None, high=None, unit="ms", repeats=5):
 
 def test_without_results_there_is_only_where_they_would_be(tmp_path):
     """Neither the directory nor a file in it need exist."""
-    nothing = {"passes": 0, "adapter can't": 0, "framework can't": 0, "fails": 0}
+    nothing = {"passes": 0, "adapter can't": 0, "framework can't": 0, "not installed": 0, "fails": 0}
 
     assert see(tmp_path) == Lab(
         str(tmp_path / "parity"), None, "capture", (), (), (), 0, nothing, 0, None, (), (), (), ()
@@ -144,7 +144,7 @@ def test_each_verdict_has_its_reason_and_only_web_addresses_are_sources(logs):
             ("calls",),
         ),
     }
-    assert view.verdicts == {"passes": 6, "adapter can't": 1, "framework can't": 1, "fails": 1}
+    assert view.verdicts == {"passes": 6, "adapter can't": 1, "framework can't": 1, "not installed": 0, "fails": 1}
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_a_peers_run_stands_beside_ours(tmp_path):
         (
             ["run", "nope"],
             1,
-            f"there is no scenario 'nope' in {BUILT_IN}; there are: budget_stop, cached_and_reasoning, ",
+            f"there is no scenario 'nope' in {BUILT_IN}; there are: background_call, budget_stop, ",
         ),
         (["run", "--framework", "agno"], 2, "argument --framework: invalid choice: 'agno'"),
         (["run", "--scenarios", "gone"], 1, "gone is no folder; give one that holds scenarios (NAME/spec.py)"),

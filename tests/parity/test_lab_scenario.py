@@ -41,13 +41,14 @@ def folder(tmp_path):
     return made
 
 
-def test_there_are_twenty_one():
-    """The scenarios that come with the lab, the flagship among them."""
+def test_there_are_thirty_one():
+    """The scenarios that come with the lab, the flagship among them, and ten from the wild."""
     assert list(find_scenarios()) == [
-        "budget_stop", "cached_and_reasoning", "cancel_and_timeout", "checkpoint_resume", "dev_squad", "handoff",
-        "interrupt_and_resume", "isolation", "loop", "memory", "model_error", "nested", "parallel_fan_out",
-        "parallel_tools", "plain_call", "retry_after_429", "streaming", "structured_output", "supervisor", "tool_call",
-        "tool_error",
+        "background_call", "budget_stop", "cached_and_reasoning", "cancel_and_timeout", "checkpoint_resume", "custom_model",
+        "dev_squad", "embeddings_in_retriever", "handoff", "hedged_calls", "interrupt_and_resume", "isolation",
+        "litellm_tool_turn", "loop", "memory", "model_error", "nested", "own_callbacks", "parallel_fan_out",
+        "parallel_tools", "plain_call", "retry_after_429", "shared_tool", "stream_left_early", "streaming",
+        "structured_cut", "structured_output", "supervisor", "thread_pool", "tool_call", "tool_error",
     ]  # fmt: skip
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from ai_dev_squad import Coverage
 from ai_dev_squad_dashboard.lab_results import LabCheck
+from ai_dev_squad_parity.lab.bill import price
 from ai_dev_squad_parity.lab.captured import Operation, captured
 from ai_dev_squad_parity.lab.cell import Outcome, Raised, Report, Span, SpanEvent
 from ai_dev_squad_parity.lab.scenario import Expected
-from ai_dev_squad_parity.lab.scoring import Evidence, price, score
+from ai_dev_squad_parity.lab.scoring import Evidence, score
 from ai_dev_squad_testing.model_server import CallRecord, Truth, tokens
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -300,3 +301,46 @@ def test_a_peers_spans_are_read_as_the_dashboard_reads_them():
     )  # fmt: skip
     assert (tool.operation, tool.name, tool.arguments) == ("execute_tool", "look_up", {"word": "fig"})
     assert (twin.operation, twin.input_tokens) == ("other", None)
+
+
+def test_embeddings_are_calls_that_are_billed():
+    """They have input tokens and a cost, and belong to a run; no agent's role asks for them."""
+    asked = operation("c", "embeddings", "m", "a", input_tokens=7, cost_usd=0.0, requests=1)
+    billed = replace(BILLED, endpoint="embeddings", model="text-embedding-3-small", role=None, billed=tokens(7))
+    told = evidence(RUN, CALL, replace(asked, cost_usd=price(billed.model, billed)), truth=Truth((BILLED, billed)))
+    missed = evidence(RUN, CALL, truth=Truth((BILLED, billed)))
+    assert "calls" not in red(told)
+    assert not {"tokens", "cost", "parents"} & set(red(told))
+    assert {"calls", "tokens", "cost"} <= set(red(missed))
+
+
+@pytest.mark.parametrize(
+    "source,output,detail",
+    [
+        ("estimated", 12, ""),
+        ("missing", None, "a call that was left has tokens of source missing, not estimated"),
+        ("provider", 30, "a call that was left has tokens of source provider, not estimated"),
+        ("estimated", 31, "90 in, 31 out of a call that was left; its whole answer has 30"),
+        ("estimated", 0, "90 in, 0 out of a call that was left; its whole answer has 30"),
+    ],
+)
+def test_a_stream_that_was_left_is_estimated_and_says_so(source, output, detail):
+    """Nobody knows what it cost: an estimate of what had arrived is right, a number without that label is wrong."""
+    left = operation(
+        "b", "chat", "m", "a", agent="clerk", status="closed_early", input_tokens=90, output_tokens=output,
+        usage_source=source,
+    )  # fmt: skip
+    truth = Truth((replace(BILLED, outcome="client_closed"),))
+    expected = Expected(agents=("clerk",), cancelled_calls=1, estimated=True)
+    checks = {check.name: check for check in score(evidence(RUN, left, expected=expected, truth=truth))}
+    assert (checks["tokens"].ok, checks["tokens"].detail) == (not detail, detail)
+
+
+def test_an_answer_that_the_client_refuses_is_billed_all_the_same():
+    """The call ends as an error, with the tokens of its whole answer."""
+    refused = replace(CALL, status="error", error_type="LengthFinishReasonError")
+    expected = Expected(answer="Paris", agents=("clerk",), unusable_answers=1)
+    assert red(evidence(RUN, refused, expected=expected)) == []
+    assert red(evidence(RUN, replace(refused, input_tokens=None, output_tokens=None), expected=expected)) == [
+        "tokens", "cost", "parents",
+    ]  # fmt: skip

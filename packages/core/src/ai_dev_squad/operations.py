@@ -225,15 +225,15 @@ class Operation:
     def abandon(self) -> bool:
         """Nobody ended the operation: its owner vanished, or the interpreter exits.
 
-        A model call whose answer was seen on the wire was answered all the same: it ended ``ok``, when its answer did.
+        A model call whose end was seen on the wire ended then, and so: answered (``ok``), or given up by who made it.
         """
-        answered_ns = self.answered_ns
-        return self._end("abandoned") if answered_ns is None else self._end("ok", ended_ns=answered_ns)
+        seen = self.seen_end
+        return self._end("abandoned") if seen is None else self._end(seen[0], ended_ns=seen[1])
 
     @property
-    def answered_ns(self) -> int | None:
-        """When the answer to this model call was through, if the wire has seen it (monotonic clock, ns)."""
-        return self.attempts[-1].answered_ns if self.attempts else None
+    def seen_end(self) -> tuple[Status, int] | None:
+        """How and when (monotonic clock, ns) this model call was answered or given up, if the wire has seen it."""
+        return self.attempts[-1].seen_end if self.attempts else None
 
     @property
     def is_left_open(self) -> bool:
@@ -244,10 +244,13 @@ class Operation:
         """The operation around this one ended before it. Returns whether this one ended with it, as ``status``.
 
         A model call that nobody ended may still be answered, as a task or thread that its maker left running: it stays
-        open, for ``outliving.OUTLIVES_S`` at most, and ends with its answer.
+        open, for ``outliving.OUTLIVES_S`` at most, and ends with its answer. One that was given up will have none.
         """
         if status != "abandoned" or not self.kind.is_model_call or self.request is None:
             return self._end(status)
+        seen = self.seen_end
+        if seen is not None and seen[0] != "ok":
+            return self.abandon()
         outliving.leave_open(self)
         return False
 

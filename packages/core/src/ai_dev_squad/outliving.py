@@ -44,6 +44,6 @@ def end_overdue() -> None:
     now_ns = clock.monotonic_ns()
     latest, latest_answer = now_ns - int(OUTLIVES_S * 1e9), now_ns - int(_SILENT_S * 1e9)
     for operation, since_ns in list(_left_open.items()):
-        answered_ns = operation.answered_ns
-        if since_ns <= latest or (answered_ns is not None and answered_ns <= latest_answer):
+        seen = operation.seen_end
+        if since_ns <= latest or (seen is not None and seen[1] <= latest_answer):
             operation.abandon()

@@ -40,8 +40,8 @@ __all__ = [
 VERSION: Final = 1
 MAX_BYTES: Final = 32 * 1024 * 1024
 
-Verdict = Literal["passes", "adapter can't", "framework can't", "fails"]
-VERDICTS: Final[tuple[Verdict, ...]] = ("passes", "adapter can't", "framework can't", "fails")
+Verdict = Literal["passes", "adapter can't", "framework can't", "not installed", "fails"]
+VERDICTS: Final[tuple[Verdict, ...]] = ("passes", "adapter can't", "framework can't", "not installed", "fails")
 
 
 @dataclass(frozen=True)

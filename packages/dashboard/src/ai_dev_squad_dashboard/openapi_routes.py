@@ -68,7 +68,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     ),
     "verdict": (
         "Only scenarios that have this verdict on some framework.",
-        {"enum": ["passes", "adapter can't", "framework can't", "fails"]},
+        {"enum": ["passes", "adapter can't", "framework can't", "not installed", "fails"]},
     ),
     "text": ("Only scenarios with these words in their names, purposes, reasons and notes.", _TEXT),
     "run": ("A run of the lab, by its id; the newest when absent.", _TEXT),

@@ -38,12 +38,13 @@ class Attempt:
         return self.exchange.status is None
 
     @property
-    def answered_ns(self) -> int | None:
-        """When its answer was through (monotonic clock, ns); ``None`` if it has none."""
+    def seen_end(self) -> tuple[Status, int] | None:
+        """How and when (monotonic clock, ns) it was answered, or given up by who made it. ``None``: not yet, or refused."""
         exchange = self.exchange
-        if exchange.status != "ok" or exchange.duration_s is None:
+        status, duration_s = exchange.status, exchange.duration_s
+        if status not in {"ok", "cancelled", "closed_early"} or duration_s is None:
             return None
-        return int((exchange.started + exchange.duration_s) * 1e9)
+        return status, int((exchange.started + duration_s) * 1e9)
 
     @property
     def pieces(self) -> int:

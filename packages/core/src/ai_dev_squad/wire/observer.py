@@ -107,6 +107,8 @@ class WireObserver:
             attempt.enter()
         if (operation.started_with or {}).get(keys.ORIGIN) == ORIGIN:
             operation.end_as(exchange.status or "ok", _error(exchange))
+        elif exchange.status != "ok" and operation.is_left_open and operation.seen_end is not None:
+            operation.abandon()  # given up: no answer will come that its framework could tell of
         if time.monotonic() - self._told_at > _TELL_EVERY_S:
             self._told_at = time.monotonic()
             self._tell()

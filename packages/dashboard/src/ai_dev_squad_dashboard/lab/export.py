@@ -24,7 +24,13 @@ from .table import OBSERVERS, Lab, LabColumn, LabEntry, LabRow, result_cell
 
 __all__ = ["as_csv", "as_html", "as_markdown"]
 
-_SIGNS: Final[Mapping[str, str]] = {"passes": "✓", "adapter can't": "◐", "framework can't": "○", "fails": "✗"}
+_SIGNS: Final[Mapping[str, str]] = {
+    "passes": "✓",
+    "adapter can't": "◐",
+    "framework can't": "○",
+    "not installed": "∅",
+    "fails": "✗",
+}
 _COLUMNS: Final[Mapping[str, str]] = {
     "wall": "wall_ms",
     "framework": "overhead_ms",

@@ -72,6 +72,11 @@ class Captured:
         return self.of(*MODEL_CALLS)
 
     @property
+    def billable(self) -> list[Operation]:
+        """The model calls and the embeddings: whatever a provider bills."""
+        return self.of(*_REQUESTING)
+
+    @property
     def most_calls_at_once(self) -> int:
         """How many model calls were under way at the same time, at most."""
         edges = sorted(edge for call in self.calls for edge in ((call.start_us, 1), (call.end_us, -1)))

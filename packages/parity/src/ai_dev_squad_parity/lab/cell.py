@@ -49,6 +49,8 @@ class Order(msgspec.Struct, kw_only=True):
     """The scripted model server's own address, to start its script again; ``None`` for a real model."""
     output: str
     """The directory for journal, spans and report."""
+    scripted: bool = True
+    """Whether ``base_url`` is the scripted model server's."""
     phase: str = "run"
     rounds: int = 0
     """How often it is run unobserved and observed, in turn, to measure what observing costs."""
@@ -114,6 +116,7 @@ class Report(msgspec.Struct, kw_only=True):
     open: list[str] = []
     peak_mib: float = 0
     cannot: dict[str, str] | None = None
+    """Why there is nothing to run: whose doing that is, the reason, and where that is said."""
     error: str | None = None
     """Why nothing could be run: an import that failed, a scenario that cannot be used."""
 
@@ -137,6 +140,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _carry_out(order: Order, report: Report) -> None:
     folder = Path(order.scenario)
     scenario = load_scenario(folder)
+    missing = [name for name in scenario.needs if not _is_installed(name)]
+    if missing:
+        reason = f"pip install {' '.join(missing)}, in the environment of {order.framework}"
+        report.cannot = {"whose": "environment", "reason": reason, "source": ""}
+        return
     began = time.perf_counter()
     program = load_program(folder, order.framework, scenario.phases)
     report.import_ms = (time.perf_counter() - began) * 1000
@@ -159,8 +167,16 @@ def _carry_out(order: Order, report: Report) -> None:
     # takes so long that they hardly matter.
     warm_up = order.control_url is not None
 
+    # The scripted model stands where the provider would.
+    gateway = order.base_url if order.scripted else None
+
+    def observing(log_dir: Path, *, content: bool) -> Any:
+        return make(
+            order.observer, order.framework, log_dir, content=content, budget_usd=budget, gateway=gateway
+        )  # fmt: skip
+
     def observed(number: int) -> Outcome:
-        plain = make(order.observer, order.framework, output / f"round-{number}", content=False, budget_usd=budget)
+        plain = observing(output / f"round-{number}", content=False)
         try:
             if warm_up:
                 once(plain)
@@ -175,7 +191,7 @@ def _carry_out(order: Order, report: Report) -> None:
         if budget is None:
             report.unobserved.append(once(None))
         report.observed.append(observed(number))
-    observer = make(order.observer, order.framework, output / "logs", content=True, budget_usd=budget)
+    observer = observing(output / "logs", content=True)
     try:
         report.captured = once(observer)
     finally:
@@ -248,6 +264,14 @@ def _span(span: Any) -> Span:
             for event in span.events
         ],
     )
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _versions(distributions: tuple[str, ...]) -> dict[str, str]:

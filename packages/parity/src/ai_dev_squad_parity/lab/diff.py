@@ -13,7 +13,7 @@ __all__ = ["Change", "Difference", "compare", "text"]
 
 GROWTH = 1.10
 """A measure that grew by less is left alone."""
-_RANK: Mapping[str, int] = {"passes": 0, "framework can't": 1, "adapter can't": 2, "fails": 3}
+_RANK: Mapping[str, int] = {"passes": 0, "framework can't": 1, "not installed": 1, "adapter can't": 2, "fails": 3}
 _OF_THE_MACHINE = frozenset({"ms", "MiB"})
 _NEEDED = 3
 """Values that a quantity which varies from run to run must have on either side to be compared."""

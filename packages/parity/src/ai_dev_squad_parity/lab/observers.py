@@ -53,15 +53,27 @@ class Observer(Protocol):
         """What the observer says of itself: operations left open, failures of its own."""
 
 
-def make(observer: str, framework: str, log_dir: Path, *, content: bool, budget_usd: float | None) -> Observer:
-    """An observer that begins now. Raises ``ImportError`` when it is not installed."""
+def make(
+    observer: str,
+    framework: str,
+    log_dir: Path,
+    *,
+    content: bool,
+    budget_usd: float | None,
+    gateway: str | None = None,
+) -> Observer:
+    """An observer that begins now. At the address ``gateway`` published prices hold, whoever answers there. Raises
+    ``ImportError`` when it is not installed.
+    """
     if observer == "ours":
-        return _Ours(framework, log_dir, content=content, budget_usd=budget_usd)
+        return _Ours(framework, log_dir, content=content, budget_usd=budget_usd, gateway=gateway)
     return _Peer(_INSTRUMENTORS[observer, framework], everywhere=observer == "openllmetry")
 
 
 class _Ours:
-    def __init__(self, framework: str, log_dir: Path, *, content: bool, budget_usd: float | None) -> None:
+    def __init__(
+        self, framework: str, log_dir: Path, *, content: bool, budget_usd: float | None, gateway: str | None
+    ) -> None:
         import ai_dev_squad
         from ai_dev_squad import guard, operations
 
@@ -75,6 +87,8 @@ class _Ours:
             # Spans are looked at once, with content; where time is measured nobody receives any.
             self._spans = _memory_exporter()
             ai_dev_squad.get_trace_manager().add_span_processor(_processor(self._spans))
+        if gateway is not None:
+            ai_dev_squad.get_cost_tracker().declare_gateway(gateway)
         if budget_usd is not None:
             ai_dev_squad.get_cost_tracker().budget_manager.set_budget(
                 "lab", budget_usd, "run", framework=framework, on_exceed="stop", unknown_price="stop"

@@ -25,7 +25,13 @@ FRAMEWORK_NAMES: Mapping[str, str] = {"langgraph": "LangGraph", "crewai": "CrewA
 _HEADS: Mapping[str, str] = {"langgraph": "langgraph", "crewai": "crewai", "autogen": "autogen-agentchat"}
 """The distribution whose version stands in the head of a column."""
 
-MARKS: Mapping[str, str] = {"passes": "✓", "adapter can't": "◐", "framework can't": "○", "fails": "✗"}
+MARKS: Mapping[str, str] = {
+    "passes": "✓",
+    "adapter can't": "◐",
+    "framework can't": "○",
+    "not installed": "∅",
+    "fails": "✗",
+}
 """A sign for each verdict, so that no reader needs colour; the words stand beside it."""
 
 MEASURES: Mapping[str, str] = {
@@ -63,8 +69,9 @@ def heading(matrix: LabResult, framework: str) -> str:
 def summary(matrix: LabResult) -> str:
     """How many cells have which verdict, in words."""
     counted: Counter[str] = Counter(cell.verdict for cell in matrix.cells)
-    words = {"passes": "pass", "fails": "fail", "adapter can't": "adapter can't", "framework can't": "framework can't"}
-    parts = [f"{counted[verdict]} {word}" for verdict, word in words.items() if counted[verdict]]
+    words = {"passes": "pass", "fails": "fail"}
+    order = ("passes", "fails", "adapter can't", "framework can't", "not installed")
+    parts = [f"{counted[verdict]} {words.get(verdict, verdict)}" for verdict in order if counted[verdict]]
     return f"{len(matrix.cells)} cells: {', '.join(parts) or 'none'}"
 
 
@@ -112,7 +119,7 @@ def junit(matrix: LabResult) -> str:
 def _count(element: ET.Element, cells: Sequence[LabCell]) -> None:
     element.set("tests", str(len(cells)))
     element.set("failures", str(sum(cell.verdict == "fails" for cell in cells)))
-    element.set("skipped", str(sum("can't" in cell.verdict for cell in cells)))
+    element.set("skipped", str(sum(cell.verdict not in {"passes", "fails"} for cell in cells)))
 
 
 def _outcome(case: ET.Element, cell: LabCell) -> None:

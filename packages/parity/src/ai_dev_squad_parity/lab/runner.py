@@ -143,6 +143,7 @@ def _cell(plan: Plan, scenario: Scenario, framework: str, versions: dict[str, di
                 # Only the first process starts the script anew: what follows goes on where it stopped.
                 control_url=server.url if server is not None and first else None,
                 output=str(output),
+                scripted=scripted,
                 phase=phase,
                 rounds=_rounds(plan, scenario),
                 cap_usd=None if scripted else _share(plan, scenario),
@@ -221,6 +222,8 @@ def _process(plan: Plan, scenario: Scenario, order: Order, before: Ended) -> End
         "CREWAI_DISABLE_TELEMETRY": "true",
         "CREWAI_TRACING_ENABLED": "false",
         "AUTOGEN_DISABLE_RUNTIME_TRACING": os.environ.get("AUTOGEN_DISABLE_RUNTIME_TRACING", "false"),
+        # LiteLLM fetches its price list when it is imported, and waits for it where there is no network.
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "PYTHONUNBUFFERED": "1",
     }
     if plan.model_server == SCRIPTED:

@@ -66,8 +66,12 @@ class Expected:
     """How many of them end with status ``error``."""
     failed_calls: int = 0
     """Model calls that end with status ``error`` for the program, its client's own retries being over."""
+    unusable_answers: int = 0
+    """Answers that are billed in full and that the client refuses, so that the call ends with status ``error``."""
     cancelled_calls: int = 0
     """Model calls that are cut off: ``cancelled`` or ``closed_early``."""
+    estimated: bool = False
+    """Whether those had an answer on its way: its tokens are nobody's to know, and must be estimated and say so."""
     refused_calls: int = 0
     """Model calls that a budget refuses before they are sent: the model server never sees them."""
     raises: str | None = None
@@ -108,6 +112,8 @@ class Scenario:
     phases: tuple[str, ...] = ("run",)
     """Functions of the program that are called one after the other, each in a process of its own; they share a directory
     (``AI_DEV_SQUAD_LAB_STATE``)."""
+    needs: tuple[str, ...] = ()
+    """Distributions that the programs need besides their framework: without them a cell reads *not installed*."""
     timeout_s: float = 60.0
     quality: Callable[[str], float] | None = None
     """A check of the answer's quality, 0 to 1, for runs against a real model."""

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ai_dev_squad import Usage
-from ai_dev_squad.costs import CostTracker
 from ai_dev_squad_dashboard.lab_results import LabCheck
+from ai_dev_squad_parity.lab import bill
 from ai_dev_squad_parity.lab.captured import Captured, Operation
 from ai_dev_squad_parity.lab.cell import Outcome, Report
 from ai_dev_squad_parity.lab.conventions import breaches, violations
 from ai_dev_squad_parity.lab.coverage import coverage
 from ai_dev_squad_parity.lab.scenario import Expected
-from ai_dev_squad_testing.model_server import CallRecord, Truth
+from ai_dev_squad_testing.model_server import Truth
 
-__all__ = ["CHECKS", "Evidence", "price", "score"]
+__all__ = ["CHECKS", "Evidence", "score"]
 
 _RUNS = ("invoke_workflow", "invoke_agent")
-_CUT = ("cancelled", "closed_early")
-_COST_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -61,22 +58,6 @@ def _not_for_peers(evidence: Evidence) -> set[Callable[[Evidence], LabCheck]]:
     return left_out
 
 
-def price(model: str, call: CallRecord) -> float | None:
-    """What a call costs by the price table, in USD."""
-    if call.billed is None:
-        return 0.0
-    billed = call.billed
-    usage = Usage(
-        input_tokens=billed.input_tokens,
-        output_tokens=billed.output_tokens,
-        cache_read_input_tokens=billed.cache_read_input_tokens,
-        cache_write_input_tokens=billed.cache_write_input_tokens,
-        reasoning_output_tokens=billed.reasoning_output_tokens,
-        source="provider",
-    )
-    return CostTracker().price(model, "openai", usage).usd
-
-
 def _unchanged(evidence: Evidence) -> LabCheck:
     """The program ends as it should, observed as it is."""
     outcome, expected = evidence.outcome, evidence.expected
@@ -99,9 +80,11 @@ def _ended(outcome: Outcome) -> str:
 def _calls(evidence: Evidence) -> LabCheck:
     """Every model call is captured once."""
     expected = evidence.expected
-    found = Counter(_kind_of_end(call) for call in evidence.captured.calls)
+    found = Counter("cut" if call.status in bill.CUT else call.status for call in evidence.captured.billable)
     true = Counter(
-        ok=len(_billed(evidence)), error=expected.failed_calls + expected.refused_calls, cut=expected.cancelled_calls
+        ok=len(bill.billed(evidence.truth)) - expected.unusable_answers,
+        error=expected.failed_calls + expected.refused_calls + expected.unusable_answers,
+        cut=expected.cancelled_calls,
     )
     true = +true
     return _compare("calls", dict(sorted(found.items())), dict(sorted(true.items())), "model calls by how they ended")
@@ -112,56 +95,14 @@ def _coverage(evidence: Evidence) -> LabCheck:
     return coverage(evidence.captured, len(evidence.truth.calls) if evidence.scripted else None)
 
 
-def _kind_of_end(call: Operation) -> str:
-    return "cut" if call.status in _CUT else call.status
-
-
-def _billed(evidence: Evidence) -> tuple[CallRecord, ...]:
-    return tuple(call for call in evidence.truth.calls if call.successful and call.endpoint != "embeddings")
-
-
 def _tokens(evidence: Evidence) -> LabCheck:
     """The tokens of each call are those that were billed."""
-    found = Counter(
-        (call.input_tokens, call.output_tokens, call.cached_tokens or 0, call.reasoning_tokens or 0)
-        for call in evidence.captured.calls
-        if call.status == "ok"
-    )
-    true = Counter(
-        (
-            c.billed.input_tokens,
-            c.billed.output_tokens,
-            c.billed.cache_read_input_tokens,
-            c.billed.reasoning_output_tokens,
-        )
-        for c in _billed(evidence)
-        if c.billed
-    )
-    return LabCheck(
-        name="tokens",
-        ok=found == true,
-        captured=_token_sum(found),
-        truth=_token_sum(true),
-        detail="" if found == true else _difference(found, true, "(input, output, cached, reasoning)"),
-    )
-
-
-def _token_sum(counted: Counter[Any]) -> str:
-    sums = [sum((key[index] or 0) * times for key, times in counted.items()) for index in range(4)]
-    return "{} in, {} out, {} cached, {} reasoning".format(*sums)
+    return bill.tokens(evidence.captured, evidence.truth, estimated=evidence.expected.estimated)
 
 
 def _cost(evidence: Evidence) -> LabCheck:
     """The cost is that of the billed tokens by the price table."""
-    priced = [price(call.model, call) for call in _billed(evidence)]
-    true = sum(value for value in priced if value is not None)
-    costs = [call.cost_usd for call in evidence.captured.calls if call.status == "ok"]
-    found = sum(value for value in costs if value is not None)
-    known = None not in priced
-    ok = abs(found - true) <= _COST_TOLERANCE and (None in costs) != known
-    if not costs and not priced:
-        ok = True
-    return LabCheck(name="cost", ok=ok, captured=f"${found:.6f}", truth=f"${true:.6f}" if known else "unknown price")
+    return bill.cost(evidence.captured, evidence.truth)
 
 
 def _trace(evidence: Evidence) -> LabCheck:
@@ -202,10 +143,12 @@ def _parents(evidence: Evidence) -> LabCheck:
         if not set(above) & set(_RUNS):
             problems.append(f"{operation.operation} {operation.name} stands under no agent or workflow")
     if expected.agents:
-        found = Counter(_agent_of(evidence, call) for call in captured.calls if call.status == "ok")
-        true = Counter(call.role for call in _billed(evidence))
+        found = Counter(
+            _agent_of(evidence, call) for call in bill.answered(evidence.captured) if call.operation != "embeddings"
+        )
+        true = Counter(call.role for call in bill.billed(evidence.truth) if call.endpoint != "embeddings")
         if found != true:
-            problems.append(_difference(found, true, "calls by agent"))
+            problems.append(bill.difference(found, true, "calls by agent"))
     agents = sorted({str(_agent_of(evidence, call)) for call in captured.calls})
     return LabCheck(
         name="parents", ok=not problems, captured=", ".join(agents), truth=", ".join(sorted(expected.agents)) or "any",
@@ -236,7 +179,7 @@ def _tools(evidence: Evidence) -> LabCheck:
     calls = [(tool.name, _canonical(tool.arguments)) for tool in evidence.captured.of("execute_tool")]
     found = Counter((name, only.get((name, given), given)) for name, given in calls)
     failed = sum(tool.status == "error" for tool in evidence.captured.of("execute_tool"))
-    problems = [] if found == true else [_difference(found, true, "tool calls")]
+    problems = [] if found == true else [bill.difference(found, true, "tool calls")]
     if failed != expected.failed_tools:
         problems.append(f"{failed} failed, {expected.failed_tools} should have")
     return LabCheck(
@@ -376,14 +319,6 @@ def _compare(name: str, found: Any, true: Any, what: str) -> LabCheck:
 
 def _words(counted: dict[str, int]) -> str:
     return ", ".join(f"{number} {word}" for word, number in counted.items()) or "0"
-
-
-def _difference(found: Counter[Any], true: Counter[Any], what: str) -> str:
-    parts: Iterable[str] = (
-        *(f"missing {key} x {times}" for key, times in (true - found).items()),
-        *(f"too many {key} x {times}" for key, times in (found - true).items()),
-    )
-    return f"{what}: {', '.join(parts)}"
 
 
 def _plural(number: int, word: str) -> str:

@@ -39,7 +39,7 @@ class Progress:
                 f"[{self._done:>{width}}/{self._total}] {cell.scenario:<22} {cell.framework:<9} "
                 f"{MARKS[cell.verdict]} {cell.verdict}{time}"
             )
-            if cell.verdict == "fails":
+            if cell.verdict in {"fails", "not installed"}:
                 say(f"{'':>{2 * width + 4}}{cell.reason[:300]}")
 
 

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_squad_dashboard.lab_results import LabCall, LabCell, LabMeasure, LabNode
+from ai_dev_squad_parity.lab.bill import price
 from ai_dev_squad_parity.lab.captured import Captured, Operation, from_journal, from_spans
 from ai_dev_squad_parity.lab.cell import Outcome, Report
 from ai_dev_squad_parity.lab.observers import DOCUMENTATION
 from ai_dev_squad_parity.lab.scenario import Scenario
-from ai_dev_squad_parity.lab.scoring import Evidence, price, score
+from ai_dev_squad_parity.lab.scoring import Evidence, score
 from ai_dev_squad_parity.lab.statistics import measure
 from ai_dev_squad_testing.model_server import Truth
 
 __all__ = ["Ended", "judge", "refuse"]
 
+_CANNOT = {"framework": "framework can't", "adapter": "adapter can't", "environment": "not installed"}
 _NEEDS_TRUTH = frozenset({"script", "calls", "tokens", "cost", "parents"})
 
 
@@ -51,8 +53,9 @@ def judge(
     cell = LabCell(scenario=scenario.name, framework=framework, verdict="fails", note=scenario.notes.get(framework, ""))
     last = ended.reports[-1] if ended.reports else None
     if last is not None and last.cannot is not None:
-        verdict = "framework can't" if last.cannot["whose"] == "framework" else "adapter can't"
-        return _with(cell, verdict=verdict, reason=last.cannot["reason"], source=last.cannot["source"])
+        return _with(
+            cell, verdict=_CANNOT[last.cannot["whose"]], reason=last.cannot["reason"], source=last.cannot["source"]
+        )
     problem = ended.failure or (last.error and _cure(last.error, framework) if last is not None else None)
     if last is None or problem or last.captured is None:
         return _with(cell, reason=problem or "the program was not run", output=_tail(ended.printed))
@@ -76,7 +79,7 @@ def judge(
             :2000
         ],
         checks=checks,
-        captured=tuple(_captured_call(call) for call in captured.calls),
+        captured=tuple(_captured_call(call) for call in captured.billable),
         truth=_true_calls(truth),
         tree=tuple(_node(captured, root, start_us) for root in captured.roots),
         trace_ids=tuple(dict.fromkeys(operation.trace_id for operation in captured.operations)),
