@@ -51,7 +51,7 @@ class Call(Invocation, framework=FRAMEWORK):
         nothing, as a tool's turn by LiteLLM, has ended.
         """
         elsewhere = self.operation.kind.is_model_call and self.thread != threading.get_ident()
-        if elsewhere and self.operation.answered_ns is None and not self.operation.left_open("abandoned"):
+        if elsewhere and self.operation.seen_end is None and not self.operation.left_open("abandoned"):
             self.outlive()
         else:
             super().overtaken(status)
