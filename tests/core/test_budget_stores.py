@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -549,6 +550,54 @@ def test_processes_and_threads_never_oversell(place: Place, processes: int, thre
     assert spent(manager) == {("d", None): total / 1000}
     assert 1980 < total <= 2000
     assert manager.status()[0].reserved_usd == 0.0
+
+
+_BRIDGE = "adsq-bridge"
+_HOST = "10.213.77.1"
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def namespaces() -> Iterator[list[str]]:
+    """Two network namespaces of the kernel, which reach this one at ``_HOST``, and nothing else."""
+    names = ["adsq-near", "adsq-far"]
+    try:
+        _ip("link", "add", _BRIDGE, "type", "bridge")
+        _ip("addr", "add", f"{_HOST}/24", "dev", _BRIDGE)
+        _ip("link", "set", _BRIDGE, "up")
+        for number, name in enumerate(names, 2):
+            _ip("netns", "add", name)
+            _ip("link", "add", f"{name}-v", "type", "veth", "peer", "name", "eth0", "netns", name)
+            _ip("link", "set", f"{name}-v", "master", _BRIDGE, "up")
+            _ip("-n", name, "addr", "add", f"10.213.77.{number}/24", "dev", "eth0")
+            _ip("-n", name, "link", "set", "eth0", "up")
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no network namespaces can be made here, which takes root and iproute2 ({error})")
+    else:
+        yield names
+    finally:
+        if shutil.which("ip") is not None:
+            for undo in (*(["netns", "del", name] for name in names), ["link", "del", _BRIDGE]):
+                subprocess.run(["ip", *undo], check=False, capture_output=True)
+
+
+@pytest.mark.once
+@pytest.mark.dials(_HOST)
+def test_hosts_never_oversell(namespaces: list[str], tmp_path: Path) -> None:
+    """The same from two network namespaces, as from two hosts, with 32 threads in each."""
+    with redis_server.RedisServer(tmp_path / "redis", host=_HOST) as server:
+        spenders = [_spend(server.url, tmp_path, 1, 32, "ip", "netns", "exec", name)[0] for name in namespaces]
+        total = sum(int(spender.communicate(timeout=300)[0]) for spender in spenders)
+        manager, _ = _manager(server.url, tmp_path)
+
+        assert [spender.returncode for spender in spenders] == [0, 0]
+        assert spent(manager) == {("d", None): total / 1000}
+        assert 1980 < total <= 2000
+        assert manager.status()[0].reserved_usd == 0.0
+        manager.close()
 
 
 def test_a_setting_that_names_no_store_is_refused_without_its_password() -> None:
