@@ -14,7 +14,7 @@ from crewai.flow import start
 from ai_dev_squad import BudgetExceeded, get_cost_tracker
 from ai_dev_squad.costs import BudgetManager
 from ai_dev_squad_crewai import observe
-from ai_dev_squad_crewai._budget import BudgetStop
+from ai_dev_squad_crewai._refusals import BudgetStop, stop
 from ai_dev_squad_testing import Captured
 from ai_dev_squad_testing.model_server import ModelServer, call, fail, reply, tokens, tool_calls
 
@@ -167,10 +167,10 @@ def test_the_refusal_travels() -> None:
     """Between processes it's the ``BudgetExceeded`` that it was."""
     refusal = BudgetExceeded("no money left", budget="daily", limit_usd=1.0, spent_usd=0.9)
 
-    stop = BudgetStop.of(refusal)
-    copied = pickle.loads(pickle.dumps(stop))
+    stopping = stop(refusal)
+    copied = pickle.loads(pickle.dumps(stopping))
 
-    assert isinstance(stop, BudgetExceeded)
-    assert str(stop) == "no money left"
+    assert isinstance(stopping, BudgetStop)
+    assert str(stopping) == "no money left"
     assert (copied.budget, copied.limit_usd, copied.spent_usd) == ("daily", 1.0, 0.9)
     assert type(copied) is BudgetExceeded

@@ -328,6 +328,7 @@ def test_agents(logger: StructuredLogger) -> None:
     logger.log_agent_interrupt("a", "langgraph", "needs approval", interrupt_id="i1")
     logger.log_agent_resume("a", "langgraph", interrupt_id="i1")
     logger.log_agent_handoff("a", "b", "langgraph", "tests fail")
+    logger.log_agent_loop("a", ["look_up"], 5, "langgraph")
     logger.log_agent_stop("a", "langgraph", status="error", reason="gave up", duration_ms=12.5)
 
     agent = {"agent_id": "a", "framework": "langgraph"}
@@ -342,6 +343,8 @@ def test_agents(logger: StructuredLogger) -> None:
          "metadata": {"interrupt_id": "i1"}},
         {"level": "INFO", "event_type": "agent.handoff", "message": "Agent a hands over to b", **agent,
          "metadata": {"to_agent_id": "b", "reason": "tests fail"}},
+        {"level": "WARNING", "event_type": "agent.loop", "message": "Agent a is in a loop: look_up, 5 times", **agent,
+         "metadata": {"operations": ["look_up"], "repeats": 5}},
         {"level": "ERROR", "event_type": "agent.stop", "message": "Agent a stopped", **agent, "status": "error",
          "duration_ms": 12.5, "metadata": {"reason": "gave up"}},
     ]  # fmt: skip

@@ -152,6 +152,7 @@ def test_the_event_types_are_those_of_the_product() -> None:
         "agent.interrupt",
         "agent.resume",
         "agent.handoff",
+        "agent.loop",
         "task.start",
         "task.complete",
         "task.fail",

@@ -55,6 +55,8 @@ VALUES: dict[str, tuple[Any, Any, str, Any]] = {
     "budget_store_away": ("refuse", "refuse", "Refuse", "refuse"),
     "budget_store_timeout_s": (1, 1.0, "0.5", 0.5),
     "budget_lease_s": (60, 60.0, "10", 10.0),
+    "on_loop": ("stop", "stop", "OFF", "off"),
+    "loop_limit": (3, 3, "10", 10),
     "prices_file": ("p.json", "p.json", "q.json", "q.json"),
     "capture_content": (True, True, "true", True),
     "redact_patterns": ([r"\d+"], (r"\d+",), "", None),

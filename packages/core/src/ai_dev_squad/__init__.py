@@ -34,7 +34,9 @@ if TYPE_CHECKING:
         follow_journal,
         read_journal,
     )
+    from ai_dev_squad.loops import LoopDetected
     from ai_dev_squad.redaction import Redactor
+    from ai_dev_squad.refusal import CallRefused
     from ai_dev_squad.runtime import (
         configure,
         configure_cost_tracking,
@@ -82,7 +84,9 @@ _HOMES = {
         "follow_journal",
         "read_journal",
     ),
+    "loops": ("LoopDetected",),
     "redaction": ("Redactor",),
+    "refusal": ("CallRefused",),
     "runtime": (
         "configure",
         "configure_cost_tracking",
@@ -107,6 +111,7 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "BudgetManager",
+    "CallRefused",
     "Cost",
     "CostEntry",
     "CostTracker",
@@ -118,6 +123,7 @@ __all__ = [
     "JournalLine",
     "LogEvent",
     "LogLevel",
+    "LoopDetected",
     "ModelPricing",
     "ModelProvider",
     "OptimizedCostTracker",

@@ -17,6 +17,7 @@ from ai_dev_squad.settings import Settings
 if TYPE_CHECKING:
     from ai_dev_squad.compat.logger import StructuredLogger
     from ai_dev_squad.costs import BudgetManager, CostTracker
+    from ai_dev_squad.loops import LoopGuard
     from ai_dev_squad.operations import Operation
     from ai_dev_squad.redaction import Redactor
     from ai_dev_squad.tracing import TraceManager
@@ -42,6 +43,8 @@ class Pipeline:
     metrics: GenAIMetrics | None
     redactor: Redactor
     capture_content: bool
+    loops: LoopGuard | None = field(init=False)
+    """Looks for loops; ``None`` where nobody wants to know."""
     receivers: tuple[Receiver, ...] = field(init=False)
     """Who hears of the end of an operation, in this order."""
     model_call_receivers: tuple[Receiver, ...] = field(init=False)
@@ -54,6 +57,10 @@ class Pipeline:
         ]
         if self.metrics is not None:
             receivers.append(("recording metrics", self.metrics.operation_ended))
+        loops = _loops(self.settings)
+        if loops is not None:
+            receivers.append(("looking for loops", loops.ended))
+        object.__setattr__(self, "loops", loops)
         ledger: Receiver = "entering a model call in the ledger", model_calls.settle
         object.__setattr__(self, "receivers", tuple(receivers))
         object.__setattr__(self, "model_call_receivers", (ledger, *receivers))
@@ -103,6 +110,14 @@ class _Redaction:
 
     def __call__(self, text: str) -> str:
         return self.text(text)
+
+
+def _loops(wanted: Settings) -> LoopGuard | None:
+    if wanted.on_loop == "off" or not wanted.enabled:
+        return None
+    from ai_dev_squad.loops import LoopGuard
+
+    return LoopGuard(wanted.loop_limit, stops=wanted.on_loop == "stop")
 
 
 def _redactor(wanted: Settings) -> Redactor:

@@ -91,6 +91,10 @@ class ModelRequest:
     prompt: Callable[[], Any] | None = None
     max_output_tokens: int | None = None
     prompt_hash: str | None = None
+    newest_mark: int | None = None
+    """The hash of the newest two messages, in this process; see ``genai.requests.prompt_marks``."""
+    messages: int = 0
+    """How many messages the prompt has; 0 if that isn't known."""
     service_tier: str | None = None
     """The tier that is asked for, such as ``flex``; what the answer says of it wins."""
     server_address: str | None = None

@@ -31,7 +31,8 @@ def write_event(
     operation: Operation, event_type: EventType, message: str, metadata: dict[str, Any] | None = None
 ) -> None:
     """Write a line that belongs to the operation and doesn't end it."""
-    operation.pipeline.logger.emit(_line(operation, "INFO", event_type, message, metadata))
+    level = "WARNING" if event_type is EventType.AGENT_LOOP else "INFO"
+    operation.pipeline.logger.emit(_line(operation, level, event_type, message, metadata))
 
 
 def write_closing(operation: Operation, error: ErrorInfo | None) -> None:

@@ -2,7 +2,7 @@
 
 An adapter calls ``start(kind, name, ...)`` and later one of ``stop``, ``fail``, ``interrupt``, ``hand_off``, ``cancel``,
 ``close_early``. The operation writes its opening and its closing journal line, holds its span and, for a model call,
-feeds costs, budgets and metrics. Nothing here raises into the caller, except ``reserve``, whose purpose that is.
+feeds costs, budgets and metrics. Nothing here raises into the caller, except ``reserve`` and ``admit``, whose purpose that is.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ai_dev_squad.kinds import (
     ModelRequest,
     Prompt,
 )
+from ai_dev_squad.loops.compared import Compared
 from ai_dev_squad.process import after_fork
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, Link, Status, Usage
 
@@ -66,7 +67,7 @@ after_fork(_open.clear)  # the parent process ends what the parent process began
 after_fork(state.renew_lock)
 
 
-class Operation:
+class Operation(Compared):
     """One observed thing, from its start to its only end. ``start`` makes it.
 
     An adapter may set ``usage``, ``output`` (a callable that returns the answer's text, for an estimate), ``cache_hit``
@@ -86,7 +87,7 @@ class Operation:
     """Seconds from the start to the first chunk of a streamed answer."""
     reservation: Reservation | None = None
     is_refused: bool = False
-    """Whether a budget refused this model call: it was never made."""
+    """Whether a budget or the loop guard refused this call: it was never made."""
     attempts: list[Attempt] | None = None
     """The requests that were seen on the wire for this model call."""
     own_model_calls: int = 0
@@ -176,7 +177,8 @@ class Operation:
             self.first_chunk_s = (clock.monotonic_ns() - self.started_ns) / 1e9
 
     def reserve(self) -> None:
-        """Set money aside for this model call; raise ``BudgetExceeded``, ending the operation, when none is left."""
+        """``admit``, and set money aside for this model call; raise ``BudgetExceeded`` likewise when none is left."""
+        self.admit()
         if self.pipeline.costs.may_stop:
             model_calls.reserve(self)
 
@@ -332,6 +334,8 @@ def start(
     if pipeline.metrics is not None:
         _count_for_agent(operation)
     _open[id(operation)] = operation
+    if pipeline.loops is not None:
+        pipeline.loops.begun(operation)
     try:
         lines.write_opening(operation)
     except Exception as error:  # noqa: BLE001 - observing never raises into the user's program

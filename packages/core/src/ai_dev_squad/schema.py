@@ -50,6 +50,7 @@ class EventType(str, Enum):
     AGENT_INTERRUPT = "agent.interrupt"
     AGENT_RESUME = "agent.resume"
     AGENT_HANDOFF = "agent.handoff"
+    AGENT_LOOP = "agent.loop"
     TASK_START = "task.start"
     TASK_COMPLETE = "task.complete"
     TASK_FAIL = "task.fail"

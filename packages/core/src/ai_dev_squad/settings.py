@@ -191,6 +191,18 @@ class Settings:
         minimum=1,
     )
     prices_file: str | None = _setting(None, "costs", "AI_DEV_SQUAD_PRICES_FILE", "A JSON file with your own prices.")
+    # Loops
+    on_loop: str = _setting(
+        "warn",
+        "loops",
+        "AI_DEV_SQUAD_ON_LOOP",
+        "When an agent repeats itself without anything new: tell (`warn`), also refuse the next call of its run (`stop`), "
+        "or don't look (`off`).",
+        allowed=("warn", "stop", "off"),
+    )
+    loop_limit: int = _setting(
+        5, "loops", "AI_DEV_SQUAD_LOOP_LIMIT", "How many equal rounds in a row are a loop.", minimum=2
+    )
     # Content and redaction
     capture_content: bool = _setting(
         False,

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from typing import Any
 
 from ai_dev_squad.guard import report
+from ai_dev_squad.refusal import CallRefused
 
 __all__ = ["Open", "Steps", "astepped", "observed", "observed_astream", "observed_call", "observed_stream", "stepped"]
 
@@ -46,7 +47,7 @@ class Steps:
 
 
 Open = Callable[[tuple[Any, ...], Mapping[str, Any]], "Steps | None"]
-"""Begins to watch a call with these arguments; ``None``: this call isn't observed. Only ``BudgetExceeded`` leaves it."""
+"""Begins to watch a call with these arguments; ``None``: this call isn't observed. Only ``CallRefused`` leaves it."""
 
 _UNOBSERVED = Steps()
 
@@ -232,11 +233,9 @@ def astepped(items: AsyncIterator[Any], steps: Steps) -> AsyncGenerator[Any, Any
 def _opened(open_steps: Open, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Steps | None:
     try:
         return open_steps(args, kwargs)
-    except Exception as error:
-        from ai_dev_squad.costs import BudgetExceeded
-
-        if isinstance(error, BudgetExceeded):
-            raise
+    except CallRefused:
+        raise
+    except Exception as error:  # noqa: BLE001 - the user's program comes first
         report("observing the start of a call", error)
         return None
 

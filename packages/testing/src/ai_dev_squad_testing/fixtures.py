@@ -28,12 +28,12 @@ def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
 
 
 @contextmanager
-def whole_runs() -> Iterator[Captured]:
-    """All that is observed in the block, spans included.
+def whole_runs(**settings: Any) -> Iterator[Captured]:
+    """All that is observed in the block, spans included. ``settings`` are those of ``configure``.
 
     Raises ``AssertionError`` at its end if an operation stays open, such as one whose stream nobody read to the end.
     """
-    with capture(spans=True) as captured:
+    with capture(spans=True, **settings) as captured:
         yield captured
         if not wait_until(lambda: not open_operations()):
             still_open = [f"{operation.kind.operation} {operation.name}" for operation in open_operations()]

@@ -13,6 +13,7 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
 from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.genai.usage import cost_from, tier_from
+from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo, EventType, Link, Usage
 from ai_dev_squad.steps import Steps
 from ai_dev_squad_autogen import _translate
@@ -263,6 +264,8 @@ def _not_executed(turn: AgentTurn, result: Any) -> None:
         parent=turn.operation,
         attributes=attributes,
     )
+    operation.note_arguments(None)
+    operation.note_result(str(result.content))
     if not result.is_error:
         operation.stop()
         return
@@ -311,7 +314,7 @@ class ModelCall(Call):
         call = cls(client, above, effective_options(client, above))
         try:
             call.start(request.model, attributes=attributes, request=request)
-        except RuntimeError as refusal:  # BudgetExceeded
+        except CallRefused as refusal:
             _note(call, refusal)
             raise
         return call
@@ -338,6 +341,7 @@ class ModelCall(Call):
             operation.usage = _translate.usage_of(result, raw, **asked)
         operation.service_tier, operation.reported_usd = tier_from(raw), cost_from(raw)
         operation.output = lambda: _translate.answer_text(result)
+        operation.note_result(_translate.compared(result))
         operation.annotate(_translate.response_attributes(result, raw))
         pipeline = runtime.pipeline()
         if pipeline.capture_content:

@@ -18,6 +18,7 @@ from ai_dev_squad import operations
 from ai_dev_squad.context import current_operation
 from ai_dev_squad.invocation import Invocation
 from ai_dev_squad.operations import Kind, ModelRequest, Operation
+from ai_dev_squad.refusal import CallRefused
 
 __all__ = ["FRAMEWORK", "RUNS", "Call", "Options", "enclosing"]
 
@@ -60,7 +61,7 @@ class Call(Invocation, framework=FRAMEWORK):
         agent_id: str | None = None,
         request: ModelRequest | None = None,
     ) -> None:
-        """Start the operation. Raises ``BudgetExceeded`` when it is a model call that may not be made."""
+        """Start the operation. Raises ``CallRefused`` when it is a model call that may not be made."""
         here = otel_context.get_current()
         above, parent, context = self.parent, None, None
         if above is not None and (above.ended or above is not Call.current()):
@@ -80,6 +81,15 @@ class Call(Invocation, framework=FRAMEWORK):
         self.begin(operation, here=here)
         if request is not None:
             operation.reserve()
+
+    def admit(self, arguments: Any) -> None:
+        """Say what a tool is called with. Raises ``CallRefused`` when it may not be."""
+        self.operation.note_arguments(arguments)
+        try:
+            self.operation.admit()
+        except CallRefused:
+            self.end()
+            raise
 
 
 def enclosing(key: str | None = None) -> Call | None:

@@ -56,6 +56,7 @@ class ToolCall(Call):
             attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(arguments)
         call = cls(subject, above, effective_options(subject, above))
         call.start(str(name), attributes=attributes)
+        call.admit(arguments)
         return call
 
     def take(self, item: Any) -> None:
@@ -63,8 +64,9 @@ class ToolCall(Call):
         if of_workbench and not isinstance(item, ToolResult):
             return  # an event on the way
         pipeline = runtime.pipeline()
+        result = _translate.tool_result_text(item)
+        self.operation.note_result(result)
         if pipeline.capture_content:
-            result = _translate.tool_result_text(item)
             self.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(result)})
         if of_workbench and item.is_error:
             # AutoGen tells the model of the error and goes on, but this call failed.
@@ -104,11 +106,13 @@ class CodeRun(Call):
             attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value([block.code for block in blocks])
         run = cls(executor, above, effective_options(executor, above))
         run.start("execute_code", attributes=attributes)
+        run.admit([block.code for block in blocks])
         return run
 
     def take(self, item: Any) -> None:
         pipeline = runtime.pipeline()
         self.operation.annotate({"autogen.code.exit_code": item.exit_code})
+        self.operation.note_result([item.exit_code, item.output])
         output = pipeline.redactor.text(str(item.output)) if pipeline.capture_content else ""
         if pipeline.capture_content:
             self.operation.annotate({keys.TOOL_CALL_RESULT: output})
@@ -134,12 +138,15 @@ class MemoryQuery(Call):
             attributes[keys.RETRIEVAL_QUERY_TEXT] = pipeline.redactor.text(str(getattr(query, "content", query)))
         query_of = cls(memory, above, effective_options(memory, above))
         query_of.start(str(getattr(memory, "name", None) or type(memory).__name__), attributes=attributes)
+        if query is None or isinstance(query, str):  # else it's the whole context, of which the prompt is made
+            query_of.operation.note_arguments(query)
         return query_of
 
     def take(self, item: Any) -> None:
         found = getattr(getattr(item, "memories", item), "results", ())
         self.operation.annotate({"autogen.memory.results": len(found)})
+        texts = [str(content.content) for content in found]
+        self.operation.note_result(texts)
         pipeline = runtime.pipeline()
         if pipeline.capture_content:
-            texts = [str(content.content) for content in found]
             self.operation.annotate({keys.RETRIEVAL_DOCUMENTS: pipeline.redactor.value(texts)})

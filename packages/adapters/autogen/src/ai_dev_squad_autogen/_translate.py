@@ -22,6 +22,7 @@ from ai_dev_squad.schema import ErrorInfo, Usage
 __all__ = [
     "answer_content",
     "answer_text",
+    "compared",
     "is_text_of",
     "messages_content",
     "model_attributes",
@@ -85,7 +86,7 @@ def model_request(
         provider=_provider(client, model),
         prompt=lambda: shapes.countable(asked, offered),
         max_output_tokens=requests.output_limit(settings),
-        prompt_hash=requests.prompt_hash(asked, offered, wanted),
+        **requests.prompt_marks(asked, offered, wanted)._asdict(),
         service_tier=tier_from(settings),
     )
 
@@ -223,6 +224,12 @@ def answer_text(result: Any) -> str:
 
 def _answer(result: Any) -> dict[str, Any]:
     return {"role": "assistant", "content": result.content, "thought": result.thought}
+
+
+def compared(result: Any) -> list[Any]:
+    """What an answer is compared by: its text, or its tool calls without their ids."""
+    content = result.content
+    return [content] if isinstance(content, str) else [(call.name, call.arguments) for call in content]
 
 
 def tool_result_text(result: Any) -> Any:

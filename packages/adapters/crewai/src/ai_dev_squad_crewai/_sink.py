@@ -1,7 +1,7 @@
 """The seam: CrewAI's events, as they are emitted, become operations.
 
 CrewAI calls the sink synchronously and in order, in the context of the code that emits. What the sink raises would reach
-that code; the only thing that may is the refusal of a model call by a budget.
+that code; the only thing that may is the refusal of a call, by a budget or the loop guard.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 from ai_dev_squad import runtime
 from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.guard import report
+from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad_crewai import _invocation
-from ai_dev_squad_crewai._budget import BudgetStop
 from ai_dev_squad_crewai._invocation import Call
 
 __all__ = ["captured", "fail_with", "is_internal", "on", "redacted", "sink"]
@@ -31,7 +31,7 @@ def sink(source: Any, event: Any) -> None:
         return
     try:
         handle(source, event)
-    except BudgetStop:
+    except CallRefused:
         raise
     except Exception as error:  # noqa: BLE001 - the user's program comes first
         report("observing a CrewAI event", error)

@@ -7,14 +7,14 @@ from typing import Any
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
-from ai_dev_squad.costs import BudgetExceeded
 from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.genai.usage import cost_from
+from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad_crewai import _invocation, _translate
-from ai_dev_squad_crewai._budget import BudgetStop
 from ai_dev_squad_crewai._invocation import Call
+from ai_dev_squad_crewai._refusals import stop
 from ai_dev_squad_crewai._sink import captured, fail_with, on
 
 __all__: list[str] = []
@@ -42,9 +42,9 @@ def _model_call_started(source: Any, event: Any) -> None:
     call.counter = dict(totals) if isinstance(totals, dict) else None
     try:
         call.operation.reserve()
-    except BudgetExceeded as refusal:
+    except CallRefused as refusal:
         _invocation.end(call, "error", refusal)
-        raise BudgetStop.of(refusal) from None
+        raise stop(refusal) from None
 
 
 @on("llm_stream_chunk", "llm_thinking_chunk")
@@ -72,6 +72,7 @@ def _model_call_completed(source: Any, event: Any) -> None:
             operation.usage = usage
         operation.reported_usd = cost_from(getattr(event, "usage", None))
         operation.output = lambda: _translate.answer_text(event.response)
+        operation.note_result(_translate.answer_text(event.response))
         attributes = _translate.response_attributes(event)
         if from_totals:
             attributes["crewai.usage.from_totals"] = True
@@ -111,7 +112,13 @@ def _tool_started(source: Any, event: Any) -> None:
         if waiting:
             attributes[keys.TOOL_CALL_ID] = waiting.pop(0)
     attributes.update(captured(lambda: {keys.TOOL_CALL_ARGUMENTS: event.tool_args}))
-    _invocation.begin("tool", event.tool_name, operations.TOOL, event.tool_name, attributes=attributes)
+    call = _invocation.begin("tool", event.tool_name, operations.TOOL, event.tool_name, attributes=attributes)
+    call.operation.note_arguments(event.tool_args)
+    try:
+        call.operation.admit()
+    except CallRefused as refusal:
+        _invocation.end(call, "error", refusal)
+        raise stop(refusal) from None
 
 
 @on("tool_usage_finished")
@@ -119,6 +126,7 @@ def _tool_finished(source: Any, event: Any) -> None:
     call = _invocation.find("tool", event.tool_name)
     if call is None:
         return
+    call.operation.note_result(event.output)
     attributes: dict[str, Any] = {}
     if getattr(event, "from_cache", False):
         attributes["crewai.tool.from_cache"] = True
@@ -161,4 +169,6 @@ def _tool_unknown(source: Any, event: Any) -> None:
         return
     outer.unknown_tool = name
     call = _invocation.begin("tool", name, operations.TOOL, name, attributes={keys.TOOL_TYPE: "function"})
+    call.operation.note_arguments(None)
+    call.operation.note_result("unknown_tool")
     _invocation.end(call, "error", ErrorInfo(type="unknown_tool"))

@@ -80,7 +80,7 @@ def model_request(llm: Any, event: Any) -> ModelRequest:
         provider=provider,
         prompt=lambda: shapes.countable(messages, tools),
         max_output_tokens=requests.output_limit(_fields(event)),
-        prompt_hash=requests.prompt_hash(messages, tools, _fields(llm).get("response_format")),
+        **requests.prompt_marks(messages, tools, _fields(llm).get("response_format"))._asdict(),
         service_tier=tier_from(_fields(llm).get("additional_params")) or tier_from(_fields(llm)),
     )
 

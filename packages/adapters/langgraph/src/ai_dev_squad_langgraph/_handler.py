@@ -1,7 +1,7 @@
 """The seam: one callback handler that turns LangChain's and LangGraph's events into operations.
 
-It runs inline, in the context of the code it observes, never raises (except ``BudgetExceeded``, before a model call)
-and never changes what it's given. The names and signatures of its methods are LangChain's.
+It runs inline, in the context of the code it observes, never raises (except ``CallRefused``, before a model or tool
+call) and never changes what it's given. The names and signatures of its methods are LangChain's.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from langgraph.errors import ParentCommand
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
-from ai_dev_squad.costs import BudgetExceeded
 from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.guard import guarded, report
-from ai_dev_squad.schema import ErrorInfo, EventType
+from ai_dev_squad.refusal import CallRefused
+from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad_langgraph import _resume, _translate
-from ai_dev_squad_langgraph._runs import FRAMEWORK, RUNS, Run, agent_of_task, become_graph, parent_of
+from ai_dev_squad_langgraph._runs import FRAMEWORK, RUNS, Run, agent_of_task, become_graph, note_handoff, parent_of
 from ai_dev_squad_langgraph._scope import GraphRun
 
 __all__ = ["HANDLER", "ObservingHandler"]
@@ -39,7 +39,7 @@ class ObservingHandler(_Base):
 
     # Inline: no executor hop for each event in asynchronous code, and the caller's own context.
     run_inline = True
-    # `BudgetExceeded` has to reach the caller; nothing else ever leaves a method of this class.
+    # `CallRefused` has to reach the caller; nothing else ever leaves a method of this class.
     raise_error = True
     ignore_retry = True
     ignore_custom_event = True
@@ -129,7 +129,7 @@ class ObservingHandler(_Base):
         if run is None:
             return
         if isinstance(error, ParentCommand):
-            _note_handoff(run, error)
+            note_handoff(run, error)
         run.end(error)
 
     @guarded("observing an interrupt")
@@ -189,14 +189,14 @@ class ObservingHandler(_Base):
             assert run.operation is not None
             try:
                 run.operation.reserve()
-            except BudgetExceeded:
+            except CallRefused:
                 run.end()  # LangChain reports no end of a call whose start was refused
                 raise
             # In a batch several calls start before the first is made: none of them is the current one.
             run.in_batch = more.get("batch_size", 1) > 1
             if not run.in_batch:
                 run.make_current()
-        except BudgetExceeded:
+        except CallRefused:
             raise
         except Exception as error:  # noqa: BLE001 - the user's program comes first
             report("observing the start of a model call", error)
@@ -232,7 +232,6 @@ class ObservingHandler(_Base):
 
     # --- tools and retrievers -----------------------------------------------------------------------------------------
 
-    @guarded("observing the start of a tool")
     def on_tool_start(
         self,
         serialized: Any,
@@ -248,14 +247,27 @@ class ObservingHandler(_Base):
     ) -> None:
         if run_id in RUNS:
             return
-        pipeline = runtime.pipeline()
-        attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
-        if tool_call_id:
-            attributes[keys.TOOL_CALL_ID] = pipeline.redactor.text(tool_call_id)
-        if pipeline.capture_content:
-            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(inputs if inputs is not None else input_str)
-        tool = (serialized or {}).get("name") or name or "tool"
-        self._start(operations.TOOL, tool, run_id, parent_run_id, metadata, attributes)
+        try:
+            given = inputs if inputs is not None else input_str
+            pipeline = runtime.pipeline()
+            attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
+            if tool_call_id:
+                attributes[keys.TOOL_CALL_ID] = pipeline.redactor.text(tool_call_id)
+            if pipeline.capture_content:
+                attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(given)
+            tool = (serialized or {}).get("name") or name or "tool"
+            run = self._start(operations.TOOL, tool, run_id, parent_run_id, metadata, attributes)
+            assert run.operation is not None
+            run.operation.note_arguments(given)
+            try:
+                run.operation.admit()
+            except CallRefused:
+                run.end()  # LangChain reports no end of a call whose start was refused
+                raise
+        except CallRefused:
+            raise
+        except Exception as error:  # noqa: BLE001 - the user's program comes first
+            report("observing the start of a tool", error)
 
     def _start(
         self,
@@ -265,12 +277,13 @@ class ObservingHandler(_Base):
         parent_run_id: Any,
         metadata: dict[str, Any] | None,
         attributes: dict[str, Any],
-    ) -> None:
+    ) -> Run:
         parent = parent_of(parent_run_id)
         run = Run(run_id, parent, name, metadata or {})
         above = None if parent is None else parent.enclosing_operation()
         run.begin(operations.start(kind, name, framework=FRAMEWORK, parent=above, attributes=attributes))
         run.make_current()
+        return run
 
     @guarded("observing the end of a tool")
     def on_tool_end(self, output: Any, *, run_id: Any, **_: Any) -> None:
@@ -278,8 +291,9 @@ class ObservingHandler(_Base):
         if run is None or run.operation is None:
             return
         pipeline = runtime.pipeline()
+        content = getattr(output, "content", output)
+        run.operation.note_result(_translate.compared(content))
         if pipeline.capture_content:
-            content = getattr(output, "content", output)
             run.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(content)})
         if getattr(output, "status", None) == "error":
             # The tool's error was turned into a message for the model: the run goes on, but this tool call failed.
@@ -312,29 +326,20 @@ class ObservingHandler(_Base):
         if pipeline.capture_content:
             attributes[keys.RETRIEVAL_QUERY_TEXT] = pipeline.redactor.text(query)
         retriever = name or (serialized or {}).get("name") or "retriever"
-        self._start(operations.RETRIEVAL, retriever, run_id, parent_run_id, metadata, attributes)
+        run = self._start(operations.RETRIEVAL, retriever, run_id, parent_run_id, metadata, attributes)
+        if run.operation is not None:
+            run.operation.note_arguments(query)
 
     @guarded("observing the end of a retriever")
     def on_retriever_end(self, documents: Any, *, run_id: Any, **_: Any) -> None:
         run = RUNS.get(run_id)
         if run is None or run.operation is None:
             return
+        run.operation.note_result([getattr(document, "page_content", None) for document in documents or ()])
         run.operation.annotate({"langchain.documents": len(documents or ())})
         run.end()
 
     on_retriever_error = on_tool_error
-
-
-def _note_handoff(run: Run, error: ParentCommand) -> None:
-    """Write one hand-off, where it arose: the command passes every level up to the graph that carries it out."""
-    if run.operation is None:
-        return
-    if run.passed_on is not error:
-        run.operation.event(EventType.AGENT_HANDOFF, f"{run.name} hands off", _translate.handoff_target(error))
-    above = run.parent
-    while above is not None:
-        above.passed_on = error
-        above = above.parent
 
 
 def _open_model_call(
@@ -375,6 +380,7 @@ def _take_answer(operation: operations.Operation, response: Any) -> None:
     operation.service_tier = _translate.service_tier_of(response)
     operation.reported_usd = _translate.cost_of(response)
     operation.output = lambda: _translate.response_text(response)
+    operation.note_result(_translate.answer(response))
     operation.annotate(_translate.response_attributes(response))
     pipeline = runtime.pipeline()
     if operation.cache_hit:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from langgraph.errors import ParentCommand
+
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
 from ai_dev_squad.invocation import Invocation
 from ai_dev_squad.operations import Operation
-from ai_dev_squad.schema import ErrorInfo, Status
+from ai_dev_squad.schema import ErrorInfo, EventType, Status
 from ai_dev_squad_langgraph import _translate
 
-__all__ = ["FRAMEWORK", "RUNS", "Run", "agent_of_task", "become_graph", "cached_task", "parent_of"]
+__all__ = ["FRAMEWORK", "RUNS", "Run", "agent_of_task", "become_graph", "cached_task", "note_handoff", "parent_of"]
 
 FRAMEWORK = "langgraph"
 
@@ -119,3 +121,15 @@ def cached_task(graph: Operation, name: str) -> None:
         attributes={keys.CACHE_HIT: True},
         agent_id=agent_of_task(graph, name),
     ).stop()
+
+
+def note_handoff(run: Run, error: ParentCommand) -> None:
+    """Write one hand-off, where it arose: the command passes every level up to the graph that carries it out."""
+    if run.operation is None:
+        return
+    if run.passed_on is not error:
+        run.operation.event(EventType.AGENT_HANDOFF, f"{run.name} hands off", _translate.handoff_target(error))
+    above = run.parent
+    while above is not None:
+        above.passed_on = error
+        above = above.parent

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph.errors import GraphBubbleUp, GraphDrained, NodeCancelledError, ParentCommand
+from langgraph.types import Command
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai import messages as shapes
@@ -22,6 +23,8 @@ register_control_flow(GraphDrained, "closed_early")
 register_control_flow(NodeCancelledError, "cancelled")
 
 __all__ = [
+    "answer",
+    "compared",
     "conversation_id",
     "cost_of",
     "graph_attributes",
@@ -138,7 +141,7 @@ def model_request(metadata: Mapping[str, Any], params: Mapping[str, Any], prompt
         provider=_provider(metadata, params),
         prompt=lambda: shapes.countable(asked, tools),
         max_output_tokens=requests.output_limit(_settings(metadata, params)),
-        prompt_hash=requests.prompt_hash(asked, tools, params.get("response_format")),
+        **requests.prompt_marks(asked, tools, params.get("response_format"))._asdict(),
         service_tier=tier_from(params),
     )
 
@@ -271,6 +274,29 @@ def response_content(response: Any) -> list[dict[str, Any]]:
             message["finish_reason"] = reason
         result.append(message)
     return result
+
+
+def answer(response: Any) -> list[Any]:
+    """What an answer is compared by: texts, and tool calls without their ids."""
+    found: list[Any] = []
+    for choice in _choices(response):
+        said = getattr(choice, "message", None)
+        if said is None:
+            found.append(getattr(choice, "text", None))
+            continue
+        found.append(said.content)
+        found.extend((call["name"], call["args"]) for call in getattr(said, "tool_calls", None) or ())
+    return found
+
+
+def compared(result: Any) -> Any:
+    """What a tool's result is compared by: where a command leads, and what it says, without the ids of its messages."""
+    if not isinstance(result, Command):
+        return result
+    update = result.update if isinstance(result.update, Mapping) else {}
+    said = [getattr(item, "content", None) for item in update.get("messages") or ()]
+    kept = {key: value for key, value in update.items() if key != "messages"}
+    return [result.goto, said, kept]
 
 
 def response_text(response: Any) -> str:

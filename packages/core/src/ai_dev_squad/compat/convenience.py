@@ -19,6 +19,7 @@ CONVENIENCE_METHODS: Mapping[EventType, str] = {
     EventType.AGENT_INTERRUPT: "log_agent_interrupt",
     EventType.AGENT_RESUME: "log_agent_resume",
     EventType.AGENT_HANDOFF: "log_agent_handoff",
+    EventType.AGENT_LOOP: "log_agent_loop",
     EventType.TASK_START: "log_task_start",
     EventType.TASK_COMPLETE: "log_task_complete",
     EventType.TASK_FAIL: "log_task_error",

@@ -123,6 +123,20 @@ class WorkEvents:
             metadata={"to_agent_id": to_agent_id, "reason": reason},
         )
 
+    def log_agent_loop(
+        self, agent_id: str, operations: Iterable[str], repeats: int, framework: str | None = None
+    ) -> None:
+        """An agent goes round in a loop of these operations. The loop guard writes its own."""
+        steps = list(operations)
+        self._log(
+            EventType.AGENT_LOOP,
+            f"Agent {agent_id} is in a loop: {', '.join(steps)}, {repeats} times",
+            LogLevel.WARNING,
+            agent_id=agent_id,
+            framework=framework,
+            metadata={"operations": steps, "repeats": repeats},
+        )
+
     # --- tasks and tools ----------------------------------------------------------------------------------------------
 
     def log_task_start(self, task_id: str, task_name: str, agent_id: str, framework: str) -> None:

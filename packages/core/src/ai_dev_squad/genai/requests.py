@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,7 +14,14 @@ import msgspec
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai.messages import listed, message, plain_text
 
-__all__ = ["output_limit", "prompt_hash", "request_attributes", "server_attributes"]
+__all__ = [
+    "PromptMarks",
+    "output_limit",
+    "prompt_hash",
+    "prompt_marks",
+    "request_attributes",
+    "server_attributes",
+]
 
 # One table of the names that clients and providers have for the same setting; the first that is set counts.
 _NUMBERS: Mapping[str, tuple[str, ...]] = {
@@ -133,23 +140,44 @@ def prompt_hash(messages: Any, tools: Any = None, response_format: Any = None) -
     ``messages`` come in any shape that ``messages.input_messages`` understands, so that all frameworks and the wire hash
     alike. The ids of tool calls, which every answer has new ones of, are left out. Never raises.
     """
+    return prompt_marks(messages, tools, response_format).prompt_hash
+
+
+class PromptMarks(NamedTuple):
+    """What prompts are compared by: the fields of a ``ModelRequest``."""
+
+    prompt_hash: str
+    """The hash of everything that the model sees, the same in every process."""
+    newest_mark: int | None
+    """The hash of the newest two messages, or parts of one, in this process; ``None`` for an unreadable prompt."""
+    messages: int
+    """How many messages there are."""
+
+
+def prompt_marks(messages: Any, tools: Any = None, response_format: Any = None) -> PromptMarks:
+    """``prompt_hash``, and what tells whether a conversation has come to something new. Never raises."""
     digest = hashlib.blake2b(digest_size=8)
+    count, newest, before = 0, b"", b""
     try:
         for item in listed(messages):
+            count += 1
             if (said := plain_text(item)) is not None:
-                digest.update(_encoded(said))
+                newest, before = _encoded(said), newest
+                digest.update(newest)
                 continue
             whole = message(item)
             role, parts = whole["role"], whole["parts"] or [{}]
             for part in parts:
-                digest.update(_encoded((role, _seen(part))))
+                newest, before = _encoded((role, _seen(part))), newest
+                digest.update(newest)
         for tool in tools if isinstance(tools, Iterable) and not isinstance(tools, (str, Mapping)) else ():
             digest.update(_encoded(_offered(tool)))
         if response_format is not None:
             digest.update(_encoded(("format", response_format)))
     except Exception:  # noqa: BLE001 - foreign objects may do anything when they are read
         digest.update(b"unreadable")
-    return digest.hexdigest()
+        return PromptMarks(digest.hexdigest(), None, 0)
+    return PromptMarks(digest.hexdigest(), hash((before, newest)), count)
 
 
 def _seen(part: Mapping[str, Any]) -> Any:

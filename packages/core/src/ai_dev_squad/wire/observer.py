@@ -1,6 +1,6 @@
 """What becomes of a request on the wire: part of the model call that sent it, or an operation of its own.
 
-Asked before anything is sent, it is also the last gate of a budget: whatever no framework announced is refused here.
+Asked before anything is sent, it is also the last gate of a budget and of the loop guard: whatever no framework announced is refused here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, state
-from ai_dev_squad.costs import BudgetExceeded
 from ai_dev_squad.genai.messages import bounded, countable, input_messages
 from ai_dev_squad.genai.providers import provider_of_host
 from ai_dev_squad.genai.requests import prompt_hash, request_attributes
@@ -21,6 +20,7 @@ from ai_dev_squad.guard import report
 from ai_dev_squad.model_calls import reserve_again
 from ai_dev_squad.operations import CHAT, EMBEDDINGS, TEXT_COMPLETION, Kind, ModelRequest, Operation
 from ai_dev_squad.process import ForkSafeLock
+from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad.wire.attempts import Attempt
 from ai_dev_squad.wire.coverage import SELF_CHECK
@@ -49,7 +49,7 @@ class WireObserver:
         self._refused: OrderedDict[tuple[object, ...], Operation] = OrderedDict()
 
     def asked(self, exchange: Exchange) -> None:
-        """A request is about to be sent. Raises ``BudgetExceeded`` if a budget refuses it, and nothing else."""
+        """A request is about to be sent. Raises ``CallRefused`` if a budget or the loop guard refuses it, and nothing else."""
         found = Match()
         try:
             with self._claiming:  # of two requests at once each takes another of the calls that wait
@@ -57,7 +57,7 @@ class WireObserver:
                 attempt = None if found.call is None else _attach(found.call, exchange)
             if attempt is None:
                 attempt = self._announce(found, exchange)
-        except BudgetExceeded as refusal:
+        except CallRefused as refusal:
             refused = refusal
         except Exception as error:  # noqa: BLE001 - the user's program comes first
             report("observing a request on the wire", error)
@@ -82,7 +82,7 @@ class WireObserver:
         attempt = _attach(operation, exchange)
         try:
             operation.reserve()
-        except BudgetExceeded:
+        except CallRefused:
             self._refused[tried_before] = operation
             if len(self._refused) > _REMEMBERED:
                 self._refused.popitem(last=False)

@@ -1,4 +1,4 @@
-"""A budget's refusal on its way out of a client library, as the exception that it is.
+"""A refusal, of a budget or the loop guard, on its way out of a client library, as the exception that it is.
 
 Some libraries take what leaves the transport for a broken connection: they wait, try again and raise an error of their
 own. In a call of theirs that is wrapped here a refusal passes by as no ``Exception`` at all, and leaves it unchanged.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ai_dev_squad.patching import Patches
 
 if TYPE_CHECKING:
-    from ai_dev_squad.costs import BudgetExceeded
+    from ai_dev_squad.refusal import CallRefused
 
 __all__ = ["LIBRARIES", "let_through", "raise_as", "refuse"]
 
@@ -40,21 +40,21 @@ LIBRARIES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 class _Passing(BaseException):
     """Carries a refusal past ``except Exception``, from the door to the outermost wrapped call."""
 
-    def __init__(self, refusal: BudgetExceeded) -> None:
+    def __init__(self, refusal: CallRefused) -> None:
         super().__init__(str(refusal))
         self.refusal = refusal
 
 
-_forms: dict[str, Callable[[BudgetExceeded], BudgetExceeded]] = {}
+_forms: dict[str, Callable[[CallRefused], CallRefused]] = {}
 _wrapped: ContextVar[bool] = ContextVar("ai_dev_squad_refusals", default=False)
 
 
-def raise_as(framework: str, form: Callable[[BudgetExceeded], BudgetExceeded]) -> None:
-    """Raise ``form(refusal)`` in runs of ``framework``, which would try a plain ``BudgetExceeded`` again, or swallow it."""
+def raise_as(framework: str, form: Callable[[CallRefused], CallRefused]) -> None:
+    """Raise ``form(refusal)`` in runs of ``framework``, which would try a plain one again, or swallow it."""
     _forms[framework] = form
 
 
-def refuse(refusal: BudgetExceeded, framework: str | None = None) -> NoReturn:
+def refuse(refusal: CallRefused, framework: str | None = None) -> NoReturn:
     """Raise ``refusal`` at the door, so that it reaches the program, or its framework, as it is."""
     form = _forms.get(framework or "")
     if form is not None:

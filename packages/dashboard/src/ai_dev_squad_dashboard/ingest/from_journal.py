@@ -39,6 +39,7 @@ _CONTENT: Final[Mapping[str, str]] = {
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LARGEST = 1 << 53
+_REFUSALS = frozenset({"BudgetExceeded", "LoopDetected"})
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _SPAN_ID = re.compile(r"[0-9a-f]{16}")
 _encode = msgspec.json.Encoder().encode
@@ -136,8 +137,8 @@ def _model_call(line: JournalLine, metadata: Mapping[str, Any], prices: Prices |
     usage = line.usage or Usage(source="missing")
     cost = line.cost
     if cost is None:
-        refused = line.error is not None and line.error.type.rpartition(".")[2] == "BudgetExceeded"
-        # A budget stopped the call before it was made: it is known to cost nothing.
+        refused = line.error is not None and line.error.type.rpartition(".")[2] in _REFUSALS
+        # The call was stopped before it was made: it is known to cost nothing.
         cost = Cost(usd=0.0, price_source="refused") if refused else Cost(usd=None, reason="the journal has no cost")
     provider = _string(metadata.get(keys.PROVIDER_NAME))
     return {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ai_dev_squad import BudgetExceeded, Coverage, EventType, JournalLine, Usage, read_journal
+from ai_dev_squad import BudgetExceeded, Coverage, EventType, JournalLine, LoopDetected, Usage, read_journal
 from ai_dev_squad.attributes import REQUESTS, TOOL_CALL_ARGUMENTS
 from ai_dev_squad_parity.lab.cell import Span
 
@@ -15,6 +15,7 @@ __all__ = ["Captured", "Operation", "from_journal", "from_spans"]
 
 MODEL_CALLS = frozenset({"chat", "text_completion", "generate_content"})
 _REQUESTING = MODEL_CALLS | {"embeddings"}
+_REFUSALS = frozenset({BudgetExceeded.__name__, LoopDetected.__name__})
 _NO_USAGE = Usage(source="missing")
 _OPENING = frozenset({"agent.start", "task.start", "tool.call", "llm.request"})
 
@@ -172,7 +173,7 @@ def _operation(line: JournalLine) -> Operation:
 
 def _requests(line: JournalLine) -> int:
     """How many requests stand behind a line. What a budget has refused was never sent."""
-    if line.operation not in _REQUESTING or (line.error is not None and line.error.type == BudgetExceeded.__name__):
+    if line.operation not in _REQUESTING or (line.error is not None and line.error.type in _REFUSALS):
         return 0
     return int((line.metadata or {}).get(REQUESTS, 1))
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ai_dev_squad.schema import EventType
 from ai_dev_squad_testing.captured import Captured
 from ai_dev_squad_testing.contract.framework import FEATURES, Framework
 from ai_dev_squad_testing.fixtures import Serve, serving, whole_runs
@@ -88,9 +89,13 @@ class Harness(Framework):
 
     @pytest.fixture
     def captured(self) -> Iterator[Captured]:
-        """All that is observed in the test, spans included; whatever started has ended when the test ends."""
+        """All that is observed in the test, spans included; whatever started has ended when the test ends.
+
+        None of the programs that the contract runs with this is in a loop, and none may be said to be.
+        """
         with whole_runs() as everything:
             yield everything
+        assert [line.message for line in everything.lines if line.event_type == EventType.AGENT_LOOP] == []
 
     @pytest.fixture
     def serve(self) -> Iterator[Serve]:

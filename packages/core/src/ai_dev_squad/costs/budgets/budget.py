@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from ai_dev_squad.costs.budgets.periods import Period, parse_period, parse_timezone, timezone_name
 from ai_dev_squad.costs.money import to_pico
+from ai_dev_squad.refusal import CallRefused
 
 __all__ = [
     "AlertCallback",
@@ -161,11 +162,10 @@ class BudgetStatus:
     1 % of the period has passed, and when it never ends."""
 
 
-class BudgetExceeded(RuntimeError):
+class BudgetExceeded(CallRefused):
     """A model call was refused before it was made, because a budget with ``on_exceed="stop"`` would not hold.
 
-    A ``RuntimeError``, because retry policies treat those as final: trying again costs the same. ``budget`` is the
-    budget's name, ``key`` the value when the budget is ``per`` something; amounts are in US dollars; ``estimate_usd``
+    ``budget`` is the budget's name, ``key`` the value when the budget is ``per`` something; amounts are in US dollars; ``estimate_usd``
     is ``None`` when the price is unknown, ``resets_at`` is ``None`` when the period never ends.
     """
 

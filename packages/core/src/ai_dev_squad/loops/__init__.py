@@ -1,0 +1,6 @@
+"""The loop guard: agents that repeat themselves are told of, with what that costs, and stopped if asked."""
+
+from ai_dev_squad.loops.detected import LoopDetected
+from ai_dev_squad.loops.guard import LoopGuard
+
+__all__ = ["LoopDetected", "LoopGuard"]
