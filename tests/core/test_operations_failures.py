@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -120,6 +120,55 @@ def test_one_broken_part_costs_one_part(
         assert len(runtime.pipeline().costs.entries) == entries
     assert (len(captured.lines), len(captured.spans)) == (lines, spans)
     assert reports(caplog) == [f"{what} failed (Broken: on purpose)" for what in said]
+
+
+class Unspeakable(Exception):
+    """An error that ends the program when it's asked what it says."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+    __repr__ = __str__
+
+
+def test_an_error_that_exits_when_it_is_asked_for_its_words() -> None:
+    """The program goes on with its own error, and the operation ends once."""
+    with lenient(spans=True) as captured:
+        call = start(TOOL, "look_up")
+        assert call.fail(Unspeakable())
+
+    (line,) = captured.closing("execute_tool")
+    assert line.error is not None
+    assert (line.status, line.error.type) == ("error", "Unspeakable")
+    assert line.error.message == "(no text: str() raised SystemExit)"
+    assert open_operations() == []
+
+
+def test_an_event_whose_data_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    """It's written without them, and reported once."""
+
+    class Unreadable(dict[str, Any]):
+        def keys(self) -> Any:
+            raise Unspeakable
+
+        __iter__ = items = keys
+
+    class Lost(Mapping[str, Any]):
+        __getitem__ = __iter__ = __len__ = broken
+
+    with lenient() as captured:
+        for data in (Unreadable(a=1), Lost(), Unreadable(a=1)):
+            ai_dev_squad.get_logger().log_custom_event(data)
+
+    assert [line.metadata for line in captured.lines] == [
+        {"unreadable": "Unreadable"},
+        {"unreadable": "Lost"},
+        {"unreadable": "Unreadable"},
+    ]
+    assert reports(caplog) == [
+        "reading a custom event's data failed (Unspeakable: no text)",
+        "reading a custom event's data failed (Broken: on purpose)",
+    ]
 
 
 def test_an_error_that_cannot_be_described_is_still_an_error(caplog: pytest.LogCaptureFixture) -> None:

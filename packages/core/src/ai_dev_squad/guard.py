@@ -12,12 +12,15 @@ import threading
 from collections.abc import Callable
 from typing import ParamSpec
 
-__all__ = ["forget", "guarded", "report", "set_strict"]
+__all__ = ["STRANGERS_FAULTS", "forget", "guarded", "report", "set_strict"]
 
 _log = logging.getLogger("ai_dev_squad")
 _state = threading.local()
 _seen: set[tuple[str, type[BaseException]]] = set()
 _strict = False
+
+STRANGERS_FAULTS: tuple[type[BaseException], ...] = (Exception, SystemExit, GeneratorExit)
+"""What an object of the program's own may raise when it is only asked for its words. Not a Ctrl+C, which is the user's."""
 
 
 def set_strict(strict: bool) -> bool:
@@ -42,11 +45,18 @@ def report(what: str, error: BaseException) -> None:
             "%s failed (%s: %s). Your program is fine; some telemetry is missing. Reported once.",
             what,
             type(error).__name__,
-            error,
+            _words(error),
             exc_info=_log.isEnabledFor(logging.DEBUG),
         )
     finally:
         _state.reporting = False
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except STRANGERS_FAULTS:
+        return "no text"
 
 
 _P = ParamSpec("_P")

@@ -12,6 +12,7 @@ from typing import Any, Union
 
 import msgspec
 
+from ai_dev_squad.guard import STRANGERS_FAULTS
 from ai_dev_squad.redaction_assignments import found, label
 from ai_dev_squad.redaction_patterns import LABEL, compile_scanner
 from ai_dev_squad.redaction_values import Limits, Walker
@@ -106,7 +107,7 @@ class Redactor:
     def _exception_text(self, exc: BaseException) -> str:
         try:
             return self.text(str(exc))
-        except Exception as error:  # noqa: BLE001 - a user's __str__ may do anything
+        except STRANGERS_FAULTS as error:
             return f"(no text: str() raised {type(error).__name__})"
 
 

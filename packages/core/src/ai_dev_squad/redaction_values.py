@@ -11,6 +11,7 @@ from datetime import date, time
 from itertools import islice
 from typing import Any, NamedTuple, Self
 
+from ai_dev_squad.guard import STRANGERS_FAULTS
 from ai_dev_squad.redaction_assignments import command_form, passes_for_value
 from ai_dev_squad.redaction_names import RECORD_NAMES, RECORD_VALUES, secret_kind
 from ai_dev_squad.redaction_objects import (
@@ -211,7 +212,7 @@ class _Walk:
                 return self.convert(v._value_, depth) if not isinstance(v._value_, enum.Enum) else self.text(v._name_)
             scalar = numpy_scalar(v, t)
             return self.leaf(v if scalar is None else scalar)
-        except Exception as error:  # noqa: BLE001 - an object of a stranger may fail in any way
+        except STRANGERS_FAULTS as error:
             return self.text(f"<{t.__name__}: unreadable, {type(error).__name__}>")
 
     def container(self, v: Any, content: Any, depth: int, *, mapping: bool) -> Any:

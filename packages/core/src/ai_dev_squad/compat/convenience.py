@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ai_dev_squad.compat.work_events import WorkEvents
+from ai_dev_squad.guard import STRANGERS_FAULTS, report
 from ai_dev_squad.schema import EventType, LogEvent, LogLevel, utc_now
 
 __all__ = ["CONVENIENCE_METHODS", "ConvenienceMethods"]
@@ -196,6 +197,14 @@ class ConvenienceMethods(WorkEvents):
                 message=message,
                 agent_id=agent_id,
                 framework=framework,
-                metadata=dict(custom_data),
+                metadata=_read(custom_data),
             )
         )
+
+
+def _read(custom_data: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return dict(custom_data)
+    except STRANGERS_FAULTS as error:
+        report("reading a custom event's data", error)
+        return {"unreadable": type(custom_data).__name__}

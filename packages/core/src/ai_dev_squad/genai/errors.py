@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ai_dev_squad.guard import STRANGERS_FAULTS
 from ai_dev_squad.schema import Status
 
 __all__ = ["classify", "error_text", "error_type", "register_control_flow", "stack_trace"]
@@ -73,7 +74,7 @@ def error_text(error: BaseException, redact: Callable[[str], str]) -> str:
     try:
         # Cut before and after: redacting gigabytes takes long, and a placeholder may be longer than what it hides.
         return redact(str(error)[: MAX_MESSAGE * 4])[:MAX_MESSAGE]
-    except Exception:  # noqa: BLE001 - a user's __str__ may do anything
+    except STRANGERS_FAULTS:
         return f"<{type(error).__name__} has no readable message>"
 
 
@@ -104,5 +105,5 @@ def _http_status(error: BaseException) -> int | None:
 def _quietly(read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except Exception:  # noqa: BLE001 - properties of a foreign exception may raise
+    except STRANGERS_FAULTS:
         return None

@@ -19,6 +19,7 @@ __all__ = ["SQLiteLedger"]
 _MOST_ACCOUNTS = 100_000
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.0002, 0.002
 _FORMAT = 1
+_random = random.Random()  # noqa: S311 - no secret; the program's own sequence of chances is not ours to advance
 _TABLES = """
 CREATE TABLE IF NOT EXISTS account (
     budget TEXT NOT NULL, key TEXT NOT NULL, spent TEXT NOT NULL, reserved TEXT NOT NULL, unpriced INTEGER NOT NULL,
@@ -151,7 +152,7 @@ class SQLiteLedger:
                     raise TimeoutError(
                         f"another process has held {self._path} for over {self._timeout_s:g} s"
                     ) from error
-                time.sleep(random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S))  # noqa: S311 - no secret
+                time.sleep(_random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S))
             else:
                 return
 
