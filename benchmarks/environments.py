@@ -43,6 +43,7 @@ REQUIREMENTS = {
     "genai-prices": ["genai-prices"],
     "tokencost": ["tokencost"],
     "litellm": ["litellm"],
+    "detect-secrets": ["detect-secrets>=1.5,<2"],
     "phoenix": ["arize-phoenix"],
     "dashboard": [
         str(_ROOT / "packages" / "core"),

@@ -24,6 +24,7 @@ from report import Report, parser
 _BENCHMARKS = (
     "import_time",
     "price_lookup",
+    "redaction",
     "budget_reservation",
     "journal_throughput",
     "wire_overhead",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
 import pytest
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
@@ -203,6 +206,53 @@ def test_a_secret_in_content_never_survives(serve: Serve, chat: Chat, content: b
 
     assert KEY not in everything(captured)
     assert ("[redacted:" in everything(captured)) is content
+
+
+class Pieces(BaseChatModel):
+    """A model that streams its answer in pieces of three characters."""
+
+    answer: str
+
+    @property
+    def _llm_type(self) -> str:
+        return "pieces"
+
+    def _generate(self, *arguments: Any, **keywords: Any) -> ChatResult:
+        raise NotImplementedError
+
+    def _stream(self, messages: Any, stop: Any = None, run_manager: Any = None, **_: Any) -> Iterator[Any]:
+        for start in range(0, len(self.answer), 3):
+            chunk = ChatGenerationChunk(message=AIMessageChunk(self.answer[start : start + 3]))
+            if run_manager:
+                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+
+@pytest.mark.parametrize("left_after", [10, 1000], ids=["left early", "read to the end"])
+def test_a_secret_that_chunks_cut_in_pieces_never_survives(left_after: int) -> None:
+    """What a stream says is put together before it's redacted, so no border between chunks lets a key through."""
+    model = Pieces(answer=f"use {KEY} and password=hunter2 now")
+
+    def ask(state: MessagesState) -> dict[str, Any]:
+        chunks = list(islice(model.stream(state["messages"]), left_after))
+        return {"messages": [AIMessage("".join(str(chunk.content) for chunk in chunks))]}
+
+    builder: StateGraph[Any] = StateGraph(MessagesState)
+    builder.add_node("ask", ask)
+    builder.add_edge(START, "ask")
+    with capture(spans=True, capture_content=True) as captured:
+        said = [
+            str(chunk[0].content)
+            for chunk in observe(builder.compile()).stream(
+                {"messages": [HumanMessage("hello")]}, stream_mode="messages"
+            )
+        ]
+
+    written = everything(captured)
+    assert KEY[:24] in "".join(said)
+    assert "[redacted:openai-key]" in written or left_after == 10
+    assert [KEY[at : at + 12] for at in range(len(KEY) - 11) if KEY[at : at + 12] in written] == []
+    assert "hunter2" not in written
 
 
 @pytest.mark.parametrize("content", [False, True])

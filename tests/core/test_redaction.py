@@ -419,14 +419,16 @@ from ai_dev_squad.redaction import Redactor
 seeds = ["ey" + "J", "-eyJ", "sk-", "sk-proj-", "--password", "--", "bearer ", "Basic a", "://", "a://", "://a:", "password=\\\\",
     'key="', "token='", "[", "secret=[", "a@", "a.", "4111 ", "4", "-----BEGIN ", "-----BEGIN PRIVATE KEY", "SG.a", "key ",
     "\\\\", 'pass"', "k", "a", "\\u00e9", " ", "auth=", "xox", "@a.", "token: ", "token,", "authorization: ", "password:{", "e", "SG." + "a" * 30,
-    "key" + " " * 8, "key" + chr(92) * 7, "password='" + chr(92), "Q~", "1Q~",
-    "password: (a,", "password: a(", "password=a.", "password: x ", '"password", "', "curl -u a:", " -p", "name: token, value: ", 'token"}',
+    "key" + " " * 8, "key" + chr(92) * 7, "password='" + chr(92), "Q~", "1Q~" ]
+values = [ "password: (a,", "password: a(", "password=a.", "password: x ", '"password", "', "curl -u a:", " -p", "name: token, value: ", 'token"}',
     '"value":"a","name":"token"}', "password '", "login a password ", "JQQJ99", "a" * 60 + "JQQJ99", "0123456789:", "token: {a}",
     "token: ${", "token: your ", 'token: "The ', "auth=SecretStr(", "_", "://" + "a" * 30 ]
 redactor = Redactor(emails=True, cards=True, max_string=1_000_000)
 for seed in seeds:
     redactor.text((seed * (400_000 // len(seed) + 1))[:400_000])
     redactor.text((seed * 3_000)[:50_000] + "!" + (seed * 3_000)[:40_000])
+for seed in values:
+    redactor.text((seed * (100_000 // len(seed) + 1))[:100_000])
 print("done", len(seeds))
 """
 

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
+from ai_dev_squad.redaction import Redactor
 from ai_dev_squad.tracing import TraceManager, register_control_flow
 
 
@@ -274,6 +275,29 @@ def test_redaction_reaches_every_text_that_leaves() -> None:
     }
     assert span.status.description == "bad key [key]"
     assert "sk-secret" not in span.to_json()
+
+
+def test_the_name_of_an_attribute_makes_its_text_secret() -> None:
+    """In our spans, in those that the user adds to, and in events, as names do everywhere else; counts stay."""
+    memory = InMemorySpanExporter()
+    manager = TraceManager("squad", use_global=False, redact=Redactor().text)
+    manager.add_exporter(memory)
+    with manager.trace_operation("op", {"db.password": "hunter2", "max_tokens": 5, "api_keys": ["a1", "b2"]}) as span:
+        span.set_attribute("http.request.header.x-api-key", ["abc"])
+        span.add_event("sent", {"authorization": "Bearer abc", "size": 3})
+    with manager.trace_operation("other", {"client_secret": "abc", "gen_ai.token.type": "input"}):
+        pass
+    manager.shutdown()
+
+    first, second = memory.get_finished_spans()
+    assert dict(first.attributes) == {
+        "db.password": "[redacted:password]",
+        "max_tokens": 5,
+        "api_keys": ("[redacted:api-key]", "[redacted:api-key]"),
+        "http.request.header.x-api-key": ("[redacted:api-key]",),
+    }
+    assert dict(first.events[0].attributes) == {"authorization": "[redacted:authorization]", "size": 3}
+    assert dict(second.attributes) == {"client_secret": "[redacted:secret]", "gen_ai.token.type": "input"}
 
 
 def test_spans_come_from_the_applications_provider() -> None:

@@ -7,13 +7,23 @@ A value that's secret by its name may stand behind it in many shapes: ``name: va
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ai_dev_squad.redaction_harmless import is_expression, is_path, is_placeholder, is_prose, is_reference
+from ai_dev_squad.redaction_harmless import (
+    is_camel_case,
+    is_expression,
+    is_path,
+    is_piece_of_text,
+    is_placeholder,
+    is_prose,
+    is_reference,
+    is_type,
+    names_a_variable,
+)
 from ai_dev_squad.redaction_names import HEADER_KINDS, RECORD_NAMES, RECORD_VALUES, parameter_kind, secret_kind
 from ai_dev_squad.redaction_patterns import LABEL, SEPARATED, compile_scanner, entropy, family_at, kind_of_group
 
-__all__ = ["Found", "command_form", "found", "label", "passes_for_value"]
+__all__ = ["Found", "command_form", "found", "label", "labelled", "passes_for_value"]
 
 
 class Found(NamedTuple):
@@ -44,7 +54,7 @@ _COUNTED = frozenset({"token", "secret", "credentials", "api-key"})
 _PAIR_OPENS = re.compile(r"[\[({]\s{0,8}[\[(]\s{0,8}[bB]?$|[\])]\s{0,4},\s{0,8}[\[(]\s{0,8}[bB]?$")
 _OPENS = re.compile(r"[\[(]\s{0,8}[bB]?$")
 _CLOSES = re.compile(r"\s{0,8}[\])]")
-_NAME_ALIKE = re.compile(r"[a-z_ -]{1,23}|[A-Z_ -]{1,23}|[A-Za-z]?[a-z]{1,15}(?:[_ -]?[A-Z][a-z]{1,15}){0,3}")
+_NAME_ALIKE = re.compile(r"[a-z_* -]{1,23}|[A-Z_ -]{1,23}|[A-Za-z]?[a-z]{1,15}(?:[_ -]?[A-Z][a-z]{1,15}){0,3}")
 _NAME_OF = "|".join(RECORD_NAMES)
 _RECORDED = re.compile(
     rf"(?P<q>\\{{0,7}}[\"'])(?:{'|'.join(RECORD_VALUES)})(?P=q)\s{{0,4}}:\s{{0,4}}(?P<w>\\{{0,7}}[\"'])(?P<v>[^\"'\\]{{1,500}})(?P=w)"
@@ -97,6 +107,8 @@ def found(s: str, match: re.Match[str], floor: int) -> Found:
 def _is_credential(kind: str, value: str) -> bool:
     if kind == "url-token":
         return any(map(str.isdigit, value)) and entropy(value) > 3
+    if kind == "basic-credentials" and is_camel_case(value):
+        return False
     return kind not in ("bearer-token", "url-password") or not is_placeholder(value)
 
 
@@ -188,26 +200,34 @@ def _value_after(
     if len(text) > _LONGEST_HARMLESS:
         return value
     if quoted:
-        harmless = is_placeholder(text) or is_prose(s, *value.span("v"), quoted=True)
+        harmless = (
+            is_placeholder(text)
+            or names_a_variable(text)
+            or is_prose(s, *value.span("v"), kind, quoted=True)
+            or (kind == "token" and is_piece_of_text(s, value.end("v")))
+        )
     else:
         harmless = _is_harmless(s, value, name, kind, comparison=comparison)
     return None if harmless else value
 
 
 def _is_harmless(s: str, value: re.Match[str], name: str, kind: str, *, comparison: bool) -> bool:
-    text = value["v"]
+    start = value.start("v")
+    # Of a header, which goes on to the end of its line, the first word says whether it's one.
+    first = _WORD.match(s, start) or value
+    text, end = first["v"], min(first.end("v"), value.end("v"))
     if is_placeholder(text) or (kind in _COUNTED and _COUNT.fullmatch(text)):
         return True
-    start, end = value.span("v")
     if text[0] in "[(":
         return is_expression(s, start)
     if name.startswith("-") and text.isupper() and text.replace("_", "").isalpha():
         return True  # what a usage calls the argument: --token TOKEN
     return (
         is_reference(text, name, comparison=comparison)
+        or is_type(s, start, kind)
         or is_path(text, name)
         or is_expression(s, start)
-        or is_prose(s, start, end, quoted=False)
+        or is_prose(s, start, end, kind, quoted=False)
     )
 
 
@@ -268,3 +288,12 @@ def label(kind: str, value: str) -> str:
         return f"[redacted:{token[0] if token and token[1:] == (0, len(value)) else kind}]"
     whole = match.end() == len(value) and match.start(match.lastgroup) == 0
     return f"[redacted:{kind_of_group(match.lastgroup) if whole else kind}]"
+
+
+def labelled(kind: str, value: Any) -> Any:
+    """The texts of an attribute whose name says that it's secret: ``http.request.header.x-api-key``."""
+    if isinstance(value, str):
+        return label(kind, value)
+    if isinstance(value, (list, tuple)):
+        return type(value)([labelled(kind, item) for item in value])
+    return value

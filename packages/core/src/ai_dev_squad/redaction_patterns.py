@@ -179,7 +179,7 @@ _PARAMETER = r"(?<=[yYeE]=)(?i:(?<=[?&]key=)|(?<=[?&]signature=))"
 _FLAG = r"(?<=--)(?<!---)(?P<NAME>(?i:[\w-]{0,24}(?:password|passwd|token|secret|key|credentials?)))[ ]{1,2}(?=[^\s-])"
 _COMMAND = r"(?P<NAME>-user|-proxy-user|[uUpaw])(?<![\w-]-[uUpaw])(?:\\{0,7}[\"'],?\s?\\{0,7}[\"']|[\s=]{1,2}[\"']?|(?<=p))(?=[^\s\"'-])"
 _WORDED = (
-    ("bB", r"(?:(?<=IFIED B)Y|(?<=ified b)y)(?P<NAME>)\s{1,4}(?=')"),
+    ("B", r"Y(?<=IDENTIFIED BY)(?P<NAME>)\s{1,4}(?=')"),
     ("P", r"ASSWORD(?P<NAME>)\s{1,4}(?=')"),
     ("p", r"(?<=(?:with|WITH) p)assword(?P<NAME>)\s{1,4}(?=')"),
     ("p", r"assword(?P<NAME>)[ \t\n]{1,4}(?=[^\s\"'])(?<=\w{8}\s)"),

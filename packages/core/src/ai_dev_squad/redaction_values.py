@@ -284,10 +284,13 @@ class _Walk:
         # One C call, so that another thread's change can't come between two items.
         pairs = list(dict.items(items)) if size <= most else list(islice(dict.items(items), most))
         record = _named_by(items)
+        pieces = dict.__contains__(items, "logprob")  # tokens of a model's answer with their probabilities
         for index, (name, item) in enumerate(pairs):
             shown, kind, dropped, _ = self.key(name if type(name) is str else key_text(name, self.leaf))
             if record is not None and name == record[0]:
                 kind = kind or record[1]
+            if pieces and kind == "token":
+                kind = None
             if dropped:
                 continue
             is_last = index == last

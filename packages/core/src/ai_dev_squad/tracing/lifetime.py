@@ -11,6 +11,8 @@ from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai.errors import classify, error_text, error_type, exception_name, stack_trace
 from ai_dev_squad.guard import report
+from ai_dev_squad.redaction_assignments import labelled
+from ai_dev_squad.redaction_names import secret_kind
 from ai_dev_squad.tracing.identity import start_identity
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def open_span(
     if not manager.recording:
         return manager.start_span(name, context, kind)
     try:
-        clean = clean_attributes(attributes, manager.redact) if attributes else None
+        clean = clean_attributes(attributes, manager.redact, by_name=manager.redacts) if attributes else None
         return manager.start_span(
             name, context=context, kind=kind, attributes=clean, links=links, start_time=start_time
         )
@@ -84,16 +86,21 @@ def _already_recorded(span: Span, error: BaseException) -> bool:
     )
 
 
-def clean_attributes(attributes: Mapping[str, Any], redact: Callable[[str], str]) -> dict[str, Any]:
-    """Attributes as OpenTelemetry allows them: text redacted, ``None`` left out, other objects as redacted text."""
+def clean_attributes(
+    attributes: Mapping[str, Any], redact: Callable[[str], str], *, by_name: bool = False
+) -> dict[str, Any]:
+    """Attributes as OpenTelemetry allows them: text redacted, ``None`` left out, other objects as redacted text.
+
+    ``by_name`` has a text replaced whole whose attribute's name marks a secret, such as ``api_key``.
+    """
     clean: dict[str, Any] = {}
     for key, value in attributes.items():
-        if isinstance(value, str):
-            clean[str(key)] = redact(value)
-        elif isinstance(value, (bool, int, float)):
+        if isinstance(value, (bool, int, float)):
             clean[str(key)] = value
         elif value is not None:
-            clean[str(key)] = _clean_value(value, redact)
+            said = redact(value) if isinstance(value, str) else _clean_value(value, redact)
+            kind = secret_kind(str(key)) if by_name else None
+            clean[str(key)] = said if kind is None else labelled(kind, said)
     return clean
 
 

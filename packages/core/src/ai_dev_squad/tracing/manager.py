@@ -79,6 +79,8 @@ class TraceManager:
     """The same for an operation's span, whose attributes are plain and redacted: cheaper where only we receive spans."""
     recording: bool
     """Whether somebody receives spans, so that attributes are worth computing."""
+    redacts: bool
+    """Whether it was given something to redact with."""
 
     def __init__(
         self,
@@ -106,7 +108,7 @@ class TraceManager:
         check_sampler(sampler, sample_ratio)
         self.service_name, self.service_version = service_name, service_version
         self.redact: Callable[[str], str] = redact or _unchanged
-        self._redacts = redact is not None
+        self.redacts = redact is not None
         self._resource = {
             keys.SERVICE_NAME: service_name,
             keys.SERVICE_VERSION: service_version,
@@ -169,7 +171,7 @@ class TraceManager:
             destination,
             shutdown_timeout_ms=self._shutdown_timeout_ms,
             at_exit=self._at_exit,
-            redact=self.redact if self._redacts else None,
+            redact=self.redact if self.redacts else None,
             on_lost=self._on_lost,
             stands_aside=self._application_exports if unless_application_exports else None,
             **self._batching,

@@ -8,6 +8,8 @@ from typing import Any
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Status
 
+from ai_dev_squad.redaction_assignments import labelled
+from ai_dev_squad.redaction_names import secret_kind
 from ai_dev_squad.tracing.own_span import OwnSpan
 
 __all__ = ["redacted"]
@@ -54,7 +56,8 @@ def _event(event: Event, redact: Callable[[str], str]) -> Event:
 def _values(attributes: Mapping[str, Any] | None, redact: Callable[[str], str]) -> Mapping[str, Any] | None:
     changed: dict[str, Any] = {}
     for key, value in (attributes or {}).items():
-        clean = _value(value, redact)
+        kind = secret_kind(key)
+        clean = _value(value, redact) if kind is None else labelled(kind, value)
         if clean != value:
             changed[key] = clean
     return {**(attributes or {}), **changed} if changed else attributes

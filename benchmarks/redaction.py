@@ -1,0 +1,171 @@
+"""Finding secrets: how many of a corpus are found, how many harmless texts are touched, and how fast.
+
+The corpus is the tests' (``tests/core/redaction_corpus.py``): made-up secrets of every shape in realistic surroundings, and
+harmless texts of real programs. A secret counts as found when the text, without what the scanner reports, shows no eight
+characters of it in a row. A scanner for repositories has another task: it reports a line to a person, and a redactor must
+take out the value and leave the rest. So detect-secrets is asked in both ways that it has, for a line and for a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import environments
+from report import Report, Target, main, paired_ratio
+from worker import Worker, WorkerFailed, serve
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "core"))
+
+import redaction_corpus
+
+Clean = Callable[[str], str]
+"""The text without what the scanner reports."""
+
+_OURS = "ours: Redactor.text"
+_VARIANTS = {
+    _OURS: environments.OURS,
+    "detect-secrets, a line": "detect-secrets",
+    "detect-secrets, a file": "detect-secrets",
+}
+_RECALL, _PRECISION = 0.99, 0.98
+
+
+def _redactor() -> Clean:
+    from ai_dev_squad.redaction import Redactor
+
+    return Redactor(max_string=1_000_000).text
+
+
+def _lines() -> Clean:
+    from detect_secrets.core.scan import scan_line
+
+    def clean(text: str) -> str:
+        return _without(text, (found for line in text.splitlines() for found in scan_line(line)))
+
+    return clean
+
+
+def _files() -> Clean:
+    from detect_secrets.core.scan import scan_file
+
+    path = Path(tempfile.mkdtemp(prefix="bench-")) / "text.txt"
+
+    def clean(text: str) -> str:
+        path.write_text(text, encoding="utf-8")
+        return _without(text, scan_file(str(path)))
+
+    return clean
+
+
+def _without(text: str, found: Any) -> str:
+    for secret in found:
+        text = text.replace(secret.secret_value, "[redacted:found]") if secret.secret_value else f"{text}\n[found]"
+    return text
+
+
+_OPEN = dict(zip(_VARIANTS, (_redactor, _lines, _files), strict=True))
+
+
+def _work(name: str) -> None:
+    """Judge the corpus, and say how long all of its texts take."""
+    if environments.versions("detect-secrets") and name != _OURS:
+        from detect_secrets.settings import default_settings
+
+        with default_settings():
+            serve(_measured(_OPEN[name]()))
+    else:
+        serve(_measured(_OPEN[name]()))
+
+
+def _measured(clean: Clean) -> Callable[..., dict[str, Any]]:
+    def run(repetitions: int) -> dict[str, Any]:
+        secrets = list(redaction_corpus.secrets(repetitions=repetitions))
+        harmless = redaction_corpus.harmless()
+        missed = sum(redaction_corpus.remains(secret, clean(secret.text)) for secret in secrets)
+        touched = sum(clean(text) != text for text in harmless)
+        texts = [*harmless, *(secret.text for secret in secrets[:: 4 * repetitions])]
+        started = time.perf_counter()
+        for text in texts:
+            clean(text)
+        seconds = time.perf_counter() - started
+        return {
+            "secrets": len(secrets),
+            "missed": missed,
+            "harmless": len(harmless),
+            "touched": touched,
+            "mb_s": sum(map(len, texts)) / seconds / 1e6,
+            "versions": environments.versions("ai-dev-squad", "detect-secrets"),
+        }
+
+    return run
+
+
+def measure(options: argparse.Namespace) -> Report:
+    """Alternate repetitions of all variants and compare."""
+    turns, repetitions = (2, 1) if options.quick else (7, 5)
+    shapes = len(redaction_corpus.TOKENS) + len(redaction_corpus.NAMED)
+    report = Report(
+        title="Finding secrets",
+        how=f"{shapes} shapes of secrets, each grown {repetitions} times, and {len(redaction_corpus.harmless())} harmless "
+        f"texts; precision counts each shape once. Speed: median of {turns} interleaved repetitions over the harmless "
+        "texts and a quarter of the shapes.",
+        columns={
+            "scanner": "", "recall": ".1%", "precision": ".1%", "missed": "d", "harmless touched": "d", "MB/s": ".3f",
+            "of ours": ".3f",
+        },
+    )  # fmt: skip
+    answers: dict[str, list[dict[str, Any]]] = {}
+    pythons = {name: environments.python_of(environment) for name, environment in _VARIANTS.items()}
+    workers = {name: Worker(python, __file__, name) for name, python in pythons.items() if python is not None}
+    for number in range(turns + 1):
+        for name, worker in list(workers.items()):
+            try:
+                answer = worker.ask(repetitions=repetitions)
+            except WorkerFailed as error:
+                print(f"{name}: left out ({error})", file=sys.stderr)
+                del workers[name]
+                answers.pop(name, None)
+                continue
+            if number:  # the first turn warms up
+                answers.setdefault(name, []).append(answer)
+    for worker in workers.values():
+        worker.close()
+    speeds = {name: [answer["mb_s"] for answer in found] for name, found in answers.items()}
+    for name, found in answers.items():
+        last = found[-1]
+        recall = 1 - last["missed"] / last["secrets"]
+        report.used(last["versions"])
+        report.rows.append(
+            {
+                "scanner": name,
+                "recall": recall,
+                "precision": recall * shapes / (recall * shapes + last["touched"]),
+                "missed": last["missed"],
+                "harmless touched": last["touched"],
+                "MB/s": median(speeds[name]),
+                "of ours": paired_ratio(speeds[name], speeds[_OURS]) if _OURS in speeds else None,
+            }
+        )
+    report.targets = _targets(report.rows)
+    return report
+
+
+def _targets(rows: list[dict[str, Any]]) -> list[Target]:
+    ours = next((row for row in rows if row["scanner"] == _OURS), None)
+    if ours is None:
+        return []
+    return [
+        Target(f"recall at least {_RECALL:.0%}", f"{ours['recall']:.1%}", ours["recall"] >= _RECALL),
+        Target(f"precision at least {_PRECISION:.0%}", f"{ours['precision']:.1%}", ours["precision"] >= _PRECISION),
+    ]
+
+
+if __name__ == "__main__":
+    main(measure, _work, __doc__)
