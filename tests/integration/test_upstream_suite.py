@@ -108,7 +108,7 @@ def test_verdict(suite, unobserved, observed, verdict):
 
 
 def test_balance_accepts_operations_that_open_and_close_once(plugin):
-    """Operations with one opening and one closing line leave every complaint empty; other lines do not count."""
+    """Operations with one opening and one closing line leave every complaint empty; a loop is told of, other lines do not count."""
     seen = plugin.Observations()
 
     plugin.balance(
@@ -116,6 +116,7 @@ def test_balance_accepts_operations_that_open_and_close_once(plugin):
             line("task.start", "a"),
             line("llm.request", "b"),
             line("agent.interrupt", "a"),
+            line("agent.loop", "a", message="planner is in a loop"),
             line("llm.response", "b", status="ok"),
             line("task.fail", "a", status="error"),
             line("custom.event", None),
@@ -123,7 +124,8 @@ def test_balance_accepts_operations_that_open_and_close_once(plugin):
         seen,
     )
 
-    assert plugin.Observations(started=2, ended=2, statuses={"error": 1, "ok": 1}) == seen
+    expected = plugin.Observations(started=2, ended=2, statuses={"error": 1, "ok": 1}, loops=["planner is in a loop"])
+    assert expected == seen
 
 
 def test_balance_names_what_is_wrong(plugin):

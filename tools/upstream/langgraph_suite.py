@@ -245,6 +245,7 @@ def table(package: str, version: str, unobserved: Run, observed: Run, verdicts: 
     for seen in observed.observations:
         statuses.update(seen["statuses"])
     rows += [(f"… {status}", "", f"{count:,}") for status, count in statuses.most_common()]
+    rows += [("loops told", "", str(observed.total("loops")))]
     rows += [(words, "", str(observed.total(name))) for name, words in CHECKS.items()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -252,6 +253,7 @@ def table(package: str, version: str, unobserved: Run, observed: Run, verdicts: 
 def details(observed: Run, verdicts: Mapping[str, str], limit: int = 20) -> list[str]:
     """What to look at, at most ``limit`` lines of a kind."""
     found = {"tests": [f"{test}: {words}" for test, words in verdicts.items()]}
+    found["loops told"] = observed.listed("loops")
     found |= {words: observed.listed(name) for name, words in CHECKS.items()}
     lines = []
     for title, entries in found.items():

@@ -34,6 +34,7 @@ class Observations:
     """What one pytest process saw. Everything below ``statuses`` must stay empty.
 
     ``wire_calls`` are the model calls that passed the wire, ``wire_captured`` those of them that belong to observed runs.
+    ``loops`` is what the loop guard told of.
     """
 
     graphs: int = 0
@@ -41,6 +42,7 @@ class Observations:
     ended: int = 0
     wire_calls: int = 0
     wire_captured: int = 0
+    loops: list[str] = field(default_factory=list)
     spans_started: int = 0
     spans_ended: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
@@ -63,6 +65,8 @@ def balance(lines: Iterable[Any], seen: Observations) -> None:
         label = f"{line.operation} {line.name} ({line.span_id})"
         if line.event_type == "telemetry.dropped":
             seen.dropped.append(line.message)
+        elif line.event_type == "agent.loop":
+            seen.loops.append(line.message)
         elif line.event_type in OPENING and line.span_id is not None:
             opened[line.span_id] = label
         elif line.event_type in CLOSING and line.span_id is not None:
