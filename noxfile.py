@@ -46,12 +46,22 @@ if "PIP_INDEX_URL" in os.environ:
     os.environ.setdefault("UV_DEFAULT_INDEX", os.environ["PIP_INDEX_URL"])
 
 
+# Client libraries for the lab's table of providers: hardly anybody has all of them, and no test needs them.
+APART = frozenset({"providers"})
+
+
 def third_party() -> list[str]:
     """What the packages and their extras require, other than one another."""
     projects = [data["project"] for data in PACKAGES.values()]
     ours = {project["name"] for project in projects}
-    groups = [[project["dependencies"], *project.get("optional-dependencies", {}).values()] for project in projects]
+    groups = [[project["dependencies"], *extras_of(project).values()] for project in projects]
     return sorted({text for group in groups for texts in group for text in texts if Requirement(text).name not in ours})
+
+
+def extras_of(project: Mapping[str, dict[str, list[str]]]) -> dict[str, list[str]]:
+    """A package's extras, but for those apart."""
+    extras = project.get("optional-dependencies", {})
+    return {name: requirements for name, requirements in extras.items() if name not in APART}
 
 
 def claimed(session: nox.Session) -> list[str]:
@@ -98,7 +108,7 @@ def install(
         if built is None:
             return
         project = PACKAGES[package]["project"]
-        optional = project.get("optional-dependencies", {}) if extras else {}
+        optional = extras_of(project) if extras else {}
         chosen = f"[{','.join(optional)}]" if optional else ""
         requirements.append(f"{project['name']}{chosen} @ {built.as_uri()}")
     uv(

@@ -180,6 +180,7 @@ def test_anthropic_messages():
             "cache_read_input_tokens": 64,
             "cache_creation_input_tokens": 16,
             "output_tokens": 40,
+            "service_tier": "standard",
         },
     }
     (recorded,) = server.truth.calls

@@ -26,6 +26,9 @@ __all__ = [
     "LabMeasure",
     "LabNode",
     "LabOutcome",
+    "LabProvider",
+    "LabProviderCell",
+    "LabProviders",
     "LabResult",
     "LabRun",
     "LabScenario",
@@ -33,6 +36,7 @@ __all__ = [
     "ResultsError",
     "Verdict",
     "load",
+    "load_providers",
     "load_summary",
     "save",
 ]
@@ -205,6 +209,39 @@ class LabResult(LabRun):
         return next(found, None)
 
 
+@dataclass(frozen=True)
+class LabProviderCell(LabCell):
+    """A provider in a framework, through its real client library: ``scenario`` names the provider."""
+
+    streamed: bool = False
+    client: dict[str, str] = field(default_factory=dict)
+    """Distribution → version of what spoke to the provider."""
+
+
+@dataclass(frozen=True)
+class LabProvider:
+    """A row of the table of providers."""
+
+    name: str
+    title: str
+    wire: str = ""
+    """Which interface is spoken."""
+    model: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabProviders(LabRun):
+    """The table of providers: provider, framework, plain or streamed."""
+
+    providers: tuple[LabProvider, ...] = ()
+    cells: tuple[LabProviderCell, ...] = ()
+
+    def cell(self, provider: str, framework: str, *, streamed: bool) -> LabProviderCell | None:
+        """The cell of a provider and a framework."""
+        wanted = provider, framework, streamed
+        return next((cell for cell in self.cells if (cell.scenario, cell.framework, cell.streamed) == wanted), None)
+
+
 class ResultsError(ValueError):
     """A file that is no result of the lab, or cannot be read. ``problem`` says what is wrong with it, and the cure."""
 
@@ -213,7 +250,7 @@ class ResultsError(ValueError):
         self.problem = problem
 
 
-def save(result: LabResult, path: Path) -> None:
+def save(result: LabResult | LabProviders, path: Path) -> None:
     """Write ``result`` as JSON. Raises ``OSError``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
@@ -229,7 +266,12 @@ def load_summary(path: Path) -> LabSummary:
     return _decode(path, LabSummary)
 
 
-T = TypeVar("T", LabSummary, LabResult)
+def load_providers(path: Path) -> LabProviders:
+    """Read a table of providers. Raises ``ResultsError``."""
+    return _decode(path, LabProviders)
+
+
+T = TypeVar("T", LabSummary, LabResult, LabProviders)
 
 
 def _decode(path: Path, kind: type[T]) -> T:

@@ -20,7 +20,7 @@ CUT = ("cancelled", "closed_early")
 _COST_TOLERANCE = 1e-9
 
 
-def price(model: str, call: CallRecord) -> float | None:
+def price(model: str, call: CallRecord, provider: str = "openai") -> float | None:
     """What a call costs by the price table, in USD."""
     if call.billed is None:
         return 0.0
@@ -33,7 +33,7 @@ def price(model: str, call: CallRecord) -> float | None:
         reasoning_output_tokens=billed.reasoning_output_tokens,
         source="provider",
     )
-    return CostTracker().price(model, "openai", usage).usd
+    return CostTracker().price(model, provider, usage, service_tier=call.service_tier).usd
 
 
 def billed(truth: Truth) -> tuple[CallRecord, ...]:
@@ -99,9 +99,9 @@ def _token_sum(counted: Counter[Any]) -> str:
     return "{} in, {} out, {} cached, {} reasoning".format(*sums)
 
 
-def cost(captured: Captured, truth: Truth) -> LabCheck:
-    """The cost is that of the billed tokens by the price table."""
-    priced = [price(call.model, call) for call in billed(truth)]
+def cost(captured: Captured, truth: Truth, provider: str = "openai", said_usd: float | None = None) -> LabCheck:
+    """The cost is what the provider has said (``said_usd``), or that of the billed tokens by the price table."""
+    priced = [said_usd if said_usd is not None else price(call.model, call, provider) for call in billed(truth)]
     true = sum(value for value in priced if value is not None)
     costs = [call.cost_usd for call in answered(captured)]
     found = sum(value for value in costs if value is not None)

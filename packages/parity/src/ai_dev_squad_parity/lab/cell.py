@@ -24,7 +24,9 @@ from typing import Any
 import msgspec
 
 from ai_dev_squad_parity.lab.observers import make
-from ai_dev_squad_parity.lab.scenario import Cannot, load_program, load_scenario
+from ai_dev_squad_parity.lab.scenario import Cannot, Program, Scenario, load_program, load_scenario
+from ai_dev_squad_parity.providers.clients import Client, Missing, client_of, missing_of, program_of
+from ai_dev_squad_parity.providers.spec import PROVIDERS, scenario_of
 
 __all__ = ["Order", "Outcome", "Raised", "Report", "Span", "SpanEvent", "main"]
 
@@ -49,6 +51,10 @@ class Order(msgspec.Struct, kw_only=True):
     """The scripted model server's own address, to start its script again; ``None`` for a real model."""
     output: str
     """The directory for journal, spans and report."""
+    provider: str | None = None
+    """Instead of a scenario: the provider that is asked."""
+    streamed: bool = False
+    """Whether that one's answer is streamed."""
     scripted: bool = True
     """Whether ``base_url`` is the scripted model server's."""
     phase: str = "run"
@@ -138,17 +144,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _carry_out(order: Order, report: Report) -> None:
-    folder = Path(order.scenario)
-    scenario = load_scenario(folder)
-    missing = [name for name in scenario.needs if not _is_installed(name)]
-    if missing:
-        reason = f"pip install {' '.join(missing)}, in the environment of {order.framework}"
+    began = time.perf_counter()
+    scenario, program, distributions = _program(order)
+    report.import_ms = (time.perf_counter() - began) * 1000
+    report.versions = _versions(distributions)
+    if isinstance(program, Missing):
+        reason = f"pip install {' '.join(program.distributions)}, in the environment of {order.framework}"
         report.cannot = {"whose": "environment", "reason": reason, "source": ""}
         return
-    began = time.perf_counter()
-    program = load_program(folder, order.framework, scenario.phases)
-    report.import_ms = (time.perf_counter() - began) * 1000
-    report.versions = _versions(DISTRIBUTIONS.get(order.framework, ()))
     if isinstance(program, Cannot):
         report.cannot = {"whose": program.whose, "reason": program.reason, "source": program.source}
         return
@@ -266,12 +269,20 @@ def _span(span: Any) -> Span:
     )
 
 
-def _is_installed(distribution: str) -> bool:
-    try:
-        importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+def _program(order: Order) -> tuple[Scenario, Program | Cannot | Missing, tuple[str, ...]]:
+    """What is run, or why it is not; and whose versions to name."""
+    if order.provider is not None:
+        provider = PROVIDERS[order.provider]
+        client = client_of(order.framework, provider)
+        scenario = scenario_of(provider, streamed=order.streamed)
+        if not isinstance(client, Client):
+            return scenario, client, ()
+        return scenario, program_of(order.framework, client, streamed=order.streamed), client.needs
+    folder = Path(order.scenario)
+    scenario = load_scenario(folder)
+    missing = missing_of(scenario.needs)
+    program = missing or load_program(folder, order.framework, scenario.phases)
+    return scenario, program, DISTRIBUTIONS.get(order.framework, ())
 
 
 def _versions(distributions: tuple[str, ...]) -> dict[str, str]:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad_parity.lab.observers import OBSERVERS
 from ai_dev_squad_parity.lab.scenario import BUILT_IN, FRAMEWORKS, ScenarioError, find_scenarios, load_scenario
+from ai_dev_squad_parity.providers.spec import PROVIDERS
 
 if TYPE_CHECKING:
-    from ai_dev_squad_dashboard.lab_results import LabResult
+    from ai_dev_squad_dashboard.lab_results import LabProviders, LabResult
     from ai_dev_squad_parity.lab.runner import Plan
 
-__all__ = ["default_output", "main", "register", "write_results"]
+__all__ = ["default_output", "main", "register", "write_providers", "write_results"]
 
 _FORMATS = ("markdown", "html", "csv", "json", "junit", "badge")
 _FILES = {
@@ -92,6 +93,10 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     add("scenario", nargs="*", metavar="SCENARIO", help="names (`parity list`); all of them without any")
     _add_scenarios(run)
     add("--framework", action="append", choices=FRAMEWORKS, help=f"{', '.join(FRAMEWORKS)}; repeatable (default: all)")
+    add(
+        "--provider", nargs="+", default=[], metavar="NAME", choices=("all", *PROVIDERS),
+        help=f"instead of scenarios, ask these providers through each framework's real clients: all, {', '.join(PROVIDERS)}",
+    )  # fmt: skip
     add("--repeat", type=_count, default=0, metavar="N", help="run each N times unobserved and observed, to measure")
     add("--jobs", type=_positive, default=1, metavar="N", help="cells at a time (default: 1, the best to measure)")
     add(
@@ -165,6 +170,8 @@ def _interpreter(text: str) -> tuple[str, Path]:
 
 def _run(options: argparse.Namespace) -> int:
     _check_installed()
+    if options.provider:
+        return _run_providers(options)
     from ai_dev_squad_parity.lab import preflight, terminal
     from ai_dev_squad_parity.lab.report import succeeded
     from ai_dev_squad_parity.lab.runner import run
@@ -185,6 +192,34 @@ def _run(options: argparse.Namespace) -> int:
         terminal.say(f"\n{terminal.overview(matrix)}")
         terminal.say(f"Written to {output}: JSON, Markdown, HTML, CSV, JUnit XML and a badge")
     return 0 if succeeded(matrix) else 1
+
+
+def _run_providers(options: argparse.Namespace) -> int:
+    from ai_dev_squad_parity.lab import terminal
+    from ai_dev_squad_parity.lab.provider_table import run_providers
+    from ai_dev_squad_parity.lab.runner import Plan
+
+    if options.scenario:
+        raise ScenarioError(
+            f"--provider takes no scenarios, and {options.scenario[0]!r} is one; run them one after the other"
+        )
+    output = options.output or default_output()
+    chosen = [name for name in PROVIDERS if "all" in options.provider or name in options.provider]
+    frameworks = tuple(name for name in FRAMEWORKS if name in (options.framework or FRAMEWORKS))
+    plan = Plan({}, frameworks=frameworks, jobs=options.jobs, pythons=dict(options.python))
+    progress = terminal.Progress(len(chosen) * len(frameworks) * 2)
+    table = run_providers(chosen, plan, (lambda cell: None) if options.quiet else progress)
+    write_providers(table, output)
+    terminal.say(f"\n{terminal.providers(table)}")
+    terminal.say(f"Written to {output / 'providers.json'}")
+    return 1 if any(cell.verdict == "fails" for cell in table.cells) else 0
+
+
+def write_providers(table: LabProviders, output: Path) -> None:
+    """Write a table of providers to ``output``, where the dashboard looks for it."""
+    from ai_dev_squad_dashboard.lab_results import save
+
+    save(table, output / "providers.json")
 
 
 def _plan(options: argparse.Namespace) -> Plan:

@@ -66,13 +66,13 @@ def heading(matrix: LabResult, framework: str) -> str:
     return f"{FRAMEWORK_NAMES.get(framework, framework)} {version}".rstrip()
 
 
-def summary(matrix: LabResult) -> str:
+def summary(cells: Sequence[LabCell]) -> str:
     """How many cells have which verdict, in words."""
-    counted: Counter[str] = Counter(cell.verdict for cell in matrix.cells)
+    counted: Counter[str] = Counter(cell.verdict for cell in cells)
     words = {"passes": "pass", "fails": "fail"}
     order = ("passes", "fails", "adapter can't", "framework can't", "not installed")
     parts = [f"{counted[verdict]} {words.get(verdict, verdict)}" for verdict in order if counted[verdict]]
-    return f"{len(matrix.cells)} cells: {', '.join(parts) or 'none'}"
+    return f"{len(cells)} cells: {', '.join(parts) or 'none'}"
 
 
 def quantity(measure: LabMeasure) -> str:

@@ -27,7 +27,7 @@ from ai_dev_squad_parity.lab.scenario import FRAMEWORKS, Scenario, ScenarioError
 from ai_dev_squad_parity.lab.verdict import Ended, judge, refuse
 from ai_dev_squad_testing.model_server import ModelServer, Truth
 
-__all__ = ["Plan", "run"]
+__all__ = ["Plan", "machine", "now", "run", "run_phase"]
 
 SCRIPTED = "scripted"
 
@@ -78,20 +78,30 @@ def run(plan: Plan, on_cell: Callable[[LabCell], None] = lambda cell: None) -> L
         cells = tuple(future.result() for future in waiting)
     return LabResult(
         version=VERSION,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        created=now(),
         observer=plan.observer,
         model_server=plan.model_server,
         repeat=plan.repeat,
-        machine={
-            "system": platform.platform(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "jobs": plan.jobs,
-        },
+        machine=machine(plan.jobs),
         versions={name: versions[name] for name in plan.frameworks if name in versions},
         scenarios=tuple(_info(name, plan.scenarios[name], scenario) for name, scenario in scenarios.items()),
         cells=cells,
     )
+
+
+def now() -> str:
+    """The moment of a run, as results have it."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def machine(jobs: int) -> dict[str, Any]:
+    """What a run was made on, as results have it."""
+    return {
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "jobs": jobs,
+    }
 
 
 def _load(folder: Path) -> Scenario | ScenarioError:
@@ -148,7 +158,7 @@ def _cell(plan: Plan, scenario: Scenario, framework: str, versions: dict[str, di
                 rounds=_rounds(plan, scenario),
                 cap_usd=None if scripted else _share(plan, scenario),
             )
-            ended = _process(plan, scenario, order, ended)
+            ended = run_phase(plan, scenario, order, ended)
             if ended.failure is not None or ended.reports[-1].captured is None:
                 break
         if ended.reports:
@@ -209,7 +219,7 @@ def _truth(server: Any) -> Truth | None:
         return server.truth  # type: ignore[no-any-return]
 
 
-def _process(plan: Plan, scenario: Scenario, order: Order, before: Ended) -> Ended:
+def run_phase(plan: Plan, scenario: Scenario, order: Order, before: Ended) -> Ended:
     """Run one phase in a process of its own, bounded in time."""
     output = Path(order.output)
     order_file = output / f"{order.phase}.order.json"

@@ -34,6 +34,10 @@ class Evidence:
     """Of the last phase."""
     outcome: Outcome
     observer: str = "ours"
+    provider: str = "openai"
+    """Whose price table holds."""
+    said_usd: float | None = None
+    """What the provider itself says that a call costs."""
     scripted: bool = True
     """Whether the model server is ours; of a real model's only what was captured of it is known."""
 
@@ -102,7 +106,7 @@ def _tokens(evidence: Evidence) -> LabCheck:
 
 def _cost(evidence: Evidence) -> LabCheck:
     """The cost is that of the billed tokens by the price table."""
-    return bill.cost(evidence.captured, evidence.truth)
+    return bill.cost(evidence.captured, evidence.truth, evidence.provider, evidence.said_usd)
 
 
 def _trace(evidence: Evidence) -> LabCheck:

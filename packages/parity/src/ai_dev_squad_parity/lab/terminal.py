@@ -6,10 +6,10 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
-from ai_dev_squad_dashboard.lab_results import LabCell, LabNode, LabResult
+from ai_dev_squad_dashboard.lab_results import LabCell, LabNode, LabProviderCell, LabProviders, LabResult
 from ai_dev_squad_parity.lab.report import MARKS, MEASURES, frameworks_of, heading, quantity, summary
 
-__all__ = ["Progress", "evidence", "overview", "say"]
+__all__ = ["Progress", "evidence", "overview", "providers", "say"]
 
 
 def say(text: str = "", *, error: bool = False) -> None:
@@ -35,8 +35,9 @@ class Progress:
             width = len(str(self._total))
             wall = cell.measures.get("wall")
             time = f"  {quantity(wall)}" if wall else ""
+            way = " streamed" if isinstance(cell, LabProviderCell) and cell.streamed else ""
             say(
-                f"[{self._done:>{width}}/{self._total}] {cell.scenario:<22} {cell.framework:<9} "
+                f"[{self._done:>{width}}/{self._total}] {cell.scenario:<22} {cell.framework + way:<9} "
                 f"{MARKS[cell.verdict]} {cell.verdict}{time}"
             )
             if cell.verdict in {"fails", "not installed"}:
@@ -50,7 +51,18 @@ def overview(matrix: LabResult) -> str:
     for scenario in matrix.scenarios:
         cells = [matrix.cell(scenario.name, framework) for framework in frameworks]
         rows.append([scenario.name, *(f"{MARKS[cell.verdict]} {cell.verdict}" if cell else "" for cell in cells)])
-    return "\n".join([*_columns(rows), "", summary(matrix)])
+    return "\n".join([*_columns(rows), "", summary(matrix.cells)])
+
+
+def providers(table: LabProviders) -> str:
+    """The verdicts of a table of providers, plain and streamed, and in words."""
+    frameworks = tuple(dict.fromkeys(cell.framework for cell in table.cells))
+    ways = [(framework, streamed) for framework in frameworks for streamed in (False, True)]
+    rows = [["", *(f"{framework}{', streamed' if streamed else ''}" for framework, streamed in ways)]]
+    for provider in table.providers:
+        cells = [table.cell(provider.name, framework, streamed=streamed) for framework, streamed in ways]
+        rows.append([provider.name, *(f"{MARKS[cell.verdict]} {cell.verdict}" if cell else "" for cell in cells)])
+    return "\n".join([*_columns(rows), "", summary(table.cells)])
 
 
 def evidence(cell: LabCell, head: str) -> str:

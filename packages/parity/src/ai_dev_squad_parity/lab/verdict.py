@@ -47,9 +47,17 @@ def refuse(scenario: str, framework: str, reason: str) -> LabCell:
 
 
 def judge(
-    scenario: Scenario, framework: str, observer: str, ended: Ended, truth: Truth | None, log_dir: Path
+    scenario: Scenario,
+    framework: str,
+    observer: str,
+    ended: Ended,
+    truth: Truth | None,
+    log_dir: Path,
+    *,
+    provider: str = "openai",
+    said_usd: float | None = None,
 ) -> LabCell:
-    """The cell's verdict. Without ``truth``, as with a real model, what depends on it is not judged."""
+    """The cell's verdict: priced as ``provider``'s, unless that says itself what a call costs (``said_usd``). Without ``truth``, as with a real model, what depends on it is not judged."""
     cell = LabCell(scenario=scenario.name, framework=framework, verdict="fails", note=scenario.notes.get(framework, ""))
     last = ended.reports[-1] if ended.reports else None
     if last is not None and last.cannot is not None:
@@ -67,7 +75,7 @@ def judge(
     outcomes = [report.captured for report in ended.reports if report.captured is not None]
     evidence = Evidence(
         framework, captured, truth or Truth(()), scenario.expected_of(framework), last, outcomes[-1], observer,
-        scripted=truth is not None,
+        provider, said_usd, scripted=truth is not None,
     )  # fmt: skip
     checks = tuple(check for check in score(evidence) if truth is not None or check.name not in _NEEDS_TRUTH)
     broken = [check for check in checks if not check.ok]
@@ -80,7 +88,7 @@ def judge(
         ],
         checks=checks,
         captured=tuple(_captured_call(call) for call in captured.billable),
-        truth=_true_calls(truth),
+        truth=_true_calls(truth, provider, said_usd),
         tree=tuple(_node(captured, root, start_us) for root in captured.roots),
         trace_ids=tuple(dict.fromkeys(operation.trace_id for operation in captured.operations)),
         measures=_measures(scenario, ended.reports, outcomes, captured),
@@ -119,7 +127,7 @@ def _captured_call(call: Operation) -> LabCall:
     )
 
 
-def _true_calls(truth: Truth | None) -> tuple[LabCall, ...]:
+def _true_calls(truth: Truth | None, provider: str, said_usd: float | None) -> tuple[LabCall, ...]:
     if truth is None:
         return ()
     return tuple(
@@ -131,7 +139,7 @@ def _true_calls(truth: Truth | None) -> tuple[LabCall, ...]:
             output_tokens=call.billed.output_tokens if call.billed else None,
             cached_tokens=call.billed.cache_read_input_tokens if call.billed else None,
             reasoning_tokens=call.billed.reasoning_output_tokens if call.billed else None,
-            cost_usd=price(call.model, call) if call.billed else None,
+            cost_usd=(price(call.model, call, provider) if said_usd is None else said_usd) if call.billed else None,
         )
         for call in truth.calls
     )

@@ -14,8 +14,9 @@
         ...  # any OpenAI client with base_url=server.base_url
     server.truth.totals.billed  # Tokens(input_tokens=..., ...)
 
-OpenAI's chat completions, responses, embeddings and models, and Anthropic's messages, each also as a stream. Every
-request gets the first step that matches it and is not used up; a request without one gets a 400 that says so.
+OpenAI's chat completions, responses, embeddings and models, Anthropic's messages, Gemini's content, Amazon Bedrock's
+Converse and Ollama's chat, each also as a stream. Every request gets the first step that matches it and is not used up;
+a request without one gets a 400 that says so.
 
 The names, all kept stable:
 

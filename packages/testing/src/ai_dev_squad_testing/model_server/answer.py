@@ -101,6 +101,12 @@ def error_body(endpoint: str, fail: Fail) -> bytes:
     if endpoint == "messages":
         kind = {429: "rate_limit_error", 503: "overloaded_error", 529: "overloaded_error"}.get(fail.status, "api_error")
         return dumps({"type": "error", "error": {"type": _KINDS.get(fail.status, kind), "message": message}})
+    if endpoint == "gemini":
+        return dumps({"error": {"code": fail.status, "message": message, "status": fail.code or "UNKNOWN"}})
+    if endpoint == "converse":
+        return dumps({"message": message})
+    if endpoint == "ollama":
+        return dumps({"error": message})
     kind = _KINDS.get(fail.status, "requests" if fail.status == 429 else "server_error")
     code = fail.code or _CODES.get(fail.status)
     return dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})

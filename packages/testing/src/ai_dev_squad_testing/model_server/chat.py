@@ -41,7 +41,7 @@ def _head(answer: Answer, kind: str) -> dict[str, Any]:
         "object": kind,
         "created": answer.created,
         "model": answer.model,
-        "service_tier": "default",
+        "service_tier": answer.reply.service_tier or "default",
         "system_fingerprint": "fp_scripted",
     }
 

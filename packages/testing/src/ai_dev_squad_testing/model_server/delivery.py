@@ -8,22 +8,28 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from . import chat, embeddings, messages, responses
+from . import chat, converse, embeddings, gemini, messages, ollama, responses
 from .answer import Answer, dumps
 from .counts import Tokens
 from .http import Delivery, response, stream_head
 from .request import Endpoint
 from .script import Reply, ScriptError
 
-__all__ = ["FORMATS", "body_sent", "events_sent", "plain_delivery", "stream_delivery", "told_usage"]
+__all__ = ["EVENT_STREAM", "FORMATS", "body_sent", "events_sent", "plain_delivery", "stream_delivery", "told_usage"]
 
 FORMATS: Mapping[Endpoint, ModuleType] = {
     "chat.completions": chat,
     "responses": responses,
     "messages": messages,
+    "gemini": gemini,
+    "converse": converse,
+    "ollama": ollama,
     "embeddings": embeddings,
 }
-"""The wire format of each endpoint: a module with ``response_id``, ``body`` and, except for embeddings, ``events``."""
+"""The wire format of each endpoint: a module with ``response_id``, ``body`` and, except for embeddings, ``events``;
+``CONTENT_TYPE`` where its stream is none of server-sent events."""
+
+EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 END_OF_BODY = b"0\r\n\r\n"
 
@@ -56,7 +62,9 @@ def plain_delivery(body: bytes, reply: Reply, headers: Mapping[str, str]) -> Del
     return Delivery([(reply.latency, data[: len(data) - (len(body) + 1) // 2])], timed=timed, end="cut")
 
 
-def stream_delivery(events: Sequence[bytes], reply: Reply, headers: Mapping[str, str]) -> Delivery:
+def stream_delivery(
+    events: Sequence[bytes], reply: Reply, headers: Mapping[str, str], content_type: str = EVENT_STREAM
+) -> Delivery:
     """A chunked stream, one event a chunk. Raises ``ScriptError`` when it is to be cut after its end."""
     chunks = [_chunk(event) for event in events]
     if reply.cut_after is None:
@@ -70,7 +78,7 @@ def stream_delivery(events: Sequence[bytes], reply: Reply, headers: Mapping[str,
         if reply.half_line:
             chunks.append(_chunk(following[: len(following) // 2]))
     waits = (reply.first_token, *(reply.per_chunk for _ in chunks[1:]))
-    head = stream_head(reply.content_type or "text/event-stream; charset=utf-8", headers)
+    head = stream_head(reply.content_type or content_type, headers)
     return Delivery(
         [(reply.latency, head), *zip(waits, chunks, strict=False)],
         timed=bool(reply.latency or reply.first_token or reply.per_chunk),
@@ -86,8 +94,9 @@ def told_usage(answer: Answer, sent: int, total: int) -> Tokens | None:
     """The usage a client knows after ``sent`` of ``total`` events of a stream."""
     if answer.reported is None:
         return None
-    # Only the responses endpoint tells it in the very last event; the others still close the stream after it.
-    if sent >= (total if answer.request.endpoint == "responses" else total - 1):
+    # Chat completions and messages close the stream with one more event; the others tell it in the very last one.
+    closing = answer.request.endpoint in {"chat.completions", "messages"}
+    if sent >= (total - 1 if closing else total):
         return answer.reported
     if answer.request.endpoint == "messages" and sent >= 1:
         return replace(answer.reported, output_tokens=0, reasoning_output_tokens=0, audio_output_tokens=0)

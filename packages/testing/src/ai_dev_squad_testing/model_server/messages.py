@@ -45,6 +45,7 @@ def _blocks(answer: Answer) -> list[dict[str, Any]]:
 
 def body(answer: Answer) -> dict[str, Any]:
     """The plain response."""
+    tier = answer.reply.service_tier or "standard"
     return {
         "id": response_id(answer),
         "type": "message",
@@ -53,7 +54,7 @@ def body(answer: Answer) -> dict[str, Any]:
         "content": _blocks(answer),
         "stop_reason": _STOP_REASONS.get(answer.finish_reason, answer.finish_reason),
         "stop_sequence": None,
-        **({"usage": usage(answer.reported)} if answer.reported else {}),
+        **({"usage": {**usage(answer.reported), "service_tier": tier}} if answer.reported else {}),
     }
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from .counts import count_tokens
 
 __all__ = ["Endpoint", "Message", "ModelRequest", "RequestError", "ToolCall", "parse"]
 
-Endpoint = Literal["chat.completions", "responses", "messages", "embeddings"]
-"""The endpoints that are model calls: chat completions, responses, Anthropic's messages, embeddings."""
+Endpoint = Literal["chat.completions", "responses", "messages", "gemini", "converse", "ollama", "embeddings"]
+"""The endpoints that are model calls: chat completions, responses, Anthropic's messages, Gemini's content, Amazon Bedrock's
+Converse, Ollama's chat, embeddings."""
 
 
 class RequestError(ValueError):
@@ -87,14 +90,18 @@ class ModelRequest:
         return count_tokens("".join((*(m.text for m in self.messages), *asked)))
 
 
-def parse(endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -> ModelRequest:
-    """Read a request body. Raises ``RequestError`` with the reason."""
+def parse(endpoint: Endpoint, body: bytes, headers: Mapping[str, str], path: str = "") -> ModelRequest:
+    """Read a request body, and of the path what belongs to it. Raises ``RequestError`` with the reason."""
     try:
         data = json.loads(body)
     except ValueError as error:
         raise RequestError(f"the body is not JSON: {error}") from None
     if not isinstance(data, dict):
         raise RequestError(f"the body is a JSON {type(data).__name__}; send an object")
+    in_path = _IN_PATH.get(endpoint)
+    if in_path is not None:
+        named = in_path.search(path)
+        data = {**data, "model": named and unquote(named[1]), "stream": "stream" in path.rpartition("/")[2]}
     model = data.get("model")
     if not isinstance(model, str) or not model:
         raise RequestError("you must provide a model parameter")
@@ -187,7 +194,80 @@ def _embeddings(model: str, data: dict[str, Any], headers: Mapping[str, str]) ->
     )
 
 
-_PARSERS = {"chat.completions": _chat, "responses": _responses, "messages": _messages, "embeddings": _embeddings}
+def _gemini(model: str, data: dict[str, Any], headers: Mapping[str, str]) -> ModelRequest:
+    messages: list[Message] = []
+    if system := data.get("systemInstruction") or data.get("system_instruction"):
+        messages.append(Message("system", _text(system.get("parts"))))
+    for item in _objects(data, "contents"):
+        messages.extend(_gemini_message(item))
+    declared = [
+        declaration for tool in data.get("tools") or () for declaration in tool.get("functionDeclarations") or ()
+    ]
+    return ModelRequest(
+        endpoint="gemini",
+        model=model,
+        messages=tuple(messages),
+        stream=data["stream"],
+        include_usage=True,
+        tools=tuple(_tool_name(tool) for tool in declared),
+        headers=headers,
+        body=data,
+    )
+
+
+def _converse(model: str, data: dict[str, Any], headers: Mapping[str, str]) -> ModelRequest:
+    messages: list[Message] = []
+    if system := data.get("system"):
+        messages.append(Message("system", _text(system)))
+    for item in _objects(data, "messages"):
+        messages.extend(_converse_message(item))
+    offered = (data.get("toolConfig") or {}).get("tools") or ()
+    return ModelRequest(
+        endpoint="converse",
+        model=model,
+        messages=tuple(messages),
+        stream=data["stream"],
+        include_usage=True,
+        tools=tuple(_tool_name(tool.get("toolSpec") or {}) for tool in offered),
+        headers=headers,
+        body=data,
+    )
+
+
+def _ollama(model: str, data: dict[str, Any], headers: Mapping[str, str]) -> ModelRequest:
+    messages = []
+    for item in _objects(data, "messages"):
+        calls = tuple(
+            ToolCall(call["function"].get("name", ""), json.dumps(call["function"].get("arguments")), "")
+            for call in item.get("tool_calls") or ()
+        )
+        messages.append(Message(str(item.get("role", "")), _text(item.get("content")), calls))
+    return ModelRequest(
+        endpoint="ollama",
+        model=model,
+        messages=tuple(messages),
+        stream=data.get("stream") is not False,
+        include_usage=True,
+        tools=tuple(_tool_name(tool) for tool in data.get("tools") or ()),
+        headers=headers,
+        body=data,
+    )
+
+
+_PARSERS = {
+    "chat.completions": _chat,
+    "responses": _responses,
+    "messages": _messages,
+    "gemini": _gemini,
+    "converse": _converse,
+    "ollama": _ollama,
+    "embeddings": _embeddings,
+}
+_IN_PATH: dict[Endpoint, re.Pattern[str]] = {
+    "gemini": re.compile(r"/models/([^/:]+):"),
+    "converse": re.compile(r"/model/([^/]+)/converse"),
+}
+"""Where a path names the model. There it also says whether a stream is wanted."""
 
 
 def _objects(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
@@ -247,6 +327,47 @@ def _anthropic_message(item: Mapping[str, Any]) -> list[Message]:
     text = "".join(part.get("text") or "" for part in parts if part.get("type") == "text")
     spoken = [Message(str(item.get("role", "")), text, calls)] if text or calls or not results else []
     return results + spoken
+
+
+def _gemini_message(item: Mapping[str, Any]) -> list[Message]:
+    parts = item.get("parts") or []
+    results = [
+        Message(
+            "tool",
+            json.dumps(part["functionResponse"].get("response")),
+            tool_call_id=part["functionResponse"].get("id"),
+        )
+        for part in parts
+        if "functionResponse" in part
+    ]
+    calls = tuple(
+        ToolCall(part["functionCall"].get("name", ""), json.dumps(part["functionCall"].get("args")), "")
+        for part in parts
+        if "functionCall" in part
+    )
+    role = "assistant" if item.get("role") == "model" else "user"
+    text = _text(parts)
+    return results + ([Message(role, text, calls)] if text or calls or not results else [])
+
+
+def _converse_message(item: Mapping[str, Any]) -> list[Message]:
+    parts = item.get("content") or []
+    results = [
+        Message("tool", _text(part["toolResult"].get("content")), tool_call_id=part["toolResult"].get("toolUseId"))
+        for part in parts
+        if "toolResult" in part
+    ]
+    calls = tuple(
+        ToolCall(
+            part["toolUse"].get("name", ""),
+            json.dumps(part["toolUse"].get("input")),
+            part["toolUse"].get("toolUseId", ""),
+        )
+        for part in parts
+        if "toolUse" in part
+    )
+    text = _text(parts)
+    return results + ([Message(str(item.get("role", "")), text, calls)] if text or calls or not results else [])
 
 
 def _check_tool_pairs(messages: Sequence[Message]) -> None:

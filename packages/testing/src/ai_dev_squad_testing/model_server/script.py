@@ -70,6 +70,8 @@ class Reply:
     """``None`` is "stop", or "tool_calls" when tools are called."""
     refusal: str | None = None
     reasoning: str | None = None
+    service_tier: str | None = None
+    """The tier that the answer says it was served in, where its format has one; ``None``: the ordinary one."""
     model: str | None = None
     """The model the answer names; ``None`` is the one asked for."""
     latency: float = 0.0
@@ -137,6 +139,7 @@ class Direction(TypedDict, total=False):
     finish_reason: str | None
     refusal: str | None
     reasoning: str | None
+    service_tier: str | None
     model: str | None
     latency: float
     first_token: float

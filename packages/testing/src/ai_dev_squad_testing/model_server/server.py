@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .answer import Answer, answer, dumps, error_body
-from .delivery import FORMATS, body_sent, events_sent, plain_delivery, stream_delivery, told_usage
+from .delivery import EVENT_STREAM, FORMATS, body_sent, events_sent, plain_delivery, stream_delivery, told_usage
 from .http import Connection, Delivery, End, HttpRequest, response
 from .performance import NoStepError, Performance, Taken
 from .request import Endpoint, ModelRequest, RequestError, parse
@@ -28,6 +28,11 @@ _ENDPOINTS: dict[str, Endpoint] = {
     "/responses": "responses",
     "/messages": "messages",
     "/embeddings": "embeddings",
+    ":generateContent": "gemini",
+    ":streamGenerateContent": "gemini",
+    "/converse": "converse",
+    "/converse-stream": "converse",
+    "/api/chat": "ollama",
 }
 
 
@@ -180,12 +185,19 @@ class ModelServer:
                 return _plain(200, {"object": "list", "data": data})
             case ("GET", "/"):
                 return _plain(200, {"script": repr(self.script), "calls": len(self._recorder.calls())})
-        known = ", ".join((*(f"/v1{path}" for path in _ENDPOINTS), "/v1/models", "/truth", "/reset"))
+        known = ", ".join(
+            (
+                *(f"/v1{path}" if path.startswith("/") else f"/v1/models/MODEL{path}" for path in _ENDPOINTS),
+                "/v1/models",
+                "/truth",
+                "/reset",
+            )
+        )
         return _plain(404, {"error": {"message": f"unknown path {http.method} {http.path}; known: {known}"}})
 
     def _model_call(self, endpoint: Endpoint, http: HttpRequest) -> Delivery:
         try:
-            request = parse(endpoint, http.body, http.headers)
+            request = parse(endpoint, http.body, http.headers, http.path)
         except (RequestError, AttributeError, TypeError, KeyError) as error:
             # The other kinds come from a body whose parts have the wrong JSON type.
             message = str(error) if isinstance(error, RequestError) else f"a part of the body has a wrong type: {error}"
@@ -247,7 +259,7 @@ class ModelServer:
         headers = {"x-request-id": f"req_{answered.number}"}
         if request.stream and request.endpoint != "embeddings":
             events = list(events_sent(wire.events(answered), reply))
-            delivery = stream_delivery(events, reply, headers)
+            delivery = stream_delivery(events, reply, headers, getattr(wire, "CONTENT_TYPE", EVENT_STREAM))
         else:
             events = []
             delivery = plain_delivery(body_sent(wire.body(answered), reply), reply, headers)
@@ -259,6 +271,7 @@ class ModelServer:
             tool_calls=answered.calls,
             response_id=wire.response_id(answered),
             response_model=answered.model,
+            service_tier=reply.service_tier,
         )
 
         def before_last(end: End, sent: int) -> None:

@@ -42,6 +42,8 @@ class CallRecord:
     tool_calls: tuple[ToolCall, ...] = ()
     response_id: str | None = None
     response_model: str | None = None
+    service_tier: str | None = None
+    """The tier it was served and billed in; ``None``: the ordinary one."""
     step: str | None = None
     """The step that answered, such as ``planner[0]``."""
     role: str | None = None
