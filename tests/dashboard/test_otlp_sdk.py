@@ -255,7 +255,7 @@ def export(server: Any, body: bytes = b"", metadata: tuple[tuple[str, str], ...]
 
     with grpc.insecure_channel(f"127.0.0.1:{server.bound_port}") as channel:
         call = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
-        return call(body, metadata=metadata, compression=compression, timeout=10)
+        return call(body, metadata=metadata, compression=compression, timeout=120)
 
 
 def test_grpc_asks_who_sends(grpc_server: Starter):
