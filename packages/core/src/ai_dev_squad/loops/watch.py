@@ -120,7 +120,8 @@ class Watch:
             return None
         answer = operation.result_mark
         if answer is None or request.prompt_hash is None:
-            self._forget()
+            self._has_unknown = True
+            self.answers.clear()
             return None
         asked = request.newest_mark
         if asked is None:
