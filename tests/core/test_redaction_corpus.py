@@ -68,6 +68,8 @@ RECORDS = [
     ({"Value": PASSWORD, "Key": "ApiToken"}, {"Value": "[redacted:token]", "Key": "ApiToken"}),
     ({"name": b"x-api-key", "value": PASSWORD.encode()}, {"name": "x-api-key", "value": "[redacted:api-key]"}),
     ({"name": "max_tokens", "value": 400}, {"name": "max_tokens", "value": 400}),
+    ({"name": "get_token", "content": "17"}, {"name": "get_token", "content": "17"}),
+    ({"token": "Hel", "logprob": -0.3}, {"token": "Hel", "logprob": -0.3}),
     ({"name": "api_key", "value": None}, {"name": "api_key", "value": None}),
     ({"a": "API_KEY", "b": 5}, {"a": "API_KEY", "b": 5}),
     ([(b"x-api-key", PASSWORD.encode())], [["x-api-key", "[redacted:api-key]"]]),

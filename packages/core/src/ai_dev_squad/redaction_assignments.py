@@ -62,7 +62,7 @@ _RECORDED = re.compile(
 )
 _PARSER = re.compile(r"(?i:unexpected|illegal|unknown|this)\s$")
 _LOGIN = re.compile(r"\blogin\s{1,8}\S{1,100}\s{1,8}$")
-_USER_AND_PASSWORD = re.compile(r"[^\s\"':]{1,100}:(?P<v>[^\s\"']{1,400})")
+_USER_AND_PASSWORD = re.compile(r"[^\s\"':<]{0,100}[\"']?:[\"']?(?P<v>[^\s\"']{1,400})")
 _ARGUMENT = re.compile(r"(?P<v>[^\s\"']{1,400})")
 # A command, the flags behind which it takes a secret, and how: after a user's name, by itself, or without a space.
 _COMMANDS = (
@@ -183,7 +183,7 @@ def _value_after(
     first = s[position : position + 1]
     if first == "{" and unquoted is not _LINE:
         return None
-    wrapped = _WRAPPED.match(s, position) if first.isalpha() else None
+    wrapped = _WRAPPED.match(s, position) if first.isalpha() and s.find("(", position, position + 48) > 0 else None
     value = _QUOTED.match(s, wrapped.end() if wrapped else position) or _UNCLOSED.match(s, position)
     quoted = value is not None
     if value is None and first in "|>":
@@ -222,17 +222,17 @@ def _is_harmless(s: str, value: re.Match[str], name: str, kind: str, *, comparis
         return is_expression(s, start)
     if name.startswith("-") and text.isupper() and text.replace("_", "").isalpha():
         return True  # what a usage calls the argument: --token TOKEN
-    return (
-        is_reference(text, name, comparison=comparison)
-        or is_type(s, start, kind)
-        or is_path(text, name)
-        or is_expression(s, start)
-        or is_prose(s, start, end, kind, quoted=False)
-    )
+    if is_reference(text, name, comparison=comparison):
+        return True
+    # Each of these has something that most secrets haven't, which costs less to see.
+    if ("/" in text and is_path(text, name)) or (("(" in text or "[" in text) and is_expression(s, start)):
+        return True
+    worded = text[0].isdigit() or not any(map(str.isdigit, text))
+    return worded and (is_type(s, start, kind) or is_prose(s, start, end, kind, quoted=False))
 
 
 def _behind_flag(s: str, flag: str, start: int, end: int) -> Found:
-    line = re.split(r"[\n|;]", s[max(0, start - 400) : start])[-1]
+    line = re.split(r"(?<!\\)\n|[|;]", s[max(0, start - 400) : start])[-1]
     form = command_form(line, flag)
     glued = end == start + 1 + len(flag)
     if form is None or glued != (form == "glued"):

@@ -25,7 +25,7 @@ __all__ = [
 # Values that say "there is none" or name a type, as configuration and source code do.
 _NOTHING = frozenset(
     "none null nil true false undefined yes no on off str string int integer bool boolean bytes any object number float"
-    " optional required empty unset default secretstr secretbytes text char varchar bearer basic class function async await lambda value include ro rw"
+    " optional required empty unset default secretstr secretbytes text char varchar bearer basic class function async await new lambda value include ro rw"
     " omit same-origin read write".split()
 )
 _SCHEME = re.compile(r"(?i:bearer|basic|token|apikey|key)(?:\s{1,4}|%20)")
@@ -71,7 +71,8 @@ def is_placeholder(value: str) -> bool:
     bare = value[scheme.end() :] if scheme else value
     if not bare.strip() or bare.rstrip("|)]},;:.!").lower() in _NOTHING:
         return True
-    return any(_PLACEHOLDER.fullmatch(bare.rstrip(ends)) for ends in (",;)`", ",;)}]"))
+    first, second = bare.rstrip(",;)`"), bare.rstrip(",;)}]")
+    return _PLACEHOLDER.fullmatch(first) is not None or (first != second and _PLACEHOLDER.fullmatch(second) is not None)
 
 
 def is_reference(value: str, name: str, *, comparison: bool) -> bool:

@@ -13,7 +13,7 @@ HEADER_KINDS = frozenset({"authorization", "cookie"})
 RECORD_NAMES = ("name", "Name", "key", "Key", "header", "parameter", "ParameterKey")
 """What a record calls the name that it gives a value: ``{"name": "DB_PASSWORD", "value": "…"}``."""
 
-RECORD_VALUES = ("value", "Value", "val", "content", "ParameterValue")
+RECORD_VALUES = ("value", "Value", "val", "ParameterValue")
 """What such a record calls the value."""
 
 _KEY_OWNERS = (

@@ -161,7 +161,7 @@ _CREDENTIALS = (
 # "name separator value": the name's tail after its pivot. The key is judged by ``secret_kind``, these only nominate.
 _SEPARATOR = (
     r"(?:(?:\\{0,7}[\"']\]?)?\s{0,8}(?:=>|:=|={1,3}|[:>]|%3[AaDd])\s{0,8}"  # key: value
-    r"|(?:\\{0,7}[\"'])?\s{0,4},?\s{0,40}(?:\\{0,7}[\"'])?(?i:(?:parameter)?value|val|content)(?:\\{0,7}[\"'])?\s{0,4}[:=]\s{0,4}"
+    r"|(?:\\{0,7}[\"'])?\s{0,4},?\s{0,40}(?:\\{0,7}[\"'])?(?i:(?:parameter)?value|val)(?:\\{0,7}[\"'])?\s{0,4}[:=]\s{0,4}"
     r"|\\{0,7}[\"']\s?,\s?(?=[bB]?\\{0,7}[\"'])"  # ("key", "value")
     r"|\\{0,7}[\"']\s{0,40}(?=\})"  # value: …, name: key}
     r")"
@@ -225,6 +225,7 @@ def compile_scanner(*, contexts: bool = True, emails: bool = False, cards: bool 
     return re.compile("|".join(alternatives), re.ASCII)
 
 
+@cache
 def kind_of_group(group: str) -> str:
     """``url_password__3`` → ``url-password``."""
     return group.partition("__")[0].replace("_", "-")

@@ -111,7 +111,7 @@ class Walker:
             # A label that replaced a key names a secret, yet what stands behind it isn't one.
             kind = None if "[redacted:" in name else secret_kind(name)
             shown, dropped = self.text(name), self._drops is not None and self._drops(name.lower()) is not None
-            known = _Key(shown, kind, dropped, _is_plain(name) and shown == name and kind is None and not dropped)
+            known = _Key(shown, kind, dropped, name != "…" and shown == name and kind is None and not dropped)
             # Programs use few names; data used as keys must not pile up here.
             if len(self._keys) >= 4096:
                 self._keys.clear()
@@ -158,6 +158,8 @@ class Walker:
     def _clean_copy(self, v: dict[Any, Any]) -> dict[str, Any] | None:
         """A copy of a few plain values that need nothing done, as most metadata is; ``None`` where anything does."""
         keys, text, numbers = self._keys, self.text, self._numbers
+        if _named_by(v) is not None:
+            return None
         copy: dict[str, Any] = {}
         for name, item in list(v.items()):
             known = keys.get(name) if type(name) is str else None
@@ -264,13 +266,10 @@ class _Walk:
                 type(items) is tuple or passes_for_value(self.convert(taken[1], self.limits.depth))
             ):
                 return {1: kind}
-        if type(items) is set or not isinstance(items, (tuple, list)):
+        if not taken or type(taken[0]) is not str or not isinstance(items, (tuple, list)):
             return None
-        found: dict[int, str] = {}
-        for index, item in enumerate(taken[:-1]):
-            if type(item) is str and item[:1] == "-" and (kind := self.behind_flag(item, taken[:index])):
-                found[index + 1] = kind
-        return found
+        flags = [index for index, item in enumerate(taken[:-1]) if type(item) is str and item[:1] == "-"]
+        return {index + 1: kind for index in flags if (kind := self.behind_flag(taken[index], taken[:index]))}
 
     def behind_flag(self, flag: str, before: list[Any]) -> str | None:
         if flag[1:2] == "-" and (kind := self.key(flag).kind):
@@ -284,13 +283,12 @@ class _Walk:
         # One C call, so that another thread's change can't come between two items.
         pairs = list(dict.items(items)) if size <= most else list(islice(dict.items(items), most))
         record = _named_by(items)
-        pieces = dict.__contains__(items, "logprob")  # tokens of a model's answer with their probabilities
         for index, (name, item) in enumerate(pairs):
             shown, kind, dropped, _ = self.key(name if type(name) is str else key_text(name, self.leaf))
             if record is not None and name == record[0]:
                 kind = kind or record[1]
-            if pieces and kind == "token":
-                kind = None
+            if kind == "token" and dict.__contains__(items, "logprob"):
+                kind = None  # a piece of a model's answer, with its probability
             if dropped:
                 continue
             is_last = index == last
@@ -323,20 +321,19 @@ class _Walk:
         return f"[redacted:{kind}]"
 
 
-def _is_plain(name: str) -> bool:
-    """Whether a key says nothing about its neighbours: a record's ``value`` is judged by the ``name`` beside it."""
-    return name != "…" and name not in RECORD_VALUES
-
-
-def _named_by(items: dict[Any, Any]) -> tuple[str, str | None] | None:
+def _named_by(items: dict[Any, Any]) -> tuple[str, str] | None:
     """The key of a record's value and the kind of secret it is by the record's name: ``{"name": …, "value": …}``."""
-    value = next((key for key in RECORD_VALUES if dict.__contains__(items, key)), None)
-    if value is None:
+    # Asked one by one: looking over the keys would run the code of those that are strangers' objects.
+    for value in RECORD_VALUES:
+        if dict.__contains__(items, value):
+            break
+    else:
         return None
     for key in RECORD_NAMES:
         name = _spelled(dict.get(items, key))
         if name is not None:
-            return value, secret_kind(name)
+            kind = secret_kind(name)
+            return None if kind is None else (value, kind)
     return None
 
 
