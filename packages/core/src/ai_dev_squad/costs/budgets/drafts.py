@@ -119,6 +119,11 @@ class Pending:
         for hold in changes.given_back:
             self._kept.pop(hold.id or "", None)
             self._given_back.append(hold)
+        if not changes.charges and not self._frozen:
+            # A signal handler may have raised after one was closed and before the book could say so.
+            for hold in [hold for hold, _ in self._kept.values() if not hold.open]:
+                self._kept.pop(hold.id or "", None)
+                self._given_back.append(hold)
 
     def due(self, every_s: float) -> float:
         """When the next lease is to be renewed."""

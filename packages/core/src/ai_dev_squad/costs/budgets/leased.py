@@ -121,23 +121,22 @@ class LeasedStore:
 
     def _ask_here(self, asking: _Asking) -> bool:
         """Ask in this thread, if that can be done at once: to switch threads takes longer than an exchange."""
-        others_wait = self._asking or self._read_asked
-        if others_wait or not self._ledger.is_open or not self._turning.acquire(blocking=False):
+        if self._asking or self._read_asked or not self._ledger.is_open or self._turning.locked():
             return False
         now = self._used = time.monotonic()
-        try:
-            with self._locked():
-                draft = self._pending.asking(asking.waiting, self._lease_s)
-            reply = self._ledger.exchange(draft.exchange)
-            if reply.refused[0] is not None and self._is_behind():
-                # What this process has given back, and the ledger does not know of, may make the room: asked with it.
-                return False
-            self._settle(draft, reply, now)
-            asking.request.answer(True)
-        except Exception as error:  # noqa: BLE001 - budgets must hold without the ledger; the user is told
-            self._failed(error, [asking], [])
-        finally:
-            self._turning.release()
+        # No acquire(): a signal handler that raises when it returns would leave the lock taken for ever.
+        with self._turning:
+            try:
+                with self._locked():
+                    draft = self._pending.asking(asking.waiting, self._lease_s)
+                reply = self._ledger.exchange(draft.exchange)
+                if reply.refused[0] is not None and self._is_behind():
+                    # What this process has given back, and the ledger does not know of, may make the room: asked with it.
+                    return False
+                self._settle(draft, reply, now)
+                asking.request.answer(True)
+            except Exception as error:  # noqa: BLE001 - budgets must hold without the ledger; the user is told
+                self._failed(error, [asking], [])
         if self._wakes_at > now + self._lease_s / 3 or self._away_since is not None:
             self._worker.wake()
         return True
@@ -346,8 +345,12 @@ class LeasedStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """The book's lock, unless the thread that has it waits for this one."""
+        """The book's lock; in the thread of ours, unless whoever has it waits for that."""
         lock = self._book.lock
+        if not self._worker.is_current:
+            with lock:
+                yield
+            return
         if not lock.acquire(timeout=_LOCK_TIMEOUT_S):
             raise TimeoutError(f"the budgets were locked for over {_LOCK_TIMEOUT_S:g} s")
         try:

@@ -25,7 +25,7 @@ from typing import Any, Literal
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budgets.accounts import Crossing
 from ai_dev_squad.costs.budgets.alerts import EventSink, announce_crossing, announce_refusal
-from ai_dev_squad.costs.budgets.book import AccountBook, Hold, Refusal
+from ai_dev_squad.costs.budgets.book import AccountBook, Hold
 from ai_dev_squad.costs.budgets.budget import (
     AlertCallback,
     Budget,
@@ -196,15 +196,21 @@ class BudgetManager:
         estimate = _pico_or_unknown(estimate_usd)
         call = _NOBODY if attribution is None else attribution
         hold = self._book.hold(labels_of(call), estimate)
-        if self._store is not None:
-            self._store.look()
+        try:
+            if self._store is not None:
+                self._store.look()
+                if isinstance(hold, Hold):
+                    hold = self._store.reserve(hold, estimate) or hold
             if isinstance(hold, Hold):
-                hold = self._store.reserve(hold, estimate) or hold
-        if isinstance(hold, Refusal):
-            if hold.status is not None:
-                announce_refusal(hold.error, hold.status, self.on_event)
-            raise hold.error
-        return Reservation(call, None if estimate is None else estimate / PICO, hold, self._give_back, self._settle)
+                usd = None if estimate is None else estimate / PICO
+                return Reservation(call, usd, hold, self._give_back, self._settle)
+        except BaseException:  # a signal handler's
+            if isinstance(hold, Hold):
+                self._give_back(hold, now=False)
+            raise
+        if hold.status is not None:
+            announce_refusal(hold.error, hold.status, self.on_event)
+        raise hold.error
 
     def status(self) -> list[BudgetStatus]:
         """Every limit as it stands now, in the order budgets were set, then by key."""

@@ -52,12 +52,17 @@ class RedisLedger:
             keys += account, f"{account}:leases", f"{_PREFIX}:{line.budget}:keys"
         text = msgspec.json.encode(_as_json(exchange))
         try:
-            answer = self._script(keys=keys, args=[text], client=client)
-        except redis.TimeoutError:
+            try:
+                answer = self._script(keys=keys, args=[text], client=client)
+            except redis.TimeoutError:
+                raise
+            except redis.ConnectionError:
+                # The server closed a connection that was kept for long; it may be sent again safely.
+                answer = self._script(keys=keys, args=[text], client=client)
+        except BaseException:
+            # A signal handler may have raised between question and answer: the next would be given this one's.
+            self.close()
             raise
-        except redis.ConnectionError:
-            # The server closed a connection that was kept for long; it may be sent again safely.
-            answer = self._script(keys=keys, args=[text], client=client)
         self._is_connected = True
         return _reply(exchange, answer)
 

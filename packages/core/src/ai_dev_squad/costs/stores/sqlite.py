@@ -68,8 +68,8 @@ class SQLiteLedger:
     def exchange(self, exchange: Exchange) -> Reply:
         """Do all of it in one transaction, or raise."""
         connection = self._open()
-        self._begin(connection)
         try:
+            self._begin(connection)
             reply = _Transaction(connection, exchange).run()
             connection.execute("COMMIT")
         except BaseException:
