@@ -193,3 +193,26 @@ def test_views_and_open_cells_are_accessible(dashboard, browse, violations, path
     assert page.evaluate("document.documentElement.scrollWidth") == width
     page.emulate_media(color_scheme="dark")
     assert violations(page, "color-contrast") == []
+
+
+def test_providers_are_a_table_of_frameworks(dashboard, page, shoot):
+    """Plain and streamed are one line where they agree and two where they don't; what is missing says what to install."""
+    page.goto(f"{dashboard}/parity-matrix")
+    page.get_by_role("link", name="Providers").click()
+
+    expect(page).to_have_url(re.compile(r"/parity-matrix\?tab=providers$"))
+    table = page.get_by_role("region", name="Providers by framework")
+    assert [text.strip() for text in table.locator("thead th").all_inner_texts()] == [
+        "Provider",
+        "langgraph",
+        "autogen",
+    ]
+    ways = table.locator("tbody .way")
+    assert [" ".join(text.split()) for text in ways.all_inner_texts()] == [
+        "passes plain and streamed", "passes plain and streamed",
+        "not installed plain", "fails streamed", "framework can't plain and streamed",
+    ]  # fmt: skip
+    expect(table.locator("tbody tr").first).to_contain_text("1,200 in (1,024 cached), 160 out (64 reasoning) · $0.0002")
+    expect(table.locator(".reason")).to_have_text(["pip install boto3", "<i>0 cached", "no such client"])
+    expect(table.get_by_role("link", name="no such client")).to_have_attribute("href", "https://example.org/clients")
+    shoot(page, "dashboard-parity-providers")

@@ -74,10 +74,49 @@ def through_openinference() -> dict:
     return matrix
 
 
+def providers() -> dict:
+    """A table of providers: one that passes, one that is no client, one that is not installed, and one that loses its cache."""
+    call = {
+        "model": "m", "input_tokens": 1200, "output_tokens": 160, "cached_tokens": 1024, "reasoning_tokens": 64,
+        "cost_usd": 0.0002,
+    }  # fmt: skip
+    given = {"scenario": "openai", "client": {"openai": "2.54.0"}, "captured": [call], "truth": [call]}
+    passed = [
+        {**given, "framework": name, "streamed": way, "verdict": "passes"}
+        for name in ("langgraph", "autogen")
+        for way in (False, True)
+    ]
+    lost = {
+        "scenario": "bedrock",
+        "framework": "langgraph",
+        "streamed": True,
+        "verdict": "fails",
+        "reason": "<i>0 cached",
+    }
+    missing = {
+        "scenario": "bedrock",
+        "framework": "langgraph",
+        "verdict": "not installed",
+        "reason": "pip install boto3",
+    }
+    cannot = {
+        "scenario": "bedrock", "framework": "autogen", "verdict": "framework can't", "reason": "no such client",
+        "source": "https://example.org/clients",
+    }  # fmt: skip
+    rows = [("openai", "OpenAI", "chat completions"), ("bedrock", "Amazon Bedrock", "Converse")]
+    return {
+        "version": 1,
+        "created": "2026-11-23T10:00:00Z",
+        "providers": [{"name": name, "title": title, "wire": wire, "model": "m"} for name, title, wire in rows],
+        "cells": [*passed, missing, lost, cannot, {**cannot, "streamed": True}],
+    }
+
+
 def fill(logs: Path) -> None:
     """Write all of them where a dashboard that follows ``logs`` looks for them."""
     folder = logs / "parity"
     write(folder / "parity.json", verdicts())
+    write(folder / "providers.json", providers())
     write(folder / "history" / "2026-11-22T18-22-50Z.json", verdicts())
     write(folder / "history" / "2026-11-21T08-00-00Z.json", earlier())
     write(folder / "history" / "2026-11-22T09-00-00Z.json", through_openinference())

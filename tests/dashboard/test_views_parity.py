@@ -22,7 +22,7 @@ from ai_dev_squad_dashboard.page import NotFoundError
 from ai_dev_squad_dashboard.query import Query, QueryError
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import open_memory_store
-from ai_dev_squad_dashboard.views.parity import lab
+from ai_dev_squad_dashboard.views.parity import lab, providers
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -382,3 +382,35 @@ def test_the_page_says_what_it_shows_in_words(client):
     for show in ("tokens", "cost", "latency", "overhead"):
         assert client.get(f"/parity-matrix?show={show}").status_code == 200
     assert json.loads(client.get("/api/parity?tab=runs").text)["lab"] is None
+
+
+def test_a_table_of_providers_is_what_the_file_says(client):
+    """Two cells for each framework, in the order of the file; only web addresses are sources."""
+    answer = client.get("/api/parity?tab=providers").json["providers"]
+
+    assert [name for name, _ in answer["frameworks"]] == ["langgraph", "autogen"]
+    shown = [
+        (row["title"], [cell and (cell["verdict"], cell["reason"], cell["source"]) for cell in row["cells"]])
+        for row in answer["rows"]
+    ]
+    passes, cannot = ("passes", "", None), ("framework can't", "no such client", "https://example.org/clients")
+    assert shown == [
+        ("OpenAI", [passes, passes, passes, passes]),
+        (
+            "Amazon Bedrock",
+            [("not installed", "pip install boto3", None), ("fails", "<i>0 cached", None), cannot, cannot],
+        ),
+    ]
+    assert answer["verdicts"] == {**PASSED, "passes": 4, "framework can't": 2, "not installed": 1, "fails": 1}
+    page = client.get("/parity-matrix?tab=providers").text
+    assert "&lt;i&gt;0 cached" in page
+    assert "<i>0 cached" not in page
+
+
+def test_without_a_table_of_providers_there_is_its_command(tmp_path):
+    """And a file that is none is named with the cure."""
+    assert providers.build((tmp_path,)) == providers.Providers(None, (), (), {}, ())
+    (tmp_path / "parity").mkdir()
+    (tmp_path / "parity" / "providers.json").write_text("[]")
+    (problem,) = providers.build((tmp_path,)).problems
+    assert problem.message.startswith("is no result of the lab")

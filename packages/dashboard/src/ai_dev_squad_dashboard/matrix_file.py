@@ -1,7 +1,7 @@
 """What the parity lab found, read from the files that it leaves beside the journals.
 
 ``<log directory>/parity/parity.json`` is the newest run, ``parity-*.json`` beside it are runs through other instrumentations, and
-``history/*.json`` are earlier ones. The lab writes them (``ai-dev-squad parity run``); it need not be installed here.
+``history/*.json`` are earlier ones; ``providers.json`` is the newest table of providers. The lab writes them (``ai-dev-squad parity run``); it need not be installed here.
 """
 
 from __future__ import annotations
@@ -13,9 +13,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-from ai_dev_squad_dashboard.lab_results import LabResult, LabSummary, ResultsError, load, load_summary
+from ai_dev_squad_dashboard.lab_results import (
+    LabProviders,
+    LabResult,
+    LabSummary,
+    ResultsError,
+    load,
+    load_providers,
+    load_summary,
+)
 
-__all__ = ["FileProblem", "read_result", "read_summaries"]
+__all__ = ["FileProblem", "read_providers", "read_result", "read_summaries"]
 
 MAX_RUNS: Final = 50
 
@@ -29,7 +37,7 @@ class FileProblem:
     """What is wrong with it, and the cure."""
 
 
-T = TypeVar("T", LabSummary, LabResult)
+T = TypeVar("T", LabSummary, LabResult, LabProviders)
 
 
 class _Cache(Generic[T]):
@@ -70,6 +78,7 @@ class _Cache(Generic[T]):
 
 _summaries: Final = _Cache(load_summary, 4 * MAX_RUNS)
 _results: Final = _Cache(load, 4)
+_providers: Final = _Cache(load_providers, 4)
 
 
 def read_summaries(logs: Iterable[Path]) -> tuple[tuple[LabSummary, ...], tuple[FileProblem, ...]]:
@@ -91,6 +100,14 @@ def read_result(run: LabSummary) -> LabResult | FileProblem:
     """Everything of a run."""
     answer = _results.read(Path(run.path))
     return FileProblem(run.path, "is gone; run the lab again") if answer is None else answer
+
+
+def read_providers(logs: Iterable[Path]) -> tuple[LabProviders | None, tuple[FileProblem, ...]]:
+    """The newest table of providers below these log directories, and the files that are none."""
+    answers = [_providers.read(directory / "parity" / "providers.json") for directory in logs]
+    tables = [answer for answer in answers if isinstance(answer, LabProviders)]
+    newest = max(tables, key=lambda table: table.created_us, default=None)
+    return newest, tuple(answer for answer in answers if isinstance(answer, FileProblem))
 
 
 def _files(logs: Iterable[Path]) -> Iterator[Path]:

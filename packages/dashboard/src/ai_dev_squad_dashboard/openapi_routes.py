@@ -61,7 +61,10 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "costs.by": ("What costs are put together by.", {"enum": [*costs.BY], "default": "model"}),
     "rank": ("What stands out by.", {"enum": [*overview.RANKS], "default": "cost"}),
     "order": ("What comes first.", {"enum": [*agents.ORDERS], "default": "calls"}),
-    "tab": ("`lab`: what the lab executed; `runs`: your real runs.", {"enum": ["lab", "runs"], "default": "lab"}),
+    "tab": (
+        "`lab`: what the lab executed; `providers`: each provider through real clients; `runs`: your real runs.",
+        {"enum": ["lab", "providers", "runs"], "default": "lab"},
+    ),
     "show": (
         "What is compared.",
         {"enum": ["capture", "tokens", "cost", "latency", "overhead"], "default": "capture"},

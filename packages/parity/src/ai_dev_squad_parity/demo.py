@@ -134,10 +134,11 @@ def lab_and_dashboard(console: Console, options: argparse.Namespace, began: str,
 
     Returns whether all cells pass and the dashboard knows what is true.
     """
-    from .demo_lab import check_dashboard, dashboard, run_lab
+    from .demo_lab import ask_providers, check_dashboard, dashboard, run_lab
 
     ai_dev_squad.shutdown()  # the journal is complete, and no thread of ours disturbs what the lab measures
     matrix = run_lab(console, options.log_dir, options.scenario, options.repeat)
+    table = ask_providers(console, options.log_dir)
     with dashboard(options.log_dir) as (url, process):
         equal = check_dashboard(console, url, began, truths, matrix)
         page = f"{url}parity-matrix"
@@ -147,7 +148,7 @@ def lab_and_dashboard(console: Console, options: argparse.Namespace, began: str,
             console.print("The dashboard runs until Ctrl+C.")
             with contextlib.suppress(KeyboardInterrupt):
                 process.wait()
-    return equal and succeeded(matrix)
+    return equal and succeeded(matrix) and all(cell.verdict != "fails" for cell in table.cells)
 
 
 def picture(console: Console) -> str:

@@ -69,6 +69,14 @@ def _cache_hits(usage: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "prompt_cache_hit_tokens": hits, "prompt_cache_miss_tokens": misses}
 
 
+def _unasked(sent: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    """Mistral: the chunk that ends a stream has the usage, whether it was asked for or not."""
+    ends = sent["object"] == "chat.completion.chunk" and any(choice["finish_reason"] for choice in sent["choices"])
+    counts = {"prompt_tokens": _MISTRAL.input_tokens, "completion_tokens": _MISTRAL.output_tokens}
+    return [{**sent, "usage": {**counts, "total_tokens": _MISTRAL.total_tokens}} if ends else sent]
+
+
+_MISTRAL = tokens(1200, 96)
 _OPENROUTER_USD = 0.0063
 
 _ROWS = (
@@ -88,7 +96,8 @@ _ROWS = (
              rewrite=_with_usage(lambda usage: {**usage, "cost": _OPENROUTER_USD})),
     Provider("deepseek", "DeepSeek", "chat completions with cache hits", "deepseek-chat", tokens(1200, 96, cached=800),
              "deepseek", rewrite=_with_usage(_cache_hits)),
-    Provider("litellm", "Mistral through LiteLLM", "chat completions", "mistral-large-latest", tokens(1200, 96), "mistral_ai"),
+    Provider("litellm", "Mistral through LiteLLM", "chat completions", "mistral-large-latest", _MISTRAL, "mistral_ai",
+             rewrite=_unasked),
 )  # fmt: skip
 
 PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in _ROWS}

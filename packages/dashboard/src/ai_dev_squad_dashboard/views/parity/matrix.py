@@ -8,7 +8,8 @@ from ai_dev_squad_dashboard.lab.table import Lab
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
 
-from . import lab, runs
+from . import lab, providers, runs
+from .providers import Providers
 from .runs import RealRuns
 
 __all__ = ["PAGE", "Parity", "build"]
@@ -19,19 +20,22 @@ class Parity:
     """The frameworks side by side."""
 
     tab: str
-    """``lab`` or ``runs``."""
+    """``lab``, ``providers`` or ``runs``."""
     lab: Lab | None
     """What the lab executed; only on its tab."""
+    providers: Providers | None
+    """How providers were captured through real clients; only on their tab."""
     runs: RealRuns | None
     """Your runs; only on their tab."""
 
 
 def build(site: Site, query: Query) -> Parity:
     """The tab that the URL asks for. Raises ``NotFoundError``, ``QueryError``."""
-    tab = query.choice("tab", ("lab", "runs"), "lab")
+    tab = query.choice("tab", ("lab", "providers", "runs"), "lab")
     return Parity(
         tab=tab,
         lab=lab.build(site.settings.logs, query) if tab == "lab" else None,
+        providers=providers.build(site.settings.logs) if tab == "providers" else None,
         runs=runs.build(site, query) if tab == "runs" else None,
     )
 
