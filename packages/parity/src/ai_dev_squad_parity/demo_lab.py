@@ -127,7 +127,7 @@ def check_dashboard(console: Console, url: str, began: str, truths: Iterable[Tru
 
 def _true(truths: Iterable[Truth], matrix: LabResult) -> dict[str, int]:
     billed = [truth.totals.billed for truth in truths]
-    calls = [call for cell in matrix.cells for call in cell.truth if call.status == "ok" and not _embeds(call.model)]
+    calls = [call for cell in matrix.cells for call in cell.truth if call.status == "ok"]
     # What nobody reported of a stream that was left is estimated: the dashboard has to know what the journal says.
     calls += [call for cell in matrix.cells for call in cell.captured if call.status in {"closed_early", "cancelled"}]
     lab = {
@@ -143,10 +143,6 @@ def _true(truths: Iterable[Truth], matrix: LabResult) -> dict[str, int]:
         "reasoning_tokens": sum(usage.reasoning_output_tokens for usage in billed),
     }
     return {name: lab[name] + squads[name] for name in _FIELDS}
-
-
-def _embeds(model: str) -> bool:
-    return "embedding" in model
 
 
 def _seen(url: str, began: str) -> dict[str, Any]:
