@@ -8,6 +8,7 @@ from typing import Any
 import openai
 import pytest
 from autogen_agentchat.agents import AssistantAgent
+from autogen_ext.models.openai import AzureOpenAIChatCompletionClient
 from pydantic import BaseModel
 
 from ai_dev_squad import BudgetExceeded, get_cost_tracker
@@ -54,3 +55,35 @@ async def test_an_answer_that_is_cut_short_is_billed(captured: Captured, serve: 
     ]
     assert billed == [(5_000, 1_024, "provider", 0.02274)] * 2
     assert server.truth.totals.calls == 2
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("deployment", ["gpt-4", "prod-chat"])
+async def test_an_azure_deployment_costs_what_the_model_behind_it_costs(
+    captured: Captured, serve: Serve, deployment: str, streamed: bool
+) -> None:
+    """A deployment is called as its owner likes, after another model too: the model that answered has the price
+    (langfuse#1160).
+    """
+    server = serve(reply("fine", model="gpt-4o-2024-08-06", usage=tokens(1_000, 100)))
+    client = AzureOpenAIChatCompletionClient(
+        model="gpt-4o",
+        azure_deployment=deployment,
+        azure_endpoint=server.url,
+        api_version="2024-10-21",
+        api_key="sk-test",
+    )
+    ann = observe(AssistantAgent("ann", client, model_client_stream=streamed))
+
+    async for _ in ann.run_stream(task="q"):
+        pass
+
+    await client.close()
+    server.settle()
+    (line,) = captured.closing("chat")
+    assert line.usage is not None
+    assert line.cost is not None
+    counted = (line.usage.input_tokens, line.usage.output_tokens, line.usage.source, line.cost.usd, line.cost.price)
+    assert counted == (1_000, 100, "provider", 0.0035, "openai/gpt-4o")
+    said = line.metadata or {}
+    assert said["gen_ai.provider.name"] == "azure.ai.openai"

@@ -13,8 +13,9 @@ import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.vectorstores import InMemoryVectorStore
-from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAIEmbeddings
 from langgraph.graph import START, StateGraph
+from pydantic import SecretStr
 from typing_extensions import TypedDict
 
 from ai_dev_squad import BudgetExceeded, get_cost_tracker
@@ -273,3 +274,37 @@ def test_a_budget_holds_for_embeddings(captured: Captured, serve: Serve) -> None
         squad.invoke({"answers": 0})
     server.settle()
     assert server.truth.totals.calls == 1
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("deployment", ["gpt-4", "prod-chat"])
+def test_an_azure_deployment_costs_what_the_model_behind_it_costs(
+    captured: Captured, serve: Serve, deployment: str, streamed: bool
+) -> None:
+    """A deployment is called as its owner likes, after another model too: the model that answered has the price
+    (langfuse#1160).
+    """
+    server = serve(reply("fine", model="gpt-4o-2024-08-06", usage=tokens(1_000, 100)))
+    azure = AzureChatOpenAI(
+        azure_deployment=deployment, azure_endpoint=server.url, api_version="2024-10-21", api_key=SecretStr("sk-test")
+    )
+
+    def node(state: State) -> State:
+        if streamed:
+            for _ in azure.stream("q"):
+                pass
+        else:
+            azure.invoke("q")
+        return {"answers": 1}
+
+    observe(StateGraph(State).add_node("node", node).add_edge(START, "node").compile()).invoke({"answers": 0})
+
+    server.settle()
+    (line,) = captured.closing("chat")
+    assert line.usage is not None
+    assert line.cost is not None
+    counted = (line.usage.input_tokens, line.usage.output_tokens, line.usage.source, line.cost.usd, line.cost.price)
+    assert counted == (1_000, 100, "provider", 0.0035, "openai/gpt-4o")
+    said = line.metadata or {}
+    assert said["gen_ai.provider.name"] == "azure.ai.openai"
+    assert [call.model for call in server.truth.calls] == [deployment]

@@ -145,10 +145,12 @@ def test_paths_and_methods(server: ModelServer):
 
 def test_an_azure_style_path(server: ModelServer):
     """Other prefixes reach the same endpoints, so that clients of other clouds can be pointed here."""
-    url = f"{server.url}/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
+    url = f"{server.url}/openai/deployments/prod%20chat/chat/completions?api-version=2024-10-21"
+    unnamed = {key: value for key, value in BODY.items() if key != "model"}
 
-    assert httpx.post(url, json=BODY, headers={"api-key": "k"}).status_code == 200
-    assert [(c.endpoint, c.authenticated) for c in server.truth.calls] == [("chat.completions", True)]
+    assert [httpx.post(url, json=body, headers={"api-key": "k"}).status_code for body in (BODY, unnamed)] == [200, 200]
+    seen = [(c.endpoint, c.model, c.authenticated) for c in server.truth.calls]
+    assert seen == [("chat.completions", BODY["model"], True), ("chat.completions", "prod chat", True)]
 
 
 async def test_hundreds_of_connections_at_once():

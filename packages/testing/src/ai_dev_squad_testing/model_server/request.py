@@ -102,6 +102,8 @@ def parse(endpoint: Endpoint, body: bytes, headers: Mapping[str, str], path: str
     if in_path is not None:
         named = in_path.search(path)
         data = {**data, "model": named and unquote(named[1]), "stream": "stream" in path.rpartition("/")[2]}
+    elif not data.get("model") and (deployment := _DEPLOYMENT.search(path)):
+        data = {**data, "model": unquote(deployment[1])}
     model = data.get("model")
     if not isinstance(model, str) or not model:
         raise RequestError("you must provide a model parameter")
@@ -268,6 +270,8 @@ _IN_PATH: dict[Endpoint, re.Pattern[str]] = {
     "converse": re.compile(r"/model/([^/]+)/converse"),
 }
 """Where a path names the model. There it also says whether a stream is wanted."""
+_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/")
+"""Azure OpenAI's: clients leave the model out of the body, or null."""
 
 
 def _objects(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
