@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 from ai_dev_squad import BudgetExceeded, get_cost_tracker
 from ai_dev_squad_langgraph import observe
 from ai_dev_squad_testing import Captured
+from ai_dev_squad_testing.fixtures import wait_until
 from ai_dev_squad_testing.model_server import ModelServer, reply, tokens
 
 Serve = Callable[..., ModelServer]
@@ -308,3 +309,52 @@ def test_an_azure_deployment_costs_what_the_model_behind_it_costs(
     said = line.metadata or {}
     assert said["gen_ai.provider.name"] == "azure.ai.openai"
     assert [call.model for call in server.truth.calls] == [deployment]
+
+
+@pytest.mark.parametrize("way", ["left", "cancelled"])
+async def test_a_stream_of_a_graph_that_is_given_up_costs_what_had_come(
+    captured: Captured, serve: Serve, way: str
+) -> None:
+    """Whether its reader leaves ``astream`` or is cancelled in it: what had come is counted, labelled as an estimate, and
+    priced (posthog-js#4664).
+    """
+    server = serve(reply("one " * 4_000, usage=tokens(823, 4_000), chunk_size=4, per_chunk=0.01))
+    came: list[str] = []
+    enough = asyncio.Event()
+
+    async def node(state: State) -> State:
+        await model(server).ainvoke(QUESTION)
+        return {"answers": 1}
+
+    graph = observe(StateGraph(State).add_node("node", node).add_edge(START, "node").compile())
+
+    async def read() -> None:
+        stream = graph.astream({"answers": 0}, stream_mode="messages")
+        async for piece, _ in stream:
+            came.append(piece.text)
+            if len(came) >= 80:
+                enough.set()
+                if way == "left":
+                    await stream.aclose()
+                    return
+
+    reader = asyncio.ensure_future(read())
+    await enough.wait()
+    if way == "cancelled":
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+    await reader if way == "left" else None
+
+    assert wait_until(lambda: captured.closing("chat"))
+    (line,) = captured.closing("chat")
+    assert line.usage is not None
+    assert line.cost is not None
+    assert line.usage.input_tokens is not None
+    assert line.usage.source == "estimated"
+    assert line.usage.input_tokens in range(823, 840)  # and what stands around a message
+    # The wire has what the reader had, and perhaps what came while it left.
+    assert line.usage.output_tokens in range(len(came) - 1, 400)
+    assert line.cost.usd == pytest.approx(line.usage.input_tokens * 2.5e-6 + line.usage.output_tokens * 10e-6)
+    server.settle()
+    assert [call.outcome for call in server.truth.calls] == ["client_closed"]
