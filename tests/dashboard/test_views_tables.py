@@ -237,6 +237,35 @@ def test_self_checks_of_all_programs_are_summed_up(site):
     ]
 
 
+def of_a_budget_store(time_us, place, state, when_away="allow"):
+    """A line of a program whose budgets are shared."""
+    moment = datetime.fromtimestamp(time_us / SECOND, timezone.utc)
+    facts = {"store": place, "state": state} | ({"when_away": when_away} if state == "away" else {})
+    line = JournalLine(timestamp=moment, level="WARNING", event_type="budget.store", message="", metadata=facts)
+    return from_journal.rows(line, now_us=NOW).log
+
+
+def test_a_budget_store_that_is_away_is_a_concern_until_it_is_back(site):
+    """What was said of each last counts: one is back, one was away days ago, of two others calls are refused or go on."""
+    site.store.write(
+        Batch(
+            logs=[
+                of_a_budget_store(NOW - 60 * SECOND, "redis://a:6379/0", "away"),
+                of_a_budget_store(NOW - 30 * SECOND, "redis://a:6379/0", "back"),
+                of_a_budget_store(NOW - 49 * 3600 * SECOND, "redis://old:6379/0", "away"),
+                of_a_budget_store(NOW - 90 * SECOND, "redis://b:6379/0", "back"),
+                of_a_budget_store(NOW - 20 * SECOND, "redis://b:6379/0", "away", "refuse"),
+                of_a_budget_store(NOW - 10 * SECOND, "/tmp/budgets.sqlite3", "away"),
+            ]
+        )
+    )
+
+    assert [(concern.kind, concern.title) for concern in health.build(site, ask()).concerns] == [
+        ("bad", "The budget store redis://b:6379/0 does not answer: calls are refused"),
+        ("warn", "The budget store /tmp/budgets.sqlite3 does not answer: each process counts for itself"),
+    ]
+
+
 def test_what_went_wrong_is_named_with_its_cure(site, tmp_path):
     """Rows that were dropped, a journal that cannot be read, lines that are none, and a clock that is ahead."""
     site.store.write(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from ai_dev_squad_dashboard.ingest.queue import QueueState
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import MetricName, StoreState
+from ai_dev_squad_dashboard.views.budget_stores import stores_away
 from ai_dev_squad_dashboard.views.coverage import coverage
 
 __all__ = ["PAGE", "Concern", "Health", "build"]
@@ -74,11 +75,13 @@ def build(site: Site, query: Query) -> Health:
     lag = None if store.newest_us is None else query.now_us - store.newest_us
     ahead = max(0, -(lag or 0))
     calls = coverage(site, query)
+    concerns = (
+        *_uncaptured(calls),
+        *_away(stores_away(site, query)),
+        *_concerns(queue, store, sources, ahead, settings.max_store_mib),
+    )
     return Health(
-        concerns=(
-            *_uncaptured(calls),
-            *_concerns(queue, store, sources, ahead, settings.max_store_mib),
-        ),
+        concerns=tuple(sorted(concerns, key=lambda concern: concern.kind != "bad")),
         queue=queue,
         store=store,
         behind_us=None if lag is None else max(0, lag),
@@ -106,6 +109,16 @@ def _uncaptured(calls: Coverage) -> Iterator[Concern]:
             "bad",
             f"{missed:,} of {calls.seen:,} model calls left a program uncaptured in the last 24 hours",
             "`ai-dev-squad doctor` in that program's environment says more; its log names what failed.",
+        )
+
+
+def _away(stores: Iterable[tuple[str, str]]) -> Iterator[Concern]:
+    for place, then in stores:
+        meanwhile = "calls are refused" if then == "refuse" else "each process counts for itself"
+        yield Concern(
+            "bad" if then == "refuse" else "warn",
+            f"The budget store {place} does not answer: {meanwhile}",
+            "`ai-dev-squad doctor` in that program's environment says why; what is spent meanwhile is added when it is back.",
         )
 
 
