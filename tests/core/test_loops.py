@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+from collections import UserDict
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 import ai_dev_squad
 from ai_dev_squad import LoopDetected, operations
@@ -442,10 +447,45 @@ def test_arguments_are_compared_by_what_they_mean(one: Any, other: Any, same: bo
     assert (fingerprint(one, structured=True) == fingerprint(other, structured=True)) is same
 
 
-@pytest.mark.parametrize("value", [object(), {"a": object()}, {1, object()}])
-def test_what_shows_nothing_of_itself_cannot_be_compared(value: Any) -> None:
-    """An address is no content: another object may stand there the next time."""
+class Live:
+    """Such as a client of a database, which may do anything when it is asked for its words."""
+
+    asked = 0
+
+    def __repr__(self) -> str:
+        Live.asked += 1
+        return "live"
+
+    model_dump = __str__ = __repr__
+
+
+@pytest.mark.parametrize("value", [object(), {"a": object()}, {1, object()}, Live(), {"a": [Live()]}, (n for n in [1])])
+def test_what_is_no_data_cannot_be_compared(value: Any) -> None:
+    """An address is no content, as another object may stand there the next time, and no object is asked for anything."""
     assert fingerprint(value) is None
+    assert Live.asked == 0
+
+
+class Query(BaseModel):
+    """Such as a tool's arguments."""
+
+    word: str
+    limit: int = 10
+
+
+@pytest.mark.parametrize(
+    "value, other",
+    [
+        (Query(word="fig"), Query(word="oak")),
+        (Decimal("1.5"), Decimal("1.6")),
+        (PurePosixPath("/a"), PurePosixPath("/b")),
+        (UserDict(a=1), UserDict(a=2)),
+    ],
+)
+def test_data_in_objects_is_compared_by_its_fields(value: Any, other: Any) -> None:
+    """Whichever class holds it."""
+    assert fingerprint(value) == fingerprint(copy.deepcopy(value)) is not None
+    assert fingerprint(value) != fingerprint(other)
 
 
 def found_at(marks: Sequence[int], limit: int) -> int | None:

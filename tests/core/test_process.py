@@ -181,6 +181,31 @@ with multiprocessing.get_context("fork").Pool(3) as pool:
 
 
 @posix
+def test_a_child_that_is_told_to_end_at_once_hears_of_it() -> None:
+    """Python forgets signals that come before a forked child has run anything: SIGTERM is held back that long, and no
+    longer, in either process.
+    """
+    code = """
+parent = os.getpid()
+at_exit(lambda: os.getpid() == parent or print("closed", flush=True), sigterm=True)
+ends = []
+for _ in range(8):
+    pid = os.fork()
+    if not pid:
+        time.sleep(60)
+        os._exit(7)
+    os.kill(pid, signal.SIGTERM)
+    ends.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+pid = os.fork()
+if pid: os.waitpid(pid, 0)
+print(signal.pthread_sigmask(signal.SIG_BLOCK, []), flush=True)
+if not pid: os._exit(0)
+print(ends)
+"""
+    assert run(code)[:2] == (0, "closed\n" * 8 + "set()\n" * 2 + f"{[-signal.SIGTERM] * 8}\n")
+
+
+@posix
 def test_a_forked_child_begins_with_the_callbacks_for_forks() -> None:
     """They run before any code of the child, in the order of their registration, and a failing one stops no other."""
     code = """

@@ -39,6 +39,8 @@ _log = logging.getLogger("ai_dev_squad")
 SIGTERM_TIMEOUT_S = 10.0
 """How long, in seconds, SIGTERM waits for the callbacks before the process ends all the same."""
 
+_UNHEARD_S = 0.02
+
 Callback = Union[Callable[[], object], "weakref.WeakMethod[Callable[[], object]]"]
 """What is called, without arguments. A ``weakref.WeakMethod`` leaves its object free to go before the process does."""
 
@@ -186,11 +188,33 @@ def _register() -> None:
 def _in_forked_child() -> None:
     global _ending  # noqa: PLW0603 - the parent's end is not the child's
     _ending = _Ending()
-    for callbacks in (_exits, _forks):
-        callbacks.renew_lock()
-    _forks.run("a callback after a fork")
-    if _registered:
-        _follow_multiprocessing()
+    try:
+        for callbacks in (_exits, _forks):
+            callbacks.renew_lock()
+        _forks.run("a callback after a fork")
+        if _registered:
+            _follow_multiprocessing()
+    finally:
+        _let_sigterm_come()
+
+
+# By thread: two may fork at the same time.
+_held = threading.local()
+
+
+def _hold_sigterm_back() -> None:
+    """Until the child is ready for it: a new process forgets the signals for which Python has a handler.
+
+    A pool tells its workers to end by one SIGTERM, also those that have hardly begun, and waits for them without end.
+    """
+    if signal.getsignal(signal.SIGTERM) is _on_sigterm:
+        _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _let_sigterm_come() -> None:
+    mask = vars(_held).pop("mask", None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _follow_multiprocessing() -> None:
@@ -210,13 +234,15 @@ def _finalize_with_multiprocessing(_: object = None) -> None:
     if _multiprocessing_pid == os.getpid():
         return
     _multiprocessing_pid = os.getpid()
-    from multiprocessing import util
+    from multiprocessing import process, util
 
     util.Finalize(None, run_exit_callbacks, exitpriority=0)
+    if process.current_process().daemon:
+        _make_sigterm_heard()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_forked_child)
+    os.register_at_fork(before=_hold_sigterm_back, after_in_parent=_let_sigterm_come, after_in_child=_in_forked_child)
 
 
 # --- SIGTERM ----------------------------------------------------------------------------------------------------------
@@ -248,6 +274,36 @@ def _on_sigterm(signum: int, frame: FrameType | None) -> Any:
         # not be the one to wait for it without end.
         bounded(run_exit_callbacks, SIGTERM_TIMEOUT_S, "running the callbacks at exit")
     _end_by(signum)
+
+
+def _make_sigterm_heard() -> None:
+    """In a worker of a pool: see to it that a SIGTERM is acted on, which a pool sends once and then waits.
+
+    It sends it when its workers turn to their queue. A signal that comes between the interpreter's last look and the
+    waiting itself is noted, and its handler runs when the waiting ends: never.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not _on_sigterm:
+        return
+    noted, noting = os.pipe()
+    os.set_blocking(noting, False)  # the interpreter insists on that
+    before = signal.set_wakeup_fd(noting, warn_on_full_buffer=False)
+    if before != -1:  # somebody else's, such as an event loop's
+        signal.set_wakeup_fd(before)
+        os.close(noted)
+        os.close(noting)
+        return
+    threading.Thread(target=_repeat_unheard, args=(noted,), name="ai-dev-squad-sigterm", daemon=True).start()
+
+
+def _repeat_unheard(noted: int) -> None:
+    """Wake the main thread by the same signal until it has acted on the first one."""
+    main = threading.main_thread().ident
+    assert main is not None
+    while signals := os.read(noted, 64):
+        while signal.SIGTERM in signals and _ending.signum is None:
+            time.sleep(_UNHEARD_S)
+            if _ending.signum is None:
+                signal.pthread_kill(main, signal.SIGTERM)
 
 
 def _end_later(signum: int) -> None:

@@ -6,11 +6,14 @@ from typing import Any
 
 import msgspec
 
+from ai_dev_squad.redaction_objects import fields_of, is_printable
+
 __all__ = ["fingerprint"]
 
 
 def fingerprint(value: Any, *, structured: bool = False) -> int | None:
-    """The hash of a value, the order of keys aside; ``None`` for one that can't be compared. Never raises.
+    """The hash of a value, the order of keys aside; ``None`` for one that can't be compared. Never raises, and never
+    asks an object of the program's for anything.
 
     ``structured``: a text may be JSON, as clients hand over the arguments of a tool, and is compared by what it means.
     """
@@ -27,13 +30,14 @@ def fingerprint(value: Any, *, structured: bool = False) -> int | None:
         return None
 
 
-def _described(value: Any) -> Any:
-    dump = getattr(value, "model_dump", None)
-    if dump is not None:
-        return dump()
-    if getattr(type(value), "__repr__", None) is object.__repr__:
-        raise TypeError  # the address tells nothing: another object may have it by now
-    return repr(value)
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    fields = fields_of(value, kind)
+    if fields is not None and fields is not value:
+        return fields
+    if is_printable(kind):
+        return str(value)
+    raise TypeError  # anything more would run code of the program's, which may do anything
 
 
-_encode = msgspec.json.Encoder(enc_hook=_described, order="sorted").encode
+_encode = msgspec.json.Encoder(enc_hook=_plain, order="sorted").encode

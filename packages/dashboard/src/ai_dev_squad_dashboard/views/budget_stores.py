@@ -25,8 +25,8 @@ def stores_away(site: Site, query: Query) -> Iterator[tuple[str, str]]:
     heard: set[str] = set()
     for row in page.rows:  # the newest first
         details = msgspec.json.decode(row.details or b"{}")
-        facts = details.get("metadata") if isinstance(details, dict) else None
-        place = facts.get("store") if isinstance(facts, dict) else None
+        facts = (details.get("metadata") if isinstance(details, dict) else None) or {}
+        place = facts.get("store")
         if not isinstance(place, str) or place in heard:
             continue
         heard.add(place)
