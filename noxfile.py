@@ -231,9 +231,10 @@ def run_tests(session: nox.Session, *options: str, environment: Mapping[str, str
         session.warn(f"{package} does not claim Python {session.python}: its tests are left out")
     adapters = sorted(package.removeprefix("adapters/") for package in packages if package.startswith("adapters/"))
     halves = [f"tests/{folder}" for folder in ("core", "guide", "testing")]
-    apart = [*halves, "tests/adapters", "tests/browser", "tests/wire"]
+    apart = [*halves, *(f"tests/{folder}" for folder in ("adapters", "browser", "dashboard", "wire"))]
     # The longest first, so that both processes have something to do until the end.
-    groups = {"dashboard, parity, integration": ["tests", *(f"--ignore={folder}" for folder in apart)], "core": halves}
+    groups = {"core": halves, "parity, integration": ["tests", *(f"--ignore={folder}" for folder in apart)]}
+    groups |= {"dashboard": ["tests/dashboard"]}
     groups |= {name: sorted(map(str, Path("tests/adapters").glob(f"test_{name}_*.py"))) for name in adapters}
     run_groups(session, groups, *options, environment=environment)
 
