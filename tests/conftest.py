@@ -63,8 +63,8 @@ EVERYWHERE = (
     "tests/parity/test_lab_runner.py::test_the_template_passes_and_is_measured",
     "tests/parity/test_squad.py",
 )
-# What takes long and can tell neither date nor zone: sources that are read, processes that are started and judged by what
-# they called. Not the lab's commands, runner, reports and comparisons, which write and read moments.
+# What takes long and can tell neither date nor zone: sources that are read, secrets in texts, processes that are started and
+# judged by what they called or kept. Not the lab's commands, runner, reports and comparisons, which write and read moments.
 UNDATED = (
     "tests/core/test_redaction",
     "tests/dashboard/test_server_process.py",
