@@ -180,6 +180,19 @@ def until() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
+def awake() -> Callable[[Page], None]:
+    """Waits until the page's scripts have taken hold: its keys work and its times have been put into the reader's zone.
+
+    Until then a key does nothing, and what is clicked may move away under the pointer.
+    """
+
+    def wait(page: Page) -> None:
+        expect(page.locator("html")).to_have_attribute("data-keys", "on")
+
+    return wait
+
+
+@pytest.fixture(scope="session")
 def violations() -> Callable[..., list[str]]:
     """What axe finds on a page: rule, and the first elements that break it. ``violations(page, "color-contrast")``: one rule."""
     axe = Axe()

@@ -11,16 +11,16 @@ from ai_dev_squad_dashboard.keyboard import SHORTCUTS
 from ai_dev_squad_dashboard.views import PAGES
 
 
-def ready(page, url):
-    """Open a page and wait until its keys work."""
-    page.goto(url)
-    expect(page.locator("#live-toggle")).to_be_attached()
-    keys_work(page)
+@pytest.fixture
+def ready(awake):
+    """Opens a page and waits until its keys work."""
 
+    def go(page, url):
+        page.goto(url)
+        expect(page.locator("#live-toggle")).to_be_attached()
+        awake(page)
 
-def keys_work(page):
-    """Wait for the page's own sign. A condition in the page itself would need what its Content-Security-Policy forbids."""
-    expect(page.locator("html")).to_have_attribute("data-keys", "on")
+    return go
 
 
 def focused_row(page):
@@ -28,7 +28,7 @@ def focused_row(page):
     return page.evaluate("document.activeElement.closest('tr, [data-row]')?.innerText.split('\\n')[0]")
 
 
-def test_rows_are_walked_and_opened(dashboard, page):
+def test_rows_are_walked_and_opened(dashboard, page, awake, ready):
     """J and k move along the rows, Enter opens one; at both ends they stay."""
     ready(page, f"{dashboard}/sessions")
     rows = page.locator(".sessions tbody th a").all_inner_texts()
@@ -36,7 +36,7 @@ def test_rows_are_walked_and_opened(dashboard, page):
         page.keyboard.press(key)
         expect(page.locator(":focus")).to_have_text(expected)
     page.goto(f"{dashboard}/sessions?q=pair")
-    keys_work(page)
+    awake(page)
     page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
@@ -45,7 +45,7 @@ def test_rows_are_walked_and_opened(dashboard, page):
 
 
 @pytest.mark.parametrize("target", [page for page in PAGES if page.key], ids=lambda page: page.name)
-def test_g_and_a_letter_lead_to_a_page(dashboard, page, target):
+def test_g_and_a_letter_lead_to_a_page(dashboard, page, target, ready):
     """Each page of the navigation has its letter."""
     ready(page, f"{dashboard}/sessions" if target.name != "sessions" else f"{dashboard}/logs")
     page.keyboard.press("g")
@@ -54,7 +54,7 @@ def test_g_and_a_letter_lead_to_a_page(dashboard, page, target):
     expect(page.locator("body")).to_have_attribute("data-page", target.name)
 
 
-def test_the_slash_goes_to_the_search_and_escape_leaves_it(dashboard, page):
+def test_the_slash_goes_to_the_search_and_escape_leaves_it(dashboard, page, ready):
     """The page's own search comes before that of the layout; keys typed there are words."""
     ready(page, f"{dashboard}/logs")
     page.keyboard.press("/")
@@ -67,7 +67,7 @@ def test_the_slash_goes_to_the_search_and_escape_leaves_it(dashboard, page):
     expect(field).not_to_be_focused()
 
 
-def test_the_help_shows_every_key(dashboard, page, violations, shoot):
+def test_the_help_shows_every_key(dashboard, page, violations, shoot, ready):
     """? opens the table of all keys and Escape closes it; the focus comes back; axe finds nothing."""
     ready(page, f"{dashboard}/sessions")
     page.locator(".sessions tbody a").first.focus()
@@ -85,7 +85,7 @@ def test_the_help_shows_every_key(dashboard, page, violations, shoot):
     expect(page.locator(".sessions tbody a").first).to_be_focused()
 
 
-def test_the_help_is_behind_a_button_as_well(dashboard, browse, violations):
+def test_the_help_is_behind_a_button_as_well(dashboard, browse, violations, ready):
     """On a phone the button opens the same dialog."""
     page = browse(width=360, scheme="dark")
     ready(page, f"{dashboard}/sessions")
@@ -96,7 +96,7 @@ def test_the_help_is_behind_a_button_as_well(dashboard, browse, violations):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_single_keys_can_be_turned_off(dashboard, page):
+def test_single_keys_can_be_turned_off(dashboard, page, awake, ready):
     """Who speaks to the computer turns single keys off in the help, and the choice is remembered."""
     ready(page, f"{dashboard}/sessions")
     page.keyboard.press("?")
@@ -108,13 +108,13 @@ def test_single_keys_can_be_turned_off(dashboard, page):
         page.keyboard.press("j")
         expect(page.locator("body")).to_have_attribute("data-page", "sessions")
         page.reload()
-        keys_work(page)
+        awake(page)
     page.keyboard.press("?")
     expect(page.get_by_label("Single keys do this")).not_to_be_checked()
 
 
 @pytest.mark.parametrize("modifier", ["Control", "Alt", "Meta"])
-def test_keys_of_the_browser_are_left_alone(dashboard, page, modifier):
+def test_keys_of_the_browser_are_left_alone(dashboard, page, modifier, ready):
     """Together with a modifier no key is ours."""
     ready(page, f"{dashboard}/sessions")
     for key in ("j", "t"):
@@ -128,7 +128,7 @@ def test_keys_of_the_browser_are_left_alone(dashboard, page, modifier):
     assert page.evaluate("document.documentElement.dataset.theme ?? 'system'") == "system"
 
 
-def test_theme_and_pause_have_a_key(dashboard, page):
+def test_theme_and_pause_have_a_key(dashboard, page, ready):
     """T goes round the themes, p pauses and resumes."""
     ready(page, f"{dashboard}/sessions")
     page.keyboard.press("t")
@@ -139,17 +139,17 @@ def test_theme_and_pause_have_a_key(dashboard, page):
     expect(page.locator("#live")).to_have_text("Live")
 
 
-def test_brackets_turn_pages(dashboard, page):
+def test_brackets_turn_pages(dashboard, page, awake, ready):
     """] leads to the next page of a list, [ back."""
     ready(page, f"{dashboard}/logs?range=7d")
     page.keyboard.press("]")
     expect(page).to_have_url(re.compile("cursor="))
-    keys_work(page)
+    awake(page)
     page.keyboard.press("[")
     expect(page).to_have_url(f"{dashboard}/logs?range=7d")
 
 
-def test_lines_of_a_log_open_by_keyboard(dashboard, page):
+def test_lines_of_a_log_open_by_keyboard(dashboard, page, ready):
     """J reaches a line, Enter opens its details."""
     ready(page, f"{dashboard}/logs")
     page.keyboard.press("j")

@@ -146,16 +146,16 @@ def test_another_instrumentation_comes_beside(dashboard, page):
     expect(heads.nth(2)).to_contain_text("seen by OpenInference")
 
 
-def test_the_matrix_is_walked_by_keyboard(dashboard, page):
+def test_the_matrix_is_walked_by_keyboard(dashboard, page, awake):
     """By j to the next scenario, and by ] from scenario to scenario."""
     page.goto(f"{dashboard}/parity-matrix")
-    page.wait_for_load_state("networkidle")
+    awake(page)
     page.keyboard.press("j")
     page.keyboard.press("j")
     expect(page.get_by_role("link", name="Plain call", exact=True)).to_be_focused()
     page.get_by_role("link", name="Plain call", exact=True).press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Plain call")
-    page.wait_for_load_state("networkidle")
+    awake(page)
     page.keyboard.press("]")
     expect(page.get_by_role("heading", level=1)).to_have_text("Tool call")
 
