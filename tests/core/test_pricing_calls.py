@@ -297,11 +297,11 @@ def test_a_gateway_in_a_private_network_sells_at_published_prices():
     tracker = CostTracker()
     tracker.declare_gateway("http://127.0.0.1:4000")
     tracker.export_prices("prices.json")
-    sold = cost("deepseek-chat", "deepseek", USED).usd
+    sold = cost("mistral-large-latest", "mistral", USED).usd
     assert sold is not None
     for book in (tracker, CostTracker(prices_file="prices.json")):
-        assert book.price("deepseek-chat", "deepseek", USED, server_address="127.0.0.1:4000").usd == sold
-        assert book.price("deepseek-chat", "deepseek", USED, server_address="127.0.0.1:5000").usd is None
+        assert book.price("mistral-large-latest", "mistral", USED, server_address="127.0.0.1:4000").usd == sold
+        assert book.price("mistral-large-latest", "mistral", USED, server_address="127.0.0.1:5000").usd is None
     assert cost("gpt-4o", "litellm", USED, server_address="127.0.0.1:5000").usd == 0.0035
     with pytest.raises(ValueError, match=r"gateway 'litellm' is no address; write it like '127.0.0.1:4000'"):
         tracker.declare_gateway("litellm")
