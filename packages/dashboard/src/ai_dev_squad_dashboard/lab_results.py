@@ -6,6 +6,7 @@ The lab writes it (``save``), the dashboard and the lab read it (``load``). Neit
 from __future__ import annotations
 
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,6 +18,7 @@ from ai_dev_squad_dashboard.json_depth import MAX_DEPTH, is_too_deep
 
 __all__ = [
     "MAX_BYTES",
+    "SIGNS",
     "VERDICTS",
     "VERSION",
     "LabCall",
@@ -46,6 +48,14 @@ MAX_BYTES: Final = 32 * 1024 * 1024
 
 Verdict = Literal["passes", "adapter can't", "framework can't", "not installed", "fails"]
 VERDICTS: Final[tuple[Verdict, ...]] = ("passes", "adapter can't", "framework can't", "not installed", "fails")
+SIGNS: Final[Mapping[Verdict, str]] = {
+    "passes": "✓",
+    "adapter can't": "◐",
+    "framework can't": "○",
+    "not installed": "∅",
+    "fails": "✗",
+}
+"""A sign for each verdict, so that no reader needs colour; the words stand beside it."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from ai_dev_squad_dashboard import formats, safe_text
 from ai_dev_squad_dashboard.formats import NONE, day_time, quantity
-from ai_dev_squad_dashboard.lab_results import LabCell, LabResult, LabScenario
+from ai_dev_squad_dashboard.lab_results import SIGNS, LabCell, LabResult, LabScenario
 from ai_dev_squad_dashboard.safe_text import no_formula, safe_line
 
 from .figures import NAMES, SHOWS
@@ -24,13 +24,6 @@ from .table import OBSERVERS, Lab, LabColumn, LabEntry, LabRow, result_cell
 
 __all__ = ["as_csv", "as_html", "as_markdown"]
 
-_SIGNS: Final[Mapping[str, str]] = {
-    "passes": "✓",
-    "adapter can't": "◐",
-    "framework can't": "○",
-    "not installed": "∅",
-    "fails": "✗",
-}
 _COLUMNS: Final[Mapping[str, str]] = {
     "wall": "wall_ms",
     "framework": "overhead_ms",
@@ -197,7 +190,7 @@ def _cell(cell: LabEntry | None, name: str | None) -> str:
     if cell is None:
         return NONE
     if name is None or (cell.verdict != "passes" and name not in cell.figures):
-        return f"{_SIGNS[cell.verdict]} {cell.verdict}"
+        return f"{SIGNS[cell.verdict]} {cell.verdict}"
     if name not in cell.figures:
         return NONE
     figure = cell.figures[name]

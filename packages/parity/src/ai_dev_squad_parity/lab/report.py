@@ -10,7 +10,6 @@ from ai_dev_squad_dashboard.lab_results import LabCell, LabMeasure, LabResult
 
 __all__ = [
     "FRAMEWORK_NAMES",
-    "MARKS",
     "MEASURES",
     "badge",
     "frameworks_of",
@@ -24,15 +23,6 @@ __all__ = [
 FRAMEWORK_NAMES: Mapping[str, str] = {"langgraph": "LangGraph", "crewai": "CrewAI", "autogen": "AutoGen"}
 _HEADS: Mapping[str, str] = {"langgraph": "langgraph", "crewai": "crewai", "autogen": "autogen-agentchat"}
 """The distribution whose version stands in the head of a column."""
-
-MARKS: Mapping[str, str] = {
-    "passes": "✓",
-    "adapter can't": "◐",
-    "framework can't": "○",
-    "not installed": "∅",
-    "fails": "✗",
-}
-"""A sign for each verdict, so that no reader needs colour; the words stand beside it."""
 
 MEASURES: Mapping[str, str] = {
     "wall": "wall time",

@@ -6,8 +6,8 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
-from ai_dev_squad_dashboard.lab_results import LabCell, LabNode, LabProviderCell, LabProviders, LabResult
-from ai_dev_squad_parity.lab.report import MARKS, MEASURES, frameworks_of, heading, quantity, summary
+from ai_dev_squad_dashboard.lab_results import SIGNS, LabCell, LabNode, LabProviderCell, LabProviders, LabResult
+from ai_dev_squad_parity.lab.report import MEASURES, frameworks_of, heading, quantity, summary
 
 __all__ = ["Progress", "evidence", "overview", "providers", "say"]
 
@@ -38,7 +38,7 @@ class Progress:
             way = " streamed" if isinstance(cell, LabProviderCell) and cell.streamed else ""
             say(
                 f"[{self._done:>{width}}/{self._total}] {cell.scenario:<22} {cell.framework + way:<9} "
-                f"{MARKS[cell.verdict]} {cell.verdict}{time}"
+                f"{SIGNS[cell.verdict]} {cell.verdict}{time}"
             )
             if cell.verdict in {"fails", "not installed"}:
                 say(f"{'':>{2 * width + 4}}{cell.reason[:300]}")
@@ -50,7 +50,7 @@ def overview(matrix: LabResult) -> str:
     rows = [["", *(heading(matrix, framework) for framework in frameworks)]]
     for scenario in matrix.scenarios:
         cells = [matrix.cell(scenario.name, framework) for framework in frameworks]
-        rows.append([scenario.name, *(f"{MARKS[cell.verdict]} {cell.verdict}" if cell else "" for cell in cells)])
+        rows.append([scenario.name, *(f"{SIGNS[cell.verdict]} {cell.verdict}" if cell else "" for cell in cells)])
     return "\n".join([*_columns(rows), "", summary(matrix.cells)])
 
 
@@ -61,13 +61,13 @@ def providers(table: LabProviders) -> str:
     rows = [["", *(f"{framework}{', streamed' if streamed else ''}" for framework, streamed in ways)]]
     for provider in table.providers:
         cells = [table.cell(provider.name, framework, streamed=streamed) for framework, streamed in ways]
-        rows.append([provider.name, *(f"{MARKS[cell.verdict]} {cell.verdict}" if cell else "" for cell in cells)])
+        rows.append([provider.name, *(f"{SIGNS[cell.verdict]} {cell.verdict}" if cell else "" for cell in cells)])
     return "\n".join([*_columns(rows), "", summary(table.cells)])
 
 
 def evidence(cell: LabCell, head: str) -> str:
     """A cell's verdict with all that it rests on."""
-    lines = [f"{cell.scenario} on {head}: {MARKS[cell.verdict]} {cell.verdict}"]
+    lines = [f"{cell.scenario} on {head}: {SIGNS[cell.verdict]} {cell.verdict}"]
     lines += [f"  {text}" for text in (cell.reason, cell.source, cell.note) if text]
     if cell.checks:
         rows = [["", "check", "captured", "truth"]]
