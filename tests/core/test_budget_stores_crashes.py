@@ -25,6 +25,7 @@ from ai_dev_squad.costs.stores import Exchange, Reply, open_ledger
 sys.path.insert(0, str(Path(__file__).parent))
 
 import redis_server
+from ledgers import Behind
 
 pytestmark = [
     pytest.mark.timeouts,  # leases that run out, and stores that do not answer
@@ -204,12 +205,11 @@ def test_a_clock_a_year_ahead_and_back(setting: str, tmp_path: Path) -> None:
     steady.close()
 
 
-class Stuck:
+class Stuck(Behind):
     """A ledger that answers when it is let; else every exchange is given up after a while."""
 
     def __init__(self, ledger: Any) -> None:
-        self.ledger = ledger
-        self.place = "nowhere"
+        super().__init__(ledger)
         self.may_answer = threading.Event()
         self.given_up_by: list[int] = []
 
@@ -220,15 +220,6 @@ class Stuck:
             self.given_up_by.append(threading.get_ident())
             raise TimeoutError
         return self.ledger.exchange(exchange)
-
-    def keys(self, budget: str, most: int) -> list[str | None]:
-        return self.ledger.keys(budget, most)
-
-    def close(self) -> None:
-        self.ledger.close()
-
-    def after_fork(self) -> None:
-        self.ledger.after_fork()
 
 
 async def test_an_event_loop_goes_on_while_the_store_is_stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

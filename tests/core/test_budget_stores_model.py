@@ -23,6 +23,7 @@ from ai_dev_squad.costs.stores import Exchange, Reply, open_ledger
 sys.path.insert(0, str(Path(__file__).parent))
 
 import redis_server
+from ledgers import Behind
 
 # Leases that run out.
 pytestmark = [pytest.mark.timeouts, pytest.mark.once]
@@ -70,12 +71,12 @@ def budgets_of(agent: str) -> list[str]:
     return ["all", "coder"] if agent == "coder" else ["all"]
 
 
-class Mortal:
+class Mortal(Behind):
     """A ledger that can be cut off from its process for good, which is all that others see of a killed one."""
 
     def __init__(self, ledger: Any) -> None:
-        self.ledger, self.is_dead = ledger, False
-        self.place = ledger.place
+        super().__init__(ledger)
+        self.is_dead = False
 
     @property
     def is_open(self) -> bool:
@@ -85,15 +86,6 @@ class Mortal:
         if self.is_dead:
             raise ConnectionError("dead")
         return self.ledger.exchange(exchange)
-
-    def keys(self, budget: str, most: int) -> list[str | None]:
-        return self.ledger.keys(budget, most)
-
-    def close(self) -> None:
-        self.ledger.close()
-
-    def after_fork(self) -> None:
-        self.ledger.after_fork()
 
     def die(self) -> None:
         self.is_dead = True

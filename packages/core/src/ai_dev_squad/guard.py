@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import ParamSpec
 
+from ai_dev_squad.refusal import CallRefused
+
 __all__ = ["STRANGERS_FAULTS", "forget", "guarded", "report", "set_strict"]
 
 _log = logging.getLogger("ai_dev_squad")
@@ -63,13 +65,18 @@ _P = ParamSpec("_P")
 
 
 def guarded(what: str) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
-    """Decorate a callback that a framework calls: whatever goes wrong inside is reported and goes no further."""
+    """Decorate a callback that a framework calls: whatever goes wrong inside is reported and goes no further.
+
+    ``CallRefused`` is nothing that went wrong, and passes.
+    """
 
     def decorate(function: Callable[_P, None]) -> Callable[_P, None]:
         @functools.wraps(function)
         def call(*args: _P.args, **kwargs: _P.kwargs) -> None:
             try:
                 function(*args, **kwargs)
+            except CallRefused:
+                raise
             except Exception as error:  # noqa: BLE001 - the user's program comes first
                 report(what, error)
 

@@ -28,10 +28,13 @@ def write_opening(operation: Operation) -> None:
 
 
 def write_event(
-    operation: Operation, event_type: EventType, message: str, metadata: dict[str, Any] | None = None
+    operation: Operation,
+    event_type: EventType,
+    message: str,
+    metadata: dict[str, Any] | None = None,
+    level: str = "INFO",
 ) -> None:
     """Write a line that belongs to the operation and doesn't end it."""
-    level = "WARNING" if event_type is EventType.AGENT_LOOP else "INFO"
     operation.pipeline.logger.emit(_line(operation, level, event_type, message, metadata))
 
 

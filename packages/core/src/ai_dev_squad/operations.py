@@ -2,7 +2,7 @@
 
 An adapter calls ``start(kind, name, ...)`` and later one of ``stop``, ``fail``, ``interrupt``, ``hand_off``, ``cancel``,
 ``close_early``. The operation writes its opening and its closing journal line, holds its span and, for a model call,
-feeds costs, budgets and metrics. Nothing here raises into the caller, except ``reserve`` and ``admit``, whose purpose that is.
+feeds costs, budgets and metrics. Nothing here raises into the caller but ``reserve`` and ``admit``, as is their purpose.
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ __all__ = [
     "open_operations",
     "start",
 ]
-
 
 # Open operations, by identity. Leaving this table is what ends an operation: `dict.pop` is atomic.
 _open: dict[int, Operation] = {}
@@ -190,10 +189,12 @@ class Operation(Compared):
         except Exception as error:  # noqa: BLE001 - observing never raises into the user's program
             report("adding a link", error)
 
-    def event(self, event_type: EventType, message: str, metadata: dict[str, Any] | None = None) -> None:
-        """Write a line that belongs to this operation without ending it, such as an interrupt or a hand-off."""
+    def event(
+        self, event_type: EventType, message: str, metadata: dict[str, Any] | None = None, level: str = "INFO"
+    ) -> None:
+        """Write a line of this level that belongs to this operation without ending it, such as an interrupt or a hand-off."""
         try:
-            lines.write_event(self, event_type, message, metadata)
+            lines.write_event(self, event_type, message, metadata, level)
             spans.add_event(self, event_type.value, metadata)
         except Exception as error:  # noqa: BLE001 - observing never raises into the user's program
             report("writing an event", error)

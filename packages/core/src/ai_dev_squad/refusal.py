@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["CallRefused"]
+from typing import Any, TypeVar
+
+__all__ = ["CallRefused", "rebuilt"]
 
 
 class CallRefused(RuntimeError):
@@ -10,3 +12,13 @@ class CallRefused(RuntimeError):
 
     A ``RuntimeError``, because retry policies treat those as final: trying again would be refused again.
     """
+
+
+_Refused = TypeVar("_Refused", bound=CallRefused)
+
+
+def rebuilt(kind: type[_Refused], message: str, fields: dict[str, Any]) -> _Refused:
+    """A refusal with these attributes: after a process boundary, where keyword arguments are lost, or in another form."""
+    error = kind(message)
+    vars(error).update(fields)
+    return error

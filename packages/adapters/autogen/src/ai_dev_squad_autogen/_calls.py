@@ -341,7 +341,7 @@ class ModelCall(Call):
             operation.usage = _translate.usage_of(result, raw, **asked)
         operation.service_tier, operation.reported_usd = tier_from(raw), cost_from(raw)
         operation.output = lambda: _translate.answer_text(result)
-        operation.note_result(_translate.compared(result))
+        operation.note_result(result, _translate.compared)
         operation.annotate(_translate.response_attributes(result, raw))
         pipeline = runtime.pipeline()
         if pipeline.capture_content:

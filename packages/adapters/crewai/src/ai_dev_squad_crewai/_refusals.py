@@ -6,7 +6,7 @@ from typing import Any
 
 from ai_dev_squad.costs import BudgetExceeded
 from ai_dev_squad.loops import LoopDetected
-from ai_dev_squad.refusal import CallRefused
+from ai_dev_squad.refusal import CallRefused, rebuilt
 from ai_dev_squad.wire import raise_as
 
 try:
@@ -40,14 +40,13 @@ class LoopStop(LoopDetected, HookAborted):
 def stop(refusal: CallRefused) -> CallRefused:
     """The same refusal, as CrewAI lets it through."""
     if isinstance(refusal, BudgetExceeded):
-        return _in_form(BudgetStop(str(refusal)), refusal, f"budget {refusal.budget!r}")
-    return _in_form(LoopStop(str(refusal)), refusal, "loop guard") if isinstance(refusal, LoopDetected) else refusal
+        return _in_form(BudgetStop, refusal, f"budget {refusal.budget!r}")
+    return _in_form(LoopStop, refusal, "loop guard") if isinstance(refusal, LoopDetected) else refusal
 
 
-def _in_form(stopping: BudgetStop | LoopStop, refusal: CallRefused, source: str) -> CallRefused:
-    vars(stopping).update(vars(refusal))
-    stopping.reason, stopping.source = str(refusal), source
-    return stopping
+def _in_form(kind: type[BudgetStop | LoopStop], refusal: CallRefused, source: str) -> CallRefused:
+    said = str(refusal)
+    return rebuilt(kind, said, {**vars(refusal), "reason": said, "source": source})
 
 
 # Of calls past CrewAI's own clients, too, such as a conversion by instructor: CrewAI would go on without its result.

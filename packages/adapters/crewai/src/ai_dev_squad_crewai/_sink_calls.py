@@ -72,7 +72,7 @@ def _model_call_completed(source: Any, event: Any) -> None:
             operation.usage = usage
         operation.reported_usd = cost_from(getattr(event, "usage", None))
         operation.output = lambda: _translate.answer_text(event.response)
-        operation.note_result(_translate.answer_text(event.response))
+        operation.note_result(event.response, _translate.answer_text)
         attributes = _translate.response_attributes(event)
         if from_totals:
             attributes["crewai.usage.from_totals"] = True

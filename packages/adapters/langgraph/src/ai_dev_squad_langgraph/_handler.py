@@ -7,6 +7,7 @@ call) and never changes what it's given. The names and signatures of its methods
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.tracers.base import BaseTracer
@@ -173,6 +174,7 @@ class ObservingHandler(_Base):
     ) -> None:
         self._start_model_call(operations.TEXT_COMPLETION, prompts, run_id, parent_run_id, metadata or {}, more)
 
+    @guarded("observing the start of a model call")
     def _start_model_call(
         self,
         kind: operations.Kind,
@@ -184,22 +186,13 @@ class ObservingHandler(_Base):
     ) -> None:
         if run_id in RUNS:
             return
-        try:
-            run = _open_model_call(kind, prompts, run_id, parent_run_id, metadata, more)
-            assert run.operation is not None
-            try:
-                run.operation.reserve()
-            except CallRefused:
-                run.end()  # LangChain reports no end of a call whose start was refused
-                raise
-            # In a batch several calls start before the first is made: none of them is the current one.
-            run.in_batch = more.get("batch_size", 1) > 1
-            if not run.in_batch:
-                run.make_current()
-        except CallRefused:
-            raise
-        except Exception as error:  # noqa: BLE001 - the user's program comes first
-            report("observing the start of a model call", error)
+        run = _open_model_call(kind, prompts, run_id, parent_run_id, metadata, more)
+        assert run.operation is not None
+        _ask(run, run.operation.reserve)
+        # In a batch several calls start before the first is made: none of them is the current one.
+        run.in_batch = more.get("batch_size", 1) > 1
+        if not run.in_batch:
+            run.make_current()
 
     @guarded("observing a streamed chunk")
     def on_llm_new_token(self, token: Any, *, run_id: Any, **_: Any) -> None:
@@ -232,6 +225,7 @@ class ObservingHandler(_Base):
 
     # --- tools and retrievers -----------------------------------------------------------------------------------------
 
+    @guarded("observing the start of a tool")
     def on_tool_start(
         self,
         serialized: Any,
@@ -247,27 +241,18 @@ class ObservingHandler(_Base):
     ) -> None:
         if run_id in RUNS:
             return
-        try:
-            given = inputs if inputs is not None else input_str
-            pipeline = runtime.pipeline()
-            attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
-            if tool_call_id:
-                attributes[keys.TOOL_CALL_ID] = pipeline.redactor.text(tool_call_id)
-            if pipeline.capture_content:
-                attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(given)
-            tool = (serialized or {}).get("name") or name or "tool"
-            run = self._start(operations.TOOL, tool, run_id, parent_run_id, metadata, attributes)
-            assert run.operation is not None
-            run.operation.note_arguments(given)
-            try:
-                run.operation.admit()
-            except CallRefused:
-                run.end()  # LangChain reports no end of a call whose start was refused
-                raise
-        except CallRefused:
-            raise
-        except Exception as error:  # noqa: BLE001 - the user's program comes first
-            report("observing the start of a tool", error)
+        given = inputs if inputs is not None else input_str
+        pipeline = runtime.pipeline()
+        attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
+        if tool_call_id:
+            attributes[keys.TOOL_CALL_ID] = pipeline.redactor.text(tool_call_id)
+        if pipeline.capture_content:
+            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(given)
+        tool = (serialized or {}).get("name") or name or "tool"
+        run = self._start(operations.TOOL, tool, run_id, parent_run_id, metadata, attributes)
+        assert run.operation is not None
+        run.operation.note_arguments(given)
+        _ask(run, run.operation.admit)
 
     def _start(
         self,
@@ -292,7 +277,7 @@ class ObservingHandler(_Base):
             return
         pipeline = runtime.pipeline()
         content = getattr(output, "content", output)
-        run.operation.note_result(_translate.compared(content))
+        run.operation.note_result(content, _translate.compared)
         if pipeline.capture_content:
             run.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(content)})
         if getattr(output, "status", None) == "error":
@@ -327,8 +312,8 @@ class ObservingHandler(_Base):
             attributes[keys.RETRIEVAL_QUERY_TEXT] = pipeline.redactor.text(query)
         retriever = name or (serialized or {}).get("name") or "retriever"
         run = self._start(operations.RETRIEVAL, retriever, run_id, parent_run_id, metadata, attributes)
-        if run.operation is not None:
-            run.operation.note_arguments(query)
+        assert run.operation is not None
+        run.operation.note_arguments(query)
 
     @guarded("observing the end of a retriever")
     def on_retriever_end(self, documents: Any, *, run_id: Any, **_: Any) -> None:
@@ -340,6 +325,15 @@ class ObservingHandler(_Base):
         run.end()
 
     on_retriever_error = on_tool_error
+
+
+def _ask(run: Run, ask: Callable[[], None]) -> None:
+    """Ask whether a call may be made."""
+    try:
+        ask()
+    except CallRefused:
+        run.end()  # LangChain reports no end of a call whose start was refused
+        raise
 
 
 def _open_model_call(
@@ -380,7 +374,7 @@ def _take_answer(operation: operations.Operation, response: Any) -> None:
     operation.service_tier = _translate.service_tier_of(response)
     operation.reported_usd = _translate.cost_of(response)
     operation.output = lambda: _translate.response_text(response)
-    operation.note_result(_translate.answer(response))
+    operation.note_result(response, _translate.answer)
     operation.annotate(_translate.response_attributes(response))
     pipeline = runtime.pipeline()
     if operation.cache_hit:

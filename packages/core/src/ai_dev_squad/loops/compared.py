@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad.loops.fingerprint import fingerprint
@@ -29,10 +30,13 @@ class Compared:
         if self.pipeline.loops is not None:
             self.arguments_mark = fingerprint(arguments, structured=True)
 
-    def note_result(self, result: Any) -> None:
-        """Say what came of a tool call, or what a model answered, likewise. What differs each time must be left out."""
+    def note_result(self, result: Any, read: Callable[[Any], Any] | None = None) -> None:
+        """Say what came of a tool call, or what a model answered, likewise. What differs each time must be left out.
+
+        ``read(result)`` is compared where that takes work: it isn't called where nobody looks for loops.
+        """
         if self.pipeline.loops is not None:
-            self.result_mark = fingerprint(result)
+            self.result_mark = fingerprint(result if read is None else read(result))
 
     def admit(self) -> None:
         """Ask whether this call may be made. Raises ``LoopDetected``, ending the operation, if its run was stopped."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ai_dev_squad.refusal import CallRefused
+from ai_dev_squad.refusal import CallRefused, rebuilt
 
 __all__ = ["LoopDetected", "Pattern"]
 
@@ -45,14 +45,4 @@ class LoopDetected(CallRefused):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Cross a process boundary whole; keyword arguments are lost otherwise."""
-        return _rebuild, (str(self), dict(vars(self)))
-
-    def again(self) -> LoopDetected:
-        """The same for another call: an exception that is raised twice would gather both tracebacks."""
-        return _rebuild(str(self), dict(vars(self)))
-
-
-def _rebuild(message: str, fields: dict[str, Any]) -> LoopDetected:
-    error = LoopDetected(message)
-    vars(error).update(fields)
-    return error
+        return rebuilt, (LoopDetected, str(self), dict(vars(self)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad.loops.detected import LoopDetected, Pattern
@@ -55,7 +56,7 @@ class LoopGuard:
             return
         stopped_by = parent.watch.run.stopped_by
         if stopped_by is not None:
-            refusal = stopped_by.again()
+            refusal = copy(stopped_by)  # one that is raised twice would gather both tracebacks
             operation.is_refused = True
             operation.fail(refusal)
             raise refusal
@@ -77,7 +78,7 @@ class LoopGuard:
         if self.stops:
             watch.run.stopped_by = LoopDetected(message, **facts)
         details = {**facts, "operations": list(facts["operations"]), "action": "stop" if self.stops else "warn"}
-        owner.event(EventType.AGENT_LOOP, message, details)
+        owner.event(EventType.AGENT_LOOP, message, details, level="WARNING")
 
 
 def _owner(operation: Operation) -> Operation:

@@ -1,6 +1,7 @@
 """What becomes of a request on the wire: part of the model call that sent it, or an operation of its own.
 
-Asked before anything is sent, it is also the last gate of a budget and of the loop guard: whatever no framework announced is refused here.
+Asked before anything is sent, it is also the last gate of a budget and of the loop guard: whatever no framework announced
+is refused here.
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ class Failures(Harness):
 
         assert server.truth.calls == ()
         assert outcome.error is not None
-        assert any(isinstance(error, BudgetExceeded) or "Budget" in str(error) for error in _chain(outcome.error))
+        assert any(isinstance(error, BudgetExceeded) or "Budget" in str(error) for error in outcome.chain())
         assert [
             (line.status, line.error and "BudgetExceeded" in line.error.type) for line in captured.closing("chat")
         ] == [("error", True)]
@@ -235,14 +235,6 @@ class Failures(Harness):
 
         assert observed.summary() == unobserved.summary()
         ends_once(captured)
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return found
 
 
 def _break(what: str) -> None:

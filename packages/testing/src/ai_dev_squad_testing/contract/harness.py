@@ -40,6 +40,15 @@ class Outcome:
             raise self.error
         return "".join(self.pieces or ())
 
+    def chain(self) -> list[BaseException]:
+        """What the run raised, and what that came of."""
+        found: list[BaseException] = []
+        error = self.error
+        while error is not None and error not in found:
+            found.append(error)
+            error = error.__cause__ or error.__context__
+        return found
+
     def summary(self) -> tuple[Any, ...]:
         """What must be the same, observed or not."""
         if self.error is None:

@@ -65,7 +65,7 @@ class Loops(Harness):
             outcome = self.attempt(self.main_mode, self.observe(self.with_tool(server.base_url, look_up)))
 
         assert outcome.error is not None
-        assert any(isinstance(error, LoopDetected) or "LoopDetected" in str(error) for error in _chain(outcome.error))
+        assert any(isinstance(error, LoopDetected) or "LoopDetected" in str(error) for error in outcome.chain())
         assert [loop["action"] for loop in told(captured)] == ["stop"]
         assert LIMIT <= len(server.truth.calls) <= LIMIT + 2
         assert len(ran) <= LIMIT + 1
@@ -91,11 +91,3 @@ class Loops(Harness):
 
         assert "Done." in text
         assert told(captured) == []
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return found

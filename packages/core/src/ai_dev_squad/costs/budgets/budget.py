@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from ai_dev_squad.costs.budgets.periods import Period, parse_period, parse_timezone, timezone_name
 from ai_dev_squad.costs.money import to_pico
-from ai_dev_squad.refusal import CallRefused
+from ai_dev_squad.refusal import CallRefused, rebuilt
 
 __all__ = [
     "AlertCallback",
@@ -165,8 +165,8 @@ class BudgetStatus:
 class BudgetExceeded(CallRefused):
     """A model call was refused before it was made, because a budget with ``on_exceed="stop"`` would not hold.
 
-    ``budget`` is the budget's name, ``key`` the value when the budget is ``per`` something; amounts are in US dollars; ``estimate_usd``
-    is ``None`` when the price is unknown, ``resets_at`` is ``None`` when the period never ends.
+    ``budget`` is the budget's name, ``key`` the value when the budget is ``per`` something; amounts are in US dollars;
+    ``estimate_usd`` is ``None`` when the price is unknown, ``resets_at`` is ``None`` when the period never ends.
     """
 
     def __init__(
@@ -192,13 +192,7 @@ class BudgetExceeded(CallRefused):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Cross a process boundary whole; keyword arguments are lost otherwise."""
-        return _rebuild, (str(self), dict(vars(self)))
-
-
-def _rebuild(message: str, fields: dict[str, Any]) -> BudgetExceeded:
-    error = BudgetExceeded(message)
-    vars(error).update(fields)
-    return error
+        return rebuilt, (BudgetExceeded, str(self), dict(vars(self)))
 
 
 def moment(seconds: float) -> datetime | None:
