@@ -83,10 +83,10 @@ class Invocation(Steps):
     @classmethod
     def current(cls) -> Self | None:
         """The innermost invocation of this framework that is open in this context."""
-        found = cls.last()
+        found: Any = current_context().get(cls._key)
         while found is not None and found.ended:
             found = found.parent
-        return found
+        return found  # type: ignore[no-any-return]
 
     @classmethod
     def cause(cls) -> Self | None:
@@ -94,10 +94,10 @@ class Invocation(Steps):
 
         A model call starts nothing that outlives it; but its end may be told in another context than its start.
         """
-        found = cls.last()
+        found: Any = current_context().get(cls._key)
         while found is not None and found.ended and (found.operation is None or found.operation.kind.is_model_call):
             found = found.parent
-        return found
+        return found  # type: ignore[no-any-return]
 
     def outwards(self) -> Iterator[Self]:
         """This invocation and those that it belongs to, innermost first."""

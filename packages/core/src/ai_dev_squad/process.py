@@ -134,22 +134,23 @@ class ForkSafeLock:
     first ``with`` would wait for ever.
     """
 
-    __slots__ = ("__weakref__", "_lock")
+    __slots__ = ("__weakref__", "now")
 
     def __init__(self) -> None:
         self._renew()
         after_fork(weakref.WeakMethod(self._renew))
 
     def _renew(self) -> None:
-        self._lock = threading.RLock()
+        self.now = threading.RLock()
+        """The lock of this process. ``with lock.now`` is the same in a third of the time."""
 
     def __enter__(self) -> None:
-        self._lock.acquire()
+        self.now.acquire()
 
     def __exit__(self, *_: object) -> None:
         # The child of a fork within the block leaves it too, and never held the lock that it has now.
         with suppress(RuntimeError):
-            self._lock.release()
+            self.now.release()
 
 
 def forget(callback: Callback) -> None:

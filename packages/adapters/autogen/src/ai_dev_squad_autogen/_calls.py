@@ -305,8 +305,12 @@ class ModelCall(Call):
         messages = argument("messages", 0, args, kwargs) or ()
         more = kwargs.get("extra_create_args") or {}
         json_output = kwargs.get("json_output")
-        request = _translate.model_request(client, messages, more, tools=kwargs.get("tools"), json_output=json_output)
-        attributes = _translate.model_attributes(client, more, stream=stream, json_output=json_output)
+        asking = _translate.innermost(client)
+        settings = _translate.settings(asking, more)
+        request = _translate.model_request(
+            asking, messages, settings, tools=kwargs.get("tools"), json_output=json_output
+        )
+        attributes = _translate.model_attributes(asking, settings, stream=stream, json_output=json_output)
         pipeline = runtime.pipeline()
         if pipeline.capture_content:
             said = bounded(_translate.messages_content(messages), pipeline.settings.max_messages)

@@ -104,6 +104,9 @@ def enclosing(key: str | None = None) -> Call | None:
         return found
     run = RUNS.get(key)
     if run is not None:
-        return found if found is not None and any(call is run for call in found.outwards()) else run
+        inside = found
+        while inside is not None and inside is not run:
+            inside = inside.parent
+        return run if inside is None else found
     # A team that nobody observes may run on a runtime that was started in an observed run.
     return None if found is not None and found.ended else found

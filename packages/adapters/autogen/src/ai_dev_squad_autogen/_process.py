@@ -24,6 +24,7 @@ from ai_dev_squad_autogen._invocation import RUNS, Call, enclosing
 __all__ = ["fold_spans_of", "install", "reading_chunks"]
 
 _patches = Patches()
+_FOLDED = nullcontext(trace.INVALID_SPAN)
 _SPANS = ("trace_invoke_agent_span", "trace_tool_span")
 
 
@@ -50,14 +51,11 @@ def _fold_spans_in(module_name: str) -> None:
             _patches.wrap(module, name, _folding)
 
 
-def _is_folded(call: Call | None) -> bool:
-    return call is not None and not call.options.keep_runtime_spans
-
-
 def _folding(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def open_span(*args: Any, **kwargs: Any) -> Any:
-        return nullcontext(trace.INVALID_SPAN) if _is_folded(enclosing()) else original(*args, **kwargs)
+        call = enclosing()
+        return original(*args, **kwargs) if call is None or call.options.keep_runtime_spans else _FOLDED
 
     return open_span
 
@@ -68,8 +66,8 @@ def _folding_block(original: Callable[..., Any]) -> Callable[..., Any]:
         call = Call.current()
         if call is None and RUNS:
             call = enclosing(_team_of(destination, kwargs.get("attributes")))
-        if _is_folded(call):
-            return nullcontext(trace.INVALID_SPAN)
+        if call is not None and not call.options.keep_runtime_spans:
+            return _FOLDED
         return original(self, operation, destination, *args, **kwargs)
 
     return trace_block

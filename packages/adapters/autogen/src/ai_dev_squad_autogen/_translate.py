@@ -23,11 +23,13 @@ __all__ = [
     "answer_content",
     "answer_text",
     "compared",
+    "innermost",
     "is_text_of",
     "messages_content",
     "model_attributes",
     "model_request",
     "response_attributes",
+    "settings",
     "stop_source",
     "team_error",
     "tool_result_text",
@@ -73,13 +75,26 @@ def team_error(error: BaseException) -> ErrorInfo | None:
 # --- model calls ------------------------------------------------------------------------------------------------------
 
 
+def innermost(client: Any) -> Any:
+    """The client that asks, below those that keep answers."""
+    while (inner := getattr(client, "client", None)) is not None and hasattr(inner, "create_stream"):
+        client = inner
+    return client
+
+
+def settings(client: Any, more: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the client that asks was made with, and ``more``, the arguments of this call alone."""
+    found = getattr(client, "_create_args", None)
+    return {**found, **more} if isinstance(found, Mapping) else more
+
+
 def model_request(
-    client: Any, messages: Sequence[Any], more: Mapping[str, Any], *, tools: Any = None, json_output: Any = None
+    client: Any, messages: Sequence[Any], settings: Mapping[str, Any], *, tools: Any = None, json_output: Any = None
 ) -> ModelRequest:
-    """What is known of a model call before it's made. ``more`` are the arguments of this call alone."""
-    settings = {**_settings(client), **more}
+    """What is known of a model call before it's made, of the client that asks and its settings."""
     model = str(settings.get("model") or "unknown")
-    asked, offered = [_with_pictures(message) for message in messages], [_definition(tool) for tool in tools or ()]
+    asked = [_with_pictures(message) for message in messages]
+    offered = [_definition(tool) for tool in tools or ()]
     wanted = json_output if isinstance(json_output, type) else settings.get("response_format")
     return ModelRequest(
         model=model,
@@ -126,26 +141,13 @@ def _with_pixels(piece: Any) -> Any:
     return {"type": "blob", "modality": "image", "pixels": pixels}
 
 
-def _innermost(client: Any) -> Any:
-    """The client that asks, below those that keep answers."""
-    while (inner := getattr(client, "client", None)) is not None and hasattr(inner, "create_stream"):
-        client = inner
-    return client
-
-
-def _settings(client: Any) -> Mapping[str, Any]:
-    found = getattr(_innermost(client), "_create_args", None)
-    return found if isinstance(found, Mapping) else {}
-
-
 def _provider(client: Any, model: str) -> str:
-    inner = _innermost(client)
-    cls: Any = type(inner)
+    cls: Any = type(client)
     provider = _provider_of_class(cls)
     if provider != "openai":
         return provider
     # Others speak OpenAI's language, too.
-    behind = providers.provider_behind(provider, requests.server_attributes(_address(inner)).get(keys.SERVER_ADDRESS))
+    behind = providers.provider_behind(provider, requests.server_attributes(_address(client)).get(keys.SERVER_ADDRESS))
     return behind if behind != provider else providers.maker_of_model(model) or provider
 
 
@@ -160,13 +162,12 @@ def _address(client: Any) -> Any:
     return config.get("base_url") or config.get("azure_endpoint") if isinstance(config, Mapping) else None
 
 
-def model_attributes(client: Any, more: Mapping[str, Any], *, stream: bool, json_output: Any) -> dict[str, Any]:
+def model_attributes(client: Any, settings: Mapping[str, Any], *, stream: bool, json_output: Any) -> dict[str, Any]:
     """Request attributes of a model call, by the GenAI conventions."""
-    settings = {**_settings(client), **more}
     attributes = requests.request_attributes(settings, stream=stream)
     if json_output:
         attributes[keys.OUTPUT_TYPE] = "json"
-    return {**attributes, **requests.server_attributes(_address(_innermost(client)))}
+    return {**attributes, **requests.server_attributes(_address(client))}
 
 
 def response_attributes(result: Any, raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -115,17 +115,19 @@ def plain_text(item: Any) -> tuple[str, str] | None:
     """Role and text of a message that is nothing but a text, as most are: what ``message`` says of it, in a tenth of
     the time. ``None`` for any other.
     """
-    kind: Any = type(item)
-    if kind is dict:
-        fields: Any = item
+    cls: Any = type(item)
+    beside: tuple[str, ...] | None
+    if cls is dict:
+        fields, beside = item, _BESIDE_THE_TEXT
     else:
-        fields = getattr(item, "__dict__", None)
-        if type(fields) is not dict or getattr(item, "__pydantic_extra__", None) or not _shows_all(kind):
+        beside = _beside_the_text(cls)
+        if beside is None or getattr(item, "__pydantic_extra__", None):
             return None
+        fields = item.__dict__
     content, kind = fields.get("content"), fields.get("type")
     if type(content) is not str or not content or kind in _ITEMS:
         return None
-    for name in _BESIDE_THE_TEXT:
+    for name in beside:
         if fields.get(name):
             return None
     return role_name(fields.get("role") or (kind if isinstance(kind, str) else None) or "user"), content
@@ -291,9 +293,13 @@ def _declares(kind: Any, name: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _shows_all(kind: Any) -> bool:
-    """Whether all that objects of a class say as a message stands among their own attributes."""
-    return not any(_declares(kind, name) for name in ("role", "type", "content", *_BESIDE_THE_TEXT))
+def _beside_the_text(kind: Any) -> tuple[str, ...] | None:
+    """What may stand beside the text in objects of a class; ``None`` unless all that they say is in their ``__dict__``."""
+    if not kind.__dictoffset__ or any(_declares(kind, name) for name in ("role", "type", "content", *_BESIDE_THE_TEXT)):
+        return None
+    # A pydantic model has the fields of its class, and extra ones, which are looked for by themselves.
+    fields = getattr(kind, "__pydantic_fields__", None)
+    return _BESIDE_THE_TEXT if fields is None else tuple(name for name in _BESIDE_THE_TEXT if name in fields)
 
 
 def _first(source: Mapping[str, Any], *names: str) -> Any:

@@ -41,6 +41,13 @@ _STOPS = ("stop", "stop_sequences", "stopSequences")
 # Where providers put settings one level deeper: Gemini, Bedrock, Titan, Ollama.
 _NESTED = ("generationConfig", "generation_config", "inferenceConfig", "textGenerationConfig", "options")
 _NUMBER_NAMES = frozenset(name for names in _NUMBERS.values() for name in names)
+_NAMES = frozenset(
+    {
+        *(*_NUMBER_NAMES, *_CHOICES, *_STOPS, *_NESTED, "reasoning_effort", "reasoning"),
+        *("response_format", "text", "responseMimeType", "response_mime_type", "format"),
+    }
+)
+"""All that a setting may be called: most requests have none, and cost a look at that."""
 _PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 _MOST = 1 << 53
 
@@ -52,7 +59,7 @@ def request_attributes(settings: Mapping[str, Any], *, stream: bool | None = Non
     one choice, which everybody asks for. ``stream`` overrides what the settings say.
     """
     found: dict[str, Any] = {}
-    for source in _sources(settings):
+    for source in () if _NAMES.isdisjoint(settings) else _sources(settings):
         for attribute, names in () if _NUMBER_NAMES.isdisjoint(source) else _NUMBERS.items():
             if attribute in found:
                 continue
@@ -101,7 +108,7 @@ def _wants_json(source: Mapping[str, Any]) -> bool:
 
 def output_limit(settings: Mapping[str, Any]) -> int | None:
     """The most output tokens that the answer may have, whatever it is called; ``None`` for no limit, or none in sight."""
-    for source in _sources(settings):
+    for source in () if _NAMES.isdisjoint(settings) else _sources(settings):
         for name in _NUMBERS[keys.REQUEST_MAX_TOKENS]:
             limit = source.get(name)
             if limit is not None and _is_number(limit):

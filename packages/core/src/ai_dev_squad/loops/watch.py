@@ -108,8 +108,9 @@ class Watch:
         self._spend(Spent(1, *tokens, usd or 0.0, int(usd is None)))
 
     def _spend(self, more: Spent) -> None:
-        with _adding:
-            self.spent = self.spent.plus(more)
+        if more is not NOTHING:
+            with _adding.now:
+                self.spent = self.spent.plus(more)
 
     # --- the sorts of step ----------------------------------------------------------------------------------------------
 
