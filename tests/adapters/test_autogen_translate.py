@@ -94,7 +94,8 @@ def test_any_text_of_an_error(message: str, other: str) -> None:
 )
 def test_the_provider_of_openais_client(create: dict[str, Any], expected: tuple[str, str]) -> None:
     """OpenAI's client also speaks with others; the model's name says with whom."""
-    request = _translate.model_request(OpenAIChatCompletionClient(api_key="k", **create), CONVERSATION, {})
+    client = OpenAIChatCompletionClient(api_key="k", **create)
+    request = _translate.model_request(client, CONVERSATION, _translate.settings(client, {}))
 
     assert (request.model, request.provider) == expected
 
@@ -114,7 +115,9 @@ def test_a_request() -> None:
     """Model, limit and prompt of one call; what is given for this call alone wins."""
     client = OpenAIChatCompletionClient(model="gpt-4o", api_key="k", max_tokens=100, temperature=0.5)
 
-    request = _translate.model_request(client, CONVERSATION, {"max_tokens": 7, "model": "gpt-4o-mini"})
+    request = _translate.model_request(
+        client, CONVERSATION, _translate.settings(client, {"max_tokens": 7, "model": "gpt-4o-mini"})
+    )
 
     assert (request.model, request.max_output_tokens) == ("gpt-4o-mini", 7)
     assert request.prompt is not None
@@ -124,7 +127,9 @@ def test_a_request() -> None:
         ("assistant", 'look_up{"word": "a"}'),
         ("tool", "A"),
     ]
-    assert _translate.model_attributes(client, {"stop": "END", "seed": 3}, stream=True, json_output=True) == {
+    assert _translate.model_attributes(
+        client, _translate.settings(client, {"stop": "END", "seed": 3}), stream=True, json_output=True
+    ) == {
         "gen_ai.request.temperature": 0.5,
         "gen_ai.request.max_tokens": 100,
         "gen_ai.request.seed": 3,

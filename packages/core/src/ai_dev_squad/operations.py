@@ -322,10 +322,7 @@ def start(
     if links:
         operation.links = list(links)
     _inherit(operation, parent, session_id, name if agent_id is None and kind is AGENT else agent_id)
-    if request is not None:
-        operation.request = request
-    if attempt is not None:
-        operation.attempt = attempt
+    operation.request, operation.attempt = request, attempt
     operation.started_with = _complete(operation, attributes)
     operation.started_ns = clock.monotonic_ns()
     if started_at_ns is not None:

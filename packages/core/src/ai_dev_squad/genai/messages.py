@@ -93,7 +93,11 @@ _BY_FIELD = {
 
 def role_name(role: Any) -> str:
     """A role in the conventions' words: ``system``, ``user``, ``assistant``, ``tool``, else what the sender calls it."""
-    name = role if type(role) is str else str(role)
+    return _role(role if type(role) is str else str(role))
+
+
+@lru_cache(maxsize=256)
+def _role(name: str) -> str:
     return _ROLES.get(name.lower(), name)
 
 
