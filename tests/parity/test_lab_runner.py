@@ -13,6 +13,7 @@ import pytest
 
 from ai_dev_squad import read_journal
 from ai_dev_squad_dashboard import lab_results as results
+from ai_dev_squad_parity.lab import processes
 from ai_dev_squad_parity.lab.runner import Plan, run
 from ai_dev_squad_parity.lab.scenario import find_scenarios
 from ai_dev_squad_parity.lab.template import write
@@ -38,6 +39,17 @@ def run(program):
 """
 
 
+# From nothing, and forked from a process that has imported something.
+PRELOADS = [
+    pytest.param({}, id="from nothing"),
+    pytest.param(
+        {"langgraph": ("ai_dev_squad_langgraph", "no_such_module")},
+        id="forked",
+        marks=pytest.mark.skipif(sys.platform != "linux", reason="cells are forked on Linux only"),
+    ),
+]
+
+
 def scenario(folder: Path, *, top: str = "", build: str = "pass", timeout: float = 60, spec: str | None = None) -> Path:
     """A scenario of one program, for LangGraph, which does what a test wants."""
     folder.mkdir(parents=True)
@@ -51,7 +63,8 @@ def cells(plan: Plan) -> dict[str, tuple[str, str]]:
     return {cell.scenario: (cell.verdict, cell.reason) for cell in run(plan).cells}
 
 
-def test_whatever_a_cell_does_wrong_is_its_own_verdict(tmp_path):
+@pytest.mark.parametrize("preload", PRELOADS)
+def test_whatever_a_cell_does_wrong_is_its_own_verdict(tmp_path, preload):
     """A crash, a signal, a hang, an import error, an exception and a malformed scenario each cost one cell, with the cure."""
     scenario(tmp_path / "crashes", build="import os; os._exit(3)")
     scenario(tmp_path / "dies", build="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
@@ -69,7 +82,7 @@ def test_whatever_a_cell_does_wrong_is_its_own_verdict(tmp_path):
         "CANNOT = Cannot('it has no such thing', 'https://example.org/docs')",
     )
     heard = []
-    matrix = run(Plan(find_scenarios(tmp_path), ("langgraph",), jobs=2), heard.append)
+    matrix = run(Plan(find_scenarios(tmp_path), ("langgraph",), jobs=2, preload=preload), heard.append)
 
     assert {cell.scenario: (cell.verdict, cell.reason) for cell in matrix.cells} == {
         "crashes": ("fails", "the process ended with code 3 and said nothing"),
@@ -110,8 +123,50 @@ def test_whatever_a_cell_does_wrong_is_its_own_verdict(tmp_path):
     assert results.load(tmp_path / "parity.json") == matrix
 
 
+FORKED = pytest.mark.skipif(sys.platform != "linux", reason="cells are forked on Linux only")
+
+TELLS = """\
+import json, os, sys
+    own = os.getpgid(0) == os.getpid(), os.getcwd() == os.environ["AI_DEV_SQUAD_LAB_STATE"], not sys.stdin.read()
+    print(json.dumps(["wave" in sys.modules, "left_behind" in sys.modules, *own]), flush=True)
+    sys.modules["left_behind"] = sys
+    os._exit(7)"""
+
+
+@FORKED
+def test_forked_cells_share_what_is_imported_and_nothing_else(tmp_path):
+    """The modules are there already; directory, group, standard input and what another cell did are the cell's own."""
+    for name in ("first", "second"):
+        scenario(tmp_path / name, build=TELLS)
+    keep = tmp_path / "kept"
+    plan = Plan(
+        find_scenarios(tmp_path), ("langgraph",), preload={"langgraph": ("wave", "ai_dev_squad_langgraph")}, keep=keep
+    )
+
+    assert cells(plan) == dict.fromkeys(
+        ("first", "second"), ("fails", "the process ended with code 7 and said nothing")
+    )
+    printed = [(keep / name / "langgraph" / "run.order.printed").read_text() for name in ("first", "second")]
+    assert printed == ["[true, false, true, true, true]\n"] * 2
+
+
+@FORKED
+def test_what_dies_while_it_imports_is_the_verdict_of_each_cell(tmp_path, monkeypatch):
+    """A framework whose import ends the process costs its own cells, each of them with the reason."""
+    (tmp_path / "deadly.py").write_text("import os; print('no more', flush=True); os._exit(5)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for name in ("first", "second"):
+        scenario(tmp_path / "all" / name)
+    plan = Plan(find_scenarios(tmp_path / "all"), ("langgraph",), jobs=2, preload={"langgraph": ("deadly",)})
+
+    assert [(cell.reason, cell.output) for cell in run(plan).cells] == [
+        ("the process ended with code 5 and said nothing", "no more\n")
+    ] * 2
+
+
 @pytest.mark.skipif(os.name == "nt", reason="process groups are POSIX")
-def test_a_hanging_program_takes_its_children_with_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize("preload", PRELOADS)
+def test_a_hanging_program_takes_its_children_with_it(tmp_path, monkeypatch, preload):
     """What a program started is ended with it, so that nothing is left running after the lab."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         child = f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]})).recv(1)"
@@ -126,14 +181,22 @@ def test_a_hanging_program_takes_its_children_with_it(tmp_path, monkeypatch):
         class Process(subprocess.Popen):
             """Its limit is reached when the child is there, however long the machine takes to start it."""
 
-            def communicate(self, *args, timeout=None):
+            def wait(self, timeout=None):
                 if timeout != 3:
-                    return super().communicate(*args, timeout=timeout)
+                    return super().wait(timeout)
                 connections.append(server.accept()[0])
                 raise subprocess.TimeoutExpired(self.args, timeout)
 
+        def told(asking, limit_s):
+            if limit_s != 3:
+                return real_told(asking, limit_s)
+            connections.append(server.accept()[0])
+            raise TimeoutError
+
+        real_told = processes._told
         monkeypatch.setattr(subprocess, "Popen", Process)
-        assert cells(Plan(find_scenarios(tmp_path / "all"), ("langgraph",))) == {
+        monkeypatch.setattr(processes, "_told", told)
+        assert cells(Plan(find_scenarios(tmp_path / "all"), ("langgraph",), preload=preload)) == {
             "hangs": ("fails", "did not end within 3 s")
         }
     (connection,) = connections

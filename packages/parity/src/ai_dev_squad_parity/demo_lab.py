@@ -26,6 +26,7 @@ from ai_dev_squad_testing.model_server import Truth
 
 from .lab import terminal
 from .lab.command import write_providers, write_results
+from .lab.nursery import preloaded
 from .lab.provider_table import run_providers
 from .lab.runner import Plan, run
 from .lab.scenario import find_scenarios
@@ -44,7 +45,7 @@ def run_lab(console: Console, log_dir: str, scenarios: Sequence[str], repeat: in
     output = Path(log_dir) / "parity"
     traces = output / "traces" / "ai_dev_squad.jsonl"
     jobs = min(2, os.cpu_count() or 1)
-    plan = Plan(found, repeat=repeat, jobs=jobs, traces=traces)
+    plan = Plan(found, repeat=repeat, jobs=jobs, preload=preloaded("ours"), traces=traces)
     console.rule("[bold]The parity lab: the same programs on every framework")
     began = time.monotonic()
     matrix = run(plan, terminal.Progress(len(found) * len(plan.frameworks)))
@@ -55,7 +56,7 @@ def run_lab(console: Console, log_dir: str, scenarios: Sequence[str], repeat: in
 
 def ask_providers(console: Console, log_dir: str) -> LabProviders:
     """Ask every provider whose client is installed, on every framework, and write the table where the dashboard looks for it."""
-    plan = Plan({}, jobs=min(2, os.cpu_count() or 1))
+    plan = Plan({}, jobs=min(2, os.cpu_count() or 1), preload=preloaded("ours"))
     console.rule("[bold]Providers: the frameworks' real clients, plain and streamed")
     began = time.monotonic()
     table = run_providers(tuple(PROVIDERS), plan, terminal.Progress(len(PROVIDERS) * len(plan.frameworks) * 2))

@@ -112,6 +112,11 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     cap.add_argument("--cap-usd", type=_amount, metavar="X", help="with a real model: the most all of it may cost")
     cap.add_argument("--no-cap", action="store_true", help="with a real model: let it cost what it costs")
     add("--observer", choices=OBSERVERS, default="ours", help="who observes (default: %(default)s)")
+    add(
+        "--fresh",
+        action="store_true",
+        help="start each cell from nothing, instead of forking it from its imported framework",
+    )
     add("--output", type=Path, metavar="DIR", help="where results go (default: parity in the journal directory)")
     add("--quiet", action="store_true", help="print only what fails")
     run.set_defaults(run=_run)
@@ -206,7 +211,13 @@ def _run_providers(options: argparse.Namespace) -> int:
     output = options.output or default_output()
     chosen = [name for name in PROVIDERS if "all" in options.provider or name in options.provider]
     frameworks = tuple(name for name in FRAMEWORKS if name in (options.framework or FRAMEWORKS))
-    plan = Plan({}, frameworks=frameworks, jobs=options.jobs, pythons=dict(options.python))
+    plan = Plan(
+        {},
+        frameworks=frameworks,
+        jobs=options.jobs,
+        pythons=dict(options.python),
+        preload=_preloaded(options, len(chosen)),
+    )
     progress = terminal.Progress(len(chosen) * len(frameworks) * 2)
     table = run_providers(chosen, plan, (lambda cell: None) if options.quiet else progress)
     write_providers(table, output)
@@ -232,18 +243,27 @@ def _plan(options: argparse.Namespace) -> Plan:
             f"there is no scenario {unknown[0]!r} in {options.scenarios}; there are: {', '.join(found)}. Others: --scenarios PATH"
         )
     output = options.output or default_output()
+    scenarios = {name: found[name] for name in dict.fromkeys(options.scenario or found)}
     return Plan(
-        scenarios={name: found[name] for name in dict.fromkeys(options.scenario or found)},
+        scenarios=scenarios,
         frameworks=tuple(name for name in FRAMEWORKS if name in (options.framework or FRAMEWORKS)),
         observer=options.observer,
         repeat=options.repeat,
         jobs=options.jobs,
         pythons=dict(options.python),
+        preload=_preloaded(options, len(scenarios)),
         model_server=options.model_server,
         model=options.model,
         cap_usd=options.cap_usd,
         traces=output / "traces" / "ai_dev_squad.jsonl",
     )
+
+
+def _preloaded(options: argparse.Namespace, rows: int) -> dict[str, tuple[str, ...]]:
+    """A framework's single cell imports only what it needs."""
+    from ai_dev_squad_parity.lab.nursery import preloaded
+
+    return preloaded(options.observer) if rows > 1 and not options.fresh else {}
 
 
 def _check_installed() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ai_dev_squad_dashboard.lab_results import VERSION, LabCell, LabProvider, LabProviderCell, LabProviders
 from ai_dev_squad_parity.lab.cell import Order
-from ai_dev_squad_parity.lab.runner import Plan, machine, now, run_phase
+from ai_dev_squad_parity.lab.processes import Processes
+from ai_dev_squad_parity.lab.runner import Plan, machine, now, processes, run_phase
 from ai_dev_squad_parity.lab.verdict import Ended, judge, refuse
 from ai_dev_squad_parity.providers.spec import PROVIDERS, Provider, scenario_of
 from ai_dev_squad_testing.model_server import ModelServer
@@ -24,14 +25,14 @@ def run_providers(
 
     def one(name: str, framework: str, *, streamed: bool) -> LabProviderCell:
         try:
-            cell = _cell(plan, PROVIDERS[name], framework, streamed=streamed)
+            cell = _cell(started_by, PROVIDERS[name], framework, streamed=streamed)
         except Exception as error:  # noqa: BLE001 - the other cells go on
             reason = f"could not be judged: {type(error).__name__}: {error}"
             cell = _of(refuse(name, framework, reason), {}, streamed=streamed)
         on_cell(cell)
         return cell
 
-    with ThreadPoolExecutor(max_workers=max(1, plan.jobs)) as pool:
+    with processes(plan) as started_by, ThreadPoolExecutor(max_workers=max(1, plan.jobs)) as pool:
         waiting = [
             pool.submit(one, name, framework, streamed=streamed)
             for name in names
@@ -49,7 +50,7 @@ def run_providers(
     )
 
 
-def _cell(plan: Plan, provider: Provider, framework: str, *, streamed: bool) -> LabProviderCell:
+def _cell(started_by: Processes, provider: Provider, framework: str, *, streamed: bool) -> LabProviderCell:
     scenario = scenario_of(provider, streamed=streamed)
     with tempfile.TemporaryDirectory(prefix="parity-") as name, ModelServer(scenario.script()) as server:
         output = Path(name)
@@ -64,7 +65,7 @@ def _cell(plan: Plan, provider: Provider, framework: str, *, streamed: bool) -> 
             control_url=server.url,
             output=str(output),
         )
-        ended = run_phase(plan, scenario, order, Ended([], "", None))
+        ended = run_phase(started_by, scenario, order, Ended([], "", None))
         try:
             truth = server.settle(5)
         except TimeoutError:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import platform
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -23,11 +22,12 @@ import msgspec
 
 from ai_dev_squad_dashboard.lab_results import VERSION, LabCell, LabResult, LabScenario
 from ai_dev_squad_parity.lab.cell import Order, Report
+from ai_dev_squad_parity.lab.processes import Processes
 from ai_dev_squad_parity.lab.scenario import FRAMEWORKS, Scenario, ScenarioError, load_scenario
 from ai_dev_squad_parity.lab.verdict import Ended, judge, refuse
 from ai_dev_squad_testing.model_server import ModelServer, Truth
 
-__all__ = ["Plan", "machine", "now", "run", "run_phase"]
+__all__ = ["Plan", "machine", "now", "processes", "run", "run_phase"]
 
 SCRIPTED = "scripted"
 
@@ -45,6 +45,9 @@ class Plan:
     jobs: int = 1
     pythons: Mapping[str, Path] = field(default_factory=dict)
     """Framework → the interpreter of its environment; this one where it is not named."""
+    preload: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Framework → modules that are imported once, in a process that its cells are forked from. The cells of a framework that
+    is not named start from nothing."""
     model_server: str = SCRIPTED
     """``scripted``, or the base URL of an OpenAI-compatible service."""
     model: str = "gpt-4o-mini"
@@ -60,7 +63,7 @@ def run(plan: Plan, on_cell: Callable[[LabCell], None] = lambda cell: None) -> L
     """Run every cell. ``on_cell`` hears of each as it ends, in the caller's thread or another."""
     scenarios: dict[str, Scenario | ScenarioError] = {name: _load(folder) for name, folder in plan.scenarios.items()}
     versions: dict[str, dict[str, str]] = {}
-    with ThreadPoolExecutor(max_workers=max(1, plan.jobs)) as pool:
+    with processes(plan) as started_by, ThreadPoolExecutor(max_workers=max(1, plan.jobs)) as pool:
 
         def one(name: str, framework: str) -> LabCell:
             scenario = scenarios[name]
@@ -68,7 +71,7 @@ def run(plan: Plan, on_cell: Callable[[LabCell], None] = lambda cell: None) -> L
                 cell = refuse(name, framework, str(scenario))
             else:
                 try:
-                    cell = _cell(plan, scenario, framework, versions)
+                    cell = _cell(plan, started_by, scenario, framework, versions)
                 except Exception as error:  # noqa: BLE001 - the other cells go on
                     cell = refuse(name, framework, f"could not be judged: {type(error).__name__}: {error}")
             on_cell(cell)
@@ -131,7 +134,9 @@ def _info(name: str, folder: Path, scenario: Scenario | ScenarioError) -> LabSce
     )
 
 
-def _cell(plan: Plan, scenario: Scenario, framework: str, versions: dict[str, dict[str, str]]) -> LabCell:
+def _cell(
+    plan: Plan, started_by: Processes, scenario: Scenario, framework: str, versions: dict[str, dict[str, str]]
+) -> LabCell:
     scripted = plan.model_server == SCRIPTED
     directory = plan.keep / scenario.name / framework if plan.keep else None
     if directory is not None:
@@ -140,7 +145,7 @@ def _cell(plan: Plan, scenario: Scenario, framework: str, versions: dict[str, di
         nullcontext(str(directory)) if directory else tempfile.TemporaryDirectory(prefix="parity-") as name,
         ModelServer(scenario.script()) if scripted else nullcontext() as server,
     ):
-        output = Path(name)
+        output = Path(name).resolve()
         ended = Ended([], "", None)
         for phase in scenario.phases:
             first = phase == scenario.phases[0]
@@ -158,7 +163,7 @@ def _cell(plan: Plan, scenario: Scenario, framework: str, versions: dict[str, di
                 rounds=_rounds(plan, scenario),
                 cap_usd=None if scripted else _share(plan, scenario),
             )
-            ended = run_phase(plan, scenario, order, ended)
+            ended = run_phase(started_by, scenario, order, ended)
             if ended.failure is not None or ended.reports[-1].captured is None:
                 break
         if ended.reports:
@@ -172,7 +177,7 @@ def _cell(plan: Plan, scenario: Scenario, framework: str, versions: dict[str, di
 
 def _rounds(plan: Plan, scenario: Scenario) -> int:
     # What several processes do together cannot be repeated by one of them.
-    return plan.repeat if len(scenario.phases) == 1 else 0
+    return plan.repeat if scenario.measured and len(scenario.phases) == 1 else 0
 
 
 def _share(plan: Plan, scenario: Scenario) -> float | None:
@@ -219,15 +224,10 @@ def _truth(server: Any) -> Truth | None:
         return server.truth  # type: ignore[no-any-return]
 
 
-def run_phase(plan: Plan, scenario: Scenario, order: Order, before: Ended) -> Ended:
-    """Run one phase in a process of its own, bounded in time."""
-    output = Path(order.output)
-    order_file = output / f"{order.phase}.order.json"
-    order_file.write_bytes(msgspec.json.encode(order))
-    python = plan.pythons.get(order.framework, Path(sys.executable))
+def processes(plan: Plan) -> Processes:
+    """Where the plan's cells get their processes from; to be closed when the last one has ended."""
     environment = {
         **os.environ,
-        "AI_DEV_SQUAD_LAB_STATE": str(output),
         # Frameworks that send usage home would wait for it, and be counted for waiting.
         "CREWAI_DISABLE_TELEMETRY": "true",
         "CREWAI_TRACING_ENABLED": "false",
@@ -238,28 +238,29 @@ def run_phase(plan: Plan, scenario: Scenario, order: Order, before: Ended) -> En
     }
     if plan.model_server == SCRIPTED:
         environment["OPENAI_API_KEY"] = "scripted"
+    return Processes(plan.pythons, plan.preload, environment)
+
+
+def run_phase(started_by: Processes, scenario: Scenario, order: Order, before: Ended) -> Ended:
+    """Run one phase in a process of its own, bounded in time."""
+    output = Path(order.output)
+    order_file = output / f"{order.phase}.order.json"
+    order_file.write_bytes(msgspec.json.encode(order))
     limit_s = scenario.timeout_s * (1 + 3 * order.rounds)
+    python = started_by.python(order.framework)
     try:
-        process = subprocess.Popen(  # noqa: S603 - the interpreter that the user names
-            [str(python), "-m", "ai_dev_squad_parity.lab.cell", str(order_file)],
-            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", start_new_session=True, cwd=output,
-        )  # fmt: skip
+        end = started_by.run(order.framework, order_file, limit_s)
     except OSError as error:
         return before.failed(
             f"{python} cannot be started ({error}); name the environment: --python {order.framework}=PATH"
         )
-    try:
-        printed, _ = process.communicate(timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        _kill(process)
-        printed, _ = process.communicate()
-        return before.failed(f"did not end within {limit_s:g} s", printed)
+    if end.code is None:
+        return before.failed(f"did not end within {limit_s:g} s", end.printed)
     try:
         report = msgspec.json.decode((output / f"{order.phase}.json").read_bytes(), type=Report)
     except (OSError, msgspec.MsgspecError):
-        return before.failed(_why_it_died(process.returncode, printed, order, python), printed)
-    return before.and_then(report, printed)
+        return before.failed(_why_it_died(end.code, end.printed, order, python), end.printed)
+    return before.and_then(report, end.printed)
 
 
 def _why_it_died(code: int, printed: str, order: Order, python: Path) -> str:
@@ -271,14 +272,3 @@ def _why_it_died(code: int, printed: str, order: Order, python: Path) -> str:
     if code < 0:
         return f"the process was killed by {signal.Signals(-code).name}"
     return f"the process ended with code {code} and said nothing"
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    # The program may have started processes of its own.
-    if hasattr(os, "killpg"):
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    else:
-        process.kill()

@@ -115,6 +115,8 @@ class Scenario:
     needs: tuple[str, ...] = ()
     """Distributions that the programs need besides their framework: without them a cell reads *not installed*."""
     timeout_s: float = 60.0
+    measured: bool = True
+    """Whether its time says something of a framework: not where it is a time-out that the program chose."""
     quality: Callable[[str], float] | None = None
     """A check of the answer's quality, 0 to 1, for runs against a real model."""
 

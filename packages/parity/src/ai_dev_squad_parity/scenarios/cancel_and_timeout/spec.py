@@ -12,6 +12,7 @@ SCENARIO = Scenario(
     title="Cancel and time-out",
     purpose="The model never answers, and the program gives up after five seconds: cancelled, not an error, and nothing is left open.",
     script=lambda: Script([role("assistant", system_contains("you are the assistant"), hang())]),
+    measured=False,
     expected=Expected(agents=("assistant",), raises="TimeoutError", cancelled_calls=1, run_status=("cancelled",)),
     overrides={
         "crewai": Expected(agents=("assistant",), raises="ConnectionError", failed_calls=1, run_status=("error",))
