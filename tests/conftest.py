@@ -72,6 +72,7 @@ UNDATED = (
     "tests/integration/test_walls.py",
     "tests/integration/test_write_an_adapter.py",
     "tests/parity/test_lab_cell.py",
+    "tests/parity/test_lab_loops.py",
     "tests/parity/test_lab_providers.py",
     "tests/parity/test_lab_sabotage.py",
     "tests/parity/test_lab_scenario.py",

@@ -65,7 +65,7 @@ def red(found: Evidence) -> list[str]:
     return [check.name for check in score(found) if not check.ok]
 
 
-def test_a_run_is_scored_by_fifteen_checks():
+def test_a_run_is_scored_by_sixteen_checks():
     """Each says what was captured and what is true, in the order that a reader asks."""
     assert score(evidence()) == (
         LabCheck(name="answer", ok=True, captured="Paris.", truth="Paris"),
@@ -86,6 +86,7 @@ def test_a_run_is_scored_by_fifteen_checks():
         LabCheck(name="sessions", ok=True, captured="0 sessions"),
         LabCheck(name="conventions", ok=True, captured="0 spans"),
         LabCheck(name="closed", ok=True, captured="nothing open", truth="nothing open"),
+        LabCheck(name="loops", ok=True, captured="0 alarms", truth="0 alarms"),
     )  # fmt: skip
 
 
@@ -208,12 +209,12 @@ def names(found: Evidence) -> set[str]:
 
 
 def test_a_peer_is_not_asked_what_only_ours_can_tell():
-    """Open operations, calls on the wire, sessions that nobody told it, and conventions that it does not follow are left out for a peer."""
+    """Left out are open operations, the wire, alarms, sessions that nobody told it, conventions that it does not follow."""
     ours, peer = names(evidence()), names(evidence(observer="openinference", spans=(span(),)))
-    assert ours - peer == {"closed", "coverage", "sessions", "conventions"}
+    assert ours - peer == {"closed", "coverage", "loops", "sessions", "conventions"}
     claims = span(**{"gen_ai.operation.name": "chat"})
     told = replace(CALL, session="ann")
-    assert ours - names(evidence(RUN, told, observer="openllmetry", spans=(claims,))) == {"closed", "coverage"}
+    assert ours - names(evidence(RUN, told, observer="openllmetry", spans=(claims,))) == {"closed", "coverage", "loops"}
 
 
 def test_a_peer_fails_by_what_conventions_require_and_is_told_what_they_recommend():

@@ -62,6 +62,8 @@ class Captured:
     by_id: Mapping[str, Operation] = field(default_factory=dict, compare=False)
     coverage: Coverage | None = None
     """What the self-check of the wire has counted; ``None`` where it has said nothing."""
+    alarms: tuple[str, ...] = ()
+    """What the loop guard said."""
 
     def of(self, *kinds: str) -> list[Operation]:
         """The operations of these kinds."""
@@ -102,10 +104,16 @@ class Captured:
             parent = self.by_id.get(parent.parent_span_id or "")
 
 
-def captured(operations: Iterable[Operation], spans: Sequence[Span] = (), coverage: Coverage | None = None) -> Captured:
+def captured(
+    operations: Iterable[Operation],
+    spans: Sequence[Span] = (),
+    coverage: Coverage | None = None,
+    alarms: Iterable[str] = (),
+) -> Captured:
     """Put operations in order."""
     ordered = tuple(sorted(operations, key=lambda operation: (operation.start_us, -operation.end_us)))
-    return Captured(ordered, tuple(spans), {operation.span_id: operation for operation in ordered}, coverage)
+    by_id = {operation.span_id: operation for operation in ordered}
+    return Captured(ordered, tuple(spans), by_id, coverage, tuple(alarms))
 
 
 def from_journal(log_dir: Path, spans: Sequence[Span] = ()) -> Captured:
@@ -139,6 +147,7 @@ def from_journal(log_dir: Path, spans: Sequence[Span] = ()) -> Captured:
         ),
         spans,
         Coverage.summed(told) if told else None,
+        [line.message for line in lines if line.event_type == EventType.AGENT_LOOP],
     )
 
 

@@ -90,6 +90,8 @@ class Expected:
     """Whether the model was asked for a stream, and the time to the first chunk must be known."""
     sessions: tuple[str, ...] = ()
     """Session ids whose runs must not mix."""
+    loops: int = 0
+    """How often the loop guard speaks up: an agent does the same again and again."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def score(evidence: Evidence) -> tuple[LabCheck, ...]:
     """Every check that applies, in the order a reader asks.
 
     Of a peer it is not asked what only our journal can tell (whether something was left open: a span exists when it has
-    ended; what our wire has seen), what only our ``session()`` would have told it, nor conventions that it does not claim
+    ended; what our wire has seen; what our loop guard says), what only our ``session()`` would have told it, nor conventions that it does not claim
     to follow.
     """
     left_out = set() if evidence.observer == "ours" else _not_for_peers(evidence)
@@ -54,7 +54,7 @@ def score(evidence: Evidence) -> tuple[LabCheck, ...]:
 
 
 def _not_for_peers(evidence: Evidence) -> set[Callable[[Evidence], LabCheck]]:
-    left_out: set[Callable[[Evidence], LabCheck]] = {_closed, _coverage}
+    left_out: set[Callable[[Evidence], LabCheck]] = {_closed, _coverage, _loops}
     if not any(operation.session for operation in evidence.captured.operations):
         left_out.add(_sessions)
     if not any("gen_ai.operation.name" in span.attributes for span in evidence.captured.spans):
@@ -290,6 +290,16 @@ def _closed(evidence: Evidence) -> LabCheck:
     return LabCheck(name="closed", ok=not left, captured=", ".join(left) or "nothing open", truth="nothing open")
 
 
+def _loops(evidence: Evidence) -> LabCheck:
+    """The loop guard raises no alarm where nobody goes round in a loop."""
+    alarms, expected = evidence.captured.alarms, evidence.expected.loops
+    ok = len(alarms) == expected
+    return LabCheck(
+        name="loops", ok=ok, captured=_plural(len(alarms), "alarm"), truth=_plural(expected, "alarm"),
+        detail="" if ok else "; ".join(alarms),
+    )  # fmt: skip
+
+
 def _script(evidence: Evidence) -> LabCheck:
     """The program asked the model what the script foresees: no more, no less."""
     unexpected, left = evidence.truth.unexpected, evidence.truth.steps_left
@@ -305,7 +315,7 @@ def _script(evidence: Evidence) -> LabCheck:
 
 CHECKS: tuple[Callable[[Evidence], LabCheck], ...] = (
     _unchanged, _script, _coverage, _calls, _tokens, _cost, _trace, _parents, _tools, _status, _interrupts, _events, _sessions,
-    _conventions, _closed,
+    _conventions, _closed, _loops,
 )  # fmt: skip
 """Every check. Their names are those of ``LabCheck.name``."""
 
