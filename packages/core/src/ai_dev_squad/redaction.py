@@ -14,14 +14,15 @@ import msgspec
 
 from ai_dev_squad.guard import STRANGERS_FAULTS
 from ai_dev_squad.redaction_assignments import found, label
-from ai_dev_squad.redaction_patterns import LABEL, compile_scanner
+from ai_dev_squad.redaction_patterns import LABEL, SHORTEST_WORD, compile_scanner
 from ai_dev_squad.redaction_values import Limits, Walker
 from ai_dev_squad.schema import ErrorInfo
 
 __all__ = ["Redactor"]
 
 _UserPattern = Union[str, "re.Pattern[str]"]
-_Pass = Callable[[str], str]
+_Pass = Callable[..., str]
+"""What cleans a text once; it may be given the first match of the scanner, if that is known."""
 _Search = Callable[[str], Union["re.Match[str]", None]]
 
 # A secret that the end of the window cuts in two might be too short to be recognised; so much is thrown away there.
@@ -113,11 +114,19 @@ class Redactor:
 
 def _compile_text(clean: _Pass, searches: Sequence[_Search], max_string: int) -> Callable[[str], str]:
     suspicious, others = searches[0], tuple(searches[1:])
+    # Most texts of structures are one short word, which takes longer to scan than to see that there's nothing to scan.
+    # An expression of the caller's own may ask for any word, though.
+    word_limit = 0 if others else SHORTEST_WORD
+    is_word = str.isidentifier
 
     def text(s: str) -> str:
         try:
-            if len(s) > max_string or suspicious(s) is not None:
+            if len(s) < word_limit and is_word(s) and type(s) is str:
+                return s
+            if len(s) > max_string:
                 return bounded(s)
+            if (match := suspicious(s)) is not None:
+                return bounded(s, match)
             for search in others:
                 if search(s) is not None:
                     return bounded(s)
@@ -130,10 +139,10 @@ def _compile_text(clean: _Pass, searches: Sequence[_Search], max_string: int) ->
         encodable = _encodable(s)
         return encodable if encodable == s else bounded(s)
 
-    def bounded(s: str) -> str:
+    def bounded(s: str, match: re.Match[str] | None = None) -> str:
         # Only a window of a huge text is ever looked at, and its end is thrown away with whatever it cut in two.
         window = _encodable(s[: max_string + _WINDOW])
-        out = clean(window)
+        out = clean(window, match if window is s else None)
         unseen = len(s) - (max_string + _WINDOW)
         if unseen > 0:
             out, unseen = out[: max(0, len(out) - _TAIL)], unseen + min(_TAIL, len(out))
@@ -176,11 +185,12 @@ def _encodable(s: str) -> str:
 
 def _fixpoint(passes: list[_Pass]) -> _Pass:
     """All passes until nothing changes, so that redacting twice changes nothing."""
+    first, *others = passes
 
-    def clean(s: str) -> str:
+    def clean(s: str, match: re.Match[str] | None = None) -> str:
         for _ in range(_ROUNDS):
-            before = s
-            for once in passes:
+            before, s, match = s, first(s, match), None
+            for once in others:
                 s = once(s)
             if s == before:
                 break
@@ -243,8 +253,8 @@ def _compile_user_pass(kind: str, pattern: re.Pattern[str]) -> _Pass:
 
 
 def _compile_pass(scan: Callable[..., re.Match[str] | None]) -> _Pass:
-    def once(s: str) -> str:
-        match = scan(s)
+    def once(s: str, match: re.Match[str] | None = None) -> str:
+        match = match or scan(s)
         if match is None:
             return s
         out: list[str] = []

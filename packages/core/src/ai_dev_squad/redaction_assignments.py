@@ -36,6 +36,9 @@ class Found(NamedTuple):
 
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _MAILBOX_CHARACTERS = _NAME_CHARACTERS + "+%'"
+# A value that was replaced already, and ends there whatever reads it; most of what a second look meets.
+_REPLACED = re.compile(rf"(\\{{0,7}}[\"'])?{LABEL.pattern}(?(1)\1|(?=[\r\n]|\Z))")
+_LINE_OF_COMMAND = re.compile(r"(?<!\\)\n|[|;]")
 _PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _QUOTED = re.compile(r"[bBfFrRuU]{0,2}(\\{0,7}[\"'`])(?P<v>.{0,4096}?)(?<!\\)\1", re.DOTALL)
 _UNCLOSED = re.compile(r"[bBfFrRuU]{0,2}\\{0,7}[\"'](?P<v>[^\r\n]*)")
@@ -114,6 +117,8 @@ def _is_credential(kind: str, value: str) -> bool:
 
 def _named(s: str, match: re.Match[str], group: str, floor: int) -> Found:
     start, end = match.start(), match.end()
+    if _REPLACED.match(s, end):
+        return Found(start, end, None)
     if group.startswith(SEPARATED):
         name_end = len(s[max(floor, start - 4) : start].rstrip("\"'\\ \t")) + max(floor, start - 4)
         name_start = _run_start(s, name_end, floor, _NAME_CHARACTERS, 48)
@@ -232,7 +237,7 @@ def _is_harmless(s: str, value: re.Match[str], name: str, kind: str, *, comparis
 
 
 def _behind_flag(s: str, flag: str, start: int, end: int) -> Found:
-    line = re.split(r"(?<!\\)\n|[|;]", s[max(0, start - 400) : start])[-1]
+    line = _LINE_OF_COMMAND.split(s[max(0, start - 400) : start])[-1]
     form = command_form(line, flag)
     glued = end == start + 1 + len(flag)
     if form is None or glued != (form == "glued"):

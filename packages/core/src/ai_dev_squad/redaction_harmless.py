@@ -38,6 +38,8 @@ _PLACEHOLDER = re.compile(
     r"|(?i:your|insert|enter|replace|put|add|paste)[-_ ][A-Za-z_ -]{1,60}"
 )
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]{0,60}(?:(?:\.|\?\.|->|::)[A-Za-z_$][\w$]{0,60}){0,6}!?")
+_END_OF_REFERENCE = re.compile(r"[,;:)\]}`]")
+_NO_WORD = re.compile(r"\W+")
 _HOLDERS = frozenset(
     "self this cls settings config conf cfg options opts args env environ os process request req props state ctx context"
     " params kwargs secrets vars var local data user app st credentials creds client session".split()
@@ -77,10 +79,10 @@ def is_placeholder(value: str) -> bool:
 
 def is_reference(value: str, name: str, *, comparison: bool) -> bool:
     """Whether an unquoted ``value`` behind ``name`` is a variable of a program: ``token=self.token``, ``x: AccessToken``."""
-    bare = re.split(r"[,;:)\]}`]", value, maxsplit=1)[0]
+    bare = _END_OF_REFERENCE.split(value, maxsplit=1)[0]
     if _IDENTIFIER.fullmatch(bare) is None:
         return False
-    parts = re.split(r"\W+", bare.strip("!"))
+    parts = _NO_WORD.split(bare.strip("!"))
     if _CONSTANT.fullmatch(bare) and not name.isupper() and not any(map(str.isdigit, bare)):
         return True
     if len(parts) > 1:

@@ -16,12 +16,12 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from ai_dev_squad.redaction_families import FAMILIES, Family
 
-__all__ = ["LABEL", "SEPARATED", "compile_scanner", "family_at", "kind_of_group"]
+__all__ = ["LABEL", "SEPARATED", "SHORTEST_WORD", "compile_scanner", "entropy", "family_at", "kind_of_group"]
 
 LABEL = re.compile(r"\[redacted:[a-z0-9-]+\]")
 """What stands in place of a secret."""
@@ -45,8 +45,8 @@ class _Anchored(NamedTuple):
     body: str
     width: int
     """How many characters stand before the pivot."""
-    last: str
-    """The last of them, where it's always the same."""
+    lasts: str
+    """The last of them, one or two, as far as they are always the same."""
     whole: str
 
 
@@ -66,9 +66,9 @@ def _anchored(family: Family) -> _Anchored:
         _not_inside_a_word(before + passed) if family.alone else ""
     )
     whole = f"{before}{passed}{behind}{body}"
-    return _Anchored(
-        family, pivot, behind, rest, body, sum(map(_width, atoms[:place])), plain[place - 1] if place else "", whole
-    )
+    last = plain[place - 1] if place else ""
+    lasts = (plain[place - 2] if last and place > 1 else "") + last
+    return _Anchored(family, pivot, behind, rest, body, sum(map(_width, atoms[:place])), lasts, whole)
 
 
 def _plain(atom: str) -> str:
@@ -80,10 +80,21 @@ def _width(atom: str) -> int:
     return int(atom[atom.rindex("{") + 1 : -1]) if atom.endswith("}") and len(atom) > 1 else 1
 
 
+def _least_word(family: Family) -> float:
+    """How long a token of the family is at least that consists of letters, digits and underscores only."""
+    atoms = _ATOM.findall(family.prefix)
+    if set(map(_plain, atoms)) & set("-.~:/") or family.tail.startswith(r"\."):
+        return math.inf
+    return sum(map(_width, atoms)) + family.least
+
+
 def _not_inside_a_word(fixed: str) -> str:
     r"""So that ``task-…`` isn't read as ``sk-…``; an escape such as ``\n`` or ``%20`` before it is no word."""
     return rf"(?:(?<![A-Za-z0-9]{fixed})|(?<=\\[nrt]{fixed})|(?<=%[0-9A-Fa-f]{{2}}{fixed}))"
 
+
+SHORTEST_WORD = int(min(map(_least_word, FAMILIES)))
+"""A shorter text of letters, digits and underscores alone holds no secret: what is secret by its name has a separator."""
 
 _ANCHORED = tuple(map(_anchored, FAMILIES))
 _AT_PIVOT = {pivot: [row for row in _ANCHORED if row.pivot == pivot] for pivot in _PIVOTS}
@@ -97,7 +108,7 @@ def _compiled(whole: str) -> re.Pattern[str]:
 
 def family_at(s: str, pivot: int, floor: int = 0) -> tuple[str, int, int] | None:
     """``(kind, start, end)`` of the token whose pivot stands at that place in ``s``, if one begins behind ``floor``."""
-    for row in _AT_PIVOT.get(s[pivot], ()):
+    for row in _rows(s[max(0, pivot - 2) : pivot], s[pivot], s[pivot + 1 : pivot + 2]):
         family = row.family
         match = _compiled(row.whole).match(s, pivot - row.width) if pivot >= row.width else None
         if match is None or match.start() < floor or (family.entropy and entropy(match[0]) < family.entropy):
@@ -110,6 +121,16 @@ def family_at(s: str, pivot: int, floor: int = 0) -> tuple[str, int, int] | None
     return None
 
 
+@lru_cache(maxsize=4096)
+def _rows(before: str, pivot: str, after: str) -> tuple[_Anchored, ...]:
+    """The families that the two characters before the pivot and the one behind it leave: of sixty at ``_`` a few."""
+    return tuple(
+        row
+        for row in _AT_PIVOT.get(pivot, ())
+        if before.endswith(row.lasts) and _plain((_ATOM.findall(row.rest) or ("",))[0]) in ("", after)
+    )
+
+
 def entropy(text: str) -> float:
     """Shannon's entropy of the characters of ``text``, in bits per character."""
     size = len(text)
@@ -119,19 +140,26 @@ def entropy(text: str) -> float:
 def _families(pivot: str) -> list[str]:
     """The alternatives of all families at ``pivot``; what ends most attempts comes first."""
     rows = _AT_PIVOT[pivot]
-    alternatives = [row.rest + row.behind + row.body for row in rows if row.rest]
+    long = [row for row in rows if not _is_brief(row)]
+    alternatives = [row.rest + row.behind + row.body for row in long if row.rest]
     bare: dict[str, list[str]] = {}
-    for row in rows:
+    for row in long:
         if not row.rest:
-            bare.setdefault(row.last, []).append(row.behind + row.body)
+            bare.setdefault(row.lasts[-1:], []).append(row.behind + row.body)
     mixed = bare.pop("", [])
     if bare:
         lasts = re.escape("".join(bare))
         ways = (f"(?<={re.escape(last + pivot)})(?:{'|'.join(found)})" for last, found in bare.items())
-        alternatives.append(rf"(?<=[{lasts}]{re.escape(pivot)}){_LONG_WORD}(?:{'|'.join(ways)})")
-    if mixed:
-        alternatives.append(rf"{_LONG_WORD}(?:{'|'.join(mixed)})")
-    return alternatives
+        alternatives.append(rf"(?<=[{lasts}]{re.escape(pivot)})(?:{'|'.join(ways)})")
+    return [
+        *(row.rest + row.behind + row.body for row in rows if _is_brief(row)),
+        rf"{_LONG_WORD}(?:{'|'.join([*alternatives, *mixed])})",
+    ]
+
+
+def _is_brief(row: _Anchored) -> bool:
+    """Whether the word may go on for less than eight characters behind the pivot: ``-us7``."""
+    return bool(row.rest) and sum(map(_width, _ATOM.findall(row.rest))) + row.family.least < 8
 
 
 # --- by name ----------------------------------------------------------------------------------------------------------

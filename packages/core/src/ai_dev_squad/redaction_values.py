@@ -53,6 +53,8 @@ class _Key(NamedTuple):
     dropped: bool
     plain: bool
     """Nothing is to be done about this key or what stands behind it."""
+    recorded: bool
+    """What stands behind it may be secret by the name beside it: ``{"name": …, "value": …}``."""
 
 
 _Text = Callable[[str], str]
@@ -70,7 +72,7 @@ class Walker:
     but for what it remembers of keys; safe to share between threads.
     """
 
-    __slots__ = ("_drops", "_exception_text", "_keys", "_numbers", "label", "limits", "text")
+    __slots__ = ("_drops", "_exception_text", "_numbers", "known", "label", "limits", "text")
 
     def __init__(
         self,
@@ -85,7 +87,7 @@ class Walker:
         self.text, self.label, self.limits = text, label, limits
         self._exception_text, self._numbers = exception_text, numbers
         self._drops = _compile_drop(drop_keys)
-        self._keys: dict[str, _Key] = {}
+        self.known: dict[str, _Key] = {}
 
     def within(self, total: int) -> Callable[[Any], Any]:
         """The function that converts one value to at most ``total`` characters."""
@@ -106,28 +108,28 @@ class Walker:
 
     def key(self, name: str) -> _Key:
         """What becomes of a key, and of what stands behind it."""
-        known = self._keys.get(name)
+        known = self.known.get(name)
         if known is None:
             # A label that replaced a key names a secret, yet what stands behind it isn't one.
             kind = None if "[redacted:" in name else secret_kind(name)
             shown, dropped = self.text(name), self._drops is not None and self._drops(name.lower()) is not None
-            known = _Key(shown, kind, dropped, name != "…" and shown == name and kind is None and not dropped)
+            recorded = name in RECORD_VALUES
+            plain = name != "…" and shown == name and kind is None and not dropped and not recorded
+            known = _Key(shown, kind, dropped, plain, recorded)
             # Programs use few names; data used as keys must not pile up here.
-            if len(self._keys) >= 4096:
-                self._keys.clear()
+            if len(self.known) >= 4096:
+                self.known.clear()
             if len(name) <= 128:
-                self._keys[name] = known
+                self.known[name] = known
         return known
 
     def leaf(self, v: Any) -> Any:
         """``v`` as text or number; containers and objects with fields never come here."""
         t = type(v)
-        if t is int:
-            return self._number(v)
         if isinstance(v, str):
             return self.text(str.__str__(v))
         if isinstance(v, int):
-            return self._number(int.__int__(v))
+            return self.number(int.__int__(v))
         if isinstance(v, float):
             plain = float.__float__(v)
             if plain - plain == 0:
@@ -147,7 +149,8 @@ class Walker:
             return self.text(str(v.pattern))
         return self.text(described(v, t))
 
-    def _number(self, v: int) -> Any:
+    def number(self, v: int) -> Any:
+        """A whole number; one that JSON can't hold, or that is redacted, as text."""
         fits = -_INT64 <= v < _INT64
         if fits and not self._numbers:
             return v
@@ -157,13 +160,11 @@ class Walker:
 
     def _clean_copy(self, v: dict[Any, Any]) -> dict[str, Any] | None:
         """A copy of a few plain values that need nothing done, as most metadata is; ``None`` where anything does."""
-        keys, text, numbers = self._keys, self.text, self._numbers
-        if _named_by(v) is not None:
-            return None
+        known_keys, text, numbers = self.known, self.text, self._numbers
         copy: dict[str, Any] = {}
         for name, item in list(v.items()):
-            known = keys.get(name) if type(name) is str else None
-            if known is None or known.plain is not True:
+            known = known_keys.get(name) if type(name) is str else None
+            if known is None or not (known.plain or (known.recorded and _named_by(v) is None)):
                 return None
             t = type(item)
             if t is str:
@@ -184,11 +185,11 @@ class Walker:
 class _Walk:
     """One conversion: how much may still be written, and which containers are open."""
 
-    __slots__ = ("key", "label", "leaf", "left", "limits", "open", "text")
+    __slots__ = ("key", "known", "label", "leaf", "left", "limits", "number", "open", "text")
 
     def __init__(self, walker: Walker, total: int) -> None:
         self.text, self.label, self.limits = walker.text, walker.label, walker.limits
-        self.key, self.leaf = walker.key, walker.leaf
+        self.key, self.known, self.leaf, self.number = walker.key, walker.known, walker.leaf, walker.number
         self.left = total
         self.open: list[int] = []
 
@@ -202,8 +203,10 @@ class _Walk:
             return self.container(v, v, depth, mapping=True)
         if t is list:
             return self.container(v, v, depth, mapping=False)
-        if t is int or t is float:
-            return self.leaf(v)
+        if t is int:
+            return self.number(v)
+        if t is float:
+            return v if v - v == 0 else self.leaf(v)
         try:
             fields = fields_of(v, t)
             if fields is not None:
@@ -229,44 +232,46 @@ class _Walk:
         finally:
             self.open.pop()
 
-    def pays(self, cost: int, depth: int, *, last: bool) -> bool:
-        """Whether ``cost`` can be paid and every open container can still say what it lacks afterwards."""
-        if self.left - cost < _ROOM * (depth if last else depth + 1):
-            return False
-        self.left -= cost
-        return True
+    # What is written is paid for: every open container must still be able to say what it lacks, the last item of one
+    # needs no such room any more. The loops do this by themselves, as calls for every item would cost more than the rest.
 
     def sequence(self, items: Iterable[Any], size: int, depth: int) -> list[Any]:
         out: list[Any] = []
-        text, convert, pays, most, last = self.text, self.convert, self.pays, self.limits.items, size - 1
+        text, convert, most, last, room = self.text, self.convert, self.limits.items, size - 1, _ROOM * (depth + 1)
         taken = list(islice(items, most))
         kinds = self.kinds(items, taken)
         for index, item in enumerate(taken):
-            is_last = index == last
-            if (index == most - 1 and not is_last) or not pays(2, depth, last=is_last):
+            if index == last:
+                room -= _ROOM
+            if (index == most - 1 and index != last) or self.left - 2 < room:
                 out.append(f"…(+{size - index} items)")
                 break
+            self.left -= 2
             kind = kinds.get(index) if kinds else None
             if kind is None:
                 converted = text(item) if type(item) is str else convert(item, depth + 1)
             else:
                 converted = self.secret(kind, item, depth + 1)
-            if not pays(_size(converted), depth, last=is_last):
+            cost = len(converted) if type(converted) is str else _size(converted)
+            if self.left - cost < room:
                 out.append(f"…(+{size - index} items)")
                 break
+            self.left -= cost
             out.append(converted)
         return out
 
     def kinds(self, items: Iterable[Any], taken: list[Any]) -> dict[int, str] | None:
         """Which items are secret because of the one before them: a header's value, the argument of a flag."""
-        if len(taken) == 2 and isinstance(items, (tuple, list)) and isinstance(taken[0], (str, bytes)):
+        if not taken or not isinstance(taken[0], (str, bytes)) or not isinstance(items, (tuple, list)):
+            return None
+        if len(taken) == 2:
             name = _spelled(taken[0])
             kind = None if name is None or name.startswith("-") else self.key(name).kind
             if kind is not None and (
                 type(items) is tuple or passes_for_value(self.convert(taken[1], self.limits.depth))
             ):
                 return {1: kind}
-        if not taken or type(taken[0]) is not str or not isinstance(items, (tuple, list)):
+        if type(taken[0]) is not str:
             return None
         flags = [index for index, item in enumerate(taken[:-1]) if type(item) is str and item[:1] == "-"]
         return {index + 1: kind for index in flags if (kind := self.behind_flag(taken[index], taken[:index]))}
@@ -279,29 +284,36 @@ class _Walk:
 
     def mapping(self, items: dict[Any, Any], size: int, depth: int) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        text, convert, pays, most, last = self.text, self.convert, self.pays, self.limits.items, size - 1
+        text, convert, most, last, room = self.text, self.convert, self.limits.items, size - 1, _ROOM * (depth + 1)
         # One C call, so that another thread's change can't come between two items.
         pairs = list(dict.items(items)) if size <= most else list(islice(dict.items(items), most))
-        record = _named_by(items)
         for index, (name, item) in enumerate(pairs):
-            shown, kind, dropped, _ = self.key(name if type(name) is str else key_text(name, self.leaf))
-            if record is not None and name == record[0]:
+            known = self.known.get(name) if type(name) is str else None
+            if known is None:
+                known = self.key(name if type(name) is str else key_text(name, self.leaf))
+            shown, kind, dropped, _, recorded = known
+            if recorded and (record := _named_by(items)) is not None and name == record[0]:
                 kind = kind or record[1]
             if kind == "token" and dict.__contains__(items, "logprob"):
                 kind = None  # a piece of a model's answer, with its probability
             if dropped:
                 continue
-            is_last = index == last
-            if (index == most - 1 and not is_last) or not pays(len(shown) + 4, depth, last=is_last):
+            if index == last:
+                room -= _ROOM
+            cost = len(shown) + 4
+            if (index == most - 1 and index != last) or self.left - cost < room:
                 out["…"] = f"…(+{size - index} keys)"
                 break
+            self.left -= cost
             if kind is None:
                 converted = text(item) if type(item) is str else convert(item, depth + 1)
             else:
                 converted = self.secret(kind, item, depth + 1)
-            if not pays(_size(converted), depth, last=is_last):
+            cost = len(converted) if type(converted) is str else _size(converted)
+            if self.left - cost < room:
                 out["…"] = f"…(+{size - index} keys)"
                 break
+            self.left -= cost
             while shown in out:
                 shown += "'"
             out[shown] = converted
@@ -339,6 +351,8 @@ def _named_by(items: dict[Any, Any]) -> tuple[str, str] | None:
 
 def _spelled(v: Any) -> str | None:
     """A name as text, also where it comes as bytes, as headers do."""
+    if type(v) is str:
+        return v
     if isinstance(v, str):
         return str.__str__(v)
     return bytes(v).decode("latin-1") if isinstance(v, (bytes, bytearray)) and len(v) <= 96 else None
