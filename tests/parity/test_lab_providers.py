@@ -23,6 +23,17 @@ def test_a_framework_says_of_each_provider_how_it_is_asked(framework):
     assert all(value.func.id in {"Client", "Cannot"} for value in clients.values)
 
 
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_what_a_framework_cannot_has_a_public_page_of_its_own(framework):
+    """Each reason names the page that says so, and no page stands for two."""
+    source = Path(spec.__file__).with_name(f"on_{framework}.py").read_text()
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    said = [node.args for node in calls if isinstance(node.func, ast.Name) and node.func.id == "Cannot"]
+    pages = [ast.literal_eval(page) for _, page in said]
+    assert len({*pages}) == len(pages) == {"autogen": 3}.get(framework, 0)
+    assert all(page.startswith("https://") for page in pages)
+
+
 def test_plain_and_streamed_are_what_was_billed(tmp_path, capsys):
     """OpenAI through the clients of every framework: calls, tokens, the cost in the flex tier; and where to look."""
     assert main(["run", "--provider", "openai", "--jobs", "2", "--output", str(tmp_path)]) == 0

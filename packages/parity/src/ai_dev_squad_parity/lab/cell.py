@@ -275,7 +275,7 @@ def _program(order: Order) -> tuple[Scenario, Program | Cannot | Missing, tuple[
     """What is run, or why it is not; and whose versions to name."""
     if order.provider is not None:
         provider = PROVIDERS[order.provider]
-        client = client_of(order.framework, provider)
+        client = client_of(order.framework, provider, streamed=order.streamed)
         scenario = scenario_of(provider, streamed=order.streamed)
         if not isinstance(client, Client):
             return scenario, client, ()

@@ -23,6 +23,8 @@ class Client:
     """Given the server's address without a path, the model and whether answers are streamed."""
     needs: tuple[str, ...]
     """The distributions that it comes from, the framework's own part first."""
+    unstreamed: Cannot | None = None
+    """Why it streams no answer, where it does not."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,15 @@ class Missing:
     distributions: tuple[str, ...]
 
 
-def client_of(framework: str, provider: Provider) -> Client | Cannot | Missing:
+def client_of(framework: str, provider: Provider, *, streamed: bool) -> Client | Cannot | Missing:
     """The framework's client of a provider. Imports the framework."""
     module = importlib.import_module(f"ai_dev_squad_parity.providers.on_{framework}")
     clients: Mapping[str, Client | Cannot] = module.CLIENTS
     client = clients[provider.name]
     if isinstance(client, Cannot):
         return client
+    if streamed and client.unstreamed is not None:
+        return client.unstreamed
     return missing_of(client.needs) or client
 
 

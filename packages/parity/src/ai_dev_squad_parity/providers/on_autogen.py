@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autogen_agentchat.agents import AssistantAgent
+from autogen_agentchat.agents import AssistantAgent, BaseChatAgent
 from autogen_agentchat.messages import ModelClientStreamingChunkEvent
 from autogen_core.models import ModelInfo
 
@@ -16,11 +16,16 @@ from ai_dev_squad_parity.providers.spec import REQUEST, SYSTEM
 __all__ = ["CLIENTS", "build", "run", "stream"]
 
 _INFO = ModelInfo(vision=False, function_calling=True, json_output=True, structured_output=True, family="unknown")
-_CLIENTS = "https://microsoft.github.io/autogen/stable/user-guide/core-user-guide/components/model-clients.html"
+_WHOLE = Cannot(
+    "autogen-ext asks OpenAI's responses by OpenAIAgent, which takes each answer as a whole",
+    "https://github.com/microsoft/autogen/pull/6418",
+)
 
 
 def build(client: Any, streamed: bool) -> Any:
-    """An agent with this client."""
+    """An agent with this client, which may be an agent already."""
+    if isinstance(client, BaseChatAgent):
+        return client
     return AssistantAgent("assistant", client, system_message=SYSTEM, model_client_stream=streamed)
 
 
@@ -46,6 +51,14 @@ def _compatible(path: str = "/v1", **options: Any) -> Any:
     return make
 
 
+def _responses(url: str, model: str, streamed: bool) -> Any:
+    from autogen_ext.agents.openai import OpenAIAgent
+    from openai import AsyncOpenAI
+
+    client = AsyncOpenAI(base_url=f"{url}/v1")
+    return OpenAIAgent("assistant", "Answers.", client=client, model=model, instructions=SYSTEM)
+
+
 def _anthropic(url: str, model: str, streamed: bool) -> Any:
     from autogen_ext.models.anthropic import AnthropicChatCompletionClient
 
@@ -60,14 +73,21 @@ def _ollama(url: str, model: str, streamed: bool) -> Any:
 
 CLIENTS: Mapping[str, Client | Cannot] = {
     "openai": Client(_compatible(service_tier="flex"), ("autogen-ext", "openai")),
-    "openai_responses": Cannot("autogen-ext has no model client of OpenAI's responses", _CLIENTS),
+    # No model client speaks this interface, and one agent does.
+    "openai_responses": Client(_responses, ("autogen-ext", "openai"), unstreamed=_WHOLE),
     "anthropic": Client(_anthropic, ("autogen-ext", "anthropic")),
     # Its documentation asks Gemini by the interface that is compatible with OpenAI's.
     "gemini": Client(_compatible("/v1beta/openai"), ("autogen-ext", "openai")),
-    "bedrock": Cannot("autogen-ext has no model client of Amazon Bedrock's Converse", _CLIENTS),
+    "bedrock": Cannot(
+        "autogen-ext has no client of Amazon Bedrock's Converse; its maintainers name Semantic Kernel's, which is another framework",
+        "https://github.com/microsoft/autogen/issues/3211",
+    ),
     "ollama": Client(_ollama, ("autogen-ext", "ollama")),
     "openrouter": Client(_compatible(), ("autogen-ext", "openai")),
     "deepseek": Client(_compatible(), ("autogen-ext", "openai")),
-    "litellm": Cannot("autogen-ext has no model client of LiteLLM", _CLIENTS),
+    "litellm": Cannot(
+        "autogen-ext has no client of LiteLLM; its documentation asks LiteLLM's server, as it asks OpenAI",
+        "https://microsoft.github.io/autogen/stable/user-guide/core-user-guide/cookbook/local-llms-ollama-litellm.html",
+    ),
 }
 """By provider."""
