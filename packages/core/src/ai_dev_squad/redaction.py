@@ -176,10 +176,11 @@ def _cut(text: str, unseen: int, limit: int) -> str:
 
 def _encodable(s: str) -> str:
     """``s`` as an exact ``str`` whose lone surrogates are spelled out, since no encoder takes them."""
-    try:
-        s.encode()
-    except UnicodeEncodeError:
-        return s.encode("utf-8", "backslashreplace").decode()
+    if not s.isascii():
+        try:
+            s.encode()
+        except UnicodeEncodeError:
+            return s.encode("utf-8", "backslashreplace").decode()
     return str.__str__(s)
 
 

@@ -114,8 +114,8 @@ def family_at(s: str, pivot: int, floor: int = 0) -> tuple[str, int, int] | None
         if match is None or match.start() < floor or (family.entropy and entropy(match[0]) < family.entropy):
             continue
         start = match.start()
-        begin = max(floor, start - 128)
         if family.back:
+            begin = max(floor, start - 128)
             start = begin + len(s[begin:start].rstrip(family.back))
         return family.kind, start, match.end()
     return None
