@@ -167,11 +167,11 @@ def _is_brief(row: _Anchored) -> bool:
 # Group name, pivots, pattern. What the named group has matched, up to the end of the match, is what gets replaced.
 _CREDENTIALS = (
     # Prose knows bearers and basics too, so a short word must show a digit to count as a credential.
-    ("bearer_token", "bB", r"(?=[eE])(?i:earer)\s{1,4}(?P<NAME>(?=[\w.~+/=-]{0,64}\d|[\w.~+/=-]{24})[\w.~+/=-]{8,})"),
+    ("bearer_token", "bB", r"[eE](?i:arer)\s{1,4}(?P<NAME>(?=[\w.~+/=-]{0,64}\d|[\w.~+/=-]{24})[\w.~+/=-]{8,})"),
     (
         "basic_credentials",
         "bB",
-        r"(?=[aA][sS])(?i:asic)\s{1,4}(?P<NAME>(?=[A-Za-z0-9+/]{0,64}[0-9=]|[A-Za-z0-9+/]{0,63}[a-z][A-Z])[A-Za-z0-9+/]{8,}={0,2})",
+        r"[aA](?i:sic)\s{1,4}(?P<NAME>(?=[A-Za-z0-9+/]{0,64}[0-9=]|[A-Za-z0-9+/]{0,63}[a-z][A-Z])[A-Za-z0-9+/]{8,}={0,2})",
     ),
     (
         "url_password",
@@ -181,7 +181,7 @@ _CREDENTIALS = (
             r"(?P<NAME>(?!\[redacted:[a-z0-9-]{1,40}\]@)[^\s/?#\"'<>\\]{1,1024})(?=@)"
         ),
     ),
-    ("url_password", ":", r"(?<=thin:)[\w$#]{1,64}/(?P<NAME>[^\s/?#@\"'<>\\]{1,256})(?=@)"),
+    ("url_password", ":", r"[\w$#](?<=thin:.)[\w$#]{0,63}/(?P<NAME>[^\s/?#@\"'<>\\]{1,256})(?=@)"),
     ("url_token", ":", r"//(?<=[A-Za-z]://)(?P<NAME>[\w~.%+-]{20,256})(?=@)"),
     ("private_key", "B", r"(?P<NAME>(?<=-----B)EGIN [A-Z0-9 ]{0,40}PRIVATE KEY)"),
 )
@@ -194,13 +194,13 @@ _SEPARATOR = (
     r"|\\{0,7}[\"']\s{0,40}(?=\})"  # value: …, name: key}
     r")"
 )
-# The look-ahead at two letters comes first because it ends nearly every attempt at once.
+# Two letters come first because they end nearly every attempt at once; the engine tries a set of characters without a call.
 _NAMES = (
-    ("kK", r"(?=[eEiI][yYnNeE])", r"(?i:ey|(?<=tok)en(?!s)|(?<=cook)ie)"),
-    ("pP", r"(?=[aAwW][sSdD])", r"(?i:wd|ass(?:wor|w)d|assphrase|asscode)"),
-    ("cC", r"(?=[rR][eE])", r"(?i:(?<=sec)ret|redential)"),
-    ("zZ", r"(?=[aA][tT])", r"(?i:(?<=authoriz)ation)"),
-    ("jJ", r"(?=[wW][tT])", r"(?i:wt)"),
+    ("kK", r"[eEiI](?=[yYnNeE])", r"(?i:(?<=ke)y|(?<=toke)n(?!s)|(?<=cooki)e)"),
+    ("pP", r"[aAwW](?=[sSdD])", r"(?i:(?<=pw)d|(?<=pa)s(?:s(?:wor|w)d|sphrase|scode))"),
+    ("cC", r"[rR](?=[eE])", r"(?i:(?<=secr)et|edential)"),
+    ("zZ", r"[aA](?=[tT])", r"(?i:(?<=authoriza)tion)"),
+    ("jJ", r"[wW]", r"(?i:t)"),
 )
 _SHORT_NAMES = r"(?<=[shgepvSHGEPV]{q}[=:])(?i:(?<=pass{q}[=:])|(?<=auth{q}[=:])|(?<=sig{q}[=:])|(?<=signature{q}[=:])|(?<=otp{q}[=:])|(?<=cvv{q}[=:]))"
 _PARAMETER = r"(?<=[yYeE]=)(?i:(?<=[?&]key=)|(?<=[?&]signature=))"
@@ -209,7 +209,7 @@ _COMMAND = r"(?P<NAME>-user|-proxy-user|[uUpaw])(?<![\w-]-[uUpaw])(?:\\{0,7}[\"'
 _WORDED = (
     ("B", r"Y(?<=IDENTIFIED BY)(?P<NAME>)\s{1,4}(?=')"),
     ("P", r"ASSWORD(?P<NAME>)\s{1,4}(?=')"),
-    ("p", r"(?<=(?:with|WITH) p)assword(?P<NAME>)\s{1,4}(?=')"),
+    ("p", r"assword(?<=(?:with|WITH) password)(?P<NAME>)\s{1,4}(?=')"),
     ("p", r"assword(?P<NAME>)[ \t\n]{1,4}(?=[^\s\"'])(?<=\w{8}\s)"),
 )
 _EMAIL = r"(?<=[\w.+%-]@)(?P<NAME>)[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.){1,8}[A-Za-z]{2,24}"
@@ -236,8 +236,8 @@ def compile_scanner(*, contexts: bool = True, emails: bool = False, cards: bool 
     for group, pivots, pattern in _CREDENTIALS:
         add(pivots, group, pattern)
     if contexts:
-        for pivots, glimpse, tail in _NAMES:
-            add(pivots, "named", rf"{glimpse}(?P<NAME>{tail}[\w-]{{0,24}}){_SEPARATOR}")
+        for pivots, opening, tail in _NAMES:
+            add(pivots, "named", rf"{opening}(?P<NAME>{tail}[\w-]{{0,24}}){_SEPARATOR}")
         for quote in ("", r"[\"'\s]", r"\\[\"']"):
             add("=:", SEPARATED, rf"{_SHORT_NAMES.replace('{q}', quote)}(?P<NAME>)\s{{0,8}}")
         add("=", SEPARATED, rf"{_PARAMETER}(?P<NAME>)")
