@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import io
+import pickle
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -24,7 +25,8 @@ from autogen_agentchat.teams import (
 )
 from autogen_agentchat.tools import AgentTool
 from autogen_agentchat.ui import Console
-from autogen_core.memory import ListMemory
+from autogen_core import CancellationToken
+from autogen_core.memory import ListMemory, MemoryContent, MemoryMimeType
 from autogen_core.tools import FunctionTool, StaticWorkbench
 from autogen_ext.code_executors.local import LocalCommandLineCodeExecutor
 from autogen_ext.models.cache import ChatCompletionCache
@@ -183,6 +185,45 @@ async def test_a_copied_client_observes_itself(captured: Captured) -> None:
     assert copied.create.__self__ is copied  # type: ignore[attr-defined]
     assert len(original.create_calls) == 0
     assert len(captured.closing("chat")) == 1
+
+
+async def test_a_shallow_copy_works_on_its_own(captured: Captured) -> None:
+    """What is changed in a copy of an agent, a client, a tool or a memory holds for the copy, which is observed like the
+    original (openai-agents-python#4311, opentelemetry-python-genai#591).
+    """
+    ann = observe(AssistantAgent("ann", ReplayChatCompletionClient(["x"])))
+    bob = copy.copy(ann)
+    bob._name, bob._model_client = "bob", ReplayChatCompletionClient(["y"])
+    tool = copy.copy(observe(FunctionTool(look_up, "looks up")))
+    tool._func = lambda word: word.upper()
+    memory = copy.copy(observe(ListMemory("facts")))
+    memory._contents = [MemoryContent(content="water is wet", mime_type=MemoryMimeType.TEXT)]
+
+    said = await bob.run(task="go")
+    found = await tool.run_json({"word": "dry"}, CancellationToken())
+    remembered = await memory.query("water")
+
+    assert [(message.source, message.to_text()) for message in said.messages] == [("user", "go"), ("bob", "y")]
+    assert (found, [fact.content for fact in remembered.results]) == ("DRY", ["water is wet"])
+    assert [f"{line.operation} {line.name}" for line in captured.closing()] == [
+        "chat unknown",
+        "invoke_agent bob",
+        "execute_tool look_up",
+        "retrieval facts",
+    ]
+    assert vars(unobserve(tool)).keys() == vars(FunctionTool(look_up, "looks up")).keys()
+
+
+def test_a_copy_keeps_the_methods_of_the_program() -> None:
+    """What the program itself put on an object is on its copies, copied or pickled as if it were not observed."""
+    memory: Any = ListMemory("facts")
+    memory.query = look_up
+    observe(memory)
+
+    copies = [copy.copy(memory), copy.deepcopy(memory), pickle.loads(pickle.dumps(memory))]
+
+    assert [copied.query for copied in copies] == [look_up] * 3
+    assert [copied.update_context.__self__ is copied for copied in copies] == [True] * 3
 
 
 async def test_a_tool_is_copied_after_a_run(captured: Captured) -> None:

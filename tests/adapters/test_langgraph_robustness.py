@@ -75,6 +75,18 @@ def is_tree(text: str) -> str:
     return textwrap.dedent(text).strip()
 
 
+def test_metadata_of_any_kind(captured: Captured) -> None:
+    """Keys that are no text, and live objects, in what a program notes on a run don't cost the run (langfuse-python#1571)."""
+    noted: Any = {"team": "red", 7: True, ("a", "b"): "pair", "client": object(), "langgraph_secret": "x"}
+
+    graph_of(("work", lambda state: {"steps": ["done"]})).invoke({"steps": []}, {"metadata": noted})
+
+    (run,) = captured.closing("invoke_workflow")
+    own = {key: value for key, value in (run.metadata or {}).items() if key.startswith("langgraph.metadata.")}
+    assert own == {"langgraph.metadata.team": "red", "langgraph.metadata.7": True}
+    assert len(captured.closing("task")) == 1
+
+
 # --- failures of ours stay ours ---------------------------------------------------------------------------------------
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
+import openai
 import pytest
 from langchain_core.caches import InMemoryCache
-from langchain_core.messages import AIMessageChunk
+from langchain_core.language_models import SimpleChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 from opentelemetry import propagate
 
+from ai_dev_squad import get_cost_tracker
+from ai_dev_squad.schema import Usage
 from ai_dev_squad_langgraph import observe
 from ai_dev_squad_testing import Captured
 from ai_dev_squad_testing.contract.truth import equals_the_bill
@@ -211,6 +217,79 @@ def test_a_call_that_times_out(captured: Captured, serve: Serve, chat: Chat) -> 
         asking(chat(server, max_retries=0, timeout=0.2)).invoke(QUESTION)
 
     assert [line.status for line in captured.closing("chat")] == ["error"]
+
+
+class Router(SimpleChatModel):
+    """A model around others: each is asked in turn until one answers. It hands on what the last one says of itself."""
+
+    choices: list[Any]
+    own: AIMessage | None = None
+
+    @property
+    def _llm_type(self) -> str:
+        return "router"
+
+    def _call(self, *_: Any, **__: Any) -> str:
+        raise NotImplementedError
+
+    def _generate(self, messages: Any, *_: Any, **__: Any) -> ChatResult:
+        for model in self.choices:
+            with suppress(openai.InternalServerError):
+                return ChatResult(generations=[ChatGeneration(message=model.invoke(messages))])
+        return ChatResult(generations=[ChatGeneration(message=self.own or AIMessage(""))])
+
+    def _stream(self, messages: Any, *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
+        for chunk in self.choices[-1].stream(messages):
+            yield ChatGenerationChunk(message=chunk)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_model_around_another_one_is_no_second_bill(
+    captured: Captured, serve: Serve, chat: Chat, streaming: bool
+) -> None:
+    """A router repeats the usage of the model that it asks; that is counted below it, once (langfuse#3956,
+    dd-trace-py#18868).
+    """
+    server = serve(reply("hi", usage=USAGE))
+    router = Router(choices=[chat(server, stream_usage=True)], disable_streaming=not streaming)
+
+    list(asking(router).stream(QUESTION, stream_mode="messages"))
+
+    equals_the_bill(captured, server)
+    assert captured.tree() == (
+        "invoke_workflow squad: ok\n  task ask: ok\n    chat unknown: ok\n      chat gpt-4o-mini: ok"
+    )
+
+
+def test_a_router_that_answers_itself_is_counted(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """Where what it asked failed, the usage that it states is its own."""
+    spent: Any = {"input_tokens": 7, "output_tokens": 2, "total_tokens": 9}
+    router = Router(choices=[chat(serve(fail(500)), max_retries=0)], own=AIMessage("local", usage_metadata=spent))
+
+    asking(router).invoke(QUESTION)
+
+    inner, outer = captured.closing("chat")
+    assert (inner.status, inner.usage) == ("error", Usage(source="missing"))
+    assert outer.usage == Usage(input_tokens=7, output_tokens=2, source="provider")
+
+
+def test_a_router_and_its_model_are_not_set_aside_twice(captured: Captured, serve: Serve, chat: Chat) -> None:
+    """A budget with room for one call lets the call through that a router of the same price makes."""
+
+    class Priced(Router):
+        model_name: str = "gpt-4o-mini"
+
+        @property
+        def _identifying_params(self) -> dict[str, Any]:
+            return {"model": self.model_name, "max_tokens": 100_000}
+
+    server = serve(reply("hi", usage=tokens(100, 100)))
+    # 100,000 output tokens are $0.06.
+    get_cost_tracker().budget_manager.set_budget("one", limit_usd=0.07, period="total", on_exceed="stop")
+
+    asking(Priced(choices=[chat(server, max_tokens=100_000)])).invoke(QUESTION)
+
+    equals_the_bill(captured, server)
 
 
 def test_several_choices_count_once(captured: Captured, serve: Serve, chat: Chat) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ai_dev_squad.costs.budgets import Reservation
     from ai_dev_squad.operations import ModelRequest, Operation
 
-__all__ = ["Bill", "completed", "enter", "reserve", "reserve_again", "settle", "summed"]
+__all__ = ["Bill", "completed", "enter", "pass_on", "reserve", "reserve_again", "settle", "summed"]
 
 _MISSING = Usage(source="missing")
 _ANSWERED = frozenset({"ok", "closed_early"})
@@ -32,6 +32,20 @@ class Bill(NamedTuple):
 
 
 # --- before a call ----------------------------------------------------------------------------------------------------
+
+
+def pass_on(operation: Operation) -> None:
+    """This call is made by the model call around it, which may be nothing but a router: the inner one is billed.
+
+    So what was set aside for the outer one is free for the inner one, unless the outer one has sent a request itself.
+    """
+    outer = operation.parent
+    assert outer is not None
+    if (operation.kind.operation == "embeddings") != (outer.kind.operation == "embeddings"):
+        return  # what a model looks up before it is asked is no answer of another one
+    outer.passed_on += 1
+    if outer.attempts is None and outer.reservation is not None:
+        outer.reservation.release()
 
 
 def reserve(operation: Operation) -> None:
@@ -95,7 +109,13 @@ def settle(operation: Operation, error: ErrorInfo | None) -> None:
     """Enter a call that ended in the ledger, unless its requests are in there already, and learn its cost."""
     try:
         if operation.request is not None and not operation.is_refused and not _bill(operation):
-            _settle(operation, operation.request)
+            if operation.passed_on and operation.attempts is None:
+                operation.usage = None  # that of the calls it made, which are entered themselves
+            else:
+                _settle(operation, operation.request)
+        usage, outer = operation.usage, operation.parent
+        if usage is not None and usage.source == "missing" and outer is not None and outer.passed_on:
+            outer.passed_on -= 1  # nothing came of it
     finally:
         if operation.reservation is not None:
             operation.reservation.release()  # without effect once the call is in the ledger

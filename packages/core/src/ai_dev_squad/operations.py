@@ -89,6 +89,8 @@ class Operation(Compared):
     """Whether a budget or the loop guard refused this call: it was never made."""
     attempts: list[Attempt] | None = None
     """The requests that were seen on the wire for this model call."""
+    passed_on: int = 0
+    """How many model calls this model call made itself, as a router does: what those were billed is counted there."""
     own_model_calls: int = 0
     own_tool_calls: int = 0
     links: list[Link] | None = None
@@ -319,6 +321,8 @@ def start(
     if parent is None:
         pipeline.tracing.refresh()  # the application may have set its tracer provider since
         outliving.end_overdue()
+    elif parent.kind.is_model_call and kind.is_model_call:
+        model_calls.pass_on(operation)
     if links:
         operation.links = list(links)
     _inherit(operation, parent, session_id, name if agent_id is None and kind is AGENT else agent_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import inspect
 import types
@@ -148,6 +149,7 @@ def _seams(cls: type) -> tuple[tuple[str, Shadow], ...] | None:
     for kind, seams in _SEAMS:
         if issubclass(cls, kind) and not cls.__module__.startswith("unittest.mock"):
             _process.fold_spans_of(cls)
+            copyreg.dispatch_table.setdefault(cls, _taken_apart)
             return tuple((name, shadow) for name, shadow in seams if inspect.isroutine(getattr(cls, name, None)))
     return None
 
@@ -210,6 +212,42 @@ def _observing(cls: type, name: str, own: Any, shadow: Shadow) -> Callable[..., 
     function = functools.update_wrapper(observed, original)
     setattr(function, SHADOWED, own)
     return function
+
+
+def _taken_apart(thing: Any) -> Any:
+    """What ``copy`` and ``pickle`` make another of: its observed methods are those of the object that they make.
+
+    They would take the methods along as they are, and a shallow copy would go on working as the original.
+    """
+    parts = thing.__reduce_ex__(4)
+    if not isinstance(parts, tuple) or not any(hasattr(value, SHADOWED) for value in vars(thing).values()):
+        return parts
+    make, arguments, *rest = parts
+    if rest:
+        state = rest[0]
+        if isinstance(state, dict):
+            rest[0] = _unshadowed(state)
+        elif isinstance(state, tuple) and state and isinstance(state[0], dict):  # beside it, what stands in slots
+            rest[0] = (_unshadowed(state[0]), *state[1:])
+    return (_observed_anew, (make, arguments), *rest)
+
+
+def _observed_anew(make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """A new object whose methods are observed as those of the one that it is a copy of; its state comes later."""
+    thing = make(*arguments)
+    for name, shadow in _seams_of(thing) or ():
+        _shadow(thing, name, shadow)
+    return thing
+
+
+def _unshadowed(state: dict[str, Any]) -> dict[str, Any]:
+    """The same without our methods; those that the program had put there itself are back."""
+    plain = {}
+    for name, value in state.items():
+        own = getattr(value, SHADOWED, value) if inspect.ismethod(value) else value
+        if own is not None or value is None:
+            plain[name] = own
+    return plain
 
 
 def _restore(owner: Any, name: str, method: Any) -> None:

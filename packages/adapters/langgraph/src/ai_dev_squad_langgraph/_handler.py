@@ -21,7 +21,16 @@ from ai_dev_squad.guard import guarded, report
 from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad_langgraph import _resume, _translate
-from ai_dev_squad_langgraph._runs import FRAMEWORK, RUNS, Run, agent_of_task, become_graph, note_handoff, parent_of
+from ai_dev_squad_langgraph._runs import (
+    FRAMEWORK,
+    RUNS,
+    Run,
+    agent_of_task,
+    around_call,
+    become_graph,
+    note_handoff,
+    parent_of,
+)
 from ai_dev_squad_langgraph._scope import GraphRun
 
 __all__ = ["HANDLER", "ObservingHandler"]
@@ -349,7 +358,7 @@ def _open_model_call(
     if pipeline.capture_content:
         said = bounded(_translate.messages_content(prompts), pipeline.settings.max_messages)
         attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(said)
-    parent = parent_of(parent_run_id)
+    parent = around_call(parent_of(parent_run_id))
     run = Run(run_id, parent, request.model, metadata)
     run.begin(
         operations.start(

@@ -14,7 +14,17 @@ from ai_dev_squad.operations import Operation
 from ai_dev_squad.schema import ErrorInfo, EventType, Status
 from ai_dev_squad_langgraph import _translate
 
-__all__ = ["FRAMEWORK", "RUNS", "Run", "agent_of_task", "become_graph", "cached_task", "note_handoff", "parent_of"]
+__all__ = [
+    "FRAMEWORK",
+    "RUNS",
+    "Run",
+    "agent_of_task",
+    "around_call",
+    "become_graph",
+    "cached_task",
+    "note_handoff",
+    "parent_of",
+]
 
 FRAMEWORK = "langgraph"
 
@@ -74,6 +84,17 @@ def parent_of(parent_run_id: Any) -> Run | None:
         if cause is not None:
             parent = next((run for run in cause.outwards() if run.run_id == parent_run_id), cause)
     return parent
+
+
+def around_call(parent: Run | None) -> Run | None:
+    """What a model call belongs to that LangChain says belongs to ``parent``: the model that makes it, if one does.
+
+    A model around another one calls that by itself, and LangChain hands on the config of the node.
+    """
+    here = Run.current()
+    if here is None or here is parent or here.operation is None or not here.operation.kind.is_model_call:
+        return parent
+    return here
 
 
 def become_graph(run: Run, own_name: str) -> None:

@@ -47,6 +47,7 @@ __all__ = [
 _SHORTEST = 4  # of what LangChain doubles: "stop"
 _OWN_IDS = ("lc_run-", "run-")  # LangChain's own, where the provider's is not known
 
+_PLAIN = (str, int, float, bool)
 _INTERNAL_METADATA = (
     "langgraph_",
     "ls_",
@@ -98,12 +99,12 @@ def graph_attributes(run_id: Any, conversation: str | None) -> dict[str, Any]:
     return attributes
 
 
-def own_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The caller's own plain metadata. It may hold live objects as well; only plain values are safe to keep."""
+def own_metadata(metadata: Mapping[Any, Any]) -> dict[str, Any]:
+    """The caller's own plain metadata. It may hold live objects as well, also as keys; only plain ones are safe to keep."""
     return {
-        key: value
+        str(key): value
         for key, value in metadata.items()
-        if isinstance(value, (str, int, float, bool)) and not key.startswith(_INTERNAL_METADATA)
+        if isinstance(value, _PLAIN) and isinstance(key, _PLAIN) and not str(key).startswith(_INTERNAL_METADATA)
     }
 
 

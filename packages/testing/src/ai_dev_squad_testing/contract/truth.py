@@ -27,7 +27,8 @@ def equals_the_bill(
 ) -> None:
     """Calls and tokens as captured are as billed, told by ``sources``, and in so many traces where that is asked."""
     server.settle()
-    answered = [line for line in captured.closing("chat") if line.status == "ok"]
+    # A model around another one is told of, and the one that it asks is counted.
+    answered = [line for line in captured.closing("chat") if line.status == "ok" and line.usage is not None]
     billed = server.truth.totals.billed
 
     def total(name: str) -> int:
