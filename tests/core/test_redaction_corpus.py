@@ -17,6 +17,7 @@ import redaction_corpus
 
 REDACTOR = Redactor()
 PASSWORD = "Tr0ub4dor-and-3-staple"
+KEY = "sk_" + "live_" + "4eC39HqLyjWDarjtT1zdp7dc"
 
 
 def test_nearly_every_secret_of_the_corpus_is_found():
@@ -98,6 +99,11 @@ TEXTS = [
     (f'["mysql", "--password", "{PASSWORD}"]', '["mysql", "--password", "[redacted:password]"]'),
     (f"- name: X_PASSWORD\n  value: {PASSWORD}\n", "- name: X_PASSWORD\n  value: [redacted:password]\n"),
     (f"curl -u bob:{PASSWORD} https://x", "curl -u bob:[redacted:password] https://x"),
+    (f"curl -u {KEY}: https://x", "curl -u [redacted:stripe-key]: https://x"),
+    (f"curl -u {KEY}:{PASSWORD} https://x", "curl -u [redacted:stripe-key]:[redacted:password] https://x"),
+    ("curl -u someone: https://x", "curl -u someone: https://x"),
+    ('["curl", "-u", "bob:", "https://x"]', '["curl", "-u", "bob:", "https://x"]'),
+    (f"1764350000000000|{'5be1' * 8} GET /", f"1764350000000000|{'5be1' * 8} GET /"),
     ("token = get_token()", "token = get_token()"),
     ("api_key: Optional[str] = None", "api_key: Optional[str] = None"),
 ]

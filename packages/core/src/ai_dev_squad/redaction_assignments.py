@@ -63,7 +63,12 @@ _RECORDED = re.compile(
 )
 _PARSER = re.compile(r"(?i:unexpected|illegal|unknown|this)\s$")
 _LOGIN = re.compile(r"\blogin\s{1,8}\S{1,100}\s{1,8}$")
-_USER_AND_PASSWORD = re.compile(r"[^\s\"':<]{0,100}[\"']?:[\"']?(?P<v>[^\s\"']{1,400})")
+_USER_AND_PASSWORD = re.compile(
+    rf"(?:{LABEL.pattern}|(?!\[redacted:)[^\s\"':<]{{0,100}})[\"']?:"
+    r"(?:[\"'](?![,;)\]}\\]))?(?P<v>(?!\\{1,7}[\"'])[^\s\"']{1,400})"
+)
+# Where a key is all there is, it's sent as the user, and the password stays empty.
+_KEY_AS_USER = re.compile(r"(?P<v>[\w~.%+-]{20,256}):(?=[\s\"'\\]|\Z)")
 _ARGUMENT = re.compile(r"(?P<v>[^\s\"']{1,400})")
 # A command, the flags behind which it takes a secret, and how: after a user's name, by itself, or without a space.
 _COMMANDS = (
@@ -242,6 +247,8 @@ def _behind_flag(s: str, flag: str, start: int, end: int) -> Found:
     glued = end == start + 1 + len(flag)
     if form is None or glued != (form == "glued"):
         return start, end, None
+    if form == "user" and (key := _KEY_AS_USER.match(s, end)) is not None:
+        return _replaced(key, "api-key") if _is_credential("url-token", key["v"]) else (start, end, None)
     value = (_USER_AND_PASSWORD if form == "user" else _ARGUMENT).match(s, end)
     if value is None or is_placeholder(value["v"]) or _PORT.fullmatch(value[0]):
         return start, end, None

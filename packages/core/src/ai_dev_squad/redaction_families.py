@@ -185,6 +185,10 @@ FAMILIES: tuple[Family, ...] = (
     Family("square-token", "sq0[a-z]{3}-", _WORD, 22),
     Family("square-token", "EAAA", _WORD, 60, 60, alone=True, entropy=3.5),
     Family("facebook-token", "EAA[A-Z]", _LETTERS, 100, alone=True, entropy=3.5),
+    # An application's number and its secret. Other numbers stand before hexadecimal ones, such as a time in microseconds
+    # before the identity of a trace, so those have the fifteen digits of an application and no more.
+    Family("facebook-token", r"\d{15}\|", _WORD, 27, 27, back=string.digits, entropy=3.5),
+    Family("facebook-token", r"\d{15}\|", _HEX, 32, 32, alone=True, entropy=3.5),
     Family("razorpay-key", "rzp_live_", _LETTERS, 14),
     Family("flutterwave-key", "FLWSECK-", _LETTERS, 12),
     Family("flutterwave-key", "FLWSECK_TEST-", _LETTERS, 12),

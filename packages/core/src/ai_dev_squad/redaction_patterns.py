@@ -27,7 +27,7 @@ LABEL = re.compile(r"\[redacted:[a-z0-9-]+\]")
 """What stands in place of a secret."""
 
 # Characters that are worth stopping at, the best first. The regular expression engine stops at no others.
-_PIVOTS = "~_-.JZjzKkPG:CcBbApS"
+_PIVOTS = "~|_-.JZjzKkPG:CcBbApS"
 # How a word goes on at least behind a pivot that ends a prefix; the shortest body of such a family has as many characters.
 _LONG_WORD = r"(?=[^\s\"',;<>(){}|]{8})"
 _ATOM = re.compile(r"(?:\\.|\[[^\]]*\]|[^\\\[])(?:\{\d+\})?")
