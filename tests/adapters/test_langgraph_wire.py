@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 from typing_extensions import TypedDict
 
 from ai_dev_squad import BudgetExceeded, get_cost_tracker
+from ai_dev_squad.schema import Usage
 from ai_dev_squad_langgraph import observe
 from ai_dev_squad_testing import Captured
 from ai_dev_squad_testing.fixtures import wait_until
@@ -258,6 +260,65 @@ invoke_workflow squad: ok
     retrieval VectorStoreRetriever: ok
       embeddings text-embedding-3-small: ok"""
     )
+
+
+PICTURE = {"total_tokens": 4_210, "input_tokens": 50, "output_tokens": 4_160}
+HEARD = {"type": "tokens", "input_tokens": 14, "input_token_details": {"text_tokens": 10, "audio_tokens": 4}}
+MADE: dict[str, dict[str, Any]] = {
+    "/v1/images/generations": {"created": 1, "data": [{"b64_json": "aa"}], "usage": PICTURE},
+    "/v1/audio/transcriptions": {"text": "hi", "usage": {**HEARD, "output_tokens": 101, "total_tokens": 115}},
+}
+
+
+def pictures_and_speech() -> openai.OpenAI:
+    """A client of a provider that draws and listens."""
+    answers = httpx.MockTransport(lambda request: httpx.Response(200, json=MADE[request.url.path]))
+    return openai.OpenAI(api_key="sk-test", http_client=httpx.Client(transport=answers))
+
+
+def test_pictures_and_speech_are_calls_too(captured: Captured) -> None:
+    """A tool that draws or listens pays like any: OpenAI says "output" of tokens of a picture, and a form hides which model
+    is asked to listen (langfuse-python#1510, sentry-python#5803, litellm#31142).
+    """
+    client = pictures_and_speech()
+
+    def draw(state: State) -> State:
+        client.images.generate(model="gpt-image-1", prompt="a cat")
+        client.images.generate(model="gpt-image-1.5", prompt="a cat")
+        client.audio.transcriptions.create(model="gpt-4o-transcribe", file=("a.wav", b"sound"))
+        return {"answers": 1}
+
+    graph(draw=draw).invoke({"answers": 0})
+
+    calls = captured.closing("generate_content")
+    # gpt-image-1: 5 USD per million tokens of text, 40 USD of a picture. Of gpt-image-1.5 the table has the price of text.
+    assert [(line.name, line.agent_id, line.cost and line.cost.usd) for line in calls] == [
+        ("gpt-image-1", "draw", 0.16665),
+        ("gpt-image-1.5", "draw", None),
+        ("unknown", "draw", None),
+    ]
+    assert [line.usage for line in calls] == [
+        Usage(input_tokens=50, output_tokens=4_160, image_output_tokens=4_160, source="provider"),
+        Usage(input_tokens=50, output_tokens=4_160, image_output_tokens=4_160, source="provider"),
+        Usage(input_tokens=14, output_tokens=101, audio_input_tokens=4, source="provider"),
+    ]
+
+
+def test_a_budget_holds_for_pictures(captured: Captured) -> None:
+    """The picture for which there is no money any more is not asked for."""
+    get_cost_tracker().budget_manager.set_budget("total", limit_usd=0.3, period="total", on_exceed="stop")
+    client = pictures_and_speech()
+
+    def draw(state: State) -> State:
+        client.images.generate(model="gpt-image-1", prompt="a cat")
+        return {"answers": 1}
+
+    drawing = graph(draw=draw)
+    drawing.invoke({"answers": 0})
+    with pytest.raises(BudgetExceeded):
+        drawing.invoke({"answers": 0})
+
+    assert [line.status for line in captured.closing("generate_content")] == ["ok", "error"]
 
 
 def test_a_budget_holds_for_embeddings(captured: Captured, serve: Serve) -> None:

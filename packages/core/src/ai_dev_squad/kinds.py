@@ -15,6 +15,7 @@ __all__ = [
     "AGENT",
     "CHAT",
     "EMBEDDINGS",
+    "GENERATE_CONTENT",
     "REMOTE_AGENT",
     "RETRIEVAL",
     "TASK",
@@ -64,6 +65,8 @@ RETRIEVAL = _kind(
 CHAT = _model_call("chat")
 TEXT_COMPLETION = _model_call("text_completion")
 EMBEDDINGS = _model_call("embeddings")
+GENERATE_CONTENT = _model_call("generate_content")
+"""Pictures, speech and what is heard: whatever is neither a chat nor a text."""
 
 
 class Prompt(NamedTuple):

@@ -6,6 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from ai_dev_squad.genai.usage import cost_from, usage_from
 from ai_dev_squad.model_calls import Bill, completed, enter
 
@@ -102,6 +104,9 @@ class Attempt:
         if not answer.usage or request is None:
             return None
         usage = usage_from(answer.usage, provider=request.provider, model=request.model)
+        if usage is not None and usage.image_output_tokens is None and self.exchange.api == "images":
+            # What such a model says is a picture; OpenAI doesn't say so, for there is nothing else.
+            usage = replace(usage, image_output_tokens=usage.output_tokens)
         if usage is not None and self._status in {"closed_early", "cancelled"}:
             return completed(usage, self.operation, request)
         return usage

@@ -19,7 +19,7 @@ from ai_dev_squad.genai.providers import provider_of_host
 from ai_dev_squad.genai.requests import prompt_hash, request_attributes
 from ai_dev_squad.guard import report
 from ai_dev_squad.model_calls import reserve_again
-from ai_dev_squad.operations import CHAT, EMBEDDINGS, TEXT_COMPLETION, Kind, ModelRequest, Operation
+from ai_dev_squad.operations import CHAT, EMBEDDINGS, GENERATE_CONTENT, TEXT_COMPLETION, Kind, ModelRequest, Operation
 from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo
@@ -38,6 +38,8 @@ NO_FRAMEWORK = "none"
 
 _TELL_EVERY_S = 60.0
 _REMEMBERED = 128
+_PICTURE = 6_240
+"""Tokens of the largest picture in high quality: https://platform.openai.com/docs/guides/image-generation"""
 
 
 class WireObserver:
@@ -129,27 +131,33 @@ def _attach(call: Operation, exchange: Exchange) -> Attempt:
 
 def _open(found: Match, exchange: Exchange) -> Operation:
     """The operation that no framework has opened."""
-    parent, asked = found.parent, exchange.request
+    parent, asked, kind = found.parent, exchange.request, _kind(exchange)
     body = asked.mapping()
     messages, tools = asked.prompt(), body.get("tools")
     request = ModelRequest(
         model=exchange.requested_model or "unknown",
         provider=_provider(exchange),
-        prompt=lambda: countable(messages, tools),
-        max_output_tokens=asked.max_output_tokens,
+        prompt=None if messages is None and kind is GENERATE_CONTENT else lambda: countable(messages, tools),
+        max_output_tokens=_pictures(body) if exchange.api == "images" else asked.max_output_tokens,
         prompt_hash=prompt_hash(messages, tools, body.get("response_format")),
         service_tier=asked.service_tier,
         server_address=exchange.host if exchange.port is None else f"{exchange.host}:{exchange.port}",
     )
     late = parent is not None and parent.status is not None
     return operations.start(
-        _kind(exchange),
+        kind,
         request.model,
         framework=NO_FRAMEWORK if parent is None else parent.framework,
         parent=parent,
         attributes=_request_attributes(exchange, body, messages, late=late),
         request=request,
     )
+
+
+def _pictures(body: dict[str, Any]) -> int:
+    """The most tokens that the pictures asked for may have."""
+    count = body.get("n")
+    return _PICTURE * (count if isinstance(count, int) and count > 0 else 1)
 
 
 def _request_attributes(exchange: Exchange, body: dict[str, Any], messages: Any, *, late: bool) -> dict[str, Any]:
@@ -183,8 +191,10 @@ def _check(found: Match, attempt: Attempt | None) -> None:
 def _kind(exchange: Exchange) -> Kind:
     if "embeddings" in exchange.api:
         return EMBEDDINGS
-    return TEXT_COMPLETION if exchange.api == "completions" else CHAT
+    return _KINDS.get(exchange.api, CHAT)
 
+
+_KINDS = {"completions": TEXT_COMPLETION, "images": GENERATE_CONTENT, "transcriptions": GENERATE_CONTENT}
 
 # Whose API it is, where the host doesn't say who answers.
 _PROVIDERS = {

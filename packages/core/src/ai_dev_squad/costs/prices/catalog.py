@@ -35,6 +35,9 @@ _COVERED = {
     "google": frozenset({"audio_input", "audio_output", "image_input"}),
     "x-ai": frozenset({"image_input"}),
 }
+# What these answer is a picture and nothing else, and so is their price of output. Those that also talk, such as gpt-image-1.5,
+# have another price for that: https://platform.openai.com/docs/pricing
+_PICTURES = re.compile(r"gpt-image-(1|1-mini|2|2\.5-\w+)")
 
 
 class Model(msgspec.Struct, array_like=True):
@@ -128,7 +131,7 @@ class Catalog(msgspec.Struct):
             note=note,
             since=since,
             until=until,
-            covers=MODALITIES if free else _COVERED.get(owner, _NONE),
+            covers=MODALITIES if free else _covered(owner, model.id),
         )
 
     def _rates(self, row: Sequence[Rate]) -> tuple[Rates, tuple[tuple[int, Rates], ...]]:
@@ -166,6 +169,11 @@ def _step(rate: Rate, size: int) -> int | float | None:
             value = step[1]
     assert not isinstance(value, list)
     return value
+
+
+def _covered(owner: str, model: str) -> frozenset[str]:
+    covered = _COVERED.get(owner, _NONE)
+    return covered | {"image_output"} if owner == "openai" and _PICTURES.fullmatch(model) else covered
 
 
 def _any(clauses: Sequence[Clause], text: str) -> bool:
