@@ -46,8 +46,9 @@ if "PIP_INDEX_URL" in os.environ:
     os.environ.setdefault("UV_DEFAULT_INDEX", os.environ["PIP_INDEX_URL"])
 
 
-# Client libraries for the lab's table of providers: hardly anybody has all of them, and no test needs them.
+# Client libraries for the lab's table of providers: hardly anybody has all of them, and no test needs them. The demo does.
 APART = frozenset({"providers"})
+PROVIDERS = PACKAGES["parity"]["project"]["optional-dependencies"]["providers"]
 
 
 def third_party() -> list[str]:
@@ -314,7 +315,7 @@ def web(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run a dev squad and the parity lab on every framework against a scripted model, and open the dashboard on both."""
-    install(session, "demo", extras=False)
+    install(session, "demo", extras=False, options=tuple(PROVIDERS))
     session.run("python", "-m", "ai_dev_squad_parity.demo", *session.posargs)
 
 
