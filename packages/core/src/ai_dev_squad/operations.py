@@ -17,6 +17,7 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad import clock, lines, model_calls, outliving, spans, state
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, user_id_var
+from ai_dev_squad.genai.errors import origin
 from ai_dev_squad.guard import report
 from ai_dev_squad.kinds import (
     AGENT,
@@ -284,10 +285,10 @@ class Operation(Compared):
     def _error_info(self, error: BaseException | ErrorInfo) -> ErrorInfo:
         if isinstance(error, ErrorInfo):
             return error
-        origin = _origin(error)
-        passing_through = self._failed_below == origin
+        raised_at = origin(error)
+        passing_through = self._failed_below == raised_at
         if self.parent is not None:
-            self.parent._failed_below = origin
+            self.parent._failed_below = raised_at
         try:
             return self.pipeline.error_info(error, with_stack=not passing_through)
         except Exception as failure:  # noqa: BLE001 - that it failed is known all the same
@@ -384,14 +385,6 @@ def _count_for_agent(operation: Operation) -> None:
         owner.own_model_calls += 1
     elif owner is not None and operation.kind is TOOL:
         owner.own_tool_calls += 1
-
-
-def _origin(error: BaseException) -> tuple[Any, ...]:
-    """Tells one exception from another, without keeping it alive: a freed one's address is soon used again."""
-    innermost = error.__traceback__
-    while innermost is not None and innermost.tb_next is not None:
-        innermost = innermost.tb_next
-    return (id(error), type(error), innermost and innermost.tb_frame.f_code, innermost and innermost.tb_lasti)
 
 
 def open_operations() -> list[Operation]:

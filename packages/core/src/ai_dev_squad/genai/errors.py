@@ -10,7 +10,7 @@ from typing import Any
 from ai_dev_squad.guard import STRANGERS_FAULTS
 from ai_dev_squad.schema import Status
 
-__all__ = ["classify", "error_text", "error_type", "register_control_flow", "stack_trace"]
+__all__ = ["classify", "error_text", "error_type", "origin", "register_control_flow", "stack_trace"]
 
 MAX_MESSAGE = 4_096
 """Characters of an exception's message that a span keeps."""
@@ -87,6 +87,14 @@ def stack_trace(error: BaseException, redact: Callable[[str], str]) -> str:
         return redact("".join(lines)[-MAX_STACK_TRACE * 4 :])[-MAX_STACK_TRACE:]
     except Exception:  # noqa: BLE001 - a user's __str__ may do anything
         return ""
+
+
+def origin(error: BaseException) -> tuple[Any, ...]:
+    """Tells one exception from another, without keeping it alive: a freed one's address is soon used again."""
+    innermost = error.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    return (id(error), type(error), innermost and innermost.tb_frame.f_code, innermost and innermost.tb_lasti)
 
 
 def _http_status(error: BaseException) -> int | None:
