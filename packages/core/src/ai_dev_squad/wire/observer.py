@@ -18,8 +18,9 @@ from ai_dev_squad.genai.messages import bounded, countable, input_messages
 from ai_dev_squad.genai.providers import provider_of_host
 from ai_dev_squad.genai.requests import prompt_hash, request_attributes
 from ai_dev_squad.guard import report
+from ai_dev_squad.kinds import CHAT, EMBEDDINGS, GENERATE_CONTENT, TEXT_COMPLETION, Kind, ModelRequest
 from ai_dev_squad.model_calls import reserve_again
-from ai_dev_squad.operations import CHAT, EMBEDDINGS, GENERATE_CONTENT, TEXT_COMPLETION, Kind, ModelRequest, Operation
+from ai_dev_squad.operations import Operation
 from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo
