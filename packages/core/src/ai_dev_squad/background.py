@@ -13,14 +13,43 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from typing import TypeVar
 
 from ai_dev_squad.guard import report
 from ai_dev_squad.process import after_fork
 
-__all__ = ["Request", "Retry", "Worker"]
+__all__ = ["Exclusive", "Request", "Retry", "Worker"]
+
+_Result = TypeVar("_Result")
 
 _LOOK_S = 0.05
 _AFTER_ERROR_S = 1.0
+
+
+class Exclusive:
+    """A lock that is waited for within a limit, and that no exception of a signal handler leaves taken."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        """For threads that no signal interrupts, and to wait without a limit."""
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread has it, as the code below a signal handler may."""
+        return self.lock._is_owned()  # type: ignore[attr-defined,no-any-return]
+
+    def run(self, action: Callable[[], _Result], timeout: float) -> _Result | None:
+        """What ``action`` returns; ``None`` if it was not begun: the lock is not to be had, or this thread has it already."""
+        if self.is_mine:
+            return None
+        try:
+            # Within the try: a handler may raise between the lock's being taken and the next line.
+            return action() if self.lock.acquire(timeout=timeout) else None
+        finally:
+            try:
+                self.lock.release()
+            except RuntimeError:  # it was not taken
+                pass
 
 
 class Request:
@@ -79,7 +108,7 @@ class Worker:
         # In a forked child the thread is gone, and its locks may be held for ever.
         self._thread: threading.Thread | None = None
         self._is_starting = False  # a thread that was not started yet is neither alive nor to be joined
-        self._starting = threading.Lock()
+        self._starting = Exclusive()
         self._woken = threading.Lock()
         self._woken.acquire()
         self._requests.clear()
@@ -97,8 +126,9 @@ class Worker:
         thread = self._thread
         if thread is not None and thread.is_alive():
             return True
-        if not self._starting.acquire(blocking=False):
-            return True
+        return self._starting.run(self._start, 0) is not False
+
+    def _start(self) -> bool:
         try:
             self._is_starting = True
             thread = threading.Thread(target=self._run, name=self._name, daemon=True)
@@ -109,7 +139,6 @@ class Worker:
             return False
         finally:
             self._is_starting = False
-            self._starting.release()
         return True
 
     def ask(self) -> Request:
@@ -176,8 +205,10 @@ class Worker:
                 pass
 
     def _run(self) -> None:
+        current = threading.current_thread()
         self._woken.acquire(blocking=False)  # the first turn begins here
-        while True:
+        # A signal handler that raises while one is started leaves it on its way, and another is started in its place.
+        while self._thread is current:
             try:
                 pause = self._turn()
             except Exception as error:  # noqa: BLE001 - the thread must outlive whatever this is
@@ -195,7 +226,7 @@ class Worker:
         self._thread = None
         if not self._woken.acquire(blocking=False):
             return False
-        with self._starting:
+        with self._starting.lock:
             if not self.alive:
                 self._thread = current
                 return True

@@ -99,14 +99,21 @@ class Account:
             left = _Earlier(self.spent, self.base, self.unpriced, self.unpriced_base, frozenset(self.alerted))
             earlier[self.start] = left
             self.earlier = earlier
-        self._begin(start, end, earlier.pop(start, _NOTHING))
+        self._begin(start, end, earlier.get(start, _NOTHING))
+        # Afterwards: a signal handler that raises before takes nothing away.
+        earlier.pop(start, None)
         while len(earlier) > _EARLIER_PERIODS:
             del earlier[next(iter(earlier))]
 
     def _begin(self, start: float, end: float, known: _Earlier) -> None:
-        self.start, self.end = start, end
-        self.spent, self.base = known.spent, known.base
-        self.unpriced, self.unpriced_base = known.unpriced, known.unpriced_base
+        self.start, self.end, self.spent, self.base, self.unpriced, self.unpriced_base = (
+            start,
+            end,
+            known.spent,
+            known.base,
+            known.unpriced,
+            known.unpriced_base,
+        )
         self.elsewhere = self.refused = 0
         self.exceeded_event_at = -math.inf
         self.alerted = set(known.alerted)
@@ -249,23 +256,15 @@ class BudgetAccounts:
         """Whether any account holds what no file has."""
         return any(account.unsaved for account in self.accounts.values())
 
-    def charge(self, account: Account, cost: int | None) -> list[Crossing] | None:
-        """Add ``cost``, or count a call of unknown price (``None``). Returns the crossings, ascending, if any."""
-        self.add(account, cost)
-        return self.crossed(account) if account.spent >= account.next_alert else None
-
-    def add(self, account: Account, cost: int | None) -> None:
-        """Add ``cost`` and leave it to a ledger to say what that means."""
-        if cost is None:
-            account.unpriced += 1
-        else:
-            account.spent += cost
-
     def learn(self, account: Account, sums: Sums) -> list[Crossing]:
         """Take over what a ledger says. Returns the crossings that it leaves to this process to tell of."""
-        account.spent += sums.spent - account.base
-        account.unpriced += sums.unpriced - account.unpriced_base
-        account.base, account.unpriced_base = sums.spent, sums.unpriced
+        # One statement without a call, so that a signal handler that raises finds none of it done, or all.
+        account.spent, account.unpriced, account.base, account.unpriced_base = (
+            account.spent + sums.spent - account.base,
+            account.unpriced + sums.unpriced - account.unpriced_base,
+            sums.spent,
+            sums.unpriced,
+        )
         account.elsewhere = max(0, sums.reserved - account.reserved)
         account.alerted = {name for _, name in self._crossings if _name(name) in sums.alerted}
         account.alerted_unsaved = False

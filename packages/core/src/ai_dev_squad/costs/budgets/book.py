@@ -27,17 +27,42 @@ Amount: TypeAlias = tuple[BudgetAccounts, Account, int]
 class Hold:
     """What one call has set aside, until it is given back, once."""
 
-    __slots__ = ("amounts", "epoch", "id", "open", "places")
+    __slots__ = ("amounts", "epoch", "id", "in_book", "open", "places")
 
-    def __init__(self, amounts: tuple[Amount, ...], epoch: int) -> None:
-        self.amounts = amounts
+    def __init__(self) -> None:
+        self.amounts: tuple[Amount, ...] = ()
+        self.in_book = 0
+        """How many of the amounts the accounts know of: all of them, unless a signal handler raised half-way."""
         self.id: str | None = None
         """What a shared ledger calls it; ``None`` when none knows of it."""
         self.places: tuple[tuple[str, str | None], ...] = ()
         """Where the ledger has each of the amounts: those of the period in which it was made."""
-        self.epoch = epoch
+        self.epoch = 0
         """The process, counted by forks, whose call it was made for."""
         self.open = True
+
+
+class _Charge:
+    """One cost on its way into its accounts, which can be gone on with wherever it was interrupted."""
+
+    __slots__ = ("accounts", "cost", "made", "unpriced")
+
+    def __init__(self, accounts: tuple[tuple[BudgetAccounts, Account], ...], cost: int | None) -> None:
+        self.accounts = accounts
+        self.cost, self.unpriced = (0, 1) if cost is None else (cost, 0)
+        self.made = 0
+
+    def make(self) -> None:
+        """Make what is left of it."""
+        count = len(self.accounts)
+        while self.made < count:
+            _, account = self.accounts[self.made]
+            # One statement without a call: no signal handler comes between the sum and the note that it was made.
+            account.spent, account.unpriced, self.made = (
+                account.spent + self.cost,
+                account.unpriced + self.unpriced,
+                self.made + 1,
+            )
 
 
 class Change(NamedTuple):
@@ -103,8 +128,11 @@ class AccountBook:
             self._index = Index(list(self.budgets.values()))
             return any(before.get(name) is not accounts for name, accounts in self.budgets.items())
 
-    def hold(self, labels: Labels, estimate: int | None) -> Hold | Refusal:
-        """Set ``estimate`` aside in every stop budget that these labels belong to, or nothing anywhere."""
+    def set_aside(self, hold: Hold, labels: Labels, estimate: int | None) -> Refusal | None:
+        """Set ``estimate`` aside in every stop budget that these labels belong to, or nothing anywhere.
+
+        Whoever is interrupted here gives ``hold`` back, which knows how much of it was set aside.
+        """
         now = self.clock()
         amounts: list[Amount] = []
         with self.lock:
@@ -123,31 +151,50 @@ class AccountBook:
                     return _refused(accounts, account, estimate, now)
                 if estimate or (is_shared and estimate is None):
                     amounts.append((accounts, account, estimate or 0))
-            for _, account, amount in amounts:
-                account.reserved += amount
-            hold = Hold(tuple(amounts), self._epoch)
+            hold.epoch = self._epoch
             if is_shared:
                 hold.places = tuple(accounts.place(account) for accounts, account, _ in amounts)
-            return hold
+            hold.amounts = tuple(amounts)
+            for _, account, amount in amounts:
+                account.reserved, hold.in_book = account.reserved + amount, hold.in_book + 1
+            return None
 
     def charge(self, labels: Labels, now: float, cost: int | None, hold: Hold | None) -> list[Crossing]:
-        """Add a cost (``None`` is an unknown one) wherever it belongs, in place of what was held. Returns the crossings."""
-        crossings: list[Crossing] = []
+        """Add a cost (``None`` is an unknown one) wherever it belongs, in place of what was held. Returns the crossings.
+
+        A signal handler that raises meanwhile finds all of it done, or, while ``hold`` is open, nothing.
+        """
         with self.lock:
-            held = None
+            held = {}
             if hold is not None and hold.open:
                 held = {accounts: account for accounts, account, _ in hold.amounts}
-                self._give_back(hold)
+            charged: list[tuple[BudgetAccounts, Account]] = []
             for accounts in self._index.matching(labels):
                 # The answer may name another model than the request; what was set aside decides.
                 account = held.pop(accounts, None) if held else None
                 account = accounts.account(labels, now) if account is None else accounts.current(account, now)
-                if account is not None and (crossed := self._charge(accounts, account, cost)):
-                    crossings += crossed
-            for accounts, account in held.items() if held else ():
+                if account is not None:
+                    charged.append((accounts, account))
+            for accounts, account in held.items():
                 if self.budgets.get(accounts.budget.name) is accounts:
-                    crossings += self._charge(accounts, accounts.current(account, now), cost) or ()
-        return crossings
+                    charged.append((accounts, accounts.current(account, now)))
+            if self._is_shared:
+                # The ledger tells one process of each crossing, by the sum of all.
+                self._changed.update((account, accounts) for accounts, account in charged)
+            charge = _Charge(tuple(charged), cost)
+            try:
+                self._make(charge, hold)
+            except BaseException:  # a signal handler's
+                self._make(charge, hold)
+                raise
+            if self._is_shared:
+                return []
+            return [
+                crossing
+                for accounts, account in charged
+                if account.spent >= account.next_alert
+                for crossing in accounts.crossed(account)
+            ]
 
     # --- with a shared ledger -----------------------------------------------------------------------------------------
 
@@ -277,21 +324,27 @@ class AccountBook:
         for accounts in self.budgets.values():
             yield from accounts.accounts.values()
 
-    def _charge(self, accounts: BudgetAccounts, account: Account, cost: int | None) -> list[Crossing] | None:
-        if not self._is_shared:
-            return accounts.charge(account, cost)
-        # The ledger tells one process of each crossing, by the sum of all.
-        accounts.add(account, cost)
-        self._changed[account] = accounts
-        return None
+    def _make(self, charge: _Charge, hold: Hold | None) -> None:
+        charge.make()
+        if hold is not None and hold.open:
+            self._give_back(hold)
 
     def _leave(self, accounts: BudgetAccounts, account: Account) -> None:
         """The period of ``account`` is over, and there is spend in it that no ledger has."""
-        if self._changed.pop(account, None) is not None:
-            self._left.append(self._taken(accounts, account))
+        if account in self._changed:
+            change = self._change(accounts, account)
+            # One statement without a call, so that a signal handler that raises neither loses nor doubles it.
+            self._left, account.base, account.unpriced_base = [*self._left, change], account.spent, account.unpriced
+            self._changed.pop(account, None)
 
     def _taken(self, accounts: BudgetAccounts, account: Account) -> Change:
-        change = Change(
+        change = self._change(accounts, account)
+        # Taken is as good as told: it is sent until it has arrived.
+        account.base, account.unpriced_base = account.spent, account.unpriced
+        return change
+
+    def _change(self, accounts: BudgetAccounts, account: Account) -> Change:
+        return Change(
             accounts,
             account,
             account.start,
@@ -301,21 +354,27 @@ class AccountBook:
             account.base,
             account.unpriced_base,
         )
-        # Taken is as good as told: it is sent until it has arrived.
-        account.base, account.unpriced_base = account.spent, account.unpriced
-        return change
 
     def _collect(self) -> None:
         while self._forgotten:
-            self._give_back(self._forgotten.popleft())
+            hold = self._forgotten[0]
+            if hold.open:
+                self._give_back(hold)
+            # A signal handler that flushes may have collected it meanwhile.
+            if self._forgotten and self._forgotten[0] is hold:
+                self._forgotten.popleft()
 
     def _give_back(self, hold: Hold) -> None:
-        hold.open = False
+        """Give back what is left of it. Whoever is interrupted here may do it again."""
         if hold.epoch == self._epoch:
-            for _, account, amount in hold.amounts:
-                account.reserved -= amount
+            while hold.in_book:
+                last = hold.in_book - 1
+                _, account, amount = hold.amounts[last]
+                account.reserved, hold.in_book = account.reserved - amount, last
             if hold.id is not None:
+                # Before it is closed: to give back twice is harmless, never to do it is not.
                 self._given_back.append(hold)
+        hold.open = False
 
 
 def _has_room(accounts: BudgetAccounts, account: Account, estimate: int | None, reserved: int) -> bool:

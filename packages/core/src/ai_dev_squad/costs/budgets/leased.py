@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
-from ai_dev_squad.background import Request, Retry, Worker
+from ai_dev_squad.background import Exclusive, Request, Retry, Worker
 from ai_dev_squad.costs.budgets.accounts import Crossing
 from ai_dev_squad.costs.budgets.book import AccountBook, Hold, Refusal
 from ai_dev_squad.costs.budgets.drafts import Draft, Pending, Waiting
@@ -84,7 +83,7 @@ class LeasedStore:
         self._pending = Pending(self._sender)
         self._flushes: list[Request] = []
         self._read_asked: deque[Request] = deque()
-        self._turning = threading.Lock()
+        self._turning = Exclusive()
         self._stopping = False
         self._away_since: float | None = None
         self._retry_at = 0.0
@@ -105,7 +104,7 @@ class LeasedStore:
             return None
         hold.id = f"{self._sender}:{next(self._ids)}"
         asking = _Asking(Waiting(hold, estimate))
-        if self._away_since is None:
+        if self._away_since is None and not self._has_interrupted:
             if not self._ask_here(asking):
                 self._asking.append(asking)
                 self._drive()
@@ -121,24 +120,27 @@ class LeasedStore:
 
     def _ask_here(self, asking: _Asking) -> bool:
         """Ask in this thread, if that can be done at once: to switch threads takes longer than an exchange."""
-        if self._asking or self._read_asked or not self._ledger.is_open or self._turning.locked():
+        if self._asking or self._read_asked or not self._ledger.is_open:
             return False
         now = self._used = time.monotonic()
-        # No acquire(): a signal handler that raises when it returns would leave the lock taken for ever.
-        with self._turning:
-            try:
-                with self._locked():
-                    draft = self._pending.asking(asking.waiting, self._lease_s)
-                reply = self._ledger.exchange(draft.exchange)
-                if reply.refused[0] is not None and self._is_behind():
-                    # What this process has given back, and the ledger does not know of, may make the room: asked with it.
-                    return False
-                self._settle(draft, reply, now)
-                asking.request.answer(True)
-            except Exception as error:  # noqa: BLE001 - budgets must hold without the ledger; the user is told
-                self._failed(error, [asking], [])
+        if not self._turning.run(lambda: self._answer_here(asking, now), 0):
+            return False
         if self._wakes_at > now + self._lease_s / 3 or self._away_since is not None:
             self._worker.wake()
+        return True
+
+    def _answer_here(self, asking: _Asking, now: float) -> bool:
+        try:
+            with self._locked():
+                draft = self._pending.asking(asking.waiting, self._lease_s)
+            reply = self._ledger.exchange(draft.exchange)
+            if reply.refused[0] is not None and self._is_behind():
+                # What this process has given back, and the ledger does not know of, may make the room: asked with it.
+                return False
+            self._settle(draft, reply, now)
+            asking.request.answer(True)
+        except Exception as error:  # noqa: BLE001 - budgets must hold without the ledger; the user is told
+            self._failed(error, [asking], [])
         return True
 
     def wake(self) -> None:
@@ -150,7 +152,7 @@ class LeasedStore:
 
     def take_over(self) -> None:
         """Read what others have spent, in every budget."""
-        if self._away_since is not None:
+        if self._away_since is not None or self._has_interrupted:
             return
         request = Request()
         self._read_asked.append(request)
@@ -162,8 +164,8 @@ class LeasedStore:
         """Wait until everything was said. ``False`` while the ledger is away, or in a signal handler that came between."""
         if not self._is_behind():
             return True
-        # The thread needs the book, which the interrupted code below this call would never let go of.
-        if self._book.is_mine() or self._worker.is_current:
+        # The thread needs what the interrupted code below this call would never let go of.
+        if self._has_interrupted or self._worker.is_current:
             self._worker.wake()
             return False
         deadline = time.monotonic() + _FLUSH_TIMEOUT_S
@@ -178,11 +180,7 @@ class LeasedStore:
         self._worker.join(_JOIN_TIMEOUT_S)
         if not saved:
             self._drain()
-        if self._turning.acquire(timeout=_JOIN_TIMEOUT_S):
-            try:
-                self._ledger.close()
-            finally:
-                self._turning.release()
+        self._turning.run(self._ledger.close, _JOIN_TIMEOUT_S)
 
     def end_thread(self) -> None:
         """Have the thread end soon; the next change starts another."""
@@ -200,15 +198,18 @@ class LeasedStore:
 
     def _drain(self) -> bool:
         """Say everything in this thread; whether the ledger has taken it."""
-        if self._book.is_mine() or not self._turning.acquire(timeout=_JOIN_TIMEOUT_S):
-            return False
-        try:
-            while self._is_behind():
-                if self._exchange(time.monotonic()) and self._away_since is not None:
-                    return False
-        finally:
-            self._turning.release()
+        return not self._book.is_mine() and bool(self._turning.run(self._drained, _JOIN_TIMEOUT_S))
+
+    def _drained(self) -> bool:
+        while self._is_behind():
+            if self._exchange(time.monotonic()) and self._away_since is not None:
+                return False
         return True
+
+    @property
+    def _has_interrupted(self) -> bool:
+        """Whether this is a signal handler's call, and the code below has what an answer would need."""
+        return self._book.is_mine() or self._turning.is_mine
 
     def _is_behind(self) -> bool:
         return bool(self._asking or self._read_asked or self._pending.unsaid or self._book.has_changes)
@@ -268,7 +269,7 @@ class LeasedStore:
     def _turn(self) -> float | None:
         """Say what there is to say. Returns the seconds until there is more."""
         self._flushes += self._worker.taken()
-        with self._turning:
+        with self._turning.lock:
             pause = self._exchange(time.monotonic())
         behind = self._is_behind()
         if not behind or (pause and self._away_since is not None):
@@ -343,14 +344,14 @@ class LeasedStore:
                 draft = self._pending.reading(accounts[start : start + _MOST_READ], self._lease_s)
             self._settle(draft, self._ledger.exchange(draft.exchange), now)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> AbstractContextManager[object]:
         """The book's lock; in the thread of ours, unless whoever has it waits for that."""
+        # Itself, where signals come: entering and leaving it can't be interrupted.
+        return self._locked_in_time() if self._worker.is_current else self._book.lock
+
+    @contextmanager
+    def _locked_in_time(self) -> Iterator[None]:
         lock = self._book.lock
-        if not self._worker.is_current:
-            with lock:
-                yield
-            return
         if not lock.acquire(timeout=_LOCK_TIMEOUT_S):
             raise TimeoutError(f"the budgets were locked for over {_LOCK_TIMEOUT_S:g} s")
         try:

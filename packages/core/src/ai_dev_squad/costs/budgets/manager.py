@@ -195,22 +195,22 @@ class BudgetManager:
         """
         estimate = _pico_or_unknown(estimate_usd)
         call = _NOBODY if attribution is None else attribution
-        hold = self._book.hold(labels_of(call), estimate)
+        hold = Hold()
         try:
+            refusal = self._book.set_aside(hold, labels_of(call), estimate)
             if self._store is not None:
                 self._store.look()
-                if isinstance(hold, Hold):
-                    hold = self._store.reserve(hold, estimate) or hold
-            if isinstance(hold, Hold):
+                if refusal is None:
+                    refusal = self._store.reserve(hold, estimate)
+            if refusal is None:
                 usd = None if estimate is None else estimate / PICO
                 return Reservation(call, usd, hold, self._give_back, self._settle)
         except BaseException:  # a signal handler's
-            if isinstance(hold, Hold):
-                self._give_back(hold, now=False)
+            self._give_back(hold, now=False)
             raise
-        if hold.status is not None:
-            announce_refusal(hold.error, hold.status, self.on_event)
-        raise hold.error
+        if refusal.status is not None:
+            announce_refusal(refusal.error, refusal.status, self.on_event)
+        raise refusal.error
 
     def status(self) -> list[BudgetStatus]:
         """Every limit as it stands now, in the order budgets were set, then by key."""

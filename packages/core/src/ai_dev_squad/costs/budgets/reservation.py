@@ -40,10 +40,11 @@ class Reservation:
         """Whose call it was made for."""
         self.estimate_usd = estimate_usd
         """What was set aside, in US dollars; ``None`` when the price is unknown (nothing is set aside then)."""
-        self.hold = hold
-        """Where it is set aside."""
         self._give_back = give_back
         self._settle = settle
+        # Last: one whose making was interrupted has nothing to give back.
+        self.hold = hold
+        """Where it is set aside."""
 
     def settle(self, cost: CostEntry | float | None) -> None:
         """Replace what was set aside by the actual cost: an entry, US dollars, or ``None`` for an unknown price."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 
-from ai_dev_squad.background import Retry, Worker
+from ai_dev_squad.background import Exclusive, Retry, Worker
 from ai_dev_squad.costs.budgets.accounts import Crossing
 from ai_dev_squad.costs.budgets.book import AccountBook, Hold, Refusal
 from ai_dev_squad.costs.budgets.state_file import StateFile, StoredBudget, merge, settle, tidy
@@ -47,7 +46,7 @@ class Saver:
 
     def after_fork(self) -> None:
         """Begin without thread and locks: a forked child has inherited neither in a usable state."""
-        self._io = threading.Lock()
+        self._io = Exclusive()
         self._stopping = self._pending = False
         self._held: Callable[[list[Crossing]], None] | None = None
         self._due = 0.0
@@ -57,8 +56,12 @@ class Saver:
         if self._pending:
             return
         self._pending, self._stopping = True, False
-        # Without a thread the interpreter is shutting down, and the exit handler writes.
-        self._pending = self._worker.wake()
+        try:
+            # Without a thread the interpreter is shutting down, and the exit handler writes.
+            self._pending = self._worker.wake()
+        except BaseException:  # a signal handler's: nobody may be writing
+            self._pending = False
+            raise
 
     def look(self) -> None:
         """Have the others' spend read soon, unless that was done a moment ago."""
@@ -68,18 +71,15 @@ class Saver:
 
     def take_over(self) -> None:
         """Read the others' spend now; skipped when this process is at the file already."""
-        if not self._io.acquire(blocking=False):
-            return
         announce = self._announce()
-        crossings: list[Crossing] = []
+        if announce is None:
+            return
         try:
-            if announce is not None:
-                crossings, _ = self._merge(self._file.read())
+            crossings = self._io.run(lambda: self._merge(self._file.read())[0], 0)
         except Exception as error:  # noqa: BLE001 - budgets hold without what others spent; the user is told
             report("reading the budget state", error)
-        finally:
-            self._io.release()
-        if announce is not None and crossings:
+            return
+        if crossings:
             self.wake()  # the others should know that these alerts were sent
             announce(crossings)
 
@@ -105,16 +105,13 @@ class Saver:
         announce = announce or self._held or self._announce()
         if announce is None:
             return True
-        if not self._io.acquire(timeout=_IO_TIMEOUT_S):
-            return False
-        crossings: list[Crossing] = []
         try:
-            crossings = self._exchange()
+            crossings = self._io.run(self._exchange, _IO_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - a full disk must not fail the user's call
             report(f"saving the budget state to {self._file.path}", error)
             return False
-        finally:
-            self._io.release()
+        if crossings is None:
+            return False
         announce(crossings)
         return True
 

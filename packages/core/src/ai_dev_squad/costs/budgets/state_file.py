@@ -201,9 +201,14 @@ def _record_of(ours: BudgetAccounts, stored: list[StoredBudget]) -> StoredBudget
 
 def _take_over(ours: BudgetAccounts, account: Account, theirs: StoredAccount) -> list[Crossing]:
     spent = theirs.spent()
-    account.spent += spent - account.base
-    account.unpriced += theirs.unpriced_calls - account.unpriced_base
-    account.base, account.unpriced_base = spent, theirs.unpriced_calls
+    unpriced = theirs.unpriced_calls
+    # One statement without a call, so that a signal handler that raises finds none of it done, or all.
+    account.spent, account.unpriced, account.base, account.unpriced_base = (
+        account.spent + spent - account.base,
+        account.unpriced + unpriced - account.unpriced_base,
+        spent,
+        unpriced,
+    )
     account.alerted.update(theirs.alerts_sent)
     if theirs.exceeded:
         account.alerted.add(None)

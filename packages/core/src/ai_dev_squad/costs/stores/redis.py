@@ -87,7 +87,7 @@ class RedisLedger:
 
     def _open(self) -> redis.Redis:
         if self._client is None:
-            self._client = redis.Redis.from_url(
+            client = redis.Redis.from_url(
                 self._url,
                 socket_timeout=self._timeout_s,
                 socket_connect_timeout=self._timeout_s,
@@ -96,7 +96,8 @@ class RedisLedger:
                 max_connections=1,
                 client_name=f"ai-dev-squad-{os.getpid()}",
             )
-            self._script = self._client.register_script(_source())
+            # Both or none: a signal handler may raise between.
+            self._script, self._client = client.register_script(_source()), client
         return self._client
 
 
