@@ -53,7 +53,7 @@ def spent(manager: BudgetManager) -> dict[str, float]:
 
 
 # A holder says in its file what it is about to spend, and that this is told.
-_NURSERY = """
+_FORKING_PARENT = """
 import os, random, signal, sys, time
 from pathlib import Path
 from ai_dev_squad.attribution import Attribution
@@ -106,7 +106,7 @@ def test_thirty_holders_that_are_killed(setting: str, tmp_path: Path) -> None:
     """Of each, all that it was told to be told is there once, what it had yet to say once or not at all, and what it held
     comes back.
     """
-    subprocess.run([sys.executable, "-c", _NURSERY, setting, str(tmp_path), "30"], check=True)
+    subprocess.run([sys.executable, "-c", _FORKING_PARENT, setting, str(tmp_path), "30"], check=True)
 
     manager = opened(setting, tmp_path / "budgets.sqlite3")
     manager.set_budget("each", 1000, "total", [], per="agent")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ai_dev_squad_parity.lab.nursery import preloaded
+from ai_dev_squad_parity.lab.fork_server import preloaded
 from ai_dev_squad_parity.lab.runner import Plan, run
 
 SPEC = """\

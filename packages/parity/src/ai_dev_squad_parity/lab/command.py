@@ -261,7 +261,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 def _preloaded(options: argparse.Namespace, rows: int) -> dict[str, tuple[str, ...]]:
     """A framework's single cell imports only what it needs."""
-    from ai_dev_squad_parity.lab.nursery import preloaded
+    from ai_dev_squad_parity.lab.fork_server import preloaded
 
     return preloaded(options.observer) if rows > 1 and not options.fresh else {}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ai_dev_squad_parity.lab.nursery import printed_by
+from ai_dev_squad_parity.lab.fork_server import printed_by
 
 __all__ = ["End", "Processes"]
 
@@ -45,7 +45,7 @@ class Processes:
         self._pythons = pythons
         self._preload = preload
         self._environment = dict(environment)
-        self._nurseries: dict[str, _Nursery] = {}
+        self._fork_servers: dict[str, _ForkServer] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -54,8 +54,8 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for nursery in self._nurseries.values():
-            nursery.close()
+        for fork_server in self._fork_servers.values():
+            fork_server.close()
 
     def python(self, framework: str) -> Path:
         """The interpreter of the framework's environment; this one where none is named."""
@@ -66,11 +66,11 @@ class Processes:
         if framework not in self._preload:
             return self._from_nothing(framework, order_file, limit_s)
         with self._lock:
-            if framework not in self._nurseries:
-                self._nurseries[framework] = _Nursery(
+            if framework not in self._fork_servers:
+                self._fork_servers[framework] = _ForkServer(
                     self.python(framework), self._preload[framework], self._environment
                 )
-        return self._nurseries[framework].run(order_file, limit_s)
+        return self._fork_servers[framework].run(order_file, limit_s)
 
     def _from_nothing(self, framework: str, order_file: Path, limit_s: float) -> End:
         with printed_by(order_file).open("wb") as printed:
@@ -88,8 +88,8 @@ class Processes:
         return End(code, _read(printed_by(order_file)))
 
 
-class _Nursery:
-    """This side of :mod:`ai_dev_squad_parity.lab.nursery`."""
+class _ForkServer:
+    """This side of :mod:`ai_dev_squad_parity.lab.fork_server`."""
 
     def __init__(self, python: Path, modules: tuple[str, ...], environment: Mapping[str, str]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="parity-")
@@ -97,7 +97,7 @@ class _Nursery:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, self._printed.open("wb") as printed:
             self._process = subprocess.Popen(  # noqa: S603 - the interpreter that the user names
-                [str(python), "-m", "ai_dev_squad_parity.lab.nursery", *modules],
+                [str(python), "-m", "ai_dev_squad_parity.lab.fork_server", *modules],
                 env=environment, stdin=theirs.fileno(), stdout=printed, stderr=subprocess.STDOUT, start_new_session=True,
                 cwd=self._folder.name,
             )  # fmt: skip

@@ -1,6 +1,6 @@
 """A process that has imported a framework, and forks a cell's process whenever it is asked.
 
-    python -m ai_dev_squad_parity.lab.nursery MODULE...
+    python -m ai_dev_squad_parity.lab.fork_server MODULE...
 
 Importing a framework takes most of a cell's time, and is the same for each. So it happens once; no program has run here,
 nothing was observed, and no thread was started. Standard input is a socket: each message is the path of an order, with
