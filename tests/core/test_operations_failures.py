@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -216,6 +217,27 @@ def test_a_processor_that_fails_at_the_end_of_a_span_costs_that_span_only(caplog
 
     assert [line.status for line in captured.closing()] == ["ok", "ok"]
     assert reports(caplog) == ["ending a span failed (Broken: on purpose)"]
+
+
+def test_what_a_signal_handler_of_the_program_raises_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    """Such as a soft time limit: whoever set it waits for it, wherever in our code it comes. Nothing of ours has failed."""
+
+    class Slow(SpanProcessor):
+        def on_end(self, span: Any) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, broken)
+    try:
+        with lenient(spans=True):
+            runtime.pipeline().tracing.add_span_processor(Slow())
+            operation = start(TOOL)
+            with pytest.raises(Broken, match="on purpose"):
+                operation.stop()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert operation.status == "ok"
+    assert reports(caplog) == []
 
 
 def test_what_no_span_can_hold_ends_it_all_the_same(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import functools
 import logging
+import signal
 import threading
 from collections.abc import Callable
-from typing import ParamSpec
+from types import CodeType
+from typing import Any, ParamSpec
 
 from ai_dev_squad.refusal import CallRefused
 
-__all__ = ["STRANGERS_FAULTS", "forget", "guarded", "report", "set_strict"]
+__all__ = ["STRANGERS_FAULTS", "forget", "guarded", "interrupts", "report", "set_strict"]
 
 _log = logging.getLogger("ai_dev_squad")
 _state = threading.local()
@@ -33,8 +35,11 @@ def set_strict(strict: bool) -> bool:
 
 
 def report(what: str, error: BaseException) -> None:
-    """Report that ``what`` failed with ``error``: once per kind, never recursively, raising only when strict."""
-    if _strict:
+    """Report that ``what`` failed with ``error``: once per kind, never recursively.
+
+    Raises ``error`` when strict, and when it is the program's own: see ``interrupts``.
+    """
+    if _strict or interrupts(error):
         raise error
     kind = (what, type(error))
     # The log record may travel through our own logging bridge and fail there again.
@@ -52,6 +57,27 @@ def report(what: str, error: BaseException) -> None:
         )
     finally:
         _state.reporting = False
+
+
+def interrupts(error: BaseException) -> bool:
+    """Whether a signal handler of the program raised it between two steps of ours, such as a soft time limit.
+
+    Nothing of ours has failed then, and whoever set the limit waits for the exception.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    handlers = {_code(signal.getsignal(signum)) for signum in signal.valid_signals()} - {None}
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in handlers:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _code(handler: Any) -> CodeType | None:
+    function = getattr(handler, "func", handler)  # a partial's
+    return getattr(getattr(function, "__func__", function), "__code__", None)
 
 
 def _words(error: BaseException) -> str:

@@ -25,7 +25,7 @@ from ai_dev_squad.costs.budgets.book import AccountBook, Hold, Refusal
 from ai_dev_squad.costs.budgets.drafts import Draft, Pending, Waiting
 from ai_dev_squad.costs.budgets.store import WhenAway
 from ai_dev_squad.costs.stores import Reply, ReservationLedger
-from ai_dev_squad.guard import report
+from ai_dev_squad.guard import interrupts, report
 
 __all__ = ["LeasedStore", "Tell"]
 
@@ -139,7 +139,10 @@ class LeasedStore:
                 return False
             self._settle(draft, reply, now)
             asking.request.answer(True)
-        except Exception as error:  # noqa: BLE001 - budgets must hold without the ledger; the user is told
+        except Exception as error:
+            if interrupts(error):
+                raise
+            # Budgets must hold without the ledger; the user is told.
             self._failed(error, [asking], [])
         return True
 
@@ -291,7 +294,10 @@ class LeasedStore:
             is_idle = not self._say_all([asking.waiting for asking in taken], now) and not reads
             if reads:
                 self._read_all(now)
-        except Exception as error:  # noqa: BLE001 - budgets must hold without the ledger; the user is told
+        except Exception as error:
+            if interrupts(error):
+                raise
+            # As above.
             self._failed(error, taken, reads)
             return max(0.0, self._retry_at - time.monotonic())
         for asking in taken:
