@@ -146,7 +146,8 @@ def test_a_handler_that_raises_at_any_moment(opened: Open, request: pytest.Fixtu
     assert steps == {"reserve", "settle", "release", "flush"}
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client's socket, dropped half-way
+# What is raised in a finalizer is nobody's to catch, and a client's socket may be dropped half-way.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("handler", ["raises", "flushes", "reserves"])
 def test_real_signals_at_random_moments(opened: Open, handler: str) -> None:
     """SIGALRM soon after a step began, some hundred times, and once more in close: what was settled is there once."""
@@ -185,7 +186,7 @@ def test_real_signals_at_random_moments(opened: Open, handler: str) -> None:
         signal.signal(signal.SIGALRM, before)
 
     assert came > 0
-    assert turns.soft_limits == (came if handler == "raises" else 0)
+    assert bool(turns.soft_limits) == (handler == "raises")
     manager.close()
     total = float(turns.settled + settled_by_handler)
     assert sums(opened()) == {"all": (total, 0.0), "coder": (total, 0.0)}

@@ -26,30 +26,50 @@ _LOOK_S = 0.05
 _AFTER_ERROR_S = 1.0
 
 
+class _Here(threading.local):
+    """Of each thread."""
+
+    inside = False
+
+
 class Exclusive:
-    """A lock that is waited for within a limit, and that no exception of a signal handler leaves taken."""
+    """A lock that is waited for within a limit, and that no exception of a signal handler leaves taken.
+
+    With ``with``, and without a limit, it is for threads that no signal interrupts.
+    """
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
-        """For threads that no signal interrupts, and to wait without a limit."""
+        self._lock = threading.RLock()
+        self._here = _Here()
 
     @property
     def is_mine(self) -> bool:
-        """Whether this thread has it, as the code below a signal handler may."""
-        return self.lock._is_owned()  # type: ignore[attr-defined,no-any-return]
+        """Whether this thread has it or waits for it, as the code below a signal handler may."""
+        return self._here.inside
 
     def run(self, action: Callable[[], _Result], timeout: float) -> _Result | None:
-        """What ``action`` returns; ``None`` if it was not begun: the lock is not to be had, or this thread has it already."""
-        if self.is_mine:
+        """What ``action`` returns; ``None`` if it was not begun: the lock is not to be had, or this thread is at it already."""
+        if self._here.inside:
             return None
         try:
-            # Within the try: a handler may raise between the lock's being taken and the next line.
-            return action() if self.lock.acquire(timeout=timeout) else None
+            # Within the try, and said before: a handler may run between the lock's being taken and the next line.
+            self._here.inside = True
+            return action() if self._lock.acquire(timeout=timeout) else None
         finally:
+            # Handlers run when a function of ours begins, or one in C has returned: none comes between these two.
+            self._here.inside = False
             try:
-                self.lock.release()
+                self._lock.release()
             except RuntimeError:  # it was not taken
                 pass
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._here.inside = True
+
+    def __exit__(self, *_: object) -> None:
+        self._here.inside = False
+        self._lock.release()
 
 
 class Request:
@@ -219,6 +239,7 @@ class Worker:
                     return
             elif pause > 0:
                 self._woken.acquire(timeout=-1 if pause == math.inf else pause)
+        self._signal()  # what woke this one was meant for the other
 
     def _goes_on(self) -> bool:
         """Say that this thread ends; ``False`` unless somebody woke it just before, and started no other meanwhile."""
@@ -226,7 +247,7 @@ class Worker:
         self._thread = None
         if not self._woken.acquire(blocking=False):
             return False
-        with self._starting.lock:
+        with self._starting:
             if not self.alive:
                 self._thread = current
                 return True

@@ -9,60 +9,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from ai_dev_squad.costs.budgets.accounts import Account, BudgetAccounts, Crossing
+from ai_dev_squad.costs.budgets.amounts import Amount, Charge, Hold
 from ai_dev_squad.costs.budgets.budget import Budget, BudgetExceeded, BudgetStatus, moment
 from ai_dev_squad.costs.budgets.labels import Index, Labels
 from ai_dev_squad.costs.money import PICO
 
-__all__ = ["AccountBook", "Amount", "Change", "Changes", "Hold", "Refusal"]
+__all__ = ["AccountBook", "Change", "Changes", "Refusal"]
 
 _EVENT_EVERY_S = 1.0
-
-Amount: TypeAlias = tuple[BudgetAccounts, Account, int]
-"""So many picodollars set aside in one account."""
-
-
-class Hold:
-    """What one call has set aside, until it is given back, once."""
-
-    __slots__ = ("amounts", "epoch", "id", "in_book", "open", "places")
-
-    def __init__(self) -> None:
-        self.amounts: tuple[Amount, ...] = ()
-        self.in_book = 0
-        """How many of the amounts the accounts know of: all of them, unless a signal handler raised half-way."""
-        self.id: str | None = None
-        """What a shared ledger calls it; ``None`` when none knows of it."""
-        self.places: tuple[tuple[str, str | None], ...] = ()
-        """Where the ledger has each of the amounts: those of the period in which it was made."""
-        self.epoch = 0
-        """The process, counted by forks, whose call it was made for."""
-        self.open = True
-
-
-class _Charge:
-    """One cost on its way into its accounts, which can be gone on with wherever it was interrupted."""
-
-    __slots__ = ("accounts", "cost", "made", "unpriced")
-
-    def __init__(self, accounts: tuple[tuple[BudgetAccounts, Account], ...], cost: int | None) -> None:
-        self.accounts = accounts
-        self.cost, self.unpriced = (0, 1) if cost is None else (cost, 0)
-        self.made = 0
-
-    def make(self) -> None:
-        """Make what is left of it."""
-        count = len(self.accounts)
-        while self.made < count:
-            _, account = self.accounts[self.made]
-            # One statement without a call: no signal handler comes between the sum and the note that it was made.
-            account.spent, account.unpriced, self.made = (
-                account.spent + self.cost,
-                account.unpriced + self.unpriced,
-                self.made + 1,
-            )
 
 
 class Change(NamedTuple):
@@ -181,7 +138,7 @@ class AccountBook:
             if self._is_shared:
                 # The ledger tells one process of each crossing, by the sum of all.
                 self._changed.update((account, accounts) for accounts, account in charged)
-            charge = _Charge(tuple(charged), cost)
+            charge = Charge(tuple(charged), cost)
             try:
                 self._make(charge, hold)
             except BaseException:  # a signal handler's
@@ -324,7 +281,7 @@ class AccountBook:
         for accounts in self.budgets.values():
             yield from accounts.accounts.values()
 
-    def _make(self, charge: _Charge, hold: Hold | None) -> None:
+    def _make(self, charge: Charge, hold: Hold | None) -> None:
         charge.make()
         if hold is not None and hold.open:
             self._give_back(hold)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from ai_dev_squad.costs.budgets.accounts import Account, BudgetAccounts, Crossing
-from ai_dev_squad.costs.budgets.book import Change, Changes, Hold
+from ai_dev_squad.costs.budgets.amounts import Hold
+from ai_dev_squad.costs.budgets.book import Change, Changes
 from ai_dev_squad.costs.stores import Ask, Exchange, Held, Line, Reply
 
 __all__ = ["Draft", "Pending", "Waiting"]

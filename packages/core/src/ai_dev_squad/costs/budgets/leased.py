@@ -21,7 +21,8 @@ from uuid import uuid4
 
 from ai_dev_squad.background import Exclusive, Request, Retry, Worker
 from ai_dev_squad.costs.budgets.accounts import Crossing
-from ai_dev_squad.costs.budgets.book import AccountBook, Hold, Refusal
+from ai_dev_squad.costs.budgets.amounts import Hold
+from ai_dev_squad.costs.budgets.book import AccountBook, Refusal
 from ai_dev_squad.costs.budgets.drafts import Draft, Pending, Waiting
 from ai_dev_squad.costs.budgets.store import WhenAway
 from ai_dev_squad.costs.stores import Reply, ReservationLedger
@@ -272,7 +273,7 @@ class LeasedStore:
     def _turn(self) -> float | None:
         """Say what there is to say. Returns the seconds until there is more."""
         self._flushes += self._worker.taken()
-        with self._turning.lock:
+        with self._turning:
             pause = self._exchange(time.monotonic())
         behind = self._is_behind()
         if not behind or (pause and self._away_since is not None):

@@ -25,7 +25,8 @@ from typing import Any, Literal
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budgets.accounts import Crossing
 from ai_dev_squad.costs.budgets.alerts import EventSink, announce_crossing, announce_refusal
-from ai_dev_squad.costs.budgets.book import AccountBook, Hold
+from ai_dev_squad.costs.budgets.amounts import Hold
+from ai_dev_squad.costs.budgets.book import AccountBook
 from ai_dev_squad.costs.budgets.budget import (
     AlertCallback,
     Budget,

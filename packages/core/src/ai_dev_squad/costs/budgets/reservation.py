@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from ai_dev_squad.attribution import Attribution
-from ai_dev_squad.costs.budgets.book import Hold
+from ai_dev_squad.costs.budgets.amounts import Hold
 from ai_dev_squad.costs.ledger.entry import CostEntry
 
 __all__ = ["Reservation"]

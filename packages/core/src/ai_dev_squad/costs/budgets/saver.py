@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ai_dev_squad.background import Exclusive, Retry, Worker
 from ai_dev_squad.costs.budgets.accounts import Crossing
-from ai_dev_squad.costs.budgets.book import AccountBook, Hold, Refusal
+from ai_dev_squad.costs.budgets.amounts import Hold
+from ai_dev_squad.costs.budgets.book import AccountBook, Refusal
 from ai_dev_squad.costs.budgets.state_file import StateFile, StoredBudget, merge, settle, tidy
 from ai_dev_squad.guard import report
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, Protocol, TypeAlias
 
-from ai_dev_squad.costs.budgets.book import Hold, Refusal
+from ai_dev_squad.costs.budgets.amounts import Hold
+from ai_dev_squad.costs.budgets.book import Refusal
 
 __all__ = ["BudgetStore", "WhenAway"]
 
