@@ -236,11 +236,12 @@ def run_tests(session: nox.Session, *options: str, environment: Mapping[str, str
     adapters = sorted(package.removeprefix("adapters/") for package in packages if package.startswith("adapters/"))
     halves = [f"tests/{folder}" for folder in ("core", "guide", "testing")]
     apart = [*halves, *(f"tests/{folder}" for folder in ("adapters", "browser", "dashboard", "wire"))]
-    # The longest first, so that both processes have something to do until the end.
     groups = {"core": halves, "parity, integration": ["tests", *(f"--ignore={folder}" for folder in apart)]}
     groups |= {"dashboard": ["tests/dashboard"]}
     groups |= {name: sorted(map(str, Path("tests/adapters").glob(f"test_{name}_*.py"))) for name in adapters}
-    run_groups(session, groups, *options, environment=environment)
+    # The longest first, so that both processes have something to do until the end.
+    longest = [name for name in ("core", "langgraph", "parity, integration", "dashboard") if name in groups]
+    run_groups(session, {name: groups[name] for name in [*longest, *groups]}, *options, environment=environment)
 
 
 def run_groups(
