@@ -140,10 +140,7 @@ class LeasedStore:
                 return False
             self._settle(draft, reply, now)
             asking.request.answer(True)
-        except Exception as error:
-            if interrupts(error):
-                raise
-            # Budgets must hold without the ledger; the user is told.
+        except Exception as error:  # noqa: BLE001 - budgets must hold without the ledger; the user is told
             self._failed(error, [asking], [])
         return True
 
@@ -295,10 +292,7 @@ class LeasedStore:
             is_idle = not self._say_all([asking.waiting for asking in taken], now) and not reads
             if reads:
                 self._read_all(now)
-        except Exception as error:
-            if interrupts(error):
-                raise
-            # As above.
+        except Exception as error:  # noqa: BLE001 - budgets must hold without the ledger; the user is told
             self._failed(error, taken, reads)
             return max(0.0, self._retry_at - time.monotonic())
         for asking in taken:
@@ -367,6 +361,9 @@ class LeasedStore:
             lock.release()
 
     def _failed(self, error: Exception, taken: list[_Asking], reads: list[Request]) -> None:
+        """The ledger is away. Raises ``error`` if it is the program's own and says nothing of the ledger."""
+        if interrupts(error):
+            raise error
         try:
             self._ledger.close()
         except Exception as failure:  # noqa: BLE001 - it is broken anyway
