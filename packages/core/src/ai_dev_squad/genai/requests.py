@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -59,7 +59,7 @@ def request_attributes(settings: Mapping[str, Any], *, stream: bool | None = Non
     one choice, which everybody asks for. ``stream`` overrides what the settings say.
     """
     found: dict[str, Any] = {}
-    for source in () if _NAMES.isdisjoint(settings) else _sources(settings):
+    for source in _sources(settings):
         for attribute, names in () if _NUMBER_NAMES.isdisjoint(source) else _NUMBERS.items():
             if attribute in found:
                 continue
@@ -74,7 +74,9 @@ def request_attributes(settings: Mapping[str, Any], *, stream: bool | None = Non
     return found
 
 
-def _sources(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _sources(settings: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    if _NAMES.isdisjoint(settings):
+        return ()
     return [settings, *(part for name in _NESTED if isinstance(part := settings.get(name), Mapping))]
 
 
@@ -108,7 +110,7 @@ def _wants_json(source: Mapping[str, Any]) -> bool:
 
 def output_limit(settings: Mapping[str, Any]) -> int | None:
     """The most output tokens that the answer may have, whatever it is called; ``None`` for no limit, or none in sight."""
-    for source in () if _NAMES.isdisjoint(settings) else _sources(settings):
+    for source in _sources(settings):
         for name in _NUMBERS[keys.REQUEST_MAX_TOKENS]:
             limit = source.get(name)
             if limit is not None and _is_number(limit):
