@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from datetime import date, timezone
 from typing import Any, NamedTuple
-from weakref import WeakMethod
 
 from ai_dev_squad.costs.ledger.entry import CostEntry
 from ai_dev_squad.costs.money import PICO, to_pico
-from ai_dev_squad.process import after_fork
+from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.schema import Cost, Usage
 
 __all__ = ["OTHER", "RunningTotals", "Totals", "UnpricedModel"]
@@ -61,16 +59,11 @@ class RunningTotals:
     def __init__(self, *, max_groups: int = 1000, max_cells: int = 1024) -> None:
         self.max_groups = max_groups
         self._max_cells = max_cells
-        self._renew_lock()
+        self._lock = ForkSafeLock()  # reentrant: a finalizer of a client may end a call in the midst of this
         self._cells: dict[tuple[Any, ...], list[Any]] = {}
         self._groups: dict[str, dict[Any, list[Any]]] = {name: {} for name in _DIMENSIONS}
         self._unpriced: dict[tuple[str, str], list[Any]] = {}
         self._all = _empty()
-        after_fork(WeakMethod(self._renew_lock))
-
-    def _renew_lock(self) -> None:
-        # Another thread may hold the lock at the moment of a fork; in the child nobody will release it.
-        self._lock = threading.RLock()  # a finalizer of a client may end a call in the midst of this
 
     def add(self, entry: CostEntry) -> None:
         """Count an entry."""
@@ -88,7 +81,7 @@ class RunningTotals:
         )
         usd = entry.cost_usd
         usage = entry.usage
-        with self._lock:
+        with self._lock.now:
             cell = self._cells.get(key)
             if cell is None:
                 if len(self._cells) >= self._max_cells:
@@ -114,13 +107,13 @@ class RunningTotals:
 
     def unpriced(self) -> list[UnpricedModel]:
         """The models called without a known price, the most called first."""
-        with self._lock:
+        with self._lock.now:
             rows = [UnpricedModel(house, model, *row) for (house, model), row in self._unpriced.items()]
         return sorted(rows, key=lambda row: -row.calls)
 
     def totals(self) -> Totals:
         """Everything ever added."""
-        with self._lock:
+        with self._lock.now:
             self._sort_in()
             return _totals(self._all)
 
@@ -132,7 +125,7 @@ class RunningTotals:
         name = _SYNONYMS.get(dimension, dimension)
         if name not in self._groups:
             raise ValueError(f"cannot sum up by {dimension!r}; allowed: {', '.join(_DIMENSIONS)}")
-        with self._lock:
+        with self._lock.now:
             self._sort_in()
             rows = sorted(self._groups[name].items(), key=lambda item: (-item[1][1], -item[1][0]))
             return {
