@@ -41,6 +41,9 @@ FRONTEND = ROOT / "packages" / "dashboard" / "frontend"
 _pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
 _hidden = [str(path) for version in PYTHONS for path in sorted(_pyenv.glob(f"versions/{version}.*/bin"))]
 os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *_hidden])
+# The newest interpreter that is there runs its tests on the other clock, instead of on both: what all run, the others prove on
+# today's.
+AHEAD = next((version for version in reversed(PYTHONS) if version != ONE and shutil.which(f"python{version}")), ONE)
 # uv reads its own settings, so a mirror configured for pip is handed on.
 if "PIP_INDEX_URL" in os.environ:
     os.environ.setdefault("UV_DEFAULT_INDEX", os.environ["PIP_INDEX_URL"])
@@ -147,8 +150,11 @@ def tests(session: nox.Session) -> None:
     # run on all of them is named, with the reason, at the top of tests/conftest.py.
     if session.python == ONE:
         run_tests(session, environment={"AI_DEV_SQUAD_TEST_INSTALLS": "1"})
-    else:
+    elif session.python == AHEAD:
         run_tests(session, "-m", "not once")
+    else:
+        # Between the oldest and the newest interpreter only our own use of one can differ: threads, signals, contexts, forks.
+        run_tests(session, "-m", "not once", groups=halves("core", "guide", "testing"))
 
 
 @nox.session(python=PYTHONS[0])
@@ -163,16 +169,13 @@ def floor(session: nox.Session) -> None:
 _AHEAD_DAYS = 400
 # In UTC: other prices hold than by day (DeepSeek's), and in Kolkata it is tomorrow already.
 _AHEAD_HOUR = 20
-# The second interpreter that is there runs its tests on the other clock, instead of on both: what all run, the others prove
-# on today's.
-AHEAD = next((version for version in PYTHONS if version != ONE and shutil.which(f"python{version}")), ONE)
 
 
 @nox.session(python=sorted({ONE, AHEAD}))
 def clock(session: nox.Session) -> None:
     """Run the tests, but for those about time-outs, on a clock that is 400 days ahead, in the evening, in another time zone.
 
-    The second interpreter runs what runs on each, so this is its session of tests too; the first one the rest. Left out
+    The newest interpreter runs what runs on each, so this is its session of tests too; the one that runs nox the rest. Left out
     is what takes long and can tell no date, named in tests/conftest.py; what the dashboard shows of dates stays.
     """
     install(session, "test", "clock")
@@ -222,26 +225,41 @@ def ahead_of_time(session: nox.Session) -> dict[str, str]:
     return {}
 
 
-def run_tests(session: nox.Session, *options: str, environment: Mapping[str, str] | None = None) -> None:
-    """Everything with these options of pytest, or what the arguments after -- name.
+def run_tests(
+    session: nox.Session,
+    *options: str,
+    groups: Mapping[str, list[str]] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Everything, or these groups, with these options of pytest, or what the arguments after -- name.
 
     Each framework in a process of its own: what one imports, leaves open or leaves in memory is no other's trouble.
     """
     if session.posargs:
         run_pytest(session, *session.posargs, environment=environment)
         return
+    run_groups(session, everything(session) if groups is None else groups, *options, environment=environment)
+
+
+def everything(session: nox.Session) -> dict[str, list[str]]:
+    """Group → its paths. The longest first, so that both processes have something to do until the end."""
     packages = claimed(session)
     for package in PACKAGES.keys() - packages:
         session.warn(f"{package} does not claim Python {session.python}: its tests are left out")
     adapters = sorted(package.removeprefix("adapters/") for package in packages if package.startswith("adapters/"))
-    halves = [f"tests/{folder}" for folder in ("core", "guide", "testing")]
-    apart = [*halves, *(f"tests/{folder}" for folder in ("adapters", "browser", "dashboard", "wire"))]
-    groups = {"core": halves, "parity, integration": ["tests", *(f"--ignore={folder}" for folder in apart)]}
-    groups |= {"dashboard": ["tests/dashboard"]}
-    groups |= {name: sorted(map(str, Path("tests/adapters").glob(f"test_{name}_*.py"))) for name in adapters}
-    # The longest first, so that both processes have something to do until the end.
-    longest = [name for name in ("core", "langgraph", "parity, integration", "dashboard") if name in groups]
-    run_groups(session, {name: groups[name] for name in [*longest, *groups]}, *options, environment=environment)
+    core = [f"tests/{folder}" for folder in ("core", "guide", "testing")]
+    apart = [*core, *(f"tests/{folder}" for folder in ("adapters", "browser", "dashboard", "wire"))]
+    groups = {name: sorted(map(str, Path("tests/adapters").glob(f"test_{name}_*.py"))) for name in adapters}
+    groups |= {"core": core, "dashboard": ["tests/dashboard"]}
+    groups["parity, integration"] = ["tests", *(f"--ignore={folder}" for folder in apart)]
+    longest = [name for name in ("parity, integration", "crewai", "core", "dashboard", "langgraph") if name in groups]
+    return {name: groups[name] for name in [*longest, *groups]}
+
+
+def halves(*folders: str) -> dict[str, list[str]]:
+    """Two groups of the test files in these folders of tests; by file, as a file's tests share what they start."""
+    files = sorted(str(file) for folder in folders for file in Path("tests", folder).glob("test_*.py"))
+    return {"every other file": files[::2], "the other files": files[1::2]}
 
 
 def run_groups(
@@ -307,10 +325,7 @@ def web(session: nox.Session) -> None:
     if session.posargs:
         run_pytest(session, *session.posargs, environment={"CHROMIUM": browser})
         return
-    # By file, as a file's tests share a dashboard.
-    files = sorted(map(str, Path("tests/browser").glob("test_*.py")))
-    groups = {"every other file": files[::2], "the other files": files[1::2]}
-    run_groups(session, groups, environment={"CHROMIUM": browser})
+    run_groups(session, halves("browser"), environment={"CHROMIUM": browser})
 
 
 @nox.session
@@ -342,41 +357,21 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 
-@nox.session
-def upstream_langgraph(session: nox.Session) -> None:
-    """Run LangGraph's own suite observed and unobserved, and compare the outcome of every test."""
-    install(session, "upstream", packages=("core", "adapters/langgraph"), extras=False)
-    session.run("python", "tools/upstream/langgraph_suite.py", *session.posargs)
+_CLIENTS = {"openai": "openai>=3,<4", "anthropic": "anthropic>=2,<3"}
+_FRAMEWORKS = [package.removeprefix("adapters/") for package in PACKAGES if package.startswith("adapters/")]
 
 
 @nox.session
-def upstream_autogen(session: nox.Session) -> None:
-    """Run AutoGen AgentChat's own suite observed and unobserved, and compare the outcome of every test."""
-    install(session, "upstream", packages=("core", "adapters/autogen"), extras=False)
-    session.run("python", "tools/upstream/autogen_suite.py", *session.posargs)
-
-
-@nox.session
-def upstream_crewai(session: nox.Session) -> None:
-    """Run CrewAI's own suite observed and unobserved, compare every outcome, and the tokens with recorded answers."""
-    install(session, "upstream", packages=("core", "adapters/crewai"), extras=False)
-    session.run("python", "tools/upstream/crewai_suite.py", *session.posargs)
-
-
-@nox.session
-def upstream_openai(session: nox.Session) -> None:
-    """Run the own suite of OpenAI's client without and with a tap on the wire, and compare the outcome of every test."""
-    install(session, "upstream", packages=("core",), extras=False)
-    uv(session, "pip", "install", "--quiet", "openai>=3,<4")
-    session.run("python", "tools/upstream/client_suite.py", "openai", *session.posargs)
-
-
-@nox.session
-def upstream_anthropic(session: nox.Session) -> None:
-    """Run the own suite of Anthropic's client without and with a tap on the wire, and compare the outcome of every test."""
-    install(session, "upstream", packages=("core",), extras=False)
-    uv(session, "pip", "install", "--quiet", "anthropic>=2,<3")
-    session.run("python", "tools/upstream/client_suite.py", "anthropic", *session.posargs)
+@nox.parametrize("suite", [*_FRAMEWORKS, *_CLIENTS], ids=[*_FRAMEWORKS, *_CLIENTS])
+def upstream(session: nox.Session, suite: str) -> None:
+    """Run the own suite of a framework (or client) observed and unobserved, and compare the outcome of every test."""
+    if suite in _CLIENTS:
+        install(session, "upstream", packages=("core",), extras=False)
+        uv(session, "pip", "install", "--quiet", _CLIENTS[suite])
+        session.run("python", "tools/upstream/client_suite.py", suite, *session.posargs)
+    else:
+        install(session, "upstream", packages=("core", f"adapters/{suite}"), extras=False)
+        session.run("python", f"tools/upstream/{suite}_suite.py", *session.posargs)
 
 
 @nox.session
