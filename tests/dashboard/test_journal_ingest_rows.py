@@ -23,6 +23,8 @@ TRACE, SPAN, PARENT = "ab" * 16, "cd" * 8, "ef" * 8
 AT = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=timezone.utc)
 AT_US = 1_795_341_600_123_456
 
+NOW_US = 1_795_400_000_000_000
+
 
 def line(**fields: Any) -> JournalLine:
     known: dict[str, Any] = {
@@ -67,7 +69,7 @@ def test_a_model_call_becomes_a_span_with_usage_cost_and_content() -> None:
         keys.TOOL_DEFINITIONS: [{"type": "function", "name": "search"}],
     }
     links = [Link(trace_id="12" * 16, span_id="34" * 8, type="resume")]
-    found = rows(line(usage=usage, cost=cost, metadata=metadata, links=links, correlation_id="c1"), 777)
+    found = rows(line(usage=usage, cost=cost, metadata=metadata, links=links, correlation_id="c1"), NOW_US)
     assert found.span is not None
     assert found.span._replace(details=None, text=None) == SpanRow(
         trace_id=TRACE,
@@ -95,7 +97,7 @@ def test_a_model_call_becomes_a_span_with_usage_cost_and_content() -> None:
         first_chunk_us=1_500,
         source="journal",
         instrumentation="ai_dev_squad",
-        ingested_us=777,
+        ingested_us=NOW_US,
     )
     assert details(found.span) == {
         "attributes": {
@@ -143,7 +145,7 @@ def test_usage_and_cost_stand_on_model_calls_only() -> None:
         usage=Usage(input_tokens=5, source="provider"),
         cost=Cost(usd=1.0),
     )
-    span = rows(given_line, 0).span
+    span = rows(given_line, NOW_US).span
     assert span is not None
     assert (span.tool, span.model, span.input_tokens, span.cost_usd, span.usage_source) == (
         "weather",
@@ -161,7 +163,7 @@ def test_an_opening_line_is_something_that_runs() -> None:
     opening = line(
         event_type="agent.start", operation="invoke_agent", name="writer", agent_id=None, status=None, duration_ms=None
     )
-    found = rows(opening, 0)
+    found = rows(opening, NOW_US)
     assert found.span is None
     assert found.opened == OpenRow(TRACE, SPAN, PARENT, AT_US, "writer", "invoke_agent", "langgraph", "s1", "writer")
     assert found.log.event_type == "agent.start"
@@ -180,7 +182,7 @@ def test_an_opening_line_is_something_that_runs() -> None:
 )
 def test_other_lines_are_log_rows_only(fields: dict[str, Any]) -> None:
     """An event within an operation, a line written by hand, or one with odd ids is only a log row."""
-    found = rows(line(**fields), 0)
+    found = rows(line(**fields), NOW_US)
     assert (found.span, found.opened) == (None, None)
     assert found.log.message == "chat gpt-4o-mini: ok"
 
@@ -188,7 +190,7 @@ def test_other_lines_are_log_rows_only(fields: dict[str, Any]) -> None:
 def test_a_failed_operation_keeps_its_error() -> None:
     """Type and message are columns, the stack is among the details, and the log row says it too."""
     error = ErrorInfo(type="ValueError", message="no", stacktrace="File x")
-    found = rows(line(status="error", level="ERROR", error=error, usage=Usage(source="missing")), 0)
+    found = rows(line(status="error", level="ERROR", error=error, usage=Usage(source="missing")), NOW_US)
     assert found.span is not None
     assert (found.span.status, found.span.error_type, found.span.error_message) == ("error", "ValueError", "no")
     assert details(found.span) == {"stacktrace": "File x"}
@@ -205,7 +207,7 @@ def test_a_failed_operation_keeps_its_error() -> None:
 )
 def test_an_unknown_cost_says_why(cost: Cost | None, error: ErrorInfo | None, expected: tuple[Any, ...]) -> None:
     """A cost that nobody knows is ``None`` with the reason; a call that a budget refused is known to cost nothing."""
-    span = rows(line(cost=cost, error=error, status="error" if error else "ok"), 0).span
+    span = rows(line(cost=cost, error=error, status="error" if error else "ok"), NOW_US).span
     assert span is not None
     assert (span.cost_usd, span.price_source, span.cost_reason) == expected
     assert (span.usage_source, span.input_tokens) == ("missing", None)
@@ -217,8 +219,10 @@ def test_a_cache_saving_needs_the_same_price() -> None:
     usage = Usage(input_tokens=10_000, output_tokens=0, cache_read_input_tokens=8_000, source="provider")
     paid = prices.price("openai", "gpt-4o-mini", usage, AT.timestamp()).usd
     assert paid is not None
-    ours = rows(line(usage=usage, cost=Cost(usd=paid), metadata={keys.PROVIDER_NAME: "openai"}), 0, prices).span
-    theirs = rows(line(usage=usage, cost=Cost(usd=paid * 2), metadata={keys.PROVIDER_NAME: "openai"}), 0, prices).span
+    ours = rows(line(usage=usage, cost=Cost(usd=paid), metadata={keys.PROVIDER_NAME: "openai"}), NOW_US, prices).span
+    theirs = rows(
+        line(usage=usage, cost=Cost(usd=paid * 2), metadata={keys.PROVIDER_NAME: "openai"}), NOW_US, prices
+    ).span
     assert ours is not None
     assert theirs is not None
     assert ours.cache_saving_usd == pytest.approx(8_000 * (0.15 - 0.075) / 1e6)
@@ -240,7 +244,7 @@ def test_what_the_core_writes_is_understood(tmp_path: Any) -> None:
     task.stop()
     workflow.interrupt()
     ai_dev_squad.flush()
-    found = [rows(entry, 0) for entry in read_journal(tmp_path)]
+    found = [rows(entry, NOW_US) for entry in read_journal(tmp_path)]
     spans = [row.span for row in found if row.span is not None]
     assert [(span.name, span.operation, span.status, span.parent_span_id, span.text) for span in spans] == [
         ("write", "task", "ok", workflow.span_id, "Write it.\nWritten."),
@@ -303,7 +307,7 @@ def test_odd_lines_give_rows_that_a_store_can_hold(fields: dict[str, Any]) -> No
         read = decode_line(text)
     except ValueError:
         return
-    found: JournalRows = rows(read, 0, Prices())
+    found: JournalRows = rows(read, NOW_US, Prices())
     for row in (found.log, found.span, found.opened):
         for value in row or ():
             assert not isinstance(value, int) or abs(value) < 2**62

@@ -295,7 +295,7 @@ def test_grpc_says_when_to_come_again(grpc_server: Starter):
 
     request = ExportTraceServiceRequest()
     request.resource_spans.add().scope_spans.add().spans.add(
-        trace_id=b"t" * 16, span_id=b"s" * 8, start_time_unix_nano=5, end_time_unix_nano=6
+        trace_id=b"t" * 16, span_id=b"s" * 8, start_time_unix_nano=10**18, end_time_unix_nano=10**18 + 1
     )
     with pytest.raises(grpc.RpcError) as refused:
         export(grpc_server(submit), request.SerializeToString())

@@ -10,6 +10,7 @@ from markupsafe import Markup
 __all__ = ["attach", "count", "day_time", "duration", "iso", "moment", "money", "percent", "quantity"]
 
 NONE = "\N{EN DASH}"
+_DAY_TIME = "%d %b %H:%M:%S"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -83,19 +84,27 @@ def quantity(value: float | None, unit: str | None) -> str:
 
 
 def iso(us: int | None) -> str:
-    """Microseconds since 1970 as ISO 8601, UTC, for machines."""
-    if us is None:
-        return ""
-    return (
-        datetime.fromtimestamp(us / 1_000_000, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
+    """Microseconds since 1970 as ISO 8601, UTC, for machines; nothing for what is in no calendar."""
+    at = _calendar(us)
+    return "" if at is None else _iso(at)
 
 
 def day_time(us: int | None) -> str:
     """A moment for people, UTC: ``22 Nov 10:31:07``. Scripts show it in the reader's own time zone."""
-    if us is None:
-        return NONE
-    return datetime.fromtimestamp(us / 1_000_000, timezone.utc).strftime("%d %b %H:%M:%S")
+    at = _calendar(us)
+    return NONE if at is None else at.strftime(_DAY_TIME)
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _calendar(us: int | None) -> datetime | None:
+    try:
+        return None if us is None else datetime.fromtimestamp(us / 1_000_000, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        # A sender may state any number for a time.
+        return None
 
 
 def moment(us: int | None, style: str = "moment") -> Markup:
@@ -104,7 +113,8 @@ def moment(us: int | None, style: str = "moment") -> Markup:
     ``style`` says how they write it: ``moment``, ``time``, ``short``, ``ago`` or ``since``. Pages have hundreds of moments, so this is
     no macro.
     """
-    if us is None:
+    at = _calendar(us)
+    if at is None:
         return Markup("\N{EN DASH}")
     # Nothing in it is anybody's text but the style, which templates write.
-    return Markup(f'<time datetime="{iso(us)}" data-style="{style}">{day_time(us)}</time>')  # noqa: S704
+    return Markup(f'<time datetime="{_iso(at)}" data-style="{style}">{at.strftime(_DAY_TIME)}</time>')  # noqa: S704

@@ -15,6 +15,7 @@ import msgspec
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Usage
+from ai_dev_squad_dashboard.ingest import plausible
 from ai_dev_squad_dashboard.ingest.content import plain_text
 from ai_dev_squad_dashboard.ingest.pricing import Prices, Said
 from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow, SpanRow
@@ -75,7 +76,7 @@ class _LogDetails(msgspec.Struct, omit_defaults=True):
 
 def rows(line: JournalLine, now_us: int, prices: Prices | None = None) -> JournalRows:
     """Translate a line that was read at ``now_us``. ``prices`` tell what a cache saved; without them that stays unknown."""
-    time_us = microseconds(line.timestamp)
+    time_us = plausible.moment_us(microseconds(line.timestamp), now_us)
     trace_id, span_id = _ids(line)
     known = trace_id is not None and span_id is not None and line.operation is not None
     span = opened = None
@@ -104,7 +105,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def _span(line: JournalLine, ids: tuple[str, str], time_us: int, now_us: int, prices: Prices | None) -> SpanRow:
-    duration_us = _whole(line.duration_ms, 1_000) or 0
+    duration_us = min(_whole(line.duration_ms, 1_000) or 0, plausible.LONGEST_US)
     metadata = line.metadata or {}
     operation = line.operation or "other"
     details, text = _details(line, metadata)
@@ -134,8 +135,12 @@ def _span(line: JournalLine, ids: tuple[str, str], time_us: int, now_us: int, pr
 
 def _model_call(line: JournalLine, metadata: Mapping[str, Any], prices: Prices | None) -> dict[str, Any]:
     """What only model calls have, so that a sum over spans counts each call once."""
-    usage = line.usage or Usage(source="missing")
-    cost = line.cost
+    usage, cost = line.usage or Usage(source="missing"), line.cost
+    try:
+        counts = _counts(usage)
+    except plausible.Implausible as error:
+        usage = Usage(source="missing")
+        counts, cost = _counts(usage), cost or Cost(usd=None, reason=str(error))
     if cost is None:
         refused = line.error is not None and line.error.type.rpartition(".")[2] in _REFUSALS
         # The call was stopped before it was made: it is known to cost nothing.
@@ -144,20 +149,34 @@ def _model_call(line: JournalLine, metadata: Mapping[str, Any], prices: Prices |
     return {
         "provider": provider,
         "model": _string(metadata.get(keys.RESPONSE_MODEL)) or line.name,
-        "input_tokens": _whole(usage.input_tokens),
-        "output_tokens": _whole(usage.output_tokens),
-        "cache_read_tokens": _whole(usage.cache_read_input_tokens),
-        "cache_write_tokens": _whole(usage.cache_write_input_tokens),
-        "reasoning_tokens": _whole(usage.reasoning_output_tokens),
+        **counts,
         "usage_source": usage.source,
-        "cost_usd": cost.usd,
+        "cost_usd": plausible.usd(cost.usd),
         "price": cost.price,
         "price_date": cost.price_date,
         "price_source": cost.price_source,
-        "cost_reason": cost.reason if cost.usd is None else None,
+        "cost_reason": _doubt(cost),
         "cache_saving_usd": None if prices is None else _saving(line, metadata, usage, cost, prices),
         "first_chunk_us": _whole(metadata.get(keys.RESPONSE_TIME_TO_FIRST_CHUNK), 1_000_000),
     }
+
+
+def _counts(usage: Usage) -> dict[str, int | None]:
+    """Raises ``plausible.Implausible``."""
+    return {
+        "input_tokens": plausible.tokens(usage.input_tokens),
+        "output_tokens": plausible.tokens(usage.output_tokens),
+        "cache_read_tokens": plausible.tokens(usage.cache_read_input_tokens),
+        "cache_write_tokens": plausible.tokens(usage.cache_write_input_tokens),
+        "reasoning_tokens": plausible.tokens(usage.reasoning_output_tokens),
+    }
+
+
+def _doubt(cost: Cost) -> str | None:
+    """Why the cost is unknown; ``None`` when it is not."""
+    if cost.usd is None:
+        return cost.reason
+    return None if plausible.usd(cost.usd) is not None else f"the line states ${cost.usd:,.0f} for one call"
 
 
 def _saving(line: JournalLine, metadata: Mapping[str, Any], usage: Usage, cost: Cost, prices: Prices) -> float | None:

@@ -17,6 +17,7 @@ from .content import parsed, plain_text
 from .foreign import canonical, framework_of, operation_of, provider_of
 from .foreign_names import COST, OPERATIONS
 from .otlp_shapes import Attributes, Event, Origin, Span, to_json
+from .plausible import Implausible, time_doubt, tokens, usd
 from .pricing import Prices, Said
 
 __all__ = ["MODEL_OPERATIONS", "rejection", "span_row", "translated"]
@@ -24,8 +25,6 @@ __all__ = ["MODEL_OPERATIONS", "rejection", "span_row", "translated"]
 MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 """Operations that are calls of a model."""
 
-_DAY_US = 86_400_000_000
-_MOST_TOKENS = 1 << 53
 _LONGEST_NAME = 256
 _LONGEST_MESSAGE = 4096
 
@@ -75,9 +74,7 @@ def rejection(span: Span, now_us: int) -> str | None:
         return "a span id is not 8 bytes, or all zero"
     if span.start_ns <= 0 or span.end_ns <= 0:
         return "a span has no start or no end time"
-    if span.start_ns // 1000 > now_us + _DAY_US or span.end_ns // 1000 > now_us + _DAY_US:
-        return "a span's times are more than a day ahead of this machine's clock"
-    return None
+    return time_doubt(span.start_ns // 1000, span.end_ns // 1000, now_us)
 
 
 _FINE: tuple[Status, None, None] = ("ok", None, None)
@@ -216,9 +213,13 @@ def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
     answered, asked = _name(values.get(keys.RESPONSE_MODEL)), _name(values.get(keys.REQUEST_MODEL))
     model = answered or asked
     provider = provider_of(values.get(keys.PROVIDER_NAME) or values.get(keys.LLM_PROVIDER))
-    usage = _usage(values)
     cost = _stated_cost(values)
     saving = None
+    try:
+        usage = _usage(values)
+    except Implausible as error:
+        usage = _NO_USAGE
+        cost = cost or Cost(usd=None, reason=str(error))
     if model is not None:
         tier = values.get("openai.response.service_tier") or values.get("gen_ai.openai.response.service_tier")
         tier = tier if type(tier) is str else None
@@ -235,7 +236,7 @@ def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
 
 def _usage(values: Attributes) -> Usage:
     get = values.get
-    asked, said = _count(get(keys.USAGE_INPUT_TOKENS)), _count(get(keys.USAGE_OUTPUT_TOKENS))
+    asked, said = tokens(get(keys.USAGE_INPUT_TOKENS)), tokens(get(keys.USAGE_OUTPUT_TOKENS))
     stated = get(keys.USAGE_SOURCE)
     source: UsageSource = "missing" if asked is None and said is None else "provider"
     if stated is not None and stated in _SOURCES:
@@ -243,58 +244,34 @@ def _usage(values: Attributes) -> Usage:
     return Usage(
         input_tokens=asked,
         output_tokens=said,
-        cache_read_input_tokens=_count(get(keys.USAGE_CACHE_READ_INPUT_TOKENS)),
-        cache_write_input_tokens=_count(get(keys.USAGE_CACHE_WRITE_INPUT_TOKENS)),
-        cache_write_1h_input_tokens=_count(get(keys.USAGE_CACHE_WRITE_1H_INPUT_TOKENS)),
-        reasoning_output_tokens=_count(get(keys.USAGE_REASONING_OUTPUT_TOKENS)),
-        audio_input_tokens=_count(get(keys.USAGE_AUDIO_INPUT_TOKENS)),
-        audio_output_tokens=_count(get(keys.USAGE_AUDIO_OUTPUT_TOKENS)),
-        image_input_tokens=_count(get(keys.USAGE_IMAGE_INPUT_TOKENS)),
-        image_output_tokens=_count(get(keys.USAGE_IMAGE_OUTPUT_TOKENS)),
+        cache_read_input_tokens=tokens(get(keys.USAGE_CACHE_READ_INPUT_TOKENS)),
+        cache_write_input_tokens=tokens(get(keys.USAGE_CACHE_WRITE_INPUT_TOKENS)),
+        cache_write_1h_input_tokens=tokens(get(keys.USAGE_CACHE_WRITE_1H_INPUT_TOKENS)),
+        reasoning_output_tokens=tokens(get(keys.USAGE_REASONING_OUTPUT_TOKENS)),
+        audio_input_tokens=tokens(get(keys.USAGE_AUDIO_INPUT_TOKENS)),
+        audio_output_tokens=tokens(get(keys.USAGE_AUDIO_OUTPUT_TOKENS)),
+        image_input_tokens=tokens(get(keys.USAGE_IMAGE_INPUT_TOKENS)),
+        image_output_tokens=tokens(get(keys.USAGE_IMAGE_OUTPUT_TOKENS)),
         source=source,
     )
 
 
-def _count(value: Any) -> int | None:
-    """A number of tokens, as integer, whole float or digits; ``None`` for anything else."""
-    if type(value) is int:
-        return value if 0 <= value < _MOST_TOKENS else None
-    if value is None:
-        return None
-    if type(value) is str and len(value) < 17 and value.isascii() and value.isdigit():
-        return int(value)
-    if type(value) is float and value.is_integer() and 0 <= value < _MOST_TOKENS:
-        return int(value)
-    return None
-
-
 def _stated_cost(values: Attributes) -> Cost | None:
     """The cost that came with the span: as our own core writes it, or as other senders do."""
-    usd = values.get(keys.COST_USD)
-    if usd is not None and (amount := _amount(usd)) is not None:
+    if (amount := usd(values.get(keys.COST_USD))) is not None:
         return Cost(
             usd=amount,
             price=_name(values.get(keys.COST_PRICE)),
             price_date=_name(values.get(keys.COST_PRICE_DATE)),
             price_source=_name(values.get(keys.COST_PRICE_SOURCE)) or "sender",
         )
-    stated = values.get(COST)
-    if stated is None or (amount := _amount(stated)) is None:
+    if (amount := usd(values.get(COST))) is None:
         return None
     currency = values.get("gen_ai.usage.cost.currency", "USD")
     if currency != "USD":
         return Cost(usd=None, reason=f"the sender states the cost in {str(currency)[:16]}, not in USD")
     source = "provider" if values.get("gen_ai.usage.cost.source") == "provider" else "sender"
     return Cost(usd=amount, price_source=source)
-
-
-def _amount(value: Any) -> float | None:
-    """An amount of money; ``None`` for what is none."""
-    try:
-        amount = float(value) if type(value) in (int, float, str) else -1.0
-    except (ValueError, OverflowError):
-        return None
-    return amount if 0 <= amount < 1e12 else None
 
 
 # --- everything else ----------------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ from ai_dev_squad_dashboard.store.rows import LogRow, MetricRow
 
 from .foreign import framework_of
 from .otlp_shapes import LogRecord, Metric, Origin, Point, to_json
+from .plausible import moment_us
 
 __all__ = ["log_row", "metric_rows"]
 
-_DAY_US = 86_400_000_000
 _LONGEST_NAME = 256
 _LONGEST_MESSAGE = 65_536
 _LEVELS = {
@@ -39,7 +39,6 @@ def log_row(record: LogRecord, origin: Origin, now_us: int) -> LogRow:
     given = record.attributes
     body = record.body
     event = record.event_name or given.get("event.name")
-    time_us = record.time_ns // 1000
     details: dict[str, Any] = {"attributes": given} if given else {}
     if body is not None and not isinstance(body, str):
         details["body"] = body
@@ -49,7 +48,7 @@ def log_row(record: LogRecord, origin: Origin, now_us: int) -> LogRow:
         details["scope"] = origin.scope
     message = body if isinstance(body, str) else _message(body, given, event)
     return LogRow(
-        time_us if 0 < time_us <= now_us + _DAY_US else now_us,
+        moment_us(record.time_ns // 1000, now_us),
         _level(record),
         (event if isinstance(event, str) and event else "log.record")[:_LONGEST_NAME],
         message[:_LONGEST_MESSAGE],
@@ -89,7 +88,7 @@ def metric_rows(metric: Metric, origin: Origin, now_us: int) -> Iterator[MetricR
     usable = bool(metric.name and metric.kind)
     for point in metric.points:
         time_us = point.time_ns // 1000
-        if not usable or not 0 < time_us <= now_us + _DAY_US:
+        if not usable or moment_us(time_us, now_us) != time_us:
             yield None
             continue
         yield MetricRow(

@@ -115,7 +115,7 @@ def series_sums(cursor: duckdb.DuckDBPyConnection, periods: Sequence[Selection],
     One period, or one and that ``before`` it, ascending. ``newest`` is the watermark. Without names and kinds of columns there
     is little to plan, and planning is what these questions take their time for.
     """
-    added = ", ".join(f"sum({name})" if name.endswith("_usd") else f"sum({name})::BIGINT" for name in SUMS)
+    added = ", ".join(f"sum({name})" if name.endswith("_usd") else _WHOLE_SUM.format(name) for name in SUMS)
     relation, values = _periods(periods, newest, ("minutes", "hours"), f"series, {', '.join(SUMS)}", _RAW_SUMS)
     return cursor.execute(f"SELECT period, series, {added} FROM ({relation}) GROUP BY ALL", values).fetchall()  # noqa: S608
 
@@ -157,6 +157,8 @@ def _raw(columns: Iterable[str]) -> str:
     return ", ".join(f"{_RAW[name]} AS {name}" for name in columns)
 
 
+_WHOLE_SUM: Final = "least(sum({}), 9223372036854775807)::BIGINT"
+"""A sum never fails: what a sender could state once may be in a file for a month."""
 _RAW_SUMS: Final = f"series, {_raw(SUMS)}"
 _BINS: Final = "series, bin, spans"
 _RAW_BINS: Final = "series, bin, 1 AS spans"
