@@ -33,6 +33,7 @@ from ai_dev_squad_dashboard.store.base import (
     TraceRow,
     Written,
 )
+from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
 
 __all__ = [
@@ -758,14 +759,24 @@ class StoreProperties(Opens):
         batches=BATCHES,
         selection=selections(),
         step=st.sampled_from([1, MINUTE, 15 * MINUTE, HOUR, DAY, 7 * MINUTE + 1]),
+        gone=st.sets(st.integers(0, 70), max_size=1),
     )
     @_properties
-    def test_sums_are_those_of_the_rows(self, batches: list[list[SpanRow]], selection: Selection, step: int) -> None:
-        """Whatever arrives in whatever order, every sum equals the one computed from the rows."""
-        oracle = Oracle([row for batch in batches for row in batch])
+    def test_sums_are_those_of_the_rows(
+        self, batches: list[list[SpanRow]], selection: Selection, step: int, gone: set[int]
+    ) -> None:
+        """Whatever arrives in whatever order and is deleted in between, every sum equals the one computed from the rows that
+        stay.
+        """
+        traces = [row.trace_id for batch in batches for row in batch]
+        deleted = {traces[place] for place in gone if place < len(traces)}
+        oracle = Oracle([row for batch in batches for row in batch if row.trace_id not in deleted])
         with self.opened() as store:
-            for batch in batches:
+            for place, batch in enumerate(batches):
                 store.write(Batch(spans=batch))
+                if place == len(batches) // 2:
+                    for trace_id in deleted:
+                        store.delete(Subject("trace", trace_id), by="a test", at_us=T0)
             near(store.totals(selection), oracle.totals(selection))
             for found, period in zip(store.with_previous(selection), (selection, selection.before), strict=True):
                 near(found, oracle.totals(period))

@@ -17,11 +17,11 @@ from ai_dev_squad_dashboard.views import PAGES
 def rules():
     """Path → methods of everything below /api and /v1, as the description writes paths."""
     app = create_app(DashboardSettings(port=0, logs=()), store=open_memory_store(), follow=False)
-    found = {
-        re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule): rule.methods - {"HEAD", "OPTIONS"}
-        for rule in app.url_map.iter_rules()
-        if rule.rule.startswith(("/api", "/v1"))
-    }
+    found: dict[str, set[str]] = {}
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith(("/api", "/v1")):
+            methods = found.setdefault(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), set())
+            methods.update(rule.methods - {"HEAD", "OPTIONS"})
     running(app).close()
     return found
 

@@ -24,6 +24,7 @@ PASSWORD = "correct horse battery staple"
 # Cheap on purpose: what is tested is what becomes of the answer.
 PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 READ, READ_DIGEST = new_token("read")
+ACT, ACT_DIGEST = new_token("act")
 INGEST, INGEST_DIGEST = new_token("ingest")
 HTML = {"Accept": "text/html"}
 FRAME = {
@@ -87,7 +88,13 @@ def site(**settings) -> Site:
 def protected(**settings) -> Site:
     """The same where everybody is asked who they are."""
     return site(
-        **{"read_tokens": (READ_DIGEST,), "ingest_tokens": (INGEST_DIGEST,), "password_hash": PASSWORD_HASH, **settings}
+        **{
+            "read_tokens": (READ_DIGEST,),
+            "act_tokens": (ACT_DIGEST,),
+            "ingest_tokens": (INGEST_DIGEST,),
+            "password_hash": PASSWORD_HASH,
+            **settings,
+        }
     )
 
 
@@ -100,27 +107,46 @@ def bearer(token: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "headers, look, send",
+    "headers, look, act, send",
     [
-        pytest.param({}, 401, 401, id="nothing"),
-        pytest.param(bearer(READ), 200, 403, id="read token"),
-        pytest.param(bearer(INGEST), 403, 200, id="ingest token"),
-        pytest.param(bearer("ads_read_wrong"), 401, 401, id="unknown token"),
-        pytest.param(bearer(READ_DIGEST), 401, 401, id="digest instead of token"),
-        pytest.param(bearer(""), 401, 401, id="empty token"),
-        pytest.param({"Authorization": f"Basic {READ}"}, 401, 401, id="other scheme"),
-        pytest.param({"Authorization": READ}, 401, 401, id="no scheme"),
-        pytest.param({"Authorization": f"bearer  {READ} "}, 200, 403, id="scheme in lower case, blanks"),
+        pytest.param({}, 401, 401, 401, id="nothing"),
+        pytest.param(bearer(READ), 200, 403, 403, id="read token"),
+        pytest.param(bearer(ACT), 200, 200, 403, id="act token"),
+        pytest.param(bearer(INGEST), 403, 403, 200, id="ingest token"),
+        pytest.param(bearer("ads_read_wrong"), 401, 401, 401, id="unknown token"),
+        pytest.param(bearer(READ_DIGEST), 401, 401, 401, id="digest instead of token"),
+        pytest.param(bearer(""), 401, 401, 401, id="empty token"),
+        pytest.param({"Authorization": f"Basic {READ}"}, 401, 401, 401, id="other scheme"),
+        pytest.param({"Authorization": READ}, 401, 401, 401, id="no scheme"),
+        pytest.param({"Authorization": f"bearer  {READ} "}, 200, 403, 403, id="scheme in lower case, blanks"),
     ],
 )
-def test_each_token_opens_what_it_is_for(headers, look, send):
-    """A read token looks and cannot send, an ingest token sends and cannot look, anything else does neither."""
+def test_each_token_opens_what_it_is_for(headers, look, act, send):
+    """A read token looks, an act token looks and changes, an ingest token sends, and none does anything else."""
     browser = protected().browser
 
     assert (
         browser.get("/", headers=headers).status_code,
+        browser.post("/change", headers=headers).status_code,
         browser.post("/v1/traces", headers=headers).status_code,
-    ) == (look, send)
+    ) == (look, act, send)
+
+
+@pytest.mark.parametrize(
+    "credential, act",
+    [
+        pytest.param({"user": "admin", "password": PASSWORD}, 200, id="password"),
+        pytest.param({"token": ACT}, 200, id="act token"),
+        pytest.param({"token": READ}, 403, id="read token"),
+    ],
+)
+def test_a_session_may_what_it_was_opened_with(credential, act):
+    """Who logged in with a read token may not change anything, with a form of our own neither."""
+    it = protected()
+    it.log_in(**credential)
+
+    assert it.browser.get("/").status_code == 200
+    assert it.browser.post("/change", data={"csrf_token": it.browser.get("/").text}).status_code == act
 
 
 def test_a_refusal_says_what_to_send():
@@ -400,10 +426,10 @@ def test_a_token_belongs_to_the_session():
     """Form tokens from before a login, or of a session that ended, are worth nothing in another one."""
     it = protected()
     before = re.search(r'value="([^"]+)"', it.browser.get("/login", headers=HTML).text)[1]
-    it.log_in(token=READ)
+    it.log_in(token=ACT)
     first = it.browser.get("/").text
     it.browser.post("/logout", data={"csrf_token": first})
-    it.log_in(token=READ)
+    it.log_in(token=ACT)
 
     assert [
         it.browser.post("/change", data={"csrf_token": token}).status_code
@@ -413,7 +439,7 @@ def test_a_token_belongs_to_the_session():
 
 def test_a_program_with_a_token_needs_no_form():
     """No site can make a browser add the token, so it stands for the form as well."""
-    assert protected().browser.post("/change", headers=bearer(READ)).status_code == 200
+    assert protected().browser.post("/change", headers=bearer(ACT)).status_code == 200
 
 
 # Sizes and rates
@@ -485,7 +511,7 @@ HEADERS = {
         pytest.param("GET", "/login", HTML, 200, id="login"),
         pytest.param("GET", "/", HTML, 303, id="redirect to the login"),
         pytest.param("GET", "/nothing", bearer(READ), 404, id="not found"),
-        pytest.param("DELETE", "/", bearer(READ), 405, id="method not allowed"),
+        pytest.param("DELETE", "/", bearer(ACT), 405, id="method not allowed"),
         pytest.param("GET", "/fails", bearer(READ), 500, id="failure"),
         pytest.param("GET", "/api/x", {}, 401, id="refused"),
         pytest.param("GET", "/", {"Host": "attacker.example"}, 400, id="unknown name"),
@@ -703,7 +729,7 @@ def test_people_are_led_to_the_login_and_back():
 @pytest.mark.parametrize("offered", ["password", "token"])
 def test_the_login_page_offers_what_is_configured(offered):
     """There is a form for a password where there is one, and a form for a token where there are some."""
-    it = protected(**({"read_tokens": ()} if offered == "password" else {"password_hash": None}))
+    it = protected(**({"read_tokens": (), "act_tokens": ()} if offered == "password" else {"password_hash": None}))
     page = it.browser.get("/login", headers=HTML).text
 
     assert {name for name in ("password", "token") if f'name="{name}"' in page} == {offered}

@@ -44,9 +44,9 @@ def test_tokens_are_long_and_kept_as_digests():
     assert tokens.new_token("read")[0] != token
 
 
-def test_there_are_two_kinds_of_token():
+def test_there_are_three_kinds_of_token():
     """Any other kind is a mistake of the program that asks for it."""
-    with pytest.raises(ValueError, match="kind 'admin' is no kind of token; use 'read' or 'ingest'"):
+    with pytest.raises(ValueError, match="kind 'admin' is no kind of token; use 'read', 'act' or 'ingest'"):
         tokens.new_token("admin")
 
 

@@ -13,16 +13,19 @@ from ai_dev_squad_dashboard import DashboardSettings, create_app
 from ai_dev_squad_dashboard.app import running
 from ai_dev_squad_dashboard.security import EXEMPT
 from ai_dev_squad_dashboard.security.headers import POLICY
+from ai_dev_squad_dashboard.security.policy import LOOKING
 from ai_dev_squad_dashboard.security.request_guard import RequestGuard
 from ai_dev_squad_dashboard.security.tokens import new_token
 from ai_dev_squad_dashboard.store import open_memory_store
 
 READ, READ_DIGEST = new_token("read")
+ACT, ACT_DIGEST = new_token("act")
 INGEST, INGEST_DIGEST = new_token("ingest")
 TOKENS = {
     "nothing": {},
     "unknown": {"Authorization": "Bearer ads_read_unknown"},
     "read": {"Authorization": f"Bearer {READ}"},
+    "act": {"Authorization": f"Bearer {ACT}"},
     "ingest": {"Authorization": f"Bearer {INGEST}"},
 }
 PUBLIC = {"/static/<path:filename>", "/login", "/healthz"}
@@ -36,6 +39,7 @@ def app():
     settings = DashboardSettings(
         db=Path("dashboard.duckdb"),
         read_tokens=(READ_DIGEST,),
+        act_tokens=(ACT_DIGEST,),
         ingest_tokens=(INGEST_DIGEST,),
         password_hash=password_hash,
     )
@@ -66,8 +70,15 @@ def test_the_exempt_list_is_what_it_is(app):
 
 
 def test_every_route_refuses_without_a_token_and_with_the_wrong_kind(app, client):
-    """Each rule and method answers 401 to nobody, 403 to the token of the other kind, and neither to its own."""
+    """Each rule and method answers 401 to nobody, 403 to the token of the other kind, and neither to its own. Who may only look
+    changes nothing.
+    """
     answers = {}
+    acting = {
+        (method, path)
+        for rule, method, path in requests(app)
+        if method not in {"GET", "HEAD", "OPTIONS"} and rule.endpoint not in LOOKING
+    }
     for rule, method, path in requests(app):
         if rule.rule in PUBLIC:
             continue
@@ -80,7 +91,8 @@ def test_every_route_refuses_without_a_token_and_with_the_wrong_kind(app, client
         for name, status in (
             ("nothing", 401),
             ("unknown", 401),
-            ("read", 403 if path.startswith("/v1/") else "in"),
+            ("read", 403 if path.startswith("/v1/") or (method, path) in acting else "in"),
+            ("act", 403 if path.startswith("/v1/") else "in"),
             ("ingest", "in" if path.startswith("/v1/") else 403),
         )
     }
@@ -139,7 +151,7 @@ def test_the_live_connection_refuses_before_socketio_answers(app, client):
         (name, transport): client.get(f"/socket.io/?EIO=4&transport={transport}", headers=headers)
         for name, headers in TOKENS.items()
         for transport in ("polling", "websocket")
-        if (name, transport) != ("read", "websocket")
+        if name not in {"read", "act"} or transport == "polling"
     }
 
     assert {key: answer.status_code for key, answer in answers.items()} == {
@@ -150,6 +162,7 @@ def test_the_live_connection_refuses_before_socketio_answers(app, client):
         ("ingest", "polling"): 403,
         ("ingest", "websocket"): 403,
         ("read", "polling"): 200,
+        ("act", "polling"): 200,
     }
     assert {answer.headers["Content-Security-Policy"] for answer in answers.values()} == {POLICY}
 

@@ -10,7 +10,20 @@ from flask_socketio import SocketIO  # type: ignore[import-untyped]
 
 from ai_dev_squad.process import at_exit, forget
 
-from . import api, errors, formats, keyboard, layout, live, openapi, pages, parity_export, security, trace_export
+from . import (
+    api,
+    deleting,
+    errors,
+    formats,
+    keyboard,
+    layout,
+    live,
+    openapi,
+    pages,
+    parity_export,
+    security,
+    trace_export,
+)
 from .budgets import parse_budget
 from .ingest.journal import JournalTail
 from .ingest.otlp import create_blueprint as create_otlp_blueprint
@@ -84,6 +97,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     keyboard.attach(app)
     app.register_blueprint(pages.create_blueprint(site))
     app.register_blueprint(api.create_blueprint(site))
+    app.register_blueprint(deleting.create_blueprint(site))
     app.register_blueprint(trace_export.create_blueprint(site))
     app.register_blueprint(parity_export.create_blueprint(site))
     app.register_blueprint(openapi.create_blueprint())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from flask import Blueprint, Response
 from .api import json_response
 from .errors import Problem
 from .openapi_fields import field_descriptions
-from .openapi_routes import FILTER_TEXTS, GUIDE, LAB, OTHERS, PARAMETERS, PATH_ARGUMENTS, RESPONSES, SENDING
+from .openapi_routes import ACTING, FILTER_TEXTS, GUIDE, LAB, OTHERS, PARAMETERS, PATH_ARGUMENTS, RESPONSES, SENDING
 from .page import Page
 from .query import FILTERS, RANGES
 from .views import PAGES
@@ -64,6 +64,7 @@ def describe() -> dict[str, Any]:
             {"name": "pages", "description": "What the pages show."},
             {"name": "guide", "description": "The developer guide's answers."},
             {"name": "otlp", "description": "Where OpenTelemetry programs send to."},
+            {"name": "acting", "description": "What changes something: with an act token, or the password."},
             {"name": "other", "description": "Everything else."},
         ],
         "security": [{}, {"token": []}, {"session": []}],
@@ -74,7 +75,7 @@ def describe() -> dict[str, Any]:
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A read token for pages, an ingest token for OTLP; `ai-dev-squad token` makes one.",
+                    "description": "A read token for pages, an act token to change something, an ingest token for OTLP; `ai-dev-squad token` makes one.",
                 },
                 "session": {
                     "type": "apiKey",
@@ -87,7 +88,17 @@ def describe() -> dict[str, Any]:
     }
 
 
-def _paths() -> Sequence[tuple[str, dict[str, Any]]]:
+def _paths() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each path with its methods: those that look, and those that act."""
+    found = dict(_looking())
+    for path, methods in ACTING.items():
+        for method, (about, content) in methods.items():
+            operation = _operation(f"{method}_{_path(path)}", about, _arguments(path), content, tag="acting")
+            found.setdefault(_path(path), {})[method] = operation
+    yield from found.items()
+
+
+def _looking() -> Sequence[tuple[str, dict[str, Any]]]:
     pages = [(_path(page.api), {"get": _page_operation(page)}) for page in PAGES]
     guide = [(path, {"get": _guide_operation(path)}) for path in GUIDE]
     others = [

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .store.deletions import KINDS
 from .views import agents, compare, costs, overview
 
-__all__ = ["FILTER_TEXTS", "GUIDE", "LAB", "OTHERS", "PARAMETERS", "PATH_ARGUMENTS", "RESPONSES", "SENDING"]
+__all__ = ["ACTING", "FILTER_TEXTS", "GUIDE", "LAB", "OTHERS", "PARAMETERS", "PATH_ARGUMENTS", "RESPONSES", "SENDING"]
 
 RESPONSES: Final[Mapping[int, str]] = {
     400: "The address asks for something impossible; the message says what is allowed.",
@@ -53,6 +54,8 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "name": ("Only traces of this name.", _TEXT),
     "min_duration_ms": ("Only traces that took at least this long.", _NUMBER),
     "min_cost_usd": ("Only traces that cost at least this much, in USD.", _NUMBER),
+    "kind": ("What kind of thing `id` names.", {"enum": [*KINDS]}),
+    "id": ("What would be deleted: a trace id, or the id of a session.", _TEXT),
     "span": ("The span that is shown beside the tree.", _TEXT),
     "a": ("The trace on the left.", _TEXT),
     "b": ("The trace on the right.", _TEXT),
@@ -179,6 +182,14 @@ OTHERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     ),
 }
 """Routes for programs that are neither a page nor the guide's."""
+
+_DELETION: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/Deletion"}}}
+
+ACTING: Final[Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]]] = {
+    "/api/traces/<trace_id>": {"delete": ("Delete a run, for good.", _DELETION)},
+    "/api/sessions/<session_id>": {"delete": ("Delete a session with all of its runs, for good.", _DELETION)},
+}
+"""Routes that change something: path → method → what it does and answers. They need the right to act."""
 
 _STATUS: Final = {
     "type": "object",

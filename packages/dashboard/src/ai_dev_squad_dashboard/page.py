@@ -55,6 +55,8 @@ class Page:
     default_range: str = "24h"
     parameters: tuple[str, ...] = ()
     """Arguments of the URL that this page understands besides the span of time and the filters."""
+    live: bool = True
+    """False for a page with a form: what is filled in there must not be replaced."""
 
 
 def asked(default_range: str) -> Query:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ class DashboardSettings:
     """The port of OTLP/gRPC, usually 4317; off when ``None``. Needs the extra ``grpc``."""
     read_tokens: tuple[str, ...] = field(default=(), repr=False)
     """Who may look: SHA-256 digests, as ``ai-dev-squad token`` prints them, of tokens sent as ``Authorization: Bearer``."""
+    act_tokens: tuple[str, ...] = field(default=(), repr=False)
+    """Who may look and also act, such as delete: digests as above. Whoever logs in with the password may act as well."""
     ingest_tokens: tuple[str, ...] = field(default=(), repr=False)
     """Who may send: digests as above. Read tokens cannot send, ingest tokens cannot look. Where anything else is asked who it
     is, nobody sends without one."""
@@ -84,17 +87,16 @@ class DashboardSettings:
 
     def _check_credentials(self) -> None:
         # None of these messages repeats the value: whoever mixes up a token and its digest would find the token in a log.
-        for name in ("read_tokens", "ingest_tokens"):
+        for name in ("read_tokens", "act_tokens", "ingest_tokens"):
             digests = tuple(digest.lower() for digest in getattr(self, name))
             if not all(_DIGEST.fullmatch(digest) for digest in digests):
                 raise ValueError(
                     f"{name} has something that is no SHA-256 digest; use what `ai-dev-squad token` prints for it"
                 )
             object.__setattr__(self, name, digests)
-        if set(self.read_tokens) & set(self.ingest_tokens):
-            raise ValueError(
-                "one token is among read_tokens and ingest_tokens; use one for each with `ai-dev-squad token`"
-            )
+        for one, other in combinations(("read_tokens", "act_tokens", "ingest_tokens"), 2):
+            if set(getattr(self, one)) & set(getattr(self, other)):
+                raise ValueError(f"one token is among {one} and {other}; use one for each with `ai-dev-squad token`")
         if self.password_hash is not None and not _ARGON2.fullmatch(self.password_hash):
             raise ValueError(
                 "password_hash is no argon2id hash; use what `ai-dev-squad password` prints, in single quotes because of "
@@ -105,7 +107,7 @@ class DashboardSettings:
         for host in self.allowed_hosts:
             if not _HOST.fullmatch(host):
                 raise ValueError(f"allowed_hosts has {host!r}; use names such as dashboard.example.org or box:8080")
-        may_look = self.read_tokens or self.password_hash
+        may_look = self.read_tokens or self.act_tokens or self.password_hash
         if self.is_exposed and not may_look:
             raise ValueError(
                 f"{self._exposure()} is reachable from other machines, and nobody would be asked who they are; set "
@@ -134,7 +136,7 @@ class DashboardSettings:
     @property
     def needs_login(self) -> bool:
         """Whether a visitor has to show a token or log in."""
-        return bool(self.read_tokens or self.ingest_tokens or self.password_hash)
+        return bool(self.read_tokens or self.act_tokens or self.ingest_tokens or self.password_hash)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ, **arguments: Any) -> DashboardSettings:

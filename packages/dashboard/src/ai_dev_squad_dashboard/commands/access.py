@@ -1,4 +1,4 @@
-"""``ai-dev-squad token`` and ``ai-dev-squad password``: who may look and who may send."""
+"""``ai-dev-squad token`` and ``ai-dev-squad password``: who may look, who may act and who may send."""
 
 from __future__ import annotations
 
@@ -15,10 +15,16 @@ def register(subparsers: Any) -> None:
     """Add the commands."""
     token = subparsers.add_parser(
         "token",
-        help="make a token to look or to send with",
+        help="make a token to look, to act or to send with",
         description="Make a random token. The dashboard is given only its digest, so nobody can read the token there.",
     )
-    token.add_argument("kind", nargs="?", choices=("read", "ingest"), default="read", help="to look, or to send spans")
+    token.add_argument(
+        "kind",
+        nargs="?",
+        choices=("read", "act", "ingest"),
+        default="read",
+        help="to look, to look and act, or to send",
+    )
     token.add_argument("--json", action="store_true", help="print token and digest as JSON")
     token.set_defaults(run=_token)
     password = subparsers.add_parser(
@@ -38,7 +44,7 @@ def _token(options: argparse.Namespace) -> None:
     if options.json:
         show_json({"kind": options.kind, "token": token, "digest": digest, "variable": variable})
         return
-    use = "looks" if options.kind == "read" else "sends"
+    use = {"read": "looks", "act": "looks and acts", "ingest": "sends"}[options.kind]
     say(f"The token, for whoever {use} (header Authorization: Bearer TOKEN). It is shown this once:")
     say(f"  {token}")
     say("Its digest, for the dashboard; several are separated by commas:")

@@ -278,8 +278,6 @@ class IngestQueue:
         if retention is None or self._retain_at is None or time.monotonic() < self._retain_at:
             return
         self._retain_at = time.monotonic() + retention.every_s
-        if retention.days is None and retention.max_mib is None:
-            return
         try:
             deleted = self._store.retain(
                 oldest_us=None if retention.days is None else _now_us() - retention.days * _DAY_US,

@@ -48,7 +48,7 @@ def create_blueprint(guard: Guard) -> Blueprint:
         return response
 
     @blueprint.post("/logout")
-    def logout() -> Any:
+    def log_out() -> Any:
         if g.principal.session is not None:
             guard.sessions.end(g.principal.session)
         response = redirect("/login", 303)
@@ -80,7 +80,7 @@ def _page(guard: Guard, goal: str, problem: str | None = None) -> Response:
             next=goal,
             problem=problem,
             with_password=guard.settings.password_hash is not None,
-            with_token=bool(guard.settings.read_tokens),
+            with_token=bool(guard.settings.read_tokens or guard.settings.act_tokens),
         )
     )
 
@@ -96,7 +96,7 @@ def _credential(guard: Guard) -> str | None:
         )
     token = request.form.get("token", "").strip()
     if token:
-        credential = one_of(token, guard.settings.read_tokens)
+        credential = one_of(token, (*guard.settings.read_tokens, *guard.settings.act_tokens))
     else:
         try:
             right = guard.passwords.match(request.form.get("user", ""), request.form.get("password", ""))

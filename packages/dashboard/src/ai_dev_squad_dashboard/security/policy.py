@@ -39,6 +39,9 @@ EXEMPT: Final = ("static", "security.login", "security.log_in", "security.health
 SENDING: Final = "/v1/"
 """Below this path things are sent; everywhere else one looks."""
 
+LOOKING: Final = frozenset({"security.log_out"})
+"""The endpoints that change nothing although they are posted to. Whatever else is not GET is acting, and needs the right to."""
+
 MAX_FORM: Final = 64 * 1024
 MAX_QUERY: Final = 16 * 1024
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -55,7 +58,11 @@ class Guard:
             key = settings.secret_key or kept_key(beside)
             if beside.parent.is_dir():
                 ended = beside.with_name(settings.db.name + ".logouts")
-        credentials = (*settings.read_tokens, *((settings.password_hash,) if settings.password_hash else ()))
+        credentials = (
+            *settings.read_tokens,
+            *settings.act_tokens,
+            *((settings.password_hash,) if settings.password_hash else ()),
+        )
         self.sessions = Sessions(key, credentials, ended=ended)
         self.forms = csrf.FormTokens(key)
         self.passwords = Passwords(settings.user, settings.password_hash)
@@ -111,6 +118,11 @@ class Guard:
         principal = self._stranger_refused(asking, navigable=not sending)
         if asking.endpoint not in EXEMPT:
             _demand(principal, sending=sending)
+            if asking.method not in _SAFE and not sending and asking.endpoint not in LOOKING and not principal.may_act:
+                raise Forbidden(
+                    "This credential may look but not change anything; log in with the password, or use an act token "
+                    "(DASHBOARD_ACT_TOKENS)."
+                )
         # No other site can make a browser add a token, and OTLP clients are no browsers: the Origin was checked.
         if asking.method not in _SAFE and not sending and not principal.by_token:
             self._form_checked(asking, principal)
@@ -185,6 +197,7 @@ def attach(app: Flask, settings: DashboardSettings) -> Guard:
     app.after_request(_after)
     safe_text.attach(app.jinja_env)
     app.jinja_env.globals["csrf_token"] = _form_token
+    app.jinja_env.globals["may_act"] = lambda: has_request_context() and _principal().may_act
     app.jinja_env.globals["logged_in"] = lambda: has_request_context() and _principal().session is not None
     if settings.is_exposed and not settings.behind_tls:
         log.warning(

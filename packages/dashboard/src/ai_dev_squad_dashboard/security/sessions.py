@@ -77,6 +77,11 @@ class Sessions:
         with self._lock:
             return None if self._name(session) in self._ended else session
 
+    def was_opened_with(self, session: Session, credentials: Iterable[str]) -> str | None:
+        """The one of ``credentials`` that ``session`` was opened with, or ``None``."""
+        marks = {self._mark(credential): credential for credential in credentials}
+        return marks.get(session.credential)
+
     def end(self, session: Session) -> None:
         """Log out: the cookie is worth nothing from now on."""
         with self._lock:

@@ -13,12 +13,12 @@ MAX_TOKEN = 512
 
 
 def new_token(kind: str) -> tuple[str, str]:
-    """A new token of 256 random bits, and its digest. ``kind`` is ``read`` or ``ingest``; the token begins with it.
+    """A new token of 256 random bits, and its digest. ``kind`` is ``read``, ``act`` or ``ingest``; the token begins with it.
 
     Raises ``ValueError`` for another kind.
     """
-    if kind not in {"read", "ingest"}:
-        raise ValueError(f"kind {kind!r} is no kind of token; use 'read' or 'ingest'")
+    if kind not in {"read", "act", "ingest"}:
+        raise ValueError(f"kind {kind!r} is no kind of token; use 'read', 'act' or 'ingest'")
     token = f"ads_{kind}_{secrets.token_urlsafe(32)}"
     return token, digest(token)
 

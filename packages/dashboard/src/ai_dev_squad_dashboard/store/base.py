@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 
 from ai_dev_squad.costs import CostEntry
 
+from .deletions import Deletion, Extent, Subject
 from .rows import Batch, LogRow, OpenRow, SpanRow
 from .selection import GroupBy, OrderBy, Selection
 
@@ -374,6 +375,21 @@ class Store(Protocol):
         """Delete whole days from the oldest on, until nothing is older than ``oldest_us`` and the store fits ``max_bytes``.
         Returns the number of spans deleted.
         """
+
+    def extent(self, subject: Subject) -> Extent:
+        """How much is stored of a subject."""
+
+    def delete(self, subject: Subject, *, by: str, at_us: int) -> Deletion:
+        """Delete all that is stored of a subject, in one transaction: afterwards every answer is that of a store which never
+        had it, and what of it is written again is left out: of a trace always, else what began before ``at_us``. What
+        remains is that ``by`` deleted something, and how much. The file may still hold its words until ``compact``.
+        """
+
+    def deletions(self, limit: int = 100) -> Sequence[Deletion]:
+        """What was deleted by ``delete``, newest first."""
+
+    def compact(self) -> bool:
+        """Write the file anew without what was deleted. False when a question took too long: ``retain`` tries again then."""
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy to ``target``, which must not exist, while the store goes on working."""

@@ -12,7 +12,7 @@ import duckdb
 
 from .duckdb_answers import one
 
-__all__ = ["HOUR_US", "MINUTE_US", "ROLL_EVERY", "SUMS", "roll"]
+__all__ = ["HOUR_US", "MINUTE_US", "ROLL_EVERY", "SUMS", "reroll", "roll"]
 
 MINUTE_US: Final = 60_000_000
 HOUR_US: Final = 3_600_000_000
@@ -41,33 +41,33 @@ _MOST_REWRITTEN: Final = 200_000
 """Rows of a roll-up that are put together with new ones at a time; beyond, new rows are added beside them."""
 
 
+_CALL: Final = "usage_source IS NOT NULL"
+_BY_MINUTE: Final[dict[str, tuple[str, str, str]]] = {
+    "minutes": ("series", ", ".join(SUMS.values()), "true"),
+    "minute_bins": ("series, bin", "count(*)", "true"),
+    "session_minutes": ("session_id", f"{', '.join(SUMS.values())}, list(bin)", _CALL),
+    "unpriced_minutes": ("series, cost_reason", "count(*)", f"{_CALL} AND cost_usd IS NULL"),
+}
+"""Roll-up by minute → what a row stands for besides its minute, what is added up, and of which spans."""
+
+
+def _by_minute(table: str, where: str) -> str:
+    """The statement that adds the spans that ``where`` chooses to a roll-up by minute."""
+    names, sums, counted = _BY_MINUTE[table]
+    return (
+        f"INSERT INTO {table} SELECT start_us // {MINUTE_US} * {MINUTE_US} AS at_us, {names}, {sums} FROM spans "  # noqa: S608
+        f"WHERE {where} AND {counted} GROUP BY ALL ORDER BY at_us, {names}"
+    )
+
+
 def roll(connection: duckdb.DuckDBPyConnection, rolled: int, newest: int, every: int) -> int:
     """Roll up the spans behind ``rolled`` if they are enough. Returns the new watermark."""
     if newest - rolled < every:
         return rolled
     sums, names = ", ".join(SUMS.values()), ", ".join(SUMS)
     span = [rolled, newest]
-    connection.execute(
-        f"INSERT INTO minutes SELECT start_us // {MINUTE_US} * {MINUTE_US} AS at_us, series, {sums} FROM spans "  # noqa: S608
-        "WHERE seq > ? AND seq <= ? GROUP BY ALL ORDER BY at_us, series",
-        span,
-    )
-    connection.execute(
-        f"INSERT INTO minute_bins SELECT start_us // {MINUTE_US} * {MINUTE_US} AS at_us, series, bin, count(*) FROM spans "  # noqa: S608
-        "WHERE seq > ? AND seq <= ? GROUP BY ALL ORDER BY at_us, series, bin",
-        span,
-    )
-    connection.execute(
-        f"INSERT INTO session_minutes SELECT start_us // {MINUTE_US} * {MINUTE_US} AS at_us, session_id, {sums}, list(bin) "  # noqa: S608
-        "FROM spans WHERE seq > ? AND seq <= ? AND usage_source IS NOT NULL GROUP BY ALL ORDER BY at_us, session_id",
-        span,
-    )
-    connection.execute(
-        f"INSERT INTO unpriced_minutes SELECT start_us // {MINUTE_US} * {MINUTE_US} AS at_us, series, cost_reason, count(*) "  # noqa: S608
-        "FROM spans WHERE seq > ? AND seq <= ? AND usage_source IS NOT NULL AND cost_usd IS NULL "
-        "GROUP BY ALL ORDER BY at_us, series",
-        span,
-    )
+    for table in _BY_MINUTE:
+        connection.execute(_by_minute(table, "seq > ? AND seq <= ?"), span)
     touched = f"SELECT DISTINCT start_us // {HOUR_US} * {HOUR_US} FROM spans WHERE seq > ? AND seq <= ?"  # noqa: S608
     hours = [hour for (hour,) in connection.execute(touched, span).fetchall()]
     for target, keys, values, added in (
@@ -95,3 +95,42 @@ def roll(connection: duckdb.DuckDBPyConnection, rolled: int, newest: int, every:
         )
     connection.execute("UPDATE meta SET value = ? WHERE key = 'rolled_seq'", [newest])
     return newest
+
+
+def reroll(connection: duckdb.DuckDBPyConnection, leaving: str) -> None:
+    """Make the rows anew that spans were in which are deleted now: of those that stay. ``leaving`` is the table of the deleted."""
+    row = one(connection, "SELECT value FROM meta WHERE key = 'rolled_seq'")
+    rolled = row[0] if row else 0
+    for table, (names, _, counted) in _BY_MINUTE.items():
+        key = names.partition(",")[0]
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT start_us // {MINUTE_US} * {MINUTE_US} AS at_us, {key} "  # noqa: S608
+            f"FROM {leaving} WHERE seq <= ? AND {counted}",
+            [rolled],
+        )
+        same = f"{table}.at_us = touched.at_us AND {table}.{key} IS NOT DISTINCT FROM touched.{key}"
+        connection.execute(f"DELETE FROM {table} USING touched WHERE {same}")  # noqa: S608
+        bounds = one(connection, "SELECT min(at_us), max(at_us) FROM touched")
+        if bounds is None or bounds[0] is None:
+            continue
+        stays = (
+            f"seq <= ? AND start_us >= ? AND start_us < ? AND EXISTS (SELECT 1 FROM touched WHERE "  # noqa: S608
+            f"touched.at_us = spans.start_us // {MINUTE_US} * {MINUTE_US} AND touched.{key} IS NOT DISTINCT FROM spans.{key})"
+        )
+        connection.execute(_by_minute(table, stays), [rolled, bounds[0], bounds[1] + MINUTE_US])
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT start_us // {HOUR_US} * {HOUR_US} AS at_us, series "  # noqa: S608
+        f"FROM {leaving} WHERE seq <= ?",
+        [rolled],
+    )
+    for hours, minutes, names, sums in (
+        ("hours", "minutes", "series", ", ".join(f"sum({name})" for name in SUMS)),
+        ("hour_bins", "minute_bins", "series, bin", "sum(spans)"),
+    ):
+        connection.execute(f"DELETE FROM {hours} WHERE (at_us, series) IN (SELECT at_us, series FROM touched)")  # noqa: S608
+        connection.execute(
+            f"INSERT INTO {hours} SELECT at_us // {HOUR_US} * {HOUR_US} AS hour, {names}, {sums} FROM {minutes} "  # noqa: S608
+            f"WHERE (at_us // {HOUR_US} * {HOUR_US}, series) IN (SELECT at_us, series FROM touched) "
+            f"GROUP BY ALL ORDER BY hour, {names}"
+        )
+    connection.execute("DROP TABLE touched")

@@ -12,7 +12,7 @@ from .duckdb_answers import one
 
 __all__ = ["SCHEMA_VERSION", "prepare"]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 # What both roll-ups and their readers call the columns that are added up.
 _SUMS: Final = """
@@ -76,7 +76,18 @@ CREATE TABLE positions (source VARCHAR PRIMARY KEY, position VARCHAR NOT NULL);
 INSERT INTO meta VALUES ('schema_version', 1), ('rolled_seq', 0), ('series_dropped', 0);
 """  # noqa: S608
 
-_MIGRATIONS: Final[Sequence[str]] = (_VERSION_1,)
+# Of what was deleted: that it was, and what is needed to know it again.
+_VERSION_2: Final = """
+CREATE TABLE deletions (
+    at_us BIGINT NOT NULL, done_by VARCHAR NOT NULL, kind VARCHAR NOT NULL, traces BIGINT NOT NULL, spans BIGINT NOT NULL,
+    logs BIGINT NOT NULL, compacted_us BIGINT
+);
+CREATE TABLE trace_tombstones (trace_id UHUGEINT PRIMARY KEY);
+CREATE TABLE subject_tombstones (digest BLOB PRIMARY KEY, until_us BIGINT NOT NULL);
+CREATE TABLE tombstone_key (key BLOB NOT NULL);
+"""
+
+_MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2)
 """What makes version ``n + 1`` of version ``n``; a new file goes through all of them."""
 
 

@@ -10,7 +10,7 @@ import duckdb
 from .duckdb_answers import one
 from .rows import SpanRow
 
-__all__ = ["FIELDS", "MAX_SERIES", "OTHER", "Key", "Series"]
+__all__ = ["FIELDS", "MAX_SERIES", "OTHER", "Key", "Series", "drop_unused"]
 
 MAX_SERIES: Final = 4_000
 OTHER: Final = "(other)"
@@ -102,6 +102,15 @@ class Series:
             self._together += OTHER in key
             self._next += 1
         return number
+
+
+def drop_unused(connection: duckdb.DuckDBPyConnection) -> list[int]:
+    """Delete the combinations that no sum and no span names any longer. Returns their numbers, for ``forget``."""
+    rows = connection.execute(
+        "DELETE FROM series WHERE id NOT IN (SELECT series FROM hours UNION SELECT series FROM spans WHERE seq > "
+        "(SELECT value FROM meta WHERE key = 'rolled_seq')) RETURNING id"
+    ).fetchall()
+    return [number for (number,) in rows]
 
 
 def _keys(spans: Sequence[SpanRow]) -> Iterable[Key]:

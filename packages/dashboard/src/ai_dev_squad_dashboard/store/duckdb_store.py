@@ -9,7 +9,7 @@ from typing import Literal
 
 from ai_dev_squad.costs import CostEntry
 
-from . import duckdb_logs, duckdb_sums, duckdb_traces, duckdb_upkeep
+from . import duckdb_delete, duckdb_logs, duckdb_sums, duckdb_traces, duckdb_upkeep
 from .base import (
     Facets,
     Group,
@@ -29,6 +29,7 @@ from .base import (
     TraceRow,
     Written,
 )
+from .deletions import Deletion, Extent, Subject
 from .duckdb_file import File
 from .duckdb_rollup import ROLL_EVERY
 from .duckdb_series import MAX_SERIES
@@ -206,6 +207,21 @@ class DuckDBStore:
 
     def retain(self, *, oldest_us: int | None = None, max_bytes: int | None = None) -> int:
         return duckdb_upkeep.retain(self._file, self._writer, oldest_us, max_bytes)
+
+    def extent(self, subject: Subject) -> Extent:
+        with self._file.reading(own=True) as cursor:
+            duckdb_delete.choose(cursor, subject)
+            return duckdb_delete.extent(cursor, subject)
+
+    def delete(self, subject: Subject, *, by: str, at_us: int) -> Deletion:
+        return duckdb_upkeep.delete(self._file, self._writer, subject, by, at_us)
+
+    def deletions(self, limit: int = 100) -> Sequence[Deletion]:
+        with self._file.reading() as cursor:
+            return duckdb_delete.recorded(cursor, limit)
+
+    def compact(self) -> bool:
+        return duckdb_upkeep.compact(self._file)
 
     def backup(self, target: Path) -> None:
         duckdb_upkeep.backup(self._file, Path(target))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Final, Literal
 
 import duckdb
 
+from . import duckdb_delete
 from .base import Selection, StoreError, StoreState
+from .deletions import Deletion, Subject
 from .duckdb_answers import one
 from .duckdb_columns import SPAN_COLUMNS
 from .duckdb_facts import Where, names_filter
 from .duckdb_file import File, copy_database, quoted
 from .duckdb_rollup import HOUR_US
 from .duckdb_schema import SCHEMA_VERSION
+from .duckdb_series import drop_unused
 from .duckdb_write import Writer
 
-__all__ = ["backup", "export", "retain", "state"]
+__all__ = ["backup", "compact", "delete", "export", "retain", "state"]
 
 DAY_US: Final = 24 * HOUR_US
 _WASTE_BYTES: Final = 1 << 30
@@ -85,21 +89,54 @@ def retain(file: File, writer: Writer, oldest_us: int | None, max_bytes: int | N
     deleted = 0
     if oldest_us is not None:
         deleted += _delete_before(file, writer, -(-oldest_us // DAY_US) * DAY_US)
-    if file.has_holes and not file.rewrite():
+    if file.has_holes and not compact(file):
         return deleted  # what the rest needs is not known
     if max_bytes is not None and size(file) > max_bytes:
         file.checkpoint()
         while (used := _used(file)) > max_bytes and (cut_us := _cut(file, max_bytes / used)) is not None:
             deleted += _delete_before(file, writer, cut_us)
             # Rows come in groups of some hundred thousand, and a group with any row left stays whole.
-            if _used(file) > max_bytes and not file.rewrite():
+            if _used(file) > max_bytes and not compact(file):
                 # Later, or more would be deleted than has to be.
                 break
     waste = size(file) - _used(file)
     if deleted and (waste > _WASTE_BYTES or (max_bytes is not None and size(file) > max_bytes * 1.1)):
         # DuckDB fills the holes of deleted rows with new ones, but gives back only what is free at the end of the file.
-        file.rewrite()
+        compact(file)
     return deleted
+
+
+def delete(file: File, writer: Writer, subject: Subject, by: str, at_us: int) -> Deletion:
+    """Delete a subject in one transaction, and record that it was done. ``compact`` makes sure of the file."""
+    with file.alone():
+        with file.writing() as connection:
+            duckdb_delete.choose(connection, subject)
+            found = duckdb_delete.extent(connection, subject)
+            writer.tombstones.bury(connection, subject, at_us)
+            if subject.kind != "trace":
+                connection.execute("INSERT OR IGNORE INTO trace_tombstones SELECT DISTINCT trace_id FROM doomed")
+            unused = duckdb_delete.remove(connection, subject)
+            writer.keep_numbers(connection)
+            done = Deletion(at_us, by, subject.kind, found.traces, found.spans, found.logs, None)
+            connection.execute(
+                "INSERT INTO deletions VALUES (?, ?, ?, ?, ?, ?, NULL)",
+                [done.at_us, done.by, done.kind, done.traces, done.spans, done.logs],
+            )
+        with file.alone() as connection:
+            writer.tombstones.load(connection)
+        writer.series.forget(unused)
+        file.has_holes = True
+        file.checkpoint()
+    return done
+
+
+def compact(file: File) -> bool:
+    """Write the file anew without what was deleted. False when that has to be done again, as ``File.rewrite`` says."""
+    if not file.rewrite():
+        return False
+    with file.writing() as connection:
+        connection.execute("UPDATE deletions SET compacted_us = ? WHERE compacted_us IS NULL", [time.time_ns() // 1000])
+    return True
 
 
 def backup(file: File, target: Path) -> None:
@@ -194,11 +231,8 @@ def _delete_before(file: File, writer: Writer, cut_us: int) -> int:
                 row = one(connection, f"DELETE FROM {table} WHERE {time} < ?", [cut_us])  # noqa: S608
                 if table == "spans":
                     deleted = row[0] if row else 0
-            unused = connection.execute(
-                "DELETE FROM series WHERE id NOT IN (SELECT series FROM hours UNION SELECT series FROM spans WHERE seq > "
-                "(SELECT value FROM meta WHERE key = 'rolled_seq')) RETURNING id"
-            ).fetchall()
-        writer.series.forget(number for (number,) in unused)
+            unused = drop_unused(connection)
+        writer.series.forget(unused)
         file.checkpoint()
     return deleted
 

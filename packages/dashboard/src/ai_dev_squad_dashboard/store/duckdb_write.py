@@ -7,6 +7,7 @@ from typing import Final
 
 import duckdb
 
+from . import duckdb_delete
 from .base import Written
 from .duckdb_answers import number, one
 from .duckdb_columns import BYTES, REAL, SPAN_COLUMNS, TEXT, WHOLE, Columns, id_columns, table
@@ -15,6 +16,7 @@ from .duckdb_rollup import ROLL_EVERY, roll
 from .duckdb_series import MAX_SERIES, Series
 from .percentiles import BINS_PER_OCTAVE
 from .rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
+from .tombstones import Tombstones, bury_traces
 
 __all__ = ["TRACE_ID", "Writer"]
 
@@ -124,6 +126,7 @@ class Writer:
         self._file = file
         self._roll_every = roll_every
         self.series = Series(max_series)
+        self.tombstones = Tombstones()
         self._next_span = 1
         self._next_log = 1
         self._rolled = 0
@@ -134,18 +137,37 @@ class Writer:
     def load(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take up where the file ends."""
         self.series.load(connection)
+        self.tombstones.load(connection)
         self._next_span = number(connection, "SELECT max(seq) FROM spans") + 1
         self._next_log = number(connection, "SELECT max(id) FROM logs") + 1
         self._rolled = number(connection, "SELECT value FROM meta WHERE key = 'rolled_seq'")
         self._may_run = number(connection, "SELECT count(*) FROM running") > 0
         # Rows may have been deleted since; a number is never given out twice.
-        self._next_span = max(self._next_span, self._rolled + 1)
+        given = dict(
+            connection.execute("SELECT key, value FROM meta WHERE key IN ('last_span', 'last_log')").fetchall()
+        )
+        self._next_span = max(self._next_span, self._rolled + 1, given.get("last_span", 0) + 1)
+        self._next_log = max(self._next_log, given.get("last_log", 0) + 1)
+
+    def keep_numbers(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Keep in the file which numbers were given out: the rows that have the newest may be gone."""
+        connection.execute(
+            "INSERT OR REPLACE INTO meta VALUES ('last_span', ?), ('last_log', ?)",
+            [self._next_span - 1, self._next_log - 1],
+        )
 
     def write(self, batch: Batch) -> Written:
         """Store a batch in one transaction."""
+        with self._file.alone():  # what is deleted meanwhile must not come in behind it
+            return self._write(*self.tombstones.kept(batch))
+
+    def _write(self, batch: Batch, late: set[str]) -> Written:
         next_span, next_log, rolled = self._next_span, self._next_log, self._rolled
+        unused: list[int] = []
         try:
             with self._file.writing() as connection:
+                if late:
+                    unused = self._remove(connection, late)
                 spans, are_new = self._fresh(connection, batch.spans)
                 if spans:
                     self._spans(connection, spans, are_new)
@@ -162,7 +184,20 @@ class Writer:
             self.series.undo()
             raise
         self.series.commit()
+        if late:
+            self.series.forget(unused)
+            with self._file.alone() as connection:
+                self.tombstones.load(connection)
+            self._file.has_holes = True
         return Written(spans=len(spans), duplicates=len(batch.spans) - len(spans), logs=len(batch.logs))
+
+    def _remove(self, connection: duckdb.DuckDBPyConnection, traces: set[str]) -> list[int]:
+        """Delete what came earlier of traces that only now say to whom they belong."""
+        duckdb_delete.choose_traces(connection, traces)
+        bury_traces(connection, [int(trace_id, 16) for trace_id in traces])
+        unused = duckdb_delete.remove(connection)
+        self.keep_numbers(connection)
+        return unused
 
     def _fresh(self, connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> tuple[list[SpanRow], bool]:
         """The spans that are not stored yet, each once, by start; and whether all are of traces nothing is stored of."""

@@ -8,6 +8,7 @@ from . import (
     agents,
     compare,
     costs,
+    delete,
     health,
     logs,
     overview,
@@ -35,4 +36,5 @@ PAGES: tuple[Page, ...] = (
     matrix.PAGE,
     scenario.PAGE,
     health.PAGE,
+    delete.PAGE,
 )

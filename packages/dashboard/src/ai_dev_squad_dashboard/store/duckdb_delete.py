@@ -1,0 +1,124 @@
+"""Deleting from the tables, so that every answer is that of a store which never had it.
+
+Sums are not subtracted but made anew from the spans that stay: what is left after a subtraction of fractions is not what a
+sum without them would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import duckdb
+
+from .deletions import ATTRIBUTES, COLUMNS, Deletion, Extent, Subject
+from .duckdb_answers import number, one
+from .duckdb_columns import split_trace_id
+from .duckdb_facts import Where
+from .duckdb_rollup import reroll
+from .duckdb_series import drop_unused
+
+__all__ = ["choose", "choose_traces", "extent", "recorded", "remove"]
+
+_DOOMED: Final = "SELECT trace_id FROM doomed"
+_SUMMED: Final = "seq, start_us, series, session_id, usage_source, cost_usd"
+"""What roll-ups know of a span: no text, because what is put aside may be put on disk."""
+
+
+def choose(connection: duckdb.DuckDBPyConnection, subject: Subject) -> None:
+    """Note which traces are meant, in the connection's table ``doomed``. They go as a whole."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE doomed (trace_id UHUGEINT)")
+    if subject.kind == "trace":
+        trace_id = split_trace_id(subject.id)
+        if trace_id is not None:
+            connection.execute("INSERT INTO doomed VALUES (?::UHUGEINT)", [str(trace_id)])
+        return
+    column = COLUMNS[subject.kind]
+    found = " UNION ".join(
+        f"SELECT trace_id FROM {table} WHERE {column} = ? AND trace_id IS NOT NULL"  # noqa: S608
+        for table in _tables_with(column)
+    )
+    connection.execute(f"INSERT INTO doomed {found}", [subject.id] * len(_tables_with(column)))
+
+
+def choose_traces(connection: duckdb.DuckDBPyConnection, trace_ids: Iterable[str]) -> None:
+    """The same for traces that are known."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE doomed (trace_id UHUGEINT)")
+    numbers = [str(int(trace_id, 16)) for trace_id in trace_ids]
+    connection.execute("INSERT INTO doomed SELECT unnest(?::VARCHAR[])::UHUGEINT", [numbers])
+
+
+def extent(connection: duckdb.DuckDBPyConnection, subject: Subject) -> Extent:
+    """How much there is of what ``choose`` chose."""
+    row = one(
+        connection,
+        "SELECT count(*), coalesce(sum(spans), 0)::BIGINT, count(DISTINCT session_id), coalesce(sum(cost_usd), 0), "  # noqa: S608
+        f"min(start_us), max(end_us) FROM traces WHERE trace_id IN ({_DOOMED})",
+    )
+    assert row is not None
+    traces, spans, sessions, cost_usd, oldest_us, newest_us = row
+    counts = {}
+    for table, where in _others(subject).items():
+        counts[table] = number(connection, f"SELECT count(*) FROM {table} WHERE {where}", where.values)  # noqa: S608
+    return Extent(
+        traces=traces,
+        spans=spans,
+        logs=counts["logs"],
+        running=counts["running"],
+        metrics=counts["metrics"],
+        sessions=sessions,
+        cost_usd=cost_usd,
+        oldest_us=oldest_us,
+        newest_us=newest_us,
+    )
+
+
+def remove(connection: duckdb.DuckDBPyConnection, subject: Subject | None = None) -> list[int]:
+    """Delete what was chosen, and of ``subject`` what belongs to no trace, inside a transaction. The sums are corrected.
+
+    Returns the numbers of series that are no longer used.
+    """
+    row = one(
+        connection,
+        f"SELECT min(start_us), max(last_start_us) FROM traces WHERE trace_id IN ({_DOOMED})",  # noqa: S608
+    )
+    span = list(row) if row is not None and row[0] is not None else None
+    if span is not None:
+        chosen = f"start_us BETWEEN ? AND ? AND trace_id IN ({_DOOMED})"
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE leaving AS SELECT {_SUMMED} FROM spans WHERE {chosen}", span)  # noqa: S608
+        connection.execute(f"DELETE FROM spans WHERE {chosen}", span)  # noqa: S608
+        reroll(connection, "leaving")
+        connection.execute("DROP TABLE leaving")
+        connection.execute(f"DELETE FROM traces WHERE trace_id IN ({_DOOMED})")  # noqa: S608
+    for table, where in _others(subject).items():
+        connection.execute(f"DELETE FROM {table} WHERE {where}", where.values)  # noqa: S608
+    connection.execute("DROP TABLE doomed")
+    return drop_unused(connection)
+
+
+def recorded(connection: duckdb.DuckDBPyConnection, limit: int) -> list[Deletion]:
+    """What was deleted, newest first."""
+    rows = connection.execute(
+        f"SELECT at_us, done_by, kind, traces, spans, logs, compacted_us FROM deletions ORDER BY at_us DESC LIMIT {int(limit)}"  # noqa: S608
+    ).fetchall()
+    return [Deletion(*row) for row in rows]
+
+
+def _tables_with(column: str) -> tuple[str, ...]:
+    """The tables that name a subject by ``column``."""
+    return ("spans", "traces", "running", "logs")
+
+
+def _others(subject: Subject | None) -> dict[str, Where]:
+    """Table → which of its rows go, where that is not told by spans alone."""
+    found: dict[str, Where] = {}
+    for table in ("logs", "running"):
+        found[table] = Where([f"trace_id IN ({_DOOMED})"], [])
+        if subject is not None and subject.kind in COLUMNS:
+            found[table] = Where([f"(trace_id IN ({_DOOMED}) OR {COLUMNS[subject.kind]} = ?)"], [subject.id])
+    names: tuple[Any, ...] = () if subject is None else ATTRIBUTES.get(subject.kind, ())
+    paths = [f'$.attributes."{name}"' for name in names]
+    either = " OR ".join("json_extract_string(decode(details), ?) = ?" for _ in paths)
+    values = [value for path in paths for value in (path, subject.id if subject else "")]
+    found["metrics"] = Where([f"({either})" if either else "false"], values)
+    return found

@@ -1,0 +1,125 @@
+"""What was deleted does not come back: not when it is sent again, not when a journal is read again.
+
+Of a session only a keyed hash is kept, so that nobody can read from it who was deleted. It holds for what began before the
+deletion: who comes back afterwards is recorded like everybody.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any, Final
+
+import duckdb
+import msgspec
+
+from .deletions import ATTRIBUTES, COLUMNS, Subject
+from .duckdb_answers import one
+from .rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
+
+__all__ = ["Tombstones", "bury_traces"]
+
+_MOST_REMEMBERED: Final = 10_000
+
+
+class _Attributes(msgspec.Struct):
+    attributes: dict[str, Any] = {}
+
+
+_attributes: Final = msgspec.json.Decoder(_Attributes)
+
+
+class Tombstones:
+    """The deletions that the one writer holds every batch against. ``load`` reads them from the file."""
+
+    def __init__(self) -> None:
+        self._key = b""
+        self._traces: set[str] = set()
+        self._until: dict[bytes, int] = {}
+        self._answers: dict[tuple[str, str], int | None] = {}
+
+    def load(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Take what the file knows."""
+        row = one(connection, "SELECT key FROM tombstone_key")
+        self._key = bytes(row[0]) if row else b""
+        traces = connection.execute("SELECT trace_id FROM trace_tombstones").fetchall()
+        self._traces = {format(number, "032x") for (number,) in traces}
+        others = connection.execute("SELECT digest, until_us FROM subject_tombstones").fetchall()
+        self._until = {bytes(digest): until_us for digest, until_us in others}
+        self._answers = {}
+
+    def bury(self, connection: duckdb.DuckDBPyConnection, subject: Subject, at_us: int) -> None:
+        """Keep in the file, inside its transaction, that ``subject`` was deleted. ``load`` makes it hold."""
+        if subject.kind == "trace":
+            bury_traces(connection, [int(subject.id, 16)])
+            return
+        if not self._key:
+            self._key = secrets.token_bytes(32)
+            connection.execute("INSERT INTO tombstone_key VALUES (?)", [self._key])
+        digest = self._digest(subject.kind, subject.id)
+        connection.execute("INSERT OR REPLACE INTO subject_tombstones VALUES (?, ?)", [digest, at_us])
+
+    def kept(self, batch: Batch) -> tuple[Batch, set[str]]:
+        """``batch`` without what was deleted, and traces that turn out to belong to what was deleted."""
+        if not self._traces and not self._until:
+            return batch, set()
+        late = (
+            {row.trace_id.lower() for row in batch.spans if self._is_over(row, row.start_us)} if self._until else set()
+        )
+        late -= self._traces
+
+        def stays(row: SpanRow | LogRow | OpenRow, time_us: int) -> bool:
+            trace_id = row.trace_id and row.trace_id.lower()
+            return trace_id not in self._traces and trace_id not in late and not self._is_over(row, time_us)
+
+        return replace(
+            batch,
+            spans=[row for row in batch.spans if stays(row, row.start_us)],
+            logs=[row for row in batch.logs if stays(row, row.time_us)],
+            opened=[row for row in batch.opened if stays(row, row.start_us)],
+            metrics=[row for row in batch.metrics if not self._is_named(row)],
+        ), late
+
+    def _is_over(self, row: SpanRow | LogRow | OpenRow, time_us: int) -> bool:
+        """Whether the row names something that was deleted later than the row's time."""
+        return bool(self._until) and any(
+            self._ends(kind, getattr(row, column, None), time_us) for kind, column in COLUMNS.items()
+        )
+
+    def _is_named(self, row: MetricRow) -> bool:
+        return bool(self._until) and any(self._ends(kind, value, row.time_us) for kind, value in _named(row.details))
+
+    def _ends(self, kind: str, name: str | None, time_us: int) -> bool:
+        if name is None:
+            return False
+        if (kind, name) not in self._answers:
+            if len(self._answers) > _MOST_REMEMBERED:
+                self._answers = {}
+            self._answers[kind, name] = self._until.get(self._digest(kind, name))
+        until_us = self._answers[kind, name]
+        return until_us is not None and time_us <= until_us
+
+    def _digest(self, kind: str, name: str) -> bytes:
+        return blake2b(f"{kind}:{name}".encode("utf-8", "replace"), key=self._key, digest_size=16).digest()
+
+
+def bury_traces(connection: duckdb.DuckDBPyConnection, numbers: Iterable[int]) -> None:
+    """Keep in the file that these traces were deleted."""
+    connection.execute(
+        "INSERT OR IGNORE INTO trace_tombstones SELECT DISTINCT unnest(?::VARCHAR[])::UHUGEINT",
+        [[str(number) for number in numbers]],
+    )
+
+
+def _named(details: bytes) -> Iterator[tuple[str, str]]:
+    """Kind and name of each subject that a metric's attributes name."""
+    try:
+        given: Mapping[str, Any] = _attributes.decode(details).attributes
+    except msgspec.MsgspecError:
+        return
+    for kind, names in ATTRIBUTES.items():
+        for name in names:
+            if isinstance(value := given.get(name), str):
+                yield kind, value
