@@ -18,13 +18,13 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from ai_dev_squad_dashboard.ingest import otlp_json, otlp_protobuf
 from ai_dev_squad_dashboard.ingest.otlp_shapes import (
     Event,
-    InvalidRequest,
     Link,
     LogRecord,
     Metric,
     Origin,
     Point,
     Span,
+    Unreadable,
 )
 
 TRACE, OTHER, SPAN = "0af7651916cd43dd8448eb211c80319c", "1" * 32, "b7ad6b7169203331"
@@ -270,7 +270,7 @@ def test_text_that_is_no_utf8_in_a_value_costs_only_its_letters():
 
 @pytest.mark.parametrize("value", ["12a", "--5", "9" * 30, "١٢"])
 def test_a_64_bit_integer_in_json_is_digits(value: str):
-    """Text that is no such number is an invalid request, not a guess."""
+    """Text that is no such number makes the span unreadable; it is no guess."""
     body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{"startTimeUnixNano": value}]}]}]}).encode()
-    with pytest.raises(InvalidRequest, match="64"):
-        list(otlp_json.read_spans(body))
+    ((_, (read,)),) = otlp_json.read_spans(body)
+    assert read == Unreadable(f'{value!r} is not a 64-bit integer; write it like "1700000000000000000"')

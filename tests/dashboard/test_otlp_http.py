@@ -172,12 +172,11 @@ def test_what_is_not_valid_is_refused_for_good_with_a_status_in_its_encoding(cli
         b"",
         b"[1]",
         b'{"resourceSpans": 5}',
-        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"startTimeUnixNano": "soon"}]}]}]}',
-        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"startTimeUnixNano": 18446744073709551616}]}]}]}',
+        b'{"resourceSpans": [{"scopeSpans": 5}]}',
+        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "cut',
         b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-        '{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "\ud800"}]}]}]}'.encode("utf-8", "surrogatepass"),
     ],
-    ids=["empty", "a list", "wrong type", "no number", "over 64 bits", "nested too deeply", "no UTF-8"],
+    ids=["empty", "a list", "wrong type", "wrong type inside", "cut off", "nested too deeply"],
 )
 def test_malformed_json_is_refused_for_good(client, sink, body):
     """What is no such message gets 400 and a JSON Status with the code for an invalid argument."""
@@ -185,6 +184,96 @@ def test_malformed_json_is_refused_for_good(client, sink, body):
 
     assert (answer.status_code, answer.mimetype, answer.json["code"]) == (400, JSON, 3)
     assert sink.batches == []
+
+
+FINE = "d" * 16
+
+
+@pytest.mark.parametrize(
+    "bad, reason",
+    [
+        ({"attributes": [{"key": "n", "value": {"intValue": 1 << 65}}]}, "36893488147419103232 does not fit 64 bits"),
+        ({"attributes": [{"key": "n", "value": {"intValue": str(1 << 65)}}]}, "36893488147419103232 does not fit 64 bits"),
+        ({"startTimeUnixNano": "soon"}, "'soon' is not a 64-bit integer; write it like"),
+        ({"startTimeUnixNano": 1 << 64}, "18446744073709551616 does not fit 64 bits"),
+        ({"name": 5}, "it cannot be read (Expected `str | null`, got `int` - at `$.name`)"),
+        ({"attributes": {"a": 1}}, "it cannot be read (Expected `array | null`, got `object` - at `$.attributes`)"),
+    ],
+    ids=["65-bit number", "65-bit text", "no time", "time over 64 bits", "name of a wrong type", "attributes of a wrong type"],
+)  # fmt: skip
+def test_a_bad_span_in_json_costs_itself_and_no_other(client, sink, bad, reason):
+    """Of three spans the one that cannot be read is rejected, with the reason; its neighbours are stored."""
+    spans = span(spanId="c" * 16), span(**bad), span(spanId=FINE)
+    answer = client.post("/v1/traces", data=traces(*spans), content_type=JSON)
+    partial = answer.json["partialSuccess"]
+    assert (answer.status_code, partial["rejectedSpans"]) == (200, "1")
+    assert partial["errorMessage"].startswith(f"a span could not be read: {reason}")
+    assert [row.span_id for batch in sink.batches for row in batch.spans] == ["c" * 16, FINE]
+
+
+def test_half_a_character_in_json_is_replaced_and_costs_nothing(client, sink):
+    """A text that was cut within an emoji, as an escape or as bytes, and one whose escape only looks like it."""
+    body = traces(span(name="CUT1"), span(spanId="c" * 16, name="CUT2"), span(spanId=FINE, name="CUT3"))
+    body = (
+        body.replace(b"CUT1", rb"cut \ud83d")
+        .replace(b"CUT2", b"cut \xed\xa0\xbd")
+        .replace(b"CUT3", rb"\\ud83d \ud83d\ude00")
+    )
+    answer = client.post("/v1/traces", data=body, content_type=JSON)
+    assert (answer.status_code, answer.data) == (200, b"{}")
+    assert [row.name for batch in sink.batches for row in batch.spans] == [
+        "cut \ufffd",
+        "cut \ufffd\ufffd\ufffd",
+        "\\ud83d 😀",
+    ]
+
+
+def test_a_bad_span_in_protobuf_costs_itself_and_no_other(client, sink):
+    """A name that is no UTF-8, and an attribute that is no value, reject their spans; the third is stored."""
+    request = ExportTraceServiceRequest()
+    of_scope = request.resource_spans.add().scope_spans.add()
+    for number, name in enumerate(["CUT", "odd", "fine"], 1):
+        times = {"start_time_unix_nano": NOW_NS, "end_time_unix_nano": NOW_NS + 5}
+        one = of_scope.spans.add(trace_id=bytes.fromhex(TRACE), span_id=bytes([number] * 8), name=name, **times)
+        one.attributes.add(key="text").value.string_value = f"value {name}"
+    body = (
+        request.SerializeToString()
+        .replace(b"\x03CUT", b"\x03\xff\xfe\xfd")
+        .replace(b"\x0a\x09value odd", b"\x0a\x99value odd")
+    )
+    answer = client.post("/v1/traces", data=body, content_type=PROTOBUF)
+    partial = ExportTraceServiceResponse.FromString(answer.data).partial_success
+    assert (answer.status_code, partial.rejected_spans) == (200, 2)
+    assert [row.name for batch in sink.batches for row in batch.spans] == ["fine"]
+
+
+@pytest.mark.parametrize("path, signal, kept", [("/v1/logs", "log", "logs"), ("/v1/metrics", "metric", "metrics")])
+def test_a_bad_record_or_metric_costs_itself_and_no_other(client, sink, path, signal, kept):
+    """As with spans: the answer counts what was rejected, the rest is stored."""
+    points = {"dataPoints": [{"timeUnixNano": str(NOW_NS), "asInt": "1"}]}
+    bodies = {
+        "logs": {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"severityText": 5}, {"eventName": "fine"}]}]}]},
+        "metrics": {
+            "resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": 5}, {"name": "fine", "sum": points}]}]}]
+        },
+    }
+    answer = client.post(path, json=bodies[kept])
+    (told,) = [value for name, value in answer.json["partialSuccess"].items() if name.startswith("rejected")]
+    assert (answer.status_code, told, len(getattr(sink.batches[0], kept))) == (200, "1", 1)
+    assert answer.json["partialSuccess"]["errorMessage"].startswith(f"a {signal}")
+
+
+def test_a_bad_resource_costs_its_own_spans_and_no_others(client, sink):
+    """Spans of a service whose resource cannot be read are rejected; those of another service in the same request stay."""
+
+    def of(value: Any, name: str) -> dict[str, Any]:
+        resource = {"attributes": [{"key": "service.name", "value": value}]}
+        return {"resource": resource, "scopeSpans": [{"spans": [span(name=name)]}]}
+
+    body = {"resourceSpans": [of({"intValue": 1 << 65}, "bad"), of({"stringValue": "shop"}, "fine")]}
+    answer = client.post("/v1/traces", json=body)
+    assert answer.json["partialSuccess"]["rejectedSpans"] == "1"
+    assert [(row.name, row.service) for batch in sink.batches for row in batch.spans] == [("fine", "shop")]
 
 
 @pytest.mark.parametrize(

@@ -1,215 +1,174 @@
 """OTLP requests in JSON: ids are hex in any case, 64-bit integers strings or numbers, unknown fields are ignored.
 
-The types say what is allowed where, and msgspec checks it while it reads, nesting included.
+The types of the messages say what is allowed where, and msgspec checks it while it reads, nesting included. A request that is
+not valid as a whole is read again part by part, so that a bad part costs itself and no other.
 """
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator, Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from .otlp_shapes import Attributes, Event, InvalidRequest, Link, LogRecord, Metric, Origin, Point, Span, is_hex_id
+from .otlp_json_messages import (
+    Buckets,
+    MetricMessage,
+    OfScope,
+    Pair,
+    PointMessage,
+    Points,
+    RawOfScope,
+    RawRequest,
+    Record,
+    Request,
+    Resource,
+    SpanMessage,
+    Value,
+)
+from .otlp_shapes import (
+    Attributes,
+    Event,
+    InvalidRequest,
+    Link,
+    LogRecord,
+    Metric,
+    Origin,
+    Point,
+    Span,
+    Unreadable,
+    is_hex_id,
+    read_each,
+)
 
 __all__ = ["read_logs", "read_metrics", "read_spans"]
 
-_Integer = int | str | None
-_Number = float | str | None
 _DEPTH = 64
 _LARGEST = 1 << 64
 
+_decode = msgspec.json.Decoder(Request).decode
+_decode_outside = msgspec.json.Decoder(RawRequest).decode
+_decode_resource = msgspec.json.Decoder(Resource | None).decode
 
-class _Part(msgspec.Struct, rename="camel", gc=False):
-    """What all parts of a request have in common: how field names are written."""
-
-
-class _Value(_Part):
-    string_value: str | None = None
-    int_value: _Integer = None
-    double_value: _Number = None
-    bool_value: bool | None = None
-    array_value: _Array | None = None
-    kvlist_value: _Pairs | None = None
-    bytes_value: str | None = None
+_Read = TypeVar("_Read")
 
 
-class _Array(_Part):
-    values: list[_Value | None] | None = None
+class _Signal(NamedTuple):
+    """Where the parts of a signal stand in a request, and what one of them is."""
+
+    of_resources: str
+    of_scopes: str
+    parts: str
+    decode: Callable[[bytes], Any]
 
 
-class _Pair(_Part):
-    key: str | None = None
-    value: _Value | None = None
+_SPANS = _Signal("resource_spans", "scope_spans", "spans", msgspec.json.Decoder(SpanMessage).decode)
+_RECORDS = _Signal("resource_logs", "scope_logs", "log_records", msgspec.json.Decoder(Record).decode)
+_METRICS = _Signal("resource_metrics", "scope_metrics", "metrics", msgspec.json.Decoder(MetricMessage).decode)
 
 
-class _Pairs(_Part):
-    values: list[_Pair | None] | None = None
-
-
-class _Resource(_Part):
-    attributes: list[_Pair] | None = None
-
-
-class _Scope(_Part):
-    name: str | None = None
-    version: str | None = None
-
-
-class _Event(_Part):
-    time_unix_nano: _Integer = None
-    name: str | None = None
-    attributes: list[_Pair] | None = None
-
-
-class _Link(_Part):
-    trace_id: str | None = None
-    span_id: str | None = None
-    attributes: list[_Pair] | None = None
-
-
-class _Status(_Part):
-    code: int | str | None = None
-    message: str | None = None
-
-
-class _Span(_Part):
-    trace_id: str | None = None
-    span_id: str | None = None
-    parent_span_id: str | None = None
-    name: str | None = None
-    kind: int | str | None = None
-    start_time_unix_nano: _Integer = None
-    end_time_unix_nano: _Integer = None
-    attributes: list[_Pair] | None = None
-    events: list[_Event] | None = None
-    links: list[_Link] | None = None
-    status: _Status | None = None
-
-
-class _Record(_Part):
-    time_unix_nano: _Integer = None
-    observed_time_unix_nano: _Integer = None
-    severity_number: int | str | None = None
-    severity_text: str | None = None
-    body: _Value | None = None
-    attributes: list[_Pair] | None = None
-    event_name: str | None = None
-    trace_id: str | None = None
-    span_id: str | None = None
-
-
-class _Buckets(_Part):
-    offset: int | None = None
-    bucket_counts: list[int | str] | None = None
-
-
-class _Quantile(_Part):
-    quantile: _Number = None
-    value: _Number = None
-
-
-class _Point(_Part):
-    """A point of any kind of metric."""
-
-    attributes: list[_Pair] | None = None
-    time_unix_nano: _Integer = None
-    as_double: _Number = None
-    as_int: _Integer = None
-    count: _Integer = None
-    sum: _Number = None
-    min: _Number = None
-    max: _Number = None
-    bucket_counts: list[int | str] | None = None
-    explicit_bounds: list[float | str] | None = None
-    scale: int | None = None
-    zero_count: _Integer = None
-    positive: _Buckets | None = None
-    negative: _Buckets | None = None
-    quantile_values: list[_Quantile] | None = None
-
-
-class _Points(_Part):
-    data_points: list[_Point] | None = None
-
-
-class _Metric(_Part):
-    name: str | None = None
-    unit: str | None = None
-    gauge: _Points | None = None
-    sum: _Points | None = None
-    histogram: _Points | None = None
-    exponential_histogram: _Points | None = None
-    summary: _Points | None = None
-
-
-class _OfScope(_Part):
-    scope: _Scope | None = None
-    spans: list[_Span] | None = None
-    log_records: list[_Record] | None = None
-    metrics: list[_Metric] | None = None
-
-
-class _OfResource(_Part):
-    resource: _Resource | None = None
-    scope_spans: list[_OfScope] | None = None
-    scope_logs: list[_OfScope] | None = None
-    scope_metrics: list[_OfScope] | None = None
-
-
-class _Request(_Part):
-    resource_spans: list[_OfResource] | None = None
-    resource_logs: list[_OfResource] | None = None
-    resource_metrics: list[_OfResource] | None = None
-
-
-_decode = msgspec.json.Decoder(_Request).decode
-
-
-def read_spans(body: bytes) -> Iterator[tuple[Origin, list[Span]]]:
+def read_spans(body: bytes) -> Iterator[tuple[Origin, list[Span | Unreadable]]]:
     """The spans of a trace request, by origin. Raises ``InvalidRequest``."""
-    for of_resource in _parse(body).resource_spans or ():
-        resource = _resource(of_resource)
-        for of_scope in of_resource.scope_spans or ():
-            yield _origin(resource, of_scope), [_span(span) for span in of_scope.spans or ()]
+    return _read(body, _SPANS, _span)
 
 
-def read_logs(body: bytes) -> Iterator[tuple[Origin, list[LogRecord]]]:
+def read_logs(body: bytes) -> Iterator[tuple[Origin, list[LogRecord | Unreadable]]]:
     """The records of a log request, by origin. Raises ``InvalidRequest``."""
-    for of_resource in _parse(body).resource_logs or ():
-        resource = _resource(of_resource)
-        for of_scope in of_resource.scope_logs or ():
-            yield _origin(resource, of_scope), [_record(record) for record in of_scope.log_records or ()]
+    return _read(body, _RECORDS, _record)
 
 
-def read_metrics(body: bytes) -> Iterator[tuple[Origin, list[Metric]]]:
+def read_metrics(body: bytes) -> Iterator[tuple[Origin, list[Metric | Unreadable]]]:
     """The metrics of a metric request, by origin. Raises ``InvalidRequest``."""
-    for of_resource in _parse(body).resource_metrics or ():
-        resource = _resource(of_resource)
-        for of_scope in of_resource.scope_metrics or ():
-            yield _origin(resource, of_scope), [_metric(metric) for metric in of_scope.metrics or ()]
+    return _read(body, _METRICS, _metric)
 
 
-def _parse(body: bytes) -> _Request:
+def _read(
+    body: bytes, signal: _Signal, read: Callable[[Any], _Read]
+) -> Iterator[tuple[Origin, list[_Read | Unreadable]]]:
     try:
-        return _decode(body)
+        request = _decode(body)
     except RecursionError:
         raise InvalidRequest("the JSON is nested too deeply") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        yield from _read_apart(_mended(body), signal, read)
+        return
+    for of_resource in getattr(request, signal.of_resources) or ():
+        resource = _resource(of_resource.resource)
+        for of_scope in getattr(of_resource, signal.of_scopes) or ():
+            origin = _origin({} if isinstance(resource, Unreadable) else resource, of_scope)
+            parts = getattr(of_scope, signal.parts) or ()
+            yield origin, [resource] * len(parts) if isinstance(resource, Unreadable) else read_each(read, parts)
+
+
+# --- requests of which some part is not valid ---------------------------------------------------------------------------
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+
+
+def _mended(body: bytes) -> bytes:
+    """``body`` with U+FFFD for what is no character: halves of surrogate pairs, which cutting a text may leave, and bad bytes."""
+    return _ESCAPE.sub(_whole_escape, body.decode("utf-8", "replace").encode())
+
+
+def _whole_escape(found: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if found[1] else found[0]
+
+
+def _read_apart(
+    body: bytes, signal: _Signal, read: Callable[[Any], _Read]
+) -> Iterator[tuple[Origin, list[_Read | Unreadable]]]:
+    try:
+        request = _decode_outside(body)
+    except RecursionError:
+        raise InvalidRequest("the JSON is nested too deeply") from None
+    except msgspec.DecodeError as error:
         raise InvalidRequest(f"the body is not the JSON message that this path takes: {error}") from None
 
+    def read_raw(raw: msgspec.Raw) -> _Read:
+        return read(_decoded(signal.decode, raw))
 
-def _resource(of_resource: _OfResource) -> Attributes:
-    return _attributes(of_resource.resource.attributes) if of_resource.resource else {}
+    for of_resource in getattr(request, signal.of_resources) or ():
+        resource = _raw_resource(of_resource.resource)
+        for of_scope in getattr(of_resource, signal.of_scopes) or ():
+            origin = _origin({} if isinstance(resource, Unreadable) else resource, of_scope)
+            parts = getattr(of_scope, signal.parts) or ()
+            yield origin, [resource] * len(parts) if isinstance(resource, Unreadable) else read_each(read_raw, parts)
 
 
-def _origin(resource: Attributes, of_scope: _OfScope) -> Origin:
+def _decoded(decode: Callable[[bytes], Any], raw: msgspec.Raw) -> Any:
+    try:
+        return decode(bytes(raw))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidRequest(f"it cannot be read ({error})") from None
+
+
+def _raw_resource(raw: msgspec.Raw | None) -> Attributes | Unreadable:
+    try:
+        return _resource(None if raw is None else _decoded(_decode_resource, raw))
+    except InvalidRequest as error:
+        return Unreadable(f"its resource: {error}")
+
+
+# --- parts --------------------------------------------------------------------------------------------------------------
+
+
+def _resource(resource: Resource | None) -> Attributes | Unreadable:
+    try:
+        return _attributes(resource.attributes) if resource is not None else {}
+    except InvalidRequest as error:
+        return Unreadable(f"its resource: {error}")
+
+
+def _origin(resource: Attributes, of_scope: OfScope | RawOfScope) -> Origin:
     scope = of_scope.scope
     return Origin(resource, (scope.name or "") if scope else "", (scope.version or "") if scope else "")
 
 
-def _span(span: _Span) -> Span:
+def _span(span: SpanMessage) -> Span:
     status = span.status
     return Span(
         _id(span.trace_id, 32),
@@ -233,7 +192,7 @@ def _span(span: _Span) -> Span:
     )
 
 
-def _record(record: _Record) -> LogRecord:
+def _record(record: Record) -> LogRecord:
     return LogRecord(
         _integer(record.time_unix_nano) or _integer(record.observed_time_unix_nano),
         record.severity_number if isinstance(record.severity_number, int) else 0,
@@ -250,7 +209,7 @@ def _id(text: str | None, digits: int) -> str:
     return text.lower() if text and is_hex_id(text, digits) else ""
 
 
-def _attributes(pairs: Sequence[_Pair | None] | None) -> Attributes:
+def _attributes(pairs: Sequence[Pair | None] | None) -> Attributes:
     if not pairs:
         return {}
     found: Attributes = {}
@@ -265,7 +224,7 @@ def _attributes(pairs: Sequence[_Pair | None] | None) -> Attributes:
     return found
 
 
-def _value(value: _Value | None, depth: int) -> Any:
+def _value(value: Value | None, depth: int) -> Any:
     if value is None:
         return None
     if value.string_value is not None:
@@ -321,9 +280,9 @@ def _optional(value: float | str | None) -> float | None:
 # --- metrics ------------------------------------------------------------------------------------------------------------
 
 
-def _metric(metric: _Metric) -> Metric:
+def _metric(metric: MetricMessage) -> Metric:
     for kind, read in _POINTS.items():
-        points: _Points | None = getattr(metric, kind)
+        points: Points | None = getattr(metric, kind)
         if points is not None:
             return Metric(
                 metric.name or "", kind, metric.unit or "", [read(point) for point in points.data_points or ()]
@@ -331,19 +290,19 @@ def _metric(metric: _Metric) -> Metric:
     return Metric(metric.name or "", "", metric.unit or "", [])
 
 
-def _number(point: _Point) -> Point:
+def _number(point: PointMessage) -> Point:
     value = _optional(point.as_double) if point.as_double is not None else None
     if value is None and point.as_int is not None:
         value = float(_integer(point.as_int))
     return Point(_integer(point.time_unix_nano), _attributes(point.attributes), value, None, None)
 
 
-def _histogram(point: _Point) -> Point:
+def _histogram(point: PointMessage) -> Point:
     bounds = [_float(bound) for bound in point.explicit_bounds or ()]
     return _counted(point, {"bounds": bounds, "counts": _integers(point.bucket_counts), **_range(point)})
 
 
-def _exponential(point: _Point) -> Point:
+def _exponential(point: PointMessage) -> Point:
     shape = {
         "scale": point.scale or 0,
         "zero_count": _integer(point.zero_count),
@@ -354,13 +313,13 @@ def _exponential(point: _Point) -> Point:
     return _counted(point, shape)
 
 
-def _side(buckets: _Buckets | None) -> dict[str, Any]:
+def _side(buckets: Buckets | None) -> dict[str, Any]:
     if buckets is None:
         return {"offset": 0, "counts": []}
     return {"offset": buckets.offset or 0, "counts": _integers(buckets.bucket_counts)}
 
 
-def _summary(point: _Point) -> Point:
+def _summary(point: PointMessage) -> Point:
     quantiles = [
         [_optional(item.quantile) or 0.0, _optional(item.value) or 0.0] for item in point.quantile_values or ()
     ]
@@ -368,12 +327,12 @@ def _summary(point: _Point) -> Point:
     return Point(time_ns, attributes, _optional(point.sum) or 0.0, _integer(point.count), {"quantiles": quantiles})
 
 
-def _counted(point: _Point, buckets: dict[str, Any]) -> Point:
+def _counted(point: PointMessage, buckets: dict[str, Any]) -> Point:
     time_ns, attributes = _integer(point.time_unix_nano), _attributes(point.attributes)
     return Point(time_ns, attributes, _optional(point.sum), _integer(point.count), {"buckets": buckets})
 
 
-def _range(point: _Point) -> dict[str, float]:
+def _range(point: PointMessage) -> dict[str, float]:
     sides = {"min": _optional(point.min), "max": _optional(point.max)}
     return {name: value for name, value in sides.items() if value is not None}
 

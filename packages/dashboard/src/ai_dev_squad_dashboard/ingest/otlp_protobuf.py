@@ -9,8 +9,8 @@ others by OpenTelemetry's own classes.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import FileDescriptor
@@ -20,7 +20,19 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.common.v1 import common_pb2
 
-from .otlp_shapes import Attributes, Event, InvalidRequest, Link, LogRecord, Metric, Origin, Point, Span
+from .otlp_shapes import (
+    Attributes,
+    Event,
+    InvalidRequest,
+    Link,
+    LogRecord,
+    Metric,
+    Origin,
+    Point,
+    Span,
+    Unreadable,
+    read_each,
+)
 
 __all__ = ["read_logs", "read_metrics", "read_spans"]
 
@@ -28,12 +40,20 @@ _KEPT = 8192
 _KEPT_LENGTH = 128
 _DEPTH = 64
 _VALUES = {".opentelemetry.proto.common.v1.KeyValue", ".opentelemetry.proto.common.v1.AnyValue"}
+_PARTS = {
+    ".opentelemetry.proto.trace.v1.Span",
+    ".opentelemetry.proto.logs.v1.LogRecord",
+    ".opentelemetry.proto.metrics.v1.Metric",
+}
 _NO_ID = {16: b"\0" * 16, 8: b"\0" * 8}
 _double = struct.Struct("<d").unpack_from
 
 
-def _with_raw_values(*files: FileDescriptor) -> descriptor_pool.DescriptorPool:
-    """OpenTelemetry's descriptors, with bytes wherever they have attributes or values."""
+_Read = TypeVar("_Read")
+
+
+def _with_raw(names: set[str], *files: FileDescriptor) -> descriptor_pool.DescriptorPool:
+    """OpenTelemetry's descriptors, with bytes wherever they have a message of these ``names``."""
     pool = descriptor_pool.DescriptorPool()
     added: set[str] = set()
 
@@ -51,7 +71,7 @@ def _with_raw_values(*files: FileDescriptor) -> descriptor_pool.DescriptorPool:
 
     def change(message: descriptor_pb2.DescriptorProto) -> None:
         for item in message.field:
-            if item.type_name in _VALUES:
+            if item.type_name in names:
                 item.type = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
                 item.ClearField("type_name")
         for nested in message.nested_type:
@@ -62,91 +82,118 @@ def _with_raw_values(*files: FileDescriptor) -> descriptor_pool.DescriptorPool:
     return pool
 
 
-_pool = _with_raw_values(trace_service_pb2.DESCRIPTOR, logs_service_pb2.DESCRIPTOR, metrics_service_pb2.DESCRIPTOR)
+_FILES = trace_service_pb2.DESCRIPTOR, logs_service_pb2.DESCRIPTOR, metrics_service_pb2.DESCRIPTOR
+_pool = _with_raw(_VALUES, *_FILES)
+_outside_pool = _with_raw({*_VALUES, *_PARTS}, *_FILES)
+"""For requests of which some part is malformed: the parts are bytes as well, and read one by one."""
 
 
-def _request(name: str) -> Any:
-    return message_factory.GetMessageClass(_pool.FindMessageTypeByName(f"opentelemetry.proto.collector.{name}"))
+class _Signal(NamedTuple):
+    """Where the parts of a signal stand in a request, and what one of them is."""
+
+    of_resources: str
+    of_scopes: str
+    parts: str
+    whole: Any
+    outside: Any
+    part: Any
 
 
-_Traces = _request("trace.v1.ExportTraceServiceRequest")
-_Logs = _request("logs.v1.ExportLogsServiceRequest")
-_Metrics = _request("metrics.v1.ExportMetricsServiceRequest")
+def _signal(of_resources: str, of_scopes: str, parts: str, request: str, part: str) -> _Signal:
+    def message(pool: descriptor_pool.DescriptorPool, name: str) -> Any:
+        return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"opentelemetry.proto.{name}"))
+
+    whole, outside = message(_pool, f"collector.{request}"), message(_outside_pool, f"collector.{request}")
+    return _Signal(of_resources, of_scopes, parts, whole, outside, message(_pool, part))
 
 
-def read_spans(body: bytes) -> Iterator[tuple[Origin, list[Span]]]:
+_SPANS = _signal("resource_spans", "scope_spans", "spans", "trace.v1.ExportTraceServiceRequest", "trace.v1.Span")
+_RECORDS = _signal(
+    "resource_logs", "scope_logs", "log_records", "logs.v1.ExportLogsServiceRequest", "logs.v1.LogRecord"
+)
+_METRICS = _signal(
+    "resource_metrics", "scope_metrics", "metrics", "metrics.v1.ExportMetricsServiceRequest", "metrics.v1.Metric"
+)
+
+
+def read_spans(body: bytes) -> Iterator[tuple[Origin, list[Span | Unreadable]]]:
     """The spans of a trace request, by origin. Raises ``InvalidRequest``."""
-    for of_resource in _parse(_Traces, body).resource_spans:
-        resource = _attributes(of_resource.resource.attributes)
-        for of_scope in of_resource.scope_spans:
-            scope = of_scope.scope
-            yield (
-                Origin(resource, scope.name, scope.version),
-                [
-                    Span(
-                        _hex(span.trace_id, 16),
-                        _hex(span.span_id, 8),
-                        _hex(span.parent_span_id, 8),
-                        span.name,
-                        span.kind,
-                        span.start_time_unix_nano,
-                        span.end_time_unix_nano,
-                        _attributes(span.attributes),
-                        [
-                            Event(event.time_unix_nano, event.name, _attributes(event.attributes))
-                            for event in span.events
-                        ],
-                        [
-                            Link(_hex(link.trace_id, 16), _hex(link.span_id, 8), _attributes(link.attributes))
-                            for link in span.links
-                        ],
-                        (status := span.status).code == 2,
-                        status.message,
-                    )
-                    for span in of_scope.spans
-                ],
-            )
+    return _read(body, _SPANS, _span)
 
 
-def read_logs(body: bytes) -> Iterator[tuple[Origin, list[LogRecord]]]:
+def read_logs(body: bytes) -> Iterator[tuple[Origin, list[LogRecord | Unreadable]]]:
     """The records of a log request, by origin. Raises ``InvalidRequest``."""
-    for of_resource in _parse(_Logs, body).resource_logs:
-        resource = _attributes(of_resource.resource.attributes)
-        for of_scope in of_resource.scope_logs:
-            yield (
-                Origin(resource, of_scope.scope.name, of_scope.scope.version),
-                [
-                    LogRecord(
-                        record.time_unix_nano or record.observed_time_unix_nano,
-                        record.severity_number,
-                        record.severity_text,
-                        _value(record.body) if record.body else None,
-                        _attributes(record.attributes),
-                        record.event_name,
-                        _hex(record.trace_id, 16),
-                        _hex(record.span_id, 8),
-                    )
-                    for record in of_scope.log_records
-                ],
-            )
+    return _read(body, _RECORDS, _record)
 
 
-def read_metrics(body: bytes) -> Iterator[tuple[Origin, list[Metric]]]:
+def read_metrics(body: bytes) -> Iterator[tuple[Origin, list[Metric | Unreadable]]]:
     """The metrics of a metric request, by origin. Raises ``InvalidRequest``."""
-    for of_resource in _parse(_Metrics, body).resource_metrics:
-        resource = _attributes(of_resource.resource.attributes)
-        for of_scope in of_resource.scope_metrics:
-            yield (
-                Origin(resource, of_scope.scope.name, of_scope.scope.version),
-                [_metric(metric) for metric in of_scope.metrics],
-            )
+    return _read(body, _METRICS, _metric)
 
 
-def _parse(kind: Any, body: bytes) -> Any:
+def _read(
+    body: bytes, signal: _Signal, read: Callable[[Any], _Read]
+) -> Iterator[tuple[Origin, list[_Read | Unreadable]]]:
+    read_part = read
+    try:
+        request = signal.whole.FromString(body)
+    except DecodeError:
+        request = _parsed(signal.outside, body, "the body is not the protobuf message that this path takes")
+
+        def read_part(raw: bytes) -> _Read:
+            return read(_parsed(signal.part, raw, "it is malformed"))
+
+    for of_resource in getattr(request, signal.of_resources):
+        resource = _resource(of_resource.resource.attributes)
+        for of_scope in getattr(of_resource, signal.of_scopes):
+            scope = of_scope.scope
+            origin = Origin({} if isinstance(resource, Unreadable) else resource, scope.name, scope.version)
+            parts = getattr(of_scope, signal.parts)
+            yield origin, [resource] * len(parts) if isinstance(resource, Unreadable) else read_each(read_part, parts)
+
+
+def _parsed(kind: Any, body: bytes, wrong: str) -> Any:
     try:
         return kind.FromString(body)
     except DecodeError as error:
-        raise InvalidRequest(f"the body is not the protobuf message that this path takes: {error}") from None
+        raise InvalidRequest(f"{wrong}: {error}") from None
+
+
+def _resource(pairs: Iterable[bytes]) -> Attributes | Unreadable:
+    try:
+        return _attributes(pairs)
+    except InvalidRequest as error:
+        return Unreadable(f"its resource: {error}")
+
+
+def _span(span: Any) -> Span:
+    return Span(
+        _hex(span.trace_id, 16),
+        _hex(span.span_id, 8),
+        _hex(span.parent_span_id, 8),
+        span.name,
+        span.kind,
+        span.start_time_unix_nano,
+        span.end_time_unix_nano,
+        _attributes(span.attributes),
+        [Event(event.time_unix_nano, event.name, _attributes(event.attributes)) for event in span.events],
+        [Link(_hex(link.trace_id, 16), _hex(link.span_id, 8), _attributes(link.attributes)) for link in span.links],
+        (status := span.status).code == 2,
+        status.message,
+    )
+
+
+def _record(record: Any) -> LogRecord:
+    return LogRecord(
+        record.time_unix_nano or record.observed_time_unix_nano,
+        record.severity_number,
+        record.severity_text,
+        _value(record.body) if record.body else None,
+        _attributes(record.attributes),
+        record.event_name,
+        _hex(record.trace_id, 16),
+        _hex(record.span_id, 8),
+    )
 
 
 def _hex(raw: bytes, length: int) -> str:

@@ -16,6 +16,7 @@ from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
 
 from . import otlp_json, otlp_protobuf
 from .counting import Counting
+from .otlp_shapes import Unreadable
 from .pricing import Prices
 from .translate import rejection, translated
 from .translate_signals import log_row, metric_rows
@@ -76,6 +77,9 @@ class Receiver:
         reasons: list[str] = []
         for origin, spans in read(body):
             for span in spans:
+                if isinstance(span, Unreadable):
+                    reasons.append(f"a span could not be read: {span.reason}")
+                    continue
                 reason = rejection(span, now_us)
                 if reason is None:
                     try:
@@ -94,15 +98,23 @@ class Receiver:
     def _logs(self, encoding: Encoding, body: bytes, batch: Batch) -> Rejected:
         read = otlp_protobuf.read_logs if encoding == "protobuf" else otlp_json.read_logs
         now_us = time.time_ns() // 1000
+        reasons: list[str] = []
         for origin, records in read(body):
-            batch.logs.extend(log_row(record, origin, now_us) for record in records)
-        return Rejected()
+            for record in records:
+                if isinstance(record, Unreadable):
+                    reasons.append(f"a log record could not be read: {record.reason}")
+                else:
+                    batch.logs.append(log_row(record, origin, now_us))
+        return _rejected(reasons)
 
     def _metrics(self, encoding: Encoding, body: bytes, batch: Batch) -> Rejected:
         read = otlp_protobuf.read_metrics if encoding == "protobuf" else otlp_json.read_metrics
         now_us, reasons = time.time_ns() // 1000, []
         for origin, metrics in read(body):
             for metric in metrics:
+                if isinstance(metric, Unreadable):
+                    reasons.append(f"a metric could not be read: {metric.reason}")
+                    continue
                 for row in metric_rows(metric, origin, now_us):
                     if row is None:
                         reasons.append("a data point has no time, or its metric no name or no known kind")

@@ -5,9 +5,10 @@ Times are nanoseconds since 1970, as senders state them; ids are hex as far as t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -21,7 +22,9 @@ __all__ = [
     "Origin",
     "Point",
     "Span",
+    "Unreadable",
     "is_hex_id",
+    "read_each",
     "to_json",
 ]
 
@@ -31,6 +34,28 @@ Attributes = dict[str, Any]
 
 class InvalidRequest(ValueError):
     """A request that is no OTLP; sending it again is no use. The message says what is wrong with it."""
+
+
+class Unreadable(NamedTuple):
+    """A part of a request that cannot be read, and why: it is rejected, and its neighbours are not."""
+
+    reason: str
+
+
+_Part = TypeVar("_Part")
+_Read = TypeVar("_Read")
+
+
+def read_each(read: Callable[[_Part], _Read], parts: Iterable[_Part]) -> list[_Read | Unreadable]:
+    """``read`` of each part; ``Unreadable`` for those that raise ``InvalidRequest``."""
+
+    def attempt(part: _Part) -> _Read | Unreadable:
+        try:
+            return read(part)
+        except InvalidRequest as error:
+            return Unreadable(str(error))
+
+    return [attempt(part) for part in parts]
 
 
 class Event(NamedTuple):
