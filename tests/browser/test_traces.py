@@ -35,6 +35,28 @@ def test_search_finds_captured_content(page: Page, dashboard: str):
     expect(page.get_by_text("Nothing matches")).to_be_visible()
 
 
+def test_an_id_opens_what_it_names_from_any_page_without_scripts_too(browse, dashboard: str):
+    """Pasted into the search box, as it stands on a page or in capitals, with scripts and without."""
+    page = browse(scripts=False)
+    page.goto(f"{dashboard}/traces?range=7d")
+    name = rows(page).first.get_attribute("id").removeprefix("trace-")
+    for path, text in (("/costs", name[:8]), ("/health", name.upper())):
+        page.goto(dashboard + path)
+        page.locator("#search").fill(text)
+        page.locator("#search").press("Enter")
+        expect(page).to_have_url(re.compile(f"/traces/{name}"))
+
+
+def test_a_key_leads_to_the_search_box_where_a_page_has_a_field_of_its_own(page: Page, dashboard: str, awake):
+    """F is the box of every page, and what is typed there are words."""
+    page.goto(f"{dashboard}/logs")
+    awake(page)
+    page.keyboard.press("f")
+    expect(page.locator("#search")).to_be_focused()
+    page.keyboard.type("gf")
+    expect(page.locator("#search")).to_have_value("gf")
+
+
 def test_older_runs_are_a_page_away(page: Page, dashboard: str):
     """The next page has other runs, and a way back to the newest."""
     page.goto(f"{dashboard}/traces?range=7d")

@@ -23,6 +23,7 @@ from ai_dev_squad.schema import Cost
 from ai_dev_squad_dashboard.store import BadCursorError, Selection, Store, StoreError
 from ai_dev_squad_dashboard.store.base import (
     Facets,
+    Found,
     Group,
     GroupBy,
     MetricName,
@@ -446,6 +447,46 @@ class StoreContract(Opens):
         assert list(trace.spans) == [row._replace(details=None, text=None) for row in batch.spans[:5]]
         assert list(trace.logs) == batch.logs[:2]
         assert (trace.running, trace.truncated) == ((), False)
+
+    @pytest.mark.parametrize(
+        "text, found",
+        [
+            (RUN, [Found("trace", RUN, RUN, "plan the week", T0, exact=True)]),
+            (f" '{RUN.upper()}'\n", [Found("trace", RUN, RUN, "plan the week", T0, exact=True)]),
+            ("0AF76519-16cd-43dd-8448-eb211c80319c", [Found("trace", RUN, RUN, "plan the week", T0, exact=True)]),
+            ("0af76519", [Found("trace", RUN, RUN, "plan the week", T0, exact=False)]),
+            ("0af76519…", [Found("trace", RUN, RUN, "plan the week", T0, exact=False)]),
+            ("0af7651", []),
+            (f"{4:016X}", [Found("span", f"{4:016x}", RUN, "calendar", T0 + 5 * SECOND, exact=True)]),
+            (f"00-{RUN}-{4:016x}-01", [Found("span", f"{4:016x}", RUN, "calendar", T0 + 5 * SECOND, exact=True)]),
+            (f"00-{RUN}-{'9' * 16}-01", [Found("trace", RUN, RUN, "plan the week", T0, exact=True)]),
+            (
+                f"{1:016x}",
+                [
+                    Found("span", f"{1:016x}", OTHER_RUN, "llama", T0 + 30 * MINUTE, exact=True),
+                    Found("span", f"{1:016x}", RUN, "plan the week", T0, exact=True),
+                ],
+            ),
+            ("monday", [Found("session", "monday", None, "plan the week", T0, exact=True)]),
+            ("mond…", [Found("session", "monday", None, "plan the week", T0, exact=False)]),
+            ("mond", []),
+            ("MONDAY", []),
+            ("", []),
+            ("…", []),
+            ("'); DROP TABLE spans; --", []),
+        ],
+    )
+    def test_what_an_id_names(self, filled: Store, text: str, found: list[Found]) -> None:
+        """An id opens what it names as it is copied: in any case, with dashes, in quotes, as a header, or its beginning."""
+        assert list(filled.find(text)) == found
+
+    def test_what_runs_has_an_id_as_well(self, store: Store) -> None:
+        """A trace of which nothing has finished yet is found, under the name of its root, once."""
+        opened = [OpenRow(RUN, f"{n:016x}", None if n == 1 else f"{1:016x}", T0 - n, f"op {n}", "chat") for n in (2, 1)]
+        store.write(Batch(opened=opened))
+        assert list(store.find(RUN)) == [Found("trace", RUN, RUN, "op 1", T0 - 1, exact=True)]
+        store.write(Batch(spans=[span(RUN, 1, None, T0, 1, "done")]))
+        assert list(store.find(RUN)) == [Found("trace", RUN, RUN, "done", T0, exact=True)]
 
     def test_a_long_trace_is_cut_and_says_so(self, filled: Store) -> None:
         """No more spans than asked for."""

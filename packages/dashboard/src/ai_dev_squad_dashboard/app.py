@@ -14,6 +14,7 @@ from . import (
     api,
     deleting,
     errors,
+    find,
     formats,
     keyboard,
     layout,
@@ -98,6 +99,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.register_blueprint(pages.create_blueprint(site))
     app.register_blueprint(api.create_blueprint(site))
     app.register_blueprint(deleting.create_blueprint(site))
+    app.register_blueprint(find.create_blueprint(site))
     app.register_blueprint(trace_export.create_blueprint(site))
     app.register_blueprint(parity_export.create_blueprint(site))
     app.register_blueprint(openapi.create_blueprint())

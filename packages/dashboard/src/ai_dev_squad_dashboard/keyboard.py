@@ -25,7 +25,8 @@ class Shortcut:
 
 
 SHORTCUTS: Final[tuple[Shortcut, ...]] = (
-    Shortcut(("/",), "Search", "search", "Anywhere"),
+    Shortcut(("/",), "Search on this page, or everywhere", "search", "Anywhere"),
+    Shortcut(("f",), "Find anything: words or an id", "find", "Anywhere"),
     Shortcut(("j",), "Next row", "next-row", "Lists"),
     Shortcut(("k",), "Previous row", "previous-row", "Lists"),
     Shortcut(("Enter",), "Open the row", "open", "Lists"),

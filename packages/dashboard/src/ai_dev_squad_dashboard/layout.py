@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask
 
 from . import static_files
+from .find import url_of
 from .hues import hues
 from .page import Site
 from .query import FILTERS, RANGES, Query
@@ -50,6 +51,7 @@ def attach(app: Flask, site: Site) -> None:
         ranges=tuple(RANGES),
         filters=lambda query, path: filters(site, query, path),
         change=change,
+        found_url=url_of,
         hues=hues,
         product_version=version("ai-dev-squad-dashboard"),
         needs_login=site.settings.needs_login,

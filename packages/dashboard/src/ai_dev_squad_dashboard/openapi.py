@@ -14,7 +14,18 @@ from flask import Blueprint, Response
 from .api import json_response
 from .errors import Problem
 from .openapi_fields import field_descriptions
-from .openapi_routes import ACTING, FILTER_TEXTS, GUIDE, LAB, OTHERS, PARAMETERS, PATH_ARGUMENTS, RESPONSES, SENDING
+from .openapi_routes import (
+    ACTING,
+    FILTER_TEXTS,
+    GUIDE,
+    LAB,
+    OTHERS,
+    PARAMETERS,
+    PATH_ARGUMENTS,
+    QUERIES,
+    RESPONSES,
+    SENDING,
+)
 from .page import Page
 from .query import FILTERS, RANGES
 from .views import PAGES
@@ -104,7 +115,7 @@ def _looking() -> Sequence[tuple[str, dict[str, Any]]]:
     others = [
         (
             _path(path),
-            {"get": _operation(path, about, [*_arguments(path), *_lab(path)], content, tag="other")},
+            {"get": _operation(path, about, [*_arguments(path), *_lab(path), *_own(path)], content, tag="other")},
         )
         for path, (about, content) in OTHERS.items()
     ]
@@ -128,6 +139,10 @@ def _guide_operation(path: str) -> dict[str, Any]:
 
 def _lab(path: str) -> list[dict[str, Any]]:
     return [_parameter(name) for name in LAB] if path.startswith("/api/parity-matrix") else []
+
+
+def _own(path: str) -> list[dict[str, Any]]:
+    return [_parameter(name) for name in QUERIES.get(path, ())]
 
 
 def _operation(

@@ -8,7 +8,18 @@ from typing import Any, Final
 from .store.deletions import KINDS
 from .views import agents, compare, costs, overview
 
-__all__ = ["ACTING", "FILTER_TEXTS", "GUIDE", "LAB", "OTHERS", "PARAMETERS", "PATH_ARGUMENTS", "RESPONSES", "SENDING"]
+__all__ = [
+    "ACTING",
+    "FILTER_TEXTS",
+    "GUIDE",
+    "LAB",
+    "OTHERS",
+    "PARAMETERS",
+    "PATH_ARGUMENTS",
+    "QUERIES",
+    "RESPONSES",
+    "SENDING",
+]
 
 RESPONSES: Final[Mapping[int, str]] = {
     400: "The address asks for something impossible; the message says what is allowed.",
@@ -159,6 +170,26 @@ LAB: Final = ("show", "verdict", "text", "run", "observer")
 """Arguments that choose of the lab's matrix."""
 
 OTHERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "/api/find": (
+        "What an id names: traces, spans and sessions, exact ones first. `q` is the id, or the beginning of one.",
+        {
+            "application/json": {
+                "schema": _object(
+                    found=_list(
+                        url={"type": "string"},
+                        what=_object(
+                            kind={"enum": ["trace", "span", "session"]},
+                            id={"type": "string"},
+                            trace_id={"type": ["string", "null"]},
+                            name={"type": "string"},
+                            start_us=_COUNT,
+                            exact={"type": "boolean"},
+                        ),
+                    )
+                )
+            }
+        },
+    ),
     "/api/traces/<trace_id>/export": (
         "A whole trace with everything that was captured, as a file.",
         {
@@ -190,6 +221,9 @@ ACTING: Final[Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]]] = {
     "/api/sessions/<session_id>": {"delete": ("Delete a session with all of its runs, for good.", _DELETION)},
 }
 """Routes that change something: path → method → what it does and answers. They need the right to act."""
+
+QUERIES: Final[Mapping[str, tuple[str, ...]]] = {"/api/find": ("q",)}
+"""The arguments that these routes understand, by their paths."""
 
 _STATUS: Final = {
     "type": "object",

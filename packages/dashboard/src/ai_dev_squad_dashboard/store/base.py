@@ -21,6 +21,7 @@ from .selection import GroupBy, OrderBy, Selection
 __all__ = [
     "BadCursorError",
     "Facets",
+    "Found",
     "Group",
     "GroupBy",
     "LogPage",
@@ -234,6 +235,21 @@ class Facets:
 
 
 @dataclass(frozen=True)
+class Found:
+    """Something that an id names."""
+
+    kind: Literal["trace", "span", "session"]
+    id: str
+    trace_id: str | None
+    """The trace it is, or is part of; ``None`` for a session."""
+    name: str
+    """What the trace or span is called; of a session, its newest trace."""
+    start_us: int
+    exact: bool
+    """Whether the whole id was given, not the beginning of it."""
+
+
+@dataclass(frozen=True)
 class MetricName:
     """An OpenTelemetry metric that has been received."""
 
@@ -315,6 +331,12 @@ class Store(Protocol):
         """Traces whose first span began in the selection. ``text``: every word occurs (in any case) in a name, an error or the
         captured content of one of its spans. ``status``: of the root; ``error`` also matches a trace with a failed span.
         Raises ``BadCursorError``.
+        """
+
+    def find(self, text: str, limit: int = 10) -> Sequence[Found]:
+        """What has ``text`` for an id, of all times: a trace (32 hexadecimal digits in any case, with or without dashes, as a
+        ``traceparent``, or the first eight or more), a span (16, or the first eight or more), a session. A session is also found by the
+        beginning of its id, unless that is letters only. Exact ones come first, then the newest.
         """
 
     def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None:

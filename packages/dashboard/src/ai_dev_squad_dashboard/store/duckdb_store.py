@@ -9,9 +9,10 @@ from typing import Literal
 
 from ai_dev_squad.costs import CostEntry
 
-from . import duckdb_delete, duckdb_logs, duckdb_sums, duckdb_traces, duckdb_upkeep
+from . import duckdb_delete, duckdb_find, duckdb_logs, duckdb_sums, duckdb_traces, duckdb_upkeep
 from .base import (
     Facets,
+    Found,
     Group,
     GroupBy,
     LogPage,
@@ -128,6 +129,10 @@ class DuckDBStore:
                 after=cursor,
                 limit=limit,
             )
+
+    def find(self, text: str, limit: int = 10) -> Sequence[Found]:
+        with self._file.reading() as cursor:
+            return duckdb_find.find(cursor, text, limit)
 
     def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None:
         with self._file.reading() as cursor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import FILTERS, Query
-from ai_dev_squad_dashboard.store.base import Facets, TraceRow
+from ai_dev_squad_dashboard.store.base import Facets, Found, TraceRow
 from ai_dev_squad_dashboard.store.rows import OpenRow
 
 __all__ = ["OPERATIONS", "PAGE", "STATUSES", "RunningTrace", "Search", "TracesView", "build"]
@@ -76,6 +76,8 @@ class TracesView:
     running: tuple[RunningTrace, ...]
     search: Search
     facets: Facets
+    named: tuple[Found, ...] = ()
+    """What has the words of the search for an id: traces, spans, sessions."""
     statuses: tuple[str, ...] = STATUSES
     operations: tuple[str, ...] = OPERATIONS
 
@@ -115,6 +117,7 @@ def build(site: Site, query: Query) -> TracesView:
         running=_running([row for row in opened if row.trace_id not in shown], query) if first else (),
         search=search,
         facets=site.store.facets(query.selection),
+        named=tuple(site.store.find(search.q)) if search.q and not query.get("cursor") else (),
     )
 
 

@@ -17,6 +17,7 @@ let typed = [];
 let typedAt = 0;
 
 const ACTIONS = {
+  find: () => focusOn(document.getElementById("search")),
   search: () => focusOn(document.querySelector("#view [data-search]") ?? document.getElementById("search")),
   "next-row": () => move(1),
   "previous-row": () => move(-1),

@@ -1,0 +1,95 @@
+"""What an id names: a trace, a span, a session, wherever it was copied from and however much of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import duckdb
+
+from .base import Found
+from .duckdb_columns import hexed
+
+__all__ = ["find"]
+
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_DIGITS: Final = re.compile(r"[0-9a-f]{8,32}")
+"""Pages show eight digits of an id where all would be too long; fewer are a word more often than an id."""
+
+
+def find(cursor: duckdb.DuckDBPyConnection, text: str, limit: int) -> tuple[Found, ...]:
+    """What has ``text`` for an id, or begins with it where it looks like a part of one; what is named exactly comes first."""
+    text, is_cut = _copied(text)
+    if not text:
+        return ()
+    lower = text.lower()
+    pair = _TRACEPARENT.fullmatch(lower)
+    if pair is not None:
+        return _spans(cursor, pair[2], limit, pair[1]) or _traces(cursor, pair[1], limit)
+    found: list[Found] = []
+    digits = lower.removeprefix("0x").replace("-", "")
+    if _DIGITS.fullmatch(digits):
+        found += _traces(cursor, digits, limit)
+        if len(digits) <= 16:
+            found += _spans(cursor, digits, limit)
+    found += _sessions(cursor, text, limit, parts=is_cut or not text.isalpha())
+    return tuple(sorted(found, key=lambda one: not one.exact)[:limit])
+
+
+def _copied(text: str) -> tuple[str, bool]:
+    """A text without what surrounds it where it was copied from, and whether a page had cut it."""
+    text = text.strip().strip("\"'`<>()[],;").strip()
+    return text.rstrip("…").rstrip(), text.endswith("…")
+
+
+def _range(digits: str, length: int) -> tuple[int, int]:
+    """The first and the last number of ``length`` digits that begin with ``digits``."""
+    rest = 4 * (length - len(digits))
+    first = int(digits, 16) << rest
+    return first, first + (1 << rest) - 1
+
+
+def _traces(cursor: duckdb.DuckDBPyConnection, digits: str, limit: int) -> tuple[Found, ...]:
+    between = _range(digits, 32)
+    # What has only begun is no trace yet, and has an id.
+    rows = cursor.execute(
+        "SELECT trace_id, arg_min(name, unfinished), arg_min(start_us, unfinished) AS begun FROM ("  # noqa: S608
+        "SELECT trace_id, name, start_us, 0 AS unfinished FROM traces WHERE trace_id BETWEEN ?::UHUGEINT AND ?::UHUGEINT "
+        "UNION ALL SELECT trace_id, name, start_us, 1 + (parent_span_id IS NOT NULL)::INTEGER FROM running "
+        f"WHERE trace_id BETWEEN ?::UHUGEINT AND ?::UHUGEINT) GROUP BY trace_id ORDER BY begun DESC, trace_id LIMIT {int(limit)}",
+        [*between, *between],
+    ).fetchall()
+    return tuple(
+        Found("trace", trace_id, trace_id, name, start_us, exact=len(digits) == 32)
+        for trace_id, name, start_us in ((format(number, "032x"), *rest) for number, *rest in rows)
+    )
+
+
+def _spans(
+    cursor: duckdb.DuckDBPyConnection, digits: str, limit: int, trace_id: str | None = None
+) -> tuple[Found, ...]:
+    condition, values = "span_id BETWEEN ?::UBIGINT AND ?::UBIGINT", [*_range(digits, 16)]
+    if trace_id is not None:
+        condition += " AND trace_id = ?::UHUGEINT"
+        values.append(int(trace_id, 16))
+    rows: list[tuple[Any, ...]] = cursor.execute(
+        f"SELECT span_id, trace_id, name, start_us FROM spans WHERE {condition} "  # noqa: S608
+        f"ORDER BY start_us DESC, trace_id LIMIT {int(limit)}",
+        values,
+    ).fetchall()
+    return tuple(
+        Found("span", format(span_id, "016x"), hexed(number, 32), name, start_us, exact=len(digits) == 16)
+        for span_id, number, name, start_us in rows
+    )
+
+
+def _sessions(cursor: duckdb.DuckDBPyConnection, text: str, limit: int, *, parts: bool) -> tuple[Found, ...]:
+    condition = "starts_with(session_id, ?)" if parts else "session_id = ?"
+    rows = cursor.execute(
+        f"SELECT session_id, arg_max(name, start_us), max(start_us) AS newest FROM traces WHERE {condition} "  # noqa: S608
+        f"GROUP BY session_id ORDER BY session_id = ? DESC, newest DESC, session_id LIMIT {int(limit)}",
+        [text, text],
+    ).fetchall()
+    return tuple(
+        Found("session", session_id, None, name, at, exact=session_id == text) for session_id, name, at in rows
+    )
