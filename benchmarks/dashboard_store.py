@@ -125,7 +125,7 @@ _CHANGED = {
     "substr(decode(s.details), 2))",
 }
 _COPY = f"""
-INSERT INTO spans
+INSERT INTO spans (seq, series, bin, trace_id, span_id, parent_span_id, {", ".join(SPAN_COLUMNS)})
 SELECT $seq + row_number() OVER (ORDER BY s.start_us + k.k * $step), s.series, s.bin,
     (hash(s.trace_id, k.k)::UHUGEINT << 64) | hash(k.k, s.trace_id)::UHUGEINT,
     hash(s.span_id, k.k), CASE WHEN s.parent_span_id IS NOT NULL THEN hash(s.parent_span_id, k.k) END,

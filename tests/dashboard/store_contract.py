@@ -73,7 +73,7 @@ def span(
 
 def morning() -> Batch:
     """Two runs: a crew that asked a model twice and used a tool in vain, and a bare call of another program."""
-    crew = {"framework": "crewai", "service": "squad", "session_id": "monday"}
+    crew = {"framework": "crewai", "service": "squad", "session_id": "monday", "user_id": "ada"}
     call = {
         **crew,
         "operation": "chat",
@@ -84,7 +84,10 @@ def morning() -> Batch:
     }
     return Batch(
         spans=[
-            span(RUN, 1, None, T0, 9 * SECOND, "plan the week", operation="invoke_workflow", **crew),
+            span(
+                RUN, 1, None, T0, 9 * SECOND, "plan the week", operation="invoke_workflow", **crew,
+                labels='{"tenant":"acme","tag":["beta","eu"]}',
+            ),
             span(RUN, 2, 1, T0 + SECOND, 8 * SECOND, "planner", operation="invoke_agent", agent="planner", **crew),
             span(
                 RUN, 3, 2, T0 + 2 * SECOND, 2 * SECOND, "gpt-4o", **call, input_tokens=100, output_tokens=20,
@@ -124,6 +127,7 @@ def morning() -> Batch:
 CREW_ROW = TraceRow(
     RUN, f"{1:016x}", "plan the week", "invoke_workflow", "crewai", "squad", "monday", "ok", None, T0, 9 * SECOND,
     spans=5, errors=1, calls=2, tools=1, input_tokens=150, output_tokens=20, cost_usd=0.25, unpriced_calls=1,
+    user_id="ada",
 )  # fmt: skip
 LLAMA_ROW = TraceRow(
     OTHER_RUN, f"{1:016x}", "llama", "chat", None, None, None, "error", "500", T0 + 30 * MINUTE, 4 * SECOND,
@@ -165,6 +169,8 @@ def spans(draw: st.DrawFn) -> SpanRow:
         framework=draw(NAMES),
         service=draw(NAMES),
         session_id=draw(NAMES),
+        user_id=draw(NAMES),
+        labels=draw(st.sampled_from([None, None, '{"tenant":"a"}', '{"tenant":"b","tag":"new"}'])),
         agent=draw(NAMES),
         tool=draw(NAMES) if operation == "execute_tool" else None,
         provider=draw(NAMES) if call else None,
@@ -202,7 +208,10 @@ def selections(draw: st.DrawFn) -> Selection:
     )
     start, end = sorted((T0 + draw(moments), T0 + draw(moments)))
     names = st.just(()) | st.lists(st.sampled_from(["a", "b", "absent"]), max_size=2).map(tuple)
-    return Selection(start, end, draw(names), draw(names), draw(names), draw(names), draw(names), draw(names))
+    pairs = st.sampled_from(
+        [(), (("tenant", "a"),), (("tenant", "a"), ("tenant", "b")), (("tenant", "b"), ("tag", "new"))]
+    )
+    return Selection(start, end, *(draw(names) for _ in range(7)), draw(pairs))
 
 
 class Opens:
@@ -401,6 +410,10 @@ class StoreContract(Opens):
             (replace(ALL, services=("squad",), models=("llama",)), []),
             (replace(ALL, sessions=("monday",)), [CREW_ROW]),
             (replace(ALL, frameworks=("autogen",)), []),
+            (replace(ALL, users=("ada", "bob")), [CREW_ROW]),
+            (replace(ALL, users=("bob",)), []),
+            (replace(ALL, labels=(("tag", "new"), ("tag", "eu"), ("tenant", "acme"))), [CREW_ROW]),
+            (replace(ALL, labels=(("tag", "eu"), ("tenant", "other"))), []),
             (Selection(T0, T0 + 30 * MINUTE), [CREW_ROW]),
             (Selection(T0 + 1, T0 + 30 * MINUTE + 1), [LLAMA_ROW]),
         ],
@@ -409,6 +422,17 @@ class StoreContract(Opens):
     def test_traces_of_a_selection(self, filled: Store, selection: Selection, found: list[TraceRow]) -> None:
         """A trace is in a selection when it began in its time and one of its spans has its names."""
         assert list(filled.traces(selection).rows) == found
+
+    def test_a_user_and_a_label_hold_for_the_whole_trace(self, filled: Store) -> None:
+        """Sums, sessions and log lines are those of the traces of a user, also what names nobody itself."""
+        late = span(RUN, 9, 2, T0 + 7 * SECOND, 1, "late", operation="chat", usage_source="missing", cost_usd=1.0)
+        filled.write(Batch(spans=[late]))
+        for chosen in (replace(ALL, users=("ada",)), replace(ALL, labels=(("tenant", "acme"),))):
+            assert (filled.totals(chosen).spans, filled.totals(chosen).cost_usd) == (6, 1.25)
+            assert [row.session_id for row in filled.sessions(chosen).rows] == ["monday"]
+            assert filled.logs(chosen).rows == (morning().logs[1], morning().logs[0])
+            assert {entry.trace_id for entry in filled.entries(chosen)} == {RUN}
+        assert filled.totals(replace(ALL, users=("eve",))).spans == 0
 
     def test_pages_of_traces_miss_nothing_and_repeat_nothing(self, store: Store) -> None:
         """Following the cursors gives every trace once, also those that began in the same microsecond."""
@@ -513,7 +537,7 @@ class StoreContract(Opens):
 
     def test_sessions(self, filled: Store) -> None:
         """A session puts its traces together."""
-        monday = Session("monday", "crewai", T0, T0 + 9 * SECOND, 1, 0, 2, 150, 20, 0.25, 1, "plan the week")
+        monday = Session("monday", "crewai", T0, T0 + 9 * SECOND, 1, 0, 2, 150, 20, 0.25, 1, "plan the week", "ada")
         page = filled.sessions(ALL)
         assert (page.rows, page.next) == ((monday,), None)
         assert filled.session("monday") == (monday, (CREW_ROW,))
@@ -623,6 +647,7 @@ class StoreContract(Opens):
         assert entry == CostEntry(
             timestamp=datetime(2027, 1, 15, 8, 0, 2, tzinfo=timezone.utc), model_name="gpt-4o", provider="openai",
             input_tokens=100, output_tokens=20, cost_usd=0.25, duration_ms=2000.0, session_id="monday", agent_id="planner",
+            user_id="ada",
             framework="crewai", trace_id=RUN, span_id=f"{3:016x}", status="ok",
             usage=Usage(
                 input_tokens=100, output_tokens=20, cache_read_input_tokens=64, cache_write_input_tokens=4,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -56,12 +57,26 @@ class Oracle:
             "service": selection.services,
             "session_id": selection.sessions,
         }
+        users = {trace_id: row["user_id"] for trace_id, row in self.traces().items()} if selection.users else {}
         return [
             span
             for span in self.spans
             if selection.start_us <= span.start_us < selection.end_us
             and all(not wanted or getattr(span, name) in wanted for name, wanted in names.items())
+            and (not selection.users or users[span.trace_id] in selection.users)
+            and all(
+                {(name, value) for name, value in selection.labels if name == key} & self._labels(span.trace_id)
+                for key, _ in selection.labels
+            )
         ]
+
+    def _labels(self, trace_id: str) -> set[tuple[str, str]]:
+        return {
+            (key, value)
+            for span in self.spans
+            if span.trace_id == trace_id and span.labels is not None
+            for key, value in json.loads(span.labels).items()
+        }
 
     def totals(self, selection: Selection) -> Totals:
         spans = self.chosen(selection)
@@ -146,6 +161,7 @@ class Oracle:
                 "output_tokens": total(spans, "output_tokens"),
                 "cost_usd": total(spans, "cost_usd"),
                 "unpriced_calls": sum(span.cost_usd is None for span in calls),
+                "user_id": next((span.user_id for span in ordered if span.user_id is not None), None),
             }
         return answer
 

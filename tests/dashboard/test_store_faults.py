@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -17,7 +18,7 @@ import pytest
 
 from ai_dev_squad_dashboard.store import Selection, Store, StoreError, open_store
 from ai_dev_squad_dashboard.store.duckdb_file import File
-from ai_dev_squad_dashboard.store.duckdb_schema import SCHEMA_VERSION
+from ai_dev_squad_dashboard.store.duckdb_schema import _MIGRATIONS, SCHEMA_VERSION
 from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
 
@@ -217,6 +218,36 @@ def test_a_newer_store_asks_for_a_newer_version(path: Path) -> None:
         connection.execute("UPDATE meta SET value = 99 WHERE key = 'schema_version'")
     with pytest.raises(StoreError, match=rf"store\.duckdb .*version 99, this one knows {SCHEMA_VERSION}\); upgrade"):
         open_store(path)
+
+
+def test_a_store_of_the_first_version_is_complete_when_it_is_opened(path: Path) -> None:
+    """What later versions have columns for is read out of what an older one kept, and new rows are written beside it."""
+    trace, spans = "00000000000000000000000000000007", "seq, series, bin, trace_id, span_id, parent_span_id, start_us"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(_MIGRATIONS[0])
+        connection.execute("INSERT INTO series VALUES (1, NULL, 'chat', NULL, 'm', NULL, NULL, NULL, true, true)")
+        for number, parent, attributes in (
+            (1, None, '{"langgraph.metadata.tenant":"acme"}'),
+            (2, 1, '{"ai_dev_squad.user.id":"ada"}'),
+        ):
+            connection.execute(
+                f"INSERT INTO spans ({spans}, duration_us, name, operation, status, usage_source, cost_usd, source, ingested_us, "
+                "details) VALUES (?, 1, 0, 7, ?, ?, ?, 5, 'm', 'chat', 'ok', 'provider', 1.0, 'otlp', 1, encode(?))",
+                [number, number, parent, T0 + number, f'{{"attributes":{attributes}}}'],
+            )
+        connection.execute(
+            "INSERT INTO traces VALUES (7, ?, ?, ?, 1, 5, 'm', 'chat', 'ok', NULL, 1, NULL, NULL, NULL, NULL, NULL, NULL, "
+            "2, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2.0, 0, 0)",
+            [T0 + 1, T0 + 7, T0 + 2],
+        )
+    store = open_store(path)
+    new = SpanRow(trace, f"{3:016x}", f"{1:016x}", T0 + 3, 1, "m", "chat", usage_source="provider", cost_usd=1.0)
+    store.write(Batch(spans=[new]))
+    for chosen in (replace(ALL, users=("ada",)), replace(ALL, labels=(("tenant", "acme"),))):
+        assert [(row.trace_id, row.user_id, row.spans) for row in store.traces(chosen).rows] == [(trace, "ada", 3)]
+        assert store.totals(chosen).cost_usd == 3.0
+    assert store.state().schema_version == SCHEMA_VERSION
+    store.close()
 
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:

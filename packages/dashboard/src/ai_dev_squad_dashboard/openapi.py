@@ -199,6 +199,7 @@ def _common(default_range: str) -> list[dict[str, Any]]:
             _query(name, FILTER_TEXTS.get(name, f"Only this {name}; repeat it for several."), several)
             for name in FILTERS
         ),
+        _query("label", FILTER_TEXTS["label"], several),
     ]
 
 

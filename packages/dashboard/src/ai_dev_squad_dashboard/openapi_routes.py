@@ -34,7 +34,12 @@ RESPONSES: Final[Mapping[int, str]] = {
     503: "The store does not answer now; come again.",
 }
 
-FILTER_TEXTS: Final[Mapping[str, str]] = {"session": "Only this session id; repeat it for several."}
+FILTER_TEXTS: Final[Mapping[str, str]] = {
+    "session": "Only this session id; repeat it for several.",
+    "user": "Only the runs of this user id; repeat it for several.",
+    "label": "Only runs with this tag or member of metadata, as `key:value`: `tag:beta`, `tenant:acme`, `environment:prod`; "
+    "repeat it for several.",
+}
 
 PATH_ARGUMENTS: Final[Mapping[str, str]] = {
     "trace_id": "32 hexadecimal digits.",

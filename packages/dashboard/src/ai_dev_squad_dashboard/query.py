@@ -33,6 +33,7 @@ FILTERS: Final[Mapping[str, str]] = {
     "agent": "agents",
     "service": "services",
     "session": "sessions",
+    "user": "users",
 }
 """Filter in a URL → field of ``Selection``. Each may be given several times; in ``frameworks`` commas separate."""
 
@@ -81,6 +82,9 @@ class Query:
         }
         if "frameworks" in first and "frameworks" not in chosen:
             chosen["frameworks"] = tuple(part for part in first["frameworks"].split(",") if part)
+        labels = tuple(_label(text) for text in _several(args, "label"))
+        if labels:
+            chosen["labels"] = labels
         return cls(
             selection=replace(selection, **chosen),
             range=name,
@@ -104,7 +108,7 @@ class Query:
     @property
     def filtered(self) -> bool:
         """Whether any filter is set besides the span of time."""
-        return any(getattr(self.selection, target) for target in FILTERS.values())
+        return bool(self.selection.labels) or any(getattr(self.selection, target) for target in FILTERS.values())
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of an argument. Raises ``QueryError`` for one that is too long."""
@@ -155,7 +159,7 @@ class Query:
 
     def carried(self) -> dict[str, list[str]]:
         """The arguments that go along from page to page: the span of time and the filters."""
-        names = {"range", "from", "to", *FILTERS}
+        names = {"range", "from", "to", "label", *FILTERS}
         carried: dict[str, list[str]] = {}
         for key, value in self.args:
             if key in names:
@@ -165,6 +169,14 @@ class Query:
 
 def _several(args: Sequence[tuple[str, str]], name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for key, value in args if key == name and value))
+
+
+def _label(text: str) -> tuple[str, str]:
+    """A tag or a member of metadata, as ``key:value``."""
+    key, colon, value = text.partition(":")
+    if not (key and colon and value):
+        raise QueryError(f"label={text[:80]!r} is no key and value; write it like tenant:acme, or tag:beta")
+    return key, value
 
 
 def _moment(name: str, text: str) -> int:

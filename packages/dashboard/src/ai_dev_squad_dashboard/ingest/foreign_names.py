@@ -58,6 +58,13 @@ NAMES = {
     "tool.agent_role": keys.GEN_AI_AGENT_NAME,
     "agent.name": keys.GEN_AI_AGENT_NAME,
     "session.id": keys.CONVERSATION_ID,
+    # Whom it was done for, in the general conventions (the first as OpenInference and Langfuse write it too).
+    "user.id": keys.USER_ID,
+    "enduser.id": keys.USER_ID,
+    "langfuse.user.id": keys.USER_ID,
+    "traceloop.association.properties.user_id": keys.USER_ID,
+    "ai.telemetry.metadata.userId": keys.USER_ID,
+    "ai.telemetry.metadata.user_id": keys.USER_ID,
     # OpenLLMetry.
     "traceloop.association.properties.session_id": keys.CONVERSATION_ID,
     "traceloop.association.properties.thread_id": keys.CONVERSATION_ID,
@@ -89,6 +96,8 @@ NAMES = {
     "ai.toolCall.name": keys.TOOL_NAME,
     "ai.toolCall.id": keys.TOOL_CALL_ID,
     "ai.telemetry.functionId": keys.GEN_AI_AGENT_NAME,
+    "ai.telemetry.metadata.sessionId": keys.CONVERSATION_ID,
+    "ai.telemetry.metadata.session_id": keys.CONVERSATION_ID,
 }
 """Foreign attribute → canonical one. Where several mean the same the first wins, and a canonical one beats them all."""
 

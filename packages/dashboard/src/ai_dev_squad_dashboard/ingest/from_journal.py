@@ -17,6 +17,7 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Usage
 from ai_dev_squad_dashboard.ingest import plausible
 from ai_dev_squad_dashboard.ingest.content import plain_text
+from ai_dev_squad_dashboard.ingest.labels import labels_of
 from ai_dev_squad_dashboard.ingest.pricing import Prices, Said
 from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow, SpanRow
 
@@ -120,6 +121,8 @@ def _span(line: JournalLine, ids: tuple[str, str], time_us: int, now_us: int, pr
         status=line.status or "ok",
         framework=line.framework,
         session_id=line.session_id or _string(metadata.get(keys.CONVERSATION_ID)),
+        user_id=_string(metadata.get(keys.USER_ID)),
+        labels=labels_of(metadata) if metadata else None,
         agent=_agent(line),
         tool=line.name if operation == "execute_tool" else None,
         error_type=None if error is None else error.type,

@@ -16,6 +16,7 @@ from ai_dev_squad_dashboard.store.rows import SpanRow
 from .content import parsed, plain_text
 from .foreign import canonical, framework_of, operation_of, provider_of
 from .foreign_names import COST, OPERATIONS
+from .labels import labels_of
 from .otlp_shapes import Attributes, Event, Origin, Span, to_json
 from .plausible import Implausible, time_doubt, tokens, usd
 from .pricing import Prices, Said
@@ -106,12 +107,14 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         framework = _name(own)
         agent = _name(given.get(keys.AGENT_ID)) or _name(given.get(keys.GEN_AI_AGENT_NAME))
         session = _name(given.get(keys.SESSION_ID))
+        user = _name(given.get(keys.USER_ID) or given.get("user.id") or given.get("enduser.id"))
     else:
         values, shown = canonical(span)
         operation = operation_of(span, values, origin.scope)
         framework = framework_of(origin.scope, given)
         agent = _name(values.get(keys.GEN_AI_AGENT_NAME)) or _name(values.get(keys.AGENT_ID))
         session = _name(values.get(keys.CONVERSATION_ID))
+        user = _name(values.get(keys.USER_ID))
     start_us = span.start_ns // 1000
     status, error_type, error_message = _outcome(span) if span.failed or keys.OPERATION_STATUS in given else _FINE
     provider = model = cost = saving = first_chunk = None
@@ -137,6 +140,8 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         framework,
         origin.service,
         session or (_name(values.get(keys.CONVERSATION_ID)) if own is not None else None),
+        user,
+        labels_of(given, origin.resource),
         agent,
         _name(values.get(keys.TOOL_NAME)) if operation == "execute_tool" else None,
         provider,

@@ -161,6 +161,8 @@ class TraceRow:
     output_tokens: int
     cost_usd: float
     unpriced_calls: int
+    user_id: str | None = None
+    """Of the root, else of the earliest span that names one."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,8 @@ class Session:
     cost_usd: float
     unpriced_calls: int
     last_name: str
+    user_id: str | None = None
+    """Of the newest trace that names one."""
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,7 @@ def _others(subject: Subject | None) -> dict[str, Where]:
         found[table] = Where([f"trace_id IN ({_DOOMED})"], [])
         if subject is not None and subject.kind in COLUMNS:
             found[table] = Where([f"(trace_id IN ({_DOOMED}) OR {COLUMNS[subject.kind]} = ?)"], [subject.id])
+    found["labels"] = Where([f"trace_id IN ({_DOOMED})"], [])
     names: tuple[Any, ...] = () if subject is None else ATTRIBUTES.get(subject.kind, ())
     paths = [f'$.attributes."{name}"' for name in names]
     either = " OR ".join("json_extract_string(decode(details), ?) = ?" for _ in paths)

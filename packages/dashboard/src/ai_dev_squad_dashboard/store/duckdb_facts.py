@@ -20,6 +20,7 @@ __all__ = [
     "Where",
     "bins",
     "names_filter",
+    "runs_filter",
     "series_bins",
     "series_sums",
     "sessions",
@@ -94,6 +95,23 @@ def names_filter(selection: Selection, alias: str = "") -> Where:
     return where
 
 
+def runs_filter(selection: Selection) -> Where:
+    """The filters of ``selection`` by runs, on a table with the ids of sessions and traces."""
+    where = Where([], [])
+    if selection.sessions:
+        where.add("session_id IN (SELECT unnest(?))", list(selection.sessions))
+    if selection.users:
+        where.add(
+            "trace_id IN (SELECT trace_id FROM traces WHERE user_id IN (SELECT unnest(?)))", list(selection.users)
+        )
+    for key in dict.fromkeys(key for key, _ in selection.labels):
+        values = [value for name, value in selection.labels if name == key]
+        where.add(
+            "trace_id IN (SELECT trace_id FROM labels WHERE key = ? AND value IN (SELECT unnest(?)))", key, values
+        )
+    return where
+
+
 def sums(
     cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int, columns: Iterable[str] = SUMS
 ) -> Relation:
@@ -110,7 +128,7 @@ def bins(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int) 
 
 
 def series_sums(cursor: duckdb.DuckDBPyConnection, periods: Sequence[Selection], newest: int) -> list[tuple[Any, ...]]:
-    """Which of ``periods``, the number of a series and its columns of ``SUMS``: over their time and sessions, whatever the names.
+    """Which of ``periods``, the number of a series and its columns of ``SUMS``: over their time and runs, whatever the names.
 
     One period, or one and that ``before`` it, ascending. ``newest`` is the watermark. Without names and kinds of columns there
     is little to plan, and planning is what these questions take their time for.
@@ -136,7 +154,7 @@ def sessions(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: i
     named = names_filter(selection)
     # There are no hours of sessions: minutes are asked for, or what is finer.
     pieces = _pieces(selection, MINUTE_US if step_us % MINUTE_US == 0 else step_us, "session_minutes", "")
-    if named.conditions:
+    if named.conditions or any(selection.runs):
         pieces = [_Piece("spans", [(selection.start_us, selection.end_us)])]
     # A session's roll-up holds model calls only.
     named.add("usage_source IS NOT NULL")
@@ -193,8 +211,8 @@ def _union(
         where.add(f"({either})", *(moment for each in piece.ranges for moment in each))
         if piece.new is not None:
             where.add("seq > ?" if piece.new else "seq <= ?", newest)
-        if selection.sessions:
-            where.add("session_id IN (SELECT unnest(?))", list(selection.sessions))
+        runs = runs_filter(selection)
+        where.add(str(runs), *runs.values)
         if piece.table == "spans" and of_spans is not None:
             where.add(str(of_spans), *of_spans.values)
         shown = raw if piece.table == "spans" else columns
@@ -217,7 +235,7 @@ def _named(relation: Relation, selection: Selection) -> Relation:
 def _pieces(selection: Selection, step_us: int, minutes: str, hours: str) -> list[_Piece]:
     start, end = selection.start_us, selection.end_us
     first, last = _up(start, MINUTE_US), _down(end, MINUTE_US)
-    if selection.sessions or first >= last or step_us % MINUTE_US:
+    if any(selection.runs) or first >= last or step_us % MINUTE_US:
         return [_Piece("spans", [(start, end)])]
     pieces = [
         _Piece("spans", [(start, end)], new=True),

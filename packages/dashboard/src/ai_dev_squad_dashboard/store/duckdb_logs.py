@@ -17,7 +17,7 @@ from .base import LogPage, MetricName, Selection
 from .cursors import pack, unpack
 from .duckdb_answers import one
 from .duckdb_columns import hexed, split_trace_id
-from .duckdb_facts import Where, names_filter
+from .duckdb_facts import Where, names_filter, runs_filter
 from .rows import LogRow, OpenRow
 
 __all__ = ["LOG_COLUMNS", "entries", "log_row", "logs", "metric_names", "running", "running_of"]
@@ -48,12 +48,13 @@ def logs(
         ("framework", selection.frameworks),
         ("agent", selection.agents),
         ("service", selection.services),
-        ("session_id", selection.sessions),
         ("level", levels),
         ("event_type", event_types),
     ):
         if values:
             where.add(f"{column} IN (SELECT unnest(?))", list(values))
+    runs = runs_filter(selection)
+    where.add(str(runs), *runs.values)
     if trace_id is not None:
         number = split_trace_id(trace_id)
         # An id that cannot be is the id of no line.
@@ -116,10 +117,10 @@ def entries(cursor: duckdb.DuckDBPyConnection, selection: Selection, limit: int)
     """The newest model calls, newest first."""
     where = names_filter(selection)
     where.add("start_us >= ? AND start_us < ? AND usage_source IS NOT NULL", selection.start_us, selection.end_us)
-    if selection.sessions:
-        where.add("session_id IN (SELECT unnest(?))", list(selection.sessions))
+    runs = runs_filter(selection)
+    where.add(str(runs), *runs.values)
     rows = cursor.execute(
-        "SELECT start_us, duration_us, trace_id, span_id, name, status, framework, session_id, agent, provider, model, "  # noqa: S608
+        "SELECT start_us, duration_us, trace_id, span_id, name, status, framework, session_id, user_id, agent, provider, model, "  # noqa: S608
         "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_source, cost_usd, "
         f"price, price_date, price_source, cost_reason, details FROM spans WHERE {where} "
         f"ORDER BY start_us DESC, span_id LIMIT {int(limit)}",
@@ -129,7 +130,9 @@ def entries(cursor: duckdb.DuckDBPyConnection, selection: Selection, limit: int)
 
 
 def _entry(row: tuple[Any, ...]) -> CostEntry:
-    start, duration, trace_id, span_id, name, status, framework, session_id, agent, provider, model, *rest = row
+    start, duration, trace_id, span_id, name, status, framework, session_id, user_id, agent, provider, model, *rest = (
+        row
+    )
     given, made, read, written, thought, source, usd, price, date, price_source, reason, details = rest
     hidden = _hidden(details)
     usage = Usage(
@@ -158,7 +161,7 @@ def _entry(row: tuple[Any, ...]) -> CostEntry:
         cost=Cost(usd=usd, price=price, price_date=date, price_source=price_source, reason=reason),
         prompt_hash=_typed(hidden, "prompt_hash", str),
         attempt=_typed(hidden, "attempt", int),
-        user_id=_typed(hidden, "user_id", str),
+        user_id=user_id,
         estimated=source == "estimated",
     )
 
@@ -171,9 +174,7 @@ def _hidden(details: bytes | None) -> dict[str, Any]:
         content = _details.decode(details)
     except msgspec.MsgspecError:
         return {}
-    named = {
-        key.removeprefix("ai_dev_squad.").replace("user.id", "user_id"): v for key, v in content.attributes.items()
-    }
+    named = {key.removeprefix("ai_dev_squad."): value for key, value in content.attributes.items()}
     return {**named, **content.metadata}
 
 

@@ -12,8 +12,6 @@ from .duckdb_answers import one
 
 __all__ = ["SCHEMA_VERSION", "prepare"]
 
-SCHEMA_VERSION: Final = 2
-
 # What both roll-ups and their readers call the columns that are added up.
 _SUMS: Final = """
     spans BIGINT NOT NULL, errors BIGINT NOT NULL, duration_us HUGEINT NOT NULL,
@@ -87,8 +85,37 @@ CREATE TABLE subject_tombstones (digest BLOB PRIMARY KEY, until_us BIGINT NOT NU
 CREATE TABLE tombstone_key (key BLOB NOT NULL);
 """
 
-_MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2)
+# What older spans say stands in their details. A trace's user is told by its root, else by the earliest span that names one.
+_VERSION_3: Final = """
+ALTER TABLE spans ADD COLUMN user_id VARCHAR;
+ALTER TABLE spans ADD COLUMN labels VARCHAR;
+ALTER TABLE traces ADD COLUMN user_id VARCHAR;
+ALTER TABLE traces ADD COLUMN user_head HUGEINT;
+CREATE TABLE labels (trace_id UHUGEINT NOT NULL, start_us BIGINT NOT NULL, key VARCHAR NOT NULL, value VARCHAR NOT NULL);
+UPDATE spans SET user_id = left(coalesce(
+    json_extract_string(decode(details), '$.attributes."ai_dev_squad.user.id"'),
+    json_extract_string(decode(details), '$.attributes."user.id"'),
+    json_extract_string(decode(details), '$.attributes."enduser.id"')), 256)
+WHERE details IS NOT NULL AND contains(decode(details), 'user.id"');
+UPDATE traces SET user_id = told.user_id, user_head = told.head FROM (
+    SELECT trace_id, arg_min(user_id, head) AS user_id, min(head) AS head FROM (
+        SELECT trace_id, user_id, (CASE WHEN parent_span_id IS NULL THEN 0 ELSE 1 END)::HUGEINT
+            * 85070591730234615865843651857942052864 + start_us::HUGEINT * 18446744073709551616 + span_id::HUGEINT AS head
+        FROM spans WHERE user_id IS NOT NULL
+    ) GROUP BY trace_id
+) told WHERE traces.trace_id = told.trace_id;
+INSERT INTO labels SELECT DISTINCT trace_id, start_us, key[20:], json_extract_string(said, '$."' || key || '"') FROM (
+    SELECT trace_id, start_us, said, unnest(json_keys(said)) AS key FROM (
+        SELECT trace_id, start_us, json_extract(decode(details), '$.attributes') AS said FROM spans
+        WHERE details IS NOT NULL AND contains(decode(details), '"langgraph.metadata.')
+    )
+) WHERE starts_with(key, 'langgraph.metadata.') AND json_extract_string(said, '$."' || key || '"') IS NOT NULL;
+"""
+
+_MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """What makes version ``n + 1`` of version ``n``; a new file goes through all of them."""
+
+SCHEMA_VERSION: Final = len(_MIGRATIONS)
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, file: str) -> None:

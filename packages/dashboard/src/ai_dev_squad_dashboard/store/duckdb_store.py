@@ -240,7 +240,7 @@ class DuckDBStore:
     def _summaries(self, periods: Sequence[Selection]) -> list[Summary]:
         """What several questions of a page are answered from: asked for once for all that are asked at one moment."""
         found = self._file.found
-        keys = [(period.start_us, period.end_us, period.sessions) for period in periods]
+        keys = [(period.start_us, period.end_us, period.runs) for period in periods]
         if not all(key in found for key in keys):
             with self._file.reading() as cursor:
                 found.update(zip(keys, summarise(cursor, periods, self._writer.series.names), strict=True))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ import duckdb
 
 from . import duckdb_facts as facts
 from .base import Group, GroupBy, OrderBy, Point, Selection
-from .duckdb_facts import Relation, Where, bins, names_filter, sessions, sums
+from .duckdb_facts import Relation, Where, bins, names_filter, runs_filter, sessions, sums
 from .duckdb_rollup import HOUR_US, SUMS
 from .duckdb_summary import MONEY, sort_key
 from .percentiles import BINS_PER_OCTAVE, histogram, percentiles
@@ -114,9 +113,9 @@ def _workflows(selection: Selection) -> Relation:
     """Root spans with the sums of their traces, in the shape of a relation of sums."""
     where = Where([], [])
     where.add("start_us >= ? AND start_us < ? AND root_span_id IS NOT NULL", selection.start_us, selection.end_us)
-    if selection.sessions:
-        where.add("session_id IN (SELECT unnest(?))", list(selection.sessions))
-    seen = names_filter(replace(selection, sessions=()))
+    runs = runs_filter(selection)
+    where.add(str(runs), *runs.values)
+    seen = names_filter(selection)
     if seen.conditions:
         where.add(
             f"trace_id IN (SELECT trace_id FROM spans WHERE start_us >= ? AND {seen})",  # noqa: S608

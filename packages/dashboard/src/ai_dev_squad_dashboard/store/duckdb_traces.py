@@ -11,7 +11,7 @@ from .base import Selection, Session, SessionPage, Trace, TracePage, TraceRow
 from .cursors import pack, unpack
 from .duckdb_answers import one
 from .duckdb_columns import SPAN_COLUMNS, hexed, split_trace_id
-from .duckdb_facts import Where, names_filter
+from .duckdb_facts import Where, names_filter, runs_filter
 from .duckdb_logs import LOG_COLUMNS, log_row, running_of
 from .rows import LogRow, SpanRow
 
@@ -19,7 +19,7 @@ __all__ = ["details", "session", "sessions", "span", "trace", "traces"]
 
 _TRACE: Final = (
     "trace_id, root_span_id, name, operation, framework, service, session_id, status, error_type, start_us, "
-    "end_us - start_us, spans, errors, calls, tools, input_tokens, output_tokens, cost_usd, unpriced"
+    "end_us - start_us, spans, errors, calls, tools, input_tokens, output_tokens, cost_usd, unpriced, user_id"
 )
 _SPAN: Final = ", ".join(("trace_id", "span_id", "parent_span_id", *SPAN_COLUMNS))
 _SPAN_BARE: Final = ", ".join("NULL" if name in {"details", "text"} else name for name in _SPAN.split(", "))
@@ -43,9 +43,7 @@ def traces(
     limit: int,
 ) -> TracePage:
     """The newest traces. Filters by names, operation and tool hold for one and the same span, so do the words of a text."""
-    where = Where([], [])
-    if selection.sessions:
-        where.add("session_id IN (SELECT unnest(?))", list(selection.sessions))
+    where = runs_filter(selection)
     if status == "error":
         where.add("(status = 'error' OR errors > 0)")
     elif status is not None:
@@ -129,10 +127,8 @@ def sessions(
     cursor: duckdb.DuckDBPyConnection, selection: Selection, *, text: str, after: str | None, limit: int
 ) -> SessionPage:
     """Sessions put together from their traces in the selection. Each word occurs in a session's id or a trace's name."""
-    where = Where([], [])
+    where = runs_filter(selection)
     where.add("session_id IS NOT NULL AND start_us >= ? AND start_us < ?", selection.start_us, selection.end_us)
-    if selection.sessions:
-        where.add("session_id IN (SELECT unnest(?))", list(selection.sessions))
     named = names_filter(selection)
     if named.conditions:
         where.add(
@@ -173,7 +169,7 @@ def session(
 _SESSION: Final = (
     "SELECT session_id, arg_min(framework, start_us), min(start_us), max(traces.end_us) AS end_us, count(*), "
     "count(*) FILTER (status = 'error'), sum(calls)::BIGINT, sum(input_tokens), sum(output_tokens), sum(cost_usd), "
-    "sum(unpriced)::BIGINT, arg_max(name, start_us) FROM traces"
+    "sum(unpriced)::BIGINT, arg_max(name, start_us), arg_max(user_id, start_us) FROM traces"
 )
 
 

@@ -13,7 +13,7 @@ from .base import Selection, StoreError, StoreState
 from .deletions import Deletion, Subject
 from .duckdb_answers import one
 from .duckdb_columns import SPAN_COLUMNS
-from .duckdb_facts import Where, names_filter
+from .duckdb_facts import Where, names_filter, runs_filter
 from .duckdb_file import File, copy_database, quoted
 from .duckdb_rollup import HOUR_US
 from .duckdb_schema import SCHEMA_VERSION
@@ -36,6 +36,7 @@ _TIMES: Final[dict[str, str]] = {
     "session_minutes": "at_us",
     "unpriced_minutes": "at_us",
     "running": "start_us",
+    "labels": "start_us",
     "traces": "last_start_us",
 }
 """Table → the time of its rows."""
@@ -202,8 +203,8 @@ def _exported(kind: str, selection: Selection, file_format: str) -> tuple[str, W
     else:
         raise ValueError(f"cannot export {kind!r}; use spans or logs")
     where.add(f"{time} >= ? AND {time} < ?", selection.start_us, selection.end_us)
-    if selection.sessions:
-        where.add("session_id IN (SELECT unnest(?))", list(selection.sessions))
+    runs = runs_filter(selection)
+    where.add(str(runs), *runs.values)
     return ", ".join(_shown(name, file_format) for name in names), where, time
 
 

@@ -15,7 +15,7 @@ from .duckdb_file import File
 from .duckdb_rollup import ROLL_EVERY, roll
 from .duckdb_series import MAX_SERIES, Series
 from .percentiles import BINS_PER_OCTAVE
-from .rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
+from .rows import Batch, LogRow, MetricRow, OpenRow, SpanRow, label_pairs
 from .tombstones import Tombstones, bury_traces
 
 __all__ = ["TRACE_ID", "Writer"]
@@ -46,8 +46,8 @@ _HEAD: Final = (
     "(CASE WHEN parent_span_id IS NULL THEN 0 ELSE 1 END)::HUGEINT * 85070591730234615865843651857942052864"
     " + start_us::HUGEINT * 18446744073709551616 + span_id::HUGEINT"
 )
-_NAMES: Final = ("framework", "service", "session_id")
-_HEADS: Final = ("framework_head", "service_head", "session_head")
+_NAMES: Final = ("framework", "service", "session_id", "user_id")
+_HEADS: Final = ("framework_head", "service_head", "session_head", "user_head")
 _SUMS: Final = (
     "spans",
     "errors",
@@ -66,7 +66,10 @@ _SUMS: Final = (
 _SPEAKERS: Final = ("root_span_id", "root_duration_us", "name", "operation", "status", "error_type")
 
 _INSERT_TRACES: Final = f"""
-INSERT INTO traces
+INSERT INTO traces (
+    trace_id, start_us, end_us, last_start_us, {", ".join(_SPEAKERS)}, head,
+    {", ".join(f"{name}, {head}" for name, head in zip(_NAMES, _HEADS, strict=True))}, {", ".join(_SUMS)}
+)
 WITH new AS (
     SELECT *, {_HEAD} AS head FROM spans WHERE seq >= ? AND seq < ?
 )
@@ -226,6 +229,7 @@ class Writer:
         self.series.save(connection)
         with _registered(connection, "incoming", columns):
             connection.execute(_INSERT_SPANS)
+        self._labels(connection, spans)
         self.follow_up(connection, end, are_new)
 
     def follow_up(self, connection: duckdb.DuckDBPyConnection, end: int, are_new: bool = False) -> None:
@@ -238,6 +242,27 @@ class Writer:
             connection.execute(_CLOSE_RUNNING, [self._next_span, end])
         self._next_span = end
         self._rolled = roll(connection, self._rolled, end - 1, self._roll_every)
+
+    def _labels(self, connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> None:
+        """The tags and metadata of the traces, each once a batch: spans of a trace mostly repeat them."""
+        starts: dict[tuple[str, str], int] = {}
+        for span in spans:
+            if span.labels is not None:
+                starts.setdefault((span.trace_id, span.labels), span.start_us)
+        found = [
+            (trace_id, start_us, key, value)
+            for (trace_id, text), start_us in starts.items()
+            for key, value in label_pairs(text)
+        ]
+        if not found:
+            return
+        traces, times, keys, values = zip(*found, strict=True)
+        columns = id_columns(traces, {})
+        columns |= {"start_us": (WHOLE, times), "key": (TEXT, keys), "value": (TEXT, values)}
+        with _registered(connection, "incoming", columns):
+            connection.execute(
+                f"INSERT INTO labels SELECT {TRACE_ID} AS id, min(start_us), key, value FROM incoming GROUP BY id, key, value"  # noqa: S608
+            )
 
     def _opened(self, connection: duckdb.DuckDBPyConnection, opened: Sequence[OpenRow]) -> None:
         first: dict[tuple[str, str], OpenRow] = {}

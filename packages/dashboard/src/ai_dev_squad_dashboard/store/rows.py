@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from ai_dev_squad.schema import Status, UsageSource
 
-__all__ = ["Batch", "LogRow", "MetricRow", "OpenRow", "Source", "SpanRow"]
+__all__ = ["Batch", "LogRow", "MetricRow", "OpenRow", "Source", "SpanRow", "label_pairs"]
 
 Source = Literal["journal", "otlp"]
 """How a row came here."""
@@ -35,6 +37,10 @@ class SpanRow(NamedTuple):
     """``langgraph``, ``crewai``, ``autogen``, or what the instrumentation says."""
     service: str | None = None
     session_id: str | None = None
+    user_id: str | None = None
+    """For whom it was done, as the program or the sender says."""
+    labels: str | None = None
+    """Tags and metadata by which runs are filtered: a JSON object, each member a text or a list of texts."""
     agent: str | None = None
     tool: str | None = None
     """The tool's name; only where ``operation`` is ``execute_tool``."""
@@ -70,6 +76,20 @@ class SpanRow(NamedTuple):
     (GenAI message shapes where known), ``events``, ``links``, ``resource``, ``metadata``; absent keys were not there."""
     text: str | None = None
     """Captured content as plain text, for search; ``None`` when content was not captured."""
+
+
+def label_pairs(labels: str) -> list[tuple[str, str]]:
+    """The (key, value) pairs of a span's ``labels``; none for a text that is no such object."""
+    try:
+        members = _labels.decode(labels)
+    except msgspec.MsgspecError:
+        return []
+    return [
+        (key, value) for key, values in members.items() for value in ([values] if isinstance(values, str) else values)
+    ]
+
+
+_labels = msgspec.json.Decoder(dict[str, str | list[str]])
 
 
 class LogRow(NamedTuple):

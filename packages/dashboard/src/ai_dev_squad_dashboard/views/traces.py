@@ -124,7 +124,9 @@ def build(site: Site, query: Query) -> TracesView:
 def _running(opened: Sequence[OpenRow], query: Query) -> tuple[RunningTrace, ...]:
     """Runs whose beginning is all there is, as far as the filters can tell."""
     selection = query.selection
-    if any(getattr(selection, target) for target in FILTERS.values() if target not in {"frameworks", "sessions"}):
+    if selection.labels or any(
+        getattr(selection, target) for target in FILTERS.values() if target not in {"frameworks", "sessions"}
+    ):
         return ()
     runs = []
     for trace_id, rows in _by_trace(opened).items():

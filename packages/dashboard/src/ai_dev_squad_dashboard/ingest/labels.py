@@ -1,0 +1,130 @@
+"""Tags and metadata out of a span's attributes: what runs are filtered by, besides names.
+
+Programs and instrumentations write them under prefixes of their own; here each becomes a key and a text. A tag is a value of the
+key ``tag``, the deployment environment one of ``environment``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ai_dev_squad import attributes as keys
+
+__all__ = ["MOST_LABELS", "labels_of"]
+
+MOST_LABELS: Final = 32
+"""Keys of one span; further ones stay attributes only."""
+
+_PREFIXES: Final = (
+    "langgraph.metadata.",
+    "traceloop.association.properties.",
+    "langfuse.trace.metadata.",
+    "langfuse.observation.metadata.",
+    "ai.telemetry.metadata.",
+)
+_TAGS: Final = frozenset({"tag.tags", "langfuse.trace.tags", "logfire.tags", "langgraph.tags"})
+_ENVIRONMENTS: Final = frozenset({keys.DEPLOYMENT_ENVIRONMENT, "deployment.environment", "langfuse.environment"})
+_METADATA: Final = "metadata"
+"""Where OpenInference writes all of it, as JSON."""
+_IDS: Final = frozenset(
+    {"session_id", "thread_id", "user_id", "sessionId", "userId", "langfuse_session_id", "langfuse_user_id"}
+)
+"""Ids that have columns of their own."""
+_INTERNAL: Final = ("langgraph_", "ls_", "lc_", "checkpoint", "__")
+"""How the names begin that frameworks add for themselves."""
+_LONGEST_KEY: Final = 128
+_LONGEST_VALUE: Final = 256
+_MOST_VALUES: Final = 32
+_KEYS_KEPT: Final = 8192
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+_keys: dict[str, str] = {}
+
+
+def labels_of(attributes: Mapping[str, Any], resource: Mapping[str, Any] | None = None) -> str | None:
+    """The labels of a span as ``SpanRow.labels`` has them; ``None`` where there are none."""
+    found: dict[str, Any] = {}
+    for name, value in attributes.items():
+        key = _keys.get(name)
+        if key is None:
+            key = _key(name)
+        if key:
+            _add(found, key, value)
+    if resource:
+        for name in _ENVIRONMENTS:
+            if "environment" not in found and name in resource:
+                _add(found, "environment", resource[name])
+    return _encode(found).decode() if found else None
+
+
+def _key(name: str) -> str:
+    """What the attribute is a label of; empty for none. Kept, for the same names come again and again."""
+    key = ""
+    if name in _TAGS:
+        key = "tag"
+    elif name in _ENVIRONMENTS:
+        key = "environment"
+    elif name == _METADATA:
+        key = _METADATA
+    else:
+        prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
+        if prefix is not None:
+            key = _own(name[len(prefix) :])
+    if len(_keys) >= _KEYS_KEPT:
+        _keys.clear()
+    _keys[name] = key
+    return key
+
+
+def _own(key: str) -> str:
+    """The key, unless it is an id or a framework's own; ``tags`` among metadata are tags."""
+    if key in _IDS or key.startswith(_INTERNAL) or len(key) > _LONGEST_KEY:
+        return ""
+    return "tag" if key == "tags" else key
+
+
+def _add(found: dict[str, Any], key: str, value: Any) -> None:
+    if key == _METADATA and isinstance(value, str) and value[:1] == "{":
+        for name, member in _members(value).items():
+            own = _own(str(name))
+            if own and own != _METADATA:
+                _add(found, own, member)
+        return
+    texts = _texts(key, value)
+    if texts and (key in found or len(found) < MOST_LABELS):
+        known = found.get(key, [])
+        both = list(dict.fromkeys([*([known] if isinstance(known, str) else known), *texts]))[:_MOST_VALUES]
+        found[key] = both[0] if len(both) == 1 else both
+
+
+def _members(text: str) -> dict[str, Any]:
+    try:
+        members = _decode(text.encode())
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return {}
+    return members if isinstance(members, dict) else {}
+
+
+def _texts(key: str, value: Any) -> list[str]:
+    """The value as texts to choose from: plain ones only, lists of them one by one."""
+    if isinstance(value, str):
+        if key == "tag" and value[:1] == "[":
+            try:
+                return _texts(key, _decode(value.encode()))
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                pass
+        return [value] if 0 < len(value) <= _LONGEST_VALUE else []
+    if isinstance(value, bool):
+        return ["true" if value else "false"]
+    if isinstance(value, (int, float)):
+        text = str(value)
+        return [text] if len(text) <= _LONGEST_VALUE else []
+    if isinstance(value, (list, tuple)):
+        return [
+            text for item in value[:_MOST_VALUES] if not isinstance(item, (list, tuple)) for text in _texts(key, item)
+        ]
+    return []
