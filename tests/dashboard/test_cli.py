@@ -393,3 +393,23 @@ def test_reading_commands_import_neither_flask_nor_a_store(logs: Path) -> None:
             [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60, check=True
         )
         assert done.stdout.splitlines()[-1] == "[]", arguments
+
+
+# delete
+
+
+def test_delete_takes_a_session_out_of_store_and_journals(logs, capsys, monkeypatch):
+    """One command: the store, the journals, and what is read again afterwards stays out."""
+    monkeypatch.chdir(logs.parent)
+    assert run(capsys, "ingest", "logs")[0] == 0
+    refused = run(capsys, "delete", "--session", "s1", "--journal", "logs")
+    done = run(capsys, "delete", "--session", "s1", "--journal", "logs", "--yes")
+    again = run(capsys, "delete", "--session", "s1", "--yes")
+
+    assert refused == (2, "", "ai-dev-squad: this would delete 1 run, 3 operations and 6 log lines from logs/dashboard.duckdb, for good; add --yes\n")  # fmt: skip
+    assert done == (0, "1 run, 3 operations and 6 log lines deleted from logs/dashboard.duckdb\n6 lines taken out of 1 file of 1 journal\n", "")  # fmt: skip
+    assert again[0] == 1
+    journal = (logs / "ai_dev_squad.jsonl").read_text(encoding="utf-8")
+    assert ('"s1"' in journal, '"s2"' in journal) == (False, True)
+    assert run(capsys, "ingest", "logs", "--db", "new.duckdb")[1].endswith("3 spans and 6 log lines stored in new.duckdb\n")  # fmt: skip
+    assert run(capsys, "delete", "--trace", "0" * 32, "--no-store", "--yes")[0] == 2

@@ -23,6 +23,7 @@ _BUILT_IN = {
     "dashboard": "dashboard",
     "ingest": "ingest",
     "export": "export",
+    "delete": "delete",
     "doctor": "doctor",
     "logs": "logs",
     "costs": "costs",

@@ -7,7 +7,6 @@ before it.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import zlib
@@ -19,7 +18,15 @@ import msgspec
 
 from ai_dev_squad.events.checks import refuse_pipe
 from ai_dev_squad.events.journal import JOURNAL_FILE_NAME
-from ai_dev_squad.events.reader import BadLine, JournalError, OnBadLine, decode_line, open_rotated
+from ai_dev_squad.events.reader import (
+    BadLine,
+    JournalError,
+    OnBadLine,
+    decode_line,
+    fingerprint,
+    is_blank,
+    open_rotated,
+)
 from ai_dev_squad.events.rotation import RotatedFile, rotated_files
 from ai_dev_squad.schema import JournalLine
 
@@ -145,6 +152,8 @@ class JournalFollower:
                 return
             # What was written between our last look and the rotation is in the file that we still hold.
             yield from self._lines_of_file()
+            if self._goes_on():
+                continue
             yield from self._last_words()
             self._finish()
 
@@ -199,6 +208,24 @@ class JournalFollower:
             return _identity(os.stat(self.path)) != self._identity
         except OSError:
             return True
+
+    def _goes_on(self) -> bool:
+        """Whether the file was only written anew, with lines taken out: then all places in it are as they were."""
+        if self._number is not None or self._file is None:
+            return False
+        try:
+            with self.path.open("rb", buffering=0) as current:
+                if _known_by(current.read(_FINGERPRINT_BYTES)) != self._file:
+                    return False
+        except OSError:
+            return False
+        offset = self._offset
+        self._let_go()
+        if not self._open(None):
+            return False
+        assert self._opened is not None
+        self._opened.seek(offset)
+        return True
 
     def _finish(self) -> None:
         if self._number is None and self._file is not None:
@@ -265,7 +292,7 @@ class JournalFollower:
             yield line
 
     def _decoded(self, text: bytes) -> JournalLine | None:
-        if not text or text.isspace():
+        if not text or is_blank(text):
             return None
         try:
             return decode_line(text)
@@ -297,10 +324,11 @@ class JournalFollower:
             return None
         finally:
             self._opened.seek(place)
-        line, newline, _ = head.partition(b"\n")
-        if not newline and len(head) < _FINGERPRINT_BYTES:
-            return None
-        return hashlib.sha256(line).hexdigest()[:32]
+        return _known_by(head)
+
+
+def _known_by(head: bytes) -> str | None:
+    return None if b"\n" not in head and len(head) < _FINGERPRINT_BYTES else fingerprint(head)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

@@ -6,6 +6,7 @@ without a newline counts if it can be read, and is reported as unfinished if it 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,7 +22,11 @@ from ai_dev_squad.events.checks import refuse_pipe
 from ai_dev_squad.events.rotation import RotatedFile, journals_in, rotated_files
 from ai_dev_squad.schema import SCHEMA_VERSION, JournalLine
 
-__all__ = ["BadLine", "JournalError", "decode_line", "read_journal"]
+__all__ = ["REMOVED", "BadLine", "JournalError", "decode_line", "fingerprint", "is_blank", "read_journal"]
+
+REMOVED = b'{"removed":"'
+"""How a first line begins that was taken out: what its file is known by follows."""
+_FINGERPRINT_BYTES = 4_096
 
 
 class JournalError(ValueError):
@@ -56,6 +61,19 @@ def decode_line(text: bytes) -> JournalLine:
     if line.timestamp.tzinfo is None:
         line.timestamp = line.timestamp.replace(tzinfo=timezone.utc)
     return line
+
+
+def fingerprint(head: bytes) -> str:
+    """What a journal's file is known by: its first line, which is at the start of ``head``, also after it was taken out."""
+    line = head[:_FINGERPRINT_BYTES].partition(b"\n")[0]
+    if line.startswith(REMOVED):
+        return line[len(REMOVED) :].partition(b'"')[0].decode("ascii", "replace")
+    return hashlib.sha256(line).hexdigest()[:32]
+
+
+def is_blank(text: bytes) -> bool:
+    """Whether a line says nothing: there are lines of blanks where others were taken out."""
+    return text.isspace() or text.startswith(REMOVED)
 
 
 def _explain(text: bytes, error: Exception) -> str:
@@ -175,7 +193,7 @@ def _lines(
         if not text:
             return
         offset += len(text)
-        if text.isspace():
+        if is_blank(text):
             continue
         try:
             line = decode_line(text)

@@ -136,8 +136,8 @@ def _compress(plain: Path) -> None:
     with source:
         lock_file(source.fileno())
         try:
-            # Another process may have finished this file while we waited for its lock.
-            if not plain.exists():
+            # Another process may have finished this file while we waited for its lock, or have taken lines out of it.
+            if not _is_at(plain, source.fileno()):
                 return
             target, temporary = Path(f"{plain}.gz"), Path(f"{plain}.gz.tmp")
             try:
@@ -155,6 +155,15 @@ def _compress(plain: Path) -> None:
         finally:
             unlock_file(source.fileno())
     plain.unlink(missing_ok=True)
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    """Whether the open file is the one that has the name."""
+    try:
+        named, opened = os.stat(path), os.fstat(fd)
+    except FileNotFoundError:
+        return False
+    return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
 
 class _Stamp(msgspec.Struct):

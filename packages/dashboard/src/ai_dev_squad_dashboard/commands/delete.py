@@ -1,0 +1,117 @@
+"""``ai-dev-squad delete``: a run or a session, out of a store and out of journals, for good."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ai_dev_squad_dashboard.commands import CommandError, log_paths, say
+
+__all__ = ["register"]
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "delete",
+        help="delete a run or a session from a store and from journals",
+        description="Delete what was recorded of a run or a session, for good: from a store that no dashboard has open, or from one "
+        "that runs, and with --journal from the journals' files as well, while programs go on writing them.",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--trace", metavar="ID", help="a run, by its trace id")
+    what.add_argument("--session", metavar="ID", help="a session, with all of its runs")
+    goal = parser.add_mutually_exclusive_group()
+    goal.add_argument(
+        "--db", type=Path, metavar="FILE", help="the store (default: DASHBOARD_DB, else logs/dashboard.duckdb)"
+    )
+    goal.add_argument("--url", help="a running dashboard, such as http://127.0.0.1:8080")
+    goal.add_argument("--no-store", action="store_true", help="only the journals")
+    parser.add_argument("--token", help="an act token for --url (better: AI_DEV_SQUAD_TOKEN)")
+    parser.add_argument(
+        "--journal", nargs="*", metavar="PATH", help="also journals: files, or directories of them (default: logs)"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    kind, name = ("trace", options.trace) if options.trace else ("session", options.session)
+    if options.no_store and options.journal is None:
+        raise CommandError("--no-store leaves nothing to delete from; add --journal", 2)
+    if options.url:
+        _confirm(options, f"the {kind} {name} from {options.url}")
+        _ask(options, kind, name)
+    elif not options.no_store:
+        _from_store(options, kind, name)
+    else:
+        _confirm(options, f"the {kind} {name} from journals")
+    if options.journal is not None:
+        _from_journals(options, kind, name)
+
+
+def _from_store(options: argparse.Namespace, kind: Any, name: str) -> None:
+    from ai_dev_squad_dashboard.commands.stores import opened
+    from ai_dev_squad_dashboard.settings import DashboardSettings
+    from ai_dev_squad_dashboard.store.deletions import Subject
+
+    db = options.db or DashboardSettings.from_environment().db
+    subject = Subject(kind, name.lower() if kind == "trace" else name)
+    with opened(db, must_exist=True) as store:
+        extent = store.extent(subject)
+        if extent.is_nothing:
+            say(f"nothing is stored of the {kind} {name} in {db}", error=True)
+            if options.journal is None:
+                raise CommandError("nothing was deleted")
+            _confirm(options, f"the {kind} {name} from journals")
+        else:
+            _confirm(
+                options,
+                f"{_amount(extent.traces, extent.spans, extent.logs)} from {db}",
+            )
+        # Also where nothing is: what the journals have of it must not come in later.
+        done = store.delete(subject, by="the command line", at_us=time.time_ns() // 1000)
+        store.compact()
+        say(f"{_amount(done.traces, done.spans, done.logs)} deleted from {db}")
+
+
+def _from_journals(options: argparse.Namespace, kind: str, name: str) -> None:
+    from ai_dev_squad.events.removal import remove_from_journals
+    from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
+
+    journals = JournalFinder(log_paths(options.journal)).find().journals
+    removed = remove_from_journals(journals, **{{"trace": "trace_ids", "session": "session_ids"}[kind]: (name,)})
+    say(
+        f"{_many(removed.lines, 'line')} taken out of {_many(removed.files, 'file')} of {_many(len(journals), 'journal')}"
+    )
+
+
+def _ask(options: argparse.Namespace, kind: str, name: str) -> None:
+    """Let the dashboard that runs do it."""
+    from urllib.parse import quote
+
+    from ai_dev_squad_dashboard.commands.running import asked
+
+    path = f"/api/{kind}s/{quote(name, safe='')}"
+    done = asked(options.url, path, method="DELETE", token=options.token, kind="act")
+    say(f"{_amount(done['traces'], done['spans'], done['logs'])} deleted from {options.url}")
+
+
+def _amount(traces: int, spans: int, logs: int) -> str:
+    return f"{_many(traces, 'run')}, {_many(spans, 'operation')} and {_many(logs, 'log line')}"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _confirm(options: argparse.Namespace, what: str) -> None:
+    if options.yes:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError(f"this would delete {what}, for good; add --yes", 2)
+    if input(f"Delete {what}, for good? Type yes: ").strip().lower() != "yes":
+        raise CommandError("nothing was deleted")
