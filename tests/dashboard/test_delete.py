@@ -27,18 +27,18 @@ PERSON = "0a" * 16
 OTHER = "0b" * 16
 WORDS = (
     b"margarethe@example.org", b"Margarethe Zimmermann", b"PlattfussKlinik", b"platt_agent", b"platt_tool", b"platt-model",
-    b"PlattError", b"platt-provider", b"platt-service", b"platt-reason",
+    b"PlattError", b"platt-provider", b"platt-service", b"platt-reason", b"user-margarethe", b"platt-label",
 )  # fmt: skip
 """What only this person's rows have, in any column and in any bytes."""
 
 
 def persons(start_us: int = T0) -> Batch:
     """Everything that a person leaves behind: a run with a call, a tool and an error, log lines, something that runs, a metric."""
-    session = {"session_id": "margarethe@example.org", "service": "platt-service"}
+    session = {"session_id": "margarethe@example.org", "service": "platt-service", "user_id": "user-margarethe"}
     names = {"agent": "platt_agent", "provider": "platt-provider", "model": "platt-model"}
     return Batch(
         spans=[
-            span(PERSON, 1, None, start_us, 9 * SECOND, "Margarethe Zimmermann", operation="invoke_workflow", **session),
+            span(PERSON, 1, None, start_us, 9 * SECOND, "Margarethe Zimmermann", operation="invoke_workflow", labels='{"tag":"platt-label"}', **session),
             span(
                 PERSON, 2, 1, start_us + SECOND, SECOND, "platt-model", operation="chat", usage_source="provider",
                 input_tokens=7, cost_reason="platt-reason", details=b'{"input":"PlattfussKlinik, said Margarethe Zimmermann"}',
@@ -90,7 +90,8 @@ def answers(store: Store) -> dict[str, object]:
 
 
 @pytest.fixture(
-    params=[Subject("trace", PERSON), Subject("session", "margarethe@example.org")], ids=["trace", "session"]
+    params=[Subject("trace", PERSON), Subject("session", "margarethe@example.org"), Subject("user", "user-margarethe")],
+    ids=["trace", "session", "user"],
 )
 def subject(request) -> Subject:
     return request.param
@@ -117,7 +118,7 @@ def test_every_answer_is_that_of_a_store_which_never_had_it(subject, roll_every)
 
     assert answers(store) == answers(never)
     assert store.positions() == {"journal:/a": "17"}
-    whole = subject.kind == "session"
+    whole = subject.kind != "trace"
     assert found == Extent(1, 3, 2 if whole else 1, int(whole), int(whole), 1, 0.0, T0, T0 + 9 * SECOND)
     assert done == Deletion(T0 + DAY, "ada", subject.kind, 1, 3, 2 if whole else 1, None)
     assert list(store.deletions()) == [done]
@@ -173,7 +174,7 @@ def test_it_does_not_come_back(subject, tmp_path):
 
     written = store.write(replace(again, spans=[row._replace(trace_id=row.trace_id.upper()) for row in again.spans]))
 
-    whole = subject.kind == "session"
+    whole = subject.kind != "trace"
     assert written == Written(0, 0, 0 if whole else 1)
     assert (store.trace(PERSON), store.position("journal:/a")) == (None, "99")
     assert len(store.running(0)) == int(not whole)

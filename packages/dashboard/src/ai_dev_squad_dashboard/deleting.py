@@ -24,7 +24,7 @@ AT_ONCE_BYTES = 256 << 20
 
 
 def create_blueprint(site: Site) -> Blueprint:
-    """``POST /delete``, and ``DELETE`` on ``/api/traces/…`` and ``/api/sessions/…``."""
+    """``POST /delete``, and ``DELETE`` on ``/api/traces/…``, ``/api/sessions/…`` and ``/api/users/…``."""
     blueprint = Blueprint("deleting", __name__)
 
     @blueprint.post("/delete")
@@ -43,6 +43,10 @@ def create_blueprint(site: Site) -> Blueprint:
     @blueprint.delete("/api/sessions/<session_id>")
     def session(session_id: str) -> Response:
         return json_response(delete(site, Subject("session", session_id)))
+
+    @blueprint.delete("/api/users/<user_id>")
+    def user(user_id: str) -> Response:
+        return json_response(delete(site, Subject("user", user_id)))
 
     return blueprint
 

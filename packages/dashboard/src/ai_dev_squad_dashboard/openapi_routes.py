@@ -44,6 +44,7 @@ FILTER_TEXTS: Final[Mapping[str, str]] = {
 PATH_ARGUMENTS: Final[Mapping[str, str]] = {
     "trace_id": "32 hexadecimal digits.",
     "span_id": "16 hexadecimal digits.",
+    "user_id": "The user's id as the program set it.",
     "session_id": "The session's id as the program set it.",
     "scenario": "A scenario of the parity lab, by the name of its folder.",
     "kind": "`json`, `csv`, `md` (Markdown) or `html` (one file that needs nothing else).",
@@ -71,7 +72,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "min_duration_ms": ("Only traces that took at least this long.", _NUMBER),
     "min_cost_usd": ("Only traces that cost at least this much, in USD.", _NUMBER),
     "kind": ("What kind of thing `id` names.", {"enum": [*KINDS]}),
-    "id": ("What would be deleted: a trace id, or the id of a session.", _TEXT),
+    "id": ("What would be deleted: a trace id, or the id of a session or a user.", _TEXT),
     "span": ("The span that is shown beside the tree.", _TEXT),
     "a": ("The trace on the left.", _TEXT),
     "b": ("The trace on the right.", _TEXT),
@@ -223,6 +224,7 @@ _DELETION: Final = {"application/json": {"schema": {"$ref": "#/components/schema
 
 ACTING: Final[Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]]] = {
     "/api/traces/<trace_id>": {"delete": ("Delete a run, for good.", _DELETION)},
+    "/api/users/<user_id>": {"delete": ("Delete all that is stored of a user, for good.", _DELETION)},
     "/api/sessions/<session_id>": {"delete": ("Delete a session with all of its runs, for good.", _DELETION)},
 }
 """Routes that change something: path → method → what it does and answers. They need the right to act."""

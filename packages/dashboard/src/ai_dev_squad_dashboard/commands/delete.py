@@ -1,4 +1,4 @@
-"""``ai-dev-squad delete``: a run or a session, out of a store and out of journals, for good."""
+"""``ai-dev-squad delete``: a run, a session or a user, out of a store and out of journals, for good."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from ai_dev_squad_dashboard.commands import CommandError, log_paths, say
 
 __all__ = ["register"]
 
+KINDS = ("trace", "session", "user")
+
 
 def register(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "delete",
-        help="delete a run or a session from a store and from journals",
-        description="Delete what was recorded of a run or a session, for good: from a store that no dashboard has open, or from one "
+        help="delete a run, a session or a user from a store and from journals",
+        description="Delete what was recorded of a run, a session or a user, for good: from a store that no dashboard has open, or from one "
         "that runs, and with --journal from the journals' files as well, while programs go on writing them.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--trace", metavar="ID", help="a run, by its trace id")
     what.add_argument("--session", metavar="ID", help="a session, with all of its runs")
+    what.add_argument("--user", metavar="ID", help="a user, with all runs that were for them")
     goal = parser.add_mutually_exclusive_group()
     goal.add_argument(
         "--db", type=Path, metavar="FILE", help="the store (default: DASHBOARD_DB, else logs/dashboard.duckdb)"
@@ -39,7 +42,7 @@ def register(subparsers: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    kind, name = ("trace", options.trace) if options.trace else ("session", options.session)
+    kind, name = next((kind, name) for kind in KINDS if (name := getattr(options, kind)))
     if options.no_store and options.journal is None:
         raise CommandError("--no-store leaves nothing to delete from; add --journal", 2)
     if options.url:
@@ -83,7 +86,7 @@ def _from_journals(options: argparse.Namespace, kind: str, name: str) -> None:
     from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
 
     journals = JournalFinder(log_paths(options.journal)).find().journals
-    removed = remove_from_journals(journals, **{{"trace": "trace_ids", "session": "session_ids"}[kind]: (name,)})
+    removed = remove_from_journals(journals, **{f"{kind}_ids": (name,)})
     say(
         f"{_many(removed.lines, 'line')} taken out of {_many(removed.files, 'file')} of {_many(len(journals), 'journal')}"
     )

@@ -9,22 +9,23 @@ from ai_dev_squad import attributes as keys
 
 __all__ = ["ATTRIBUTES", "COLUMNS", "KINDS", "Deletion", "Extent", "Subject", "SubjectKind"]
 
-SubjectKind: TypeAlias = Literal["trace", "session"]
+SubjectKind: TypeAlias = Literal["trace", "session", "user"]
 
-KINDS: Final[tuple[SubjectKind, ...]] = ("trace", "session")
+KINDS: Final[tuple[SubjectKind, ...]] = ("trace", "session", "user")
 
-COLUMNS: Final[dict[str, str]] = {"session": "session_id"}
-"""The column of spans, log lines and operations that names a subject of this kind."""
+COLUMNS: Final[dict[str, str]] = {"session": "session_id", "user": "user_id"}
+"""The column of spans and traces that names a subject of this kind."""
 
 ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
     "session": (keys.SESSION_ID, keys.CONVERSATION_ID, "session.id"),
+    "user": (keys.USER_ID, "user.id", "enduser.id"),
 }
 """The attributes of a metric that name a subject of this kind."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to go: one run by its trace id, or everything of a session by its id."""
+    """What is to go: one run by its trace id, or everything of a session or a user by its id."""
 
     kind: SubjectKind
     id: str

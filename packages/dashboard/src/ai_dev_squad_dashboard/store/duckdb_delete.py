@@ -7,7 +7,7 @@ sum without them would be.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 
@@ -18,34 +18,55 @@ from .duckdb_facts import Where
 from .duckdb_rollup import reroll
 from .duckdb_series import drop_unused
 
-__all__ = ["choose", "choose_traces", "extent", "recorded", "remove"]
+__all__ = ["choose", "choose_traces", "chosen_sessions", "extent", "recorded", "remove"]
 
 _DOOMED: Final = "SELECT trace_id FROM doomed"
+_SESSIONS: Final = "SELECT session_id FROM doomed_sessions"
 _SUMMED: Final = "seq, start_us, series, session_id, usage_source, cost_usd"
 """What roll-ups know of a span: no text, because what is put aside may be put on disk."""
 
 
 def choose(connection: duckdb.DuckDBPyConnection, subject: Subject) -> None:
-    """Note which traces are meant, in the connection's table ``doomed``. They go as a whole."""
-    connection.execute("CREATE OR REPLACE TEMP TABLE doomed (trace_id UHUGEINT)")
+    """Note which traces are meant, in the connection's table ``doomed``: they go as a whole. In ``doomed_sessions`` stand sessions
+    that consist of them.
+    """
+    _tables(connection)
     if subject.kind == "trace":
         trace_id = split_trace_id(subject.id)
         if trace_id is not None:
             connection.execute("INSERT INTO doomed VALUES (?::UHUGEINT)", [str(trace_id)])
         return
     column = COLUMNS[subject.kind]
+    tables = ("spans", "traces", "running", "logs") if subject.kind == "session" else ("spans", "traces")
     found = " UNION ".join(
         f"SELECT trace_id FROM {table} WHERE {column} = ? AND trace_id IS NOT NULL"  # noqa: S608
-        for table in _tables_with(column)
+        for table in tables
     )
-    connection.execute(f"INSERT INTO doomed {found}", [subject.id] * len(_tables_with(column)))
+    connection.execute(f"INSERT INTO doomed {found}", [subject.id] * len(tables))
+    if subject.kind == "session":
+        connection.execute("INSERT INTO doomed_sessions VALUES (?)", [subject.id])
+    else:
+        connection.execute(
+            "INSERT INTO doomed_sessions SELECT session_id FROM traces WHERE session_id IS NOT NULL "  # noqa: S608
+            f"GROUP BY session_id HAVING bool_and(trace_id IN ({_DOOMED}))"
+        )
 
 
 def choose_traces(connection: duckdb.DuckDBPyConnection, trace_ids: Iterable[str]) -> None:
     """The same for traces that are known."""
-    connection.execute("CREATE OR REPLACE TEMP TABLE doomed (trace_id UHUGEINT)")
+    _tables(connection)
     numbers = [str(int(trace_id, 16)) for trace_id in trace_ids]
     connection.execute("INSERT INTO doomed SELECT unnest(?::VARCHAR[])::UHUGEINT", [numbers])
+
+
+def chosen_sessions(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The sessions that go as a whole."""
+    return [session_id for (session_id,) in connection.execute(_SESSIONS).fetchall()]
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("CREATE OR REPLACE TEMP TABLE doomed (trace_id UHUGEINT)")
+    connection.execute("CREATE OR REPLACE TEMP TABLE doomed_sessions (session_id VARCHAR)")
 
 
 def extent(connection: duckdb.DuckDBPyConnection, subject: Subject) -> Extent:
@@ -93,6 +114,7 @@ def remove(connection: duckdb.DuckDBPyConnection, subject: Subject | None = None
     for table, where in _others(subject).items():
         connection.execute(f"DELETE FROM {table} WHERE {where}", where.values)  # noqa: S608
     connection.execute("DROP TABLE doomed")
+    connection.execute("DROP TABLE doomed_sessions")
     return drop_unused(connection)
 
 
@@ -104,22 +126,20 @@ def recorded(connection: duckdb.DuckDBPyConnection, limit: int) -> list[Deletion
     return [Deletion(*row) for row in rows]
 
 
-def _tables_with(column: str) -> tuple[str, ...]:
-    """The tables that name a subject by ``column``."""
-    return ("spans", "traces", "running", "logs")
-
-
 def _others(subject: Subject | None) -> dict[str, Where]:
     """Table → which of its rows go, where that is not told by spans alone."""
-    found: dict[str, Where] = {}
-    for table in ("logs", "running"):
-        found[table] = Where([f"trace_id IN ({_DOOMED})"], [])
-        if subject is not None and subject.kind in COLUMNS:
-            found[table] = Where([f"(trace_id IN ({_DOOMED}) OR {COLUMNS[subject.kind]} = ?)"], [subject.id])
-    found["labels"] = Where([f"trace_id IN ({_DOOMED})"], [])
-    names: tuple[Any, ...] = () if subject is None else ATTRIBUTES.get(subject.kind, ())
-    paths = [f'$.attributes."{name}"' for name in names]
-    either = " OR ".join("json_extract_string(decode(details), ?) = ?" for _ in paths)
-    values = [value for path in paths for value in (path, subject.id if subject else "")]
-    found["metrics"] = Where([f"({either})" if either else "false"], values)
+    of_traces = f"trace_id IN ({_DOOMED})"
+    found = {table: Where([f"({of_traces} OR session_id IN ({_SESSIONS}))"], []) for table in ("logs", "running")}
+    found["labels"] = Where([of_traces], [])
+    either, values = ["false"], []
+    for kind, names in ATTRIBUTES.items():
+        for name in names:
+            value = "json_extract_string(decode(details), ?)"
+            if kind == "session":
+                either.append(f"{value} IN ({_SESSIONS})")
+                values.append(f'$.attributes."{name}"')
+            elif subject is not None and subject.kind == kind:
+                either.append(f"{value} = ?")
+                values += [f'$.attributes."{name}"', subject.id]
+    found["metrics"] = Where([f"({' OR '.join(either)})"], values)
     return found

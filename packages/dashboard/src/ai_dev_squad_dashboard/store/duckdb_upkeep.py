@@ -113,7 +113,9 @@ def delete(file: File, writer: Writer, subject: Subject, by: str, at_us: int) ->
         with file.writing() as connection:
             duckdb_delete.choose(connection, subject)
             found = duckdb_delete.extent(connection, subject)
-            writer.tombstones.bury(connection, subject, at_us)
+            sessions = [Subject("session", each) for each in duckdb_delete.chosen_sessions(connection)]
+            for each in {subject, *sessions}:
+                writer.tombstones.bury(connection, each, at_us)
             if subject.kind != "trace":
                 connection.execute("INSERT OR IGNORE INTO trace_tombstones SELECT DISTINCT trace_id FROM doomed")
             unused = duckdb_delete.remove(connection, subject)

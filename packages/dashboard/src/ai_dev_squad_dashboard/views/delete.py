@@ -1,4 +1,4 @@
-"""What would go with a run or a session before it goes, and what has gone."""
+"""What would go with a run, a session or a user before it goes, and what has gone."""
 
 from __future__ import annotations
 
