@@ -25,6 +25,8 @@ from . import (
     security,
     trace_export,
 )
+from .alerts import Rules, read_rules
+from .alerts.alerting import Alerting
 from .budgets import parse_budget
 from .ingest.journal import JournalTail
 from .ingest.otlp import create_blueprint as create_otlp_blueprint
@@ -50,6 +52,7 @@ class Running:
     socketio: SocketIO
     live_limit: LiveLimit
     updater: live.RealTimeUpdater
+    alerting: Alerting
     grpc: GrpcServer | None = None
     _closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -62,6 +65,7 @@ class Running:
             self._closed = True
         forget(self.close)
         self.updater.stop()
+        self.alerting.stop(timeout)
         if self.grpc is not None:
             self.grpc.stop(timeout)
         if self.tail is not None:
@@ -85,11 +89,13 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     guard = security.attach(app, settings)
     for rule in settings.budgets:
         parse_budget(rule)
+    rules = read_rules(settings.alerts) if settings.alerts is not None else Rules()
     store = store or open_store(settings.db, memory_limit_mib=settings.memory_limit_mib)
     retention = Retention(days=settings.retention_days, max_mib=settings.max_store_mib)
     queue = IngestQueue(store, max_pending_rows=settings.max_pending_rows, retention=retention)
     received = receiver(queue.submit)
     tail = JournalTail(settings.logs, queue, counting=received.counting) if follow else None
+    alerting = Alerting(store, queue, settings, rules)
     site = Site(store, queue, settings, sources=tail.states if tail is not None else tuple)
 
     errors.attach(app)
@@ -106,7 +112,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.register_blueprint(create_otlp_blueprint(queue.submit, settings, received))
     socketio, live_limit, updater = live.attach(app, site, guard)
 
-    held = Running(settings, store, queue, tail, socketio, live_limit, updater)
+    held = Running(settings, store, queue, tail, socketio, live_limit, updater, alerting)
     app.extensions["ai_dev_squad"] = held
     # A WSGI server that ends tells nobody but the interpreter.
     at_exit(held.close)
@@ -121,6 +127,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     if tail is not None:
         tail.start()
     updater.start(settings.update_interval_s)
+    alerting.start()
     return app
 
 

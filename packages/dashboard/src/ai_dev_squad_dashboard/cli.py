@@ -86,6 +86,7 @@ def _expected() -> tuple[type[Exception], ...]:
     """Errors whose message is meant for people; only of modules that were needed, so that none is imported for this."""
     homes = {
         "StoreError": "ai_dev_squad_dashboard.store.base",
+        "OutboxError": "ai_dev_squad_dashboard.alerts.outbox",
         "ServerError": "ai_dev_squad_dashboard.server",
         "GrpcUnavailable": "ai_dev_squad_dashboard.ingest.otlp_grpc",
     }

@@ -71,6 +71,8 @@ class DashboardSettings:
     budgets: tuple[str, ...] = ()
     """Budgets to watch: ``NAME=LIMIT/PERIOD``, USD per hour, day, week or month, as ``team=50/month``; with filters,
     ``team=50/month?agent=coder&framework=crewai``."""
+    alerts: Path | None = None
+    """The file of alert rules, TOML; it is read anew when it changes. Rules made on the page need none, but receivers do."""
     memory_limit_mib: int = 1024
     """What the store's engine may take of memory, in MiB."""
 

@@ -33,6 +33,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--host", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="the port (default: 8080); 0 takes a free one")
     parser.add_argument("--grpc-port", type=int, metavar="PORT", help="also receive OTLP over gRPC, usually on 4317")
+    parser.add_argument("--alerts", type=Path, metavar="FILE", help="the rules of alerts, TOML")
     parser.add_argument("--open", action="store_true", help="open a browser once it runs")
     parser.set_defaults(run=_run)
 
@@ -47,6 +48,7 @@ def _run(options: argparse.Namespace) -> int:
             host=options.host,
             port=options.port,
             grpc_port=options.grpc_port,
+            alerts=options.alerts,
         )
     except ValueError as error:
         raise CommandError(str(error), 2) from None

@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from ai_dev_squad.costs import CostEntry
 
 from .deletions import Deletion, Extent, Subject
+from .figures import Figure, FigureName
 from .rows import Batch, LogRow, OpenRow, SpanRow
 from .selection import GroupBy, OrderBy, Selection
 
@@ -387,6 +388,27 @@ class Store(Protocol):
         self, selection: Selection, limit: int = 100
     ) -> Sequence[tuple[str | None, str | None, int, str | None]]:
         """(provider, model, calls, reason) of calls without a known price, most calls first."""
+
+    def newest_span(self, known: int = 0) -> int:
+        """The number of the newest span, 0 without any. Spans are numbered as they arrive. ``known``: one of before, which
+        makes the answer cheap.
+        """
+
+    def figures(
+        self,
+        after: int,
+        until: int,
+        *,
+        by: Sequence[FigureName],
+        step_us: int,
+        now_us: int,
+        since_us: int | None = None,
+        latency: bool = False,
+    ) -> Sequence[Figure]:
+        """The spans numbered above ``after`` and up to ``until``, put together by kind, by the names in ``by`` (all others are
+        ``None``) and by the step in which they ended; at ``now_us`` those that say that they end later. ``since_us``: only
+        those that ended then or later. ``latency`` adds the bins of their durations.
+        """
 
     def metric_names(self, limit: int = 200) -> Sequence[MetricName]:
         """The OpenTelemetry metrics that were received, by name."""

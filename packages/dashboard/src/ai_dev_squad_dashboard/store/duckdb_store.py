@@ -9,7 +9,7 @@ from typing import Literal
 
 from ai_dev_squad.costs import CostEntry
 
-from . import duckdb_delete, duckdb_find, duckdb_logs, duckdb_sums, duckdb_traces, duckdb_upkeep
+from . import duckdb_delete, duckdb_figures, duckdb_find, duckdb_logs, duckdb_sums, duckdb_traces, duckdb_upkeep
 from .base import (
     Facets,
     Found,
@@ -36,6 +36,7 @@ from .duckdb_rollup import ROLL_EVERY
 from .duckdb_series import MAX_SERIES
 from .duckdb_summary import NAMES, ORDERS, Summary, summarise
 from .duckdb_write import Writer
+from .figures import Figure, FigureName
 from .rows import Batch, LogRow, OpenRow, SpanRow
 
 __all__ = ["DuckDBStore", "open_memory_store", "open_store"]
@@ -197,6 +198,26 @@ class DuckDBStore:
     ) -> Sequence[tuple[str | None, str | None, int, str | None]]:
         with self._file.reading() as cursor:
             return duckdb_sums.unpriced(cursor, selection, limit)
+
+    def newest_span(self, known: int = 0) -> int:
+        with self._file.reading() as cursor:
+            return duckdb_figures.newest_span(cursor, known)
+
+    def figures(
+        self,
+        after: int,
+        until: int,
+        *,
+        by: Sequence[FigureName],
+        step_us: int,
+        now_us: int,
+        since_us: int | None = None,
+        latency: bool = False,
+    ) -> Sequence[Figure]:
+        with self._file.reading() as cursor:
+            return duckdb_figures.figures(
+                cursor, after, until, by=by, step_us=step_us, now_us=now_us, since_us=since_us, latency=latency
+            )
 
     def metric_names(self, limit: int = 200) -> Sequence[MetricName]:
         with self._file.reading() as cursor:

@@ -1,0 +1,8 @@
+"""Being told: rules over what arrives, decisions that are kept before they are sent, and receivers that may fail."""
+
+from __future__ import annotations
+
+from .rule_file import RuleFileError, Rules, read_rules
+from .rules import MEASURES, QuietHours, Receiver, Rule
+
+__all__ = ["MEASURES", "QuietHours", "Receiver", "Rule", "RuleFileError", "Rules", "read_rules"]

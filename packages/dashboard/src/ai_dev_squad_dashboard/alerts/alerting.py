@@ -1,0 +1,379 @@
+"""The rules at work: reads what arrived, has the engine decide, keeps the decisions, and wakes who sends them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ai_dev_squad_dashboard.budgets import watched
+from ai_dev_squad_dashboard.ingest.queue import IngestQueue
+from ai_dev_squad_dashboard.settings import DashboardSettings
+from ai_dev_squad_dashboard.store.base import BadCursorError, Selection, Store, StoreError
+from ai_dev_squad_dashboard.store.figures import Figure
+
+from .alert import Message, alert_of, trial
+from .delivery import Delivery, ReceiverHealth
+from .engine import Decision, Engine, Told
+from .errors import DeliveryError
+from .events import EVENT_TYPES, dropped, event, levels
+from .outbox import Outbox, OutboxError, Place
+from .rule_file import RuleFileError, Rules, read_rule, read_rules
+from .rules import Receiver, Rule
+from .sending import Send, send
+from .tally import STEPS, Group, step_of
+
+__all__ = ["Alerting", "RuleState", "file_beside"]
+
+log = logging.getLogger("ai_dev_squad.dashboard")
+
+_EVERY_S: Final = 1.0
+_LEVELS_US: Final = 60_000_000
+_KEEP_US: Final = 30_000_000
+"""How often the place is kept when nothing was decided: what came since is read again after a crash, which changes nothing."""
+_CHUNK: Final = 50_000
+_FOREVER: Final = 1 << 62
+_SECOND_US: Final = 1_000_000
+
+
+def file_beside(db: Path) -> Path:
+    """Where the outbox of the store at ``db`` is."""
+    return db.with_name(db.name + ".alerts")
+
+
+@dataclass(frozen=True)
+class RuleState:
+    """A rule, and how it stands for the groups that hold, or that come nearest to it."""
+
+    rule: Rule
+    from_file: bool
+    firing: int
+    """For how many groups it holds."""
+    groups: tuple[tuple[Group, float | None, bool, int | None], ...]
+    """(group, value, whether it holds, since when it was told), those that hold first."""
+    crowded: bool
+    """Whether there are more groups than are told apart."""
+
+
+class Alerting:
+    """What watches. ``tick`` does one round; ``start`` has a thread do it every second. ``clock`` is microseconds since 1970.
+
+    ``rules`` are those of the file. Nothing is opened before there is one. Raises ``OutboxError``.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        queue: IngestQueue,
+        settings: DashboardSettings,
+        rules: Rules,
+        *,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        sender: Send = send,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._settings = settings
+        self._clock = clock
+        self._send = sender
+        self._lock = threading.RLock()
+        self._path = file_beside(settings.db)
+        self._outbox: Outbox | None = None
+        self._delivery: Delivery | None = None
+        self._engine: Engine | None = None
+        self._place: Place | None = None
+        self._kept_us = 0
+        self._levels_us = 0
+        self._lost = 0
+        self._pending: list[Decision] = []
+        self._version: tuple[int, int] | None = None
+        self._file_rules = rules
+        self._rules: tuple[Rule, ...] = ()
+        self._told: dict[str, str] = {}
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.problem: str | None = None
+        """Why the file as it is now is not in force; the one before it is."""
+        if settings.alerts is not None:
+            self._version = _version(settings.alerts)
+        if self._file_rules.rules or self._file_rules.receivers or self._path.exists():
+            self._open()
+            self._apply()
+
+    # --- at work ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Watch from a thread."""
+        self._thread = threading.Thread(target=self._run, name="ai-dev-squad-alerts", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Stop watching and sending; what waits is sent after the next start. ``timeout`` is in seconds."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+        if self._delivery is not None:
+            self._delivery.stop(timeout)
+        if self._outbox is not None:
+            self._outbox.close()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_EVERY_S):
+            try:
+                self.tick()
+            except Exception as error:  # noqa: BLE001 - the thread outlives whatever the store or a disk does
+                self._say("round", f"{type(error).__name__}: {error}", error)
+            else:
+                self._told.pop("round", None)
+
+    def _say(self, what: str, text: str, error: Exception) -> None:
+        if self._told.get(what) != text:
+            self._told[what] = text
+            expected = isinstance(error, (StoreError, OutboxError))
+            log.warning("alerts: %s; it is tried again", text, exc_info=None if expected else error)
+
+    def tick(self) -> None:
+        """Read what arrived, decide, keep. Raises ``StoreError``, ``OutboxError``."""
+        with self._lock:
+            self._reread()
+            if self._engine is None or self._outbox is None:
+                return
+            engine, outbox = self._engine, self._outbox
+            more = True
+            while more:
+                more = self._round(engine, outbox)
+
+    def _round(self, engine: Engine, outbox: Outbox) -> bool:
+        """Take in a bounded part of what arrived. Whether there is more."""
+        now_us = self._clock()
+        place = self._place
+        if place is None:
+            place = self._place = self._caught_up(engine, outbox, now_us)
+        last = self._store.newest_span(place.span)
+        if last < place.span:
+            # The newest were deleted, or another store is in its place: what comes is new.
+            place = Place(last, place.logs)
+        until = min(last, place.span + _CHUNK)
+        figures = list(self._spans(engine, place.span, until, now_us))
+        logs = self._logs(place.logs)
+        figures += [found for row in logs.rows if (found := event(row, now_us)) is not None]
+        figures += self._losses(now_us)
+        self._place = Place(until, logs.newest or place.logs)
+        self._pending += engine.step(now_us, figures, self._levels(now_us))
+        self._keep(engine, outbox, now_us)
+        return until < last or len(logs.rows) >= _LOG_LINES
+
+    def _spans(self, engine: Engine, after: int, until: int, now_us: int) -> Iterable[Figure]:
+        if until <= after:
+            return ()
+        return self._store.figures(
+            after, until, by=engine.names, step_us=_SECOND_US, now_us=now_us, latency=engine.needs_latency
+        )
+
+    def _logs(self, after: str) -> Any:
+        try:
+            return self._store.logs(_ALL, event_types=EVENT_TYPES, after=after, limit=_LOG_LINES)
+        except BadCursorError:
+            return self._store.logs(_ALL, event_types=EVENT_TYPES, after=self._newest_log(), limit=_LOG_LINES)
+
+    def _newest_log(self) -> str:
+        return self._store.logs(_ALL, limit=1).newest or ""
+
+    def _losses(self, now_us: int) -> list[Figure]:
+        state = self._queue.state()
+        lost, self._lost = state.dropped - self._lost, state.dropped
+        return [dropped(lost, now_us)] if lost > 0 else []
+
+    def _levels(self, now_us: int) -> list[Figure] | None:
+        if now_us < self._levels_us + _LEVELS_US:
+            return None
+        self._levels_us = now_us
+        return levels(watched(self._store, self._settings.budgets, now_us), now_us)
+
+    def _keep(self, engine: Engine, outbox: Outbox, now_us: int) -> None:
+        if not self._pending and not engine.changed and now_us < self._kept_us + _KEEP_US:
+            return
+        rules = engine.rules
+        told = [(key, rules[key[0]].condition, engine.told.get(key)) for key in engine.changed if key[0] in rules]
+        alerts = [
+            (alert_of(rule, decision), rule.notify)
+            for decision in self._pending
+            if (rule := rules.get(decision.rule)) is not None
+        ]
+        # When this raises, nothing is kept, and all of it is there for the next round.
+        waking = outbox.commit(self._place or Place(0, ""), alerts, told)
+        self._pending, self._kept_us = [], now_us
+        engine.changed.clear()
+        if self._delivery is not None:
+            self._delivery.wake(waking)
+
+    # --- rules --------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> Outbox:
+        if self._outbox is None:
+            self._outbox = Outbox(self._path)
+            self._delivery = Delivery(self._outbox, clock=self._clock, sender=self._send)
+        return self._outbox
+
+    def _apply(self) -> None:
+        """Have the rules of the file and of the page in force."""
+        if self._outbox is None or self._delivery is None:
+            return
+        made = [self._made(name, text) for name, text in self._outbox.rules().items()]
+        named = {rule.name for rule in self._file_rules.rules}
+        self._rules = (*self._file_rules.rules, *(rule for rule in made if rule is not None and rule.name not in named))
+        if self._engine is not None:
+            # What was told so far is kept under the rules that told it.
+            self._keep(self._engine, self._outbox, self._kept_us + _KEEP_US)
+        self._place = None
+        self._levels_us = 0
+        told: dict[tuple[str, Group], Told] = self._outbox.told({rule.name: rule.condition for rule in self._rules})
+        self._engine = Engine(self._rules, self._clock(), told) if self._rules else None
+        self._delivery.use(self._file_rules.receivers)
+        self._delivery.wake()
+
+    def _made(self, name: str, text: Mapping[str, Any]) -> Rule | None:
+        try:
+            return read_rule(text)
+        except RuleFileError as error:
+            self._say(f"rule {name}", f"the rule {name!r} of the page is left out: {error}", error)
+            return None
+
+    def _reread(self) -> None:
+        path = self._settings.alerts
+        if path is None or (version := _version(path)) == self._version:
+            return
+        self._version = version
+        try:
+            self._file_rules = read_rules(path)
+        except RuleFileError as error:
+            self.problem = str(error)
+            log.warning("alerts: %s is not in force, the rules before it are: %s", path, error)
+            return
+        self.problem = None
+        self._open()
+        self._apply()
+
+    def _caught_up(self, engine: Engine, outbox: Outbox, now_us: int) -> Place:
+        """Fill the windows with what they held, up to the place that was read to."""
+        place = outbox.place()
+        newest = self._store.logs(_ALL, limit=1)
+        if place is None:
+            place = Place(self._store.newest_span(), newest.newest or "")
+        elif not newest.rows:
+            # Lines are numbered anew once all were deleted.
+            place = Place(place.span, newest.newest or "")
+        for over_us in engine.windows:
+            step_us = step_of(over_us)
+            since_us = (now_us // step_us - STEPS + 1) * step_us
+            figures = self._store.figures(
+                0,
+                place.span,
+                by=engine.names,
+                step_us=step_us,
+                now_us=now_us,
+                since_us=since_us,
+                latency=engine.needs_latency,
+            )
+            engine.load(figures, now_us, over_us)
+        return place
+
+    # --- for pages ----------------------------------------------------------------------------------------------------
+
+    @property
+    def receivers(self) -> tuple[Receiver, ...]:
+        """Who may be told."""
+        return self._file_rules.receivers
+
+    @property
+    def outbox(self) -> Outbox | None:
+        """What is kept; ``None`` as long as there is no rule."""
+        return self._outbox
+
+    def health(self) -> Mapping[str, ReceiverHealth]:
+        """How each receiver does."""
+        return {} if self._delivery is None else self._delivery.health()
+
+    def states(self, groups: int = 5) -> tuple[RuleState, ...]:
+        """Each rule with at most so many of its groups."""
+        with self._lock:
+            engine = self._engine
+            if engine is None:
+                return ()
+            named = {rule.name for rule in self._file_rules.rules}
+            crowded = set(engine.crowded)
+            found: list[RuleState] = []
+            for rule in self._rules:
+                ordered = sorted(engine.state_of(rule.name), key=lambda each: (not each[2], _farness(rule, each[1])))
+                shown = tuple(
+                    (
+                        group,
+                        value,
+                        holds,
+                        told.since_us if (told := engine.told.get((rule.name, group))) and holds else None,
+                    )
+                    for group, value, holds in ordered[:groups]
+                )
+                firing = sum(holds for _, _, holds in ordered)
+                found.append(RuleState(rule, rule.name in named, firing, shown, rule.name in crowded))
+            return tuple(found)
+
+    def make_rule(self, text: Mapping[str, Any]) -> Rule:
+        """Make a rule, or replace the one of the page that has its name. Raises ``RuleFileError``."""
+        rule = read_rule(text)
+        with self._lock:
+            if any(rule.name == other.name for other in self._file_rules.rules):
+                raise RuleFileError(
+                    [f"a rule {rule.name!r} stands in the file; change it there, or choose another name"]
+                )
+            unknown = [name for name in rule.notify if name not in {receiver.name for receiver in self.receivers}]
+            if unknown:
+                raise RuleFileError([f"receiver {unknown[0]!r} is not in the file of rules; choose one that is"])
+            self._open().keep_rule(rule.name, text, self._clock())
+            self._apply()
+        return rule
+
+    def drop_rule(self, name: str) -> bool:
+        """Delete a rule of the page. Whether there was one."""
+        with self._lock:
+            if self._outbox is None or not self._outbox.drop_rule(name):
+                return False
+            self._apply()
+            return True
+
+    def test(self, receiver: str) -> str | None:
+        """Send a receiver a test, now, past quiet hours and grouping. What went wrong, ``None`` when it took it.
+
+        Raises ``KeyError`` for a receiver that is not there.
+        """
+        one = {each.name: each for each in self.receivers}[receiver]
+        now_us = self._clock()
+        message = Message(f"msg_test_{now_us:x}", receiver, now_us, 0, (trial(now_us),))
+        try:
+            self._send(one, message, now_us)
+        except DeliveryError as error:
+            return str(error)
+        return None
+
+
+_LOG_LINES: Final = 5000
+_ALL: Final = Selection(0, _FOREVER)
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """Tells whether a file was changed."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _farness(rule: Rule, value: float | None) -> float:
+    if value is None:
+        return float("inf")
+    return -value if rule.above else value

@@ -1,0 +1,152 @@
+"""Sums over a window that moves: one for each distinct (which spans, for each of what, how long), whatever number of rules ask.
+
+A window has 60 steps. What a step held is taken off when the step leaves the window, so a span costs the same however long the
+window is. All of it is whole numbers: what goes in comes out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
+
+from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, Figure, FigureName
+
+from .ladder import Ladder
+
+__all__ = ["MAX_GROUPS", "OTHER", "STEPS", "Cell", "Group", "Tally", "getter", "step_of"]
+
+STEPS: Final = 60
+MAX_GROUPS: Final = 10_000
+"""Of one tally; what comes beyond is put together, so that no sender's names fill the memory."""
+OTHER: Final = "(other)"
+
+Group: TypeAlias = tuple[str, ...]
+
+
+def step_of(over_us: int) -> int:
+    """The length of a window's step."""
+    return over_us // STEPS
+
+
+def getter(names: Sequence[FigureName]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Takes the values of ``names`` out of a figure's names, always as a tuple."""
+    places = [FIGURE_NAMES.index(name) for name in names]
+    if not places:
+        return lambda _: ()
+    if len(places) == 1:
+        (place,) = places
+        return lambda values: (values[place],)
+    return itemgetter(*places)
+
+
+class Cell:
+    """The sums of one group."""
+
+    __slots__ = ("bins", "group", "held", "latency", "level", "silent_us", "steps", "tally", "total")
+
+    def __init__(self, tally: Tally, group: Group) -> None:
+        self.tally = tally
+        self.group = group
+        self.steps: dict[int, list[int]] = {}
+        """Step → what it held."""
+        self.bins: dict[int, dict[int, int]] = {}
+        """Step → bin → count, where latency is asked for."""
+        self.total = [0, 0, 0, 0, 0, 0]
+        self.latency: dict[int, int] = {}
+        """Bin → count."""
+        self.level = 0.0
+        self.held = [0] * len(tally.ladders)
+        """How many rules of each ladder hold."""
+        self.silent_us = 0
+        """Since when nothing is in the window, where that is looked at."""
+
+    def add(self, step: int, figure: Figure) -> bool:
+        """Add a figure. Whether it is the first of its step."""
+        sums = self.steps.get(step)
+        first = sums is None
+        if sums is None:
+            sums = self.steps[step] = [0, 0, 0, 0, 0, 0]
+        total = self.total
+        count, errors, cost, given, made, duration = figure.sums
+        sums[0] += count
+        total[0] += count
+        if errors:
+            sums[1] += errors
+            total[1] += errors
+        if cost:
+            sums[2] += cost
+            total[2] += cost
+        if given or made:
+            sums[3] += given
+            sums[4] += made
+            total[3] += given
+            total[4] += made
+        sums[5] += duration
+        total[5] += duration
+        if self.tally.latency:
+            bins, all_bins = self.bins.setdefault(step, {}), self.latency
+            for number in figure.latency:
+                bins[number] = bins.get(number, 0) + 1
+                all_bins[number] = all_bins.get(number, 0) + 1
+        return first
+
+    def expire(self, step: int) -> None:
+        """Take off what a step held."""
+        total = self.total
+        for place, value in enumerate(self.steps.pop(step)):
+            total[place] -= value
+        for number, count in self.bins.pop(step, {}).items():
+            left = self.latency[number] - count
+            if left:
+                self.latency[number] = left
+            else:
+                del self.latency[number]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of it is in the window, and no rule holds."""
+        return not self.steps and not any(self.held)
+
+
+class Tally:
+    """The sums of one question, a cell for each group."""
+
+    __slots__ = ("by", "cells", "crowded", "group_of", "keeps", "ladders", "latency", "over_us", "step_us", "warm_us")
+
+    def __init__(self, by: tuple[FigureName, ...], over_us: int, ladders: Sequence[Ladder]) -> None:
+        self.by = by
+        self.over_us = over_us
+        self.step_us = step_of(over_us)
+        self.ladders = tuple(ladders)
+        self.latency = any(ladder.way == "latency" for ladder in ladders)
+        self.keeps = any(not ladder.above for ladder in ladders)
+        """Whether a group that is silent is looked at as well."""
+        self.warm_us = 0
+        """From when on too little means something: before, the window was not watched as a whole."""
+        self.group_of = getter(by)
+        self.cells: dict[Group, Cell] = {}
+        self.crowded = False
+        """Whether there were more groups than are told apart."""
+
+    def cell(self, names: Sequence[str | None]) -> Cell | None:
+        """The cell of a figure with these names; ``None`` where one of those it is told apart by is unknown."""
+        group = self.group_of(names)
+        found = self.cells.get(group)
+        if found is not None:
+            return found
+        if None in group:
+            return None
+        if len(self.cells) >= MAX_GROUPS:
+            self.crowded = True
+            group = (OTHER,) * len(self.by)
+            found = self.cells.get(group)
+            if found is not None:
+                return found
+        found = self.cells[group] = Cell(self, group)
+        return found
+
+    def values(self, cell: Cell) -> Iterator[tuple[int, Ladder, float | None]]:
+        """Each ladder with its place and the value that it stands at."""
+        for place, ladder in enumerate(self.ladders):
+            yield place, ladder, ladder.value(cell.total, cell.latency, cell.level)

@@ -1,0 +1,69 @@
+"""What is counted as it arrives: spans added up by names and moments, small enough to be looked at every second.
+
+A figure is of several spans, so that whoever adds up has less to add. Money is whole billionths of a dollar: sums that grow and
+shrink must come back to nothing.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import Final, Literal, NamedTuple, get_args
+
+__all__ = ["FIGURE_NAMES", "NANO", "Figure", "FigureName", "Kind", "Sums"]
+
+FigureName = Literal["framework", "service", "session", "user", "agent", "tool", "provider", "model", "budget"]
+FIGURE_NAMES: Final[tuple[FigureName, ...]] = get_args(FigureName)
+"""The names that a figure has, in their order. ``budget`` stands on what is told of budgets only."""
+
+NANO: Final = 1_000_000_000
+"""Parts of a dollar that are counted."""
+
+
+class Kind(IntFlag):
+    """What a figure is of; a span may be several of them."""
+
+    SPAN = 1
+    RUN = 2
+    """A root span."""
+    CALL = 4
+    """A model call."""
+    TOOL = 8
+    AGENT = 16
+    BUDGET_WARNING = 32
+    """A program told that a share of a budget is spent."""
+    BUDGET_CROSSED = 64
+    BUDGET_REFUSED = 128
+    LOOP = 256
+    DROPPED = 512
+    """Spans or rows that were lost."""
+    BUDGET_SPENT = 1024
+    """How a budget of the dashboard stands: ``level`` is what is spent, as a share of its limit."""
+    BUDGET_FORECAST = 2048
+    """The same at the end of its period, if it goes on as now."""
+
+
+class Sums(NamedTuple):
+    """What is added up."""
+
+    count: int = 1  # type: ignore[assignment] # a tuple has a method of this name, which nobody calls
+    errors: int = 0
+    cost_nano: int = 0
+    """The known costs, in billionths of a dollar."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    duration_us: int = 0
+
+
+class Figure(NamedTuple):
+    """Spans of the same kinds and names that ended at the same moment, or so many events."""
+
+    kinds: int
+    """Members of ``Kind``, added."""
+    names: tuple[str | None, ...]
+    """The values of ``FIGURE_NAMES``."""
+    time_us: int
+    sums: Sums
+    latency: tuple[int, ...] = ()
+    """The bin of each duration (``percentiles.bin_of``), where it was asked for."""
+    level: float = 0.0
+    """Of a kind that is a state, not a sum."""
