@@ -83,18 +83,23 @@ def test_a_view_is_saved_under_a_name_and_found_again(page: Page, dashboard: str
     expect(page.get_by_role("link", name="What <b>failed</b>", exact=True)).to_have_count(0)
 
 
-def test_two_chosen_runs_are_compared(page: Page, dashboard: str):
-    """The button waits for two, allows no third, and leads to the comparison."""
+def test_chosen_runs_are_compared(page: Page, dashboard: str):
+    """The button waits for two, allows six, says why there is no seventh, and leads to the comparison."""
     page.goto(f"{dashboard}/traces?range=7d")
     boxes = page.locator(".runs input[type=checkbox]")
-    button = page.get_by_role("button", name="Compare two")
+    button = page.get_by_role("button", name="Compare", exact=True)
     expect(button).to_be_disabled()
-    boxes.nth(1).check()
-    boxes.nth(2).check()
-    expect(boxes.nth(3)).to_be_disabled()
+    for place in range(1, 7):
+        boxes.nth(place).check()
+    expect(boxes.nth(7)).to_be_disabled()
+    expect(boxes.nth(7)).to_have_attribute("title", "At most 6 runs can be compared: take one out first")
+    expect(page.locator("[data-chosen]")).to_have_text("6 chosen: that is the most that can be laid side by side.")
+    for place in range(4, 7):
+        boxes.nth(place).uncheck()
+    expect(boxes.nth(7)).to_be_enabled()
     button.click()
     expect(page.get_by_role("heading", name="Compare")).to_be_visible()
-    expect(page.locator(".compared tbody tr").first).to_be_visible()
+    expect(page.locator(".compared thead .side-letter")).to_have_text(["A", "B", "C"])
 
 
 def test_the_state_of_a_run_is_a_word(page: Page, dashboard: str):

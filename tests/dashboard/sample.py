@@ -86,6 +86,7 @@ class Run:
     start_us: int
     session: str | None = None
     service: str = "dev-squad"
+    task: str | None = None
     batch: Batch = field(default_factory=Batch)
     _number: int = 0
 
@@ -145,6 +146,8 @@ class Run:
             ingested_us=start_us + round(lasts * SECOND) + 40_000,
             details=json.dumps(details).encode(),
             text=text,
+            task=self.task if parent is None else None,
+            version="1.4.0",
             **more,
         )
         self.batch.spans.append(row)
@@ -343,7 +346,13 @@ def _everyday(now_us: int, number: int) -> Batch:
     # Closer together towards now, and some in the period before.
     ago = round((number / 90) ** 1.6 * 44 * HOUR) + 2 * MINUTE + random.randrange(MINUTE)
     slug, issue = ISSUES[number % len(ISSUES)]
-    run = Run(f"everyday-{number}", framework, now_us - ago, session=f"{slug}-{number // 6}")
+    run = Run(
+        f"everyday-{number}",
+        framework,
+        now_us - ago,
+        session=f"{slug}-{number // 6}",
+        task=slug if number % 2 else None,
+    )
     root = run.new_id()
     at, agents = 0.02, []
     for agent, model, turns in (
@@ -553,7 +562,17 @@ def _resumed(now_us: int) -> Batch:
     run.span("task", "approval", root, 0.01, 0.02, agent="approval", span_id=node)
     run.line(0.01, "agent.resume", "dev-squad resumes", span_id=root, agent="dev-squad", metadata={"answer": "yes"})
     run.call("gpt-4o-mini", root, 0.1, 0.9, agent="writer", tokens=(700, 310), first_chunk=0.2)
-    run.span("invoke_workflow", "dev-squad", None, 0, 1.2, agent="dev-squad", span_id=root, details={"links": [link]})
+    run.span(
+        "invoke_workflow",
+        "dev-squad",
+        None,
+        0,
+        1.2,
+        agent="dev-squad",
+        span_id=root,
+        details={"links": [link]},
+        resumes=trace_id("interrupted"),
+    )
     return run.batch
 
 

@@ -36,6 +36,7 @@ from ai_dev_squad_dashboard.store.base import (
 )
 from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
+from ai_dev_squad_dashboard.store.runs import TaskRuns
 
 __all__ = [
     "ALL",
@@ -176,6 +177,9 @@ def spans(draw: st.DrawFn) -> SpanRow:
         provider=draw(NAMES) if call else None,
         model=draw(NAMES) if call else None,
         error_type=draw(NAMES),
+        task=draw(NAMES),
+        version=draw(NAMES),
+        resumes=draw(st.none() | st.integers(7, 9).map("{:032x}".format)),
         input_tokens=draw(count) if call else None,
         output_tokens=draw(count) if call else None,
         cache_read_tokens=draw(count) if call else None,
@@ -247,6 +251,8 @@ class StoreContract(Opens):
         assert store.traces(ALL, text="word", operation="chat").rows == ()
         assert store.trace(RUN) is store.span(RUN, f"{1:016x}") is store.session("monday") is None
         assert list(store.details(RUN)) == [] == list(store.entries(ALL))
+        assert store.runs(ALL) == store.related(RUN) == store.tasks(ALL) == ()
+        assert store.run(RUN) is None
         assert store.facets(ALL) == Facets((), (), (), (), (), ())
         assert (store.position("journal:/a"), store.positions()) == (None, {})
         state = store.state()
@@ -534,6 +540,125 @@ class StoreContract(Opens):
     def test_details_of_a_trace(self, filled: Store) -> None:
         """Details are read for all spans that have some, to download a trace."""
         assert list(filled.details(RUN)) == [(f"{3:016x}", morning().spans[2].details)]
+
+    def test_a_run_that_was_resumed_is_one(self, store: Store) -> None:
+        """From any of its traces the whole run is found: money and tokens added up, the time of waiting apart."""
+        call = {
+            "operation": "chat",
+            "usage_source": "provider",
+            "input_tokens": 10,
+            "output_tokens": 5,
+            "cost_usd": 0.5,
+        }
+        first, second, third, other = (f"{n:032x}" for n in (1, 2, 3, 4))
+        asked = span(
+            first, 1, None, T0, 2 * SECOND, "refund", framework="langgraph", status="interrupted", task="refund", **call
+        )
+        store.write(Batch(spans=[asked, span(other, 1, None, T0 + 5, 1, "refund", framework="crewai")]))
+        store.write(
+            Batch(
+                spans=[
+                    span(third, 1, None, T0 + 90 * SECOND, SECOND, "refund", resumes=second, **call),
+                    span(
+                        second,
+                        1,
+                        None,
+                        T0 + 62 * SECOND,
+                        3 * SECOND,
+                        "refund",
+                        resumes=first,
+                        status="interrupted",
+                        **call,
+                    ),
+                ]
+            )
+        )
+        runs = store.runs(ALL)
+        assert [[part.trace_id for part in run.parts] for run in runs] == [[other], [first, second, third]]
+        whole = runs[1]
+        assert whole.row == TraceRow(
+            first, f"{1:016x}", "refund", "chat", "langgraph", None, None, "ok", None, T0, 6 * SECOND, spans=3, errors=0,
+            calls=3, tools=0, input_tokens=30, output_tokens=15, cost_usd=1.5, unpriced_calls=0, task="refund",
+        )  # fmt: skip
+        assert whole.waited_us == 85 * SECOND
+        assert [store.run(trace_id) for trace_id in (first, second, third)] == [whole] * 3
+        assert store.run(other) == runs[0]
+        assert store.run("nonsense") is store.run(f"{9:032x}") is None
+        assert store.runs(replace(ALL, start_us=T0 + SECOND)) == ()
+        assert [run.row.trace_id for run in store.runs(replace(ALL, tasks=("refund",)))] == [first]
+        assert [run.row.trace_id for run in store.runs(replace(ALL, frameworks=("crewai",)), names=("refund",))] == [
+            other
+        ]
+        assert store.runs(ALL, names=("absent",)) == store.runs(ALL, limit=0) == ()
+
+    def test_runs_that_resume_each_other_are_one(self, store: Store) -> None:
+        """What a sender says makes no circle that is followed for ever, and no trace goes on with itself or with nonsense."""
+        one, two, three = (f"{n:032x}" for n in (1, 2, 3))
+        store.write(
+            Batch(
+                spans=[
+                    span(one, 1, None, T0, 1, "a", resumes=two),
+                    span(two, 1, None, T0 + 1, 1, "b", resumes=one),
+                    span(three, 1, None, T0 + 2, 1, "c", resumes=three),
+                    span(three, 2, 1, T0 + 2, 1, "d", resumes="' OR 1"),
+                ]
+            )
+        )
+        circle = store.run(two)
+        assert circle is not None
+        assert [part.trace_id for part in circle.parts] == [one, two]
+        alone = store.run(three)
+        assert alone is not None
+        assert (alone.row.resumes, len(alone.parts)) == (None, 1)
+
+    def test_runs_worth_comparing(self, store: Store) -> None:
+        """The same task on other frameworks, the session, another version, the ones before and after: each once."""
+        mine = {"framework": "langgraph", "version": "2", "session_id": "s", "task": "refund"}
+        rows = [
+            span(f"{1:032x}", 1, None, T0, 1, "squad", **mine),
+            span(f"{2:032x}", 1, None, T0 + HOUR, 1, "Crew", framework="crewai", task="refund"),
+            span(f"{3:032x}", 1, None, T0 + 2 * HOUR, 1, "Crew", framework="crewai", task="refund"),
+            span(f"{4:032x}", 1, None, T0 + MINUTE, 1, "other", framework="langgraph", session_id="s"),
+            span(f"{5:032x}", 1, None, T0 - 9 * DAY, 1, "squad", framework="langgraph", version="1"),
+            span(f"{6:032x}", 1, None, T0 - HOUR, 1, "squad", framework="langgraph", version="2"),
+            span(f"{7:032x}", 1, None, T0 + HOUR, 1, "squad", framework="langgraph", version="2"),
+            span(f"{8:032x}", 1, None, T0 + 3 * HOUR, 1, "flow", framework="autogen"),
+            span(f"{9:032x}", 1, None, T0 + 3 * DAY, 1, "far", framework="other"),
+        ]
+        store.write(Batch(spans=rows))
+        found = [(related.relation, int(related.row.trace_id, 16)) for related in store.related(f"{1:032x}")]
+        assert found == [("task", 2), ("session", 4), ("version", 5), ("earlier", 6), ("later", 7), ("framework", 8)]
+        assert store.related("f" * 32) == ()
+        assert store.tasks(ALL) == (TaskRuns("refund", 3, ("crewai", "langgraph")),)
+        assert store.tasks(replace(ALL, frameworks=("autogen",))) == ()
+
+    def test_all_spans_of_a_task(self, filled: Store) -> None:
+        """A task is of whole runs: every question about it counts all their spans, also those that do not carry its name."""
+        spans = [
+            span("a" * 32, 1, None, T0, 9, "root", operation="invoke_workflow", task="refund", framework="crewai"),
+            span(
+                "a" * 32,
+                2,
+                1,
+                T0,
+                4,
+                "gpt-4o",
+                operation="chat",
+                usage_source="provider",
+                cost_usd=2.0,
+                framework="crewai",
+            ),
+        ]
+        filled.write(Batch(spans=spans, logs=[LogRow(T0, "INFO", "log", "paid", trace_id="a" * 32)]))
+        refund = replace(ALL, tasks=("refund", "absent"))
+        totals = filled.totals(refund)
+        assert (totals.spans, totals.calls, totals.runs, totals.cost_usd) == (2, 1, 1, 2.0)
+        assert [row.trace_id for row in filled.traces(refund).rows] == ["a" * 32]
+        assert [line.message for line in filled.logs(refund).rows] == ["paid"]
+        assert [(group.key, group.calls) for group in filled.groups(refund, "workflow")] == [("root", 1)]
+        assert [(group.key, group.cost_usd) for group in filled.groups(refund, "session")] == [(None, 2.0)]
+        assert len(filled.entries(refund)) == 1
+        assert filled.totals(replace(ALL, tasks=("absent",))).spans == 0
 
     def test_sessions(self, filled: Store) -> None:
         """A session puts its traces together."""

@@ -162,6 +162,9 @@ class Oracle:
                 "cost_usd": total(spans, "cost_usd"),
                 "unpriced_calls": sum(span.cost_usd is None for span in calls),
                 "user_id": next((span.user_id for span in ordered if span.user_id is not None), None),
+                "task": next((span.task for span in ordered if span.task is not None), None),
+                "version": next((span.version for span in ordered if span.version is not None), None),
+                "resumes": next((span.resumes for span in ordered if span.resumes is not None), None),
             }
         return answer
 

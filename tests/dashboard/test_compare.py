@@ -1,4 +1,4 @@
-"""Which operation of one run is which of the other."""
+"""Which operation of one run is which of the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad_dashboard.views.alignment import Pair, align
+from ai_dev_squad_dashboard.views.alignment import Aligned, Pair, align, align_all
 
 
 class Item(NamedTuple):
@@ -49,6 +49,45 @@ def test_what_only_one_side_has_keeps_its_whole_tree():
     right = [Item(None, "run", "x"), Item(0, "task", "coder"), Item(1, "chat", "gpt"), Item(1, "tool", "read")]
     assert align(left, right) == (Pair(0, 0, 0), Pair(None, 1, 1), Pair(None, 2, 2), Pair(None, 3, 2))
     assert align([], []) == ()
+
+
+def test_frameworks_meet_by_kind_and_order_whatever_they_call_it():
+    """The same name in another spelling is the same; where names say nothing, the first of a kind is the first of that kind."""
+    graph = [Item(None, "invoke_workflow", "dev-squad"), Item(0, "task", "plan_node"), Item(0, "chat", "gpt-4o")]
+    crew = [Item(None, "invoke_workflow", "DevSquad"), Item(0, "invoke_agent", "Planner"), Item(0, "chat", "GPT-4o")]
+    flow = [
+        Item(None, "invoke_agent", "GraphFlow"),
+        Item(0, "execute_tool", "search"),
+        Item(0, "text_completion", "other"),
+    ]
+    assert align_all([graph, crew, flow]) == (
+        Aligned(None, "invoke_workflow", "dev-squad", 0, (0, 0, 0)),
+        Aligned(0, "task", "plan_node", 1, (1, 1, None)),
+        Aligned(0, "execute_tool", "search", 1, (None, None, 1)),
+        Aligned(0, "chat", "gpt-4o", 1, (2, 2, 2)),
+    )
+
+
+def test_what_the_first_run_lacks_meets_between_the_others():
+    """An operation of the second and the third run is one line."""
+    short = [Item(None, "run", "x")]
+    long = [Item(None, "run", "x"), Item(0, "execute_tool", "search"), Item(1, "chat", "gpt")]
+    assert [line.places for line in align_all([short, long, long])] == [(0, 0, 0), (None, 1, 1), (None, 2, 2)]
+    assert [line.parent for line in align_all([short, long])] == [None, 0, 1]
+    assert align_all([]) == ()
+
+
+@given(st.lists(trees(), max_size=4))
+def test_every_operation_of_every_run_stands_once(runs):
+    """However many are compared, nothing is lost or repeated, and what hangs together stays together."""
+    lines = align_all(runs)
+    for number, tree in enumerate(runs):
+        places = [line.places[number] for line in lines if line.places[number] is not None]
+        assert sorted(places) == list(range(len(tree)))
+        for line in lines:
+            if line.places[number] is not None:
+                above = tree[line.places[number]].parent
+                assert above == (None if line.parent is None else lines[line.parent].places[number])
 
 
 @given(trees(), trees())

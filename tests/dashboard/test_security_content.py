@@ -26,6 +26,7 @@ MARKUP = '<script>alert(1)</script><img src=x onerror=alert(1)>"\' autofocus onf
 TRICKS = "\x1b]0;title\x07\x1b[31mred\u202egpj.exe\u200b\U000e0068\U000e0069\x00\ud83d"
 HOSTILE = MARKUP + TRICKS.encode("utf-8", "replace").decode() + "javascript:alert(1)"
 TRACE, SPAN, CHILD, TOOL = "ab" * 16, "cd" * 8, "ce" * 8, "cf" * 8
+OTHER = "ef" * 16
 ACTIVE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f\ud800-\udfff]"
 )
@@ -66,6 +67,19 @@ def hostile_rows() -> Batch:
                 cost_reason=HOSTILE,
                 instrumentation=HOSTILE,
                 text=HOSTILE,
+            ),
+            SpanRow(
+                OTHER,
+                SPAN,
+                None,
+                start_us,
+                9_000_000,
+                HOSTILE,
+                "invoke_agent",
+                **words,
+                **failed,
+                task=HOSTILE,
+                version=HOSTILE,
             ),
             SpanRow(TRACE, TOOL, SPAN, start_us + 2000, 1000, HOSTILE, "execute_tool", **words, **failed, tool=HOSTILE),
         ],
@@ -150,7 +164,7 @@ def test_hostile_content_is_shown_inert_on_every_page(app):
     for endpoint, path in pages(app):
         if not endpoint.startswith("pages."):
             continue
-        query = f"?a={TRACE}&b={TRACE}&span={CHILD}" if endpoint in {"pages.compare", "pages.trace"} else ""
+        query = f"?t={TRACE}&t={OTHER}&span={CHILD}" if endpoint in {"pages.compare", "pages.trace"} else ""
         answer = client.get(path + query, headers={"Accept": "text/html"})
         assert answer.status_code == 200, (path, answer.text[:2000])
         parser = Markup()
@@ -184,7 +198,7 @@ def test_the_data_stays_what_it_was(app):
     client = app.test_client()
     for endpoint, path in pages(app):
         if endpoint.startswith("api."):
-            query = f"?a={TRACE}&b={TRACE}" if endpoint == "api.compare" else ""
+            query = f"?t={TRACE}&t={OTHER}" if endpoint == "api.compare" else ""
             answer = client.get(path + query, headers={"Accept": "text/html"})
             assert (endpoint, answer.status_code, answer.mimetype) == (endpoint, 200, "application/json")
             assert answer.headers["X-Content-Type-Options"] == "nosniff"

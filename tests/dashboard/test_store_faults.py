@@ -211,6 +211,38 @@ def test_a_foreign_database_is_left_alone(path: Path) -> None:
         assert connection.execute("SHOW TABLES").fetchall() == [("customers",)]
 
 
+def test_an_older_store_is_brought_up_to_date(path: Path) -> None:
+    """What a run goes on with is found in the rows of an older version, which had it in their details only."""
+    first, second = f"{1:032x}", f"{2:032x}"
+    link = f'{{"links":[{{"trace_id":"{first}","span_id":"{1:016x}","type":"resumes","attributes":{{}}}}]}}'
+    said = '{"input":"\\"trace_id\\":\\"' + second + '\\",\\"type\\":\\"resumes\\""}'
+    store = open_store(path)
+    spans = [
+        SpanRow(first, f"{1:016x}", None, T0, 1, "a", "other", details=said.encode()),
+        SpanRow(second, f"{1:016x}", None, T0 + 9, 1, "b", "other", details=link.encode()),
+    ]
+    store.write(Batch(spans=spans))
+    store.close()
+    with duckdb.connect(str(path)) as connection:
+        for table, columns in (
+            ("spans", "task resumes version"),
+            ("traces", "task task_head version version_head resumes resumes_head"),
+        ):
+            for column in columns.split():
+                connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        connection.execute("UPDATE meta SET value = 3 WHERE key = 'schema_version'")
+    store = open_store(path)
+    whole = store.run(second)
+    third = SpanRow(f"{3:032x}", f"{1:016x}", None, T0 + 20, 1, "c", "other", resumes=second, task="refund")
+    store.write(Batch(spans=[third]))
+    longer = store.run(first)
+    store.close()
+    assert whole is not None
+    assert [part.trace_id for part in whole.parts] == [first, second]
+    assert longer is not None
+    assert ([part.trace_id for part in longer.parts], longer.row.task) == ([first, second, third.trace_id], "refund")
+
+
 def test_a_newer_store_asks_for_a_newer_version(path: Path) -> None:
     """The file of a later release is refused with both versions and the cure."""
     open_store(path).close()

@@ -246,45 +246,79 @@ def test_a_trace_whose_root_is_missing_says_so(site):
     assert [(row.name, row.depth, row.orphan) for row in view.rows] == [("coder", 0, True), ("gpt-4o-mini", 1, False)]
 
 
+def chosen(*keys: str, **arguments: str) -> Query:
+    """The address of a comparison of runs of the sample."""
+    ids = [("t", trace_id(key)) for key in keys]
+    return Query.parse([*ids, *arguments.items()], clock=lambda: NOW / 1_000_000)
+
+
 def test_runs_of_different_frameworks_are_compared_by_turns_of_agents(site):
     """What each framework wraps around the work is left out unless the URL asks for the tree."""
-    ids = {"a": trace_id("everyday-3"), "b": trace_id("everyday-4")}
-    view = compare.build(site, asked(**ids))
-    shown = [(row.left and row.left.name, row.right and row.right.name, row.verdict) for row in view.rows]
-    assert (view.by, view.left_only, view.right_only, view.different) == ("agents", 0, 2, 1)
+    view = compare.build(site, chosen("everyday-3", "everyday-4", "everyday-5"))
+    shown = [([cell and cell.name for cell in row.cells], row.verdict) for row in view.rows]
+    assert (view.by, view.missing, view.different, view.parting) == ("agents", 4, 1, 5)
     assert shown == [
-        ("dev-squad", "DevSquad", "same"),
-        ("planner", "planner", "same"),
-        ("gpt-4o", "gpt-4o", "same"),
-        ("coder", "coder", "same"),
-        ("gpt-4o-mini", "gpt-4o-mini", "same"),
-        ("read_file", "read_file", "status"),
-        (None, "gpt-4o-mini", "right only"),
-        (None, "run_tests", "right only"),
-        ("reviewer", "reviewer", "same"),
-        ("o4-mini", "o4-mini", "same"),
+        (["dev-squad", "DevSquad", "GraphFlow"], "same"),
+        (["planner"] * 3, "same"),
+        (["gpt-4o"] * 3, "same"),
+        (["coder"] * 3, "same"),
+        (["gpt-4o-mini"] * 3, "same"),
+        (["read_file"] * 3, "status"),
+        ([None, "gpt-4o-mini", "gpt-4o-mini"], "missing"),
+        ([None, "run_tests", "run_tests"], "missing"),
+        ([None, None, "gpt-4o-mini"], "missing"),
+        ([None, None, "run_tests"], "missing"),
+        (["reviewer"] * 3, "same"),
+        (["o4-mini"] * 3, "same"),
     ]
-    assert view.measures[4] == compare.Measure("Model calls", "", 3, 4)
-    assert view.measures[4].change == 1
-    assert compare.build(site, asked(**ids, by="tree")).by == "tree"
+    assert view.measures[4] == compare.Measure("Model calls", "", (3, 4, 5))
+    only = compare.build(site, chosen("everyday-3", "everyday-4", "everyday-5", rows="differ"))
+    assert [row.depth for row in only.rows] == [0, 1, 2, 2, 2, 2, 2]
+    assert (only.operations, only.parting) == (12, 2)
+    assert compare.build(site, chosen("everyday-3", "everyday-4", by="tree")).by == "tree"
 
 
-def test_a_run_compared_with_itself_is_the_same_in_everything(site):
-    """No measure differs, no operation is alone."""
-    own = trace_id("failed")
-    view = compare.build(site, asked(a=own, b=own))
-    assert {measure.change for measure in view.measures} == {0}
-    assert (view.left_only, view.right_only, view.different, len(view.rows)) == (0, 0, 0, 8)
-    assert {(row.change_us, row.change_tokens, row.change_usd) for row in view.rows} == {(0, 0, 0.0)}
+def test_an_interrupted_run_is_compared_with_its_resumption(site):
+    """Whichever of its traces is chosen, the run is whole: all its tokens, its time at work, and how it ended."""
+    for keys in (("everyday-0", "interrupted"), ("everyday-0", "resumed"), ("everyday-0", "resumed", "interrupted")):
+        view = compare.build(site, chosen(*keys, by="tree"))
+        run = view.runs[1].run
+        assert len(view.runs) == 2
+        assert [part.trace_id for part in run.parts] == [trace_id("interrupted"), trace_id("resumed")]
+        assert (run.row.status, run.row.calls, run.row.input_tokens) == ("ok", 2, 1600)
+        assert (run.row.duration_us, run.waited_us) == (2_900_000, 1_738_300_000)
+        root = view.rows[0].cells[1]
+        assert root is not None
+        assert (root.status, root.duration_us, root.model_calls, root.below) == ("ok", 2_900_000, 2, 4)
 
 
-def test_choosing_fewer_or_more_than_two_runs_is_explained(site):
-    """One or none leads to a form, three are refused."""
-    one = compare.build(site, asked(a=trace_id("failed")))
-    assert (one.left is not None, one.right, one.rows) == (True, None, ())
-    three = Query.parse([("t", "a"), ("t", "b"), ("t", "c")])
-    with pytest.raises(QueryError, match="3 traces were chosen; two can be compared"):
-        compare.build(site, three)
+def test_what_was_asked_and_answered_is_compared(site):
+    """The first question and the last answer of each run, where content was captured."""
+    view = compare.build(site, chosen("turn-1", "everyday-3"))
+    (asked, answered), silent = [(run.asked, run.answered) for run in view.runs]
+    assert asked is not None
+    assert answered is not None
+    assert asked.text == "Question 2: what does the module do?"
+    assert answered.text.startswith("Answer 2: it reads dates.")
+    assert silent == (None, None)
+
+
+def test_fewer_than_two_runs_lead_to_what_can_be_chosen(site):
+    """One is offered runs that are like it, none the newest ones; the same run twice is one run."""
+    none = compare.build(site, chosen())
+    assert (none.runs, none.rows, len(none.newest)) == ((), (), 12)
+    one = compare.build(site, chosen("everyday-3", "everyday-3"))
+    assert (len(one.runs), one.rows, one.newest) == (1, (), ())
+    assert {related.relation for related in one.offered} == {"session", "later", "framework"}
+    assert trace_id("everyday-3") not in {related.row.trace_id for related in one.offered}
+
+
+def test_more_than_six_runs_and_runs_that_are_not_there_are_refused(site):
+    """The message says how many, and what to do."""
+    with pytest.raises(QueryError, match="7 runs were chosen; 6 can be compared"):
+        compare.build(site, Query.parse([("t", str(number)) for number in range(7)]))
+    with pytest.raises(NotFoundError, match="is not in the store"):
+        compare.build(site, Query.parse([("t", "f" * 32)]))
 
 
 class Elements(HTMLParser):
@@ -309,7 +343,7 @@ def elements(page: str) -> Elements:
     return parser
 
 
-@pytest.mark.parametrize("of", ["/traces?range=7d", "trace", "spans", "/compare?a={0}&b={0}"])
+@pytest.mark.parametrize("of", ["/traces?range=7d", "trace", "spans", "/compare?t={0}", "/compare?t={0}&t={1}"])
 def test_hostile_text_stays_text_on_every_page(client, of):
     """No element, attribute or address of anybody else's, no control character and no mark that reorders."""
     own = trace_id("hostile")
@@ -317,7 +351,7 @@ def test_hostile_text_stays_text_on_every_page(client, of):
         view: Any = client.get(f"/api/traces/{own}").json
         paths = [f"/traces/{own}/spans/{row['span_id']}" for row in view["rows"]]
     else:
-        paths = [f"/traces/{own}" if of == "trace" else of.format(own)]
+        paths = [f"/traces/{own}" if of == "trace" else of.format(own, trace_id("failed"))]
     for path in paths:
         answer = client.get(path)
         assert answer.status_code == 200

@@ -102,6 +102,7 @@ ORIGIN: Final = "ai_dev_squad.origin"
 REQUESTS: Final = "ai_dev_squad.requests"
 LATE: Final = "ai_dev_squad.late"
 TASK_NAME: Final = "ai_dev_squad.task.name"
+TASK_LABEL: Final = "ai_dev_squad.task.label"
 LINK_TYPE: Final = "ai_dev_squad.link.type"
 
 __all__ = [name for name in globals() if name.isupper()]

@@ -34,6 +34,7 @@ FILTERS: Final[Mapping[str, str]] = {
     "service": "services",
     "session": "sessions",
     "user": "users",
+    "task": "tasks",
 }
 """Filter in a URL → field of ``Selection``. Each may be given several times; in ``frameworks`` commas separate."""
 

@@ -132,6 +132,8 @@ def _span(line: JournalLine, ids: tuple[str, str], time_us: int, now_us: int, pr
         ingested_us=now_us,
         details=details,
         text=text,
+        task=_string(metadata.get(keys.TASK_LABEL)),
+        resumes=_resumed(line),
     )
     return row._replace(**_model_call(line, metadata, prices)) if operation in MODEL_OPERATIONS else row
 
@@ -270,6 +272,13 @@ def _parent(line: JournalLine) -> str | None:
 
 def _agent(line: JournalLine) -> str | None:
     return line.agent_id or (line.name if line.operation == "invoke_agent" else None)
+
+
+def _resumed(line: JournalLine) -> str | None:
+    return next(
+        (link.trace_id for link in line.links or () if link.type == "resumes" and _TRACE_ID.fullmatch(link.trace_id)),
+        None,
+    )
 
 
 def _string(value: Any) -> str | None:

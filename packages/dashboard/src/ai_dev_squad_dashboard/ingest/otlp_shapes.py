@@ -144,6 +144,12 @@ class Origin:
         return name if isinstance(name, str) and name and not name.startswith("unknown_service") else None
 
     @cached_property
+    def version(self) -> str | None:
+        """The service's version."""
+        version = self.resource.get("service.version")
+        return version[:200] or None if isinstance(version, str) else None
+
+    @cached_property
     def resource_json(self) -> msgspec.Raw:
         """The resource as JSON: encoded once for all spans that share it."""
         return msgspec.Raw(to_json(self.resource))

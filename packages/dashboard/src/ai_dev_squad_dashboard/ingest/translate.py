@@ -166,8 +166,17 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         now_us,
         details,
         text,
+        _name(given.get(keys.TASK_LABEL)),
+        _resumed(span) if span.links else None,
+        origin.version,
     )
     return row, None if cost is None else _name(values.get(keys.RESPONSE_ID))
+
+
+def _resumed(span: Span) -> str | None:
+    return (
+        next((link.trace_id for link in span.links if link.attributes.get(keys.LINK_TYPE) == "resumes"), None) or None
+    )
 
 
 def _name(value: Any) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from ai_dev_squad.costs import CostEntry
 
@@ -18,6 +18,9 @@ from .deletions import Deletion, Extent, Subject
 from .figures import Figure, FigureName
 from .rows import Batch, LogRow, OpenRow, SpanRow
 from .selection import GroupBy, OrderBy, Selection
+
+if TYPE_CHECKING:
+    from .runs import Related, Run, TaskRuns
 
 __all__ = [
     "BadCursorError",
@@ -164,6 +167,12 @@ class TraceRow:
     unpriced_calls: int
     user_id: str | None = None
     """Of the root, else of the earliest span that names one."""
+    task: str | None = None
+    """What the run was asked to do, as the program called it."""
+    version: str | None = None
+    """The version of the service."""
+    resumes: str | None = None
+    """The trace that was interrupted and that this one goes on with."""
 
 
 @dataclass(frozen=True)
@@ -352,6 +361,20 @@ class Store(Protocol):
 
     def details(self, trace_id: str, limit: int = 20_000) -> Iterator[tuple[str, bytes]]:
         """(span_id, details) of each span of a trace that has details, by start."""
+
+    def run(self, trace_id: str) -> Run | None:
+        """The whole run that a trace is of: with what it goes on with, and what goes on with it; ``None`` when the trace is not
+        there.
+        """
+
+    def runs(self, selection: Selection, *, names: Sequence[str] = (), limit: int = 2_000) -> Sequence[Run]:
+        """The newest runs whose first trace began in the selection and has its names; ``names`` are those of runs."""
+
+    def related(self, trace_id: str, limit: int = 4) -> Sequence[Related]:
+        """Runs worth comparing with that of a trace, each once with the best reason, at most ``limit`` for each reason."""
+
+    def tasks(self, selection: Selection, limit: int = 100) -> Sequence[TaskRuns]:
+        """What runs that began in the selection were asked to do, by the programs' own labels, the most frequent first."""
 
     def sessions(
         self, selection: Selection, *, text: str = "", cursor: str | None = None, limit: int = 50

@@ -104,6 +104,8 @@ def runs_filter(selection: Selection) -> Where:
         where.add(
             "trace_id IN (SELECT trace_id FROM traces WHERE user_id IN (SELECT unnest(?)))", list(selection.users)
         )
+    if selection.tasks:
+        where.add("trace_id IN (SELECT trace_id FROM traces WHERE task IN (SELECT unnest(?)))", list(selection.tasks))
     for key in dict.fromkeys(key for key, _ in selection.labels):
         values = [value for name, value in selection.labels if name == key]
         where.add(

@@ -112,7 +112,27 @@ INSERT INTO labels SELECT DISTINCT trace_id, start_us, key[20:], json_extract_st
 ) WHERE starts_with(key, 'langgraph.metadata.') AND json_extract_string(said, '$."' || key || '"') IS NOT NULL;
 """
 
-_MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2, _VERSION_3)
+# What a run was asked to do, which trace it goes on with, and what version made it. Older rows tell the second in their
+# details, where text of others has its quotation marks escaped.
+_VERSION_4: Final = """
+ALTER TABLE spans ADD COLUMN task VARCHAR;
+ALTER TABLE spans ADD COLUMN resumes VARCHAR;
+ALTER TABLE spans ADD COLUMN version VARCHAR;
+ALTER TABLE traces ADD COLUMN task VARCHAR;
+ALTER TABLE traces ADD COLUMN task_head HUGEINT;
+ALTER TABLE traces ADD COLUMN version VARCHAR;
+ALTER TABLE traces ADD COLUMN version_head HUGEINT;
+ALTER TABLE traces ADD COLUMN resumes UHUGEINT;
+ALTER TABLE traces ADD COLUMN resumes_head HUGEINT;
+UPDATE spans SET resumes = regexp_extract(
+    decode(details), '"trace_id":"([0-9a-f]{32})","span_id":"[0-9a-f]{16}","type":"resumes"', 1
+) WHERE parent_span_id IS NULL AND contains(decode(details), '"type":"resumes"');
+UPDATE spans SET resumes = NULL WHERE resumes = '';
+UPDATE traces SET resumes = try_cast('0x' || s.resumes AS UHUGEINT), resumes_head = head FROM spans s
+WHERE s.resumes IS NOT NULL AND s.trace_id = traces.trace_id AND s.span_id = traces.root_span_id;
+"""
+
+_MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """What makes version ``n + 1`` of version ``n``; a new file goes through all of them."""
 
 SCHEMA_VERSION: Final = len(_MIGRATIONS)

@@ -9,7 +9,16 @@ from typing import Literal
 
 from ai_dev_squad.costs import CostEntry
 
-from . import duckdb_delete, duckdb_figures, duckdb_find, duckdb_logs, duckdb_sums, duckdb_traces, duckdb_upkeep
+from . import (
+    duckdb_delete,
+    duckdb_figures,
+    duckdb_find,
+    duckdb_logs,
+    duckdb_runs,
+    duckdb_sums,
+    duckdb_traces,
+    duckdb_upkeep,
+)
 from .base import (
     Facets,
     Found,
@@ -38,6 +47,7 @@ from .duckdb_summary import NAMES, ORDERS, Summary, summarise
 from .duckdb_write import Writer
 from .figures import Figure, FigureName
 from .rows import Batch, LogRow, OpenRow, SpanRow
+from .runs import Related, Run, TaskRuns
 
 __all__ = ["DuckDBStore", "open_memory_store", "open_store"]
 
@@ -146,6 +156,22 @@ class DuckDBStore:
     def details(self, trace_id: str, limit: int = 20_000) -> Iterator[tuple[str, bytes]]:
         with self._file.reading(own=True) as cursor:
             yield from duckdb_traces.details(cursor, trace_id, limit)
+
+    def run(self, trace_id: str) -> Run | None:
+        with self._file.reading() as cursor:
+            return duckdb_runs.run(cursor, trace_id)
+
+    def runs(self, selection: Selection, *, names: Sequence[str] = (), limit: int = 2_000) -> Sequence[Run]:
+        with self._file.reading() as cursor:
+            return duckdb_runs.runs(cursor, selection, names, limit)
+
+    def related(self, trace_id: str, limit: int = 4) -> Sequence[Related]:
+        with self._file.reading() as cursor:
+            return duckdb_runs.related(cursor, trace_id, limit)
+
+    def tasks(self, selection: Selection, limit: int = 100) -> Sequence[TaskRuns]:
+        with self._file.reading() as cursor:
+            return duckdb_runs.tasks(cursor, selection, limit)
 
     def sessions(
         self, selection: Selection, *, text: str = "", cursor: str | None = None, limit: int = 50

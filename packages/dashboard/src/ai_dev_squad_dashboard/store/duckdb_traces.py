@@ -15,11 +15,12 @@ from .duckdb_facts import Where, names_filter, runs_filter
 from .duckdb_logs import LOG_COLUMNS, log_row, running_of
 from .rows import LogRow, SpanRow
 
-__all__ = ["details", "session", "sessions", "span", "trace", "traces"]
+__all__ = ["TRACE_COLUMNS", "details", "session", "sessions", "span", "trace", "trace_row", "traces"]
 
-_TRACE: Final = (
+TRACE_COLUMNS: Final = (
     "trace_id, root_span_id, name, operation, framework, service, session_id, status, error_type, start_us, "
-    "end_us - start_us, spans, errors, calls, tools, input_tokens, output_tokens, cost_usd, unpriced, user_id"
+    "end_us - start_us, spans, errors, calls, tools, input_tokens, output_tokens, cost_usd, unpriced, "
+    "user_id, task, version, resumes"
 )
 _SPAN: Final = ", ".join(("trace_id", "span_id", "parent_span_id", *SPAN_COLUMNS))
 _SPAN_BARE: Final = ", ".join("NULL" if name in {"details", "text"} else name for name in _SPAN.split(", "))
@@ -61,7 +62,7 @@ def traces(
         end_us = min(end_us, int(start) + 1)
     inside = _inside(selection, text, operation, tool)
     rows = _newest(cursor, where, inside, selection.start_us, end_us, limit + 1)
-    page = tuple(_trace_row(row) for row in rows[:limit])
+    page = tuple(trace_row(row) for row in rows[:limit])
     more = pack("traces", page[-1].start_us, page[-1].trace_id) if len(rows) > limit else None
     return TracePage(page, more)
 
@@ -81,7 +82,7 @@ def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Trace
     ).fetchall()
     logs = _logs_of(cursor, number, start, end, limit)
     return Trace(
-        _trace_row(row[:-3]), tuple(_span_row(each) for each in spans[:limit]), logs, running, len(spans) > limit
+        trace_row(row[:-3]), tuple(_span_row(each) for each in spans[:limit]), logs, running, len(spans) > limit
     )
 
 
@@ -160,10 +161,10 @@ def session(
     if row is None:
         return None
     rows = cursor.execute(
-        f"SELECT {_TRACE} FROM traces WHERE session_id = ? ORDER BY start_us DESC, trace_id DESC LIMIT {int(limit)}",  # noqa: S608
+        f"SELECT {TRACE_COLUMNS} FROM traces WHERE session_id = ? ORDER BY start_us DESC, trace_id DESC LIMIT {int(limit)}",  # noqa: S608
         [session_id],
     ).fetchall()
-    return Session(*row), tuple(_trace_row(each) for each in reversed(rows))
+    return Session(*row), tuple(trace_row(each) for each in reversed(rows))
 
 
 _SESSION: Final = (
@@ -220,7 +221,7 @@ def _window(
         condition += f" AND trace_id IN (SELECT trace_id FROM spans WHERE start_us BETWEEN ? AND ? AND {inside})"  # noqa: S608
         values += [start_us, row[0], *inside.values]
     return cursor.execute(
-        f"SELECT {_TRACE} FROM traces WHERE {condition} ORDER BY start_us DESC, trace_id DESC LIMIT {int(limit)}",  # noqa: S608
+        f"SELECT {TRACE_COLUMNS} FROM traces WHERE {condition} ORDER BY start_us DESC, trace_id DESC LIMIT {int(limit)}",  # noqa: S608
         values,
     ).fetchall()
 
@@ -230,7 +231,7 @@ def _row_of(cursor: duckdb.DuckDBPyConnection, number: int | None) -> tuple[Any,
         return None
     return one(
         cursor,
-        f"SELECT {_TRACE}, start_us, last_start_us, end_us FROM traces WHERE trace_id = ?::UHUGEINT",  # noqa: S608
+        f"SELECT {TRACE_COLUMNS}, start_us, last_start_us, end_us FROM traces WHERE trace_id = ?::UHUGEINT",  # noqa: S608
         [number],
     )
 
@@ -282,9 +283,10 @@ def _checked(cursor: str, trace_id: str) -> int:
     return number
 
 
-def _trace_row(row: tuple[Any, ...]) -> TraceRow:
-    trace_id, root, *rest = row
-    return TraceRow(format(trace_id, "032x"), hexed(root, 16), *rest)
+def trace_row(row: tuple[Any, ...]) -> TraceRow:
+    """What ``TRACE_COLUMNS`` of a trace's row say."""
+    trace_id, root, *rest, resumes = row
+    return TraceRow(*(format(trace_id, "032x"), hexed(root, 16), *rest, hexed(resumes, 32)))
 
 
 def _span_row(row: tuple[Any, ...]) -> SpanRow:

@@ -46,8 +46,18 @@ _HEAD: Final = (
     "(CASE WHEN parent_span_id IS NULL THEN 0 ELSE 1 END)::HUGEINT * 85070591730234615865843651857942052864"
     " + start_us::HUGEINT * 18446744073709551616 + span_id::HUGEINT"
 )
-_NAMES: Final = ("framework", "service", "session_id", "user_id")
-_HEADS: Final = ("framework_head", "service_head", "session_head", "user_head")
+RESUMED: Final = "nullif(try_cast('0x' || resumes AS UHUGEINT), trace_id)"
+"""The trace that a span says it goes on with, as traces are numbered; nothing for a text that is no id."""
+_HEADS: Final = {
+    "framework": "framework_head",
+    "service": "service_head",
+    "session_id": "session_head",
+    "user_id": "user_head",
+    "task": "task_head",
+    "version": "version_head",
+    "resumes": "resumes_head",
+}
+"""A name that the first span which has one gives to its trace → the column that says which span that was."""
 _SUMS: Final = (
     "spans",
     "errors",
@@ -68,17 +78,17 @@ _SPEAKERS: Final = ("root_span_id", "root_duration_us", "name", "operation", "st
 _INSERT_TRACES: Final = f"""
 INSERT INTO traces (
     trace_id, start_us, end_us, last_start_us, {", ".join(_SPEAKERS)}, head,
-    {", ".join(f"{name}, {head}" for name, head in zip(_NAMES, _HEADS, strict=True))}, {", ".join(_SUMS)}
+    {", ".join(f"{name}, {head}" for name, head in _HEADS.items())}, {", ".join(_SUMS)}
 )
 WITH new AS (
-    SELECT *, {_HEAD} AS head FROM spans WHERE seq >= ? AND seq < ?
+    SELECT * REPLACE ({RESUMED} AS resumes), {_HEAD} AS head FROM spans WHERE seq >= ? AND seq < ?
 )
 SELECT
     trace_id, min(start_us), max(start_us + duration_us), max(start_us),
     arg_min(CASE WHEN parent_span_id IS NULL THEN {{'v': span_id}} END, head).v,
     arg_min(CASE WHEN parent_span_id IS NULL THEN {{'v': duration_us}} END, head).v,
     arg_min(name, head), arg_min(operation, head), arg_min(status, head), arg_min({{'v': error_type}}, head).v, min(head),
-    {", ".join(f"arg_min({name}, head), min(head) FILTER ({name} IS NOT NULL)" for name in _NAMES)},
+    {", ".join(f"arg_min({name}, head), min(head) FILTER ({name} IS NOT NULL)" for name in _HEADS)},
     count(*), count(*) FILTER (status = 'error'), count(usage_source),
     count(*) FILTER (usage_source IS NOT NULL AND status = 'error'), count(*) FILTER (operation = 'execute_tool'),
     coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cache_read_tokens), 0),
@@ -98,7 +108,7 @@ ON CONFLICT (trace_id) DO UPDATE SET
     ", ".join(
         f"{name} = CASE WHEN excluded.{head} < coalesce({head}, excluded.{head} + 1) THEN excluded.{name} ELSE {name} END, "
         f"{head} = least({head}, excluded.{head})"
-        for name, head in zip(_NAMES, _HEADS, strict=True)
+        for name, head in _HEADS.items()
     )
 },
     {", ".join(f"{name} = {name} + excluded.{name}" for name in _SUMS)}

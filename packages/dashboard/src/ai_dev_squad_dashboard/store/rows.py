@@ -76,6 +76,12 @@ class SpanRow(NamedTuple):
     (GenAI message shapes where known), ``events``, ``links``, ``resource``, ``metadata``; absent keys were not there."""
     text: str | None = None
     """Captured content as plain text, for search; ``None`` when content was not captured."""
+    task: str | None = None
+    """What the run was asked to do, as the program called it; on the run's first operation."""
+    resumes: str | None = None
+    """The trace that was interrupted and that this operation goes on with; only on the first one of a run."""
+    version: str | None = None
+    """The version of the service that made it."""
 
 
 def label_pairs(labels: str) -> list[tuple[str, str]]:

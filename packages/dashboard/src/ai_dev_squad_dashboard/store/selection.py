@@ -29,13 +29,15 @@ class Selection:
     sessions: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     """Spans of the traces of these users."""
+    tasks: tuple[str, ...] = ()
+    """Spans of the traces of runs that were asked to do one of these."""
     labels: tuple[tuple[str, str], ...] = ()
     """(key, value) of tags and metadata: spans of the traces that have, for each key, one of its values."""
 
     @property
-    def runs(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, str], ...]]:
+    def runs(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[tuple[str, str], ...]]:
         """The filters that choose runs rather than names; empty parts mean all."""
-        return self.sessions, self.users, self.labels
+        return self.sessions, self.users, self.tasks, self.labels
 
     @property
     def before(self) -> Selection:

@@ -18,7 +18,7 @@ def agent_turns(rows: Sequence[TreeRow]) -> tuple[TreeRow, ...]:
     if not rows:
         return ()
     root = replace(rows[0], children=0, below=0)
-    work = sorted((row for row in rows[1:] if not row.children), key=lambda row: row.start_us)
+    work = sorted((row for row in rows[1:] if not row.children), key=lambda row: row.at_us)
     result = [root]
     turn: TreeRow | None = None
     for row in work:
@@ -47,13 +47,15 @@ def _turn(first: TreeRow) -> TreeRow:
         agent=first.agent,
         start_us=first.start_us,
         duration_us=0,
+        at_us=first.at_us,
+        part=first.part,
     )
 
 
 def _include(turn: TreeRow, row: TreeRow) -> None:
     turn.children += 1
     turn.below += 1
-    turn.duration_us = max(turn.duration_us, row.start_us + row.duration_us - turn.start_us)
+    turn.duration_us = max(turn.duration_us, row.at_us + row.duration_us - turn.at_us)
     turn.critical_us += row.critical_us
     turn.model_calls += row.model_calls
     turn.input_tokens += row.input_tokens

@@ -9,7 +9,7 @@ from ai_dev_squad_dashboard.store.rows import OpenRow, SpanRow
 
 from .critical_path import critical_path
 
-__all__ = ["MODEL_CALLS", "TreeRow", "build_tree", "failures"]
+__all__ = ["MODEL_CALLS", "TreeRow", "build_tree", "failures", "join_trees"]
 
 MODEL_CALLS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 """The operations that have tokens and a price of their own."""
@@ -53,6 +53,10 @@ class TreeRow:
     unpriced: int = 0
     """Model calls whose cost is unknown, hence not in ``cost_usd``."""
     first_chunk_us: int | None = None
+    at_us: int = 0
+    """How long after the beginning of the run it started, without the time that the run waited to be resumed."""
+    part: int = 0
+    """Which of the run's traces it is in, from 0."""
     attempt: int = 0
     """1 for a first try that was repeated, 2 for its first repetition, and so on; 0 where nothing was repeated."""
 
@@ -70,10 +74,34 @@ def build_tree(spans: Sequence[SpanRow], running: Sequence[OpenRow], now_us: int
     placed = _place(rows, parents)
     _add_up(placed)
     _count_attempts(placed)
+    begin = min((row.start_us for row in placed), default=0)
+    for row in placed:
+        row.at_us = row.start_us - begin
     path = critical_path([(row.parent, row.start_us, row.start_us + row.duration_us) for row in placed])
     for step in path:
         placed[step.place].critical_us += step.end - step.start
     return tuple(placed)
+
+
+def join_trees(trees: Sequence[tuple[TreeRow, ...]]) -> tuple[TreeRow, ...]:
+    """The trees of one run's traces, oldest first, as one: what the later ones did stands below the root of the first.
+
+    A later root is no operation of its own: it is the same run going on. How it ended is how the whole ended.
+    """
+    first, *others = [tree for tree in trees if tree] or [()]
+    if not others:
+        return first
+    root = first[0]
+    rows = [root, *_hung(first, root, 1)]
+    for part, tree in enumerate(others, start=1):
+        resumed = tree[0]
+        for row in tree:
+            row.at_us, row.part = row.at_us + root.duration_us, part
+        rows += _hung(tree, root, len(rows))
+        _go_on(root, resumed)
+        root.duration_us = max(row.at_us + row.duration_us for row in tree)
+    root.children, root.below = sum(row.parent == 0 for row in rows), len(rows) - 1
+    return tuple(rows)
 
 
 def failures(rows: Sequence[TreeRow]) -> tuple[int, ...]:
@@ -174,11 +202,33 @@ def _add_up(rows: list[TreeRow]) -> None:
             continue
         above = rows[row.parent]
         above.below += 1 + row.below
-        above.model_calls += row.model_calls
-        above.input_tokens += row.input_tokens
-        above.output_tokens += row.output_tokens
-        above.cost_usd += row.cost_usd
-        above.unpriced += row.unpriced
+        _add(above, row)
+
+
+def _hung(tree: tuple[TreeRow, ...], root: TreeRow, offset: int) -> tuple[TreeRow, ...]:
+    """The rows of a tree but for its root, as they stand from ``offset`` on in the tree of ``root``: all of them below it."""
+    for row in tree[1:]:
+        above = tree[row.parent] if row.parent else root
+        row.depth = above.depth + 1
+        if row.parent is None:
+            _add(root, row)
+        row.parent = offset + row.parent - 1 if row.parent else 0
+    return tree[1:]
+
+
+def _go_on(root: TreeRow, resumed: TreeRow) -> None:
+    """Let the root of a run say what a later part says of the whole."""
+    root.status, root.error_type, root.error_message = resumed.status, resumed.error_type, resumed.error_message
+    root.critical_us += resumed.critical_us
+    _add(root, resumed)
+
+
+def _add(above: TreeRow, row: TreeRow) -> None:
+    above.model_calls += row.model_calls
+    above.input_tokens += row.input_tokens
+    above.output_tokens += row.output_tokens
+    above.cost_usd += row.cost_usd
+    above.unpriced += row.unpriced
 
 
 def _count_attempts(rows: list[TreeRow]) -> None:

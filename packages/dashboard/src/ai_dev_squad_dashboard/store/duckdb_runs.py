@@ -1,0 +1,129 @@
+"""Runs, put together from the traces that resume one another; and which runs are worth laying side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import duckdb
+
+from .base import Selection, TraceRow
+from .duckdb_columns import split_trace_id
+from .duckdb_facts import names_filter, runs_filter
+from .duckdb_rollup import HOUR_US
+from .duckdb_traces import TRACE_COLUMNS, trace_row
+from .runs import Related, Relation, Run, TaskRuns, joined
+
+__all__ = ["related", "run", "runs", "tasks"]
+
+_MOST_PARTS: Final = 200
+_NEAR_US: Final = 24 * HOUR_US
+"""How far apart runs of different frameworks may have begun to be worth comparing by that alone."""
+
+# From any part to all others: what it goes on with, and what goes on with it.
+_WHOLE: Final = f"""
+WITH RECURSIVE links AS MATERIALIZED (
+    SELECT unnest([trace_id, resumes]) AS one, unnest([resumes, trace_id]) AS other FROM traces WHERE resumes IS NOT NULL
+),
+chain AS (
+    SELECT ?::UHUGEINT AS trace_id
+    UNION SELECT l.other FROM chain c JOIN links l ON l.one = c.trace_id
+)
+SELECT {TRACE_COLUMNS} FROM traces SEMI JOIN chain USING (trace_id) ORDER BY start_us, trace_id LIMIT {_MOST_PARTS}
+"""  # noqa: S608
+
+_RESUMED: Final = f"""
+WITH RECURSIVE links AS MATERIALIZED (SELECT trace_id AS later, resumes AS earlier FROM traces WHERE resumes IS NOT NULL),
+chain AS (
+    SELECT unnest(?::VARCHAR[]::UHUGEINT[]) AS first, unnest(?::VARCHAR[]::UHUGEINT[]) AS trace_id
+    UNION SELECT c.first, l.later FROM chain c JOIN links l ON l.earlier = c.trace_id
+)
+SELECT c.first, {TRACE_COLUMNS} FROM chain c JOIN traces USING (trace_id) WHERE trace_id <> c.first
+"""  # noqa: S608
+
+
+def run(cursor: duckdb.DuckDBPyConnection, trace_id: str) -> Run | None:
+    """The whole run that a trace is of."""
+    number = split_trace_id(trace_id)
+    if number is None:
+        return None
+    found = [trace_row(row) for row in cursor.execute(_WHOLE, [number]).fetchall()]
+    return joined(found) if any(row.trace_id == trace_id.lower() for row in found) else None
+
+
+def runs(cursor: duckdb.DuckDBPyConnection, selection: Selection, names: Sequence[str], limit: int) -> tuple[Run, ...]:
+    """The newest runs that began in a selection."""
+    where = runs_filter(selection)
+    where.add("start_us >= ? AND start_us < ?", selection.start_us, selection.end_us)
+    # What goes on with a trace that is stored is a part of that one's run.
+    where.add("(resumes IS NULL OR NOT EXISTS (SELECT 1 FROM traces e WHERE e.trace_id = traces.resumes))")
+    if names:
+        where.add("name IN (SELECT unnest(?))", list(names))
+    if selection.frameworks:
+        where.add("framework IN (SELECT unnest(?))", list(selection.frameworks))
+    seen = names_filter(replace(selection, frameworks=()))
+    if seen.conditions:
+        where.add(
+            f"trace_id IN (SELECT trace_id FROM spans WHERE start_us >= ? AND {seen})",  # noqa: S608
+            selection.start_us,
+            *seen.values,
+        )
+    firsts = cursor.execute(
+        f"SELECT {TRACE_COLUMNS} FROM traces WHERE {where} ORDER BY start_us DESC, trace_id DESC LIMIT {int(limit)}",  # noqa: S608
+        where.values,
+    ).fetchall()
+    parts: dict[Any, list[TraceRow]] = {row[0]: [trace_row(row)] for row in firsts}
+    ids = [str(number) for number in parts]
+    for first, *row in cursor.execute(_RESUMED, [ids, ids]).fetchall():
+        parts[first].append(trace_row(tuple(row)))
+    return tuple(map(joined, parts.values()))
+
+
+def tasks(cursor: duckdb.DuckDBPyConnection, selection: Selection, limit: int) -> tuple[TaskRuns, ...]:
+    """The tasks of runs that began in a selection, those with most runs first."""
+    where = runs_filter(selection)
+    where.add("task IS NOT NULL AND start_us >= ? AND start_us < ?", selection.start_us, selection.end_us)
+    if selection.frameworks:
+        where.add("framework IN (SELECT unnest(?))", list(selection.frameworks))
+    rows = cursor.execute(
+        "SELECT task, count(*) AS runs, list_sort(list(DISTINCT framework) FILTER (framework IS NOT NULL)) FROM traces "  # noqa: S608
+        f"WHERE {where} GROUP BY task ORDER BY runs DESC, task LIMIT {int(limit)}",
+        where.values,
+    ).fetchall()
+    return tuple(TaskRuns(task, count, tuple(frameworks or ())) for task, count, frameworks in rows)
+
+
+def related(cursor: duckdb.DuckDBPyConnection, trace_id: str, most: int) -> tuple[Related, ...]:
+    """Runs to compare a trace's run with, the best reason first, each once, ``most`` for each reason."""
+    whole = run(cursor, trace_id)
+    if whole is None:
+        return ()
+    row = whole.row
+    same = "name = ? AND framework IS NOT DISTINCT FROM ?"
+    named = [row.name, row.framework]
+    looked_for: tuple[tuple[Relation, str, list[Any], str], ...] = (
+        ("task", "task = ?", [row.task], "framework"),
+        ("session", "session_id = ?", [row.session_id], ""),
+        ("version", f"{same} AND version IS NOT NULL AND version <> ?", [*named, row.version], "version"),
+        ("earlier", f"{same} AND start_us < ?", [*named, row.start_us], "framework"),
+        ("later", f"{same} AND start_us > ?", [*named, row.start_us], "framework"),
+        ("framework", "framework <> ? AND abs(start_us - ?) < ?", [row.framework, row.start_us, _NEAR_US], "framework"),
+    )
+    own = [str(split_trace_id(part.trace_id)) for part in whole.parts]
+    found: dict[str, Related] = {}
+    for relation, condition, values, one_of_each in looked_for:
+        # Of each framework, or version, the nearest: ten runs of one would leave no room for the others.
+        nearest = (
+            f"QUALIFY row_number() OVER (PARTITION BY {one_of_each} ORDER BY away, trace_id) = 1" if one_of_each else ""
+        )
+        rows = cursor.execute(
+            f"SELECT {TRACE_COLUMNS}, abs(start_us - ?) AS away FROM traces "  # noqa: S608
+            f"WHERE resumes IS NULL AND trace_id NOT IN (SELECT unnest(?::VARCHAR[]::UHUGEINT[])) AND {condition} {nearest} "
+            f"ORDER BY framework IS NOT DISTINCT FROM ?, away, trace_id LIMIT {int(most)}",
+            [row.start_us, own, *values, row.framework],
+        ).fetchall()
+        for each in rows:
+            candidate = trace_row(each[:-1])
+            found.setdefault(candidate.trace_id, Related(relation, candidate))
+    return tuple(found.values())
