@@ -21,6 +21,7 @@ from ai_dev_squad_dashboard.ingest.journal_source import JournalState
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue
 from ai_dev_squad_dashboard.store import Selection, Store, StoreError, open_memory_store, open_store
 from ai_dev_squad_dashboard.store.base import Written
+from ai_dev_squad_dashboard.store.duckdb_file import File
 from ai_dev_squad_dashboard.store.rows import Batch
 
 EVER = Selection(start_us=0, end_us=1 << 60)
@@ -331,6 +332,9 @@ class Moody:
             raise StoreError(f"{self.refuses} cannot be stored")
         return self.inner.write(batch)
 
+    def mend(self) -> None:
+        self.inner.mend()
+
     def position(self, source: str) -> str | None:
         return self.inner.position(source)
 
@@ -406,3 +410,30 @@ def test_one_journal_named_by_its_path(logs: Path, store: Store) -> None:
         write(logs / "a.jsonl", range(3))
         assert tail.catch_up() == 3
     assert messages(store) == named(range(3))
+
+
+def test_a_store_that_had_to_be_begun_anew_is_filled_from_the_journals_again(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file was cut short, nothing could be saved: every line is there again, once, those that came meanwhile too."""
+    path = tmp_path / "store.duckdb"
+    write(logs / "a.jsonl", range(3000))
+    write(logs / "b.jsonl", range(100), "b")
+    store = open_store(path)
+    with ingest(logs, store) as tail:
+        tail.catch_up()
+    store.close()
+    store = open_store(path)
+
+    def unreadable(_: File) -> bool:
+        raise StoreError("what is left cannot be read")
+
+    monkeypatch.setattr(File, "rewrite", unreadable)
+    with ingest(logs, store) as tail:
+        os.truncate(path, path.stat().st_size // 2)
+        write(logs / "a.jsonl", range(3000, 3010))
+        tail.catch_up()
+        assert [each.lost for each in store.state().incidents] == [True]
+        assert messages(store) == named(range(3010)) + named(range(100), "b")
+        assert store.totals(EVER).spans == 3110
+    store.close()

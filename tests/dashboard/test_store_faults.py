@@ -9,7 +9,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,8 @@ import duckdb
 import pytest
 
 from ai_dev_squad_dashboard.store import Selection, Store, StoreError, open_store
+from ai_dev_squad_dashboard.store.base import StoreBegunAnewError
+from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.duckdb_file import File
 from ai_dev_squad_dashboard.store.duckdb_schema import _MIGRATIONS, SCHEMA_VERSION
 from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
@@ -181,6 +183,97 @@ def test_a_file_that_is_no_store_is_left_alone(path: Path, content: bytes) -> No
         open_store(path)
     assert path.read_bytes() == content
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def _delete(path: Path) -> None:
+    for each in path.parent.iterdir():
+        each.unlink()
+
+
+def _replace(path: Path) -> None:
+    other = path.with_name("other.duckdb")
+    open_store(other).close()
+    other.replace(path)
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, 5000)
+
+
+@pytest.mark.parametrize(
+    "happens, told, aside",
+    [(_delete, "deleted", 0), (_replace, "replaced", 1), (_cut, "cut short", 1)],
+)
+@pytest.mark.parametrize("when", ["checkpoint", "log"])
+def test_a_file_that_is_lost_while_it_is_open_is_noticed_told_and_written_anew(
+    path: Path, happens: Callable[[Path], None], told: str, aside: int, when: str
+) -> None:
+    """Nothing acknowledged is lost, whether it stood in the file or still in its log; what is in the way is put aside."""
+    file = File(path, 256)
+    store = DuckDBStore(file)
+    store.write(Batch(spans=spans(500), positions={"journal": "5"}))
+    if when == "checkpoint":
+        file.checkpoint()
+    happens(path)
+    store.write(Batch(spans=spans(100, T0 + DAY)))
+    state = store.state()
+    assert [(each.lost, f"was {told} while it was in use" in each.text) for each in state.incidents] == [(False, True)]
+    assert state.spans == 600
+    assert len(list(path.parent.glob("*.aside"))) == aside
+    store.close()
+    store = open_store(path)
+    assert (store.totals(ALL).spans, store.position("journal")) == (600, "5")
+    store.close()
+
+
+def test_a_lost_file_is_written_anew_when_nothing_is_written(path: Path) -> None:
+    """``mend`` is enough: whoever looks after the store finds out before the next batch comes."""
+    store = open_store(path)
+    store.write(Batch(spans=spans(5)))
+    _delete(path)
+    store.mend()
+    store.close()
+    store = open_store(path)
+    assert store.totals(ALL).spans == 5
+    store.close()
+
+
+def test_a_file_that_cannot_be_saved_is_begun_anew_and_what_was_deleted_stays_deleted(path: Path) -> None:
+    """Cut short before it was read: the batch fails, the next goes into an empty file, and deleted runs do not come back."""
+    store = open_store(path)
+    store.write(
+        Batch(spans=[row._replace(details=os.urandom(3000)) for row in spans(3000)], positions={"journal": "5"})
+    )
+    store.delete(Subject("trace", f"{T0:032x}"), by="test", at_us=T0 + DAY)
+    store.close()
+    store = open_store(path)
+    store.deletions()
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(StoreBegunAnewError, match="was cut short and begun anew; send this again"):
+        store.write(Batch(spans=spans(100, T0 + DAY)))
+    assert store.position("journal") is None
+    store.write(Batch(spans=spans(100)))
+    assert (store.totals(ALL).spans, [each.lost for each in store.state().incidents]) == (99, [True])
+    assert len(list(path.parent.glob("*.aside"))) == 1
+    store.close()
+
+
+def test_damage_is_called_damage(path: Path) -> None:
+    """A block with a wrong checksum is no file "in use by another process"."""
+    store = open_store(path)
+    store.write(Batch(spans=[row._replace(details=os.urandom(3000)) for row in spans(3000)]))
+    store.close()
+    whole = bytearray(path.read_bytes())
+    for at in range(12_288, len(whole), 262_144):
+        whole[at + 100 : at + 200] = os.urandom(100)
+    path.write_bytes(whole)
+    with pytest.raises(StoreError, match=r"store\.duckdb (cannot be opened as a store|is damaged)") as told:
+        opened = open_store(path)
+        try:
+            list(opened.details(f"{T0:032x}"))
+        finally:
+            opened.close()
+    assert "another process" not in str(told.value)
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,7 @@ from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import StoreError, open_memory_store
+from ai_dev_squad_dashboard.store.base import Incident
 from ai_dev_squad_dashboard.store.rows import Batch, MetricRow, SpanRow
 from ai_dev_squad_dashboard.views import agents, health
 from ai_dev_squad_dashboard.views.agents import Bin, Scale, bins
@@ -162,6 +165,32 @@ class Broken:
     def write(self, batch):
         """Fail like a full disk."""
         raise StoreError("the disk is full; make room")
+
+    def mend(self):
+        """There is no file."""
+
+
+def test_health_answers_when_the_store_does_not(site):
+    """It is the page that says what is wrong: with the store's own words, and the cure that is in them."""
+    site.store.close()
+    view = health.build(site, ask())
+    assert [(each.kind, each.title, each.cure) for each in view.concerns] == [
+        ("bad", "The store does not answer", "the store in memory is closed; open it again with open_store()")
+    ]
+    assert (view.store.spans, view.metrics, view.behind_us) == (0, (), None)
+
+
+def test_health_tells_what_became_of_the_stores_file(site):
+    """A file that was written anew is worth a word; one of which something is lost is worse, and stands first."""
+    state = replace(
+        site.store.state(),
+        incidents=(Incident(1, "It was written anew.", False), Incident(2, "It was begun anew.", True)),
+    )
+    site = replace(site, store=SimpleNamespace(state=lambda: state, metric_names=lambda: (), logs=site.store.logs))
+    assert [(each.kind, each.title) for each in health.build(site, ask()).concerns] == [
+        ("bad", "It was begun anew."),
+        ("warn", "It was written anew."),
+    ]
 
 
 def test_a_well_dashboard_has_no_concerns(site):

@@ -9,7 +9,7 @@ import msgspec
 from flask import Blueprint, Response
 
 from .guide_api import cost_analysis, metrics, parity_matrix
-from .page import Page, Site, asked
+from .page import Page, Site, asked, moment_of
 from .store.base import Store
 from .views import PAGES
 
@@ -42,7 +42,7 @@ def _guide_answer(store: Store, answer: Any, default: str) -> Any:
 def _answer(site: Site, page: Page) -> Any:
     def answer(**arguments: str) -> Response:
         query = asked(page.default_range)
-        with site.store.snapshot():
+        with moment_of(site, page):
             view = page.build(site, query, **arguments)
         return json_response(view)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ from .query import Query
 from .settings import DashboardSettings
 from .store.base import Store
 
-__all__ = ["NotFoundError", "Page", "Site", "asked"]
+__all__ = ["NotFoundError", "Page", "Site", "asked", "moment_of"]
 
 
 class NotFoundError(LookupError):
@@ -53,10 +54,17 @@ class Page:
     key: str | None = None
     """The letter that leads there after ``g`` on the keyboard."""
     default_range: str = "24h"
+    needs_store: bool = True
+    """Whether the page can do nothing without the store. Health can: it says what is wrong with it."""
     parameters: tuple[str, ...] = ()
     """Arguments of the URL that this page understands besides the span of time and the filters."""
     live: bool = True
     """False for a page with a form: what is filled in there must not be replaced."""
+
+
+def moment_of(site: Site, page: Page) -> AbstractContextManager[None]:
+    """All that the page asks is answered from the rows of one moment."""
+    return site.store.snapshot() if page.needs_store else nullcontext()
 
 
 def asked(default_range: str) -> Query:

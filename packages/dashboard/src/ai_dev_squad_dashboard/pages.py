@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, current_app, render_template, url_for
 
-from .page import Page, Site, asked
+from .page import Page, Site, asked, moment_of
 from .query import Query
 from .views import PAGES
 
@@ -35,7 +35,7 @@ def _show(site: Site, page: Page) -> Any:
 def render(site: Site, page: Page, query: Query, arguments: dict[str, str], *, whole: bool = True) -> tuple[Any, str]:
     """A page's dataclass and its HTML; without ``whole`` only what stands in ``<main>``, for replacing it while it is open."""
     # What stands around the page asks as well, so it is of the same moment.
-    with site.store.snapshot():
+    with moment_of(site, page):
         view = page.build(site, query, **arguments)
         html = render_template(
             f"{page.name}.html",

@@ -20,7 +20,7 @@ from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
 from ai_dev_squad_dashboard.ingest.journal_source import JournalSource, JournalState, batch_of, source_name
 from ai_dev_squad_dashboard.ingest.pricing import Prices
 from ai_dev_squad_dashboard.ingest.queue import Busy, IngestQueue
-from ai_dev_squad_dashboard.store.base import Written
+from ai_dev_squad_dashboard.store.base import StoreBegunAnewError, Written
 from ai_dev_squad_dashboard.store.rows import Batch
 
 __all__ = ["JournalState", "JournalTail"]
@@ -77,6 +77,7 @@ class JournalTail:
         self._find_at = 0.0
         self._underway: dict[Path, _Underway] = {}
         self._retry_s = 0.5
+        self._begun_anew = queue.begun_anew
         self.dropped_rows = 0
         """Lines that the store refused, each by itself."""
 
@@ -124,6 +125,7 @@ class JournalTail:
 
     def _turn(self) -> bool:
         """One batch of each journal that has news. Whether there were some."""
+        self._start_over_if_lost()
         self._find()
         now_us = time.time_ns() // 1000
         sources = list(self._sources.items())
@@ -133,6 +135,8 @@ class JournalTail:
                 busy |= self._advance(path, source, now_us)
             except _Stopped:
                 raise
+            except StoreBegunAnewError:
+                return True
             except Exception as error:  # noqa: BLE001 - one odd journal must not end the others' following
                 _log.warning("following %s failed, and is tried again", path, exc_info=error)
                 source.rewind(self._queue.position(source.name))
@@ -140,6 +144,14 @@ class JournalTail:
             if len(sources) > _MANY and source.caught_up:
                 source.close()
         return busy
+
+    def _start_over_if_lost(self) -> None:
+        """A store that was begun anew has nothing of what was read before."""
+        if self._begun_anew != self._queue.begun_anew:
+            self._begun_anew = self._queue.begun_anew
+            self._underway.clear()
+            for source in self._sources.values():
+                source.rewind(None)
 
     def _advance(self, path: Path, source: JournalSource, now_us: int) -> bool:
         # Reading goes on while the queue writes what was read before.
@@ -193,6 +205,8 @@ class JournalTail:
                 source.error = None
                 self._retry_s = 0.5
                 return
+            if self._begun_anew != self._queue.begun_anew:
+                raise StoreBegunAnewError
             tries += 1
             source.error = f"{path} is read, but the store does not take it: {error}"
             if tries >= _TRIES and len(underway.found) and self._store_works():
@@ -207,7 +221,7 @@ class JournalTail:
     def _submit(self, batch: Batch) -> Future[Written]:
         while True:
             try:
-                return self._queue.submit(batch)
+                return self._queue.submit(batch, after=self._begun_anew)
             except Busy:
                 if self._stop.is_set():
                     raise _Stopped from None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from ai_dev_squad_dashboard.store.base import Store, StoreError, Written
+from ai_dev_squad_dashboard.store.base import Store, StoreBegunAnewError, StoreError, Written
 from ai_dev_squad_dashboard.store.rows import Batch
 
 __all__ = ["Busy", "IngestQueue", "QueueState", "Retention"]
@@ -26,6 +26,9 @@ OnWritten = Callable[[Written], object]
 GROUP_ROWS = 10_000
 """Rows after which a commit takes no further batch: about 5,000 spans with their log lines."""
 _RATE_SECONDS = 10
+_LOOK_EVERY_S = 2.0
+"""How often it is seen whether the store's file is still there, when nothing is written."""
+_BEGUN_ANEW = "the store was begun anew; send this again, or read its source from the start"
 _DAY_US = 86_400_000_000
 
 
@@ -117,19 +120,25 @@ class IngestQueue:
         self._last_written_us: int | None = None
         self._last_error: tuple[str, int] | None = None
         self._retain_at = None if retention is None else time.monotonic() + retention.first_s
+        self.begun_anew = 0
+        """How often the store was begun anew: whoever followed a source reads it from its start then."""
         self._thread = threading.Thread(target=self._run, name="ai-dev-squad-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, batch: Batch) -> Future[Written]:
+    def submit(self, batch: Batch, *, after: int | None = None) -> Future[Written]:
         """Queue a batch. The future resolves once it is on disk, with what became of the commit that carried it; it fails
-        with the store's ``StoreError`` when the batch could not be written, and then nothing of it is stored.
+        with the store's ``StoreError`` when the batch could not be written, and then nothing of it is stored. ``after`` is the
+        ``begun_anew`` for which the batch continues its source.
 
-        Raises ``Busy`` when more rows wait than allowed, or when the queue is closing.
+        Raises ``StoreBegunAnewError`` when the store was begun anew since, ``Busy`` when more rows wait than allowed, or when
+        the queue is closing.
         """
         one = _Waiting(batch)
         with self._changed:
             if self._closing:
                 raise Busy("the dashboard is shutting down; send again in 5 s", 5)
+            if after is not None and after != self.begun_anew:
+                raise StoreBegunAnewError(_BEGUN_ANEW)
             # A batch larger than the limit is taken when it is alone: refusing it would be for ever.
             if self._pending_rows and self._pending_rows + one.rows > self._limit:
                 self._refused += 1
@@ -199,16 +208,19 @@ class IngestQueue:
                 return
             if waiting:
                 self._write(waiting)
+            else:
+                self._look()
             self._retain_if_due()
 
     def _take(self) -> list[_Waiting] | None:
-        """What the next commit carries; nothing when retention is due; ``None`` at the end."""
+        """What the next commit carries; nothing when it is time to look after the store; ``None`` at the end."""
+        look_at = time.monotonic() + _LOOK_EVERY_S
         with self._changed:
             while not self._waiting:
                 if self._closing:
                     return None
-                rest_s = None if self._retain_at is None else self._retain_at - time.monotonic()
-                if rest_s is not None and rest_s <= 0:
+                rest_s = min(look_at, look_at if self._retain_at is None else self._retain_at) - time.monotonic()
+                if rest_s <= 0:
                     return []
                 self._changed.wait(rest_s)
             waiting = [self._waiting.popleft()]
@@ -221,11 +233,19 @@ class IngestQueue:
     def _write(self, waiting: Sequence[_Waiting]) -> None:
         try:
             written = self._store.write(waiting[0].batch if len(waiting) == 1 else _merged(waiting))
+        except StoreBegunAnewError as error:
+            self._start_over(waiting, error)
+            return
         except Exception as error:  # noqa: BLE001 - the thread must outlive whatever one batch does to the store
             if len(waiting) > 1:
                 # One bad batch must not fail its neighbours.
+                begun_anew = self.begun_anew
                 for one in waiting:
-                    self._write([one])
+                    if begun_anew == self.begun_anew:
+                        self._write([one])
+                    else:
+                        self._settle([one], None, error)
+                        _fail(one, StoreBegunAnewError(_BEGUN_ANEW))
                 return
             self._settle(waiting, None, error)
             _fail(waiting[0], error)
@@ -241,6 +261,25 @@ class IngestQueue:
                 if self._listener_failed is not type(error):
                     self._listener_failed = type(error)
                     _log.warning("telling what was written failed; this is said once", exc_info=error)
+
+    def _start_over(self, waiting: Sequence[_Waiting], error: StoreBegunAnewError) -> None:
+        """Everything that waits belongs behind what was lost: its senders send it again, or read their source from its start."""
+        with self._changed:
+            self.begun_anew += 1
+            waiting = [*waiting, *self._waiting]
+            self._waiting.clear()
+        self._settle(waiting, None, error)
+        for one in waiting:
+            _fail(one, error)
+
+    def _look(self) -> None:
+        try:
+            self._store.mend()
+        except StoreBegunAnewError as error:
+            self._start_over([], error)
+        except Exception as error:  # noqa: BLE001 - the next look may succeed
+            with self._changed:
+                self._last_error = (_text(error), _now_us())
 
     def _settle(self, waiting: Sequence[_Waiting], written: Written | None, error: Exception | None) -> None:
         rows = sum(one.rows for one in waiting)

@@ -28,6 +28,7 @@ __all__ = [
     "Found",
     "Group",
     "GroupBy",
+    "Incident",
     "LogPage",
     "MetricName",
     "OrderBy",
@@ -36,6 +37,7 @@ __all__ = [
     "Session",
     "SessionPage",
     "Store",
+    "StoreBegunAnewError",
     "StoreError",
     "StoreState",
     "Totals",
@@ -50,6 +52,10 @@ class StoreError(Exception):
     """The store cannot do it: a file that is no store, corrupt, of a newer version, in use, or a full disk. The message
     names the file and the cure.
     """
+
+
+class StoreBegunAnewError(StoreError):
+    """The store's file was lost while it was open, and an empty one stands in its place: what was read before is to be read again."""
 
 
 class BadCursorError(ValueError):
@@ -276,6 +282,16 @@ class MetricName:
 
 
 @dataclass(frozen=True)
+class Incident:
+    """What became of the store's file while it was open, and what was done about it."""
+
+    at_us: int
+    text: str
+    lost: bool
+    """Whether there is something that only its senders have, if anybody."""
+
+
+@dataclass(frozen=True)
 class StoreState:
     """How the store is: for the health page."""
 
@@ -293,6 +309,8 @@ class StoreState:
     oldest_us: int | None
     newest_us: int | None
     schema_version: int
+    incidents: tuple[Incident, ...] = ()
+    """The newest ones since the start, the oldest first."""
 
 
 class Store(Protocol):
@@ -464,6 +482,12 @@ class Store(Protocol):
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy to ``target``, which must not exist, while the store goes on working."""
+
+    def mend(self) -> None:
+        """See whether the file is still there, and write it anew when it is not; some microseconds when all is well.
+
+        Raises ``StoreBegunAnewError`` when nothing of it could be saved.
+        """
 
     def close(self) -> None:
         """Write what is pending and let go of the file. Twice is harmless."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 import duckdb
 
-from .base import StoreError
+from .base import Incident, StoreError
 from .duckdb_schema import prepare
 
 __all__ = ["CHECKPOINT_BYTES", "File", "copy_database", "quoted"]
@@ -26,6 +27,17 @@ thousand of them, so rarely is less work; but a store that was killed reads its 
 
 EXCHANGE_S: Final = 5.0
 """How long new questions wait for those under way to end, so that a file that was written anew can take the place of the old."""
+
+_IN_USE: Final = ("Could not set lock", "Conflicting lock", "used by another process")
+_DAMAGE: Final = (
+    "Corrupt",
+    "checksum",
+    "read enough bytes",
+    "not a valid DuckDB",
+    "Could not read",
+    "Failed to load metadata",
+)
+"""What stands in DuckDB's messages about a file that something else has, or that is not what was written."""
 
 _open: Final[set[str]] = set()
 """Files that this process has open. DuckDB would silently share one, and two writers would share sequence numbers."""
@@ -48,6 +60,7 @@ class File:
         self.log_path = Path(f"{path}.wal")
         self.has_holes = False
         """Whether ``rewrite`` had to be put off."""
+        self.incidents: tuple[Incident, ...] = ()
         self._memory_limit_mib = memory_limit_mib
         self._checkpoint_bytes = CHECKPOINT_BYTES
         self._write_lock = threading.RLock()
@@ -57,6 +70,9 @@ class File:
         self._exchanging = False
         self._closed = False
         self._invalid = False
+        self._damaged = False
+        self._identity = (0, 0)
+        self._least_bytes = 0
         if path is not None:
             with _open_lock:
                 if str(path.resolve()) in _open:
@@ -160,6 +176,7 @@ class File:
                             self.has_holes = True
                             return False
                         self._connection.close()
+                        self.log_path.unlink(missing_ok=True)
                         part.replace(self.path)
                         self._connection = self._connect()
                         self.has_holes = False
@@ -171,6 +188,61 @@ class File:
             raise StoreError(f"{self.name} cannot be written anew ({error}); free space on its disk") from error
         finally:
             part.unlink(missing_ok=True)
+
+    def loss(self) -> str | None:
+        """What became of the file while it is open: ``deleted``, ``replaced``, ``cut short``, ``damaged``; ``None`` when it is there."""
+        if self.path is None or self._closed:
+            return None
+        try:
+            status = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return "deleted"
+        except OSError:
+            return None  # a disk that does not answer now is no lost file
+        if (status.st_dev, status.st_ino) != self._identity:
+            return "replaced"
+        if status.st_size < self._least_bytes:
+            return "cut short"
+        # Nobody may open it to see what is in it: closing it again would give up DuckDB's lock on it.
+        return "damaged" if self._damaged else None
+
+    def log_is_gone(self) -> bool:
+        """Whether there is no log: right after a checkpoint, or because somebody deleted it."""
+        return self.path is not None and self._log_bytes() == 0
+
+    def put_aside(self) -> Path | None:
+        """Rename what stands in the file's place, so that nothing of it is overwritten. Returns its new name."""
+        if self.path is None or not self.path.exists():
+            return None
+        aside = self.path.with_name(f"{self.path.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.aside")
+        self.path.replace(aside)
+        if self.log_path.exists():
+            self.log_path.replace(f"{aside}.wal")
+        return aside
+
+    def begin_anew(self) -> duckdb.DuckDBPyConnection:
+        """An empty file in the place of one that cannot be read any more. The caller has the lock, by ``alone`` or ``exclusive``."""
+        with self._state:
+            self._exchanging = True
+            try:
+                if not self._state.wait_for(lambda: self._readers == 0, timeout=6 * EXCHANGE_S):
+                    raise StoreError(f"{self.name} is lost, and questions of it are still under way; send this again")
+                try:
+                    self._connection.close()
+                except duckdb.Error as error:
+                    log.debug("closing what is left of %s: %s", self.name, error)
+                self._connection = self._connect()
+                self._invalid = self._damaged = False
+            finally:
+                self._exchanging = False
+                self._state.notify_all()
+        return self._connection
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Nobody else writes, also while the file cannot be used."""
+        with self._write_lock:
+            yield
 
     def close(self) -> None:
         """Wait for questions under way, then let go of the file."""
@@ -212,6 +284,9 @@ class File:
             if connection is not None:
                 connection.close()
             raise
+        if self.path is not None:
+            status = self.path.stat()
+            self._identity, self._least_bytes = (status.st_dev, status.st_ino), status.st_size
         return connection
 
     def checkpoint(self) -> None:
@@ -224,6 +299,18 @@ class File:
             finally:
                 cursor.close()
             self._checkpoint_bytes = CHECKPOINT_BYTES
+            self._note_file()
+
+    def _note_file(self) -> None:
+        """How large our file is by now; it only shrinks in checkpoints."""
+        if self.path is None:
+            return
+        try:
+            status = self.path.stat()
+        except OSError:
+            return  # ``loss`` tells of it
+        if (status.st_dev, status.st_ino) == self._identity:
+            self._least_bytes = status.st_size
 
     def _checkpoint_or_later(self) -> None:
         """What is committed is safe with and without a checkpoint, so one that fails is no error of a batch."""
@@ -247,7 +334,11 @@ class File:
             self._state.wait_for(lambda: self._readers == 0 or not self._invalid, timeout=30)
             if self._invalid:  # no other question opened it meanwhile
                 self._connection.close()
-                self._connection = self._connect()
+                try:
+                    self._connection = self._connect()
+                except StoreError:
+                    self._damaged = self.path.exists()
+                    raise
                 self._invalid = False
                 self._state.notify_all()
 
@@ -267,11 +358,16 @@ class File:
                 f"{self.name} cannot grow: {text.splitlines()[0]}; free space on its disk, or keep fewer days with "
                 "--retention-days, and the store goes on by itself"
             )
+        if any(sign in text for sign in _DAMAGE):
+            return StoreError(
+                f"{self.name} is damaged ({text.splitlines()[0]}): something else wrote into it, or its disk fails; restore a "
+                "backup, or move it away (with its .wal) and start anew from the journals"
+            )
         return StoreError(f"{self.name} does not answer: {text.splitlines()[0]}")
 
     def _unopened(self, error: duckdb.Error) -> StoreError:
         text = str(error).splitlines()[0]
-        if "lock" in text:
+        if any(sign in text for sign in _IN_USE):
             return StoreError(
                 f"{self.name} is in use by another process ({text}); close that dashboard, ask it over HTTP, or choose "
                 "another file with --db"

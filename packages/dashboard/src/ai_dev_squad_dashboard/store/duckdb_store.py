@@ -41,6 +41,7 @@ from .base import (
 )
 from .deletions import Deletion, Extent, Subject
 from .duckdb_file import File
+from .duckdb_mend import mend
 from .duckdb_rollup import ROLL_EVERY
 from .duckdb_series import MAX_SERIES
 from .duckdb_summary import NAMES, ORDERS, Summary, summarise
@@ -76,7 +77,16 @@ class DuckDBStore:
         return self._file.holding()
 
     def write(self, batch: Batch) -> Written:
-        return self._writer.write(batch)
+        self.mend()
+        written = self._writer.write(batch)
+        if len(batch) and self._file.log_is_gone():
+            self._file.checkpoint()  # there is no log that a start could read, so it has to be in the file
+        self.mend()
+        return written
+
+    def mend(self) -> None:
+        if self._file.loss() is not None:
+            mend(self._file, self._writer)
 
     def position(self, source: str) -> str | None:
         return self.positions().get(source)
@@ -258,6 +268,7 @@ class DuckDBStore:
             return duckdb_upkeep.export(cursor, kind, selection, Path(target), file_format)
 
     def retain(self, *, oldest_us: int | None = None, max_bytes: int | None = None) -> int:
+        self.mend()
         return duckdb_upkeep.retain(self._file, self._writer, oldest_us, max_bytes)
 
     def extent(self, subject: Subject) -> Extent:

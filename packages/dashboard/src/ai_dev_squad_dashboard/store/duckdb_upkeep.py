@@ -69,6 +69,7 @@ def state(cursor: duckdb.DuckDBPyConnection, file: File, writer: Writer) -> Stor
         oldest_us=oldest,
         newest_us=newest,
         schema_version=SCHEMA_VERSION,
+        incidents=file.incidents,
     )
 
 

@@ -13,7 +13,8 @@ from ai_dev_squad_dashboard.ingest.journal import JournalState
 from ai_dev_squad_dashboard.ingest.queue import QueueState
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
-from ai_dev_squad_dashboard.store.base import MetricName, StoreState
+from ai_dev_squad_dashboard.settings import DashboardSettings
+from ai_dev_squad_dashboard.store.base import MetricName, StoreError, StoreState
 from ai_dev_squad_dashboard.views.budget_stores import stores_away
 from ai_dev_squad_dashboard.views.coverage import coverage
 
@@ -70,14 +71,23 @@ class Health:
 
 def build(site: Site, query: Query) -> Health:
     """The state of the parts, now. The span of time and the filters change nothing here."""
-    queue, store, settings = site.queue.state(), site.store.state(), site.settings
+    queue, settings = site.queue.state(), site.settings
     sources = tuple(site.sources())
+    silent: tuple[Concern, ...] = ()
+    metrics: tuple[MetricName, ...] = ()
+    try:
+        store, metrics = site.store.state(), tuple(site.store.metric_names())
+        calls, away = coverage(site, query), tuple(stores_away(site, query))
+    except StoreError as error:
+        store, calls, away = _unknown(settings), Coverage(), ()
+        silent = (Concern("bad", "The store does not answer", str(error)),)
     lag = None if store.newest_us is None else query.now_us - store.newest_us
     ahead = max(0, -(lag or 0))
-    calls = coverage(site, query)
     concerns = (
+        *silent,
+        *_incidents(store),
         *_uncaptured(calls),
-        *_away(stores_away(site, query)),
+        *_away(away),
         *_concerns(queue, store, sources, ahead, settings.max_store_mib),
     )
     return Health(
@@ -87,7 +97,7 @@ def build(site: Site, query: Query) -> Health:
         behind_us=None if lag is None else max(0, lag),
         ahead_us=ahead,
         sources=sources,
-        metrics=tuple(site.store.metric_names()),
+        metrics=metrics,
         limits={
             "retention_days": settings.retention_days,
             "max_store_mib": settings.max_store_mib,
@@ -100,6 +110,33 @@ def build(site: Site, query: Query) -> Health:
         coverage=calls,
         coverage_text=str(calls),
     )
+
+
+def _unknown(settings: DashboardSettings) -> StoreState:
+    return StoreState(
+        engine="",
+        path=str(settings.db),
+        bytes=0,
+        spans=0,
+        logs=0,
+        traces=0,
+        series=0,
+        series_dropped=0,
+        oldest_us=None,
+        newest_us=None,
+        schema_version=0,
+    )
+
+
+def _incidents(store: StoreState) -> Iterator[Concern]:
+    for incident in store.incidents:
+        yield Concern(
+            "bad" if incident.lost else "warn",
+            incident.text,
+            "What came by OTLP and was in it is lost; what stands in journals is read again. Find out what touches the file."
+            if incident.lost
+            else "Find out what touches the file: only the dashboard may.",
+        )
 
 
 def _uncaptured(calls: Coverage) -> Iterator[Concern]:
@@ -189,4 +226,6 @@ def _versions() -> dict[str, str]:
     return known
 
 
-PAGE = Page("health", "/health", "/api/health", "Health", build, Health, navigation="Health", key="h")
+PAGE = Page(
+    "health", "/health", "/api/health", "Health", build, Health, navigation="Health", key="h", needs_store=False
+)
