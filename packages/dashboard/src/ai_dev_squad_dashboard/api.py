@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response
 
+from . import takeaway
 from .guide_api import cost_analysis, metrics, parity_matrix
 from .page import Page, Site, asked, moment_of
 from .store.base import Store
@@ -42,6 +43,9 @@ def _guide_answer(store: Store, answer: Any, default: str) -> Any:
 def _answer(site: Site, page: Page) -> Any:
     def answer(**arguments: str) -> Response:
         query = asked(page.default_range)
+        asks = takeaway.wanted(page, query)
+        if asks is not None:
+            return takeaway.answer(site, page, query, arguments, *asks)
         with moment_of(site, page):
             view = page.build(site, query, **arguments)
         return json_response(view)

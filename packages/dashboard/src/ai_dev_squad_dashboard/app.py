@@ -37,6 +37,7 @@ from .live_limit import LiveLimit
 from .page import Site
 from .settings import DashboardSettings
 from .store import Store, open_store
+from .takeaway.routes import create_blueprint as create_export_blueprint
 
 __all__ = ["Running", "create_app", "running"]
 
@@ -106,6 +107,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.register_blueprint(api.create_blueprint(site))
     app.register_blueprint(deleting.create_blueprint(site))
     app.register_blueprint(find.create_blueprint(site))
+    app.register_blueprint(create_export_blueprint(site))
     app.register_blueprint(trace_export.create_blueprint(site))
     app.register_blueprint(parity_export.create_blueprint(site))
     app.register_blueprint(openapi.create_blueprint())

@@ -28,6 +28,7 @@ from .openapi_routes import (
 )
 from .page import Page
 from .query import FILTERS, RANGES
+from .takeaway import FORMATS, tables_of
 from .views import PAGES
 
 __all__ = ["create_blueprint", "describe"]
@@ -115,7 +116,11 @@ def _looking() -> Sequence[tuple[str, dict[str, Any]]]:
     others = [
         (
             _path(path),
-            {"get": _operation(path, about, [*_arguments(path), *_lab(path), *_own(path)], content, tag="other")},
+            {
+                "get": _operation(
+                    path, about, [*_arguments(path), *_lab(path), *_own(path), *_of_export(path)], content, tag="other"
+                )
+            },
         )
         for path, (about, content) in OTHERS.items()
     ]
@@ -127,7 +132,7 @@ def _page_operation(page: Page) -> dict[str, Any]:
     about = (page.view.__doc__ or page.title).strip()
     reference = {"$ref": _REFERENCE.format(name=page.view.__name__)}
     own = [_parameter(name, page.name) for name in page.parameters]
-    parameters = [*_arguments(page.api), *_common(page.default_range), *own]
+    parameters = [*_arguments(page.api), *_common(page.default_range), *own, *_tables(page)]
     return _operation(page.name, about, parameters, {"application/json": {"schema": reference}}, tag="pages")
 
 
@@ -143,6 +148,26 @@ def _lab(path: str) -> list[dict[str, Any]]:
 
 def _own(path: str) -> list[dict[str, Any]]:
     return [_parameter(name) for name in QUERIES.get(path, ())]
+
+
+def _of_export(path: str) -> list[dict[str, Any]]:
+    if not path.startswith("/api/export/"):
+        return []
+    formats = {"enum": ["jsonl", "csv", "parquet"], "default": "jsonl"}
+    return [*_common("30d"), _query("format", "What kind of file.", formats)]
+
+
+def _tables(page: Page) -> list[dict[str, Any]]:
+    """What takes a table of the page away, where it has some."""
+    tables = list(tables_of(page))
+    if not tables:
+        return []
+    return [
+        _query(
+            "format", "A table of the page as a file, with all that matches, instead of the page.", {"enum": [*FORMATS]}
+        ),
+        _query("table", "Which table; the first when absent.", {"enum": tables, "default": tables[0]}),
+    ]
 
 
 def _operation(

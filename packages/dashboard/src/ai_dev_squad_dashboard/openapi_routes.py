@@ -215,6 +215,13 @@ OTHERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
             }
         },
     ),
+    "/api/export/<kind>": (
+        "Every span or log line with everything that was captured, as a file.",
+        {
+            kind: {"schema": {"type": "string"}}
+            for kind in ("application/jsonl", "text/csv", "application/vnd.apache.parquet")
+        },
+    ),
     "/api/openapi.json": ("This description.", {"application/json": {"schema": {"type": "object"}}}),
     "/api/parity-matrix.<kind>": (
         "The lab's matrix as a file, chosen from as on its page.",

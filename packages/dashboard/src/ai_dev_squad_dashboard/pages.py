@@ -8,6 +8,7 @@ from flask import Blueprint, current_app, render_template, url_for
 
 from .page import Page, Site, asked, moment_of
 from .query import Query
+from .takeaway import FORMATS, tables_of
 from .views import PAGES
 
 __all__ = ["create_blueprint", "render"]
@@ -45,8 +46,21 @@ def render(site: Site, page: Page, query: Query, arguments: dict[str, str], *, w
             view=view,
             arguments=arguments,
             api_url=_api_url(page, query, arguments),
+            downloads=_downloads(page, query, arguments),
         )
     return view, html
+
+
+def _downloads(page: Page, query: Query, arguments: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Each table of the page, in words, with its address in each format."""
+    values: dict[str, Any] = dict(arguments)
+    path = url_for(f"api.{page.name}", **values)
+    return {
+        page.title if name in {"rows", "lines"} else name.replace("_", " ").capitalize(): {
+            kind: query.url(path, table=name, format=kind, cursor=None) for kind in FORMATS
+        }
+        for name in tables_of(page)
+    }
 
 
 def _api_url(page: Page, query: Query, arguments: dict[str, str]) -> str:

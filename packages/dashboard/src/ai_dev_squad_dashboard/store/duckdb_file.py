@@ -369,7 +369,7 @@ class File:
         text = str(error).splitlines()[0]
         if any(sign in text for sign in _IN_USE):
             return StoreError(
-                f"{self.name} is in use by another process ({text}); close that dashboard, ask it over HTTP, or choose "
+                f"{self.name} is in use by another process ({text}); close that dashboard, ask it with --url, or choose "
                 "another file with --db"
             )
         if "newer version" in text or "version number" in text:

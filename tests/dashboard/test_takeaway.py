@@ -1,0 +1,148 @@
+"""Every list, table and chart leaves as CSV, JSON or Parquet, with all that matches, while the dashboard runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from store_contract import T0, morning, span
+
+from ai_dev_squad_dashboard import DashboardSettings, cli, create_app
+from ai_dev_squad_dashboard.app import running
+from ai_dev_squad_dashboard.server import DashboardServer
+from ai_dev_squad_dashboard.store import open_memory_store
+from ai_dev_squad_dashboard.store.rows import Batch
+from ai_dev_squad_dashboard.takeaway import tables_of
+from ai_dev_squad_dashboard.views import PAGES
+
+RANGE = "from=2027-01-15T00:00:00Z&to=2027-01-16T00:00:00Z"
+MANY = 450
+
+
+@pytest.fixture(scope="module")
+def app():
+    """A dashboard with a morning's runs, and as many small ones as no page shows at once."""
+    store = open_memory_store()
+    store.write(morning())
+    store.write(
+        Batch(
+            spans=[
+                span(
+                    f"{n:032x}", 1, None, T0 + 3_600_000_000 + n, 5, "=cmd()" if n == 1 else f"run {n}", session_id="s"
+                )
+                for n in range(1, MANY + 1)
+            ]
+        )
+    )
+    app = create_app(DashboardSettings(port=0, logs=()), store=store, follow=False)
+    yield app
+    running(app).close()
+
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
+
+
+def test_a_list_leaves_whole(client, tmp_path):
+    """All rows that match and not only a page's, in three formats with the same names and values; formulas are harmless in CSV."""
+    answers = {
+        kind: client.get(f"/api/traces?{RANGE}&session=s&table=rows&format={kind}")
+        for kind in ("csv", "json", "parquet")
+    }
+    (tmp_path / "traces.parquet").write_bytes(answers["parquet"].data)
+    parquet = duckdb.sql(f"SELECT trace_id, name, start_us FROM '{tmp_path}/traces.parquet'").fetchall()
+    lines = list(csv.DictReader(io.StringIO(answers["csv"].text, newline="")))
+    rows = answers["json"].json
+
+    assert [row["name"] for row in rows] == [f"run {n}" for n in range(MANY, 1, -1)] + ["=cmd()"]
+    assert [(row["trace_id"], row["name"], row["start_us"]) for row in rows] == parquet
+    assert [line["start_us"] for line in lines] == [str(row["start_us"]) for row in rows]
+    assert lines[-1]["name"] == "'=cmd()"
+    assert list(lines[0]) == list(rows[0])
+    assert answers["csv"].headers["Content-Disposition"] == 'attachment; filename="traces-rows.csv"'
+
+
+def test_accept_asks_as_well(client):
+    """Who asks for CSV or Parquet by ``Accept`` gets it; who asks for JSON gets the page."""
+    answers = [
+        client.get(f"/api/sessions?{RANGE}", headers={"Accept": kind}).mimetype
+        for kind in ("text/csv", "application/vnd.apache.parquet", "application/json", "*/*")
+    ]
+
+    assert answers == ["text/csv", "application/vnd.apache.parquet", "application/json", "application/json"]
+    assert client.get(f"/api/sessions?{RANGE}&format=json").json["rows"][0]["session_id"] == "s"
+
+
+def test_a_chart_leaves_as_steps(client):
+    """A chart is one line for each step and key."""
+    text = client.get(f"/api/costs?{RANGE}&format=csv&table=chart").text
+    rows = [row for row in csv.DictReader(io.StringIO(text)) if float(row["value"])]
+
+    assert [(row["key"], row["value"]) for row in rows] == [("gpt-4o", "0.25")]
+
+
+def test_every_page_offers_its_tables(client):
+    """Each page with rows has them as tables, from a menu, and each table can be had in each format."""
+    assert {page.name for page in PAGES if tables_of(page)} >= {
+        "overview",
+        "traces",
+        "sessions",
+        "logs",
+        "costs",
+        "agents",
+    }
+    html = client.get(f"/costs?{RANGE}").text
+    assert "table=groups&amp;format=parquet" in html
+    plain = [page for page in PAGES if "<" not in page.api and tables_of(page)]
+    answers = {page.name: client.get(f"{page.api}?{RANGE}&format=csv").text.partition("\r\n")[0] for page in plain}
+    assert answers == {
+        page.name: ",".join(column.name for column in next(iter(tables_of(page).values())).columns) for page in plain
+    }
+
+
+def test_what_is_not_there_is_said(client):
+    """A wrong format or table is an error with what there is, before anything is sent."""
+    answers = [
+        client.get(f"/api/traces?{end}") for end in ("format=xlsx", "format=csv&table=planets", "format=csv&cursor=x")
+    ]
+
+    assert [answer.status_code for answer in answers] == [400, 400, 400]
+    assert "use one of csv, json, parquet" in answers[0].json["error"]["message"]
+    assert "use one of rows" in answers[1].json["error"]["message"]
+
+
+def test_an_empty_table_has_its_columns(client, tmp_path):
+    """Nothing that matches is a head without lines, an empty array, a Parquet file with columns."""
+    none = "from=2001-01-01T00:00:00Z&to=2001-01-02T00:00:00Z"
+    (tmp_path / "x.parquet").write_bytes(client.get(f"/api/traces?{none}&format=parquet").data)
+
+    assert client.get(f"/api/traces?{none}&format=csv").text.startswith("trace_id,")
+    assert client.get(f"/api/traces?{none}&format=json&table=rows").json == []
+    assert duckdb.sql(f"SELECT count(trace_id) FROM '{tmp_path}/x.parquet'").fetchall() == [(0,)]
+
+
+def test_the_command_asks_a_dashboard_that_runs(app, tmp_path, capsys):
+    """``export --url`` writes what the dashboard holds, while it holds it."""
+    server = DashboardServer(app, DashboardSettings(port=0, logs=()))
+    server.start()
+    target = tmp_path / "new" / "spans.jsonl"
+    try:
+        code = cli.main(
+            ["export", "--url", server.url, "--since", "2027-01-15", "--until", "2027-01-16", "-o", str(target)]
+        )
+        refused = cli.main(["export", "--url", server.url, "--kind", "logs", "--since", "2027-01-15", "--until", "2027-01-16", "-o", str(target.with_suffix(".csv"))])  # fmt: skip
+    finally:
+        server.stop()
+
+    assert (code, refused) == (0, 0)
+    assert len([json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]) == MANY + 6
+    assert len(target.with_suffix(".csv").read_text(encoding="utf-8").splitlines()) == 4
