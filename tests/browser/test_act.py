@@ -1,0 +1,48 @@
+"""What people do on the pages beside looking, in a browser: take away, delete."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+
+@pytest.fixture(scope="module")
+def own(served) -> str:
+    """A dashboard in which things may be deleted."""
+    return served().url
+
+
+def test_a_table_is_taken_away_from_its_page(dashboard, page):
+    """The menu names the page's tables; a click on a format is a file with all that matches."""
+    page.goto(f"{dashboard}/sessions?range=30d")
+    page.get_by_text("Download", exact=True).click()
+    with page.expect_download() as started:
+        page.locator(".download-list").get_by_role("link", name="CSV: Sessions").click()
+
+    assert started.value.suggested_filename == "sessions-rows.csv"
+    lines = started.value.path().read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("session_id,")
+    assert len(lines) > 50
+
+
+def test_a_session_is_deleted_in_three_clicks(own, page):
+    """From the session to what would go, to its deletion; afterwards it is not there, and only how much went is."""
+    page.goto(f"{own}/sessions/pair-programming")
+    page.get_by_role("link", name="Delete…").click()
+    expect(page.locator("h2").first).to_contain_text("Delete the session pair-programming?")
+    expect(page.locator(".delete-card .facts")).to_contain_text("5 runs")
+    page.get_by_role("button", name="Delete for good").click()
+
+    expect(page.get_by_role("status").filter(has_text="Deleted")).to_contain_text("Deleted: 5 runs")
+    assert page.goto(f"{own}/sessions/pair-programming").status == 404
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 360])
+def test_everybody_can_use_it(dashboard, browse, violations, width, scheme):
+    """Axe finds nothing, and nothing is wider than the screen."""
+    page = browse(scheme=scheme, width=width)
+    page.goto(f"{dashboard}/delete?kind=session&id=pair-programming")
+
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
