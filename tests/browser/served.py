@@ -1,6 +1,6 @@
 """Serves the dashboard over sample data, or over none: the process that browser tests look at.
 
-``python served.py DIRECTORY [--empty] [--budgets NAME=LIMIT/PERIOD,…] [--read-token DIGEST] [--password-hash HASH]`` prints its address once it listens.
+``python served.py DIRECTORY [--empty] [--budgets NAME=LIMIT/PERIOD,…] [--read-token DIGEST] [--password-hash HASH] [--oidc ISSUER]`` prints its address once it listens.
 """
 
 from __future__ import annotations
@@ -15,6 +15,13 @@ from ai_dev_squad_dashboard.server import serve
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import open_store
 
+OIDC = {
+    "oidc_client_id": "dashboard",
+    "oidc_client_secret": "secret-of-the-client",
+    "oidc_scopes": ("openid", "profile", "groups"),
+    "oidc_roles": ("groups=ops:administer", "groups=agents:act"),
+}
+
 
 def main() -> None:
     """Fill a store, and serve until interrupted."""
@@ -24,6 +31,7 @@ def main() -> None:
     parser.add_argument("--budgets", default="")
     parser.add_argument("--read-token", default="")
     parser.add_argument("--password-hash")
+    parser.add_argument("--oidc", help="the issuer")
     arguments = parser.parse_args()
     settings = DashboardSettings(
         logs=(arguments.directory / "logs",),
@@ -33,6 +41,7 @@ def main() -> None:
         update_interval_s=0.2,
         read_tokens=tuple(filter(None, [arguments.read_token])),
         password_hash=arguments.password_hash,
+        **(OIDC | {"oidc_issuer": arguments.oidc} if arguments.oidc else {}),
     )
     store = open_store(settings.db)
     if not arguments.empty:

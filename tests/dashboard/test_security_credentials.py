@@ -24,12 +24,30 @@ from ai_dev_squad_dashboard.security.hosts import Authority, parse_authority
 from ai_dev_squad_dashboard.security.limits import Allowance, neighbourhood
 from ai_dev_squad_dashboard.security.login import inner_path
 from ai_dev_squad_dashboard.security.passwords import Passwords, TooBusyError, hash_password
+from ai_dev_squad_dashboard.security.roles import Identity
 from ai_dev_squad_dashboard.security.secret import kept_key, key_file
 from ai_dev_squad_dashboard.security.sessions import Sessions
 
 PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("correct horse battery")
 DIGEST, OTHER = "0" * 64, "1" * 64
 KEY = "k" * 48
+KNOWN = {DIGEST: Identity("token 00000000", "look")}
+
+
+def known():
+    """Whose the credentials are."""
+    return KNOWN
+
+
+def of_admin(hashed):
+    """The only person's hash, which a stranger's password is checked against as well."""
+    return lambda name: (hashed, hashed if name == "admin" else "")
+
+
+def end(held, session):
+    """Log out."""
+    held.end(session.name, session.expires_s)
+
 
 # Tokens
 
@@ -86,7 +104,7 @@ def test_a_password_becomes_an_argon2id_hash():
 
     assert (parameters.type.name, parameters.memory_cost, parameters.time_cost) == ("ID", 65536, 3)
     assert DashboardSettings(password_hash=hashed).needs_login
-    assert Passwords("admin", hashed).match("admin", "correct horse battery")
+    assert Passwords(of_admin(hashed)).match("admin", "correct horse battery")
 
 
 @pytest.mark.parametrize("length", [0, 11, 1025])
@@ -108,10 +126,10 @@ def test_a_wrong_name_costs_as_much_as_a_wrong_password(user, password):
                 raise VerifyMismatchError
             return True
 
-    checks = Passwords("admin", PASSWORD_HASH)
+    checks = Passwords(of_admin(PASSWORD_HASH))
     checks._hasher = Spy()
 
-    assert (checks.match(user, password), verified) == (False, [PASSWORD_HASH])
+    assert (checks.match(user, password), verified) == (None, [PASSWORD_HASH])
 
 
 def test_as_many_passwords_are_hashed_at_once_as_were_allowed():
@@ -124,7 +142,7 @@ def test_as_many_passwords_are_hashed_at_once_as_were_allowed():
             assert finish.wait(10)
             return True
 
-    checks = Passwords("admin", PASSWORD_HASH, parallel=2, patience_s=0.01)
+    checks = Passwords(of_admin(PASSWORD_HASH), parallel=2, patience_s=0.01)
     checks._hasher = Slow()
     results = []
     threads = [threading.Thread(target=lambda: results.append(checks.match("admin", "x"))) for _ in range(2)]
@@ -138,21 +156,21 @@ def test_as_many_passwords_are_hashed_at_once_as_were_allowed():
     for thread in threads:
         thread.join(10)
 
-    assert (results, checks.match("admin", "x")) == ([True, True], True)
+    assert (results, checks.match("admin", "x")) == ([PASSWORD_HASH, PASSWORD_HASH], PASSWORD_HASH)
 
 
 def test_a_hash_that_is_none_lets_nobody_in():
     """A hash which argon2 cannot read is a wrong password, not an error; without a hash there is nothing to hash."""
-    assert Passwords("admin", "$argon2id$nonsense").match("admin", "x") is False
-    assert Passwords("admin", None).match("admin", "") is False
+    assert Passwords(of_admin("$argon2id$nonsense")).match("admin", "x") is None
+    assert Passwords(of_admin(None)).match("admin", "") is None
 
 
 def test_an_endless_password_is_not_hashed():
     """More than a kilobyte is refused before it costs anything."""
-    checks = Passwords("admin", PASSWORD_HASH)
+    checks = Passwords(of_admin(PASSWORD_HASH))
     checks._hasher = None
 
-    assert checks.match("admin", "x" * (passwords.MAX_PASSWORD + 1)) is False
+    assert checks.match("admin", "x" * (passwords.MAX_PASSWORD + 1)) is None
 
 
 # The key beside the store
@@ -211,37 +229,37 @@ def test_a_key_that_others_know_is_refused(spoil, message):
 
 def test_a_session_is_forged_with_no_other_key():
     """A cookie is worth something under the key that signed it, and under no other."""
-    _, cookie = Sessions(KEY, [DIGEST], ended=None).open(DIGEST)
+    _, cookie = Sessions(KEY, known, ended=None).open(DIGEST)
 
-    assert Sessions(KEY, [DIGEST], ended=None).of(cookie) is not None
-    assert Sessions("x" * 48, [DIGEST], ended=None).of(cookie) is None
+    assert Sessions(KEY, known, ended=None).of(cookie) is not None
+    assert Sessions("x" * 48, known, ended=None).of(cookie) is None
 
 
 @given(st.text() | st.none())
 def test_any_cookie_is_a_session_or_none(cookie):
     """What did not come from us is no session, and never an error."""
-    assert Sessions(KEY, [DIGEST], ended=None).of(cookie) is None
+    assert Sessions(KEY, known, ended=None).of(cookie) is None
 
 
 def test_the_list_of_ended_sessions_does_not_grow_for_ever():
     """A session that would be over anyway is forgotten, in memory and in the file."""
     now, path = [1000.0], Path("ended")
-    held = Sessions(KEY, [DIGEST], ended=path, clock=lambda: now[0])
+    held = Sessions(KEY, known, ended=path, clock=lambda: now[0])
     for _ in range(5):
-        held.end(held.open(DIGEST)[0])
+        end(held, held.open(DIGEST)[0])
     now[0] += sessions.LIFETIME_S
     last, cookie = held.open(DIGEST)
-    held.end(last)
+    end(held, last)
 
     assert (len(held._ended), len(path.read_text().splitlines()), stat.S_IMODE(path.stat().st_mode)) == (1, 1, 0o600)
-    assert Sessions(KEY, [DIGEST], ended=path, clock=lambda: now[0]).of(cookie) is None
+    assert Sessions(KEY, known, ended=path, clock=lambda: now[0]).of(cookie) is None
 
 
 def test_a_logout_counts_even_when_it_cannot_be_written(caplog):
     """On a full or vanished disk the session is over all the same, and the log says what a restart would undo."""
-    held = Sessions(KEY, [DIGEST], ended=Path("gone/ended"))
+    held = Sessions(KEY, known, ended=Path("gone/ended"))
     session, cookie = held.open(DIGEST)
-    held.end(session)
+    end(held, session)
 
     assert held.of(cookie) is None
     assert "a logout could not be kept" in caplog.text
@@ -250,12 +268,12 @@ def test_a_logout_counts_even_when_it_cannot_be_written(caplog):
 def test_a_damaged_list_of_ended_sessions_is_read_as_far_as_it_goes():
     """Lines that make no sense are passed over, the others count."""
     path = Path("ended")
-    held = Sessions(KEY, [DIGEST], ended=path)
+    held = Sessions(KEY, known, ended=path)
     session, cookie = held.open(DIGEST)
-    held.end(session)
+    end(held, session)
     path.write_bytes(b"\xff\xfe nonsense\n\n" + path.read_bytes() + b"torn li")
 
-    assert Sessions(KEY, [DIGEST], ended=path).of(cookie) is None
+    assert Sessions(KEY, known, ended=path).of(cookie) is None
 
 
 @given(st.text(), st.text(min_size=1))

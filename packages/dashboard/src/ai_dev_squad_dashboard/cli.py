@@ -29,6 +29,7 @@ _BUILT_IN = {
     "costs": "costs",
     "token": "access",
     "password": "access",
+    "people": "people",
 }
 """Each command's module in ``commands``."""
 _GROUP = "ai_dev_squad.commands"

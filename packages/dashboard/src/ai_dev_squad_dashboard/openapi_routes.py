@@ -182,6 +182,26 @@ LAB: Final = ("show", "verdict", "text", "run", "observer")
 """Arguments that choose of the lab's matrix."""
 
 OTHERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "/api/access": (
+        "Who asks, and who is logged in: everybody for whoever administers, else the sessions of the same person.",
+        {
+            "application/json": {
+                "schema": _object(
+                    name={"type": "string"},
+                    role={"enum": ["look", "act", "administer"]},
+                    sessions=_list(
+                        name={"type": "string"},
+                        person={"type": "string"},
+                        opened_us=_COUNT,
+                        expires_us=_COUNT,
+                        address={"type": "string"},
+                        browser={"type": "string"},
+                        is_own={"type": "boolean"},
+                    ),
+                )
+            }
+        },
+    ),
     "/api/find": (
         "What an id names: traces, spans and sessions, exact ones first. `q` is the id, or the beginning of one.",
         {

@@ -10,13 +10,16 @@ from ipaddress import ip_address
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ai_dev_squad.environment import as_type, first_given
 
-__all__ = ["DashboardSettings", "is_loopback"]
+__all__ = ["ARGON2", "DashboardSettings", "is_loopback"]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
-_ARGON2 = re.compile(r"\$argon2id\$v=19\$m=[0-9]{1,8},t=[0-9]{1,4},p=[0-9]{1,3}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
+ARGON2 = re.compile(r"\$argon2id\$v=19\$m=[0-9]{1,8},t=[0-9]{1,4},p=[0-9]{1,3}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
+_ROLES = ("look", "act", "administer")
+_ROLE_RULE = re.compile(rf"[^=:\s]+=[^=].*:({'|'.join(_ROLES)})")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
 
@@ -48,6 +51,21 @@ class DashboardSettings:
     """The name to log in with."""
     password_hash: str | None = field(default=None, repr=False)
     """The argon2 hash of the password, as ``ai-dev-squad password`` prints it."""
+    people: Path | None = None
+    """A TOML file of several people, each with a name, a role and a password, as ``ai-dev-squad people`` writes it."""
+    oidc_issuer: str | None = None
+    """The OpenID Connect provider that people come through: its issuer, an https URL. Needs the extra ``oidc``."""
+    oidc_client_id: str | None = None
+    """What the provider knows this dashboard as."""
+    oidc_client_secret: str | None = field(default=None, repr=False)
+    """The secret that belongs to it; ``None`` for a public client, which PKCE protects alone."""
+    oidc_roles: tuple[str, ...] = ()
+    """Which role people get: ``claim=value:role`` each, such as ``groups=agents-team:act``, with dots into a claim that is a
+    table. Of several that fit the strongest."""
+    oidc_default_role: str | None = None
+    """The role of people whom none of ``oidc_roles`` fits; ``None`` refuses them."""
+    oidc_scopes: tuple[str, ...] = ("openid", "profile", "email")
+    """What the provider is asked for; some tell groups only with a scope of their own."""
     secret_key: str | None = field(default=None, repr=False)
     """Signs login sessions, 32 characters or more. Without it one is made and kept beside the store, readable by its owner
     only."""
@@ -99,17 +117,18 @@ class DashboardSettings:
         for one, other in combinations(("read_tokens", "act_tokens", "ingest_tokens"), 2):
             if set(getattr(self, one)) & set(getattr(self, other)):
                 raise ValueError(f"one token is among {one} and {other}; use one for each with `ai-dev-squad token`")
-        if self.password_hash is not None and not _ARGON2.fullmatch(self.password_hash):
+        if self.password_hash is not None and not ARGON2.fullmatch(self.password_hash):
             raise ValueError(
                 "password_hash is no argon2id hash; use what `ai-dev-squad password` prints, in single quotes because of "
                 "its dollar signs"
             )
+        self._check_oidc()
         if self.secret_key is not None and len(self.secret_key) < 32:
             raise ValueError(f"secret_key has {len(self.secret_key)} characters; use 32 or more, random ones")
         for host in self.allowed_hosts:
             if not _HOST.fullmatch(host):
                 raise ValueError(f"allowed_hosts has {host!r}; use names such as dashboard.example.org or box:8080")
-        may_look = self.read_tokens or self.act_tokens or self.password_hash
+        may_look = self.read_tokens or self.act_tokens or self.password_hash or self.people or self.oidc_issuer
         if self.is_exposed and not may_look:
             raise ValueError(
                 f"{self._exposure()} is reachable from other machines, and nobody would be asked who they are; set "
@@ -121,6 +140,34 @@ class DashboardSettings:
                 "ingest_tokens alone would leave nobody who may look; set DASHBOARD_READ_TOKENS or DASHBOARD_PASSWORD_HASH as "
                 "well (`ai-dev-squad token` and `ai-dev-squad password` make them)"
             )
+
+    def _check_oidc(self) -> None:
+        if self.oidc_issuer is None:
+            if self.oidc_client_id or self.oidc_client_secret or self.oidc_roles or self.oidc_default_role:
+                raise ValueError(
+                    "oidc_issuer is missing beside other settings of OpenID Connect; set DASHBOARD_OIDC_ISSUER"
+                )
+            return
+        parts = urlsplit(self.oidc_issuer)
+        if not parts.hostname or (
+            parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname))
+        ):
+            raise ValueError(
+                f"oidc_issuer {self.oidc_issuer!r} is no https URL; use what the provider calls its issuer"
+            )
+        if not self.oidc_client_id:
+            raise ValueError("oidc_client_id is missing; use the name under which the provider knows this dashboard")
+        if not self.oidc_roles and not self.oidc_default_role:
+            raise ValueError(
+                "nobody would have a role; set oidc_roles, such as groups=agents-team:act, or oidc_default_role to look"
+            )
+        if self.oidc_default_role is not None and self.oidc_default_role not in _ROLES:
+            raise ValueError(f"oidc_default_role {self.oidc_default_role!r} is no role; use {', '.join(_ROLES)}")
+        for rule in self.oidc_roles:
+            if not _ROLE_RULE.fullmatch(rule):
+                raise ValueError(f"oidc_roles has {rule!r}; use claim=value:role, with one of {', '.join(_ROLES)}")
+        if "openid" not in self.oidc_scopes:
+            raise ValueError(f"oidc_scopes {','.join(self.oidc_scopes)!r} lacks openid; add it")
 
     @property
     def is_exposed(self) -> bool:
@@ -138,7 +185,8 @@ class DashboardSettings:
     @property
     def needs_login(self) -> bool:
         """Whether a visitor has to show a token or log in."""
-        return bool(self.read_tokens or self.act_tokens or self.ingest_tokens or self.password_hash)
+        tokens = self.read_tokens or self.act_tokens or self.ingest_tokens
+        return bool(tokens or self.password_hash or self.people or self.oidc_issuer)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ, **arguments: Any) -> DashboardSettings:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ai_dev_squad_dashboard.commands import CommandError, say, show_json
 
-__all__ = ["register"]
+__all__ = ["asked_password", "register"]
 
 
 def register(subparsers: Any) -> None:
@@ -54,13 +54,17 @@ def _token(options: argparse.Namespace) -> None:
 def _password(options: argparse.Namespace) -> None:
     from ai_dev_squad_dashboard.security.passwords import hash_password
 
-    if options.stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
-    else:
-        from getpass import getpass
-
-        password = getpass("Password: ")
-        if getpass("Again: ") != password:
-            raise CommandError("the two passwords differ; try again")
     # Quoted, because the hash has dollar signs in it.
-    say(f"DASHBOARD_PASSWORD_HASH='{hash_password(password)}'")
+    say(f"DASHBOARD_PASSWORD_HASH='{hash_password(asked_password(stdin=options.stdin))}'")
+
+
+def asked_password(*, stdin: bool) -> str:
+    """A new password: typed twice, or the first line of stdin. Raises ``CommandError`` where the two differ."""
+    if stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    from getpass import getpass
+
+    password = getpass("Password: ")
+    if getpass("Again: ") != password:
+        raise CommandError("the two passwords differ; try again")
+    return password

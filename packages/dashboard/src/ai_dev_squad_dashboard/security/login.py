@@ -1,28 +1,34 @@
-"""The way in for people: a name and a password, or a read token, becomes a session."""
+"""The way in for people: a name and a password, a token, or what an OpenID provider says of them becomes a session."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, g, make_response, redirect, render_template, request
+from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
 from .cookies import drop_cookie, set_cookie
+from .identities import provider_credential
 from .limits import neighbourhood
+from .oidc import Attempt, Provider, ProviderError
 from .passwords import TooBusyError
-from .sessions import LIFETIME_S
 from .tokens import one_of
 
 if TYPE_CHECKING:
     from .policy import Guard
 
-__all__ = ["create_blueprint", "inner_path"]
+__all__ = ["ATTEMPT_S", "create_blueprint", "inner_path"]
+
+ATTEMPT_S: Final = 600
+"""Seconds that somebody may spend at the OpenID provider."""
 
 
 def create_blueprint(guard: Guard) -> Blueprint:
-    """``/login``, ``/logout``, and ``/healthz``, which says that the process answers and nothing else."""
+    """``/login`` and what belongs to it, ``/logout``, and ``/healthz``, which says that the process answers and nothing else."""
     blueprint = Blueprint("security", __name__)
 
     @blueprint.get("/login")
@@ -40,17 +46,14 @@ def create_blueprint(guard: Guard) -> Blueprint:
         credential = _credential(guard)
         if credential is None:
             return _page(guard, goal, "That was not right. Try again."), 403
-        if g.principal.session is not None:
-            guard.sessions.end(g.principal.session)
-        _, cookie = guard.sessions.open(credential)
-        response = redirect(goal, 303)
-        set_cookie(response, guard.session_cookie, cookie, tls=guard.settings.behind_tls, max_age_s=LIFETIME_S)
-        return response
+        return guard.let_in(redirect(goal, 303), credential)
+
+    if guard.provider is not None:
+        _add_provider(blueprint, guard, guard.provider)
 
     @blueprint.post("/logout")
     def log_out() -> Any:
-        if g.principal.session is not None:
-            guard.sessions.end(g.principal.session)
+        guard.log_out(g.principal.session)
         response = redirect("/login", 303)
         drop_cookie(response, guard.session_cookie, tls=guard.settings.behind_tls)
         return response
@@ -60,6 +63,48 @@ def create_blueprint(guard: Guard) -> Blueprint:
         return Response("", 200, mimetype="text/plain")
 
     return blueprint
+
+
+def _add_provider(blueprint: Blueprint, guard: Guard, provider: Provider) -> None:
+    """``/login/openid`` leads to the provider, ``/login/openid/back`` from there in."""
+    attempts = URLSafeTimedSerializer(guard.key, salt="openid")
+    cookie = f"{guard.session_cookie}_openid"
+
+    def back() -> str:
+        return url_for("security.openid_back", _external=True)
+
+    # A link and not a form: the policy of our pages lets forms lead nowhere else.
+    @blueprint.get("/login/openid")
+    def openid() -> Any:
+        attempt = Attempt.new(inner_path(request.args.get("next")))
+        try:
+            response = redirect(provider.address(attempt, back()), 303)
+        except ProviderError as error:
+            return _page(guard, attempt.goal, _sentence(error)), 503
+        told = attempts.dumps(astuple(attempt))
+        set_cookie(response, cookie, str(told), tls=guard.settings.behind_tls, max_age_s=ATTEMPT_S)
+        return response
+
+    @blueprint.get("/login/openid/back")
+    def openid_back() -> Any:
+        sender = _few_failures(guard)
+        try:
+            attempt = Attempt(*attempts.loads(request.cookies.get(cookie, ""), max_age=ATTEMPT_S))
+        except BadSignature:
+            return _page(guard, "/", "This login was not begun here, or too long ago. Try again."), 403
+        try:
+            identity = provider.identity(attempt, request.args, back())
+        except ProviderError as error:
+            return _page(guard, attempt.goal, _sentence(error)), 403
+        guard.attempts.give_back(sender)
+        response = guard.let_in(redirect(attempt.goal, 303), provider_credential(guard.settings), identity)
+        drop_cookie(response, cookie, tls=guard.settings.behind_tls)
+        return response
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def inner_path(text: str | None) -> str:
@@ -79,14 +124,32 @@ def _page(guard: Guard, goal: str, problem: str | None = None) -> Response:
             "login.html",
             next=goal,
             problem=problem,
-            with_password=guard.settings.password_hash is not None,
+            with_password=guard.identities.has_passwords,
+            with_provider=guard.provider is not None,
             with_token=bool(guard.settings.read_tokens or guard.settings.act_tokens),
         )
     )
 
 
 def _credential(guard: Guard) -> str | None:
-    """The hash or digest of what was shown, or ``None`` when it was wrong. Failures of one address are few a minute."""
+    """The credential that was shown, or ``None`` when it was wrong. Failures of one address are few a minute."""
+    sender = _few_failures(guard)
+    token = request.form.get("token", "").strip()
+    if token:
+        credential = one_of(token, (*guard.settings.read_tokens, *guard.settings.act_tokens))
+    else:
+        try:
+            credential = guard.passwords.match(request.form.get("user", ""), request.form.get("password", ""))
+        except TooBusyError:
+            guard.attempts.give_back(sender)
+            raise ServiceUnavailable("Too many people are logging in; try again in a moment.", retry_after=5) from None
+    if credential is not None:
+        guard.attempts.give_back(sender)
+    return credential
+
+
+def _few_failures(guard: Guard) -> str:
+    """The sender, as one that has failed once more; what turns out right is given back. Raises ``TooManyRequests``."""
     sender = neighbourhood(request.remote_addr)
     wait_s = guard.attempts.take(sender)
     if wait_s:
@@ -94,16 +157,4 @@ def _credential(guard: Guard) -> str | None:
             f"Too many failed logins from your address; try again in {math.ceil(wait_s)} seconds.",
             retry_after=math.ceil(wait_s),
         )
-    token = request.form.get("token", "").strip()
-    if token:
-        credential = one_of(token, (*guard.settings.read_tokens, *guard.settings.act_tokens))
-    else:
-        try:
-            right = guard.passwords.match(request.form.get("user", ""), request.form.get("password", ""))
-        except TooBusyError:
-            guard.attempts.give_back(sender)
-            raise ServiceUnavailable("Too many people are logging in; try again in a moment.", retry_after=5) from None
-        credential = guard.settings.password_hash if right else None
-    if credential is not None:
-        guard.attempts.give_back(sender)
-    return credential
+    return sender

@@ -1,9 +1,9 @@
-"""The password of the one user. A wrong name costs as much time as a wrong password, and nobody can make us hash without end."""
+"""Passwords of people. A wrong name costs as much time as a wrong password, and nobody can make us hash without end."""
 
 from __future__ import annotations
 
-import hmac
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -33,30 +33,33 @@ def hash_password(password: str) -> str:
 
 
 class Passwords:
-    """Checks a name and a password against the settings.
+    """Checks names and passwords.
 
-    ``parallel`` is how many may be checked at the same time (each takes the memory that its hash names), ``patience_s``
-    how many seconds a further one waits for its turn.
+    ``hash_of`` gives the hash to check a name's password against and the credential that a right one stands for, which is empty
+    for a stranger's name. ``parallel`` is how many may be checked at the same time (each takes the memory that its hash
+    names), ``patience_s`` how many seconds a further one waits for its turn.
     """
 
-    def __init__(self, user: str, password_hash: str | None, *, parallel: int = 2, patience_s: float = 3.0) -> None:
-        self._user = user.encode()
-        self._hash = password_hash
+    def __init__(
+        self, hash_of: Callable[[str], tuple[str | None, str]], *, parallel: int = 2, patience_s: float = 3.0
+    ) -> None:
+        self._hash_of = hash_of
         self._patience_s = patience_s
         self._turns = threading.BoundedSemaphore(parallel)
         self._hasher = PasswordHasher()
 
-    def match(self, user: str, password: str) -> bool:
-        """Whether both are right. Raises ``TooBusyError``."""
-        if self._hash is None or len(password) > MAX_PASSWORD:
-            return False
+    def match(self, user: str, password: str) -> str | None:
+        """The credential when both are right, else ``None``. Raises ``TooBusyError``."""
+        hashed, credential = self._hash_of(user)
+        if hashed is None or len(password) > MAX_PASSWORD:
+            return None
         if not self._turns.acquire(timeout=self._patience_s):
             raise TooBusyError
         try:
-            right: bool = self._hasher.verify(self._hash, password.encode("utf-8", "surrogatepass"))
+            self._hasher.verify(hashed, password.encode("utf-8", "surrogatepass"))
         except (VerificationError, InvalidHashError):
-            right = False
+            return None
         finally:
             self._turns.release()
-        # Compared after hashing, whatever came out: how long the answer takes must not tell which of the two was wrong.
-        return hmac.compare_digest(user.encode("utf-8", "surrogatepass"), self._user) and right
+        # A stranger's name was checked as well: how long the answer takes must not tell which of the two was wrong.
+        return credential or None

@@ -6,6 +6,7 @@ import hmac
 import logging
 import math
 import secrets
+import time
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
@@ -14,32 +15,44 @@ from flask import Flask, Request, Response, current_app, g, has_request_context,
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, RequestURITooLarge, TooManyRequests, Unauthorized
 from werkzeug.wrappers import Request as AnyRequest
+from werkzeug.wrappers import Response as AnyResponse
 
 from ai_dev_squad_dashboard import safe_text
 from ai_dev_squad_dashboard.settings import DashboardSettings, is_loopback
 
-from . import csrf, headers
+from . import access, csrf, headers
 from .cookies import set_cookie
 from .hosts import Hosts
+from .identities import Identities
 from .limits import Allowance, neighbourhood
 from .login import create_blueprint
+from .oidc import Provider
 from .passwords import Passwords
 from .principals import Principal, Principals
 from .request_guard import RequestGuard
+from .roles import Identity
 from .secret import kept_key, key_file
-from .sessions import Session, Sessions
+from .session_list import SessionList
+from .sessions import LIFETIME_S, Session, Sessions
 
 __all__ = ["EXEMPT", "Guard", "attach"]
 
 log = logging.getLogger("ai_dev_squad.dashboard")
 
-EXEMPT: Final = ("static", "security.login", "security.log_in", "security.healthz")
+EXEMPT: Final = (
+    "static",
+    "security.login",
+    "security.log_in",
+    "security.openid",
+    "security.openid_back",
+    "security.healthz",
+)
 """The endpoints that answer everybody, once the request comes under a name of ours and from no other site."""
 
 SENDING: Final = "/v1/"
 """Below this path things are sent; everywhere else one looks."""
 
-LOOKING: Final = frozenset({"security.log_out"})
+LOOKING: Final = frozenset({"security.log_out", "access.end_session"})
 """The endpoints that change nothing although they are posted to. Whatever else is not GET is acting, and needs the right to."""
 
 MAX_FORM: Final = 64 * 1024
@@ -58,14 +71,13 @@ class Guard:
             key = settings.secret_key or kept_key(beside)
             if beside.parent.is_dir():
                 ended = beside.with_name(settings.db.name + ".logouts")
-        credentials = (
-            *settings.read_tokens,
-            *settings.act_tokens,
-            *((settings.password_hash,) if settings.password_hash else ()),
-        )
-        self.sessions = Sessions(key, credentials, ended=ended)
+        self.key = key
+        self.identities = Identities(settings)
+        self.provider = Provider(settings) if settings.oidc_issuer else None
+        self.sessions = Sessions(key, self.identities.known, ended=ended)
+        self.session_list = SessionList(ended.with_name(settings.db.name + ".sessions") if ended else None)
         self.forms = csrf.FormTokens(key)
-        self.passwords = Passwords(settings.user, settings.password_hash)
+        self.passwords = Passwords(self.identities.password_hash)
         self.hosts = Hosts(settings)
         self.principals = Principals(settings, self.sessions)
         self.requests = Allowance(per_s=100, burst=1000)
@@ -76,6 +88,25 @@ class Guard:
         # Cookies know no ports: two dashboards on one machine would log each other out under one name.
         self.session_cookie = f"{prefix}ads_session_{hmac.new(key.encode(), b'cookie', sha256).hexdigest()[:8]}"
         self.form_cookie = f"{prefix}ads_form"
+
+    def let_in(self, response: AnyResponse, credential: str, identity: Identity | None = None) -> AnyResponse:
+        """Open a session for whoever showed ``credential``, in place of the one there was; ``response`` gets its cookie."""
+        self.log_out(_principal().session)
+        session, cookie = self.sessions.open(credential, identity)
+        self.session_list.add(
+            session,
+            now_s=int(time.time()),
+            address=request.remote_addr or "",
+            browser=request.headers.get("User-Agent", ""),
+        )
+        set_cookie(response, self.session_cookie, cookie, tls=self.settings.behind_tls, max_age_s=LIFETIME_S)
+        return response
+
+    def log_out(self, session: Session | None) -> None:
+        """End a session; nothing happens without one."""
+        if session is not None:
+            self.sessions.end(session.name, session.expires_s)
+            self.session_list.remove(session.name)
 
     def check_ingest(self, authorization: str | None) -> bool:
         """Whether whoever sends this ``Authorization`` value may send: for OTLP over HTTP and gRPC."""
@@ -192,6 +223,7 @@ def attach(app: Flask, settings: DashboardSettings) -> Guard:
     # Nothing of ours uses Flask's session; whatever does gets a key of its own that nobody knows.
     app.secret_key = secrets.token_bytes(32)
     app.register_blueprint(create_blueprint(guard))
+    app.register_blueprint(access.create_blueprint(guard))
     # The very first of all: a handler that runs earlier could answer by itself.
     app.before_request_funcs.setdefault(None, []).insert(0, _before)
     app.after_request(_after)
@@ -199,6 +231,7 @@ def attach(app: Flask, settings: DashboardSettings) -> Guard:
     app.jinja_env.globals["csrf_token"] = _form_token
     app.jinja_env.globals["may_act"] = lambda: has_request_context() and _principal().may_act
     app.jinja_env.globals["logged_in"] = lambda: has_request_context() and _principal().session is not None
+    app.jinja_env.globals["who"] = lambda: _principal().identity if has_request_context() else None
     if settings.is_exposed and not settings.behind_tls:
         log.warning(
             "other machines reach this dashboard without TLS: whoever is on the way reads passwords, tokens and content; put a "

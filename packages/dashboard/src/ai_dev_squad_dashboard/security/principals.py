@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ai_dev_squad_dashboard.settings import DashboardSettings
 
+from .identities import of_token
+from .roles import Identity, Role, includes
 from .sessions import Session, Sessions
 from .tokens import bearer, one_of
 
@@ -16,15 +18,31 @@ __all__ = ["Principal", "Principals"]
 class Principal:
     """What somebody may do. Who may send by a token may do nothing else by it."""
 
-    may_read: bool = False
-    may_act: bool = False
-    """Whether to change what is there, such as to delete. Comes with ``may_read`` only."""
+    identity: Identity | None = None
+    """Who looks; ``None`` for somebody who may not."""
     may_send: bool = False
     by_token: bool = False
     """True with a token that the browser does not add by itself, so that no other site can use it."""
     session: Session | None = None
-    name: str = ""
-    """Who it is, for the record of what was done."""
+
+    @property
+    def name(self) -> str:
+        """Who it is, for the record of what was done."""
+        return self.identity.name if self.identity else ""
+
+    @property
+    def may_read(self) -> bool:
+        """Whether to look."""
+        return self.may("look")
+
+    @property
+    def may_act(self) -> bool:
+        """Whether to change what is there, such as to delete."""
+        return self.may("act")
+
+    def may(self, role: Role) -> bool:
+        """Whether to do what belongs to ``role``."""
+        return self.identity is not None and includes(self.identity.role, role)
 
     @property
     def is_known(self) -> bool:
@@ -33,7 +51,9 @@ class Principal:
 
 
 class Principals:
-    """Recognises principals by the credentials of ``settings``. Without any everybody may do everything, which is for loopback."""
+    """Recognises principals by the credentials of ``settings`` and by sessions. Without any everybody may do everything, which is
+    for loopback.
+    """
 
     def __init__(self, settings: DashboardSettings, sessions: Sessions) -> None:
         self._settings = settings
@@ -42,40 +62,17 @@ class Principals:
     def of(self, authorization: str | None, cookie: str | None) -> Principal:
         """The principal with this ``Authorization`` header and this session cookie."""
         if not self._settings.needs_login:
-            return Principal(may_read=True, may_act=True, may_send=True, name="somebody on this machine")
+            return Principal(Identity("somebody on this machine", "administer"), may_send=True)
         if authorization:
             # A header that is wrong is not made good by a cookie: whoever sends one means it.
-            token = bearer(authorization) or ""
-            reading = one_of(token, self._settings.read_tokens)
-            acting = one_of(token, self._settings.act_tokens)
-            may_send = one_of(token, self._settings.ingest_tokens) is not None
-            return self._principal(reading, acting, may_send=may_send, by_token=True)
+            return self._with_token(bearer(authorization) or "")
         session = self._sessions.of(cookie)
-        if session is None:
-            return Principal()
-        settings = self._settings
-        if settings.password_hash is not None and self._sessions.was_opened_with(session, [settings.password_hash]):
-            return Principal(may_read=True, may_act=True, session=session, name=settings.user)
-        reading = self._sessions.was_opened_with(session, settings.read_tokens)
-        acting = self._sessions.was_opened_with(session, settings.act_tokens)
-        return self._principal(reading, acting, session=session)
+        return Principal(session.identity, session=session) if session else Principal()
 
-    def _principal(
-        self,
-        reading: str | None,
-        acting: str | None,
-        *,
-        may_send: bool = False,
-        by_token: bool = False,
-        session: Session | None = None,
-    ) -> Principal:
+    def _with_token(self, token: str) -> Principal:
+        reading = one_of(token, self._settings.read_tokens)
+        acting = one_of(token, self._settings.act_tokens)
+        may_send = one_of(token, self._settings.ingest_tokens) is not None
         known = acting or reading
-        return Principal(
-            may_read=known is not None,
-            may_act=acting is not None,
-            may_send=may_send,
-            by_token=by_token and (known is not None or may_send),
-            session=session,
-            # A digest's beginning tells tokens apart and gives nothing away.
-            name="" if known is None else f"token {known[:8]}",
-        )
+        identity = of_token(known, "act" if acting else "look") if known else None
+        return Principal(identity, may_send=may_send, by_token=identity is not None or may_send)

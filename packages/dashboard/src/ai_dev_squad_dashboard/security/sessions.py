@@ -1,24 +1,31 @@
 """Login sessions: a signed cookie that ends by itself, when its owner logs out, and when its credential is withdrawn.
 
-Nothing is kept about sessions that run, so they outlive a restart. What is kept is which ones were ended before their time:
+The cookie is all that a session needs, so sessions outlive a restart. What is kept is which ones were ended before their time:
 in memory, and in a file beside the key, so that a restart does not revive them.
 """
 
 from __future__ import annotations
 
+import base64
 import hmac
+import json
 import logging
 import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from itsdangerous import BadSignature, Signer
+
+from .roles import ROLES, Identity
+
+if TYPE_CHECKING:
+    from .session_list import Listed
 
 __all__ = ["LIFETIME_S", "Session", "Sessions"]
 
@@ -26,6 +33,8 @@ log = logging.getLogger("ai_dev_squad.dashboard")
 
 LIFETIME_S: Final = 12 * 3600
 """Seconds after which everybody logs in again."""
+MAX_COOKIE: Final = 2048
+"""Characters. With a name of 200 characters that JSON writes as escapes a cookie has some 1,800."""
 
 
 @dataclass(frozen=True)
@@ -37,70 +46,95 @@ class Session:
     """Seconds since 1970."""
     credential: str
     """Which password or token it was, as a keyed hash."""
+    identity: Identity
+    """Whose it is, and what that person may do at this moment."""
+
+    @property
+    def name(self) -> str:
+        """What the session is known by: whoever reads it cannot use it."""
+        return sha256(self.id.encode()).hexdigest()[:32]
 
 
 class Sessions:
-    """Sessions that are signed with ``key`` and were opened with one of ``credentials`` (hashes and digests, never plain).
+    """Sessions that are signed with ``key``.
 
-    ``ended`` is the file of sessions that were logged out; without one they are known until the process ends.
+    ``known`` says whose a credential is (hashes and digests, never plain), with the same mapping until something changes: a
+    session whose credential it no longer has is over. ``ended`` is the file of sessions that were logged out; without one
+    they are known until the process ends.
     """
 
     def __init__(
-        self, key: str, credentials: Iterable[str], *, ended: Path | None, clock: Callable[[], float] = time.time
+        self,
+        key: str,
+        known: Callable[[], Mapping[str, Identity]],
+        *,
+        ended: Path | None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._signer = Signer(key, salt="session", digest_method=sha256, key_derivation="hmac")
         self._key = key.encode()
-        self._credentials = frozenset(self._mark(credential) for credential in credentials)
+        self._known = known
+        self._marked: tuple[Mapping[str, Identity], dict[str, Identity]] = ({}, {})
         self._clock = clock
         self._path = ended
         self._lock = threading.Lock()
         self._ended = self._read()
 
-    def open(self, credential: str) -> tuple[Session, str]:
-        """A new session for whoever showed what belongs to ``credential``, and the value of its cookie."""
+    def open(self, credential: str, identity: Identity | None = None) -> tuple[Session, str]:
+        """A new session for whoever showed what belongs to ``credential``, and the value of its cookie.
+
+        ``identity``: who it is, where the credential does not say, as it stands for everybody whom a provider sends.
+        """
         expires_s = int(self._clock()) + LIFETIME_S
-        session = Session(secrets.token_urlsafe(24), expires_s, self._mark(credential))
-        value = f"{session.id}.{session.expires_s}.{session.credential}"
-        return session, self._signer.sign(value).decode()
+        own = identity or self._known()[credential]
+        session = Session(secrets.token_urlsafe(24), expires_s, self._mark(credential), own)
+        parts = [session.id, str(session.expires_s), session.credential]
+        if identity is not None:
+            told = json.dumps([identity.name, identity.role]).encode()
+            parts.append(base64.urlsafe_b64encode(told).decode().rstrip("="))
+        return session, self._signer.sign(".".join(parts)).decode()
 
     def of(self, cookie: str | None) -> Session | None:
         """The session of a cookie; ``None`` for one that is forged, over, logged out, or whose credential is gone."""
-        if not cookie or len(cookie) > 512:
+        if not cookie or len(cookie) > MAX_COOKIE:
             return None
         try:
             parts = self._signer.unsign(cookie.encode("utf-8", "replace")).decode().split(".")
         except BadSignature:
             return None
-        session = Session(parts[0], int(parts[1]), parts[2])
-        if session.expires_s <= self._clock() or session.credential not in self._credentials:
+        identity = self._marks().get(parts[2])
+        if identity is None or int(parts[1]) <= self._clock():
             return None
+        session = Session(parts[0], int(parts[1]), parts[2], _told(parts[3]) if len(parts) > 3 else identity)
         with self._lock:
-            return None if self._name(session) in self._ended else session
+            return None if session.name in self._ended else session
 
-    def was_opened_with(self, session: Session, credentials: Iterable[str]) -> str | None:
-        """The one of ``credentials`` that ``session`` was opened with, or ``None``."""
-        marks = {self._mark(credential): credential for credential in credentials}
-        return marks.get(session.credential)
+    def is_running(self, listed: Listed) -> bool:
+        """Whether a session that was opened is neither ended nor withdrawn."""
+        with self._lock:
+            return listed.name not in self._ended and listed.credential in self._marks()
 
-    def end(self, session: Session) -> None:
-        """Log out: the cookie is worth nothing from now on."""
+    def _marks(self) -> dict[str, Identity]:
+        known = self._known()
+        of, marks = self._marked
+        if known is not of:
+            marks = {self._mark(credential): identity for credential, identity in known.items()}
+            self._marked = known, marks
+        return marks
+
+    def end(self, name: str, expires_s: int) -> None:
+        """Log out the session known as ``name``: its cookie is worth nothing from now on."""
         with self._lock:
             now = self._clock()
-            self._ended = {name: expires_s for name, expires_s in self._ended.items() if expires_s > now}
-            self._ended[self._name(session)] = session.expires_s
+            self._ended = {each: until_s for each, until_s in self._ended.items() if until_s > now}
+            self._ended[name] = expires_s
             try:
                 self._write()
             except OSError as error:
-                log.warning(
-                    "a logout could not be kept; a restart before %s would undo it: %s", session.expires_s, error
-                )
+                log.warning("a logout could not be kept; a restart before %s would undo it: %s", expires_s, error)
 
     def _mark(self, credential: str) -> str:
         return hmac.new(self._key, b"credential:" + credential.encode(), sha256).hexdigest()[:24]
-
-    @staticmethod
-    def _name(session: Session) -> str:
-        return sha256(session.id.encode()).hexdigest()[:32]
 
     def _read(self) -> dict[str, int]:
         if self._path is None or not self._path.exists():
@@ -120,3 +154,9 @@ class Sessions:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.writelines(f"{name} {expires_s}\n" for name, expires_s in self._ended.items())
         draft.replace(self._path)
+
+
+def _told(text: str) -> Identity:
+    """Who a session says its owner is. It is signed, so it is as it was written."""
+    name, role = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return Identity(name, role if role in ROLES else "look")
