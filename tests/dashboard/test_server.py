@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,9 +15,11 @@ import pytest
 from flask import Flask, request
 from flask_socketio import SocketIO
 
+from ai_dev_squad_dashboard import server as server_module
 from ai_dev_squad_dashboard import server_connections
 from ai_dev_squad_dashboard.live_limit import LiveLimit
 from ai_dev_squad_dashboard.server import DashboardServer, ServerError, check_port, serve, url
+from ai_dev_squad_dashboard.server_shares import Shares
 from ai_dev_squad_dashboard.settings import DashboardSettings
 
 LIVE = 8
@@ -354,6 +357,146 @@ def test_a_trickle_is_given_up_on(server: DashboardServer, monkeypatch: pytest.M
                 break
             time.sleep(0.02)
         assert ended
+
+
+def test_half_heads_need_no_worker_and_are_given_up_on(
+    server: DashboardServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More half-sent heads than there may be workers start none and keep nobody waiting; in time they are closed."""
+    monkeypatch.setattr(server_connections, "GRACE_S", 0.1)
+    before = set(threading.enumerate())
+    slow = [dial(server) for _ in range(150)]
+    for connection in slow:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: local")
+    assert ask(server) == (200, b"hello")
+    assert set(threading.enumerate()) - before == set()
+    assert [connection.recv(100) for connection in slow] == [b""] * 150
+    for connection in slow:
+        connection.close()
+
+
+def test_a_head_that_comes_in_pieces_is_answered(server: DashboardServer) -> None:
+    """Each byte by itself, and the next request in the same piece as the end of the one before."""
+    with dial(server) as connection:
+        for byte in b"GET / HTTP/1.1\r\nHost: localhost\r\n\r":
+            connection.sendall(bytes([byte]))
+            time.sleep(0.001)
+        connection.sendall(b"\nGET / HTTP/1.1\r\nHost: local")
+        eventually(lambda: connection.recv(100_000).endswith(b"hello"))
+        connection.sendall(b"host\r\nConnection: close\r\n\r\n")
+        received = b""
+        while chunk := connection.recv(65_536):
+            received += chunk
+    assert received.endswith(b"\r\n\r\nhello")
+
+
+def test_whoever_fills_all_places_makes_room_for_others(
+    server: DashboardServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When as many connections wait as may, the oldest is closed for a new one, which is answered."""
+    monkeypatch.setattr(server_module, "WAITING_CONNECTIONS", 20)
+    silent = [dial(server) for _ in range(30)]
+    assert ask(server) == (200, b"hello")
+    assert silent[0].recv(10) == b""
+    for connection in silent:
+        connection.close()
+
+
+def test_one_address_has_only_some_of_the_workers() -> None:
+    """Its further connections wait for its own to be done, in order; another address is served meanwhile."""
+    served: list[str] = []
+    shares = Shares(2, lambda connection: served.append(connection.name))
+    slow = [SimpleNamespace(remote_addr="192.0.2.1", name=f"slow{number}") for number in range(4)]
+    for connection in (*slow, SimpleNamespace(remote_addr="192.0.2.2", name="visitor")):
+        shares.hand_over(connection)
+    assert served == ["slow0", "slow1", "visitor"]
+    for connection in slow[:3]:
+        shares.give_back(connection)
+    assert served == ["slow0", "slow1", "visitor", "slow2", "slow3"]
+    shares.give_back(slow[3])
+    shares.hand_over(slow[0])
+    assert served[-1] == "slow0"
+
+
+POST = "POST /upload HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = POST + "Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        POST + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        POST + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+        POST + "Content-Length: 5, 5\r\n\r\nhello",
+        POST + "Content-Length: +5\r\n\r\nhello",
+        POST + "Content-Length: 1_0\r\n\r\nhellohello",
+        POST + "Content-Length: -5\r\n\r\nhello",
+        POST + "Content-Length:\r\n\r\nhello",
+        POST + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+        POST + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        POST.replace("1.1", "1.0") + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        CHUNKED + "0x2\r\nhi\r\n0\r\n\r\n",
+        CHUNKED + "+2\r\nhi\r\n0\r\n\r\n",
+        CHUNKED + "1_0\r\nhihihihihihihihi\r\n0\r\n\r\n",
+        CHUNKED + "-1\r\nhi\r\n0\r\n\r\n",
+        CHUNKED + "2\nhi\r\n0\r\n\r\n",
+        CHUNKED + "2\r\nhiX0\r\n\r\n",
+        CHUNKED + "\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nHost: other\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX: a\r\n folded\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX: a\x00b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX: a\rY: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX Y: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\n: b\r\n\r\n",
+        "GET / HTTP/1.1\nHost: localhost\n\n",
+        "GET / HTTP/+1.1\r\nHost: localhost\r\n\r\n",
+    ],
+)
+def test_framing_in_doubt_is_refused_and_ends_the_connection(server: DashboardServer, sent: str) -> None:
+    """What a proxy in front could read otherwise is a 400, and nothing behind it is taken for a request."""
+    with dial(server) as connection:
+        connection.sendall(sent.encode("latin-1") + b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        received = b""
+        try:
+            while chunk := connection.recv(65_536):
+                received += chunk
+        except ConnectionResetError:
+            pass
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert received.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_body_nobody_reads_is_no_next_request(server: DashboardServer) -> None:
+    """Chunks for a page that takes none, with a request inside: one answer, then the end."""
+    inside = b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with dial(server) as connection:
+        connection.sendall(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
+            % (len(inside), inside)
+        )
+        received = b""
+        try:
+            while chunk := connection.recv(65_536):
+                received += chunk
+        except ConnectionResetError:
+            pass
+    assert received.count(b"HTTP/1.1 ") == 1
+
+
+def test_trailers_are_read_and_dropped(server: DashboardServer) -> None:
+    """They end the body and are no headers of the next request on the connection."""
+    with dial(server) as connection:
+        connection.sendall(
+            (CHUNKED + "2;x=y\r\nhi\r\n3 \r\nyou\r\n0\r\nX-Sum: 5\r\n\r\n").encode()
+            + b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Close\r\n\r\n"
+        )
+        received = b""
+        while chunk := connection.recv(65_536):
+            received += chunk
+    assert [part.rpartition(b"\r\n\r\n")[2] for part in received.split(b"HTTP/1.1 200")[1:]] == [b"5", b"hello"]
 
 
 def test_connections_that_say_nothing_need_no_worker(server: DashboardServer) -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from flask import Flask
 
 from ai_dev_squad_dashboard.live_limit import LiveLimit
 from ai_dev_squad_dashboard.server_connections import Connection, Gateway, LiveSockets
+from ai_dev_squad_dashboard.server_shares import Shares
 from ai_dev_squad_dashboard.settings import DashboardSettings
 
 __all__ = ["DashboardServer", "ServerError", "check_port", "serve"]
@@ -27,8 +29,10 @@ _log = logging.getLogger("ai_dev_squad_dashboard.server")
 FIRST_WORKERS = 16
 MOST_WORKERS = 128
 """Workers come as they are needed: slow senders may hold many of them, each for a bounded time."""
+WORKERS_OF_ADDRESS = 64
+"""Of which one address has so many at most; its further requests wait."""
 WAITING_CONNECTIONS = 512
-"""Connections on which nothing is under way; further ones are closed at once."""
+"""Connections on which nothing is under way; for a further one the oldest of the address that has most is closed."""
 IDLE_S = 20
 DRAIN_S = 3
 """Seconds that requests under way have when the server stops."""
@@ -61,6 +65,8 @@ class _Server(wsgi.Server):
             shutdown_timeout=DRAIN_S,
         )
         self.gateway = Gateway
+        # Behind a proxy everybody comes from one address, and the proxy looks after slow ones.
+        self.shares = Shares(MOST_WORKERS if settings.behind_tls else WORKERS_OF_ADDRESS, self._to_workers)
         self.live = LiveSockets()
         self.live_limit = limit
         # The application refuses what is too large with an answer that senders understand; this is the wall behind it.
@@ -71,10 +77,28 @@ class _Server(wsgi.Server):
             conn.idle = False
             connections: Any = self._connections  # type: ignore[attr-defined]
             if connections._num_connections >= WAITING_CONNECTIONS:
-                conn.close()
-            else:
-                connections.put(conn)
+                self._make_room(connections._selector)
+            connections.put(conn)
             return
+        if not conn.needs_worker():
+            # Heads are waited for here, where a hundred slow ones cost no more than one.
+            connections = self._connections  # type: ignore[attr-defined]
+            connections.put(conn)
+            conn.await_head()
+            return
+        self.shares.hand_over(conn)
+
+    def _make_room(self, selector: Any) -> None:
+        """Close the oldest connection of the address that has most: who fills all places pays for it, and no newcomer."""
+        waiting = [(fd, conn) for fd, conn in selector.connections if conn is not self]
+        many = Counter(conn.remote_addr for _, conn in waiting).most_common(1)[0][0]
+        fd, oldest = min(
+            (each for each in waiting if each[1].remote_addr == many), key=lambda each: float(each[1].last_used)
+        )
+        selector.unregister(fd)
+        oldest.close()
+
+    def _to_workers(self, conn: Any) -> None:
         if not self.requests.idle:
             self.requests.grow(FIRST_WORKERS)
         super().process_conn(conn)

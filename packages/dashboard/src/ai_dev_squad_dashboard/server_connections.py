@@ -20,6 +20,7 @@ from cheroot.server import HTTPConnection
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
 from ai_dev_squad_dashboard.live_limit import LiveLimit
+from ai_dev_squad_dashboard.server_framing import Chunks, Request, head_is_complete
 
 __all__ = ["Connection", "Gateway", "LiveSockets"]
 
@@ -42,12 +43,19 @@ class _Paced(socket.SocketIO):
         self._socket = sock
         self._waited_s = 0.0
         self._moved = 0
+        self.ahead = bytearray()
+        """What was read of a head before a worker was needed."""
 
     def fresh(self) -> None:
         """Begin to count anew: another request."""
         self._waited_s, self._moved = 0.0, 0
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.ahead:
+            size = min(len(buffer), len(self.ahead))
+            buffer[:size] = self.ahead[:size]
+            del self.ahead[:size]
+            return size
         return self._paced(super().readinto, buffer)
 
     def write(self, data: Any) -> int | None:
@@ -70,19 +78,51 @@ class _Paced(socket.SocketIO):
 class Connection(HTTPConnection):
     """A connection that can be handed over from a worker to a thread of its own, between two requests."""
 
+    RequestHandlerClass = Request
+
     def __init__(self, server: Any, sock: Any, makefile: Any = None) -> None:
         super().__init__(server, sock)
         self.idle = True
         """Nothing has come of it yet, so no worker is needed."""
+        self._head_since: float | None = None
         self._takes_over: tuple[Callable[[], None], Callable[[], None]] | None = None
         self._streams = _Paced(sock, "rb"), _Paced(sock, "wb")
         self.rfile = _reader(self._streams[0], self.rbufsize)
         self.wfile = _writer(self._streams[1], self.wbufsize)
 
+    def needs_worker(self) -> bool:
+        """Whether a whole head has come, or nothing more will. Reads what is there without waiting; for the selector's thread."""
+        ahead, size = self._streams[0].ahead, self.server.max_request_header_size
+        try:
+            if self.rfile.has_data():
+                # The end of the last request brought the beginning of this one along.
+                ahead += self.rfile.read(len(self.rfile.peek()))
+            self.socket.setblocking(False)
+            came = self.socket.recv(size)
+        except (BlockingIOError, InterruptedError):
+            came = None
+        except OSError:
+            return True  # the worker finds out what is wrong
+        if came:
+            ahead += came
+        if came == b"" or len(ahead) > size or head_is_complete(ahead):
+            self._head_since = None
+            return True
+        return False
+
+    def await_head(self) -> None:
+        """From when on the head may be waited for, as the selector reads ``last_used``."""
+        now = time.time()
+        self._head_since = self._head_since or now
+        self.last_used = self._head_since - self.server.timeout + GRACE_S
+
     def communicate(self) -> bool:
         for stream in self._streams:
             stream.fresh()
-        return bool(super().communicate())  # type: ignore[no-untyped-call]
+        try:
+            return bool(super().communicate())  # type: ignore[no-untyped-call]
+        finally:
+            self.server.shares.give_back(self)
 
     def hand_over(self, work: Callable[[], None], otherwise: Callable[[], None]) -> None:
         """Let ``work`` go on with this connection, in a thread of its own, once the worker has let go of it.
@@ -240,6 +280,8 @@ class Gateway(wsgi.Gateway_10):
     def __init__(self, req: Any) -> None:
         super().__init__(req)
         self.environ: dict[str, Any] = self.env
+        if req.chunked_read:
+            req.rfile = Chunks(req.conn.rfile, req.server.max_request_body_size)
         self.environ["wsgi.input"] = _Body(req)
 
     def respond(self) -> None:
@@ -247,6 +289,8 @@ class Gateway(wsgi.Gateway_10):
         limit: LiveLimit | None = request.server.live_limit
         if limit is None or not request.path.startswith(LIVE_PATH):
             super().respond()
+            if request.chunked_read and not request.rfile.closed:
+                request.close_connection = True  # what is left of a body is no next request
             return
         upgrade = request.inheaders.get(b"Upgrade", b"").lower() == b"websocket"
         if upgrade and request.conn.rfile.has_data():
