@@ -38,6 +38,7 @@ __all__ = [
     "session",
     "session_id_var",
     "span_in",
+    "task_label_var",
     "user_id_var",
     "with_operation",
 ]
@@ -45,6 +46,7 @@ __all__ = [
 session_id_var: ContextVar[str | None] = ContextVar("ai_dev_squad_session_id", default=None)
 correlation_id_var: ContextVar[str | None] = ContextVar("ai_dev_squad_correlation_id", default=None)
 user_id_var: ContextVar[str | None] = ContextVar("ai_dev_squad_user_id", default=None)
+task_label_var: ContextVar[str | None] = ContextVar("ai_dev_squad_task_label", default=None)
 
 
 def _variable() -> ContextVar[Context] | None:
@@ -90,13 +92,21 @@ _SPAN_KEY = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 
 
 @contextmanager
-def session(session_id: str, correlation_id: str | None = None, *, user_id: str | None = None) -> Iterator[None]:
-    """Everything observed inside the block, in this thread or task, carries these ids."""
-    set_before = [
-        (var, var.set(value))
-        for var, value in ((session_id_var, session_id), (correlation_id_var, correlation_id), (user_id_var, user_id))
-        if value is not None
-    ]
+def session(
+    session_id: str, correlation_id: str | None = None, *, user_id: str | None = None, task: str | None = None
+) -> Iterator[None]:
+    """Everything observed inside the block, in this thread or task, carries these ids.
+
+    ``task`` says what its runs are asked to do, such as ``"refund"``: runs of one task can be compared, whichever framework they
+    are of. What ``observe(..., task=...)`` says of a program goes before.
+    """
+    given = (
+        (session_id_var, session_id),
+        (correlation_id_var, correlation_id),
+        (user_id_var, user_id),
+        (task_label_var, task),
+    )
+    set_before = [(var, var.set(value)) for var, value in given if value is not None]
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from opentelemetry.trace import Span
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import clock, lines, model_calls, outliving, spans, state
 from ai_dev_squad.attribution import Attribution
-from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, user_id_var
+from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, task_label_var, user_id_var
 from ai_dev_squad.genai.errors import origin
 from ai_dev_squad.guard import report
 from ai_dev_squad.kinds import (
@@ -308,12 +308,14 @@ def start(
     links: Sequence[Link] = (),
     attempt: int | None = None,
     started_at_ns: int | None = None,
+    task: str | None = None,
 ) -> Operation:
     """Open an operation: start its span and write its opening line.
 
     ``parent`` is the parent according to the framework; without it the current context decides, and ``context``
     overrules both. Text in ``attributes`` must be redacted already; the mapping is the operation's own from then on.
-    ``started_at_ns`` (Unix time, ns) back-dates the start.
+    ``started_at_ns`` (Unix time, ns) back-dates the start. ``task`` is what the run is asked to do, as the user calls it;
+    without it, a root takes that of its session.
     """
     pipeline = state.pipeline()
     operation = Operation()
@@ -328,7 +330,7 @@ def start(
         operation.links = list(links)
     _inherit(operation, parent, session_id, name if agent_id is None and kind is AGENT else agent_id)
     operation.request, operation.attempt = request, attempt
-    operation.started_with = _complete(operation, attributes)
+    operation.started_with = _complete(operation, attributes, task)
     operation.started_ns = clock.monotonic_ns()
     if started_at_ns is not None:
         operation.started_ns -= clock.wall_ns() - started_at_ns
@@ -346,7 +348,7 @@ def start(
     return operation
 
 
-def _complete(operation: Operation, attributes: dict[str, Any] | None) -> dict[str, Any] | None:
+def _complete(operation: Operation, attributes: dict[str, Any] | None, task: str | None) -> dict[str, Any] | None:
     """Add what a journal line has no field for, because the span must be rebuilt from the line."""
     more = {} if attributes is None else attributes
     if operation.request is not None:
@@ -357,6 +359,10 @@ def _complete(operation: Operation, attributes: dict[str, Any] | None) -> dict[s
         more[keys.USER_ID] = operation.user_id
     if operation.kind is REMOTE_AGENT:
         more[keys.REMOTE] = True
+    if task is None and operation.parent is None:
+        task = task_label_var.get()
+    if task is not None:
+        more[keys.TASK_LABEL] = operation.pipeline.redactor.text(task)
     return more or attributes
 
 

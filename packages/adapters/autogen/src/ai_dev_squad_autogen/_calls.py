@@ -77,7 +77,7 @@ class TeamRun(Call):
             _look_again(team)
         run = cls(team, above, effective_options(team, above))
         name = (None if own is None else own.name) or team.name
-        run.start(name, attributes=_team_attributes(team), agent_id=name)
+        run.start(name, attributes=_team_attributes(team), agent_id=name, task=None if own is None else own.task)
         run.place = run.context
         _resume(run, team.__dict__.get(RUN))
         identity = getattr(team, "_team_id", None)
@@ -181,7 +181,12 @@ class AgentTurn(Call):
             _look_again(agent)
         turn = cls(agent, above, effective_options(agent, above))
         name = (None if own is None else own.name) or agent.name
-        turn.start(name, attributes={"autogen.agent.type": type(agent).__name__}, agent_id=name)
+        turn.start(
+            name,
+            attributes={"autogen.agent.type": type(agent).__name__},
+            agent_id=name,
+            task=None if own is None else own.task,
+        )
         return turn
 
     def take(self, item: Any) -> None:

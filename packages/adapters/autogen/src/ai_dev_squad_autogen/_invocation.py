@@ -32,10 +32,10 @@ on after a run was left, and still belong to it."""
 class Options:
     """What was asked for when a thing was observed."""
 
-    __slots__ = ("keep_runtime_spans", "name")
+    __slots__ = ("keep_runtime_spans", "name", "task")
 
-    def __init__(self, name: str | None = None, *, keep_runtime_spans: bool = False) -> None:
-        self.name, self.keep_runtime_spans = name, keep_runtime_spans
+    def __init__(self, name: str | None = None, task: str | None = None, *, keep_runtime_spans: bool = False) -> None:
+        self.name, self.task, self.keep_runtime_spans = name, task, keep_runtime_spans
 
 
 class Call(Invocation, framework=FRAMEWORK):
@@ -60,6 +60,7 @@ class Call(Invocation, framework=FRAMEWORK):
         attributes: dict[str, Any] | None = None,
         agent_id: str | None = None,
         request: ModelRequest | None = None,
+        task: str | None = None,
     ) -> None:
         """Start the operation. Raises ``CallRefused`` when it is a model call that may not be made."""
         here = otel_context.get_current()
@@ -77,6 +78,7 @@ class Call(Invocation, framework=FRAMEWORK):
             attributes=attributes,
             agent_id=agent_id,
             request=request,
+            task=task,
         )
         self.begin(operation, here=here)
         if request is not None:

@@ -35,7 +35,7 @@ _FEW = 1_000
 SHADOWED = "__ai_dev_squad_shadowed__"
 
 
-def observe(thing: T, *, name: str | None = None, keep_runtime_spans: bool = False) -> T:
+def observe(thing: T, *, name: str | None = None, task: str | None = None, keep_runtime_spans: bool = False) -> T:
     """Observe an AutoGen team, agent, model client, workbench, tool, code executor or memory, and all it is made of.
 
     Every run is logged, traced, counted and priced from now on. The same object is returned: its type, signatures,
@@ -43,8 +43,8 @@ def observe(thing: T, *, name: str | None = None, keep_runtime_spans: bool = Fal
     is found when its next run begins. A team's or agent's parts are observed where they work for something observed; a
     part that is given to ``observe`` itself is observed everywhere.
 
-    ``name`` is how the runs of a team or agent are called; without it, AutoGen's own name is used. AutoGen's spans about
-    its runtime's messages and agents would show the same work again, and are left out of observed runs unless
+    ``name`` is how the runs of a team or agent are called; without it, AutoGen's own name is used. ``task`` says what they
+    are asked to do, such as ``"refund"``, to compare them with other runs of that task. AutoGen's spans about its runtime's messages and agents would show the same work again, and are left out of observed runs unless
     ``keep_runtime_spans`` is set.
 
     Raises ``TypeError`` for anything else, and ``ValueError`` for bad settings, here rather than in the middle of a run.
@@ -57,7 +57,7 @@ def observe(thing: T, *, name: str | None = None, keep_runtime_spans: bool = Fal
             "(an AutoGen BaseTool), a code executor or a memory"
         )
     _process.install()
-    thing.__dict__[OPTIONS] = Options(name, keep_runtime_spans=keep_runtime_spans)
+    thing.__dict__[OPTIONS] = Options(name, task, keep_runtime_spans=keep_runtime_spans)
     observe_parts(thing)
     return thing
 

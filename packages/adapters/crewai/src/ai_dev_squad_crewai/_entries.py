@@ -25,7 +25,7 @@ from ai_dev_squad.schema import Status
 from ai_dev_squad.steps import Steps, observed_call
 from ai_dev_squad_crewai import _resume, _sink_calls, _sink_work, _translate
 from ai_dev_squad_crewai._invocation import Call, begin, end
-from ai_dev_squad_crewai._marks import given_name, is_marked, mark
+from ai_dev_squad_crewai._marks import given_name, given_task, is_marked, mark_like
 from ai_dev_squad_crewai._sink import is_internal, sink
 from ai_dev_squad_crewai._streams import follow, origin
 
@@ -97,6 +97,7 @@ class _Entry(Steps):
             attributes=plan.attributes,
             agent_id=plan.agent_id,
             session_id=plan.session_id,
+            task=given_task(owner),
         )
         call.owner, call.restoring = owner, restoring
 
@@ -211,7 +212,7 @@ def _marking_copies(original: Callable[..., Any]) -> Callable[..., Any]:
     def copy(self: Any, *args: Any, **kwargs: Any) -> Any:
         copied = original(self, *args, **kwargs)
         if is_marked(self):
-            mark(copied, given_name(self))
+            mark_like(copied, self)
         return copied
 
     return copy

@@ -99,6 +99,7 @@ def begin(
     request: ModelRequest | None = None,
     links: tuple[Link, ...] = (),
     attempt: int | None = None,
+    task: str | None = None,
 ) -> Call:
     """Start an operation below what causes it, and make it current."""
     cause = Call.cause()
@@ -113,6 +114,7 @@ def begin(
         request=request,
         links=links,
         attempt=attempt,
+        task=task,
     )
     call = Call(kind, key, cause)
     call.begin(operation)

@@ -25,13 +25,14 @@ _ALLOWED = (Crew, BaseAgent, Flow, Task)
 _crew_bases = Patches()
 
 
-def observe(thing: T, *, name: str | None = None) -> T:
+def observe(thing: T, *, name: str | None = None, task: str | None = None) -> T:
     """Observe a crew, a flow, an agent or a task: every run of it is logged, traced, counted and priced.
 
     ``thing`` may also be a class: of a ``Flow``, whose instances are observed then (also those that are restored to
     resume), or one with ``@CrewBase``, or an instance of one, whose crews are observed. The same object is returned, and
     nothing about it changes; its copies are observed, too. ``name`` is how the run is called; without it, CrewAI's own
-    name is used. Observing twice changes nothing more.
+    name is used. ``task`` says what its runs are asked to do, such as ``"refund"``, to compare them with other runs of that
+    task. Observing twice changes nothing more.
 
     Raises ``TypeError`` for anything else, and ``ValueError`` for bad settings, here rather than in the middle of a run.
     """
@@ -46,7 +47,7 @@ def observe(thing: T, *, name: str | None = None) -> T:
     if _is_crew_base(thing):
         cls = thing if isinstance(thing, type) else type(thing)
         _crew_bases.wrap(cls, _crew_method(cls), _marking_crews, mark="ai_dev_squad_crewai")
-    _marks.mark(thing, name)
+    _marks.mark(thing, name, task)
     return thing
 
 
@@ -81,7 +82,7 @@ def _marking_crews(original: Callable[..., Any]) -> Callable[..., Any]:
     def crew(self: Any, *args: Any, **kwargs: Any) -> Any:
         built = original(self, *args, **kwargs)
         if _marks.is_marked(self):
-            _marks.mark(built, _marks.given_name(self))
+            _marks.mark_like(built, self)
         return built
 
     return crew

@@ -11,14 +11,14 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
-from ai_dev_squad.context import correlation_id_var, session_id_var, user_id_var
+from ai_dev_squad.context import correlation_id_var, session_id_var, task_label_var, user_id_var
 from ai_dev_squad.steps import Steps, astepped, stepped
 
 __all__ = ["Origin", "follow", "origin"]
 
 _origin: ContextVar[Origin | None] = ContextVar("ai_dev_squad_crewai_origin", default=None)
 _NAME = "ai_dev_squad_followed"
-_IDS = (session_id_var, correlation_id_var, user_id_var)
+_IDS = (session_id_var, correlation_id_var, user_id_var, task_label_var)
 
 
 class Origin(Steps):

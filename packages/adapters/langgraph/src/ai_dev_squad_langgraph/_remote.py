@@ -15,7 +15,7 @@ from ai_dev_squad.steps import observed_astream, observed_stream
 from ai_dev_squad.tracing.propagation import inject
 from ai_dev_squad_langgraph import _translate
 from ai_dev_squad_langgraph._runs import FRAMEWORK
-from ai_dev_squad_langgraph._scope import NAME, keeping_name, subclass
+from ai_dev_squad_langgraph._scope import NAME, TASK, keeping_name, subclass
 
 __all__ = ["observed_remote_class"]
 
@@ -55,6 +55,7 @@ class _RemoteRun(Invocation, framework="langgraph.remote"):
                 attributes=redactor.value(attributes),
                 agent_id=name,
                 session_id=conversation,
+                task=graph.__dict__.get(TASK),
             )
         )
         return run

@@ -97,10 +97,10 @@ def around_call(parent: Run | None) -> Run | None:
     return here
 
 
-def become_graph(run: Run, own_name: str) -> None:
+def become_graph(run: Run, own_name: str, task: str | None = None) -> None:
     """This run turned out to be a graph: open its operation, back-dated if the run began earlier.
 
-    ``own_name`` is what LangGraph calls it.
+    ``own_name`` is what LangGraph calls it, ``task`` what the user says it is asked to do.
     """
     metadata, redactor = run.metadata, runtime.pipeline().redactor
     conversation = _translate.conversation_id(metadata)
@@ -122,6 +122,7 @@ def become_graph(run: Run, own_name: str) -> None:
             agent_id=name if parent is None or kind is operations.AGENT else None,
             session_id=conversation,
             started_at_ns=run.started_at_ns or None,
+            task=task,
         )
     )
 

@@ -19,7 +19,7 @@ from opentelemetry.context import Context
 from ai_dev_squad.steps import observed_astream, observed_stream
 from ai_dev_squad_langgraph._runs import Run, become_graph, cached_task
 
-__all__ = ["NAME", "ORIGINAL", "GraphRun", "keeping_name", "observed_class", "subclass"]
+__all__ = ["NAME", "ORIGINAL", "TASK", "GraphRun", "keeping_name", "observed_class", "subclass"]
 
 
 class GraphRun(Run):
@@ -28,15 +28,15 @@ class GraphRun(Run):
     from_checkpoint: bool = False
     """The graph resumes: its first step holds the results of nodes that had finished before."""
 
-    def __init__(self, name: str | None) -> None:
-        self.given_name, self.parent = name, Run.cause()
+    def __init__(self, name: str | None, task: str | None) -> None:
+        self.given_name, self.task, self.parent = name, task, Run.cause()
         self.context = Context({**otel_context.get_current(), self._key: self})
 
     def starts(self, run_id: Any, parent: Run | None, name: str, metadata: Mapping[str, Any]) -> None:
         """The graph's own run has begun."""
         self.name = self.given_name or name
         self.enter_tree(run_id, parent, metadata)
-        become_graph(self, name)
+        become_graph(self, name, self.task)
         self.make_current()
 
     def take(self, item: Any) -> None:
@@ -70,6 +70,7 @@ class GraphRun(Run):
 
 ORIGINAL = "__ai_dev_squad_original_class__"
 NAME = "__ai_dev_squad_name__"
+TASK = "__ai_dev_squad_task__"
 _observed: dict[type, type] = {}
 
 
@@ -100,10 +101,9 @@ def keeping_name(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def copy_graph(self: Any, *args: Any, **kwargs: Any) -> Any:
         named = copy.copy(self)
-        name = named.__dict__.pop(NAME, None)
+        ours = {key: named.__dict__.pop(key) for key in (NAME, TASK) if key in named.__dict__}
         copied = original(named, *args, **kwargs)
-        if name is not None:
-            copied.__dict__[NAME] = name
+        copied.__dict__.update(ours)
         return copied
 
     return copy_graph
@@ -117,7 +117,7 @@ def _observing(original: Callable[..., Any], handler: Any) -> Callable[..., Any]
         return original(self, input, with_handler(self, config, handler), **kwargs)
 
     observing = observed_astream if inspect.isasyncgenfunction(original) else observed_stream
-    return observing(steps, lambda args, _: GraphRun(args[0].__dict__.get(NAME)))
+    return observing(steps, lambda args, _: GraphRun(args[0].__dict__.get(NAME), args[0].__dict__.get(TASK)))
 
 
 def with_handler(graph: Any, config: Any, handler: Any) -> Any:

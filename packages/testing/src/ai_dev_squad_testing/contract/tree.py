@@ -9,7 +9,8 @@ import pytest
 from opentelemetry import context as otel_context
 from opentelemetry import propagate
 
-from ai_dev_squad import runtime
+from ai_dev_squad import attributes as keys
+from ai_dev_squad import runtime, session
 from ai_dev_squad.operations import open_operations
 from ai_dev_squad_testing.captured import Captured
 from ai_dev_squad_testing.contract.harness import MODES, Harness, on_each_request
@@ -112,6 +113,26 @@ class Tree(Harness):
 
         (line,) = captured.closing("chat")
         assert (server.truth.calls[0].traceparent or "").split("-")[1:3] == [line.trace_id, line.span_id]
+
+    def test_a_task_of_a_session_stands_on_its_runs(self, captured: Captured, serve: Serve) -> None:
+        """What a run is asked to do is on its first operation, on both lines and on the span, and on nothing below it."""
+        server = serve(reply("one", times=2))
+
+        with session("desk", task="refund"):
+            self.finish(self.observe(self.asking_in(self.main_mode, server.base_url)))
+
+        (root,) = roots(captured)
+        labelled = {line.span_id for line in captured.lines if keys.TASK_LABEL in (line.metadata or {})}
+        assert labelled == {root.span_id}
+        assert [
+            (line.metadata or {})[keys.TASK_LABEL]
+            for line in (*captured.opening(), *captured.closing())
+            if line.span_id == root.span_id
+        ] == ["refund"] * 2
+        spans = {
+            f"{span.context.span_id:016x}": (span.attributes or {}).get(keys.TASK_LABEL) for span in captured.spans
+        }
+        assert {span_id for span_id, task in spans.items() if task == "refund"} == {root.span_id}
 
     def test_spans_of_the_users_own_step_belong_to_the_run(self, captured: Captured) -> None:
         """A span that the user opens in a step of their own is below the run's root, and belongs to its trace."""
