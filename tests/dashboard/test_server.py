@@ -53,6 +53,10 @@ def make_app(limit: int = LIVE) -> Flask:
     def index() -> str:
         return "hello"
 
+    @app.get("/echo/<path:what>")
+    def echo_path(what: str) -> str:
+        return what
+
     @app.get("/big")
     def big() -> bytes:
         return b"x" * 20_000_000
@@ -534,6 +538,14 @@ def test_what_is_too_large_or_odd_is_refused(server: DashboardServer, head: str,
         connection.sendall(f"POST /upload HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode())
         assert int(connection.recv(65_536).split()[1]) == status
     assert ask(server) == (200, b"hello")
+
+
+@pytest.mark.parametrize(
+    "sent, read", [("a%2Fb", "a/b"), ("a%252Fb", "a%2Fb"), ("%2e%2E%2fx", "../x"), ("%C3%A9", "é")]
+)
+def test_an_escaped_slash_in_a_path_is_a_slash(server: DashboardServer, sent: str, read: str) -> None:
+    """What stands in a path is unescaped once, slashes too."""
+    assert ask(server, f"/echo/{sent}") == (200, read.encode())
 
 
 def test_a_body_within_the_limit_arrives_whole(server: DashboardServer) -> None:

@@ -8,12 +8,15 @@ import json
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from ai_dev_squad_dashboard import DashboardSettings, create_app
+from ai_dev_squad_dashboard.addresses import session_url
 from ai_dev_squad_dashboard.app import running
 from ai_dev_squad_dashboard.store import open_memory_store
 from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
@@ -46,6 +49,19 @@ def app():
 def client(app):
     """A browser without scripts."""
     return app.test_client()
+
+
+@pytest.mark.parametrize(
+    "name", ["..", ".", "../x", "/x", "a/b", "a//b", "a/../b", "x/", "~x", "%2F", "a?b#c", "\u00e9 \u2713"]
+)
+def test_a_session_may_be_called_anything(client, app, name):
+    """Its page and its JSON open from an address that no browser reads as another one."""
+    row = SpanRow(hashlib.md5(name.encode()).hexdigest(), "a" * 16, None, NOW_US, 5, "run", "other", session_id=name)
+    running(app).store.write(Batch(spans=[row]))
+    address = session_url(name)
+    assert not {"", ".", ".."} & set(unquote(address).removeprefix("/sessions/").split("/"))
+    assert (client.get(address).status_code, client.get("/api" + address).json["session"]["session_id"]) == (200, name)
+    assert f'href="{escape(address)}"' in client.get("/sessions").text
 
 
 def details(**content):

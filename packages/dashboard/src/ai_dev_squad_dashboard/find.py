@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, redirect
 
+from .addresses import session_url
 from .api import json_response
 from .page import Site, asked
 from .store.base import Found
@@ -47,8 +48,7 @@ def url_of(found: Found) -> str:
 
 def _place(found: Found) -> tuple[str, dict[str, str]]:
     if found.kind == "session":
-        # A session may be called anything, a path's own signs included.
-        return f"/sessions/{quote(found.id, safe='')}", {}
+        return session_url(found.id), {}
     return f"/traces/{found.trace_id}", {"span": found.id} if found.kind == "span" else {}
 
 

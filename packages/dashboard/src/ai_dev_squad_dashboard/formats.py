@@ -7,6 +7,8 @@ from datetime import datetime, timezone
 from jinja2 import Environment
 from markupsafe import Markup
 
+from .addresses import session_url
+
 __all__ = ["attach", "count", "day_time", "duration", "iso", "moment", "money", "percent", "quantity"]
 
 NONE = "\N{EN DASH}"
@@ -17,6 +19,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 def attach(environment: Environment) -> None:
     """Add the filters, and ``moment``, to templates."""
     environment.globals["moment"] = moment
+    environment.filters["session_url"] = session_url
     for filter_ in (count, day_time, duration, iso, money, percent, quantity):
         environment.filters[filter_.__name__] = filter_
     environment.trim_blocks = True

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from cheroot import wsgi
 from cheroot.errors import MaxSizeExceeded
@@ -280,6 +281,8 @@ class Gateway(wsgi.Gateway_10):
     def __init__(self, req: Any) -> None:
         super().__init__(req)
         self.environ: dict[str, Any] = self.env
+        # cheroot keeps %2F as it is, and then nobody can tell it from %252F.
+        self.environ["PATH_INFO"] = unquote_to_bytes(urlsplit(req.uri).path).decode("latin-1")
         if req.chunked_read:
             req.rfile = Chunks(req.conn.rfile, req.server.max_request_body_size)
         self.environ["wsgi.input"] = _Body(req)

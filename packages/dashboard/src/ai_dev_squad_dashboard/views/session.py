@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ai_dev_squad_dashboard.addresses import session_id_of
 from ai_dev_squad_dashboard.page import NotFoundError, Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import Session, TraceRow
@@ -49,6 +50,7 @@ class SessionView:
 
 def build(site: Site, query: Query, *, session_id: str) -> SessionView:
     """The session called ``session_id``, whatever the span of time. Raises ``NotFoundError``."""
+    session_id = session_id_of(session_id)
     found = site.store.session(session_id, limit=MAX_TURNS)
     if found is None:
         raise NotFoundError(
