@@ -216,3 +216,20 @@ def test_providers_are_a_table_of_frameworks(dashboard, page, shoot):
     expect(table.locator(".reason")).to_have_text(["pip install boto3", "<i>0 cached", "no such client"])
     expect(table.get_by_role("link", name="no such client")).to_have_attribute("href", "https://example.org/clients")
     shoot(page, "dashboard-parity-providers")
+
+
+def test_your_runs_of_one_task_stand_side_by_side(browse, violations, dashboard: str):
+    """A task, or names that are the same work, are chosen on the page, without scripts; what is missing is said."""
+    page = browse(scripts=False, width=390)
+    page.goto(f"{dashboard}/parity-matrix?tab=runs")
+    page.get_by_role("link", name="slow-search").click()
+    expect(page.locator(".spreads thead th")).to_have_count(4)
+    expect(page.locator(".same-foot")).to_contain_text("A median's interval takes 6 runs that succeeded")
+    page.goto(f"{dashboard}/parity-matrix?tab=runs")
+    page.get_by_text("Choose by name").click()
+    page.get_by_role("checkbox", name="DevSquad").check()
+    page.get_by_role("button", name="Side by side").click()
+    expect(page.locator(".same-foot")).to_contain_text("tasks: different work costs differently")
+    wide = browse(scheme="dark")
+    wide.goto(page.url)
+    assert violations(wide) == []

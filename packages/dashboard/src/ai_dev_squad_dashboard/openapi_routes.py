@@ -69,6 +69,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "operation": ("Only traces with such an operation.", _TEXT),
     "tool": ("Only traces that called this tool.", _TEXT),
     "name": ("Only traces of this name.", _TEXT),
+    "parity.name": ("Runs of this name are the same work; repeat it for several.", _TEXTS),
     "min_duration_ms": ("Only traces that took at least this long.", _NUMBER),
     "min_cost_usd": ("Only traces that cost at least this much, in USD.", _NUMBER),
     "kind": ("What kind of thing `id` names.", {"enum": [*KINDS]}),

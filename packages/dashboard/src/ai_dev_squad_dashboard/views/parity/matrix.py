@@ -50,5 +50,5 @@ PAGE = Page(
     navigation="Parity matrix",
     key="p",
     default_range="7d",
-    parameters=("tab", "show", "verdict", "text", "run", "observer"),
+    parameters=("tab", "show", "verdict", "text", "run", "observer", "name"),
 )

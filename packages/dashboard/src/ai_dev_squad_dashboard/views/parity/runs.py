@@ -10,12 +10,15 @@ from ai_dev_squad_dashboard.hues import hues
 from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import Group, Totals
+from ai_dev_squad_dashboard.store.runs import TaskRuns
+
+from .same_work import SameWork, same_work
 
 __all__ = ["Column", "Measure", "RealRuns", "Workflow", "build"]
 
 COLUMNS = 6
 WORKFLOWS = 20
-ENOUGH_RUNS = 5
+TASKS = 30
 
 Unit = Literal["count", "share", "usd", "us"]
 
@@ -41,8 +44,6 @@ class Measure:
     """``count``, ``share`` of 1, ``usd`` or ``us`` (microseconds)."""
     values: tuple[float | None, ...]
     """One for each column; ``None`` where there is nothing to measure."""
-    best: tuple[int, ...]
-    """The columns that do best, of those with at least five runs; none where there is no better or worse, or no difference."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,14 @@ class RealRuns:
     measures: tuple[Measure, ...]
     workflows: tuple[Workflow, ...]
     """By name: those that most frameworks have come first."""
+    tasks: tuple[TaskRuns, ...]
+    """What programs say that their runs are asked to do."""
+    same: SameWork | None
+    """The runs of one task, or of names that were chosen as the same work; ``null`` where neither was chosen."""
 
 
 def build(site: Site, query: Query) -> RealRuns:
-    """Totals of each framework in the span of time, and its runs by name."""
+    """Totals of each framework in the span of time, its runs by name, and the distributions of what is the same work."""
     store = site.store
     groups = [group for group in store.groups(query.selection, "framework", order="calls", limit=50) if group.key]
     names = sorted(str(group.key) for group in groups[:COLUMNS])
@@ -85,7 +90,17 @@ def build(site: Site, query: Query) -> RealRuns:
             )
         )
         workflows.append({group.key: group for group in store.groups(selection, "workflow", order="calls", limit=50)})
-    return RealRuns(tuple(columns), len(groups) - len(columns), _measures(columns), _side_by_side(workflows))
+    return RealRuns(
+        columns=tuple(columns),
+        left_out=len(groups) - len(columns),
+        measures=tuple(
+            Measure(section, name, unit, tuple(of(column) for column in columns))
+            for section, name, unit, of in _MEASURES
+        ),
+        workflows=_side_by_side(workflows),
+        tasks=tuple(store.tasks(replace(query.selection, tasks=()), limit=TASKS)),
+        same=same_work(site, query),
+    )
 
 
 def _share(part: float, whole: float) -> float | None:
@@ -94,43 +109,25 @@ def _share(part: float, whole: float) -> float | None:
 
 Of = Callable[[Column], "float | None"]
 
-_MEASURES: tuple[tuple[str, str, Unit, Literal["low", "high"] | None, Of], ...] = (
-    ("Work", "Runs", "count", None, lambda of: of.totals.runs),
-    ("Work", "Model calls", "count", None, lambda of: of.totals.calls),
-    ("Work", "Tool calls", "count", None, lambda of: of.tool_calls),
-    ("Reliability", "Runs that succeeded", "share", "high", lambda of: _share(of.totals.runs - of.totals.run_errors, of.totals.runs)),
-    ("Reliability", "Model calls that failed", "share", "low", lambda of: _share(of.totals.call_errors, of.totals.calls)),
-    ("Reliability", "Tool calls that failed", "share", "low", lambda of: _share(of.tool_errors, of.tool_calls)),
-    ("Speed", "A run, p50", "us", "low", lambda of: of.totals.run_p50_us),
-    ("Speed", "A run, p95", "us", "low", lambda of: of.totals.run_p95_us),
-    ("Speed", "A model call, p50", "us", "low", lambda of: of.totals.p50_us),
-    ("Speed", "A model call, p95", "us", "low", lambda of: of.totals.p95_us),
-    ("Money and tokens", "Cost", "usd", None, lambda of: of.totals.cost_usd),
-    ("Money and tokens", "Cost of a run", "usd", "low", lambda of: _share(of.totals.cost_usd, of.totals.runs)),
-    ("Money and tokens", "Calls without a known price", "count", None, lambda of: of.totals.unpriced_calls),
-    ("Money and tokens", "Input tokens", "count", None, lambda of: of.totals.input_tokens),
-    ("Money and tokens", "Output tokens", "count", None, lambda of: of.totals.output_tokens),
-    ("Money and tokens", "Input read from a cache", "share", "high", lambda of: _share(of.totals.cache_read_tokens, of.totals.input_tokens)),
+_MEASURES: tuple[tuple[str, str, Unit, Of], ...] = (
+    ("Work", "Runs", "count", lambda of: of.totals.runs),
+    ("Work", "Model calls", "count", lambda of: of.totals.calls),
+    ("Work", "Tool calls", "count", lambda of: of.tool_calls),
+    ("Reliability", "Runs that succeeded", "share", lambda of: _share(of.totals.runs - of.totals.run_errors, of.totals.runs)),
+    ("Reliability", "Model calls that failed", "share", lambda of: _share(of.totals.call_errors, of.totals.calls)),
+    ("Reliability", "Tool calls that failed", "share", lambda of: _share(of.tool_errors, of.tool_calls)),
+    ("Speed", "A run, p50", "us", lambda of: of.totals.run_p50_us),
+    ("Speed", "A run, p95", "us", lambda of: of.totals.run_p95_us),
+    ("Speed", "A model call, p50", "us", lambda of: of.totals.p50_us),
+    ("Speed", "A model call, p95", "us", lambda of: of.totals.p95_us),
+    ("Money and tokens", "Cost", "usd", lambda of: of.totals.cost_usd),
+    ("Money and tokens", "Cost of a run", "usd", lambda of: _share(of.totals.cost_usd, of.totals.runs)),
+    ("Money and tokens", "Calls without a known price", "count", lambda of: of.totals.unpriced_calls),
+    ("Money and tokens", "Input tokens", "count", lambda of: of.totals.input_tokens),
+    ("Money and tokens", "Output tokens", "count", lambda of: of.totals.output_tokens),
+    ("Money and tokens", "Input read from a cache", "share", lambda of: _share(of.totals.cache_read_tokens, of.totals.input_tokens)),
 )  # fmt: skip
-"""Section, name, unit, which end is better, and where the number comes from. Amounts of work have no better end."""
-
-
-def _measures(columns: list[Column]) -> tuple[Measure, ...]:
-    found = []
-    for section, name, unit, better, of in _MEASURES:
-        values = tuple(of(column) for column in columns)
-        # One lucky run is no best.
-        fit = {
-            number: value
-            for number, (column, value) in enumerate(zip(columns, values, strict=True))
-            if value is not None and column.totals.runs >= ENOUGH_RUNS
-        }
-        best: tuple[int, ...] = ()
-        if better is not None and len(set(fit.values())) > 1:
-            top = min(fit.values()) if better == "low" else max(fit.values())
-            best = tuple(number for number, value in fit.items() if value == top)
-        found.append(Measure(section, name, unit, values, best))
-    return tuple(found)
+"""Section, name, unit, and where the number comes from."""
 
 
 def _side_by_side(workflows: list[dict[str | None, Group]]) -> tuple[Workflow, ...]:
