@@ -36,6 +36,7 @@ from .ingest.queue import IngestQueue, Retention
 from .live_limit import LiveLimit
 from .page import Site
 from .settings import DashboardSettings
+from .sql.routes import create_blueprint as create_sql_blueprint
 from .store import Store, open_store
 from .takeaway.routes import create_blueprint as create_export_blueprint
 
@@ -108,6 +109,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.register_blueprint(deleting.create_blueprint(site))
     app.register_blueprint(find.create_blueprint(site))
     app.register_blueprint(create_export_blueprint(site))
+    app.register_blueprint(create_sql_blueprint(site))
     app.register_blueprint(trace_export.create_blueprint(site))
     app.register_blueprint(parity_export.create_blueprint(site))
     app.register_blueprint(openapi.create_blueprint())

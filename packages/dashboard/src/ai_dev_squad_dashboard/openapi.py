@@ -105,7 +105,13 @@ def _paths() -> Iterator[tuple[str, dict[str, Any]]]:
     found = dict(_looking())
     for path, methods in ACTING.items():
         for method, (about, content) in methods.items():
-            operation = _operation(f"{method}_{_path(path)}", about, _arguments(path), content, tag="acting")
+            operation = _operation(
+                f"{method}_{_path(path)}",
+                about,
+                _arguments(path),
+                content,
+                tag="other" if path == "/api/sql" else "acting",
+            )
             found.setdefault(_path(path), {})[method] = operation
     yield from found.items()
 

@@ -256,7 +256,26 @@ OTHERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
 
 _DELETION: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/Deletion"}}}
 
+_SQL_ANSWER: Final = {
+    "application/json": {
+        "schema": _object(
+            columns=_list(name={"type": "string"}, type={"type": "string"}),
+            rows={"type": "array", "items": {"type": "array"}},
+            truncated={"type": "boolean"},
+            took_ms=_USD,
+        )
+    },
+    "text/csv": {"schema": {"type": "string"}},
+    "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+}
+
 ACTING: Final[Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]]] = {
+    "/api/sql": {
+        "post": (
+            'Answer one SELECT over the views, sent as `{"sql": "…"}`; `format` or `Accept` choose a file instead.',
+            _SQL_ANSWER,
+        )
+    },
     "/api/traces/<trace_id>": {"delete": ("Delete a run, for good.", _DELETION)},
     "/api/users/<user_id>": {"delete": ("Delete all that is stored of a user, for good.", _DELETION)},
     "/api/sessions/<session_id>": {"delete": ("Delete a session with all of its runs, for good.", _DELETION)},

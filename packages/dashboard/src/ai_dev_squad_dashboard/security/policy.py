@@ -52,7 +52,7 @@ EXEMPT: Final = (
 SENDING: Final = "/v1/"
 """Below this path things are sent; everywhere else one looks."""
 
-LOOKING: Final = frozenset({"security.log_out", "access.end_session"})
+LOOKING: Final = frozenset({"security.log_out", "access.end_session", "sql.ask", "sql.from_form"})
 """The endpoints that change nothing although they are posted to. Whatever else is not GET is acting, and needs the right to."""
 
 MAX_FORM: Final = 64 * 1024

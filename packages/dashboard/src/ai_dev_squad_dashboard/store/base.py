@@ -18,6 +18,7 @@ from .deletions import Deletion, Extent, Subject
 from .figures import Figure, FigureName
 from .rows import Batch, LogRow, OpenRow, SpanRow
 from .selection import GroupBy, OrderBy, Selection
+from .sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
 
 if TYPE_CHECKING:
     from .runs import Related, Run, TaskRuns
@@ -479,6 +480,11 @@ class Store(Protocol):
 
     def compact(self) -> bool:
         """Write the file anew without what was deleted. False when a question took too long: ``retain`` tries again then."""
+
+    def sql(self, question: str, *, max_rows: int = MAX_ROWS, max_seconds: float = MAX_SECONDS) -> SqlAnswer:
+        """Answer one SELECT over the views of ``sql_views``. Raises ``SqlError`` when it may not be asked, cannot be answered, or
+        takes too much time or memory.
+        """
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy to ``target``, which must not exist, while the store goes on working."""

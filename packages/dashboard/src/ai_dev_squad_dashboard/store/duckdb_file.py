@@ -61,7 +61,7 @@ class File:
         self.has_holes = False
         """Whether ``rewrite`` had to be put off."""
         self.incidents: tuple[Incident, ...] = ()
-        self._memory_limit_mib = memory_limit_mib
+        self.memory_limit_mib = memory_limit_mib
         self._checkpoint_bytes = CHECKPOINT_BYTES
         self._write_lock = threading.RLock()
         self._state = threading.Condition()
@@ -263,7 +263,7 @@ class File:
                     f"{self.path}: its directory cannot be made ({error}); choose another with --db"
                 ) from None
         config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{self._memory_limit_mib}MiB",
+            "memory_limit": f"{self.memory_limit_mib}MiB",
             # The oldest engine we support reads what the newest writes, so that a file survives another Python.
             "storage_compatibility_version": _STORAGE,
             # Ours, see checkpoint: one that fails inside a commit would make that commit look failed.

@@ -15,6 +15,7 @@ from . import (
     duckdb_find,
     duckdb_logs,
     duckdb_runs,
+    duckdb_sql,
     duckdb_sums,
     duckdb_traces,
     duckdb_upkeep,
@@ -49,6 +50,7 @@ from .duckdb_write import Writer
 from .figures import Figure, FigureName
 from .rows import Batch, LogRow, OpenRow, SpanRow
 from .runs import Related, Run, TaskRuns
+from .sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
 
 __all__ = ["DuckDBStore", "open_memory_store", "open_store"]
 
@@ -285,6 +287,9 @@ class DuckDBStore:
 
     def compact(self) -> bool:
         return duckdb_upkeep.compact(self._file)
+
+    def sql(self, question: str, *, max_rows: int = MAX_ROWS, max_seconds: float = MAX_SECONDS) -> SqlAnswer:
+        return duckdb_sql.ask(self._file, question, max_rows, max_seconds)
 
     def backup(self, target: Path) -> None:
         duckdb_upkeep.backup(self._file, Path(target))

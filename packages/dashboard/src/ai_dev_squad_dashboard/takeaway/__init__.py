@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .answer import FORMATS, answer, wanted
+from .answer import FORMATS, answer, file_answer, wanted
 from .tables import Table, tables_of
 
-__all__ = ["FORMATS", "Table", "answer", "tables_of", "wanted"]
+__all__ = ["FORMATS", "Table", "answer", "file_answer", "tables_of", "wanted"]

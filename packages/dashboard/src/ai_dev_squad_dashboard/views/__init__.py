@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ai_dev_squad_dashboard.page import Page
+from ai_dev_squad_dashboard.sql import page as sql
 
 from . import (
     agents,
@@ -37,4 +38,5 @@ PAGES: tuple[Page, ...] = (
     scenario.PAGE,
     health.PAGE,
     delete.PAGE,
+    sql.PAGE,
 )

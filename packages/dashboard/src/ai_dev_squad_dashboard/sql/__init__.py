@@ -1,0 +1,1 @@
+"""Asking in SQL, for whoever may look: a page to try it, and ``POST /api/sql``."""
