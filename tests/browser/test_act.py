@@ -37,12 +37,25 @@ def test_a_session_is_deleted_in_three_clicks(own, page):
     assert page.goto(f"{own}/sessions/pair-programming").status == 404
 
 
+def test_a_question_in_sql_is_answered_by_a_table(dashboard, page):
+    """From an example to its answer, and a question that is refused says why."""
+    page.goto(f"{dashboard}/sql")
+    page.get_by_role("link", name="The slowest tools").click()
+    page.get_by_role("button", name="Ask", exact=True).click()
+    expect(page.locator(".sql-answer thead th").first).to_have_text("tool")
+    page.get_by_label("Question").fill("DROP TABLE spans")
+    page.get_by_role("button", name="Ask", exact=True).click()
+
+    expect(page.get_by_role("alert")).to_contain_text("only SELECT is answered")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 360])
-def test_everybody_can_use_it(dashboard, browse, violations, width, scheme):
+@pytest.mark.parametrize("path", ["/delete?kind=session&id=pair-programming", "/sql"])
+def test_everybody_can_use_it(dashboard, browse, violations, path, width, scheme):
     """Axe finds nothing, and nothing is wider than the screen."""
     page = browse(scheme=scheme, width=width)
-    page.goto(f"{dashboard}/delete?kind=session&id=pair-programming")
+    page.goto(dashboard + path)
 
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
