@@ -57,6 +57,51 @@ def test_a_key_leads_to_the_search_box_where_a_page_has_a_field_of_its_own(page:
     expect(page.locator("#search")).to_have_value("gf")
 
 
+def test_the_list_is_sorted_by_its_heads_without_scripts_too(browse, dashboard: str):
+    """The dearest run stands first, the head says so to everybody, and the list says how many there are in all."""
+    page = browse(scripts=False)
+    page.goto(f"{dashboard}/traces?range=7d")
+    page.locator(".runs thead").get_by_role("link", name="Cost").click()
+    expect(page).to_have_url(re.compile(r"order=cost"))
+    expect(page.get_by_role("columnheader", name="Cost")).to_have_attribute("aria-sort", "descending")
+    costs = [
+        float(text.split()[0].lstrip("$")) for text in page.locator(".cell-cost").all_inner_texts() if text[:1] == "$"
+    ]
+    assert costs == sorted(costs, reverse=True)
+    expect(page.locator(".list-foot .pager")).to_contain_text(re.compile(r"^50 of 1\d\d runs"))
+
+
+def test_runs_are_told_apart_and_narrowed_by_what_they_show(page: Page, dashboard: str):
+    """A row has what was asked, the model and the user; a user, a tenant and a failed step narrow the list, and are taken back."""
+    page.goto(f"{dashboard}/traces?range=7d&status=failed_step&min_errors=1")
+    expect(rows(page).first).to_contain_text("step failed")
+    expect(page.locator(".chips")).to_contain_text("a step failed")
+    expect(page.locator(".said").first).to_be_visible()
+    page.get_by_label("Remove the filter on status").click()
+    expect(page).to_have_url(re.compile(r"min_errors=1$"))
+    page.locator("#filter-user summary").click()
+    page.locator("#filter-user").get_by_role("link", name="grace").click()
+    expect(rows(page).first.locator(".cell-session")).to_contain_text("grace")
+    page.get_by_text("Tenant", exact=True).click()
+    page.get_by_role("link", name="acme").click()
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
+
+
+def test_an_error_leads_from_the_overview_to_its_runs_in_three_clicks(page: Page, dashboard: str):
+    """The tile of errors, the group, and the run."""
+    page.goto(f"{dashboard}/?range=7d")
+    page.locator("#tile-errors").get_by_role("link", name="What fails").click()
+    group = page.locator(".errors tbody tr").filter(has_text="TimeoutExpired")
+    expect(group).to_contain_text("timed out after # seconds")
+    group.get_by_role("link", name="TimeoutExpired").click()
+    expect(rows(page)).to_have_count(1)
+    expect(page.locator(".chips")).to_contain_text("TimeoutExpired in run_tests")
+    page.goto(f"{dashboard}/?range=7d")
+    page.locator("#tile-errors").get_by_role("link", name=re.compile("failed")).click()
+    expect(page).to_have_url(re.compile("status=error"))
+    assert {text.strip() for text in page.locator(".cell-status .badge").all_inner_texts()} == {"error"}
+
+
 def test_older_runs_are_a_page_away(page: Page, dashboard: str):
     """The next page has other runs, and a way back to the newest."""
     page.goto(f"{dashboard}/traces?range=7d")

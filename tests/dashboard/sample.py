@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from ai_dev_squad_dashboard.ingest.excerpts import answer_in, question_in
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, OpenRow, SpanRow
 
 __all__ = ["HOSTILE", "STACK", "Run", "fill", "huge_content", "long_trace", "said", "sample", "trace_id"]
@@ -30,6 +31,8 @@ PRICES = {
 PROVIDERS = {"gpt": "openai", "o4-": "openai", "cla": "anthropic", "qwe": "ollama", "squ": "openai", "tex": "openai"}
 OPENING = {"invoke_workflow": "agent.start", "invoke_agent": "agent.start", "task": "task.start"}
 CLOSING = {"invoke_workflow": "agent.stop", "invoke_agent": "agent.stop", "task": "task.complete"}
+USERS = ("ada@example.com", "grace", "user-7", "\u5f20\u4f1f")
+TENANTS = ("acme", "globex")
 MODEL_CALLS = {"chat", "text_completion", "embeddings"}
 
 
@@ -137,6 +140,12 @@ class Run:
             framework=self.framework,
             service=self.service,
             session_id=self.session,
+            user_id=USERS[int(self.trace_id[:2], 16) % len(USERS)] if self.session else None,
+            labels=json.dumps(
+                {"tenant": TENANTS[int(self.trace_id[:2], 16) % len(TENANTS)], "environment": "production"}
+            )
+            if parent is None and self.session
+            else None,
             agent=agent,
             tool=name if operation == "execute_tool" else None,
             error_type=error[0] if error else None,
@@ -148,6 +157,8 @@ class Run:
             text=text,
             task=self.task if parent is None else None,
             version="1.4.0",
+            asked=question_in(details.get("input")) if operation in MODEL_CALLS or parent is None else None,
+            answered=answer_in(details.get("output")) if operation in MODEL_CALLS or parent is None else None,
             **more,
         )
         self.batch.spans.append(row)

@@ -22,6 +22,9 @@ from ai_dev_squad.costs import CostEntry
 from ai_dev_squad.schema import Cost
 from ai_dev_squad_dashboard.store import BadCursorError, Selection, Store, StoreError
 from ai_dev_squad_dashboard.store.base import (
+    Choices,
+    ErrorExample,
+    ErrorGroup,
     Facets,
     Found,
     Group,
@@ -31,7 +34,10 @@ from ai_dev_squad_dashboard.store.base import (
     Point,
     Session,
     Totals,
+    TraceOrder,
     TraceRow,
+    User,
+    UserPage,
     Written,
 )
 from ai_dev_squad_dashboard.store.deletions import Subject
@@ -96,7 +102,7 @@ def morning() -> Batch:
                 price_date="2026-10-01", price_source="genai-prices", cache_saving_usd=0.05, first_chunk_us=300_000,
                 source="journal", instrumentation="ai_dev_squad", ingested_us=T0 + 10 * SECOND,
                 details=b'{"attributes":{"ai_dev_squad.attempt":2},"metadata":{"prompt_hash":"abc"}}',
-                text="Plan the week of 100% of the TEAM",
+                text="Plan the week of 100% of the TEAM", asked="Plan the week", answered="Which days?",
             ),
             span(
                 RUN, 4, 2, T0 + 5 * SECOND, SECOND, "calendar", operation="execute_tool", agent="planner", tool="calendar",
@@ -104,7 +110,7 @@ def morning() -> Batch:
             ),
             span(
                 RUN, 5, 2, T0 + 6 * SECOND, SECOND, "gpt-4o", **{**call, "usage_source": "estimated"}, input_tokens=50,
-                cost_reason="no price for gpt-4o", text="week_end",
+                cost_reason="no price for gpt-4o", text="week_end", asked="Any day", answered="Done.",
             ),
             span(
                 OTHER_RUN, 1, None, T0 + 30 * MINUTE, 4 * SECOND, "llama", operation="chat", model="llama",
@@ -128,11 +134,12 @@ def morning() -> Batch:
 CREW_ROW = TraceRow(
     RUN, f"{1:016x}", "plan the week", "invoke_workflow", "crewai", "squad", "monday", "ok", None, T0, 9 * SECOND,
     spans=5, errors=1, calls=2, tools=1, input_tokens=150, output_tokens=20, cost_usd=0.25, unpriced_calls=1,
-    user_id="ada",
+    user_id="ada", models=("gpt-4o",), asked="Plan the week", answered="Done.", failures=1,
 )  # fmt: skip
 LLAMA_ROW = TraceRow(
     OTHER_RUN, f"{1:016x}", "llama", "chat", None, None, None, "error", "500", T0 + 30 * MINUTE, 4 * SECOND,
     spans=1, errors=1, calls=1, tools=0, input_tokens=0, output_tokens=0, cost_usd=0.0, unpriced_calls=1,
+    models=("llama",), failures=1,
 )  # fmt: skip
 
 
@@ -377,12 +384,18 @@ class StoreContract(Opens):
     def test_the_list_of_traces(self, filled: Store) -> None:
         """Traces stand newest first, with the name and status of their root and the sums of their spans."""
         page = filled.traces(ALL)
-        assert (page.rows, page.next) == ((LLAMA_ROW, CREW_ROW), None)
+        assert (page.rows, page.next, page.total) == ((LLAMA_ROW, CREW_ROW), None, 2)
 
     @pytest.mark.parametrize(
         "filters, found",
         [
-            ({"status": "error"}, [LLAMA_ROW, CREW_ROW]),
+            ({"status": "error"}, [LLAMA_ROW]),
+            ({"status": "failed_step"}, [CREW_ROW]),
+            ({"min_tokens": 170, "min_calls": 2, "min_spans": 5, "min_errors": 1}, [CREW_ROW]),
+            ({"min_tokens": 171}, []),
+            ({"min_calls": 3}, []),
+            ({"min_spans": 6}, []),
+            ({"min_errors": 2}, []),
             ({"status": "ok"}, [CREW_ROW]),
             ({"operation": "invoke_agent"}, [CREW_ROW]),
             ({"tool": "calendar"}, [CREW_ROW]),
@@ -443,10 +456,11 @@ class StoreContract(Opens):
     def test_pages_of_traces_miss_nothing_and_repeat_nothing(self, store: Store) -> None:
         """Following the cursors gives every trace once, also those that began in the same microsecond."""
         store.write(Batch(spans=[span(f"{n:032x}", 1, None, T0 + n // 3, 1, "run") for n in range(1, 21)]))
-        for filters in ({}, {"text": "run"}):
+        for filters in ({}, {"text": "run"}, {"order": "cost"}, {"order": "spans", "name": "run"}):
             seen, cursor = [], None
             while True:
                 page = store.traces(ALL, cursor=cursor, limit=6, **filters)
+                assert page.total == (None if "text" in filters else 20)
                 seen += [int(row.trace_id, 16) for row in page.rows]
                 cursor = page.next
                 if cursor is None:
@@ -461,6 +475,104 @@ class StoreContract(Opens):
         second = store.traces(ALL, limit=2, cursor=first.next)
         assert [int(row.trace_id, 16) for row in (*first.rows, *second.rows)] == [4, 3, 2, 1]
 
+    @pytest.mark.parametrize("order", get_args(TraceOrder))
+    def test_traces_in_every_order(self, store: Store, order: TraceOrder) -> None:
+        """The largest stand first, page by page, and none is missed or repeated, however many are alike."""
+        rows = [
+            span(f"{n:032x}", 1, None, T0 + n, n % 5, "run", operation="chat", usage_source="provider", cost_usd=n % 7 / 10,
+                 input_tokens=n % 4, output_tokens=1, status="error" if n % 3 == 0 else "ok")
+            for n in range(1, 41)
+        ]  # fmt: skip
+        rows += [span(f"{n:032x}", 2, 1, T0 + n, 1, "step") for n in range(5, 12)]
+        store.write(Batch(spans=rows))
+        wanted = {
+            "newest": lambda row: row.start_us,
+            "cost": lambda row: row.cost_usd,
+            "duration": lambda row: row.duration_us,
+            "tokens": lambda row: row.input_tokens + row.output_tokens,
+            "errors": lambda row: row.errors,
+            "spans": lambda row: row.spans,
+            "calls": lambda row: row.calls,
+        }[order]
+        seen, cursor = [], None
+        while True:
+            page = store.traces(ALL, order=order, cursor=cursor, limit=7)
+            seen += page.rows
+            cursor = page.next
+            if cursor is None:
+                break
+        assert seen == sorted(
+            store.traces(ALL, limit=100).rows, key=lambda row: (wanted(row), row.trace_id), reverse=True
+        )
+        assert len(seen) == 40
+        with pytest.raises(BadCursorError):
+            store.traces(
+                ALL, order="cost" if order != "cost" else "spans", cursor=store.traces(ALL, order=order, limit=1).next
+            )
+
+    @pytest.mark.parametrize("ask", ["traces", "sessions", "users", "errors"])
+    def test_unknown_orders_of_lists_are_refused(self, filled: Store, ask: str) -> None:
+        """A word that is not allowed is an error that names it."""
+        with pytest.raises(ValueError, match="colour"):
+            getattr(filled, ask)(ALL, order="colour")
+
+    def test_users(self, filled: Store) -> None:
+        """Each user has the sums of their traces; what names nobody stands under ``None``; metadata tells others apart."""
+        ada = User("ada", 1, 0, 1, 1, 2, 150, 20, 0.25, 1, T0, T0 + 9 * SECOND)
+        nobody = User(None, 1, 1, 0, 0, 1, 0, 0, 0.0, 1, T0 + 30 * MINUTE, T0 + 30 * MINUTE + 4 * SECOND)
+        assert filled.users(ALL) == UserPage((ada, nobody), None, 2)
+        assert filled.users(ALL, order="errors").rows == filled.users(ALL, order="newest").rows == (nobody, ada)
+        assert filled.users(ALL, text="AD").rows == (ada,)
+        assert filled.users(replace(ALL, models=("llama",))).rows == (nobody,)
+        assert filled.users(ALL, key="tenant").rows == (replace(ada, key="acme"), nobody)
+        assert [row.key for row in filled.users(ALL, key="tag").rows] == ["beta", "eu", None]
+        assert filled.choices(ALL) == Choices(("ada",), (("tag", ("beta", "eu")), ("tenant", ("acme",))))
+
+    def test_pages_of_users(self, store: Store) -> None:
+        """Cursors lead through users of the same cost without loss, whoever has no name last."""
+        store.write(
+            Batch(
+                spans=[span(f"{n:032x}", 1, None, T0 + n, 1, "run", user_id=f"u{n}" if n else None) for n in range(9)]
+            )
+        )
+        seen, cursor = [], None
+        while True:
+            page = store.users(ALL, cursor=cursor, limit=2)
+            seen += [row.key for row in page.rows]
+            cursor = page.next
+            if cursor is None:
+                break
+        assert (seen, page.total) == ([*(f"u{n}" for n in range(1, 9)), None], 9)
+
+    def test_errors_are_grouped_by_what_failed_and_how(self, store: Store) -> None:
+        """Numbers and ids in messages are folded, ancestors of a failure count no more, and runs can be asked for."""
+        rows = []
+        for n in range(1, 6):
+            text = f"request {n * 7919} of 0af7651916cd43dd8448eb211c8031{n:02d} took {n}.5 s"
+            failed = {"status": "error", "error_type": "TimeoutError", "error_message": text}
+            rows += [
+                span(f"{n:032x}", 1, None, T0 + n * MINUTE, 9, "squad", operation="invoke_workflow", framework="crewai", **failed),
+                span(f"{n:032x}", 2, 1, T0 + n * MINUTE + 1, 5, "search", operation="execute_tool", tool="search", framework="crewai", **failed),
+            ]  # fmt: skip
+        rows.append(span(f"{9:032x}", 1, None, T0, 1, "m", operation="chat", status="error"))
+        store.write(Batch(spans=rows[:4]))
+        store.write(Batch(spans=rows[4:]))
+        hour = Selection(T0, T0 + 24 * MINUTE)
+        search, model = store.errors(hour)
+        trend = [0] * 24
+        trend[1:6] = [1] * 5
+        assert search == ErrorGroup(
+            search.id, "TimeoutError", "execute_tool", "search", "request # of # took # s", 5, 5, T0 + MINUTE + 1,
+            T0 + 5 * MINUTE + 1, tuple(trend),
+            tuple(ErrorExample(f"{n:032x}", f"{2:016x}", T0 + n * MINUTE + 1) for n in (5, 4, 3)),
+        )  # fmt: skip
+        assert (model.error_type, model.operation, model.message, model.count) == ("_OTHER", "chat", "", 1)
+        assert store.errors(hour, order="first") == (search, model)
+        assert store.errors(hour, group=model.id) == (model,)
+        assert store.errors(replace(hour, frameworks=("crewai",))) == (search,)
+        assert [int(row.trace_id, 16) for row in store.traces(ALL, error_group=search.id).rows] == [5, 4, 3, 2, 1]
+        assert {row.failures for row in store.traces(ALL).rows} == {1}
+
     def test_cursors_of_another_list_are_refused(self, filled: Store) -> None:
         """A cursor of logs leads nowhere in the list of traces."""
         newest = filled.logs(ALL).newest
@@ -474,7 +586,9 @@ class StoreContract(Opens):
         assert trace is not None
         batch = morning()
         assert trace.row == CREW_ROW
-        assert list(trace.spans) == [row._replace(details=None, text=None) for row in batch.spans[:5]]
+        assert list(trace.spans) == [
+            row._replace(details=None, text=None, asked=None, answered=None) for row in batch.spans[:5]
+        ]
         assert list(trace.logs) == batch.logs[:2]
         assert (trace.running, trace.truncated) == ((), False)
 
@@ -534,7 +648,7 @@ class StoreContract(Opens):
     def test_one_span_with_all_that_is_known(self, filled: Store) -> None:
         """A span comes back exactly as it was written, with its own log lines."""
         batch = morning()
-        assert filled.span(RUN, f"{3:016x}") == (batch.spans[2], ())
+        assert filled.span(RUN, f"{3:016x}") == (batch.spans[2]._replace(asked=None, answered=None), ())
         assert filled.span(RUN, f"{4:016x}") == (batch.spans[3], (batch.logs[1],))
 
     def test_details_of_a_trace(self, filled: Store) -> None:
@@ -662,9 +776,26 @@ class StoreContract(Opens):
 
     def test_sessions(self, filled: Store) -> None:
         """A session puts its traces together."""
-        monday = Session("monday", "crewai", T0, T0 + 9 * SECOND, 1, 0, 2, 150, 20, 0.25, 1, "plan the week", "ada")
+        monday = Session(
+            "monday",
+            "crewai",
+            T0,
+            T0 + 9 * SECOND,
+            1,
+            0,
+            2,
+            150,
+            20,
+            0.25,
+            1,
+            "plan the week",
+            "ada",
+            1,
+            "Plan the week",
+            "Done.",
+        )
         page = filled.sessions(ALL)
-        assert (page.rows, page.next) == ((monday,), None)
+        assert (page.rows, page.next, page.total) == ((monday,), None, 1)
         assert filled.session("monday") == (monday, (CREW_ROW,))
         assert filled.session("tuesday") is None
         assert filled.sessions(ALL, text="MON").rows == filled.sessions(ALL, text="week").rows == (monday,)
@@ -682,6 +813,9 @@ class StoreContract(Opens):
             if cursor is None:
                 break
         assert seen == ["s0", "s6", "s5", "s4", "s3", "s2", "s1"]
+        first = store.sessions(ALL, order="turns", limit=3)
+        second = store.sessions(ALL, order="turns", limit=9, cursor=first.next)
+        assert [row.session_id for row in (*first.rows, *second.rows)] == [f"s{n}" for n in range(7)]
 
     def test_log_lines_and_their_filters(self, filled: Store) -> None:
         """Lines stand newest first; each filter narrows them."""
@@ -888,7 +1022,11 @@ class StoreContract(Opens):
         assert filled.export("spans", ALL, target, "jsonl") == 6
         lines = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
         first = {key: value for key, value in lines[2].items() if value is not None}
-        expected = {key: value for key, value in morning().spans[2]._asdict().items() if value is not None}
+        expected = {
+            key: value
+            for key, value in morning().spans[2]._asdict().items()
+            if value is not None and key not in {"asked", "answered"}
+        }
         assert first == {**expected, "details": json.loads(expected["details"])}
         assert filled.export("logs", replace(ALL, frameworks=("crewai",)), target, "jsonl") == 2
         assert filled.export("spans", Selection(T0, T0 + 1), tmp_path / "one.csv", "csv") == 1
@@ -939,7 +1077,9 @@ class StoreProperties(Opens):
         with self.opened() as store:
             for ask in (
                 lambda: store.traces(ALL, cursor=cursor),
+                lambda: store.traces(ALL, cursor=cursor, order="cost"),
                 lambda: store.sessions(ALL, cursor=cursor),
+                lambda: store.users(ALL, cursor=cursor),
                 lambda: store.logs(ALL, cursor=cursor),
                 lambda: store.logs(ALL, after=cursor),
             ):

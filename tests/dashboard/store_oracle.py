@@ -165,6 +165,14 @@ class Oracle:
                 "task": next((span.task for span in ordered if span.task is not None), None),
                 "version": next((span.version for span in ordered if span.version is not None), None),
                 "resumes": next((span.resumes for span in ordered if span.resumes is not None), None),
+                "models": tuple(sorted({span.model for span in calls if span.model is not None})),
+                "asked": None,
+                "answered": None,
+                "failures": sum(
+                    span.status == "error"
+                    and not any(other.status == "error" and other.parent_span_id == span.span_id for other in spans)
+                    for span in spans
+                ),
             }
         return answer
 

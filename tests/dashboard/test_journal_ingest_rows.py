@@ -98,6 +98,8 @@ def test_a_model_call_becomes_a_span_with_usage_cost_and_content() -> None:
         source="journal",
         instrumentation="ai_dev_squad",
         ingested_us=NOW_US,
+        asked="How far is the moon?",
+        answered="Far.",
     )
     assert details(found.span) == {
         "attributes": {

@@ -170,6 +170,7 @@ def test_filters_offer_what_there_is_and_keep_what_was_chosen(site):
     assert filters(site, query, "/p") == (
         Filter(
             "framework",
+            "framework",
             (
                 Option("gone", True, "/p?by=x"),
                 Option("crewai", False, "/p?by=x&framework=gone&framework=crewai"),
@@ -177,8 +178,8 @@ def test_filters_offer_what_there_is_and_keep_what_was_chosen(site):
             (Option("gone", True, "/p?by=x"),),
             "/p?by=x",
         ),
-        Filter("model", (), (), "/p?framework=gone&by=x"),
-        Filter("agent", (), (), "/p?framework=gone&by=x"),
+        Filter("model", "model", (), (), "/p?framework=gone&by=x"),
+        Filter("agent", "agent", (), (), "/p?framework=gone&by=x"),
     )
 
 

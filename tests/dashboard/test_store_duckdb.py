@@ -63,7 +63,7 @@ class TestInAFile(StoreContract):
 
 
 def test_the_table_of_spans_has_the_fields_of_a_row() -> None:
-    """Every field of a row has a column of its name and kind, and comes back as it went in, whatever stands beside it."""
+    """Every field of a row has a column of its name and kind, and comes back as it went in, but for the excerpts of its trace."""
     given = SpanRow(
         **{
             name: {str: name, int: place + 1, float: place + 0.5, bytes: b"{}"}.get(_kind_of(kind), "ok")
@@ -74,7 +74,7 @@ def test_the_table_of_spans_has_the_fields_of_a_row() -> None:
     store.write(Batch([given]))
     found = store.span(given.trace_id, given.span_id)
     store.close()
-    assert found == (given, ())
+    assert found == (given._replace(asked=None, answered=None), ())
 
 
 def _kind_of(annotation: Any) -> Any:

@@ -82,7 +82,9 @@ def names(view: traces.TracesView) -> list[str]:
         ({"status": "interrupted"}, {"interrupted"}),
         ({"status": "cancelled"}, {"cancelled"}),
         ({"operation": "retrieval"}, {"retried"}),
-        ({"tool": "run_tests", "status": "error"}, {"failed", "everyday-4"}),
+        ({"tool": "run_tests", "status": "error"}, {"failed"}),
+        ({"tool": "run_tests", "status": "failed_step"}, {"everyday-4"}),
+        ({"min_calls": "6", "min_spans": "9", "min_tokens": "70000.5", "min_errors": "1"}, {"retried"}),
         ({"min_duration_ms": "30000"}, {"failed"}),
         ({"min_cost_usd": "0.2"}, {"retried"}),
         ({"q": "PYTEST timed"}, {"failed"}),
@@ -144,7 +146,7 @@ def test_a_run_of_which_nothing_has_ended_stands_above_the_list(site):
 
 def test_what_a_url_cannot_mean_is_refused_with_the_choices(site):
     """An unknown status and a duration that is no number name what is allowed."""
-    with pytest.raises(QueryError, match="status='lost' is unknown; use one of , ok, error, interrupted"):
+    with pytest.raises(QueryError, match="status='lost' is unknown; use one of , ok, error, failed_step, interrupted"):
         traces.build(site, asked(status="lost"))
     with pytest.raises(QueryError, match="min_duration_ms='long' is not a number from 0"):
         traces.build(site, asked(min_duration_ms="long"))

@@ -68,7 +68,7 @@ def test_a_model_call_in_the_conventions_names_becomes_a_whole_row():
         output_tokens=100, cache_read_tokens=400, cache_write_tokens=None, reasoning_tokens=10, usage_source="provider",
         cost_usd=0.003, price="openai/gpt-4o", price_date=found.price_date, price_source="genai-prices",
         cost_reason=None, cache_saving_usd=0.0005, first_chunk_us=250_000, source="otlp", instrumentation="my.tracer",
-        ingested_us=NOW_US, details=None, text="hi",
+        ingested_us=NOW_US, details=None, text="hi", asked="hi",
     )  # fmt: skip
     del attributes["gen_ai.input.messages"]
     assert details(found) == {

@@ -173,10 +173,12 @@ def test_the_overview_answers_with_totals_their_predecessors_and_what_stands_out
             TraceRow(
                 f"{2:032x}", f"{2:08x}{1:08x}", "crew", "invoke_workflow", "crewai", None, None, "error", "Boom",
                 NOW - 600 * SECOND, 4 * SECOND, 2, 1, 1, 0, 1000, 100, 0.0, 1,
+                models=("house-model",), failures=1,
             ),
             TraceRow(
                 f"{1:032x}", f"{1:08x}{1:08x}", "squad", "invoke_workflow", "langgraph", None, "s", "ok", None,
                 NOW - 1800 * SECOND, 8 * SECOND, 4, 0, 1, 1, 1000, 100, 0.5, 0,
+                models=("gpt-4o",),
             ),
         ),
     )  # fmt: skip

@@ -14,11 +14,19 @@ from .find import url_of
 from .hues import hues
 from .page import Site
 from .query import FILTERS, RANGES, Query
-from .store.base import Selection, StoreError
+from .store.base import Choices, Selection, StoreError
 
 __all__ = ["Filter", "Option", "attach", "change", "filters"]
 
 _ALWAYS_SHOWN = ("framework", "model", "agent")
+_OF_RUNS = ("provider", "service", "user")
+"""Filters that are shown as well where runs are listed."""
+_LISTS = frozenset({"/traces", "/sessions", "/users", "/errors"})
+_MOST_LABELS = 4
+"""Members of metadata that have a menu of their own, besides those that are set."""
+
+
+_NO_CHOICES = Choices((), ())
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class Option:
 class Filter:
     """One filter of the page, with what there is to choose from."""
 
+    id: str
     name: str
     options: tuple[Option, ...]
     chosen: tuple[Option, ...]
@@ -59,9 +68,13 @@ def attach(app: Flask, site: Site) -> None:
 
 
 def filters(site: Site, query: Query, path: str) -> tuple[Filter, ...]:
-    """The filters of the page at ``path``: the usual three, and whichever others are set."""
-    shown = [(name, target) for name, target in FILTERS.items() if name in _ALWAYS_SHOWN or query.all(name)]
+    """The filters of the page at ``path``: the usual ones, and whichever others are set."""
+    usual = (*_ALWAYS_SHOWN, *(_OF_RUNS if path in _LISTS else ()))
+    shown = [(name, target) for name, target in FILTERS.items() if name in usual or query.all(name)]
     try:
+        choices = (
+            site.store.choices(query.selection) if path in _LISTS or any(query.selection.runs[1:]) else _NO_CHOICES
+        )
         everything = site.store.facets(query.selection)
         # A filter that is set would offer nothing but what was chosen, and several may be.
         wider = {
@@ -70,9 +83,49 @@ def filters(site: Site, query: Query, path: str) -> tuple[Filter, ...]:
     except StoreError:
         # The page itself says that the store does not answer; the layout goes without choices.
         return tuple(_filter(query, path, name, ()) for name, _ in shown)
-    return tuple(
-        _filter(query, path, name, getattr(wider.get(target, everything), target, ())) for name, target in shown
-    )
+    found = [
+        _filter(
+            query,
+            path,
+            name,
+            choices.users if name == "user" else getattr(wider.get(target, everything), target, ()),
+        )
+        for name, target in shown
+        # Where no run names a user, there is nobody to choose.
+        if name != "user" or choices.users or query.all(name)
+    ]
+    return (*found, *_label_filters(query, path, choices, path in _LISTS))
+
+
+def _label_filters(query: Query, path: str, choices: Choices, usual: bool) -> list[Filter]:
+    """A menu for each member of metadata: the most used, and those that are set."""
+    known = dict(choices.labels)
+    set_keys = [key for key, _ in query.selection.labels]
+    keys = dict.fromkeys([*(list(known)[:_MOST_LABELS] if usual else ()), *set_keys])
+    chosen = query.all("label")
+    found = []
+    for number, key in enumerate(keys):
+        own = tuple(text for text in chosen if text.startswith(f"{key}:"))
+        others = [text for text in chosen if text not in own]
+        options = dict.fromkeys([*own, *(f"{key}:{value}" for value in known.get(key, ()))])
+        made = tuple(
+            Option(
+                text[len(key) + 1 :],
+                text in own,
+                query.url(path, label=[*others, *(t for t in own if t != text), *(() if text in own else (text,))]),
+            )
+            for text in options
+        )
+        found.append(
+            Filter(
+                f"label-{number}",
+                key,
+                made,
+                tuple(option for option in made if option.chosen),
+                query.url(path, label=others),
+            )
+        )
+    return found
 
 
 def _without(selection: Selection, target: str) -> Selection:
@@ -93,6 +146,7 @@ def _filter(query: Query, path: str, name: str, known: Iterable[str]) -> Filter:
         return Option(value, on, url(rest))
 
     return Filter(
+        id=name,
         name=name,
         # What was chosen stays to be seen, also where this span of time has nothing of it.
         options=tuple(option(value) for value in dict.fromkeys([*chosen, *known])),

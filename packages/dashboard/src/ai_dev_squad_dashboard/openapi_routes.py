@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from .store.deletions import KINDS
-from .views import agents, compare, costs, overview
+from .views import agents, compare, costs, errors, overview, sessions, traces, users
 
 __all__ = [
     "ACTING",
@@ -65,13 +65,26 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     ),
     "event": ("Only this type of event; repeat it for several.", _TEXTS),
     "trace": ("Only lines of this trace.", {"type": "string", "maxLength": 500}),
-    "status": ("Only traces that ended so; `error` also finds those with a failed span.", _TEXT),
+    "status": ("Only traces that ended so; `failed_step`: those in which something failed though they did not.", _TEXT),
     "operation": ("Only traces with such an operation.", _TEXT),
     "tool": ("Only traces that called this tool.", _TEXT),
     "name": ("Only traces of this name.", _TEXT),
     "parity.name": ("Runs of this name are the same work; repeat it for several.", _TEXTS),
     "min_duration_ms": ("Only traces that took at least this long.", _NUMBER),
     "min_cost_usd": ("Only traces that cost at least this much, in USD.", _NUMBER),
+    "min_tokens": ("Only traces of at least so many tokens.", _NUMBER),
+    "min_calls": ("Only traces with at least so many model calls.", _NUMBER),
+    "min_spans": ("Only traces with at least so many spans.", _NUMBER),
+    "min_errors": ("Only traces in which at least so many spans failed.", _NUMBER),
+    "error_group": ("Only traces with a failure of this group, by its `id` in `/api/errors`.", _TEXT),
+    "traces.order": ("What the list is sorted by, the largest first.", {"enum": [*traces.ORDERS], "default": "newest"}),
+    "sessions.order": (
+        "What the list is sorted by, the largest first.",
+        {"enum": [*sessions.ORDERS], "default": "newest"},
+    ),
+    "users.order": ("What the list is sorted by, the largest first.", {"enum": [*users.ORDERS], "default": "cost"}),
+    "users.by": ("A member of metadata whose values stand instead of users: `tenant`, `environment`, `tag`.", _TEXT),
+    "errors.order": ("What the groups are sorted by.", {"enum": [*errors.ORDERS], "default": "count"}),
     "kind": ("What kind of thing `id` names.", {"enum": [*KINDS]}),
     "id": ("What would be deleted: a trace id, or the id of a session or a user.", _TEXT),
     "span": ("The span that is shown beside the tree.", _TEXT),

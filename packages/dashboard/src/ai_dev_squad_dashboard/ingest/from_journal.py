@@ -17,6 +17,7 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Usage
 from ai_dev_squad_dashboard.ingest import plausible
 from ai_dev_squad_dashboard.ingest.content import plain_text
+from ai_dev_squad_dashboard.ingest.excerpts import answer_in, question_in
 from ai_dev_squad_dashboard.ingest.labels import labels_of
 from ai_dev_squad_dashboard.ingest.pricing import Prices, Said
 from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow, SpanRow
@@ -109,7 +110,8 @@ def _span(line: JournalLine, ids: tuple[str, str], time_us: int, now_us: int, pr
     duration_us = min(_whole(line.duration_ms, 1_000) or 0, plausible.LONGEST_US)
     metadata = line.metadata or {}
     operation = line.operation or "other"
-    details, text = _details(line, metadata)
+    details, text, said = _details(line, metadata)
+    is_heard = operation in MODEL_OPERATIONS or line.parent_span_id is None
     error = line.error
     row = SpanRow(
         *ids,
@@ -134,6 +136,8 @@ def _span(line: JournalLine, ids: tuple[str, str], time_us: int, now_us: int, pr
         text=text,
         task=_string(metadata.get(keys.TASK_LABEL)),
         resumes=_resumed(line),
+        asked=question_in(said.get("input")) if is_heard else None,
+        answered=answer_in(said.get("output")) if is_heard else None,
     )
     return row._replace(**_model_call(line, metadata, prices)) if operation in MODEL_OPERATIONS else row
 
@@ -197,8 +201,8 @@ def _saving(line: JournalLine, metadata: Mapping[str, Any], usage: Usage, cost: 
     return prices.saving(*call, **said)
 
 
-def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | None, str | None]:
-    """The JSON that is read when one span is looked at, and the text that is searched."""
+def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | None, str | None, Mapping[str, Any]]:
+    """The JSON that is read when one span is looked at, the text that is searched, and the captured content by its place."""
     details: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
     content: list[Any] = []
@@ -220,7 +224,7 @@ def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | No
         ]
     if line.error is not None and line.error.stacktrace is not None:
         details["stacktrace"] = line.error.stacktrace
-    return _encode(details) if details else None, plain_text(content)
+    return _encode(details) if details else None, plain_text(content), details
 
 
 def _log(line: JournalLine, time_us: int, trace_id: str | None, span_id: str | None, *, whole: bool) -> LogRow:

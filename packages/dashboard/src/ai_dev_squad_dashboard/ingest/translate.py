@@ -14,6 +14,7 @@ from ai_dev_squad.schema import Cost, Status, Usage, UsageSource
 from ai_dev_squad_dashboard.store.rows import SpanRow
 
 from .content import parsed, plain_text
+from .excerpts import answer_in, question_in
 from .foreign import canonical, framework_of, operation_of, provider_of
 from .foreign_names import COST, OPERATIONS
 from .labels import labels_of
@@ -126,7 +127,10 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
     name = _called(span.name, operation, values)
     if operation == "invoke_agent" and agent is None:
         agent = name
-    details, text = _details(span, origin, values, shown, operation)
+    details, text, said = _details(span, origin, values, shown, operation)
+    asked = answered = None
+    if said and (cost is not None or not span.parent_span_id):
+        asked, answered = question_in(said.get("input")), answer_in(said.get("output"))
     # In the order of its fields: with their names it would take more than twice as long, and there are thousands a second.
     row = SpanRow(
         span.trace_id,
@@ -169,6 +173,8 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         _name(given.get(keys.TASK_LABEL)),
         _resumed(span) if span.links else None,
         origin.version,
+        asked,
+        answered,
     )
     return row, None if cost is None else _name(values.get(keys.RESPONSE_ID))
 
@@ -293,11 +299,12 @@ def _stated_cost(values: Attributes) -> Cost | None:
 
 def _details(
     span: Span, origin: Origin, values: Attributes, shown: Attributes, operation: str
-) -> tuple[bytes, str | None]:
+) -> tuple[bytes, str | None, dict[str, Any]]:
     if shown is span.attributes and not _CONTENT_KEYS.isdisjoint(shown):
         shown = {name: value for name, value in shown.items() if name not in _CONTENT_KEYS}
     document: dict[str, Any] = {"attributes": shown}
-    text = None if shown is span.attributes else _content(document, values, operation)
+    said: dict[str, Any] = {}
+    text = None if shown is span.attributes else _content(document, values, operation, said)
     if span.events:
         _events(document, span.events)
     if span.links:
@@ -312,10 +319,11 @@ def _details(
         ]
     if origin.resource:
         document["resource"] = origin.resource_json
-    return to_json(document), text
+    return to_json(document), text, said
 
 
-def _content(document: dict[str, Any], values: Attributes, operation: str) -> str | None:
+def _content(document: dict[str, Any], values: Attributes, operation: str, said: dict[str, Any]) -> str | None:
+    """The text that is searched; ``said`` gets what was put in and what came out, as it can be read."""
     source, target = _CONTENT_OF.get(operation, _CONTENT)
     readable = []
     for place, key, other in (
@@ -328,9 +336,9 @@ def _content(document: dict[str, Any], values: Attributes, operation: str) -> st
         if value is None and other is not None:
             value = values.get(other)
         if value is not None:
-            document[place], read = parsed(value)
+            document[place], said[place] = parsed(value)
             if place != "tools":
-                readable.append(read)
+                readable.append(said[place])
     return plain_text(readable)
 
 

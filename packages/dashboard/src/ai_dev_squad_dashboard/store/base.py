@@ -17,7 +17,7 @@ from ai_dev_squad.costs import CostEntry
 from .deletions import Deletion, Extent, Subject
 from .figures import Figure, FigureName
 from .rows import Batch, LogRow, OpenRow, SpanRow
-from .selection import GroupBy, OrderBy, Selection
+from .selection import ErrorOrder, GroupBy, OrderBy, Selection, SessionOrder, TraceOrder, UserOrder
 from .sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BadCursorError",
+    "Choices",
+    "ErrorExample",
+    "ErrorGroup",
+    "ErrorOrder",
     "Facets",
     "Found",
     "Group",
@@ -36,6 +40,7 @@ __all__ = [
     "Point",
     "Selection",
     "Session",
+    "SessionOrder",
     "SessionPage",
     "Store",
     "StoreBegunAnewError",
@@ -43,8 +48,12 @@ __all__ = [
     "StoreState",
     "Totals",
     "Trace",
+    "TraceOrder",
     "TracePage",
     "TraceRow",
+    "User",
+    "UserOrder",
+    "UserPage",
     "Written",
 ]
 
@@ -180,14 +189,23 @@ class TraceRow:
     """The version of the service."""
     resumes: str | None = None
     """The trace that was interrupted and that this one goes on with."""
+    models: tuple[str, ...] = ()
+    """By name."""
+    asked: str | None = None
+    """How what the user said begins; ``None`` where content was not captured."""
+    answered: str | None = None
+    failures: int = 0
+    """Spans that failed on their own account: an exception that passes through others as well counts where it began."""
 
 
 @dataclass(frozen=True)
 class TracePage:
-    """A page of traces, newest first. ``next`` is the cursor of the following page, ``None`` on the last."""
+    """A page of traces, in the order that was asked for. ``next`` is the cursor of the following page, ``None`` on the last."""
 
     rows: tuple[TraceRow, ...]
     next: str | None
+    total: int | None = None
+    """How many traces match in all; ``None`` where words are searched for, which would take as long as finding them all."""
 
 
 @dataclass(frozen=True)
@@ -224,14 +242,92 @@ class Session:
     last_name: str
     user_id: str | None = None
     """Of the newest trace that names one."""
+    failed_steps: int = 0
+    """Traces that did not fail as a whole, but in which something did."""
+    asked: str | None = None
+    """How the newest question begins; ``None`` where content was not captured."""
+    answered: str | None = None
 
 
 @dataclass(frozen=True)
 class SessionPage:
-    """A page of sessions, the most recently active first."""
+    """A page of sessions, in the order that was asked for."""
 
     rows: tuple[Session, ...]
     next: str | None
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class User:
+    """What was done for one user, or for all that share a value of their metadata, such as a tenant: their traces put together."""
+
+    key: str | None
+    """The user's id; ``None`` for traces that name nobody."""
+    runs: int
+    errors: int
+    """Traces whose root ended with status ``error``."""
+    failed_steps: int
+    """Traces that did not fail as a whole, but in which something did."""
+    sessions: int
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    unpriced_calls: int
+    first_us: int
+    last_us: int
+    """When the last of them ended."""
+
+
+@dataclass(frozen=True)
+class UserPage:
+    """A page of users, in the order that was asked for."""
+
+    rows: tuple[User, ...]
+    next: str | None
+    total: int
+
+
+@dataclass(frozen=True)
+class ErrorExample:
+    """One failure of a group."""
+
+    trace_id: str
+    span_id: str
+    start_us: int
+
+
+@dataclass(frozen=True)
+class ErrorGroup:
+    """Failures of one type, at one place and with one message, but for numbers and ids."""
+
+    id: str
+    """16 hexadecimal digits: the same for the same type, place and message, in every store."""
+    error_type: str
+    operation: str
+    name: str
+    """What failed: the tool's, the model's or the agent's name."""
+    message: str
+    """With ``#`` for numbers and ids, at most 300 characters."""
+    count: int
+    runs: int
+    """Traces in which it happened."""
+    first_us: int
+    last_us: int
+    trend: tuple[int, ...]
+    """The failures in each of 24 equal steps of the selection."""
+    examples: tuple[ErrorExample, ...]
+    """The newest of the three newest runs."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Users, and members of metadata, to choose from: the most used first, at most 200 users and 50 values a key."""
+
+    users: tuple[str, ...]
+    labels: tuple[tuple[str, tuple[str, ...]], ...]
+    """(key, values), the most used key first."""
 
 
 @dataclass(frozen=True)
@@ -358,12 +454,18 @@ class Store(Protocol):
         name: str | None = None,
         min_duration_us: int | None = None,
         min_cost_usd: float | None = None,
+        min_tokens: int | None = None,
+        min_calls: int | None = None,
+        min_spans: int | None = None,
+        min_errors: int | None = None,
+        error_group: str | None = None,
+        order: TraceOrder = "newest",
         cursor: str | None = None,
         limit: int = 50,
     ) -> TracePage:
         """Traces whose first span began in the selection. ``text``: every word occurs (in any case) in a name, an error or the
-        captured content of one of its spans. ``status``: of the root; ``error`` also matches a trace with a failed span.
-        Raises ``BadCursorError``.
+        captured content of one of its spans. ``status``: of the root; ``failed_step`` matches traces in which something failed
+        though they did not. ``error_group``: the id of an ``ErrorGroup`` of which they have a failure. Raises ``BadCursorError``.
         """
 
     def find(self, text: str, limit: int = 10) -> Sequence[Found]:
@@ -396,9 +498,39 @@ class Store(Protocol):
         """What runs that began in the selection were asked to do, by the programs' own labels, the most frequent first."""
 
     def sessions(
-        self, selection: Selection, *, text: str = "", cursor: str | None = None, limit: int = 50
+        self,
+        selection: Selection,
+        *,
+        text: str = "",
+        order: SessionOrder = "newest",
+        cursor: str | None = None,
+        limit: int = 50,
     ) -> SessionPage:
-        """Sessions with a trace in the selection, the most recently active first. ``text`` occurs in the id or the last name."""
+        """Sessions with a trace in the selection, the largest (or most recently active) first. ``text`` occurs in the id or
+        the last name.
+        """
+
+    def users(
+        self,
+        selection: Selection,
+        *,
+        key: str | None = None,
+        text: str = "",
+        order: UserOrder = "cost",
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> UserPage:
+        """Users with a trace in the selection; with ``key``, the values of that member of metadata instead. ``text`` occurs in
+        the id. Raises ``BadCursorError``.
+        """
+
+    def choices(self, selection: Selection) -> Choices:
+        """The users, tags and metadata of traces that began in the selection's time, whatever its filters."""
+
+    def errors(
+        self, selection: Selection, *, order: ErrorOrder = "count", group: str | None = None, limit: int = 100
+    ) -> Sequence[ErrorGroup]:
+        """What failed on its own account, by type, place and message. With ``group`` only the one of this id."""
 
     def session(self, session_id: str, limit: int = 200) -> tuple[Session, tuple[TraceRow, ...]] | None:
         """A session and its newest traces, oldest of them first."""

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias, get_args, get_type_hints
 
+import duckdb
 from arro3.core import Array, DataType, Table
 
 from .base import StoreError
@@ -22,6 +23,7 @@ __all__ = [
     "Columns",
     "hexed",
     "id_columns",
+    "registered",
     "split_trace_id",
     "table",
 ]
@@ -36,6 +38,8 @@ Columns: TypeAlias = dict[str, tuple[DataType, Sequence[Any]]]
 """Name → type and values."""
 
 _IDS: Final = ("trace_id", "span_id", "parent_span_id")
+_OF_TRACE: Final = ("asked", "answered")
+"""Fields that are kept of a trace only: all of it stands in the span's details."""
 
 
 def _kind(annotation: Any) -> DataType:
@@ -48,7 +52,7 @@ def _kind(annotation: Any) -> DataType:
 
 _KINDS: Final = {str: TEXT, int: WHOLE, float: REAL, bytes: BYTES}
 SPAN_COLUMNS: Final[dict[str, DataType]] = {
-    name: _kind(annotation) for name, annotation in get_type_hints(SpanRow).items() if name not in _IDS
+    name: _kind(annotation) for name, annotation in get_type_hints(SpanRow).items() if name not in (*_IDS, *_OF_TRACE)
 }
 """The columns of a span behind its three ids: those of ``SpanRow``, in its order."""
 
@@ -80,6 +84,20 @@ def split_trace_id(text: str) -> int | None:
 def hexed(number: int | None, digits: int) -> str | None:
     """An id as text."""
     return None if number is None else format(number, f"0{digits}x")
+
+
+class registered:  # noqa: N801 - read as a statement
+    """Rows under a name that SQL can read, for as long as the block lasts."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, columns: Columns) -> None:
+        self._connection, self._name = connection, name
+        connection.register(name, table(columns))
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.unregister(self._name)
 
 
 def _numbers(ids: Sequence[str | None], digits: int) -> array[int]:

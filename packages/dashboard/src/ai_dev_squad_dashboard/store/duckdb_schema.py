@@ -9,6 +9,7 @@ import duckdb
 
 from .base import StoreError
 from .duckdb_answers import one
+from .duckdb_failures import SELECTED as FAILED_SPANS
 
 __all__ = ["SCHEMA_VERSION", "prepare"]
 
@@ -132,7 +133,35 @@ UPDATE traces SET resumes = try_cast('0x' || s.resumes AS UHUGEINT), resumes_hea
 WHERE s.resumes IS NOT NULL AND s.trace_id = traces.trace_id AND s.span_id = traces.root_span_id;
 """
 
-_MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+# Excerpts of older spans are read where the conventions have them.
+_VERSION_5: Final = f"""
+CREATE TABLE excerpts (
+    trace_id UHUGEINT NOT NULL, start_us BIGINT NOT NULL, kind VARCHAR NOT NULL, place BIGINT NOT NULL, said VARCHAR NOT NULL
+);
+CREATE TABLE failures (
+    trace_id UHUGEINT NOT NULL, span_id UBIGINT NOT NULL, parent_span_id UBIGINT, start_us BIGINT NOT NULL,
+    series INTEGER NOT NULL, session_id VARCHAR, error_group VARCHAR NOT NULL, error_type VARCHAR NOT NULL,
+    operation VARCHAR NOT NULL, name VARCHAR NOT NULL, message VARCHAR NOT NULL
+);
+INSERT INTO failures {FAILED_SPANS};
+INSERT INTO excerpts SELECT trace_id, min(start_us), 'model', 0, model FROM spans
+WHERE usage_source IS NOT NULL AND model IS NOT NULL GROUP BY trace_id, model;
+CREATE TEMP TABLE said AS SELECT trace_id, start_us, duration_us, parent_span_id IS NULL AS root, decode(details) AS content
+FROM spans WHERE details IS NOT NULL AND (usage_source IS NOT NULL OR parent_span_id IS NULL);
+INSERT INTO excerpts SELECT * FROM (
+    SELECT trace_id, start_us, 'asked', start_us + CASE WHEN root THEN 0 ELSE 4611686018427387904 END, left(coalesce(
+        json_extract_string(content, '$.input[#-1].parts[0].content'), json_extract_string(content, '$.input[#-1].content'),
+        json_extract_string(content, '$.input')), 200) AS said FROM said
+    UNION ALL
+    SELECT trace_id, start_us, 'answered',
+        2305843009213693952 - start_us - duration_us + CASE WHEN root THEN 0 ELSE 4611686018427387904 END, left(coalesce(
+        json_extract_string(content, '$.output[#-1].parts[0].content'), json_extract_string(content, '$.output[#-1].content'),
+        json_extract_string(content, '$.output')), 200) AS said FROM said
+) WHERE said IS NOT NULL AND said <> '';
+DROP TABLE said;
+"""  # noqa: S608
+
+_MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """What makes version ``n + 1`` of version ``n``; a new file goes through all of them."""
 
 SCHEMA_VERSION: Final = len(_MIGRATIONS)

@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from ai_dev_squad.costs import CostEntry
 
 from . import (
     duckdb_delete,
+    duckdb_failures,
     duckdb_figures,
     duckdb_find,
     duckdb_logs,
+    duckdb_order,
     duckdb_runs,
+    duckdb_sessions,
     duckdb_sql,
     duckdb_sums,
     duckdb_traces,
     duckdb_upkeep,
 )
 from .base import (
+    Choices,
+    ErrorGroup,
+    ErrorOrder,
     Facets,
     Found,
     Group,
@@ -31,13 +37,17 @@ from .base import (
     Point,
     Selection,
     Session,
+    SessionOrder,
     SessionPage,
     Store,
     StoreState,
     Totals,
     Trace,
+    TraceOrder,
     TracePage,
     TraceRow,
+    UserOrder,
+    UserPage,
     Written,
 )
 from .deletions import Deletion, Extent, Subject
@@ -66,6 +76,9 @@ def open_store(path: Path, *, memory_limit_mib: int = 1024) -> Store:
 def open_memory_store() -> Store:
     """A store that is gone with its process, for tests."""
     return DuckDBStore(File(None, 1024))
+
+
+_Order = TypeVar("_Order", bound=str)
 
 
 class DuckDBStore:
@@ -135,6 +148,12 @@ class DuckDBStore:
         name: str | None = None,
         min_duration_us: int | None = None,
         min_cost_usd: float | None = None,
+        min_tokens: int | None = None,
+        min_calls: int | None = None,
+        min_spans: int | None = None,
+        min_errors: int | None = None,
+        error_group: str | None = None,
+        order: TraceOrder = "newest",
         cursor: str | None = None,
         limit: int = 50,
     ) -> TracePage:
@@ -149,6 +168,12 @@ class DuckDBStore:
                 name=name,
                 min_duration_us=min_duration_us,
                 min_cost_usd=min_cost_usd,
+                min_tokens=min_tokens,
+                min_calls=min_calls,
+                min_spans=min_spans,
+                min_errors=min_errors,
+                error_group=error_group,
+                order=_allowed(order, duckdb_order.TRACE_ORDERS),
                 after=cursor,
                 limit=limit,
             )
@@ -186,14 +211,46 @@ class DuckDBStore:
             return duckdb_runs.tasks(cursor, selection, limit)
 
     def sessions(
-        self, selection: Selection, *, text: str = "", cursor: str | None = None, limit: int = 50
+        self,
+        selection: Selection,
+        *,
+        text: str = "",
+        order: SessionOrder = "newest",
+        cursor: str | None = None,
+        limit: int = 50,
     ) -> SessionPage:
+        order = _allowed(order, duckdb_order.SESSION_ORDERS)
         with self._file.reading() as reader:
-            return duckdb_traces.sessions(reader, selection, text=text, after=cursor, limit=limit)
+            return duckdb_sessions.sessions(reader, selection, text=text, order=order, behind=cursor, limit=limit)
+
+    def users(
+        self,
+        selection: Selection,
+        *,
+        key: str | None = None,
+        text: str = "",
+        order: UserOrder = "cost",
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> UserPage:
+        order = _allowed(order, duckdb_order.USER_ORDERS)
+        with self._file.reading() as reader:
+            return duckdb_sessions.users(reader, selection, key=key, text=text, order=order, behind=cursor, limit=limit)
+
+    def choices(self, selection: Selection) -> Choices:
+        with self._file.reading() as cursor:
+            return duckdb_sessions.choices(cursor, selection)
+
+    def errors(
+        self, selection: Selection, *, order: ErrorOrder = "count", group: str | None = None, limit: int = 100
+    ) -> Sequence[ErrorGroup]:
+        order = _allowed(order, duckdb_failures.ORDERS)
+        with self._file.reading() as cursor:
+            return duckdb_failures.errors(cursor, selection, order=order, group=group, limit=limit)
 
     def session(self, session_id: str, limit: int = 200) -> tuple[Session, tuple[TraceRow, ...]] | None:
         with self._file.reading() as cursor:
-            return duckdb_traces.session(cursor, session_id, limit)
+            return duckdb_sessions.session(cursor, session_id, limit)
 
     def logs(
         self,
@@ -308,3 +365,9 @@ class DuckDBStore:
             with self._file.reading() as cursor:
                 found.update(zip(keys, summarise(cursor, periods, self._writer.series.names), strict=True))
         return [found[key].filtered(period) for key, period in zip(keys, periods, strict=True)]
+
+
+def _allowed(order: _Order, orders: Mapping[str, Any]) -> _Order:
+    if order not in orders:
+        raise ValueError(f"order {order!r} is unknown; use one of {', '.join(orders)}")
+    return order

@@ -1,4 +1,4 @@
-"""Traces: the list, one of them, one of its spans, and the sessions they belong to."""
+"""Traces: the list, one of them, and one of its spans."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from typing import Any, Final
 
 import duckdb
 
-from .base import Selection, Session, SessionPage, Trace, TracePage, TraceRow
-from .cursors import pack, unpack
-from .duckdb_answers import one
+from .base import Selection, Trace, TraceOrder, TracePage, TraceRow
+from .cursors import unpack
+from .duckdb_answers import number, one
 from .duckdb_columns import SPAN_COLUMNS, hexed, split_trace_id
+from .duckdb_excerpts import described
 from .duckdb_facts import Where, names_filter, runs_filter
 from .duckdb_logs import LOG_COLUMNS, log_row, running_of
+from .duckdb_order import TRACE_ORDERS, cursor_behind
+from .duckdb_order import after as cursor_after
 from .rows import LogRow, SpanRow
 
-__all__ = ["TRACE_COLUMNS", "details", "session", "sessions", "span", "trace", "trace_row", "traces"]
+__all__ = ["TRACE_COLUMNS", "details", "span", "trace", "trace_row", "traces"]
 
 TRACE_COLUMNS: Final = (
     "trace_id, root_span_id, name, operation, framework, service, session_id, status, error_type, start_us, "
@@ -40,31 +43,74 @@ def traces(
     name: str | None,
     min_duration_us: int | None,
     min_cost_usd: float | None,
+    min_tokens: int | None,
+    min_calls: int | None,
+    min_spans: int | None,
+    min_errors: int | None,
+    error_group: str | None,
+    order: TraceOrder,
     after: str | None,
     limit: int,
 ) -> TracePage:
     """The newest traces. Filters by names, operation and tool hold for one and the same span, so do the words of a text."""
     where = runs_filter(selection)
-    if status == "error":
-        where.add("(status = 'error' OR errors > 0)")
+    if status == "failed_step":
+        where.add("status <> 'error' AND errors > 0")
     elif status is not None:
         where.add("status = ?", status)
     if name is not None:
         where.add("name = ?", name)
-    if min_duration_us is not None:
-        where.add("end_us - start_us >= ?", min_duration_us)
-    if min_cost_usd is not None:
-        where.add("cost_usd >= ?", min_cost_usd)
+    for expression, least in (
+        ("end_us - start_us", min_duration_us),
+        ("cost_usd", min_cost_usd),
+        ("input_tokens + output_tokens", min_tokens),
+        ("calls", min_calls),
+        ("spans", min_spans),
+        ("errors", min_errors),
+    ):
+        if least is not None:
+            where.add(f"{expression} >= ?", least)
+    if error_group is not None:
+        where.add("trace_id IN (SELECT trace_id FROM failures WHERE error_group = ?)", error_group)
+    inside = _inside(selection, text, operation, tool)
+    total = None if text.split() else _total(cursor, where, inside, selection)
     end_us = selection.end_us
     if after is not None:
-        start, trace_id = unpack(after, "traces", int, str)
-        where.add("(start_us, trace_id) < (?::BIGINT, ?::UHUGEINT)", start, _checked(after, str(trace_id)))
-        end_us = min(end_us, int(start) + 1)
-    inside = _inside(selection, text, operation, tool)
-    rows = _newest(cursor, where, inside, selection.start_us, end_us, limit + 1)
-    page = tuple(trace_row(row) for row in rows[:limit])
-    more = pack("traces", page[-1].start_us, page[-1].trace_id) if len(rows) > limit else None
-    return TracePage(page, more)
+        behind = cursor_after(after, "traces", order, TRACE_ORDERS[order], "trace_id < ?::UHUGEINT")
+        _checked(after, behind.values[-1])
+        where.add(str(behind), *behind.values)
+        if order == "newest":
+            end_us = min(end_us, int(behind.values[0]) + 1)
+    if order == "newest":
+        rows = _newest(cursor, where, inside, selection.start_us, end_us, limit + 1)
+    else:
+        rows = _window(
+            cursor, where, inside if inside.conditions else None, selection.start_us, end_us, limit + 1, order
+        )
+    page = described(cursor, [trace_row(row) for row in rows[:limit]])
+    more = None
+    if len(rows) > limit:
+        more = cursor_behind("traces", order, _key_of(page[-1], order), str(int(page[-1].trace_id, 16)))
+    return TracePage(page, more, total)
+
+
+def _key_of(row: TraceRow, order: TraceOrder) -> float:
+    """What a row is sorted by."""
+    return {
+        "newest": row.start_us,
+        "cost": row.cost_usd,
+        "duration": row.duration_us,
+        "tokens": row.input_tokens + row.output_tokens,
+        "errors": row.errors,
+        "spans": row.spans,
+        "calls": row.calls,
+    }[order]
+
+
+def _total(cursor: duckdb.DuckDBPyConnection, where: Where, inside: Where, selection: Selection) -> int:
+    """How many traces match."""
+    condition, values = _conditions(cursor, where, inside, selection.start_us, selection.end_us)
+    return number(cursor, f"SELECT count(*) FROM traces WHERE {condition}", values)  # noqa: S608
 
 
 def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Trace | None:
@@ -81,9 +127,8 @@ def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Trace
         [number, start, last],
     ).fetchall()
     logs = _logs_of(cursor, number, start, end, limit)
-    return Trace(
-        trace_row(row[:-3]), tuple(_span_row(each) for each in spans[:limit]), logs, running, len(spans) > limit
-    )
+    (described_row,) = described(cursor, [trace_row(row[:-3])])
+    return Trace(described_row, tuple(_span_row(each) for each in spans[:limit]), logs, running, len(spans) > limit)
 
 
 def span(cursor: duckdb.DuckDBPyConnection, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
@@ -124,56 +169,6 @@ def details(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Ite
             yield format(span_id, "016x"), content
 
 
-def sessions(
-    cursor: duckdb.DuckDBPyConnection, selection: Selection, *, text: str, after: str | None, limit: int
-) -> SessionPage:
-    """Sessions put together from their traces in the selection. Each word occurs in a session's id or a trace's name."""
-    where = runs_filter(selection)
-    where.add("session_id IS NOT NULL AND start_us >= ? AND start_us < ?", selection.start_us, selection.end_us)
-    named = names_filter(selection)
-    if named.conditions:
-        where.add(
-            f"trace_id IN (SELECT trace_id FROM spans WHERE start_us >= ? AND {named})",  # noqa: S608
-            selection.start_us,
-            *named.values,
-        )
-    having = Where([], [])
-    for word in text.split():
-        having.add("(contains(lower(session_id), lower(?)) OR bool_or(contains(lower(name), lower(?))))", word, word)
-    if after is not None:
-        last, session_id = unpack(after, "sessions", int, str)
-        having.add("(end_us < ? OR (end_us = ? AND session_id > ?))", last, last, session_id)
-    rows = cursor.execute(
-        f"{_SESSION} WHERE {where} GROUP BY session_id HAVING {having} "
-        f"ORDER BY end_us DESC, session_id LIMIT {int(limit) + 1}",
-        where.values + having.values,
-    ).fetchall()
-    page = tuple(Session(*row) for row in rows[:limit])
-    more = pack("sessions", page[-1].end_us, page[-1].session_id) if len(rows) > limit else None
-    return SessionPage(page, more)
-
-
-def session(
-    cursor: duckdb.DuckDBPyConnection, session_id: str, limit: int
-) -> tuple[Session, tuple[TraceRow, ...]] | None:
-    """A session over all time, and its newest traces, oldest of them first."""
-    row = one(cursor, f"{_SESSION} WHERE session_id = ? GROUP BY session_id", [session_id])
-    if row is None:
-        return None
-    rows = cursor.execute(
-        f"SELECT {TRACE_COLUMNS} FROM traces WHERE session_id = ? ORDER BY start_us DESC, trace_id DESC LIMIT {int(limit)}",  # noqa: S608
-        [session_id],
-    ).fetchall()
-    return Session(*row), tuple(trace_row(each) for each in reversed(rows))
-
-
-_SESSION: Final = (
-    "SELECT session_id, arg_min(framework, start_us), min(start_us), max(traces.end_us) AS end_us, count(*), "
-    "count(*) FILTER (status = 'error'), sum(calls)::BIGINT, sum(input_tokens), sum(output_tokens), sum(cost_usd), "
-    "sum(unpriced)::BIGINT, arg_max(name, start_us), arg_max(user_id, start_us) FROM traces"
-)
-
-
 def _inside(selection: Selection, text: str, operation: str | None, tool: str | None) -> Where:
     """What a span of the trace has to be; empty where anything will do."""
     inside = names_filter(selection)
@@ -211,19 +206,33 @@ def _newest(
 
 
 def _window(
-    cursor: duckdb.DuckDBPyConnection, where: Where, inside: Where | None, start_us: int, end_us: int, limit: int
+    cursor: duckdb.DuckDBPyConnection,
+    where: Where,
+    inside: Where | None,
+    start_us: int,
+    end_us: int,
+    limit: int,
+    order: TraceOrder = "newest",
 ) -> list[tuple[Any, ...]]:
-    condition, values = f"{where} AND start_us >= ? AND start_us < ?", [*where.values, start_us, end_us]
-    if inside is not None:
-        row = one(cursor, "SELECT max(last_start_us) FROM traces WHERE start_us >= ? AND start_us < ?", values[-2:])
-        if row is None or row[0] is None:
-            return []
-        condition += f" AND trace_id IN (SELECT trace_id FROM spans WHERE start_us BETWEEN ? AND ? AND {inside})"  # noqa: S608
-        values += [start_us, row[0], *inside.values]
+    condition, values = _conditions(cursor, where, inside, start_us, end_us)
     return cursor.execute(
-        f"SELECT {TRACE_COLUMNS} FROM traces WHERE {condition} ORDER BY start_us DESC, trace_id DESC LIMIT {int(limit)}",  # noqa: S608
+        f"SELECT {TRACE_COLUMNS} FROM traces WHERE {condition} ORDER BY {TRACE_ORDERS[order].expression} DESC, trace_id DESC "  # noqa: S608
+        f"LIMIT {int(limit)}",
         values,
     ).fetchall()
+
+
+def _conditions(
+    cursor: duckdb.DuckDBPyConnection, where: Where, inside: Where | None, start_us: int, end_us: int
+) -> tuple[str, list[Any]]:
+    condition, values = f"{where} AND start_us >= ? AND start_us < ?", [*where.values, start_us, end_us]
+    if inside is not None and inside.conditions:
+        row = one(cursor, "SELECT max(last_start_us) FROM traces WHERE start_us >= ? AND start_us < ?", values[-2:])
+        if row is None or row[0] is None:
+            return "false", []
+        condition += f" AND trace_id IN (SELECT trace_id FROM spans WHERE start_us BETWEEN ? AND ? AND {inside})"  # noqa: S608
+        values += [start_us, row[0], *inside.values]
+    return condition, values
 
 
 def _row_of(cursor: duckdb.DuckDBPyConnection, number: int | None) -> tuple[Any, ...] | None:
@@ -275,12 +284,10 @@ def _logs_of(
     return tuple(log_row(row) for row in rows)
 
 
-def _checked(cursor: str, trace_id: str) -> int:
-    number = split_trace_id(trace_id)
-    if number is None:
-        unpack(cursor, "a trace")  # it was not made here
-        raise AssertionError
-    return number
+def _checked(cursor: str, trace_id: str) -> None:
+    """The end of a cursor is a trace's number, or the cursor was not made here."""
+    if not (trace_id.isascii() and trace_id.isdigit() and int(trace_id) < 1 << 128):
+        unpack(cursor, "a trace")
 
 
 def trace_row(row: tuple[Any, ...]) -> TraceRow:

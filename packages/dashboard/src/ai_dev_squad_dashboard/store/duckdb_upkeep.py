@@ -37,6 +37,8 @@ _TIMES: Final[dict[str, str]] = {
     "unpriced_minutes": "at_us",
     "running": "start_us",
     "labels": "start_us",
+    "excerpts": "start_us",
+    "failures": "start_us",
     "traces": "last_start_us",
 }
 """Table → the time of its rows."""

@@ -10,17 +10,17 @@ import duckdb
 from . import duckdb_delete
 from .base import Written
 from .duckdb_answers import number, one
-from .duckdb_columns import BYTES, REAL, SPAN_COLUMNS, TEXT, WHOLE, Columns, id_columns, table
+from .duckdb_columns import BYTES, REAL, SPAN_COLUMNS, TEXT, WHOLE, Columns, id_columns, registered
+from .duckdb_excerpts import TRACE_ID, write_excerpts, write_labels
+from .duckdb_failures import write_failures
 from .duckdb_file import File
 from .duckdb_rollup import ROLL_EVERY, roll
 from .duckdb_series import MAX_SERIES, Series
 from .percentiles import BINS_PER_OCTAVE
-from .rows import Batch, LogRow, MetricRow, OpenRow, SpanRow, label_pairs
+from .rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
 from .tombstones import Tombstones, bury_traces
 
 __all__ = ["TRACE_ID", "Writer"]
-
-TRACE_ID: Final = "(trace_high::UHUGEINT << 64) | trace_low::UHUGEINT"
 
 _INSERT_SPANS: Final = f"""
 INSERT INTO spans (seq, series, bin, trace_id, span_id, parent_span_id, {", ".join(SPAN_COLUMNS)}) SELECT
@@ -220,7 +220,7 @@ class Writer:
         for span in spans:
             first.setdefault((span.trace_id.lower(), span.span_id.lower()), span)
         ids = id_columns([trace for trace, _ in first], {"span_id": [span for _, span in first]})
-        with _registered(connection, "ids", ids):
+        with registered(connection, "ids", ids):
             known = one(connection, _KNOWN_SPANS)
             are_new = known is None or known[0] is None
             if known is not None and not are_new:
@@ -234,12 +234,13 @@ class Writer:
         start, end = self._next_span, self._next_span + len(spans)
         columns["seq"] = (WHOLE, range(start, end))
         columns["series"] = (WHOLE, self.series.numbers(spans))
-        for (name, kind), values in zip(SPAN_COLUMNS.items(), rest, strict=True):
+        for (name, kind), values in zip(SPAN_COLUMNS.items(), rest, strict=False):
             columns[name] = (kind, values)
         self.series.save(connection)
-        with _registered(connection, "incoming", columns):
+        with registered(connection, "incoming", columns):
             connection.execute(_INSERT_SPANS)
-        self._labels(connection, spans)
+        write_labels(connection, spans)
+        write_excerpts(connection, spans)
         self.follow_up(connection, end, are_new)
 
     def follow_up(self, connection: duckdb.DuckDBPyConnection, end: int, are_new: bool = False) -> None:
@@ -248,31 +249,11 @@ class Writer:
         When ``are_new``, nothing is stored of their traces: to look for what is would take more than half of the time.
         """
         connection.execute(_INSERT_TRACES if are_new else _UPSERT_TRACES, [self._next_span, end])
+        write_failures(connection, self._next_span, end)
         if self._may_run:
             connection.execute(_CLOSE_RUNNING, [self._next_span, end])
         self._next_span = end
         self._rolled = roll(connection, self._rolled, end - 1, self._roll_every)
-
-    def _labels(self, connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> None:
-        """The tags and metadata of the traces, each once a batch: spans of a trace mostly repeat them."""
-        starts: dict[tuple[str, str], int] = {}
-        for span in spans:
-            if span.labels is not None:
-                starts.setdefault((span.trace_id, span.labels), span.start_us)
-        found = [
-            (trace_id, start_us, key, value)
-            for (trace_id, text), start_us in starts.items()
-            for key, value in label_pairs(text)
-        ]
-        if not found:
-            return
-        traces, times, keys, values = zip(*found, strict=True)
-        columns = id_columns(traces, {})
-        columns |= {"start_us": (WHOLE, times), "key": (TEXT, keys), "value": (TEXT, values)}
-        with _registered(connection, "incoming", columns):
-            connection.execute(
-                f"INSERT INTO labels SELECT {TRACE_ID} AS id, min(start_us), key, value FROM incoming GROUP BY id, key, value"  # noqa: S608
-            )
 
     def _opened(self, connection: duckdb.DuckDBPyConnection, opened: Sequence[OpenRow]) -> None:
         first: dict[tuple[str, str], OpenRow] = {}
@@ -284,7 +265,7 @@ class Writer:
         for name, values in zip(("name", "operation", "framework", "session_id", "agent"), rest, strict=True):
             columns[name] = (TEXT, values)
         # The line that opens an operation and its span tell the same start, but for the precision of a clock.
-        with _registered(connection, "opened", columns):
+        with registered(connection, "opened", columns):
             connection.execute(_OPEN, [min(starts) - 60_000_000, max(starts) + 60_000_000])
         self._may_run = True
 
@@ -297,7 +278,7 @@ class Writer:
         for name, values in zip(names, texts, strict=True):
             columns[name] = (TEXT, values)
         columns["source"], columns["details"] = (TEXT, sources), (BYTES, details)
-        with _registered(connection, "incoming", columns):
+        with registered(connection, "incoming", columns):
             connection.execute(
                 f"INSERT INTO logs SELECT id, time_us, {', '.join(names)}, nullif({TRACE_ID}, 0), nullif(span_id, 0), source, "  # noqa: S608
                 "details FROM incoming"
@@ -310,22 +291,8 @@ class Writer:
         columns: Columns = {
             name: (kind, each) for name, kind, each in zip(MetricRow._fields, kinds, values, strict=True)
         }
-        with _registered(connection, "incoming", columns):
+        with registered(connection, "incoming", columns):
             connection.execute(f"INSERT INTO metrics SELECT {', '.join(MetricRow._fields)} FROM incoming")  # noqa: S608
-
-
-class _registered:  # noqa: N801 - read as a statement
-    """Rows under a name that SQL can read, for as long as the block lasts."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, columns: Columns) -> None:
-        self._connection, self._name = connection, name
-        connection.register(name, table(columns))
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.unregister(self._name)
 
 
 def _start(span: SpanRow) -> int:

@@ -82,6 +82,10 @@ class SpanRow(NamedTuple):
     """The trace that was interrupted and that this operation goes on with; only on the first one of a run."""
     version: str | None = None
     """The version of the service that made it."""
+    asked: str | None = None
+    """How what was asked begins, in a line; kept of a trace, so not in a row that a store gives back."""
+    answered: str | None = None
+    """The same of the answer."""
 
 
 def label_pairs(labels: str) -> list[tuple[str, str]]:

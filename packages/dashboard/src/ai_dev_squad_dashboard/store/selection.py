@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["GroupBy", "OrderBy", "Selection"]
+__all__ = ["ErrorOrder", "GroupBy", "OrderBy", "Selection", "SessionOrder", "TraceOrder", "UserOrder"]
 
 GroupBy = Literal[
     "framework", "provider", "model", "agent", "tool", "operation", "service", "session", "day", "workflow"
@@ -13,6 +13,12 @@ GroupBy = Literal[
 """What rows are put together by. ``session`` reads spans, ``workflow`` the names of root spans, the others roll-ups."""
 
 OrderBy = Literal["cost", "calls", "errors", "p95", "tokens", "key"]
+
+TraceOrder = Literal["newest", "cost", "duration", "tokens", "errors", "spans", "calls"]
+SessionOrder = Literal["newest", "cost", "duration", "tokens", "errors", "turns", "calls"]
+UserOrder = Literal["cost", "tokens", "runs", "errors", "sessions", "newest"]
+ErrorOrder = Literal["count", "runs", "last", "first"]
+"""What lists are sorted by, the largest or the newest first."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from . import (
     compare,
     costs,
     delete,
+    errors,
     health,
     logs,
     overview,
@@ -18,6 +19,7 @@ from . import (
     span,
     trace,
     traces,
+    users,
 )
 from .parity import matrix, scenario
 
@@ -31,6 +33,8 @@ PAGES: tuple[Page, ...] = (
     compare.PAGE,
     sessions.PAGE,
     session.PAGE,
+    users.PAGE,
+    errors.PAGE,
     logs.PAGE,
     costs.PAGE,
     agents.PAGE,

@@ -1,18 +1,20 @@
-"""The runs, newest first, and how to find one."""
+"""The runs, in an order to choose, and how to find one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
+from typing import Final, get_args
 
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import FILTERS, Query
-from ai_dev_squad_dashboard.store.base import Facets, Found, TraceRow
+from ai_dev_squad_dashboard.store.base import ErrorGroup, Facets, Found, TraceOrder, TraceRow
 from ai_dev_squad_dashboard.store.rows import OpenRow
 
-__all__ = ["OPERATIONS", "PAGE", "STATUSES", "RunningTrace", "Search", "TracesView", "build"]
+__all__ = ["LEAST", "OPERATIONS", "ORDERS", "PAGE", "STATUSES", "RunningTrace", "Search", "TracesView", "build"]
 
-STATUSES = ("ok", "error", "interrupted", "cancelled", "handoff", "closed_early", "abandoned")
+STATUSES = ("ok", "error", "failed_step", "interrupted", "cancelled", "handoff", "closed_early", "abandoned")
 OPERATIONS = (
     "invoke_workflow",
     "invoke_agent",
@@ -27,7 +29,9 @@ OPERATIONS = (
     "guardrail",
     "other",
 )
-SEARCHES = ("q", "status", "operation", "tool", "name", "min_duration_ms", "min_cost_usd")
+LEAST = ("min_duration_ms", "min_cost_usd", "min_tokens", "min_calls", "min_spans", "min_errors")
+SEARCHES = ("q", "status", "operation", "tool", "name", "error_group", *LEAST)
+ORDERS: Final[tuple[TraceOrder, ...]] = get_args(TraceOrder)
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,14 @@ class Search:
     operation: str
     tool: str
     name: str
+    error_group: str
+    """The id of a group of errors, of which the run has one."""
     min_duration_ms: float | None
     min_cost_usd: float | None
+    min_tokens: float | None
+    min_calls: float | None
+    min_spans: float | None
+    min_errors: float | None
 
     @property
     def active(self) -> int:
@@ -67,7 +77,12 @@ class TracesView:
 
     rows: tuple[TraceRow, ...]
     next: str | None
-    """The cursor of older runs."""
+    """The cursor of the runs that follow."""
+    total: int | None
+    """How many runs match in all; ``null`` where words are searched for."""
+    order: TraceOrder
+    error: ErrorGroup | None
+    """The group of errors that is looked for, as far as it happened in the span of time."""
     scale_us: int
     """What the bars are drawn against: nearly the longest duration on this page. One that is far longer than all others
     would leave nothing to see of them."""
@@ -90,9 +105,10 @@ def build(site: Site, query: Query) -> TracesView:
         operation=query.choice("operation", ("", *OPERATIONS), ""),
         tool=query.get("tool"),
         name=query.get("name"),
-        min_duration_ms=query.number("min_duration_ms", maximum=1e12),
-        min_cost_usd=query.number("min_cost_usd"),
+        error_group=query.get("error_group"),
+        **{name: query.number(name, maximum=1e12) for name in LEAST},
     )
+    order: TraceOrder = query.choice("order", ORDERS, "newest")  # type: ignore[assignment]
     page = site.store.traces(
         query.selection,
         text=search.q,
@@ -102,16 +118,26 @@ def build(site: Site, query: Query) -> TracesView:
         name=search.name or None,
         min_duration_us=None if search.min_duration_ms is None else round(search.min_duration_ms * 1000),
         min_cost_usd=search.min_cost_usd,
+        min_tokens=_whole(search.min_tokens),
+        min_calls=_whole(search.min_calls),
+        min_spans=_whole(search.min_spans),
+        min_errors=_whole(search.min_errors),
+        error_group=search.error_group or None,
+        order=order,
         cursor=query.get("cursor") or None,
-        limit=query.limit(50, 200),
+        limit=query.limit(50),
     )
     opened = site.store.running(query.open_since_us, limit=1000)
     shown = {row.trace_id for row in page.rows}
     durations = sorted(row.duration_us for row in page.rows)
-    first = not query.get("cursor") and not search.active and query.live
+    first = not query.get("cursor") and not search.active and query.live and order == "newest"
+    groups = site.store.errors(query.selection, group=search.error_group) if search.error_group else ()
     return TracesView(
         rows=page.rows,
         next=page.next,
+        total=page.total,
+        order=order,
+        error=groups[0] if groups else None,
         scale_us=durations[int(0.95 * (len(durations) - 1))] if durations else 0,
         active={trace_id: _outermost(rows).name for trace_id, rows in _by_trace(opened).items() if trace_id in shown},
         running=_running([row for row in opened if row.trace_id not in shown], query) if first else (),
@@ -119,6 +145,10 @@ def build(site: Site, query: Query) -> TracesView:
         facets=site.store.facets(query.selection),
         named=tuple(site.store.find(search.q)) if search.q and not query.get("cursor") else (),
     )
+
+
+def _whole(least: float | None) -> int | None:
+    return None if least is None else ceil(least)
 
 
 def _running(opened: Sequence[OpenRow], query: Query) -> tuple[RunningTrace, ...]:
@@ -162,5 +192,5 @@ PAGE = Page(
     TracesView,
     navigation="Traces",
     key="t",
-    parameters=(*SEARCHES, "cursor", "limit"),
+    parameters=(*SEARCHES, "order", "cursor", "limit"),
 )

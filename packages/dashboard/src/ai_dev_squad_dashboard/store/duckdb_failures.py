@@ -1,0 +1,101 @@
+"""Failed spans, told apart by what failed and how: groups of errors, and the runs that have them.
+
+An exception that passes through a tool, an agent and a workflow fails all three; only the innermost failure is counted. In
+messages, numbers and ids are folded, so that the same fault with another id is the same fault.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import duckdb
+
+from .base import ErrorExample, ErrorGroup, ErrorOrder, Selection
+from .duckdb_facts import names_filter, runs_filter
+
+__all__ = ["ORDERS", "errors", "write_failures"]
+
+FOLDED: Final = (
+    "left(regexp_replace(regexp_replace(coalesce(error_message, ''), "
+    "'[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|0x[0-9a-fA-F]+|"
+    "\\b[0-9a-fA-F]*[0-9][0-9a-fA-F]{7,}\\b', '#', 'g'), '[0-9]+([.,:][0-9]+)*', '#', 'g'), 300)"
+)
+"""The message without what differs from case to case."""
+
+SELECTED: Final = f"""
+SELECT trace_id, span_id, parent_span_id, start_us, series, session_id,
+    left(md5(concat_ws(chr(0), coalesce(error_type, ''), operation, name, {FOLDED})), 16) AS error_group,
+    coalesce(error_type, '_OTHER') AS error_type, operation, name, {FOLDED} AS message
+FROM spans WHERE status = 'error'
+"""  # noqa: S608
+"""Failed spans as the table of failures has them."""
+
+ORDERS: Final[dict[str, str]] = {
+    "count": "failed DESC, last_us DESC, error_group",
+    "runs": "runs DESC, last_us DESC, error_group",
+    "last": "last_us DESC, error_group",
+    "first": "first_us DESC, error_group",
+}
+TREND: Final = 24
+"""Steps of a trend."""
+EXAMPLES: Final = 3
+
+
+def write_failures(connection: duckdb.DuckDBPyConnection, first: int, end: int) -> None:
+    """Note the failed ones of the spans numbered from ``first`` up to before ``end``."""
+    connection.execute(f"INSERT INTO failures {SELECTED} AND seq >= ? AND seq < ?", [first, end])
+
+
+def errors(
+    cursor: duckdb.DuckDBPyConnection, selection: Selection, *, order: ErrorOrder, group: str | None, limit: int
+) -> tuple[ErrorGroup, ...]:
+    """The groups of what failed on its own account in the selection, the largest or the newest first."""
+    where = runs_filter(selection)
+    where.add("start_us >= ? AND start_us < ?", selection.start_us, selection.end_us)
+    if group is not None:
+        where.add("error_group = ?", group)
+    named = names_filter(selection)
+    if named.conditions:
+        where.add(f"series IN (SELECT id FROM series WHERE {named})", *named.values)  # noqa: S608
+    step = max(1, -(-(selection.end_us - selection.start_us) // TREND))
+    rows = cursor.execute(
+        f"WITH f AS (SELECT * FROM failures WHERE {where}), "  # noqa: S608
+        "own AS (SELECT f.* FROM f ANTI JOIN failures c ON c.trace_id = f.trace_id AND c.parent_span_id = f.span_id) "
+        "SELECT error_group, any_value(error_type), any_value(operation), any_value(name), any_value(message), "
+        "count(*) AS failed, count(DISTINCT trace_id) AS runs, min(start_us) AS first_us, max(start_us) AS last_us, "
+        "list((start_us - ?) // ?), max({'at': start_us, 'trace': trace_id, 'span': span_id}, 32) "
+        f"FROM own GROUP BY error_group ORDER BY {ORDERS[order]} LIMIT {int(limit)}",
+        [*where.values, selection.start_us, step],
+    ).fetchall()
+    return tuple(
+        ErrorGroup(
+            id=row[0],
+            error_type=row[1],
+            operation=row[2],
+            name=row[3],
+            message=row[4],
+            count=row[5],
+            runs=row[6],
+            first_us=row[7],
+            last_us=row[8],
+            trend=_counted(row[9]),
+            examples=_examples(row[10]),
+        )
+        for row in rows
+    )
+
+
+def _counted(steps: list[int]) -> tuple[int, ...]:
+    trend = [0] * TREND
+    for step in steps:
+        trend[min(step, TREND - 1)] += 1
+    return tuple(trend)
+
+
+def _examples(newest: list[dict[str, int]]) -> tuple[ErrorExample, ...]:
+    """The newest failure of each of the newest runs."""
+    found: dict[int, ErrorExample] = {}
+    for each in newest:
+        if each["trace"] not in found and len(found) < EXAMPLES:
+            found[each["trace"]] = ErrorExample(format(each["trace"], "032x"), format(each["span"], "016x"), each["at"])
+    return tuple(found.values())

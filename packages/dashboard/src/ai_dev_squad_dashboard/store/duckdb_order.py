@@ -1,0 +1,76 @@
+"""Lists in an order of their own: what they are sorted by, and the cursor that goes on behind a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .base import BadCursorError
+from .cursors import pack, unpack
+from .duckdb_facts import Where
+
+__all__ = ["SESSION_ORDERS", "TRACE_ORDERS", "USER_ORDERS", "Key", "after", "cursor_behind"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a list is sorted by, the largest first."""
+
+    expression: str
+    """On the list's rows."""
+    kind: str = "HUGEINT"
+    """The engine's type of it."""
+
+
+TRACE_ORDERS: Final[Mapping[str, Key]] = {
+    "newest": Key("start_us"),
+    "cost": Key("cost_usd", "DOUBLE"),
+    "duration": Key("(end_us - start_us)"),
+    "tokens": Key("(input_tokens + output_tokens)"),
+    "errors": Key("errors"),
+    "spans": Key("spans"),
+    "calls": Key("calls"),
+}
+SESSION_ORDERS: Final[Mapping[str, Key]] = {
+    "newest": Key("end_us"),
+    "cost": Key("cost_usd", "DOUBLE"),
+    "duration": Key("(end_us - start_us)"),
+    "tokens": Key("(input_tokens + output_tokens)"),
+    "errors": Key("errors"),
+    "turns": Key("turns"),
+    "calls": Key("calls"),
+}
+USER_ORDERS: Final[Mapping[str, Key]] = {
+    "cost": Key("cost_usd", "DOUBLE"),
+    "tokens": Key("(input_tokens + output_tokens)"),
+    "runs": Key("runs"),
+    "errors": Key("errors"),
+    "sessions": Key("sessions"),
+    "newest": Key("last_us"),
+}
+
+
+def cursor_behind(name: str, order: str, value: Any, row_id: str) -> str:
+    """The cursor of the list ``name`` behind the row with this value of its key and this id."""
+    return pack(f"{name} by {order}", repr(value) if isinstance(value, float) else str(int(value)), row_id)
+
+
+def after(cursor: str, name: str, order: str, key: Key, behind: str) -> Where:
+    """The condition that a row comes behind ``cursor``; ``behind`` says it of the id of rows whose key is the same.
+
+    Raises ``BadCursorError`` for the cursor of another list or order.
+    """
+    value, row_id = (str(part) for part in unpack(cursor, f"{name} by {order}", str, str))
+    try:
+        number = float(value) if key.kind == "DOUBLE" else int(value)
+    except ValueError:
+        number = math.nan
+    if not (abs(number) < 1 << 100):
+        raise BadCursorError(f"cursor {cursor[:80]!r} is not one of the list of {name}; start from its first page")
+    where = Where([], [])
+    bound = f"?::{key.kind}"
+    sent = repr(number) if isinstance(number, float) else str(number)
+    where.add(f"({key.expression} < {bound} OR ({key.expression} = {bound} AND {behind}))", sent, sent, row_id)
+    return where

@@ -1,0 +1,186 @@
+"""Traces put together: sessions, and users or whatever else their metadata tells them apart by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import duckdb
+
+from .base import (
+    Choices,
+    Selection,
+    Session,
+    SessionOrder,
+    SessionPage,
+    TraceRow,
+    User,
+    UserOrder,
+    UserPage,
+)
+from .duckdb_answers import number, one
+from .duckdb_excerpts import described, last_said
+from .duckdb_facts import Where, names_filter, runs_filter
+from .duckdb_order import SESSION_ORDERS, USER_ORDERS, after, cursor_behind
+from .duckdb_traces import TRACE_COLUMNS, trace_row
+
+__all__ = ["choices", "session", "sessions", "users"]
+
+_MOST_USERS: Final = 200
+_MOST_KEYS: Final = 50
+_MOST_VALUES: Final = 50
+
+# Sums of money are rounded, because the last digits of a sum depend on the order in which it was added up, and a cursor has to
+# find its place again.
+_SESSION: Final = """
+SELECT session_id, arg_min(framework, start_us) AS framework, min(start_us) AS start_us, max(end_us) AS end_us, count(*) AS turns,
+    count(*) FILTER (status = 'error') AS errors, sum(calls)::BIGINT AS calls, sum(input_tokens) AS input_tokens,
+    sum(output_tokens) AS output_tokens, round(sum(cost_usd), 9) AS cost_usd, sum(unpriced)::BIGINT AS unpriced,
+    arg_max(name, start_us) AS last_name, arg_max(user_id, start_us) AS user_id,
+    count(*) FILTER (status <> 'error' AND errors > 0) AS failed_steps, string_agg(DISTINCT lower(name), chr(0)) AS names
+FROM traces
+"""
+_SHOWN: Final = (
+    "session_id, framework, start_us, end_us, turns, errors, calls, input_tokens, output_tokens, cost_usd, unpriced, "
+    "last_name, user_id, failed_steps"
+)
+_USER: Final = """
+SELECT {key} AS key, count(*) AS runs, count(*) FILTER (status = 'error') AS errors,
+    count(*) FILTER (status <> 'error' AND errors > 0) AS failed_steps, count(DISTINCT session_id) AS sessions,
+    sum(calls)::BIGINT AS calls, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+    round(sum(cost_usd), 9) AS cost_usd, sum(unpriced)::BIGINT AS unpriced, min(start_us) AS first_us, max(end_us) AS last_us
+FROM traces {others}
+"""
+
+# Whoever has no name stands behind all others of the same value.
+_PLACE: Final = "coalesce('1' || key, '2')"
+
+
+def sessions(
+    cursor: duckdb.DuckDBPyConnection,
+    selection: Selection,
+    *,
+    text: str,
+    order: SessionOrder,
+    behind: str | None,
+    limit: int,
+) -> SessionPage:
+    """Sessions put together from their traces in the selection. Each word occurs in a session's id or a trace's name."""
+    where = _of_traces(selection)
+    where.add("session_id IS NOT NULL")
+    # The names are put together only where they are looked at.
+    made = _SESSION if text.split() else _SESSION.replace("string_agg(DISTINCT lower(name), chr(0))", "NULL")
+    relation = f"{made} WHERE {where} GROUP BY session_id"
+    found = Where([], [])
+    for word in text.split():
+        found.add("(contains(lower(session_id), lower(?)) OR contains(names, lower(?)))", word, word)
+    total = number(cursor, f"SELECT count(*) FROM ({relation}) WHERE {found}", where.values + found.values)  # noqa: S608
+    key = SESSION_ORDERS[order]
+    if behind is not None:
+        place = after(behind, "sessions", order, key, "session_id > ?")
+        found.add(str(place), *place.values)
+    rows = cursor.execute(
+        f"SELECT {_SHOWN}, {key.expression} FROM ({relation}) WHERE {found} "  # noqa: S608
+        f"ORDER BY {key.expression} DESC, session_id LIMIT {int(limit) + 1}",
+        where.values + found.values,
+    ).fetchall()
+    page = rows[:limit]
+    said = last_said(cursor, [row[0] for row in page], selection.start_us, selection.end_us) if page else {}
+    more = cursor_behind("sessions", order, page[-1][-1], page[-1][0]) if len(rows) > limit else None
+    return SessionPage(tuple(Session(*row[:-1], **said.get(row[0], {})) for row in page), more, total)
+
+
+def session(
+    cursor: duckdb.DuckDBPyConnection, session_id: str, limit: int
+) -> tuple[Session, tuple[TraceRow, ...]] | None:
+    """A session over all time, and its newest traces, oldest of them first."""
+    row = one(
+        cursor,
+        f"SELECT {_SHOWN} FROM ({_SESSION} WHERE session_id = ? GROUP BY session_id)",  # noqa: S608
+        [session_id],
+    )
+    if row is None:
+        return None
+    rows = cursor.execute(
+        f"SELECT {TRACE_COLUMNS} FROM traces WHERE session_id = ? ORDER BY start_us DESC, trace_id DESC LIMIT {int(limit)}",  # noqa: S608
+        [session_id],
+    ).fetchall()
+    said = last_said(cursor, [session_id], row[2], row[3] + 1).get(session_id, {})
+    return replace(Session(*row), **said), described(cursor, [trace_row(each) for each in reversed(rows)])
+
+
+def users(
+    cursor: duckdb.DuckDBPyConnection,
+    selection: Selection,
+    *,
+    key: str | None,
+    text: str,
+    order: UserOrder,
+    behind: str | None,
+    limit: int,
+) -> UserPage:
+    """Users, or the values of a member of metadata, put together from the traces in the selection."""
+    where = _of_traces(selection)
+    values: list[Any] = []
+    if key is None:
+        relation = _USER.format(key="user_id", others="")
+    else:
+        labelled = "LEFT JOIN (SELECT DISTINCT trace_id AS labelled, value FROM labels WHERE key = ?) l ON l.labelled = trace_id"
+        relation = _USER.format(key="l.value", others=labelled)
+        values.append(key)
+    relation, values = f"{relation} WHERE {where} GROUP BY ALL", values + where.values
+    found = Where([], [])
+    for word in text.split():
+        found.add("contains(lower(key), lower(?))", word)
+    total = number(cursor, f"SELECT count(*) FROM ({relation}) WHERE {found}", values + found.values)  # noqa: S608
+    sort = USER_ORDERS[order]
+    if behind is not None:
+        place = after(behind, "users", order, sort, f"{_PLACE} > ?")
+        found.add(str(place), *place.values)
+    rows = cursor.execute(
+        f"SELECT *, {sort.expression} FROM ({relation}) WHERE {found} "  # noqa: S608
+        f"ORDER BY {sort.expression} DESC, {_PLACE} LIMIT {int(limit) + 1}",
+        values + found.values,
+    ).fetchall()
+    page = rows[:limit]
+    more = None
+    if len(rows) > limit:
+        last = page[-1]
+        more = cursor_behind("users", order, last[-1], "2" if last[0] is None else f"1{last[0]}")
+    return UserPage(tuple(User(*row[:-1]) for row in page), more, total)
+
+
+def choices(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Choices:
+    """The users, tags and metadata of traces that began in the selection's time."""
+    moments = [selection.start_us, selection.end_us]
+    names = cursor.execute(
+        "SELECT user_id FROM traces WHERE user_id IS NOT NULL AND start_us >= ? AND start_us < ? "  # noqa: S608
+        f"GROUP BY user_id ORDER BY count(*) DESC, user_id LIMIT {_MOST_USERS}",
+        moments,
+    ).fetchall()
+    labels: dict[str, list[str]] = {}
+    for key, value in cursor.execute(
+        "SELECT key, value FROM (SELECT key, value, count(*) AS runs FROM labels WHERE start_us >= ? AND start_us < ? "
+        "GROUP BY key, value) ORDER BY sum(runs) OVER (PARTITION BY key) DESC, key, runs DESC, value",
+        moments,
+    ).fetchall():
+        if key in labels or len(labels) < _MOST_KEYS:
+            labels.setdefault(key, []).append(value)
+    return Choices(
+        tuple(name for (name,) in names),
+        tuple((key, tuple(values[:_MOST_VALUES])) for key, values in labels.items()),
+    )
+
+
+def _of_traces(selection: Selection) -> Where:
+    """The traces of a selection: they began in its time, and one of their spans has its names."""
+    where = runs_filter(selection)
+    where.add("start_us >= ? AND start_us < ?", selection.start_us, selection.end_us)
+    named = names_filter(selection)
+    if named.conditions:
+        where.add(
+            f"trace_id IN (SELECT trace_id FROM spans WHERE start_us >= ? AND {named})",  # noqa: S608
+            selection.start_us,
+            *named.values,
+        )
+    return where
