@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 import threading
@@ -18,6 +19,7 @@ from ai_dev_squad.events.rotation import compress_rotated, rotate
 from ai_dev_squad_dashboard.ingest import journal_source
 from ai_dev_squad_dashboard.ingest.journal import JournalTail
 from ai_dev_squad_dashboard.ingest.journal_source import JournalState
+from ai_dev_squad_dashboard.ingest.otlp_receive import Receiver
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue
 from ai_dev_squad_dashboard.store import Selection, Store, StoreError, open_memory_store, open_store
 from ai_dev_squad_dashboard.store.base import Written
@@ -410,6 +412,27 @@ def test_one_journal_named_by_its_path(logs: Path, store: Store) -> None:
         write(logs / "a.jsonl", range(3))
         assert tail.catch_up() == 3
     assert messages(store) == named(range(3))
+
+
+@pytest.mark.parametrize("first", ["file", "collector"])
+def test_lines_that_a_collector_sends_rebuild_the_run_once(logs: Path, store: Store, first: str) -> None:
+    """As OTLP log records, sent twice, and from the file as well: the same spans and lines as from the file alone."""
+    write(logs / "a.jsonl", range(20))
+    lines = (logs / "a.jsonl").read_text().splitlines()
+    records = [{"body": {"stringValue": line}} for line in [*lines, "plain text", '{"schema": "no line of ours"}']]
+    body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).encode()
+    queue = IngestQueue(store, max_pending_rows=50_000)
+    into = Receiver(queue.submit)
+    with ingest(logs, store) as tail:
+        for act in (tail.catch_up, lambda: into.receive("logs", "json", body))[:: 1 if first == "file" else -1]:
+            act()
+        into.receive("logs", "json", body.replace(b"plain text", b"plain text 2"))
+    queue.close()
+    assert store.totals(EVER).spans == 20
+    told = [row.message for row in store.logs(EVER, limit=500).rows if row.source == "journal"]
+    assert sorted(told, key=lambda message: int(message[1:])) == named(range(20))
+    others = sorted(row.message for row in store.logs(EVER, limit=500).rows if row.source == "otlp")
+    assert others == ["plain text", "plain text 2"] + ['{"schema": "no line of ours"}'] * 2
 
 
 def test_a_store_that_had_to_be_begun_anew_is_filled_from_the_journals_again(

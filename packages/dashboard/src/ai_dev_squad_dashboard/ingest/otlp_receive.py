@@ -10,13 +10,17 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from ai_dev_squad.events.reader import JournalError, decode_line
 from ai_dev_squad.guard import report
+from ai_dev_squad.schema import JournalLine
 from ai_dev_squad_dashboard.store.base import StoreError, Written
 from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
 
 from . import otlp_json, otlp_protobuf
 from .counting import Counting
-from .otlp_shapes import Unreadable
+from .from_journal import JournalRows
+from .from_journal import rows as rows_of_line
+from .otlp_shapes import LogRecord, Unreadable
 from .pricing import Prices
 from .translate import rejection, translated
 from .translate_signals import log_row, metric_rows
@@ -99,13 +103,28 @@ class Receiver:
         read = otlp_protobuf.read_logs if encoding == "protobuf" else otlp_json.read_logs
         now_us = time.time_ns() // 1000
         reasons: list[str] = []
+        relayed: list[JournalRows] = []
         for origin, records in read(body):
             for record in records:
                 if isinstance(record, Unreadable):
                     reasons.append(f"a log record could not be read: {record.reason}")
+                elif (line := _journal_line(record)) is not None:
+                    relayed.append(rows_of_line(line, now_us, self._prices))
                 else:
                     batch.logs.append(log_row(record, origin, now_us))
+        if relayed:
+            self._relay(relayed, batch)
         return _rejected(reasons)
+
+    def _relay(self, found: list[JournalRows], batch: Batch) -> None:
+        """Lines of our journals that a collector has read: the run is rebuilt from them as from the file."""
+        closing = [row for row in found if row.span is not None]
+        spans = [row.span for row in closing if row.span is not None]
+        self.counting.settle(spans, [row.answer for row in closing])
+        batch.spans += spans
+        batch.logs += [row.log for row in found]
+        batch.opened += [row.opened for row in found if row.opened is not None]
+        batch.relayed = True
 
     def _metrics(self, encoding: Encoding, body: bytes, batch: Batch) -> Rejected:
         read = otlp_protobuf.read_metrics if encoding == "protobuf" else otlp_json.read_metrics
@@ -121,6 +140,17 @@ class Receiver:
                     else:
                         batch.metrics.append(row)
         return _rejected(reasons)
+
+
+def _journal_line(record: LogRecord) -> JournalLine | None:
+    """The line of a journal that is the record's body, as a collector's file receiver sends it; ``None`` for any other."""
+    body = record.body
+    if type(body) is not str or not body.startswith('{"schema":'):
+        return None
+    try:
+        return decode_line(body.encode())
+    except (JournalError, UnicodeError):
+        return None
 
 
 _READ = {"traces": Receiver._spans, "logs": Receiver._logs, "metrics": Receiver._metrics}

@@ -338,6 +338,7 @@ def _merged(waiting: Sequence[_Waiting]) -> Batch:
         merged.opened += one.batch.opened
         merged.metrics += one.batch.metrics
         merged.positions.update(one.batch.positions)
+        merged.relayed |= one.batch.relayed
     return merged
 
 

@@ -132,6 +132,16 @@ ANTI JOIN (SELECT trace_id, span_id FROM spans WHERE start_us BETWEEN ? AND ?) s
 """  # noqa: S608
 
 
+_UNKNOWN_LINES: Final = f"""
+WHERE source <> 'journal' OR NOT EXISTS (
+    SELECT 1 FROM logs l
+    WHERE l.time_us BETWEEN ? AND ? AND l.source = 'journal' AND l.time_us = incoming.time_us AND l.level = incoming.level
+    AND l.event_type = incoming.event_type AND l.message = incoming.message
+    AND coalesce(l.trace_id, 0) = {TRACE_ID} AND coalesce(l.span_id, 0) = incoming.span_id
+)
+"""  # noqa: S608
+
+
 class Writer:
     """The one who writes. Keeps the next numbers of series, spans and logs; ``load`` reads them from the file."""
 
@@ -155,6 +165,7 @@ class Writer:
         self._next_log = number(connection, "SELECT max(id) FROM logs") + 1
         self._rolled = number(connection, "SELECT value FROM meta WHERE key = 'rolled_seq'")
         self._may_run = number(connection, "SELECT count(*) FROM running") > 0
+        self._relayed = number(connection, "SELECT count(*) FROM meta WHERE key = 'relayed'") > 0
         # Rows may have been deleted since; a number is never given out twice.
         given = dict(
             connection.execute("SELECT key, value FROM meta WHERE key IN ('last_span', 'last_log')").fetchall()
@@ -184,6 +195,9 @@ class Writer:
                 spans, are_new = self._fresh(connection, batch.spans)
                 if spans:
                     self._spans(connection, spans, are_new)
+                if batch.relayed and not self._relayed:
+                    connection.execute("INSERT OR IGNORE INTO meta VALUES ('relayed', 1)")
+                    self._relayed = True
                 if batch.opened:
                     self._opened(connection, batch.opened)
                 if batch.logs:
@@ -270,6 +284,13 @@ class Writer:
         self._may_run = True
 
     def _logs(self, connection: duckdb.DuckDBPyConnection, logs: Sequence[LogRow]) -> None:
+        if self._relayed:
+            # The same line may come from a collector and from the file, in any order.
+            logs = list(
+                {
+                    row[:4] + row[8:11] if row.source == "journal" else place: row for place, row in enumerate(logs)
+                }.values()
+            )
         times, *texts, traces, ids, sources, details = zip(*logs, strict=True)
         columns = id_columns(traces, {"span_id": ids})
         columns["id"] = (WHOLE, range(self._next_log, self._next_log + len(logs)))
@@ -281,7 +302,8 @@ class Writer:
         with registered(connection, "incoming", columns):
             connection.execute(
                 f"INSERT INTO logs SELECT id, time_us, {', '.join(names)}, nullif({TRACE_ID}, 0), nullif(span_id, 0), source, "  # noqa: S608
-                "details FROM incoming"
+                f"details FROM incoming {_UNKNOWN_LINES if self._relayed else ''}",
+                [min(times), max(times)] if self._relayed else [],
             )
         self._next_log += len(logs)
 

@@ -162,6 +162,8 @@ class Batch:
     metrics: list[MetricRow] = field(default_factory=list)
     positions: dict[str, str] = field(default_factory=dict)
     """How far each source has been read, by the source's own name: committed with the rows, so nothing is read twice."""
+    relayed: bool = False
+    """Whether journal lines in it came another way than by their file, which may be read as well."""
 
     def __len__(self) -> int:
         return len(self.spans) + len(self.logs) + len(self.opened) + len(self.metrics)
