@@ -32,7 +32,18 @@ from typing import Any
 
 from ai_dev_squad_dashboard.store import Selection, open_store
 
-PAGES = ("/", "/traces", "/sessions", "/costs", "/agents", "/logs", "/parity-matrix", "/health", "/api/overview", "/api/costs")
+PAGES = (
+    "/",
+    "/traces",
+    "/sessions",
+    "/costs",
+    "/agents",
+    "/logs",
+    "/parity-matrix",
+    "/health",
+    "/api/overview",
+    "/api/costs",
+)
 VISITOR = "127.0.0.2"
 """Another address of this machine, where it has one: Linux has them all."""
 SPANS_PER_REQUEST = 200
