@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ModelProvider,
     )
     from ai_dev_squad.costs.advice import savings_report
+    from ai_dev_squad.evaluation import feedback
     from ai_dev_squad.events import (
         EventFilter,
         Journal,
@@ -84,6 +85,7 @@ _HOMES = {
         "follow_journal",
         "read_journal",
     ),
+    "evaluation": ("feedback",),
     "loops": ("LoopDetected",),
     "redaction": ("Redactor",),
     "refusal": ("CallRefused",),
@@ -140,6 +142,7 @@ __all__ = [
     "coverage",
     "current_operation",
     "extract",
+    "feedback",
     "flush",
     "follow_journal",
     "get_cost_tracker",

@@ -34,6 +34,7 @@ from .ingest.otlp import receiver
 from .ingest.otlp_grpc import GrpcServer, start_grpc_server
 from .ingest.queue import IngestQueue, Retention
 from .live_limit import LiveLimit
+from .marks.routes import create_blueprint as create_marks_blueprint
 from .page import Site
 from .settings import DashboardSettings
 from .sql.routes import create_blueprint as create_sql_blueprint
@@ -110,6 +111,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.register_blueprint(find.create_blueprint(site))
     app.register_blueprint(create_export_blueprint(site))
     app.register_blueprint(create_sql_blueprint(site))
+    app.register_blueprint(create_marks_blueprint(site))
     app.register_blueprint(trace_export.create_blueprint(site))
     app.register_blueprint(parity_export.create_blueprint(site))
     app.register_blueprint(openapi.create_blueprint())

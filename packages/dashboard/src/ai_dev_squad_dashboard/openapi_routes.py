@@ -283,6 +283,12 @@ _SQL_ANSWER: Final = {
 }
 
 ACTING: Final[Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]]] = {
+    "/api/feedback": {
+        "post": (
+            'Keep what somebody thinks of a run: `{"trace_id": "…", "span_id": "…", "name": "helpful", "score": 1, "label": "good", "comment": "…"}`.',
+            {"application/json": {"schema": {"$ref": "#/components/schemas/Mark"}}},
+        )
+    },
     "/api/sql": {
         "post": (
             'Answer one SELECT over the views, sent as `{"sql": "…"}`; `format` or `Accept` choose a file instead.',

@@ -65,6 +65,11 @@ EXAMPLES: Final = (
         "FROM runs r JOIN sessions s ON s.session_id = r.session_id\nWHERE s.cost_usd > 0 ORDER BY r.cost_usd DESC LIMIT 20",
     ),
     Example(
+        "Scores beside cost, by model",
+        "SELECT m.name, c.model, avg(m.score) AS score, count(DISTINCT m.trace_id) AS runs, sum(c.cost_usd) AS usd\n"
+        "FROM marks m JOIN calls c ON c.trace_id = m.trace_id GROUP BY ALL ORDER BY score",
+    ),
+    Example(
         "Errors by kind and agent",
         "SELECT error_type, agent, count(*) AS times, max(start) AS newest\n"
         "FROM spans WHERE status = 'error' GROUP BY ALL ORDER BY times DESC LIMIT 50",

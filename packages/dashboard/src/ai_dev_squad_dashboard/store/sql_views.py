@@ -43,6 +43,14 @@ def _columns(**given: tuple[str, str] | str) -> tuple[ViewColumn, ...]:
     )
 
 
+def _told(name: str) -> str:
+    """What an evaluation says, in a journal's line or in OpenTelemetry's."""
+    return (
+        f"coalesce(json_extract_string(decode(details), '$.metadata.\"gen_ai.evaluation.{name}\"'), "
+        f"json_extract_string(decode(details), '$.attributes.\"gen_ai.evaluation.{name}\"'))"
+    )
+
+
 _TRACE_ID: Final = "lpad(lower(hex(trace_id)), 32, '0')"
 _NAMES: Final = _columns(
     framework="What runs the agents.",
@@ -173,6 +181,21 @@ _ALL: Final = (
         "A user, with the sums of their runs.",
         (*_columns(user_id="Whom the runs were for."), *_SUMS),
         "traces WHERE user_id IS NOT NULL GROUP BY user_id",
+    ),
+    View(
+        "marks",
+        "What somebody thinks of a run, or of an operation in it.",
+        _columns(
+            trace_id=("The run.", _TRACE_ID),
+            span_id=("The operation, where one is meant.", "lpad(lower(hex(span_id)), 16, '0')"),
+            time=("When, UTC.", "make_timestamp(time_us)"),
+            session_id="The conversation.",
+            name=("What was judged.", _told("name")),
+            score=("A number.", f"TRY_CAST({_told('score.value')} AS DOUBLE)"),
+            label=("A word.", _told("score.label")),
+            comment=("In words.", _told("explanation")),
+        ),
+        "logs WHERE event_type = 'gen_ai.evaluation.result'",
     ),
     View(
         "labels",

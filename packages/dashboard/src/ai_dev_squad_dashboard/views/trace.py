@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from operator import itemgetter
 
+from ai_dev_squad_dashboard.marks.reading import Mark, marks_of
 from ai_dev_squad_dashboard.page import NotFoundError, Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import Trace, TraceRow
@@ -60,6 +61,8 @@ class TraceView:
     """Runs that this one continues, or that continue it."""
     lines: int
     """Journal lines of the run."""
+    marks: tuple[Mark, ...]
+    """What people and programs think of it, newest first."""
     selected: SpanView | None
     """The operation whose details are shown."""
     version: str
@@ -95,6 +98,8 @@ def build(site: Site, query: Query, trace_id: str) -> TraceView:
         graph=build_graph(rows),
         links=_links(site, trace),
         lines=len(trace.logs),
+        # A clock that runs ahead must not hide what was marked before it.
+        marks=marks_of(site.store, trace.row.trace_id, min(start, query.now_us)),
         selected=span_view(site, trace_id, chosen) if chosen else None,
         version=f"{len(rows)}.{running}.{trace.row.spans}",
     )

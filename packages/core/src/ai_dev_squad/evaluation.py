@@ -1,0 +1,66 @@
+"""What somebody thinks of a run: a score, a label, a comment, as OpenTelemetry's GenAI conventions name them."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Final
+
+from ai_dev_squad.context import current_operation
+from ai_dev_squad.runtime import get_logger
+from ai_dev_squad.schema import LogEvent, LogLevel, register_event_type, utc_now
+
+__all__ = ["EVALUATION_RESULT", "feedback"]
+
+EVALUATION_RESULT: Final = register_event_type("gen_ai.evaluation.result")
+"""The event's type, in the journal and in OpenTelemetry."""
+
+_TRACE_ID: Final = re.compile("[0-9a-f]{32}")
+_SPAN_ID: Final = re.compile("[0-9a-f]{16}")
+
+
+def feedback(
+    trace_id: str | None = None,
+    *,
+    name: str = "feedback",
+    score: float | None = None,
+    label: str | None = None,
+    comment: str | None = None,
+    span_id: str | None = None,
+) -> None:
+    """Keep what somebody thinks of a run, or with ``span_id`` of one operation in it: a line in the journal, which the dashboard shows.
+
+    ``trace_id``: the run's; the one that is under way here when absent. ``name``: what was judged, such as ``helpful``. ``score``: a
+    number, whatever its scale; the mean is over equal names. ``label``: a word, such as ``good``. ``comment`` is redacted like
+    all that is logged. Raises ``ValueError`` when there is no run, nothing to keep, or something that is no id or number.
+    """
+    if trace_id is None:
+        operation = current_operation()
+        if operation is None:
+            raise ValueError("no run is under way here; give the trace_id of the run that is meant")
+        trace_id, span_id = operation.trace_id, span_id or operation.span_id
+    if not _TRACE_ID.fullmatch(trace_id):
+        raise ValueError(f"trace_id {trace_id!r} is no trace id; use 32 hexadecimal digits in lower case")
+    if span_id is not None and not _SPAN_ID.fullmatch(span_id):
+        raise ValueError(f"span_id {span_id!r} is no span id; use 16 hexadecimal digits in lower case")
+    if score is None and not label and not comment:
+        raise ValueError("there is nothing to keep; give a score, a label or a comment")
+    if score is not None and not math.isfinite(score):
+        raise ValueError(f"score {score!r} is no finite number; use one such as 1.0")
+    given: dict[str, Any] = {
+        "gen_ai.evaluation.name": name,
+        "gen_ai.evaluation.score.value": None if score is None else float(score),
+        "gen_ai.evaluation.score.label": label,
+        "gen_ai.evaluation.explanation": comment,
+    }
+    get_logger().log_event(
+        LogEvent(
+            event_type=EVALUATION_RESULT,
+            timestamp=utc_now(),
+            level=LogLevel.INFO,
+            message=f"{name}: {label or (score if score is not None else comment)}",
+            metadata={key: value for key, value in given.items() if value is not None},
+            trace_id=trace_id,
+            span_id=span_id,
+        )
+    )

@@ -1,0 +1,1 @@
+"""What people and programs think of runs: scores, labels and notes, kept as the events that OpenTelemetry has for them."""

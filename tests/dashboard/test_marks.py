@@ -1,0 +1,116 @@
+"""Marks: made on a page, by API, in a program or over OTLP; shown on the run, asked of in SQL, deleted with it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from store_contract import OTHER_RUN, RUN, T0, morning
+
+import ai_dev_squad
+from ai_dev_squad import operations
+from ai_dev_squad_dashboard import DashboardSettings, create_app
+from ai_dev_squad_dashboard.app import running
+from ai_dev_squad_dashboard.security.tokens import new_token
+from ai_dev_squad_dashboard.store import open_memory_store
+from ai_dev_squad_dashboard.store.rows import Batch, LogRow
+
+READ, READ_DIGEST = new_token("read")
+ACT, ACT_DIGEST = new_token("act")
+LOOKING, ACTING = ({"Authorization": f"Bearer {token}"} for token in (READ, ACT))
+
+
+@pytest.fixture
+def dashboard():
+    """A dashboard over a morning's runs."""
+    store = open_memory_store()
+    store.write(morning())
+    settings = DashboardSettings(port=0, logs=(), read_tokens=(READ_DIGEST,), act_tokens=(ACT_DIGEST,))
+    app = create_app(settings, store=store, follow=False)
+    yield app.test_client(use_cookies=False)
+    running(app).close()
+
+
+def marks(client, trace_id=RUN):
+    """What the page of a run says of its marks, without the time."""
+    found = client.get(f"/api/traces/{trace_id}", headers=LOOKING).json["marks"]
+    return [{key: value for key, value in mark.items() if key != "time_us" and value is not None} for mark in found]
+
+
+def test_marks_by_api_are_shown_asked_of_and_deleted(dashboard):
+    """Who may act marks a run; it stands on the run's page, beside cost in SQL, and goes with the run."""
+    mark = {"trace_id": RUN, "span_id": f"{3:016x}", "name": "helpful", "score": 0.5, "label": "so-so", "comment": "<i>slow"}  # fmt: skip
+    made = dashboard.post("/api/feedback", json=mark, headers=ACTING)
+    refused = dashboard.post("/api/feedback", json=mark, headers=LOOKING)
+    asked = {"sql": "SELECT m.name, m.score, m.label, m.comment, r.cost_usd FROM marks m JOIN runs r USING (trace_id)"}
+
+    assert (made.status_code, refused.status_code) == (201, 403)
+    wanted = {key: value for key, value in mark.items() if key != "trace_id"}
+    assert marks(dashboard) == [{**wanted, "by": made.json["by"]}]
+    assert "&lt;i&gt;slow" in dashboard.get(f"/traces/{RUN}", headers=LOOKING).text
+    rows = dashboard.post("/api/sql", json=asked, headers=LOOKING).json["rows"]
+    assert rows == [["helpful", 0.5, "so-so", "<i>slow", 0.25]]
+    assert dashboard.delete(f"/api/traces/{RUN}", headers=ACTING).status_code == 200
+    assert dashboard.post("/api/sql", json=asked, headers=LOOKING).json["rows"] == []
+
+
+def test_marks_from_the_page_come_back_to_it(dashboard):
+    """The form of a run keeps a mark and leads back."""
+    given = {"trace_id": OTHER_RUN, "name": "", "score": "1", "label": ""}
+    answer = dashboard.post("/feedback", data=given, headers=ACTING)
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/traces/{OTHER_RUN}#marks")
+    assert [(mark["name"], mark["score"]) for mark in marks(dashboard, OTHER_RUN)] == [("feedback", 1.0)]
+
+
+def test_what_is_no_mark_is_refused(dashboard):
+    """Without a run, without anything to keep, or with something of a wrong kind, nothing is kept."""
+    wrong = [
+        {}, {"trace_id": "x", "score": 1}, {"trace_id": RUN}, {"trace_id": RUN, "score": "nan"}, {"trace_id": RUN, "score": True},
+        {"trace_id": RUN, "label": "x" * 101}, {"trace_id": RUN, "label": 7}, {"trace_id": RUN, "score": 1, "span_id": "1"}, ["x"],
+    ]  # fmt: skip
+
+    assert [dashboard.post("/api/feedback", json=each, headers=ACTING).status_code for each in wrong] == [400] * 9
+    assert marks(dashboard) == []
+
+
+def test_evaluations_of_any_program_are_marks(dashboard):
+    """An event ``gen_ai.evaluation.result`` is a mark, from OTLP as from a journal; one that cannot be read is one without words."""
+    given = {"gen_ai.evaluation.name": "relevance", "gen_ai.evaluation.score.label": "yes", "gen_ai.evaluation.score.value": 1}  # fmt: skip
+    rows = [
+        LogRow(
+            T0 + at, "INFO", "gen_ai.evaluation.result", "", trace_id=RUN, details=json.dumps({where: given}).encode()
+        )
+        for at, where in enumerate(("attributes", "metadata"))
+    ]
+    store = running(dashboard.application).store
+    store.write(Batch(logs=[*rows, rows[0]._replace(details=b"{", time_us=T0 - 1)]))
+
+    mark = {"name": "relevance", "label": "yes", "score": 1.0}
+    assert marks(dashboard) == [mark, mark, {"name": "feedback"}]
+
+
+def test_a_program_keeps_what_its_users_think(tmp_path):
+    """``feedback`` is a line of the journal about a run, redacted; a mistake is told at once."""
+    ai_dev_squad.configure(log_dir=str(tmp_path / "logs"))
+    agent = operations.start(operations.AGENT, "planner", framework="mine")
+    key = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD"
+    ai_dev_squad.feedback(agent.trace_id, name="helpful", score=1, label="good", comment=f"with {key}")
+    for wrong in ({}, {"score": float("nan")}):
+        with pytest.raises(ValueError, match="score"):
+            ai_dev_squad.feedback(agent.trace_id, **wrong)
+    with pytest.raises(ValueError, match="no trace id"):
+        ai_dev_squad.feedback("x", score=1)
+    agent.stop()
+    ai_dev_squad.shutdown()
+    lines = [line for line in ai_dev_squad.read_journal(tmp_path / "logs") if line.event_type.startswith("gen_ai")]
+
+    (line,) = lines
+    assert (line.trace_id, line.event_type) == (agent.trace_id, "gen_ai.evaluation.result")
+    assert line.metadata["gen_ai.evaluation.score.value"] == 1.0
+    assert key not in line.metadata["gen_ai.evaluation.explanation"]
