@@ -224,6 +224,45 @@ def row_of(attributes: dict[str, Any], *, name: str = "span", scope: str = "", p
     return span_row(span, Origin({}, scope), 1_767_225_602_000_000, PRICES)
 
 
+def test_mlflow_says_kind_tokens_model_and_session_in_json():
+    """Values are JSON texts: a quoted kind, a map of tokens, and what went in and came out as content."""
+    row = row_of(
+        {
+            "mlflow.spanType": '"CHAT_MODEL"',
+            "mlflow.spanInputs": '{"model": "gpt-4o", "messages": [{"role": "user", "content": "How far?"}]}',
+            "mlflow.spanOutputs": '{"choices": [{"message": {"content": "Far."}}]}',
+            "mlflow.chat.tokenUsage": '{"input_tokens": 1000, "output_tokens": 50, "total_tokens": 1050}',
+            "mlflow.llm.provider": '"openai"',
+            "mlflow.trace.session": '"s1"',
+        }
+    )
+    assert (*facts(row), row.session_id) == ("chat", "gpt-4o", "openai", "gpt-4o", 1000, 50, "s1")
+    assert row.cost_usd == pytest.approx(0.003)
+    assert row.text is not None
+    assert "How far?" in row.text
+    assert "Far." in row.text
+    assert row_of({"mlflow.spanType": "TOOL", "mlflow.spanInputs": "{}"}).operation == "execute_tool"
+
+
+def test_what_vercel_is_told_of_session_and_user_is_understood():
+    """Its telemetry metadata has names that the application chose; these are the ones that its documentation uses."""
+    row = row_of(
+        {
+            "ai.operationId": "ai.generateText",
+            "ai.telemetry.metadata.sessionId": "s1",
+            "ai.telemetry.metadata.userId": "u1",
+        }
+    )
+    assert (row.operation, row.session_id, row.user_id) == ("invoke_agent", "s1", "u1")
+
+
+@pytest.mark.parametrize("operation", ["handle_conversation_turn", "invocation"])
+def test_a_turn_of_a_conversation_is_a_run(operation: str):
+    """What other frameworks call a whole turn."""
+    row = row_of({"gen_ai.operation.name": operation}, scope="agent_framework")
+    assert (row.operation, row.framework) == ("invoke_workflow", "agent-framework")
+
+
 def facts(row: SpanRow) -> tuple[Any, ...]:
     return (row.operation, row.name, row.provider, row.model, row.input_tokens, row.output_tokens)
 

@@ -3,7 +3,8 @@
     pip install atheris
     python tools/fuzz/fuzz.py otlp_json -max_total_time=60
 
-What it finds goes to ``tools/fuzz/corpus/<receiver>/``, gets a name that says what it is, and stays: a test reads the corpus.
+What breaks a receiver is copied to ``tools/fuzz/corpus/<receiver>/``, under a name that says what it is, and stays: a test reads the
+corpus. What libFuzzer collects for itself on its way goes to ``.cache/fuzz``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def main() -> None:
     name = sys.argv[1]
     # What cannot be translated is rejected and reported; here it is a finding.
     guard.set_strict(True)
-    atheris.Setup([sys.argv[0], *sys.argv[2:], str(CORPUS / name)], TARGETS[name])
+    collected = CORPUS.parents[2] / ".cache" / "fuzz" / name
+    collected.mkdir(parents=True, exist_ok=True)
+    atheris.Setup([sys.argv[0], *sys.argv[2:], str(collected), str(CORPUS / name)], TARGETS[name])
     atheris.Fuzz()
 
 

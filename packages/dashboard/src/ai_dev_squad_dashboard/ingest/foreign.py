@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai.providers import FRAMEWORK_NAMES, convention_name
 
-from .foreign_content import Entries, langfuse_usage, openinference_content, openllmetry_content, vercel_content
+from .foreign_content import (
+    Entries,
+    langfuse_usage,
+    mlflow_content,
+    openinference_content,
+    openllmetry_content,
+    vercel_content,
+)
 from .foreign_names import CONTENT, FRAMEWORKS, KINDS, LISTS, NAMES, SPAN_NAMES
 from .otlp_shapes import Attributes, Span
 
@@ -63,6 +70,8 @@ def canonical(span: Span) -> tuple[Attributes, Attributes]:
         openinference_content(given, found, flat)
     elif "langfuse.observation.usage_details" in given or "langfuse.observation.cost_details" in given:
         langfuse_usage(given, found)
+    elif "mlflow.spanType" in given:
+        mlflow_content(given, found)
     elif "ai.operationId" in given:
         vercel_content(given, found)
     else:

@@ -17,6 +17,7 @@ from .otlp_shapes import Attributes
 __all__ = [
     "Entries",
     "langfuse_usage",
+    "mlflow_content",
     "openinference_content",
     "openllmetry_content",
     "unflatten",
@@ -176,6 +177,24 @@ def langfuse_usage(given: Attributes, found: Attributes) -> None:
     cost = _json(given.get("langfuse.observation.cost_details"))
     if type(cost) is dict:
         _put(found, "gen_ai.usage.cost.amount", cost.get("total"))
+
+
+def mlflow_content(given: Attributes, found: Attributes) -> None:
+    """MLflow's JSON: what a chat model used and who it was, and what a tool was given."""
+    usage = _json(given.get("mlflow.chat.tokenUsage"))
+    if type(usage) is dict:
+        _put(found, keys.USAGE_INPUT_TOKENS, usage.get("input_tokens"))
+        _put(found, keys.USAGE_OUTPUT_TOKENS, usage.get("output_tokens"))
+        _put(found, keys.USAGE_CACHE_READ_INPUT_TOKENS, usage.get("cache_read_input_tokens"))
+        _put(found, keys.USAGE_CACHE_WRITE_INPUT_TOKENS, usage.get("cache_creation_input_tokens"))
+    asked = _json(given.get("mlflow.spanInputs"))
+    named = asked.get("model") if type(asked) is dict else None
+    _put(found, keys.REQUEST_MODEL, _json(given.get("mlflow.llm.model")) or named)
+    _put(found, keys.PROVIDER_NAME, _json(given.get("mlflow.llm.provider")))
+    _put(found, keys.CONVERSATION_ID, _json(given.get("mlflow.trace.session")))
+    if _json(given.get("mlflow.spanType")) == "TOOL":
+        _put(found, keys.TOOL_CALL_ARGUMENTS, given.get("mlflow.spanInputs"))
+        _put(found, keys.TOOL_CALL_RESULT, given.get("mlflow.spanOutputs"))
 
 
 def vercel_content(given: Attributes, found: Attributes) -> None:

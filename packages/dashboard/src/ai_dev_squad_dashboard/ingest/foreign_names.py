@@ -96,6 +96,9 @@ NAMES = {
     "ai.toolCall.name": keys.TOOL_NAME,
     "ai.toolCall.id": keys.TOOL_CALL_ID,
     "ai.telemetry.functionId": keys.GEN_AI_AGENT_NAME,
+    # MLflow, whose values are JSON; see ``mlflow_content``.
+    "mlflow.spanInputs": keys.INPUT_MESSAGES,
+    "mlflow.spanOutputs": keys.OUTPUT_MESSAGES,
     "ai.telemetry.metadata.sessionId": keys.CONVERSATION_ID,
     "ai.telemetry.metadata.session_id": keys.CONVERSATION_ID,
 }
@@ -118,6 +121,9 @@ OPERATIONS = {
     "rerank": "retrieval",
     "plan": "plan",
     "guardrail": "guardrail",
+    # Amazon's agents and Google's ADK.
+    "handle_conversation_turn": "invoke_workflow",
+    "invocation": "invoke_workflow",
 }
 """``gen_ai.operation.name`` → ours. All others, such as ``create_agent``, are ``other``."""
 
@@ -153,6 +159,21 @@ KINDS = {
         "retriever": "retrieval",
         "embedding": "embeddings",
         "guardrail": "guardrail",
+    },
+    "mlflow.spanType": {
+        f"{quote}{kind}{quote}": operation
+        for quote in ("", '"')
+        for kind, operation in (
+            ("LLM", "chat"),
+            ("CHAT_MODEL", "chat"),
+            ("AGENT", "invoke_agent"),
+            ("CHAIN", "task"),
+            ("TOOL", "execute_tool"),
+            ("RETRIEVER", "retrieval"),
+            ("RERANKER", "retrieval"),
+            ("EMBEDDING", "embeddings"),
+            ("GUARDRAIL", "guardrail"),
+        )
     },
     "ai.operationId": {
         "ai.generateText": "invoke_agent",
@@ -198,6 +219,8 @@ CONTENT = frozenset(
         "output.value",
         "traceloop.entity.input",
         "traceloop.entity.output",
+        "mlflow.spanInputs",
+        "mlflow.spanOutputs",
         "langfuse.observation.input",
         "langfuse.observation.output",
         "ai.prompt",
@@ -227,6 +250,7 @@ FRAMEWORKS = {
     "langgraph": "langgraph",
     "crewai": "crewai",
     "autogen": "autogen",
+    "agent_framework": "agent-framework",
     "langchain": "langchain",
     "llama_index": "llama-index",
     "llamaindex": "llama-index",
