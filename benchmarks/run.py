@@ -36,6 +36,7 @@ _BENCHMARKS = (
     "dashboard_ingest",
     "otlp_translate",
     "dashboard_store",
+    "dashboard_search",
     "dashboard_pages",
 )
 

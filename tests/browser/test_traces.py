@@ -30,7 +30,12 @@ def test_search_finds_captured_content(page: Page, dashboard: str):
     page.locator("#search").fill("picture chart")
     page.keyboard.press("Enter")
     expect(rows(page)).to_have_count(1)
-    expect(page.locator(".found")).to_contain_text("Runs with picture chart in a name, an error or captured content")
+    expect(page.locator(".found")).to_contain_text(
+        "Runs with picture chart in names, errors and captured content. Searched: the content of "
+    )
+    expect(page.locator(".found")).to_contain_text("answers included")
+    page.get_by_role("link", name="Look in the log lines").click()
+    expect(page).to_have_url(re.compile(r"/logs\?range=7d&q=picture\+chart|/logs\?q=picture\+chart&range=7d"))
     page.goto(f"{dashboard}/traces?range=7d&q=nobodysaidthis")
     expect(page.get_by_text("Nothing matches")).to_be_visible()
 

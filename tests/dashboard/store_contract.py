@@ -406,18 +406,22 @@ class StoreContract(Opens):
             ({"min_cost_usd": 0.2}, [CREW_ROW]),
             ({"text": "PLAN team"}, [CREW_ROW]),
             ({"text": "answer timeout"}, [CREW_ROW]),
-            ({"text": "plan answer"}, []),
+            ({"text": "plan answer"}, [CREW_ROW]),
+            ({"text": "plan 500"}, []),
             ({"text": "100%"}, [CREW_ROW]),
             ({"text": "1%0"}, []),
             ({"text": "week_end"}, [CREW_ROW]),
-            ({"text": "week-end"}, []),
+            ({"text": "week-end"}, [CREW_ROW]),
+            ({"text": "alenda"}, [CREW_ROW]),
+            ({"text": "ok"}, []),
+            ({"text": "?!"}, []),
             ({"text": "500"}, [LLAMA_ROW]),
             ({"text": "'); DROP TABLE spans; --"}, []),
         ],
         ids=str,
     )
     def test_filters_of_the_list_of_traces(self, filled: Store, filters: dict[str, Any], found: list[TraceRow]) -> None:
-        """Filters go together; words are found as parts of names, errors and content of one span, in any case."""
+        """Filters go together; words are found as parts of names, errors and content of a trace, in any case."""
         assert list(filled.traces(ALL, **filters).rows) == found
 
     @pytest.mark.parametrize(
@@ -624,6 +628,12 @@ class StoreContract(Opens):
         """An id opens what it names as it is copied: in any case, with dashes, in quotes, as a header, or its beginning."""
         assert list(filled.find(text)) == found
 
+    def test_a_user_has_an_id_as_well(self, store: Store) -> None:
+        """Whom runs were for is found by the whole id, or its beginning."""
+        store.write(Batch(spans=[span(RUN, 1, None, T0, 1, "run", user_id="ann@example.com")]))
+        assert list(store.find("ann@example.com")) == [Found("user", "ann@example.com", None, "run", T0, exact=True)]
+        assert [one.exact for one in store.find("ann@ex")] == [False]
+
     def test_what_runs_has_an_id_as_well(self, store: Store) -> None:
         """A trace of which nothing has finished yet is found, under the name of its root, once."""
         opened = [OpenRow(RUN, f"{n:016x}", None if n == 1 else f"{1:016x}", T0 - n, f"op {n}", "chat") for n in (2, 1)]
@@ -824,6 +834,7 @@ class StoreContract(Opens):
         assert filled.logs(ALL, levels=["ERROR"]).rows == (second,)
         assert filled.logs(ALL, event_types=["agent.start", "log"]).rows == (third, first)
         assert filled.logs(ALL, text="WORLD hello").rows == (third,)
+        assert filled.logs(ALL, text="wörld HÉLLO").rows == (third,)
         assert filled.logs(ALL, trace_id=RUN).rows == (second, first)
         assert filled.logs(ALL, trace_id="none").rows == ()
         assert filled.logs(replace(ALL, agents=("planner",), services=("squad",))).rows == (first,)

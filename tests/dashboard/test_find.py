@@ -28,7 +28,17 @@ def client() -> Iterator[FlaskClient]:
         Batch(
             spans=[
                 SpanRow(RUN, SPAN, None, T0, 5, "plan", "invoke_workflow", session_id=SESSION),
-                SpanRow(TWIN, "c" * 16, None, T0 + 1, 5, "plan again", "invoke_workflow", session_id="monday"),
+                SpanRow(
+                    TWIN,
+                    "c" * 16,
+                    None,
+                    T0 + 1,
+                    5,
+                    "plan again",
+                    "invoke_workflow",
+                    session_id="monday",
+                    user_id="ann@x",
+                ),
             ]
         )
     )
@@ -45,6 +55,7 @@ def client() -> Iterator[FlaskClient]:
         (SPAN, f"/traces/{RUN}?range=7d&agent=coder&span={SPAN}"),
         (f"00-{RUN}-{SPAN}-01", f"/traces/{RUN}?range=7d&agent=coder&span={SPAN}"),
         (SESSION, "/sessions/a%2Fb%20%C3%BC%3F?range=7d&agent=coder"),
+        ("ann@x", "/traces?range=7d&agent=coder&user=ann%40x"),
         ("0af76519", "/traces?range=7d&agent=coder&q=0af76519"),
         ("monday", "/traces?range=7d&agent=coder&q=monday"),
         ("nobody knows", "/traces?range=7d&agent=coder&q=nobody+knows"),

@@ -55,7 +55,8 @@ class TestInAFile(StoreContract):
     @contextmanager
     def opened(self) -> Iterator[Store]:
         with tempfile.TemporaryDirectory() as directory:
-            store = DuckDBStore(File(Path(directory, "store.duckdb"), 256), roll_every=3)
+            path = Path(directory, "store.duckdb")
+            store = DuckDBStore(File(path, 256), roll_every=3, index=path.with_suffix(".search"))
             try:
                 yield store
             finally:

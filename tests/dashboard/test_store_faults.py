@@ -319,7 +319,7 @@ def test_an_older_store_is_brought_up_to_date(path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
         for table, columns in (
             ("spans", "task resumes version"),
-            ("traces", "task task_head version version_head resumes resumes_head"),
+            ("traces", "task task_head version version_head resumes resumes_head first_seq"),
         ):
             for column in columns.split():
                 connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")

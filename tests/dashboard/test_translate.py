@@ -11,7 +11,7 @@ from ai_dev_squad.attributes import PROVIDER_NAME, REQUEST_MODEL, RESPONSE_MODEL
 from ai_dev_squad.costs import ModelPricing
 from ai_dev_squad.schema import Cost, Usage
 from ai_dev_squad.spans import usage_attributes
-from ai_dev_squad_dashboard.ingest.content import TEXT_LIMIT, plain_text
+from ai_dev_squad_dashboard.ingest.content import plain_text
 from ai_dev_squad_dashboard.ingest.otlp_shapes import Event, Link, LogRecord, Metric, Origin, Point, Span
 from ai_dev_squad_dashboard.ingest.pricing import Prices
 from ai_dev_squad_dashboard.ingest.translate import span_row
@@ -263,9 +263,9 @@ def test_a_tool_shows_arguments_and_result():
     assert found.text == "Paris\n18 degrees"
 
 
-def test_searchable_text_is_bounded():
-    """Ten megabytes of content are shown, and their beginning is searched."""
-    assert plain_text(["x" * 10_000_000]) == "x" * TEXT_LIMIT
+def test_all_content_is_searchable():
+    """However long a conversation is, its end is text as well."""
+    assert plain_text(["x" * 10_000_000, {"role": "assistant", "content": "the end"}]) == "x" * 10_000_000 + "\nthe end"
     assert plain_text([]) is None
 
 

@@ -29,7 +29,8 @@ def create_blueprint(site: Site) -> Blueprint:
         one = _meant(site.store.find(text), text)
         if one is not None:
             path, arguments = _place(one)
-            return redirect(query.url(path, keep=False, **query.carried(), **arguments), 303)
+            carried: dict[str, Any] = {**query.carried(), **arguments}
+            return redirect(query.url(path, keep=False, **carried), 303)
         return redirect(query.url("/traces", q=text or None), 303)
 
     @blueprint.get("/api/find")
@@ -49,6 +50,8 @@ def url_of(found: Found) -> str:
 def _place(found: Found) -> tuple[str, dict[str, str]]:
     if found.kind == "session":
         return session_url(found.id), {}
+    if found.kind == "user":
+        return "/traces", {"user": found.id}
     return f"/traces/{found.trace_id}", {"span": found.id} if found.kind == "span" else {}
 
 

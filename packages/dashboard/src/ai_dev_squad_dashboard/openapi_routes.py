@@ -217,14 +217,14 @@ OTHERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         },
     ),
     "/api/find": (
-        "What an id names: traces, spans and sessions, exact ones first. `q` is the id, or the beginning of one.",
+        "What an id names: traces, spans, sessions and users, exact ones first. `q` is the id, or the beginning of one.",
         {
             "application/json": {
                 "schema": _object(
                     found=_list(
                         url={"type": "string"},
                         what=_object(
-                            kind={"enum": ["trace", "span", "session"]},
+                            kind={"enum": ["trace", "span", "session", "user"]},
                             id={"type": "string"},
                             trace_id={"type": ["string", "null"]},
                             name={"type": "string"},

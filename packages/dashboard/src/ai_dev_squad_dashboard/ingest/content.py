@@ -9,10 +9,7 @@ import msgspec
 
 from ai_dev_squad_dashboard.json_depth import is_too_deep
 
-__all__ = ["TEXT_LIMIT", "parsed", "plain_text"]
-
-TEXT_LIMIT = 32_768
-"""Characters of a span's content that can be searched; all of it is shown."""
+__all__ = ["parsed", "plain_text"]
 
 _DEPTH = 32
 _NOT_TEXT = frozenset({"role", "type", "id", "finish_reason", "mime_type", "modality", "tool_call_id", "tool_calls_id"})
@@ -36,14 +33,11 @@ def parsed(value: Any) -> tuple[Any, Any]:
 
 
 def plain_text(contents: Iterable[Any]) -> str | None:
-    """The text in ``contents`` (read, not raw), at most ``TEXT_LIMIT`` characters; ``None`` when there is none."""
+    """All of the text in ``contents`` (read, not raw); ``None`` when there is none."""
     found: list[str] = []
     for content in contents:
         _collect(content, found, 0)
-    if not found:
-        return None
-    text = found[0] if len(found) == 1 else "\n".join(found)
-    return text if len(text) <= TEXT_LIMIT else text[:TEXT_LIMIT]
+    return "\n".join(found) if found else None
 
 
 def _collect(value: Any, found: list[str], depth: int) -> None:

@@ -38,6 +38,7 @@ __all__ = [
     "MetricName",
     "OrderBy",
     "Point",
+    "SearchState",
     "Selection",
     "Session",
     "SessionOrder",
@@ -206,6 +207,22 @@ class TracePage:
     next: str | None
     total: int | None = None
     """How many traces match in all; ``None`` where words are searched for, which would take as long as finding them all."""
+    complete: bool = True
+    """False where a part of a word stands for so many words that not all of them were looked for."""
+
+
+@dataclass(frozen=True)
+class SearchState:
+    """How far the words of what is stored are indexed. What is not indexed is found by reading, which takes longer."""
+
+    available: bool
+    """Whether there can be an index: some builds of SQLite lack what it needs, and a store in memory has none."""
+    indexed: int
+    """Spans that are indexed, by their numbers."""
+    behind: int
+    """Spans that are not yet."""
+    bytes: int
+    """What the index takes on disk, beside the store."""
 
 
 @dataclass(frozen=True)
@@ -355,12 +372,12 @@ class Facets:
 class Found:
     """Something that an id names."""
 
-    kind: Literal["trace", "span", "session"]
+    kind: Literal["trace", "span", "session", "user"]
     id: str
     trace_id: str | None
-    """The trace it is, or is part of; ``None`` for a session."""
+    """The trace it is, or is part of; ``None`` for a session or a user."""
     name: str
-    """What the trace or span is called; of a session, its newest trace."""
+    """What the trace or span is called; of a session or a user, the newest trace."""
     start_us: int
     exact: bool
     """Whether the whole id was given, not the beginning of it."""
@@ -463,15 +480,15 @@ class Store(Protocol):
         cursor: str | None = None,
         limit: int = 50,
     ) -> TracePage:
-        """Traces whose first span began in the selection. ``text``: every word occurs (in any case) in a name, an error or the
-        captured content of one of its spans. ``status``: of the root; ``failed_step`` matches traces in which something failed
+        """Traces whose first span began in the selection. ``text``: every word occurs in names, errors or captured content of its
+        spans, whatever its case and accents, a word of three letters or more also as a part of another. ``status``: of the root; ``failed_step`` matches traces in which something failed
         though they did not. ``error_group``: the id of an ``ErrorGroup`` of which they have a failure. Raises ``BadCursorError``.
         """
 
     def find(self, text: str, limit: int = 10) -> Sequence[Found]:
         """What has ``text`` for an id, of all times: a trace (32 hexadecimal digits in any case, with or without dashes, as a
-        ``traceparent``, or the first eight or more), a span (16, or the first eight or more), a session. A session is also found by the
-        beginning of its id, unless that is letters only. Exact ones come first, then the newest.
+        ``traceparent``, or the first eight or more), a span (16, or the first eight or more), a session or a user, also by the beginning
+        of its id, unless that is letters only. Exact ones come first, then the newest.
         """
 
     def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None:
@@ -589,6 +606,12 @@ class Store(Protocol):
 
     def state(self) -> StoreState:
         """How the store is."""
+
+    def search_state(self) -> SearchState:
+        """How far the words of what is stored are indexed."""
+
+    def captured(self, selection: Selection) -> tuple[int, int]:
+        """How many model calls of the selection carry captured content, and how many there are."""
 
     def export(self, kind: Literal["spans", "logs"], selection: Selection, target: Path, file_format: str) -> int:
         """Write spans or logs as ``jsonl``, ``csv`` or ``parquet`` to ``target``. Returns the number of rows."""

@@ -18,7 +18,7 @@ from .duckdb_facts import Where
 from .duckdb_rollup import reroll
 from .duckdb_series import drop_unused
 
-__all__ = ["choose", "choose_traces", "chosen_sessions", "extent", "recorded", "remove"]
+__all__ = ["choose", "choose_traces", "chosen_sessions", "extent", "numbers", "recorded", "remove"]
 
 _DOOMED: Final = "SELECT trace_id FROM doomed"
 _SESSIONS: Final = "SELECT session_id FROM doomed_sessions"
@@ -67,6 +67,12 @@ def chosen_sessions(connection: duckdb.DuckDBPyConnection) -> list[str]:
 def _tables(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("CREATE OR REPLACE TEMP TABLE doomed (trace_id UHUGEINT)")
     connection.execute("CREATE OR REPLACE TEMP TABLE doomed_sessions (session_id VARCHAR)")
+
+
+def numbers(connection: duckdb.DuckDBPyConnection) -> list[int]:
+    """What the index of words calls the traces that were chosen."""
+    rows = connection.execute(f"SELECT first_seq FROM traces WHERE trace_id IN ({_DOOMED})").fetchall()  # noqa: S608
+    return [first_seq for (first_seq,) in rows]
 
 
 def extent(connection: duckdb.DuckDBPyConnection, subject: Subject) -> Extent:

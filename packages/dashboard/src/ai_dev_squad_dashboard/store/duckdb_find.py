@@ -1,9 +1,9 @@
-"""What an id names: a trace, a span, a session, wherever it was copied from and however much of it."""
+"""What an id names: a trace, a span, a session, a user, wherever it was copied from and however much of it."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import duckdb
 
@@ -15,6 +15,9 @@ __all__ = ["find"]
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _DIGITS: Final = re.compile(r"[0-9a-f]{8,32}")
 """Pages show eight digits of an id where all would be too long; fewer are a word more often than an id."""
+
+_CALLED: Final[tuple[Literal["session", "user"], ...]] = ("session", "user")
+"""What may be called anything."""
 
 
 def find(cursor: duckdb.DuckDBPyConnection, text: str, limit: int) -> tuple[Found, ...]:
@@ -32,7 +35,8 @@ def find(cursor: duckdb.DuckDBPyConnection, text: str, limit: int) -> tuple[Foun
         found += _traces(cursor, digits, limit)
         if len(digits) <= 16:
             found += _spans(cursor, digits, limit)
-    found += _sessions(cursor, text, limit, parts=is_cut or not text.isalpha())
+    for kind in _CALLED:
+        found += _called(cursor, kind, text, limit, parts=is_cut or not text.isalpha())
     return tuple(sorted(found, key=lambda one: not one.exact)[:limit])
 
 
@@ -83,13 +87,14 @@ def _spans(
     )
 
 
-def _sessions(cursor: duckdb.DuckDBPyConnection, text: str, limit: int, *, parts: bool) -> tuple[Found, ...]:
-    condition = "starts_with(session_id, ?)" if parts else "session_id = ?"
+def _called(
+    cursor: duckdb.DuckDBPyConnection, kind: Literal["session", "user"], text: str, limit: int, *, parts: bool
+) -> tuple[Found, ...]:
+    column = f"{kind}_id"
+    condition = f"starts_with({column}, ?)" if parts else f"{column} = ?"
     rows = cursor.execute(
-        f"SELECT session_id, arg_max(name, start_us), max(start_us) AS newest FROM traces WHERE {condition} "  # noqa: S608
-        f"GROUP BY session_id ORDER BY session_id = ? DESC, newest DESC, session_id LIMIT {int(limit)}",
+        f"SELECT {column}, arg_max(name, start_us), max(start_us) AS newest FROM traces WHERE {condition} "  # noqa: S608
+        f"GROUP BY {column} ORDER BY {column} = ? DESC, newest DESC, {column} LIMIT {int(limit)}",
         [text, text],
     ).fetchall()
-    return tuple(
-        Found("session", session_id, None, name, at, exact=session_id == text) for session_id, name, at in rows
-    )
+    return tuple(Found(kind, called, None, name, at, exact=called == text) for called, name, at in rows)

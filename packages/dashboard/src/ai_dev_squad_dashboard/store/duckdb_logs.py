@@ -60,7 +60,7 @@ def logs(
         # An id that cannot be is the id of no line.
         where.add("trace_id = ?::UHUGEINT", number)
     for word in text.split():
-        where.add("(contains(lower(message), lower(?)) OR contains(lower(event_type), lower(?)))", word, word)
+        where.add(f"({_folded('message')} OR {_folded('event_type')})", word, word)
     newest = _newest(cursor)
     if after is not None:
         (last,) = unpack(after, "logs", int)
@@ -74,6 +74,10 @@ def logs(
     rows = _select(cursor, where, "time_us DESC, id DESC", limit + 1)
     more = pack("older logs", rows[limit - 1][1], rows[limit - 1][0]) if len(rows) > limit else None
     return LogPage(tuple(log_row(row[1:]) for row in rows[:limit]), more, pack("logs", newest))
+
+
+def _folded(column: str) -> str:
+    return f"contains(strip_accents(lower({column})), strip_accents(lower(?)))"
 
 
 def running(cursor: duckdb.DuckDBPyConnection, since_us: int, limit: int) -> Sequence[OpenRow]:

@@ -161,7 +161,14 @@ INSERT INTO excerpts SELECT * FROM (
 DROP TABLE said;
 """  # noqa: S608
 
-_MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+# The number of a trace's first span numbers the trace, for the index of words.
+_VERSION_6: Final = """
+ALTER TABLE traces ADD COLUMN first_seq BIGINT;
+UPDATE traces SET first_seq = told.first_seq FROM (SELECT trace_id, min(seq) AS first_seq FROM spans GROUP BY trace_id) told
+WHERE traces.trace_id = told.trace_id;
+"""
+
+_MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
 """What makes version ``n + 1`` of version ``n``; a new file goes through all of them."""
 
 SCHEMA_VERSION: Final = len(_MIGRATIONS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -35,6 +35,7 @@ from .base import (
     MetricName,
     OrderBy,
     Point,
+    SearchState,
     Selection,
     Session,
     SessionOrder,
@@ -60,6 +61,8 @@ from .duckdb_write import Writer
 from .figures import Figure, FigureName
 from .rows import Batch, LogRow, OpenRow, SpanRow
 from .runs import Related, Run, TaskRuns
+from .search_follow import Follower
+from .search_index import IndexReader
 from .sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
 
 __all__ = ["DuckDBStore", "open_memory_store", "open_store"]
@@ -70,7 +73,7 @@ def open_store(path: Path, *, memory_limit_mib: int = 1024) -> Store:
 
     Raises ``StoreError`` for a file that another process uses, that is damaged, no store, or of a newer version.
     """
-    return DuckDBStore(File(Path(path), memory_limit_mib))
+    return DuckDBStore(File(Path(path), memory_limit_mib), index=Path(path).with_suffix(".search"))
 
 
 def open_memory_store() -> Store:
@@ -82,11 +85,16 @@ _Order = TypeVar("_Order", bound=str)
 
 
 class DuckDBStore:
-    """``Store`` on DuckDB."""
+    """``Store`` on DuckDB. ``index``: the file of the index of words; without it, a search reads."""
 
-    def __init__(self, file: File, *, max_series: int = MAX_SERIES, roll_every: int = ROLL_EVERY) -> None:
+    def __init__(
+        self, file: File, *, max_series: int = MAX_SERIES, roll_every: int = ROLL_EVERY, index: Path | None = None
+    ) -> None:
         self._file = file
         self._writer = Writer(file, max_series, roll_every)
+        self.follower = None if index is None else Follower(file, index, lambda: self._writer.next_number)
+        if self.follower is not None:
+            self.follower.start()
 
     def snapshot(self) -> AbstractContextManager[None]:
         return self._file.holding()
@@ -97,11 +105,15 @@ class DuckDBStore:
         if len(batch) and self._file.log_is_gone():
             self._file.checkpoint()  # there is no log that a start could read, so it has to be in the file
         self.mend()
+        if self.follower is not None and written.spans:
+            self.follower.wake()
         return written
 
     def mend(self) -> None:
         if self._file.loss() is not None:
             mend(self._file, self._writer)
+            if self.follower is not None:
+                self.follower.restart()
 
     def position(self, source: str) -> str | None:
         return self.positions().get(source)
@@ -157,7 +169,7 @@ class DuckDBStore:
         cursor: str | None = None,
         limit: int = 50,
     ) -> TracePage:
-        with self._file.reading() as reader:
+        with self._file.reading() as reader, self._indexed(text) as index:
             return duckdb_traces.traces(
                 reader,
                 selection,
@@ -176,6 +188,7 @@ class DuckDBStore:
                 order=_allowed(order, duckdb_order.TRACE_ORDERS),
                 after=cursor,
                 limit=limit,
+                index=index,
             )
 
     def find(self, text: str, limit: int = 10) -> Sequence[Found]:
@@ -328,7 +341,10 @@ class DuckDBStore:
 
     def retain(self, *, oldest_us: int | None = None, max_bytes: int | None = None) -> int:
         self.mend()
-        return duckdb_upkeep.retain(self._file, self._writer, oldest_us, max_bytes)
+        deleted = duckdb_upkeep.retain(self._file, self._writer, oldest_us, max_bytes)
+        if deleted and self.follower is not None:
+            self.follower.retain()
+        return deleted
 
     def extent(self, subject: Subject) -> Extent:
         with self._file.reading(own=True) as cursor:
@@ -336,13 +352,21 @@ class DuckDBStore:
             return duckdb_delete.extent(cursor, subject)
 
     def delete(self, subject: Subject, *, by: str, at_us: int) -> Deletion:
-        return duckdb_upkeep.delete(self._file, self._writer, subject, by, at_us)
+        with self._file.alone() as connection:
+            duckdb_delete.choose(connection, subject)
+            numbers = duckdb_delete.numbers(connection)
+            done = duckdb_upkeep.delete(self._file, self._writer, subject, by, at_us)
+            if self.follower is not None:
+                self.follower.forget(numbers)
+        return done
 
     def deletions(self, limit: int = 100) -> Sequence[Deletion]:
         with self._file.reading() as cursor:
             return duckdb_delete.recorded(cursor, limit)
 
     def compact(self) -> bool:
+        if self.follower is not None:
+            self.follower.compact()
         return duckdb_upkeep.compact(self._file)
 
     def sql(self, question: str, *, max_rows: int = MAX_ROWS, max_seconds: float = MAX_SECONDS) -> SqlAnswer:
@@ -351,8 +375,22 @@ class DuckDBStore:
     def backup(self, target: Path) -> None:
         duckdb_upkeep.backup(self._file, Path(target))
 
+    def search_state(self) -> SearchState:
+        if self.follower is None:
+            return SearchState(available=False, indexed=0, behind=self._writer.next_number - 1, bytes=0)
+        return self.follower.state()
+
+    def captured(self, selection: Selection) -> tuple[int, int]:
+        with self._file.reading() as cursor:
+            return duckdb_traces.captured(cursor, selection)
+
     def close(self) -> None:
+        if self.follower is not None:
+            self.follower.close()
         self._file.close()
+
+    def _indexed(self, text: str) -> AbstractContextManager[IndexReader | None]:
+        return nullcontext() if self.follower is None or not text.strip() else self.follower.reading()
 
     def _summary(self, selection: Selection) -> Summary:
         return self._summaries([selection])[0]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import duckdb
 
+from . import search_traces
 from .base import Selection, Trace, TraceOrder, TracePage, TraceRow
 from .cursors import unpack
 from .duckdb_answers import number, one
@@ -17,8 +18,10 @@ from .duckdb_logs import LOG_COLUMNS, log_row, running_of
 from .duckdb_order import TRACE_ORDERS, cursor_behind
 from .duckdb_order import after as cursor_after
 from .rows import LogRow, SpanRow
+from .search_index import IndexReader
+from .search_words import terms_of
 
-__all__ = ["TRACE_COLUMNS", "details", "span", "trace", "trace_row", "traces"]
+__all__ = ["TRACE_COLUMNS", "captured", "details", "span", "trace", "trace_row", "traces"]
 
 TRACE_COLUMNS: Final = (
     "trace_id, root_span_id, name, operation, framework, service, session_id, status, error_type, start_us, "
@@ -51,8 +54,12 @@ def traces(
     order: TraceOrder,
     after: str | None,
     limit: int,
+    index: IndexReader | None,
 ) -> TracePage:
-    """The newest traces. Filters by names, operation and tool hold for one and the same span, so do the words of a text."""
+    """The newest traces. Filters by names, operation and tool hold for one and the same span; words for the whole trace."""
+    terms = terms_of(text)
+    if not terms and text.strip():
+        return TracePage((), None)  # nothing in it is a word
     where = runs_filter(selection)
     if status == "failed_step":
         where.add("status <> 'error' AND errors > 0")
@@ -72,8 +79,8 @@ def traces(
             where.add(f"{expression} >= ?", least)
     if error_group is not None:
         where.add("trace_id IN (SELECT trace_id FROM failures WHERE error_group = ?)", error_group)
-    inside = _inside(selection, text, operation, tool)
-    total = None if text.split() else _total(cursor, where, inside, selection)
+    inside = _inside(selection, operation, tool)
+    total = None if terms else _total(cursor, where, inside, selection)
     end_us = selection.end_us
     if after is not None:
         behind = cursor_after(after, "traces", order, TRACE_ORDERS[order], "trace_id < ?::UHUGEINT")
@@ -81,9 +88,16 @@ def traces(
         where.add(str(behind), *behind.values)
         if order == "newest":
             end_us = min(end_us, int(behind.values[0]) + 1)
-    if order == "newest":
+    complete = True
+    if terms and order == "newest":
+        asked = search_traces.Asked(TRACE_COLUMNS, where, inside, selection.start_us, end_us, limit + 1)
+        rows, complete = search_traces.newest(cursor, index, terms, asked)
+    elif order == "newest":
         rows = _newest(cursor, where, inside, selection.start_us, end_us, limit + 1)
     else:
+        if terms:
+            found, complete = search_traces.matching(cursor, index, terms, selection.start_us, end_us)
+            where.add("first_seq IN (SELECT unnest(?::BIGINT[]))", found)
         rows = _window(
             cursor, where, inside if inside.conditions else None, selection.start_us, end_us, limit + 1, order
         )
@@ -91,7 +105,7 @@ def traces(
     more = None
     if len(rows) > limit:
         more = cursor_behind("traces", order, _key_of(page[-1], order), str(int(page[-1].trace_id, 16)))
-    return TracePage(page, more, total)
+    return TracePage(page, more, total, complete)
 
 
 def _key_of(row: TraceRow, order: TraceOrder) -> float:
@@ -153,6 +167,14 @@ def span(cursor: duckdb.DuckDBPyConnection, trace_id: str, span_id: str) -> tupl
     return _span_row(found), tuple(line for line in logs if line.span_id == span_id.lower())
 
 
+def captured(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> tuple[int, int]:
+    """Model calls with captured content, and all of them."""
+    where = names_filter(selection)
+    where.add("start_us >= ? AND start_us < ? AND usage_source IS NOT NULL", selection.start_us, selection.end_us)
+    row = one(cursor, f"SELECT count(text), count(*) FROM spans WHERE {where}", where.values)  # noqa: S608
+    return (row[0], row[1]) if row else (0, 0)
+
+
 def details(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Iterator[tuple[str, bytes]]:
     """(span_id, details) of each span of a trace that has details, by start."""
     number = split_trace_id(trace_id)
@@ -169,27 +191,20 @@ def details(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Ite
             yield format(span_id, "016x"), content
 
 
-def _inside(selection: Selection, text: str, operation: str | None, tool: str | None) -> Where:
+def _inside(selection: Selection, operation: str | None, tool: str | None) -> Where:
     """What a span of the trace has to be; empty where anything will do."""
     inside = names_filter(selection)
     if operation is not None:
         inside.add("operation = ?", operation)
     if tool is not None:
         inside.add("tool = ?", tool)
-    fields = ("name", "error_type", "error_message", "text")
-    for word in text.split():
-        # contains() instead of LIKE: there is nothing to escape.
-        inside.add(
-            "(" + " OR ".join(f"coalesce(contains(lower({field}), lower(?)), false)" for field in fields) + ")",
-            *[word] * len(fields),
-        )
     return inside
 
 
 def _newest(
     cursor: duckdb.DuckDBPyConnection, where: Where, inside: Where, start_us: int, end_us: int, limit: int
 ) -> list[tuple[Any, ...]]:
-    """The newest ``limit`` traces, looked for in windows that grow, so that a common word is found at once."""
+    """The newest ``limit`` traces, looked for in windows that grow, so that what is common is found at once."""
     if not inside.conditions:
         return _window(cursor, where, None, start_us, end_us, limit)
     row = one(cursor, "SELECT min(start_us), max(start_us) FROM traces")

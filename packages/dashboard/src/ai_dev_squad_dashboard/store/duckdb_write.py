@@ -78,7 +78,7 @@ _SPEAKERS: Final = ("root_span_id", "root_duration_us", "name", "operation", "st
 _INSERT_TRACES: Final = f"""
 INSERT INTO traces (
     trace_id, start_us, end_us, last_start_us, {", ".join(_SPEAKERS)}, head,
-    {", ".join(f"{name}, {head}" for name, head in _HEADS.items())}, {", ".join(_SUMS)}
+    {", ".join(f"{name}, {head}" for name, head in _HEADS.items())}, {", ".join(_SUMS)}, first_seq
 )
 WITH new AS (
     SELECT * REPLACE ({RESUMED} AS resumes), {_HEAD} AS head FROM spans WHERE seq >= ? AND seq < ?
@@ -93,7 +93,7 @@ SELECT
     count(*) FILTER (usage_source IS NOT NULL AND status = 'error'), count(*) FILTER (operation = 'execute_tool'),
     coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cache_read_tokens), 0),
     coalesce(sum(cache_write_tokens), 0), coalesce(sum(reasoning_tokens), 0), coalesce(sum(cost_usd), 0),
-    count(*) FILTER (usage_source IS NOT NULL AND cost_usd IS NULL), coalesce(sum(cache_saving_usd), 0)
+    count(*) FILTER (usage_source IS NOT NULL AND cost_usd IS NULL), coalesce(sum(cache_saving_usd), 0), min(seq)
 FROM new GROUP BY trace_id
 """  # noqa: S608
 
@@ -172,6 +172,11 @@ class Writer:
         )
         self._next_span = max(self._next_span, self._rolled + 1, given.get("last_span", 0) + 1)
         self._next_log = max(self._next_log, given.get("last_log", 0) + 1)
+
+    @property
+    def next_number(self) -> int:
+        """The number that the next span gets; those below were given out, for good."""
+        return self._next_span
 
     def keep_numbers(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Keep in the file which numbers were given out: the rows that have the newest may be gone."""

@@ -9,7 +9,7 @@ from typing import Final, get_args
 
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import FILTERS, Query
-from ai_dev_squad_dashboard.store.base import ErrorGroup, Facets, Found, TraceOrder, TraceRow
+from ai_dev_squad_dashboard.store.base import ErrorGroup, Facets, Found, TraceOrder, TracePage, TraceRow
 from ai_dev_squad_dashboard.store.rows import OpenRow
 
 __all__ = ["LEAST", "OPERATIONS", "ORDERS", "PAGE", "STATUSES", "RunningTrace", "Search", "TracesView", "build"]
@@ -72,6 +72,20 @@ class RunningTrace:
 
 
 @dataclass(frozen=True)
+class Covered:
+    """What a search has looked through, besides names and errors."""
+
+    calls: int
+    """Model calls of the span of time and the filters."""
+    captured: int
+    """Those of them whose content was captured, question and answer; all of it is searched."""
+    indexed: float
+    """The share of what is stored that stands in the index; the rest was read."""
+    complete: bool
+    """False where a part of a word stands for so many words that not all of them were looked for."""
+
+
+@dataclass(frozen=True)
 class TracesView:
     """A page of runs."""
 
@@ -91,6 +105,8 @@ class TracesView:
     running: tuple[RunningTrace, ...]
     search: Search
     facets: Facets
+    covered: Covered | None = None
+    """What the search has looked through; ``None`` without one."""
     named: tuple[Found, ...] = ()
     """What has the words of the search for an id: traces, spans, sessions."""
     statuses: tuple[str, ...] = STATUSES
@@ -143,12 +159,20 @@ def build(site: Site, query: Query) -> TracesView:
         running=_running([row for row in opened if row.trace_id not in shown], query) if first else (),
         search=search,
         facets=site.store.facets(query.selection),
+        covered=_covered(site, query, page) if search.q else None,
         named=tuple(site.store.find(search.q)) if search.q and not query.get("cursor") else (),
     )
 
 
 def _whole(least: float | None) -> int | None:
     return None if least is None else ceil(least)
+
+
+def _covered(site: Site, query: Query, page: TracePage) -> Covered:
+    captured, calls = site.store.captured(query.selection)
+    state = site.store.search_state()
+    everything = state.indexed + state.behind
+    return Covered(calls, captured, state.indexed / everything if everything else 1.0, page.complete)
 
 
 def _running(opened: Sequence[OpenRow], query: Query) -> tuple[RunningTrace, ...]:

@@ -1,0 +1,274 @@
+"""The thread that indexes what the store has written, a little behind it: no batch waits for the index.
+
+What goes wrong with the index is the index's alone: a damaged file is made anew, a full disk is tried again later, and where SQLite lacks
+FTS5 there is none. Whoever searches reads from the store what is not indexed.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from .base import SearchState, StoreError
+from .duckdb_answers import number
+from .duckdb_file import File
+from .search_index import Index, IndexReader, Mark, erase, is_available
+from .search_pieces import Pieces
+from .search_rows import SpanWords, spans_after
+from .search_words import folded, words_of
+
+__all__ = ["Follower"]
+
+log = logging.getLogger("ai_dev_squad.dashboard")
+
+_STEP_SPANS: Final = 5_000
+_STEP_CHARACTERS: Final = 8_000_000
+"""What one step reads at most: a step is one transaction, and is held in memory."""
+_PAUSE_S: Final = 0.2
+"""Between steps that found little: what they have in common costs more than a few spans."""
+_RETRY_S: Final = 30.0
+
+
+class Follower:
+    """Keeps the index of a store beside its file. Any thread may call it; ``start`` begins to follow."""
+
+    def __init__(self, file: File, path: Path, next_number: Callable[[], int]) -> None:
+        self._file = file
+        self.path = path
+        self._next_number = next_number
+        self._pieces = Pieces()
+        self._index: Index | None = None
+        self._working = threading.RLock()
+        """Held while the index is changed or exchanged."""
+        self._changed = threading.Event()
+        self._closing = threading.Event()
+        self._told: type[Exception] | None = None
+        self._available = is_available()
+        self._thread = threading.Thread(target=self._run, name="ai-dev-squad-search", daemon=True)
+        if not self._available:
+            log.warning(
+                "this Python's SQLite has no FTS5: searches read the store, which takes seconds where it is large"
+            )
+
+    def start(self) -> None:
+        """Begin to follow."""
+        if self._available:
+            self._thread.start()
+
+    def wake(self) -> None:
+        """Spans have been written."""
+        self._changed.set()
+
+    @contextmanager
+    def reading(self) -> Iterator[IndexReader | None]:
+        """The index at one moment; ``None`` where there is none to be used."""
+        index = self._index
+        try:
+            if index is None:
+                yield None
+            else:
+                with index.reading() as reader:
+                    yield reader
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"the index {self.path} does not answer ({error}); search again, it is being mended"
+            ) from error
+
+    def state(self) -> SearchState:
+        """How far it is."""
+        index, top = self._index, self._next_number() - 1
+        if index is None:
+            return SearchState(self._available, 0, top, 0)
+        with self.reading() as reader:
+            done = min(top, reader.done) if reader is not None and reader.is_whole else 0
+        return SearchState(True, done, top - done, index.bytes())
+
+    def settle(self, timeout: float = 60.0) -> bool:
+        """Wait until everything that is written now is indexed, at most ``timeout`` seconds. Whether it is."""
+        pause = threading.Event()
+        for _ in range(int(timeout / 0.02)):
+            if not self.state().behind:
+                return True
+            self.wake()
+            pause.wait(0.02)
+        return False
+
+    def forget(self, traces: Iterable[int]) -> None:
+        """Let go of the words of deleted traces, by number, before this returns. What shared a table with them is indexed again."""
+        with self._working:
+            self._pieces.forget()
+            if self._index is not None:
+                self._mended(lambda index: index.forget(traces))
+            else:
+                # Nobody has looked into it yet; what is missing is made anew.
+                erase(self.path)
+        self.wake()
+
+    def restart(self) -> None:
+        """Index everything again: the store has begun anew."""
+        with self._working:
+            self._anew(None)
+        self.wake()
+
+    def retain(self) -> None:
+        """Drop the words of days that are gone."""
+        with self._working:
+            if self._index is not None:
+                self._mended(lambda index: index.retain(self._traces_between))
+
+    def compact(self) -> None:
+        """Make sure that nothing forgotten is left in the file."""
+        with self._working:
+            if self._index is not None:
+                self._mended(Index.compact)
+
+    def close(self) -> None:
+        """Stop following, and let go of the file."""
+        self._closing.set()
+        self._changed.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+        with self._working:
+            if self._index is not None:
+                self._index.close()
+                self._index = None
+
+    # --- the thread that follows --------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                busy = self._step()
+            except Exception as error:  # noqa: BLE001 - the thread must outlive whatever befalls its file
+                self._tell(error)
+                with self._working:
+                    self._pieces.forget()  # what was taken for indexed may not be
+                self._closing.wait(_RETRY_S)
+                continue
+            if not busy:
+                self._changed.wait()
+                self._changed.clear()
+                self._closing.wait(_PAUSE_S)
+
+    def _step(self) -> bool:
+        """Index a little. Whether there was much to do."""
+        with self._working:
+            if self._closing.is_set():
+                return False
+            if self._index is None:
+                self._index = self._opened()
+            try:
+                return self._advance(self._index) or self._refill(self._index)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise  # a full disk, say: the file is as it was
+                self._anew(error)
+                return True
+
+    def _opened(self) -> Index:
+        """The index, made anew where it is damaged, or is that of another store."""
+        try:
+            index = Index(self.path)
+        except sqlite3.DatabaseError:
+            erase(self.path)
+            return Index(self.path)
+        done, mark = index.done()
+        if done >= self._next_number() or self._mark_of(done) not in {None, mark}:
+            index.close()
+            erase(self.path)
+            return Index(self.path)
+        return index
+
+    def _anew(self, error: Exception | None) -> None:
+        if error is not None:
+            self._tell(error)
+        if self._index is not None:
+            self._index.close()
+        self._index = None
+        self._pieces.forget()
+        erase(self.path)
+
+    def _mended(self, change: Callable[[Index], None]) -> None:
+        assert self._index is not None
+        try:
+            change(self._index)
+        except sqlite3.Error as error:
+            self._anew(error)
+
+    def _advance(self, index: Index) -> bool:
+        done, _ = index.done()
+        with self._file.reading() as cursor:
+            top = number(cursor, "SELECT max(seq) FROM spans WHERE seq > ?", [done])
+            if top <= done:
+                return False
+            end = min(top, done + _STEP_SPANS) + 1
+            rows = _taken(spans_after(cursor, done, end))
+        if not rows:
+            # Of spans whose numbers were given out and that are gone.
+            index.add({}, {}, end - 1, Mark(0))
+            return top >= end
+        last = rows[-1]
+        days = {row.trace: row.start_us // 86_400_000_000 for row in rows if row.seq == row.trace}
+        index.add(self._words(rows), days, last.seq, _mark(last.trace_id, last.span_id))
+        return len(rows) >= _STEP_SPANS // 2 or top > last.seq
+
+    def _refill(self, index: Index) -> bool:
+        emptied = index.emptied()
+        if emptied is None:
+            return False
+        first, behind, place = emptied
+        done, _ = index.done()
+        end = min(done + 1, place + 4 * _STEP_SPANS)
+        with self._file.reading() as cursor:
+            rows = _taken(spans_after(cursor, place - 1, end, (first, behind)))
+            full = len(rows) > 0 and sum(len(row.text) for row in rows) >= _STEP_CHARACTERS
+        following = rows[-1].seq + 1 if full else end
+        index.refill(first, self._words(rows), None if following > done else following)
+        return True
+
+    def _words(self, rows: Iterable[SpanWords]) -> dict[int, set[str]]:
+        fresh: dict[int, list[str]] = {}
+        for row in rows:
+            fresh.setdefault(row.trace, []).extend(self._pieces.fresh(row.trace, row.text))
+        return {trace: _words_of(lines) for trace, lines in fresh.items() if lines}
+
+    def _traces_between(self, first: int, end: int) -> int:
+        with self._file.reading() as cursor:
+            return number(cursor, "SELECT count(*) FROM traces WHERE first_seq >= ? AND first_seq < ?", [first, end])
+
+    def _mark_of(self, seq: int) -> Mark | None:
+        with self._file.reading() as cursor:
+            rows = cursor.execute("SELECT trace_id, span_id FROM spans WHERE seq = ?", [seq]).fetchall()
+        return _mark(*rows[0]) if rows else None
+
+    def _tell(self, error: Exception) -> None:
+        if self._told is not type(error) and not self._closing.is_set():
+            self._told = type(error)
+            log.warning("indexing for the search failed (%s); searches read the store until it goes on", error)
+
+
+def _taken(rows: Iterator[SpanWords]) -> list[SpanWords]:
+    """As many as one step takes."""
+    taken, characters = [], 0
+    for row in rows:
+        taken.append(row)
+        characters += len(row.text)
+        if characters >= _STEP_CHARACTERS:
+            break
+    return taken
+
+
+def _words_of(lines: list[str]) -> set[str]:
+    # Only what has escapes is folded twice.
+    escaped = [line for line in lines if "\\" in line]
+    plain = [line for line in lines if "\\" not in line] if escaped else lines
+    return words_of(folded("\n".join(plain))) | words_of(folded("\n".join(escaped)))
+
+
+def _mark(trace_id: int, span_id: int) -> Mark:
+    return Mark((trace_id ^ span_id) & ((1 << 62) - 1))
