@@ -76,7 +76,7 @@ def test_a_budget_is_a_name_a_limit_a_period_and_filters():
             "a=1/day?color=red",
             (
                 "budget 'a=1/day?color=red' has the filter 'color=red'; use framework, provider, model, agent, service, "
-                "session, as in ?agent=coder&framework=crewai"
+                "session, user, task, as in ?agent=coder&framework=crewai"
             ),
         ),
     ],
@@ -151,6 +151,24 @@ def line(minutes, event_type, message, facts, **more):
     """A journal line about a budget."""
     details = json.dumps({"metadata": facts}).encode() if facts is not None else None
     return LogRow(NOW - minutes * 60_000_000, "WARNING", event_type, message, details=details, **more)
+
+
+def test_a_refusal_is_no_overspending_and_a_budget_for_each_run_stands_once(store):
+    """A call that was refused at nothing spent has not gone over; a limit for each of many runs is one budget."""
+    refused = {"budget_name": "run", "current_spend_usd": 0.0, "limit_usd": 0.01, "period": "per run"}
+    store.write(
+        Batch(logs=[line(n, "budget.exceeded", f"refused {n}", {**refused, "key": f"{n:032x}"}) for n in (1, 2, 3)])
+    )
+
+    (found,) = reported(store, Selection(NOW - HOUR, NOW))
+
+    assert (found.state, found.keys, found.times, found.key, found.message) == (
+        "refused",
+        3,
+        3,
+        f"{1:032x}",
+        "refused 1",
+    )
 
 
 def test_what_programs_told_of_their_budgets_is_kept_by_name_and_key_as_it_was_last(store):

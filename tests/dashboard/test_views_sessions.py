@@ -89,13 +89,16 @@ def test_a_long_session_shows_its_newest_turns():
     try:
         view = app.test_client().get("/api/sessions/long").json
         page = app.test_client().get("/sessions/long").text
+        whole = app.test_client().get("/api/sessions/long?turns=600").json
     finally:
         running(app).close()
 
     assert [turn["number"] for turn in view["turns"]] == list(range(31, 231))
     assert [turn["trace"]["name"] for turn in view["turns"]] == [f"turn {number}" for number in range(31, 231)]
     assert [turn["cost_so_far_usd"] for turn in view["turns"]] == [number / 2 for number in range(31, 231)]
-    assert "30 earlier turns are not shown here" in page
+    assert "30 earlier turns are not shown yet" in page
+    assert "/sessions/long?turns=600" in page
+    assert [turn["number"] for turn in whole["turns"]] == list(range(1, 231))
 
 
 def test_the_list_adds_up_the_turns_of_each_session(client):

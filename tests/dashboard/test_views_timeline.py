@@ -35,7 +35,7 @@ def test_every_step_is_there_and_the_largest_series_comes_first():
         series=(
             Series("crewai", 2, (1.0, 0.0, 0.0, 4.0), 5.0),
             Series("langgraph", 1, (0.0, 0.0, 2.0, 0.0), 2.0),
-            Series(None, 3, (0.0, 0.0, 0.25, 0.0), 0.25),
+            Series(None, 4, (0.0, 0.0, 0.25, 0.0), 0.25),
         ),
         total=7.25,
     )
@@ -52,10 +52,11 @@ def test_more_than_eight_series_are_put_together():
 
     found = chart(points, Selection(0, 10), 10, cost)
 
-    assert [(series.key, series.hue, series.total) for series in found.series] == [
-        *((f"m{number}", number + 1, 10.0 - number) for number in range(7)),
-        ("(others)", 0, 6.0),
+    assert [(series.key, series.total) for series in found.series] == [
+        *((f"m{number}", 10.0 - number) for number in range(7)),
+        ("(others)", 6.0),
     ]
+    assert sorted(series.hue for series in found.series) == [0, 1, 2, 3, 5, 6, 7, 8]
 
 
 def test_a_span_of_time_without_beginning_begins_where_the_first_point_is():
@@ -80,6 +81,11 @@ def test_a_chart_loses_nothing(numbers, start):
 
 
 def test_a_framework_has_the_same_colour_everywhere():
-    """Others take what is left, in order, and start again when all are taken."""
-    assert hues(["mine", "crewai", None]) == {"crewai": 2, "mine": 1, None: 3}
-    assert hues([str(number) for number in range(9)])["8"] == 1
+    """Others have theirs from their name, never a known framework's beside it, and are told apart as long as colours last."""
+    mine = hues(["mine"])["mine"]
+    assert mine in {5, 6, 7, 8}
+    for others in (["crewai", None], ["langgraph", "autogen", "crewai"], [None]):
+        assert hues(["mine", *others])["mine"] == mine
+    assert hues(["mine", "crewai", None]) == {"crewai": 2, "mine": mine, None: 4}
+    assert sorted(hues([str(number) for number in range(8)]).values()) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert set(hues([*(str(number) for number in range(9)), "crewai"]).values()) == {2, 4, 5, 6, 7, 8}

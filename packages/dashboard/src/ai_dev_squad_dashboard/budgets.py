@@ -23,7 +23,7 @@ from .store.rows import LogRow
 __all__ = ["Budget", "BudgetRule", "ReportedBudget", "parse_budget", "reported", "watched"]
 
 WatchedPeriod = Literal["hourly", "daily", "weekly", "monthly"]
-State = Literal["ok", "near", "over"]
+State = Literal["ok", "near", "over", "refused"]
 
 _PERIODS: Final[Mapping[str, WatchedPeriod]] = {
     "hour": "hourly",
@@ -88,6 +88,7 @@ class ReportedBudget:
     key: str | None
     """Whose budget it is, where there is one for each session, agent and so on."""
     state: State
+    """``refused`` where the program refused a call though less than the limit was spent: the call might have cost too much."""
     limit_usd: float | None
     spent_usd: float | None
     """As the program had counted when it wrote the line."""
@@ -99,6 +100,8 @@ class ReportedBudget:
     framework: str | None
     trace_id: str | None
     message: str
+    keys: int = 1
+    """Of how many keys this budget was told; the other fields are those of the worst of them."""
 
 
 def parse_budget(text: str) -> BudgetRule:
@@ -165,7 +168,10 @@ def _stand(store: Store, rule: BudgetRule, now_us: int) -> Budget:
 
 
 def reported(store: Store, selection: Selection, limit: int = 500) -> tuple[ReportedBudget, ...]:
-    """The budgets that programs told of, each as it stood last, those that were exceeded first."""
+    """The budgets that programs told of, each as it stood last, those that were exceeded first.
+
+    One with an own limit for each run, session or agent stands here once.
+    """
     last: dict[tuple[str, str | None], ReportedBudget] = {}
     times: dict[tuple[str, str | None], int] = {}
     for row in store.logs(selection, event_types=_EVENTS, limit=limit).rows:
@@ -174,8 +180,18 @@ def reported(store: Store, selection: Selection, limit: int = 500) -> tuple[Repo
         times[who] = times.get(who, 0) + 1
         # Newest first, so the first one stays.
         last.setdefault(who, told)
-    found = [replace(told, times=times[who]) for who, told in last.items()]
-    return tuple(sorted(found, key=lambda told: (told.state != "over", -told.time_us, told.name)))
+    by_name: dict[str, list[ReportedBudget]] = {}
+    for told in sorted(last.values(), key=_gravest):
+        by_name.setdefault(told.name, []).append(told)
+    found = [
+        replace(all_told[0], times=sum(times[told.name, told.key] for told in all_told), keys=len(all_told))
+        for all_told in by_name.values()
+    ]
+    return tuple(sorted(found, key=_gravest))
+
+
+def _gravest(told: ReportedBudget) -> tuple[bool, int, str]:
+    return (told.state not in {"over", "refused"}, -told.time_us, told.name)
 
 
 def _told(row: LogRow) -> ReportedBudget:
@@ -184,11 +200,15 @@ def _told(row: LogRow) -> ReportedBudget:
     name = facts.get("budget_name", facts.get("budget"))
     spent = _amount(facts.get("current_spend_usd", facts.get("spent_usd")))
     threshold = _amount(facts.get("threshold"))
+    limit = _amount(facts.get("limit_usd"))
+    state: State = "over" if row.event_type == "budget.exceeded" or (threshold or 0) >= 1 else "near"
+    if row.event_type == "budget.exceeded" and spent is not None and limit is not None and spent < limit:
+        state = "refused"
     return ReportedBudget(
         name=str(name) if name else "(unnamed)",
         key=str(facts["key"]) if facts.get("key") is not None else None,
-        state="over" if row.event_type == "budget.exceeded" or (threshold or 0) >= 1 else "near",
-        limit_usd=_amount(facts.get("limit_usd")),
+        state=state,
+        limit_usd=limit,
         spent_usd=spent,
         period=str(facts["period"]) if facts.get("period") else None,
         threshold=threshold,

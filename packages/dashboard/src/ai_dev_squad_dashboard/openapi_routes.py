@@ -87,6 +87,10 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "errors.order": ("What the groups are sorted by.", {"enum": [*errors.ORDERS], "default": "count"}),
     "kind": ("What kind of thing `id` names.", {"enum": [*KINDS]}),
     "id": ("What would be deleted: a trace id, or the id of a session or a user.", _TEXT),
+    "turns": (
+        "How many of the newest turns are shown.",
+        {"type": "integer", "minimum": 1, "maximum": 5000, "default": 200},
+    ),
     "span": ("The span that is shown beside the tree.", _TEXT),
     "t": (
         "A run, by the id of any of its traces; repeat it for up to six. The first is what the others are compared with.",

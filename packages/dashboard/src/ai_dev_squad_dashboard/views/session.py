@@ -16,7 +16,9 @@ __all__ = ["PAGE", "SessionView", "Turn", "build"]
 
 MAX_TURNS: Final = 200
 SPOKEN_TURNS: Final = 30
-"""The newest turns, of which the words are shown: each has to be looked up."""
+"""The newest turns, of which all words are shown: each has to be looked up. The others show how they begin."""
+MOST_TURNS: Final = 5_000
+"""As many as may be asked for."""
 LOOKED_INTO: Final = 400
 """Spans of a turn that are looked into for words."""
 
@@ -41,7 +43,7 @@ class SessionView:
 
     session: Session
     turns: tuple[Turn, ...]
-    """The newest 200."""
+    """The newest 200, or as many as were asked for."""
     captured: bool
     """Whether the words of any turn shown were captured."""
     spoken_turns: int
@@ -51,7 +53,8 @@ class SessionView:
 def build(site: Site, query: Query, *, session_id: str) -> SessionView:
     """The session called ``session_id``, whatever the span of time. Raises ``NotFoundError``."""
     session_id = session_id_of(session_id)
-    found = site.store.session(session_id, limit=MAX_TURNS)
+    asked_for = query.number("turns", minimum=1, maximum=MOST_TURNS)
+    found = site.store.session(session_id, limit=MAX_TURNS if asked_for is None else int(asked_for))
     if found is None:
         raise NotFoundError(
             f"no session is called {session_id[:200]!r}; it may have been deleted by age, or its first span has not arrived: "
@@ -71,7 +74,7 @@ def build(site: Site, query: Query, *, session_id: str) -> SessionView:
     return SessionView(
         session=session,
         turns=tuple(turns),
-        captured=any(turn.asked or turn.answered for turn in turns),
+        captured=any(turn.asked or turn.answered or turn.trace.asked or turn.trace.answered for turn in turns),
         spoken_turns=len(spoken),
     )
 
@@ -84,4 +87,5 @@ PAGE = Page(
     build,
     SessionView,
     default_range="30d",
+    parameters=("turns",),
 )
