@@ -297,6 +297,16 @@ def report(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _wait_for(run: Run, process: subprocess.Popen[bytes]) -> None:
+    """Until it answers; a busy machine may take its time."""
+    while process.poll() is None:
+        with suppress(OSError):
+            if run.ask("GET", "/healthz")[0] == 200:
+                return
+        time.sleep(0.1)
+    raise SystemExit("the dashboard ended before it answered")
+
+
 def main() -> int:
     """Start a dashboard, play, and say what came out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -323,11 +333,7 @@ def main() -> int:
             )
         try:
             run = Run(port, db, logs / "ai_dev_squad.jsonl", process.pid)
-            for _ in range(300):
-                with suppress(OSError):
-                    if run.ask("GET", "/healthz")[0] == 200:
-                        break
-                time.sleep(0.1)
+            _wait_for(run, process)
             play(run, options.minutes * 60)
             time.sleep(3)
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -209,16 +208,6 @@ class File:
     def log_is_gone(self) -> bool:
         """Whether there is no log: right after a checkpoint, or because somebody deleted it."""
         return self.path is not None and self._log_bytes() == 0
-
-    def put_aside(self) -> Path | None:
-        """Rename what stands in the file's place, so that nothing of it is overwritten. Returns its new name."""
-        if self.path is None or not self.path.exists():
-            return None
-        aside = self.path.with_name(f"{self.path.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.aside")
-        self.path.replace(aside)
-        if self.log_path.exists():
-            self.log_path.replace(f"{aside}.wal")
-        return aside
 
     def begin_anew(self) -> duckdb.DuckDBPyConnection:
         """An empty file in the place of one that cannot be read any more. The caller has the lock, by ``alone`` or ``exclusive``."""

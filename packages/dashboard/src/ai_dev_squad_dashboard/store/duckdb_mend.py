@@ -34,7 +34,7 @@ def mend(file: File, writer: Writer) -> None:
         if loss is None:
             return
         try:
-            aside = file.put_aside()
+            aside = _put_aside(file)
         except OSError as error:
             raise StoreError(f"{file.name} was {loss}, and what is there cannot be put aside ({error})") from error
         kept = _read(file)
@@ -57,6 +57,17 @@ def mend(file: File, writer: Writer) -> None:
             lost=True,
         )
     raise StoreBegunAnewError(f"{file.name} was {loss} and begun anew; send this again")
+
+
+def _put_aside(file: File) -> Path | None:
+    """Rename what stands in the file's place, so that nothing of it is overwritten. Returns its new name."""
+    if file.path is None or not file.path.exists():
+        return None
+    aside = file.path.with_name(f"{file.path.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.aside")
+    file.path.replace(aside)
+    if file.log_path.exists():
+        file.log_path.replace(f"{aside}.wal")
+    return aside
 
 
 def _saved(file: File) -> bool:
