@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, redirect, request
 
+from .addresses import session_id_of
 from .api import json_response
 from .page import NotFoundError, Site
 from .query import QueryError
@@ -42,11 +43,11 @@ def create_blueprint(site: Site) -> Blueprint:
 
     @blueprint.delete("/api/sessions/<session_id>")
     def session(session_id: str) -> Response:
-        return json_response(delete(site, Subject("session", session_id)))
+        return json_response(delete(site, Subject("session", session_id_of(session_id))))
 
     @blueprint.delete("/api/users/<user_id>")
     def user(user_id: str) -> Response:
-        return json_response(delete(site, Subject("user", user_id)))
+        return json_response(delete(site, Subject("user", session_id_of(user_id))))
 
     return blueprint
 

@@ -94,11 +94,10 @@ def _from_journals(options: argparse.Namespace, kind: str, name: str) -> None:
 
 def _ask(options: argparse.Namespace, kind: str, name: str) -> None:
     """Let the dashboard that runs do it."""
-    from urllib.parse import quote
-
+    from ai_dev_squad_dashboard.addresses import session_url
     from ai_dev_squad_dashboard.commands.running import asked
 
-    path = f"/api/{kind}s/{quote(name, safe='')}"
+    path = session_url(name).replace("/sessions/", f"/api/{kind}s/", 1)
     done = asked(options.url, path, method="DELETE", token=options.token, kind="act")
     say(f"{_amount(done['traces'], done['spans'], done['logs'])} deleted from {options.url}")
 
