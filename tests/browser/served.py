@@ -1,6 +1,7 @@
 """Serves the dashboard over sample data, or over none: the process that browser tests look at.
 
 ``python served.py DIRECTORY [--empty] [--budgets NAME=LIMIT/PERIOD,…] [--read-token DIGEST] [--password-hash HASH] [--oidc ISSUER]`` prints its address once it listens.
+``python served.py DIRECTORY [--empty] [--budgets NAME=LIMIT/PERIOD,…] [--read-token DIGEST] [--password-hash HASH] [--alerts FILE]`` prints its address once it listens.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--read-token", default="")
     parser.add_argument("--password-hash")
     parser.add_argument("--oidc", help="the issuer")
+    parser.add_argument("--alerts", type=Path)
     arguments = parser.parse_args()
     settings = DashboardSettings(
         logs=(arguments.directory / "logs",),
@@ -42,6 +44,7 @@ def main() -> None:
         read_tokens=tuple(filter(None, [arguments.read_token])),
         password_hash=arguments.password_hash,
         **(OIDC | {"oidc_issuer": arguments.oidc} if arguments.oidc else {}),
+        alerts=arguments.alerts,
     )
     store = open_store(settings.db)
     if not arguments.empty:

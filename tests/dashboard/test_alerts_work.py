@@ -232,13 +232,13 @@ def test_rules_of_the_page_stay_and_may_not_take_a_name_of_the_file(world):
     here.alerting.tick()
 
     assert here.told() == [("fired", "busy")]
-    assert [(state.rule.name, state.from_file, state.firing) for state in here.alerting.states()] == [
-        ("dear", True, 0),
+    assert [(state.rule.name, state.from_file, state.firing) for state in here.alerting.states(9)[2]] == [
         ("busy", False, 1),
+        ("dear", True, 0),
     ]
     assert here.alerting.drop_rule("busy")
     assert not here.alerting.drop_rule("busy")
-    assert [state.rule.name for state in here.alerting.states()] == ["dear"]
+    assert [state.rule.name for state in here.alerting.states(9)[2]] == ["dear"]
 
 
 def test_without_a_rule_nothing_is_opened(tmp_path):
@@ -249,7 +249,7 @@ def test_without_a_rule_nothing_is_opened(tmp_path):
     alerting = Alerting(store, queue, settings, read_rules(_empty(tmp_path)), clock=Clock())
     alerting.tick()
 
-    assert (alerting.states(), alerting.outbox, file_beside(settings.db).exists()) == ((), None, False)
+    assert (alerting.states(9), alerting.outbox, file_beside(settings.db).exists()) == ((0, 0, ()), None, False)
     alerting.stop()
     queue.close()
     store.close()

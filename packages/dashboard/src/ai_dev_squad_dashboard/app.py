@@ -11,6 +11,7 @@ from flask_socketio import SocketIO  # type: ignore[import-untyped]
 from ai_dev_squad.process import at_exit, forget
 
 from . import (
+    alert_routes,
     api,
     deleting,
     errors,
@@ -99,7 +100,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     received = receiver(queue.submit)
     tail = JournalTail(settings.logs, queue, counting=received.counting) if follow else None
     alerting = Alerting(store, queue, settings, rules)
-    site = Site(store, queue, settings, sources=tail.states if tail is not None else tuple)
+    site = Site(store, queue, settings, sources=tail.states if tail is not None else tuple, alerting=alerting)
 
     errors.attach(app)
     formats.attach(app.jinja_env)
@@ -114,6 +115,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.register_blueprint(create_marks_blueprint(site))
     app.register_blueprint(trace_export.create_blueprint(site))
     app.register_blueprint(parity_export.create_blueprint(site))
+    app.register_blueprint(alert_routes.create_blueprint(site))
     app.register_blueprint(openapi.create_blueprint())
     app.register_blueprint(create_otlp_blueprint(queue.submit, settings, received))
     socketio, live_limit, updater = live.attach(app, site, guard)

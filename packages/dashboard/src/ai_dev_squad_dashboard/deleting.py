@@ -57,6 +57,9 @@ def delete(site: Site, subject: Subject) -> Deletion:
     if site.store.extent(subject).is_nothing:
         raise NotFoundError(f"nothing is stored of this {subject.kind}; it may be deleted already")
     done = site.store.delete(subject, by=g.principal.name, at_us=time.time_ns() // 1000)
+    if site.alerting is not None:
+        # After the store: its windows are filled from there.
+        site.alerting.forget(subject.kind, subject.id)
     if site.store.state().bytes > AT_ONCE_BYTES:
         threading.Thread(target=_compact, args=(site,), name="ai-dev-squad-compacting", daemon=True).start()
         return done

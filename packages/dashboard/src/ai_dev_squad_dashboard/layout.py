@@ -10,11 +10,13 @@ from typing import Any
 from flask import Flask
 
 from . import static_files
+from .alerts import MEASURES
 from .find import url_of
 from .hues import hues
 from .page import Site
 from .query import FILTERS, RANGES, Query
 from .store.base import Choices, Selection, StoreError
+from .store.figures import FIGURE_NAMES
 
 __all__ = ["Filter", "Option", "attach", "change", "filters"]
 
@@ -62,6 +64,8 @@ def attach(app: Flask, site: Site) -> None:
         change=change,
         found_url=url_of,
         hues=hues,
+        alert_measures=tuple(MEASURES),
+        alert_names=FIGURE_NAMES,
         product_version=version("ai-dev-squad-dashboard"),
         needs_login=site.settings.needs_login,
     )

@@ -16,6 +16,7 @@ from .errors import Problem
 from .openapi_fields import field_descriptions
 from .openapi_routes import (
     ACTING,
+    BODIES,
     FILTER_TEXTS,
     GUIDE,
     LAB,
@@ -112,6 +113,9 @@ def _paths() -> Iterator[tuple[str, dict[str, Any]]]:
                 content,
                 tag="other" if path == "/api/sql" else "acting",
             )
+            if (method, path) in BODIES:
+                sent = {"application/json": {"schema": BODIES[method, path]}}
+                operation["requestBody"] = {"required": True, "content": sent}
             found.setdefault(_path(path), {})[method] = operation
     yield from found.items()
 

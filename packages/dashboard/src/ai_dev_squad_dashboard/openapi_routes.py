@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .alerts import MEASURES
 from .store.deletions import KINDS
 from .views import agents, compare, costs, errors, overview, sessions, traces, users
+from .store.figures import FIGURE_NAMES
 
 __all__ = [
     "ACTING",
+    "BODIES",
     "FILTER_TEXTS",
     "GUIDE",
     "LAB",
@@ -47,6 +50,8 @@ PATH_ARGUMENTS: Final[Mapping[str, str]] = {
     "user_id": "The user's id as the program set it.",
     "session_id": "The session's id as the program set it.",
     "scenario": "A scenario of the parity lab, by the name of its folder.",
+    "rule": "The name of a rule of alerts.",
+    "receiver": "The name of a receiver of alerts.",
     "kind": "`json`, `csv`, `md` (Markdown) or `html` (one file that needs nothing else).",
 }
 
@@ -57,6 +62,7 @@ _NUMBER: Final = {"type": "number", "minimum": 0}
 # By name, or by page and name where pages mean different things by it.
 PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "cursor": ("Where a list goes on: `next` of the page before.", _TEXT),
+    "before": ("Where the history goes on: `next` of the page before.", {"type": "integer", "minimum": 1}),
     "limit": ("Rows of a page.", {"type": "integer", "minimum": 1, "maximum": 500}),
     "q": ("Words to search for; every one has to occur.", _TEXT),
     "level": (
@@ -286,6 +292,36 @@ _SQL_ANSWER: Final = {
     "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
 }
 
+_NAMED: Final = {"application/json": {"schema": _object(name={"type": "string"})}}
+_TESTED: Final = {
+    "application/json": {"schema": _object(sent={"type": "boolean"}, problem={"type": ["string", "null"]})}
+}
+
+BODIES: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
+    ("put", "/api/alerts/rules/<rule>"): {
+        "type": "object",
+        "description": "A rule as in the file of rules, without its name.",
+        "properties": {
+            "measure": {"enum": [*MEASURES]},
+            "of": {"enum": ["calls", "runs", "tools", "agents", "spans"]},
+            "over": {"type": "string", "examples": ["5m"]},
+            "above": {"type": "number"},
+            "below": {"type": "number"},
+            "where": {"type": "object"},
+            "by": {"type": "array", "items": {"enum": [*FIGURE_NAMES]}},
+            "notify": _TEXTS,
+            "severity": {"enum": ["info", "warning", "critical"]},
+            "min_count": {"type": "integer", "minimum": 1},
+            "rearm": {"type": "string"},
+            "repeat": {"type": "string"},
+            "resolved": {"type": "boolean"},
+            "note": {"type": "string", "maxLength": 2000},
+        },
+        "required": ["measure"],
+    }
+}
+"""What is sent, as JSON, to a route that acts: (method, path) → schema."""
+
 ACTING: Final[Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]]] = {
     "/api/feedback": {
         "post": (
@@ -302,6 +338,13 @@ ACTING: Final[Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]]] = {
     "/api/traces/<trace_id>": {"delete": ("Delete a run, for good.", _DELETION)},
     "/api/users/<user_id>": {"delete": ("Delete all that is stored of a user, for good.", _DELETION)},
     "/api/sessions/<session_id>": {"delete": ("Delete a session with all of its runs, for good.", _DELETION)},
+    "/api/alerts/rules/<rule>": {
+        "put": ("Make a rule of alerts, or change one that was made here.", _NAMED),
+        "delete": ("Delete a rule of alerts that was made here.", _NAMED),
+    },
+    "/api/alerts/receivers/<receiver>/test": {
+        "post": ("Send a receiver of alerts a test, and wait for its answer.", _TESTED)
+    },
 }
 """Routes that change something: path → method → what it does and answers. They need the right to act."""
 

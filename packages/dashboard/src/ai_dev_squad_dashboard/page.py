@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from flask import request
 
+from .alerts.alerting import Alerting
 from .ingest.queue import IngestQueue
 from .query import Query
 from .settings import DashboardSettings
@@ -30,6 +31,8 @@ class Site:
     settings: DashboardSettings
     sources: Callable[[], tuple[Any, ...]]
     """How the journals that are followed stand: one state for each."""
+    alerting: Alerting | None = None
+    """What watches the rules of alerts."""
 
 
 Build: TypeAlias = Callable[..., Any]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from ai_dev_squad_dashboard.budgets import watched
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store.base import BadCursorError, Selection, Store, StoreError
-from ai_dev_squad_dashboard.store.figures import Figure
+from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, Figure
 
 from .alert import Message, alert_of, trial
 from .delivery import Delivery, ReceiverHealth
@@ -96,6 +98,8 @@ class Alerting:
         self._told: dict[str, str] = {}
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self.tested: dict[str, tuple[int, str]] = {}
+        """Receiver → when it was last tested, and what went wrong."""
         self.problem: str | None = None
         """Why the file as it is now is not in force; the one before it is."""
         if settings.alerts is not None:
@@ -298,29 +302,36 @@ class Alerting:
         """How each receiver does."""
         return {} if self._delivery is None else self._delivery.health()
 
-    def states(self, groups: int = 5) -> tuple[RuleState, ...]:
-        """Each rule with at most so many of its groups."""
+    def states(self, limit: int, groups: int = 5) -> tuple[int, int, tuple[RuleState, ...]]:
+        """How many rules there are, how many hold, and so many of them, those that hold first."""
         with self._lock:
             engine = self._engine
             if engine is None:
-                return ()
+                return 0, 0, ()
+            holding = Counter(name for (name, _), told in engine.told.items() if told.firing)
+            ordered = sorted(self._rules, key=lambda rule: not holding[rule.name])
             named = {rule.name for rule in self._file_rules.rules}
             crowded = set(engine.crowded)
-            found: list[RuleState] = []
-            for rule in self._rules:
-                ordered = sorted(engine.state_of(rule.name), key=lambda each: (not each[2], _farness(rule, each[1])))
-                shown = tuple(
-                    (
-                        group,
-                        value,
-                        holds,
-                        told.since_us if (told := engine.told.get((rule.name, group))) and holds else None,
-                    )
-                    for group, value, holds in ordered[:groups]
+            shown = tuple(
+                RuleState(
+                    rule,
+                    rule.name in named,
+                    holding[rule.name],
+                    self._groups(engine, rule, groups),
+                    rule.name in crowded,
                 )
-                firing = sum(holds for _, _, holds in ordered)
-                found.append(RuleState(rule, rule.name in named, firing, shown, rule.name in crowded))
-            return tuple(found)
+                for rule in ordered[:limit]
+            )
+            return len(self._rules), len(holding), shown
+
+    @staticmethod
+    def _groups(engine: Engine, rule: Rule, limit: int) -> tuple[tuple[Group, float | None, bool, int | None], ...]:
+        def since(group: Group) -> int | None:
+            told = engine.told.get((rule.name, group))
+            return told.since_us if told is not None and told.firing else None
+
+        found = ((group, value, holds, since(group)) for group, value, holds in engine.state_of(rule.name))
+        return tuple(heapq.nsmallest(limit, found, key=lambda each: (not each[2], _farness(rule, each[1]))))
 
     def make_rule(self, text: Mapping[str, Any]) -> Rule:
         """Make a rule, or replace the one of the page that has its name. Raises ``RuleFileError``."""
@@ -353,11 +364,19 @@ class Alerting:
         one = {each.name: each for each in self.receivers}[receiver]
         now_us = self._clock()
         message = Message(f"msg_test_{now_us:x}", receiver, now_us, 0, (trial(now_us),))
+        problem = None
         try:
             self._send(one, message, now_us)
         except DeliveryError as error:
-            return str(error)
-        return None
+            problem = str(error)
+        self.tested[receiver] = (self._clock(), problem or "")
+        return problem
+
+    def forget(self, name: str, value: str) -> None:
+        """Delete what was told of one user or session. Raises ``OutboxError``."""
+        with self._lock:
+            if self._outbox is not None and name in FIGURE_NAMES and self._outbox.forget(name, value):
+                self._apply()
 
 
 _LOG_LINES: Final = 5000

@@ -245,6 +245,9 @@ class Engine:
         self._unsettled.discard(key)
         if told is None or (not told.firing and self._now_us >= told.last_us + rule.rearm_us):
             self._fire(rule, cell, decisions)
+        elif told.firing and rule.repeat_us is not None:
+            # An earlier engine told it; the clock that was set for it may have rung before this was known.
+            self._at(told.last_us + rule.repeat_us, self._due(key))
 
     def _fire(self, rule: Rule, cell: Cell, decisions: list[Decision]) -> None:
         key, now_us = (rule.name, cell.group), self._now_us

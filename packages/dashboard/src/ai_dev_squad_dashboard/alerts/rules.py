@@ -188,3 +188,10 @@ class Receiver:
     give_up_s: float = 86_400.0
     """How long a message is tried for."""
     quiet: QuietHours | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it is, with nothing secret in it."""
+        if self.type == "email":
+            return f"{', '.join(self.to)} by {self.host}:{self.port}"
+        return self.command[0] if self.type == "command" else str(self.url or "")

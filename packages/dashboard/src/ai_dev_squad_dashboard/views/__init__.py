@@ -7,6 +7,7 @@ from ai_dev_squad_dashboard.sql import page as sql
 
 from . import (
     agents,
+    alerts,
     compare,
     costs,
     delete,
@@ -40,6 +41,7 @@ PAGES: tuple[Page, ...] = (
     agents.PAGE,
     matrix.PAGE,
     scenario.PAGE,
+    alerts.PAGE,
     health.PAGE,
     delete.PAGE,
     sql.PAGE,
