@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-PAGES = ("/", "/costs", "/agents", "/parity-matrix", "/parity-matrix?tab=runs", "/health", "/nowhere")
+PAGES = ("/", "/costs", "/agents", "/parity-matrix", "/parity-matrix?tab=runs", "/alerts", "/health", "/nowhere")
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -27,6 +27,7 @@ _BUILT_IN = {
     "doctor": "doctor",
     "logs": "logs",
     "costs": "costs",
+    "alerts": "alerts",
     "token": "access",
     "password": "access",
     "people": "people",

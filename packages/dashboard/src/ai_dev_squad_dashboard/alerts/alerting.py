@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -92,6 +93,7 @@ class Alerting:
         self._levels_us = 0
         self._lost = 0
         self._pending: list[Decision] = []
+        self._since_us = clock()
         self._version: tuple[int, int] | None = None
         self._file_rules = rules
         self._rules: tuple[Rule, ...] = ()
@@ -236,7 +238,7 @@ class Alerting:
         self._place = None
         self._levels_us = 0
         told: dict[tuple[str, Group], Told] = self._outbox.told({rule.name: rule.condition for rule in self._rules})
-        self._engine = Engine(self._rules, self._clock(), told) if self._rules else None
+        self._engine = Engine(self._rules, self._since_us, told) if self._rules else None
         self._delivery.use(self._file_rules.receivers)
         self._delivery.wake()
 
@@ -346,6 +348,9 @@ class Alerting:
                 raise RuleFileError([f"receiver {unknown[0]!r} is not in the file of rules; choose one that is"])
             self._open().keep_rule(rule.name, text, self._clock())
             self._apply()
+            # What it finds is seen at once.
+            with suppress(StoreError):
+                self.tick()
         return rule
 
     def drop_rule(self, name: str) -> bool:

@@ -136,20 +136,21 @@ class Outbox:
 
         Returns the receivers that are to be told.
         """
-        receivers: set[str] = set()
+        waiting: dict[str, int] = {}
         with self._transaction() as connection:
             for alert, names in alerts:
                 number = connection.execute(
                     "INSERT INTO alerts (time_us, alert) VALUES (?, ?)", (alert.time_us, _encode(alert))
                 ).lastrowid
                 for name in names:
-                    waiting = self._waiting(connection, name)
-                    state = "waiting" if waiting < MAX_WAITING else "crowded"
+                    if name not in waiting:
+                        waiting[name] = self._waiting(connection, name)
+                    state = "waiting" if waiting[name] < MAX_WAITING else "crowded"
+                    waiting[name] += 1
                     connection.execute(
                         "INSERT INTO deliveries VALUES (?, ?, ?, NULL, ?, ?)",
                         (number, name, alert.severity == "critical", state, alert.time_us),
                     )
-                    receivers.add(name)
             for (rule, group), condition, memory in told:
                 key = (rule, json.dumps(group))
                 if memory is None:
@@ -164,7 +165,7 @@ class Outbox:
             )
             if alerts:
                 self._prune(connection)
-        return receivers
+        return set(waiting)
 
     @staticmethod
     def _waiting(connection: sqlite3.Connection, receiver: str) -> int:
