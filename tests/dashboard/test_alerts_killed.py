@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from alert_rooms import serving, until  # noqa: E402
+from alert_rooms import serving, until
 
 PROGRAM = """
 import os, sys, time
@@ -81,7 +81,11 @@ def test_a_decision_survives_being_killed_before_and_after_it_is_sent(tmp_path):
         environment = {**os.environ, "OPS_URL": server.url}
         for when in ("before", "after", "never"):
             done = subprocess.run(
-                [sys.executable, str(program), str(tmp_path), when], env=environment, capture_output=True, text=True, timeout=120
+                [sys.executable, str(program), str(tmp_path), when],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=120,
             )
             codes.append(done.returncode)
             out = done.stdout

@@ -18,7 +18,7 @@ from ai_dev_squad_dashboard.alerts.secrets import Secret
 from ai_dev_squad_dashboard.alerts.sending import send
 
 sys.path.insert(0, str(Path(__file__).parent))
-from alert_rooms import NOW, alert  # noqa: E402
+from alert_rooms import NOW, alert
 
 MESSAGE = Message("msg_1", "mail", NOW, 0, (alert(severity="critical"), alert("slow", what="resolved")))
 
@@ -30,14 +30,20 @@ class Post:
         self.answer = answer
         self.mails = []
 
-    async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, server, session, envelope) -> str:
         self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content.decode()))
         return self.answer
 
 
 def mailbox(controller: Controller, **more) -> Receiver:
     port = controller.server.sockets[0].getsockname()[1]
-    given = {"host": "127.0.0.1", "port": port, "tls": "none", "sender": "squad@example.org", "to": ("ops@example.org",)}
+    given = {
+        "host": "127.0.0.1",
+        "port": port,
+        "tls": "none",
+        "sender": "squad@example.org",
+        "to": ("ops@example.org",),
+    }
     return Receiver(**{"name": "mail", "type": "email", "timeout_s": 10.0, **given, **more})
 
 
@@ -134,7 +140,14 @@ def test_a_server_that_says_nothing_is_left():
     """Who accepts and never speaks is cut off in time."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         receiver = Receiver(
-            "mail", "email", host="127.0.0.1", port=silent.getsockname()[1], tls="none", sender="a@b.c", to=("d@e.f",), timeout_s=0.3
+            "mail",
+            "email",
+            host="127.0.0.1",
+            port=silent.getsockname()[1],
+            tls="none",
+            sender="a@b.c",
+            to=("d@e.f",),
+            timeout_s=0.3,
         )
         with pytest.raises(DeliveryError, match=r"did not answer within 0\.3 s"):
             send(receiver, MESSAGE, NOW)

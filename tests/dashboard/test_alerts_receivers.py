@@ -26,13 +26,15 @@ from ai_dev_squad_dashboard.alerts.secrets import Secret, masked
 from ai_dev_squad_dashboard.alerts.sending import send
 
 sys.path.insert(0, str(Path(__file__).parent))
-from alert_rooms import MINUTE, NOW, SECOND, Clock, alert, reply, serving, until  # noqa: E402
+from alert_rooms import MINUTE, NOW, SECOND, Clock, alert, reply, serving, until
 
 MESSAGE = Message("msg_1", "ops", NOW, 0, (alert(),))
 
 
 def webhook(url: str, **more) -> Receiver:
-    return Receiver(**{"name": "ops", "type": "webhook", "url": Secret(text=url), "group_s": 0.0, "timeout_s": 5.0, **more})
+    return Receiver(
+        **{"name": "ops", "type": "webhook", "url": Secret(text=url), "group_s": 0.0, "timeout_s": 5.0, **more}
+    )
 
 
 def problem(receiver: Receiver, message: Message = MESSAGE) -> DeliveryError:
@@ -126,10 +128,17 @@ def test_what_an_answer_means(status, headers, refused, wait_s):
     """A refusal is about the message; a wait that is asked for is kept, within bounds."""
     with serving(lambda handler: reply(handler, status, "no", **headers)) as server:
         error = problem(webhook(server.url))
-    assert (str(error), error.refused, error.retry_after_s) == (f"{masked(server.url)} answered {status}: no", refused, wait_s)
+    assert (str(error), error.refused, error.retry_after_s) == (
+        f"{masked(server.url)} answered {status}: no",
+        refused,
+        wait_s,
+    )
 
 
-@pytest.mark.parametrize("garbage", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 999999 \xff\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 500])
+@pytest.mark.parametrize(
+    "garbage",
+    [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 999999 \xff\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 500],
+)
 def test_what_speaks_no_http_is_no_answer(garbage):
     """Whatever comes back, it is an error in words, without the address's secret."""
     with serving(lambda handler: (handler.wfile.write(garbage), handler.connection.shutdown(2))) as server:
@@ -219,13 +228,19 @@ def command(tmp_path: Path, program: str, **more) -> Receiver:
     path = tmp_path / "tell"
     path.write_text(f"#!{sys.executable}\nimport json, os, sys, time\n{program}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return Receiver(**{"name": "ops", "type": "command", "command": (str(path), "$HOME; true"), "timeout_s": 20.0, **more})
+    return Receiver(
+        **{"name": "ops", "type": "command", "command": (str(path), "$HOME; true"), "timeout_s": 20.0, **more}
+    )
 
 
 def test_a_command_gets_the_message_on_its_input_and_no_shell(tmp_path):
     """Its arguments are its own, as they are written."""
     out = tmp_path / "out"
-    send(command(tmp_path, f"open({str(out)!r}, 'w').write(json.dumps([sys.argv[1:], json.load(sys.stdin)]))"), MESSAGE, NOW)
+    send(
+        command(tmp_path, f"open({str(out)!r}, 'w').write(json.dumps([sys.argv[1:], json.load(sys.stdin)]))"),
+        MESSAGE,
+        NOW,
+    )
     arguments, sent = json.loads(out.read_text())
     assert (arguments, sent["id"], sent["title"]) == (["$HOME; true"], "msg_1", "dear, agent coder")
 
@@ -249,7 +264,10 @@ def test_a_command_that_hangs_is_stopped_with_what_it_started(tmp_path):
     error = problem(command(tmp_path, program, timeout_s=3.0))
     assert str(error) == f"{tmp_path}/tell did not end within 3 s and was stopped"
     number = int(child.read_text())
-    until(lambda: not Path(f"/proc/{number}").exists() or " Z " in Path(f"/proc/{number}/stat").read_text(), "the child ends")
+    until(
+        lambda: not Path(f"/proc/{number}").exists() or " Z " in Path(f"/proc/{number}/stat").read_text(),
+        "the child ends",
+    )
 
 
 def test_a_command_that_is_not_there_is_named(tmp_path):
@@ -454,5 +472,5 @@ def test_what_is_forgotten_is_in_no_file(outbox, tmp_path):
 def test_a_file_that_is_no_outbox_is_named(tmp_path):
     """With what to do."""
     (tmp_path / "alerts").write_bytes(b"x" * 5000)
-    with pytest.raises(OutboxError, match="cannot be opened .*; move it away, or correct --db"):
+    with pytest.raises(OutboxError, match=r"cannot be opened .*; move it away, or correct --db"):
         Outbox(tmp_path / "alerts")

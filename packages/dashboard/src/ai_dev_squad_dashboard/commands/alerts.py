@@ -15,7 +15,9 @@ __all__ = ["register"]
 def register(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
-        "alerts", help="check rules of alerts, and test who is told", description="Rules of alerts, before they are needed."
+        "alerts",
+        help="check rules of alerts, and test who is told",
+        description="Rules of alerts, before they are needed.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     check = commands.add_parser(
