@@ -38,6 +38,7 @@ _BENCHMARKS = (
     "dashboard_store",
     "dashboard_search",
     "dashboard_pages",
+    "alert_rules",
 )
 
 

@@ -86,6 +86,7 @@ def test_a_decision_survives_being_killed_before_and_after_it_is_sent(tmp_path):
                 capture_output=True,
                 text=True,
                 timeout=120,
+                check=False,
             )
             codes.append(done.returncode)
             out = done.stdout

@@ -106,7 +106,7 @@ def test_a_name_and_a_password_are_shown_where_they_are_asked_for(serve, monkeyp
 
     def check(server, session, envelope, mechanism, data):
         right = isinstance(data, LoginPassword) and (data.login, data.password) == (b"squad", b"pa55word")
-        return AuthResult(success=right)
+        return AuthResult(success=right, handled=False)
 
     post = Post()
     controller = serve(post, authenticator=check, auth_required=True, auth_require_tls=False)

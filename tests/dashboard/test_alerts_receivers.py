@@ -431,7 +431,7 @@ def test_a_dead_receiver_delays_no_other(outbox):
     for number in range(20):
         put(outbox, alert(f"r{number}"), to=("dead", "ops"))
         delivery.wake(["dead", "ops"])
-        until(lambda: len(got) == number + 1)
+        until(lambda expected=number + 1: len(got) == expected)
     over.set()
     delivery.stop(10)
     assert got == [f"r{number}" for number in range(20)]

@@ -49,15 +49,21 @@ class Told:
     """When it was last told that it is so."""
 
 
-class _Shape:
-    """Tallies whose filters ask for the same names: the values in a figure find those that it belongs to."""
+class _Lane:
+    """Tallies whose filters ask for the same names and that are told apart by the same: what belongs together is added up once
+    for all of them.
+    """
 
-    __slots__ = ("key_of", "kind", "tallies")
+    __slots__ = ("filters", "kind", "latency", "place_of", "tallies")
 
-    def __init__(self, kind: int, names: Sequence[FigureName]) -> None:
+    def __init__(self, kind: int, names: Sequence[FigureName], by: Sequence[FigureName]) -> None:
         self.kind = kind
-        self.key_of: Callable[[Sequence[Any]], tuple[Any, ...]] = getter(names)
+        self.filters = len(names)
+        self.place_of: Callable[[Sequence[Any]], tuple[Any, ...]] = getter([*names, *by])
+        """The values of the filters, and then the group."""
         self.tallies: dict[tuple[Any, ...], list[Tally]] = {}
+        """Values of the filters → who asks for them."""
+        self.latency = False
 
 
 class Engine:
@@ -77,7 +83,7 @@ class Engine:
         self._tallies: list[Tally] = []
         self._place: dict[str, tuple[Tally, int, int]] = {}
         """Rule → its tally, ladder and step of the ladder."""
-        self._shapes: dict[tuple[int, tuple[FigureName, ...]], _Shape] = {}
+        self._lanes: dict[tuple[int, tuple[FigureName, ...], tuple[FigureName, ...]], _Lane] = {}
         self._leaving: dict[int, dict[int, list[Cell]]] = defaultdict(dict)
         """Length of a step → step → cells that hold something of it."""
         self._touched: dict[int, Cell] = {}
@@ -86,23 +92,14 @@ class Engine:
         self._unsettled = {key for key, each in self.told.items() if each.firing}
         """What an earlier engine told and this one has not seen yet."""
         self._build(rules)
-        self._resume()
-
-    @property
-    def names(self) -> tuple[FigureName, ...]:
+        used = {name for rule in rules for name in (*rule.by, *(name for name, _ in rule.where))}
+        self.names: Final = tuple(name for name in FIGURE_NAMES if name in used)
         """The names that figures must have."""
-        used = {name for rule in self.rules.values() for name in (*rule.by, *(name for name, _ in rule.where))}
-        return tuple(name for name in FIGURE_NAMES if name in used)
-
-    @property
-    def needs_latency(self) -> bool:
+        self.needs_latency: Final = any(tally.latency for tally in self._tallies)
         """Whether figures must have the bins of durations."""
-        return any(tally.latency for tally in self._tallies)
-
-    @property
-    def windows(self) -> tuple[int, ...]:
+        self.windows: Final = tuple(sorted({tally.over_us for tally in self._tallies}))
         """The lengths of the windows, in microseconds, ascending."""
-        return tuple(sorted({tally.over_us for tally in self._tallies}))
+        self._resume()
 
     @property
     def crowded(self) -> tuple[str, ...]:
@@ -154,11 +151,12 @@ class Engine:
                 for step, rule in enumerate(ladder.rules):
                     self._place[rule.name] = (tally, place, step)
             names = tuple(name for name, _ in where)
-            shape = self._shapes.get((kind, names))
-            if shape is None:
-                shape = self._shapes[kind, names] = _Shape(kind, names)
+            lane = self._lanes.get((int(kind), names, by))
+            if lane is None:
+                lane = self._lanes[int(kind), names, by] = _Lane(int(kind), names, by)
+            lane.latency = lane.latency or tally.latency
             for key in product(*(values for _, values in where)):
-                shape.tallies.setdefault(key, []).append(tally)
+                lane.tallies.setdefault(key, []).append(tally)
             if tally.keeps:
                 tally.warm_us = self._now_us + over_us
                 self._at(tally.warm_us, self._warmed(tally))
@@ -177,34 +175,68 @@ class Engine:
     # --- counting -----------------------------------------------------------------------------------------------------
 
     def _add(self, figures: Iterable[Figure], only_us: int | None) -> None:
-        now_us, leaving, touched = self._now_us, self._leaving, self._touched
-        shapes = [(shape.kind, shape.key_of, shape.tallies) for shape in self._shapes.values()]
+        moments: dict[int, list[Figure]] = {}
         for figure in figures:
-            kinds, names = figure.kinds, figure.names
-            time_us = min(figure.time_us, now_us)
-            for kind, key_of, tallies in shapes:
-                if not kinds & kind:
+            moments.setdefault(min(figure.time_us, self._now_us), []).append(figure)
+        for time_us, given in moments.items():
+            for lane in self._lanes.values():
+                self._count(lane, time_us, self._together(lane, given), only_us)
+
+    @staticmethod
+    def _together(lane: _Lane, figures: Sequence[Figure]) -> dict[tuple[Any, ...], tuple[list[int], list[int]]]:
+        """The sums and bins of all figures with the same names that matter: mostly far fewer than figures."""
+        kind, place_of, latency = lane.kind, lane.place_of, lane.latency
+        found: dict[tuple[Any, ...], tuple[list[int], list[int]]] = {}
+        for kinds, names, _, sums, bins, _ in figures:
+            if not kinds & kind:
+                continue
+            place = place_of(names)
+            held = found.get(place)
+            if held is None:
+                found[place] = (list(sums), list(bins))
+                continue
+            total = held[0]
+            count, errors, cost, given, made, duration = sums
+            total[0] += count
+            total[1] += errors
+            total[2] += cost
+            total[3] += given
+            total[4] += made
+            total[5] += duration
+            if latency:
+                held[1].extend(bins)
+        return found
+
+    def _count(
+        self,
+        lane: _Lane,
+        time_us: int,
+        found: Mapping[tuple[Any, ...], tuple[list[int], list[int]]],
+        only_us: int | None,
+    ) -> None:
+        now_us, leaving, touched, filters = self._now_us, self._leaving, self._touched, lane.filters
+        for place, (sums, bins) in found.items():
+            for tally in lane.tallies.get(place[:filters], ()):
+                if only_us is not None and tally.over_us != only_us:
                     continue
-                for tally in tallies.get(key_of(names), ()):
-                    if only_us is not None and tally.over_us != only_us:
-                        continue
-                    step_us = tally.step_us
-                    step = time_us // step_us
-                    if step <= now_us // step_us - STEPS:
-                        continue
-                    cell = tally.cell(names)
-                    if cell is None:
-                        continue
-                    if cell.add(step, figure):
-                        leaving[step_us].setdefault(step, []).append(cell)
-                    touched[id(cell)] = cell
+                step_us = tally.step_us
+                step = time_us // step_us
+                if step <= now_us // step_us - STEPS:
+                    continue
+                cell = tally.cell(place[filters:])
+                if cell is None:
+                    continue
+                if cell.add(step, sums, bins):
+                    leaving[step_us].setdefault(step, []).append(cell)
+                touched[id(cell)] = cell
 
     def _set(self, levels: Sequence[Figure]) -> None:
         for figure in levels:
-            for shape in self._shapes.values():
-                if figure.kinds & shape.kind:
-                    for tally in shape.tallies.get(shape.key_of(figure.names), ()):
-                        cell = tally.cell(figure.names)
+            for lane in self._lanes.values():
+                if figure.kinds & lane.kind:
+                    place = lane.place_of(figure.names)
+                    for tally in lane.tallies.get(place[: lane.filters], ()):
+                        cell = tally.cell(place[lane.filters :])
                         if cell is not None:
                             cell.level = max(figure.level, cell.level if id(cell) in self._touched else 0.0)
                             self._touched[id(cell)] = cell
@@ -221,14 +253,19 @@ class Engine:
 
     def _judge(self, cell: Cell, decisions: list[Decision]) -> None:
         """See which rules began or ended to hold."""
-        tally = cell.tally
-        for place, ladder, value in tally.values(cell):
-            if not ladder.above and self._now_us < tally.warm_us:
+        tally, held = cell.tally, cell.held
+        total, latency, level = cell.total, cell.latency, cell.level
+        for place, ladder in enumerate(tally.ladders):
+            above, before = ladder.above, held[place]
+            value = ladder.read(total, latency, level)
+            if value is not None and ladder.bounds[before] < (value if above else -value) <= ladder.bounds[before + 1]:
                 continue
-            before, now = cell.held[place], ladder.holding(value)
+            if not above and self._now_us < tally.warm_us:
+                continue
+            now = ladder.holding(value)
             if before == now:
                 continue
-            cell.held[place] = now
+            held[place] = now
             for rule in ladder.rules[before:now]:
                 self._begins(rule, cell, decisions)
             for rule in ladder.rules[now:before]:
@@ -335,5 +372,5 @@ class Engine:
 
     def _said(self, rule: Rule, cell: Cell) -> float | None:
         tally, place, _ = self._place[rule.name]
-        value = tally.ladders[place].value(cell.total, cell.latency, cell.level)
+        value = tally.ladders[place].read(cell.total, cell.latency, cell.level)
         return None if value is None else value / MEASURES[rule.measure].scale

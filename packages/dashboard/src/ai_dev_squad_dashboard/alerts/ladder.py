@@ -6,7 +6,9 @@ So ten thousand rules about the same sum cost one search when it moves, and work
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+from typing import Final, TypeAlias
 
 from ai_dev_squad_dashboard.store.percentiles import percentiles
 
@@ -14,22 +16,30 @@ from .rules import MEASURES, Rule
 
 __all__ = ["Ladder", "Question"]
 
-Question = tuple[str, bool, int]
+Question: TypeAlias = tuple[str, bool, int]
 """Measure, whether above, and the least count: what the rules of a ladder have in common."""
 
-_RANKS = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
+Read: TypeAlias = Callable[[Sequence[int], Mapping[int, int], float], float | None]
+
+_PLACES: Final = {"errors": 1, "cost_usd": 2, "input_tokens": 3, "output_tokens": 4}
+"""Measures that are sums, and where in ``Sums`` they stand."""
+_RANKS: Final = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 
 
 class Ladder:
     """The rules that ask the same of the same sums, those that hold first at the front."""
 
-    __slots__ = ("above", "measure", "min_count", "rules", "steps", "way")
+    __slots__ = ("above", "bounds", "measure", "read", "rules", "steps", "way")
 
     def __init__(self, question: Question, rules: Sequence[Rule]) -> None:
-        self.measure, self.above, self.min_count = question
+        self.measure, self.above, min_count = question
         self.way = MEASURES[self.measure].way
         self.rules = tuple(sorted(rules, key=lambda rule: (rule.scaled if self.above else -rule.scaled, rule.name)))
         self.steps = tuple(rule.scaled if self.above else -rule.scaled for rule in self.rules)
+        self.bounds = (-inf, *self.steps, inf)
+        """``holding`` is ``n`` while the value, negated where it must not be below, lies between the bounds ``n`` and ``n + 1``."""
+        self.read = _reader(self.measure, max(1, min_count))
+        """What the measure is, in the numbers that are added up; ``None`` where there is too little to tell."""
 
     def holding(self, value: float | None) -> int:
         """How many rules hold at ``value``: those at the front."""
@@ -37,30 +47,20 @@ class Ladder:
             return 0
         return bisect_left(self.steps, value if self.above else -value)
 
-    def value(self, total: Sequence[int], latency: Mapping[int, int], level: float) -> float | None:
-        """What the measure is, in the numbers that are added up; ``None`` where there is too little to tell."""
-        count, errors, cost, given, made, duration = total
-        if self.way == "level":
-            return level
-        if self.way in {"ratio", "latency"} and count < max(1, self.min_count):
-            return None
-        match self.measure:
-            case "cost_usd":
-                return cost
-            case "tokens":
-                return given + made
-            case "input_tokens":
-                return given
-            case "output_tokens":
-                return made
-            case "errors":
-                return errors
-            case "error_rate":
-                return errors / count
-            case "mean_ms":
-                return duration / count
-            case "p50_ms" | "p95_ms" | "p99_ms":
-                (found,) = percentiles(latency, _RANKS[self.measure])
-                return found
-            case _:
-                return count
+
+def _reader(measure: str, min_count: int) -> Read:
+    if measure in _PLACES:
+        place = _PLACES[measure]
+        return lambda total, latency, level: total[place]
+    if measure == "tokens":
+        return lambda total, latency, level: total[3] + total[4]
+    if MEASURES[measure].way == "level":
+        return lambda total, latency, level: level
+    if measure == "error_rate":
+        return lambda total, latency, level: total[1] / total[0] if total[0] >= min_count else None
+    if measure == "mean_ms":
+        return lambda total, latency, level: total[5] / total[0] if total[0] >= min_count else None
+    if measure in _RANKS:
+        rank = _RANKS[measure]
+        return lambda total, latency, level: percentiles(latency, rank)[0] if total[0] >= min_count else None
+    return lambda total, latency, level: total[0]

@@ -6,11 +6,11 @@ window is. All of it is whole numbers: what goes in comes out again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
-from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, Figure, FigureName
+from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, FigureName
 
 from .ladder import Ladder
 
@@ -61,14 +61,14 @@ class Cell:
         self.silent_us = 0
         """Since when nothing is in the window, where that is looked at."""
 
-    def add(self, step: int, figure: Figure) -> bool:
-        """Add a figure. Whether it is the first of its step."""
+    def add(self, step: int, added: Sequence[int], numbers: Sequence[int]) -> bool:
+        """Add sums, and bins of durations. Whether they are the first of their step."""
         sums = self.steps.get(step)
         first = sums is None
         if sums is None:
             sums = self.steps[step] = [0, 0, 0, 0, 0, 0]
         total = self.total
-        count, errors, cost, given, made, duration = figure.sums
+        count, errors, cost, given, made, duration = added
         sums[0] += count
         total[0] += count
         if errors:
@@ -84,9 +84,9 @@ class Cell:
             total[4] += made
         sums[5] += duration
         total[5] += duration
-        if self.tally.latency:
+        if numbers and self.tally.latency:
             bins, all_bins = self.bins.setdefault(step, {}), self.latency
-            for number in figure.latency:
+            for number in numbers:
                 bins[number] = bins.get(number, 0) + 1
                 all_bins[number] = all_bins.get(number, 0) + 1
         return first
@@ -112,7 +112,7 @@ class Cell:
 class Tally:
     """The sums of one question, a cell for each group."""
 
-    __slots__ = ("by", "cells", "crowded", "group_of", "keeps", "ladders", "latency", "over_us", "step_us", "warm_us")
+    __slots__ = ("by", "cells", "crowded", "keeps", "ladders", "latency", "over_us", "step_us", "warm_us")
 
     def __init__(self, by: tuple[FigureName, ...], over_us: int, ladders: Sequence[Ladder]) -> None:
         self.by = by
@@ -124,29 +124,23 @@ class Tally:
         """Whether a group that is silent is looked at as well."""
         self.warm_us = 0
         """From when on too little means something: before, the window was not watched as a whole."""
-        self.group_of = getter(by)
         self.cells: dict[Group, Cell] = {}
         self.crowded = False
         """Whether there were more groups than are told apart."""
 
-    def cell(self, names: Sequence[str | None]) -> Cell | None:
-        """The cell of a figure with these names; ``None`` where one of those it is told apart by is unknown."""
-        group = self.group_of(names)
-        found = self.cells.get(group)
+    def cell(self, group: tuple[str | None, ...]) -> Cell | None:
+        """The cell of a group; ``None`` where one of the names that it is told apart by is unknown."""
+        found = self.cells.get(group)  # type: ignore[arg-type] # what has a None is in none
         if found is not None:
             return found
         if None in group:
             return None
+        known = cast("Group", group)
         if len(self.cells) >= MAX_GROUPS:
             self.crowded = True
-            group = (OTHER,) * len(self.by)
-            found = self.cells.get(group)
+            known = (OTHER,) * len(self.by)
+            found = self.cells.get(known)
             if found is not None:
                 return found
-        found = self.cells[group] = Cell(self, group)
+        found = self.cells[known] = Cell(self, known)
         return found
-
-    def values(self, cell: Cell) -> Iterator[tuple[int, Ladder, float | None]]:
-        """Each ladder with its place and the value that it stands at."""
-        for place, ladder in enumerate(self.ladders):
-            yield place, ladder, ladder.value(cell.total, cell.latency, cell.level)

@@ -31,7 +31,7 @@ _KINDS: Final = (
     f" + CASE operation WHEN 'execute_tool' THEN {Kind.TOOL:d} WHEN 'invoke_agent' THEN {Kind.AGENT:d} ELSE 0 END"
 )
 # A stated start and duration may be anything; and a clock that is ahead must not put off what is known now.
-_END: Final = "least(start_us::HUGEINT + duration_us, ?::HUGEINT)"
+_END: Final = "least(least(start_us, ?) + least(duration_us, ?), ?)"
 _LARGEST: Final = 1e15
 """US dollars beyond which a sum is no sum of money."""
 
@@ -55,25 +55,33 @@ def figures(
     latency: bool,
 ) -> Sequence[Figure]:
     """The spans numbered above ``after`` and up to ``until``, put together; see ``Store.figures``."""
-    names = [COLUMNS[name] if name in by and name in COLUMNS else "NULL" for name in FIGURE_NAMES]
-    conditions, values = ["seq > ?", "seq <= ?"], [now_us, after, until]
-    if since_us is not None:
-        conditions.append(f"{_END} >= ?")
-        values += [now_us, since_us]
+    names = ", ".join(COLUMNS[name] if name in by and name in COLUMNS else "NULL" for name in FIGURE_NAMES)
+    moment = f"({_END} // {int(step_us)}) * {int(step_us)}"
+    if since_us is None:
+        # What has just arrived is few rows: putting them together here would cost more than it saves.
+        rows = cursor.execute(
+            f"SELECT {_KINDS}, {names}, {moment}, 1, (status = 'error')::INTEGER, cost_usd, coalesce(input_tokens, 0), "  # noqa: S608
+            f"coalesce(output_tokens, 0), duration_us, {'bin' if latency else 'NULL'} FROM spans WHERE seq > ? AND seq <= ?",
+            [now_us, now_us, now_us, after, until],
+        ).fetchall()
+        return [_figure(row, () if row[-1] is None else (row[-1],)) for row in rows]
+    groups = ", ".join(str(place) for place in range(1, len(FIGURE_NAMES) + 3))
     rows = cursor.execute(
-        f"SELECT {_KINDS}, {', '.join(names)}, ({_END} // {int(step_us)})::BIGINT * {int(step_us)} AS at_us, count(*), "  # noqa: S608
-        "count(*) FILTER (status = 'error'), sum(cost_usd), sum(input_tokens), sum(output_tokens), sum(duration_us), "
-        f"{'list(bin)' if latency else 'NULL'} FROM spans WHERE {' AND '.join(conditions)} "
-        f"GROUP BY {', '.join(str(place) for place in range(1, len(names) + 3))}",
-        values,
+        f"SELECT {_KINDS}, {names}, {moment} AS at_us, count(*), "  # noqa: S608
+        "count(*) FILTER (status = 'error'), sum(cost_usd), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), "
+        f"sum(duration_us), {'list(bin)' if latency else 'NULL'} FROM spans "
+        f"WHERE seq > ? AND seq <= ? AND {_END} >= ? GROUP BY {groups}",
+        [now_us, now_us, now_us, after, until, now_us, now_us, now_us, since_us],
     ).fetchall()
-    return [_figure(row) for row in rows]
+    return [_figure(row, tuple(row[-1] or ())) for row in rows]
 
 
-def _figure(row: tuple[Any, ...]) -> Figure:
-    kinds, *names, at_us, count, errors, cost, given, made, duration, bins = row
-    sums = Sums(count, errors, _nano(cost), given or 0, made or 0, duration)
-    return Figure(kinds, tuple(names), at_us, sums, tuple(bins or ()))
+_NAMES: Final = slice(1, 1 + len(FIGURE_NAMES))
+
+
+def _figure(row: tuple[Any, ...], bins: tuple[int, ...]) -> Figure:
+    at_us, count, errors, cost, given, made, duration, _ = row[_NAMES.stop :]
+    return Figure(row[0], row[_NAMES], at_us, Sums(count, errors, _nano(cost), given, made, duration), bins)
 
 
 def _nano(usd: float | None) -> int:
