@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from .alerts import MEASURES
 from .store.deletions import KINDS
-from .views import agents, compare, costs, errors, overview, sessions, traces, users
 from .store.figures import FIGURE_NAMES
+from .views import agents, compare, costs, errors, overview, sessions, traces, users
 
 __all__ = [
     "ACTING",

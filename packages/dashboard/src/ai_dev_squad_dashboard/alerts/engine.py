@@ -270,7 +270,7 @@ class Engine:
                 self._begins(rule, cell, decisions)
             for rule in ladder.rules[now:before]:
                 self._ends(rule, cell, decisions)
-        if cell.is_idle and cell.group:
+        if not tally.keeps and cell.is_idle and cell.group:
             tally.cells.pop(cell.group, None)
         elif tally.keeps and not cell.steps and cell.group:
             cell.silent_us = self._now_us
