@@ -68,7 +68,13 @@ class Oracle:
         if told is not None and told.firing and not holds:
             told.firing = False
             return [Decision(one.name, group, "resolved", now_us, told.since_us, value)]
-        if told is not None and holds and one.repeat_us is not None and now_us >= told.last_us + one.repeat_us:
+        if (
+            told is not None
+            and told.firing
+            and holds
+            and one.repeat_us is not None
+            and now_us >= told.last_us + one.repeat_us
+        ):
             told.last_us = now_us
             return [Decision(one.name, group, "repeated", now_us, told.since_us, value)]
         return []
