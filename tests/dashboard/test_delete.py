@@ -127,7 +127,7 @@ def test_every_answer_is_that_of_a_store_which_never_had_it(subject, roll_every)
 def test_no_byte_of_a_deleted_person_is_left(tmp_path):
     """After the file is written anew neither it, nor its log, nor anything beside it has one of the person's words, nor has an export."""
     db = tmp_path / "store" / "dashboard.duckdb"
-    store = DuckDBStore(File(db, 256), roll_every=4)
+    store = DuckDBStore(File(db, 256), roll_every=4, index=db.with_suffix(".search"))
     store.write(others())
     store.write(persons())
     found = {word for word in WORDS if any(word in path.read_bytes() for path in db.parent.iterdir())}
