@@ -300,7 +300,7 @@ def report(run: Run) -> dict[str, Any]:
 def _wait_for(run: Run, process: subprocess.Popen[bytes]) -> None:
     """Until it answers; a busy machine may take its time."""
     while process.poll() is None:
-        with suppress(OSError):
+        with suppress(OSError, http.client.HTTPException):
             if run.ask("GET", "/healthz")[0] == 200:
                 return
         time.sleep(0.1)
