@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from .base import BadCursorError
 from .cursors import pack, unpack
 from .duckdb_facts import Where
 
-__all__ = ["SESSION_ORDERS", "TRACE_ORDERS", "USER_ORDERS", "Key", "after", "cursor_behind"]
+__all__ = ["SESSION_ORDERS", "TRACE_ORDERS", "USER_ORDERS", "Key", "after", "allowed", "cursor_behind"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,16 @@ USER_ORDERS: Final[Mapping[str, Key]] = {
     "sessions": Key("sessions"),
     "newest": Key("last_us"),
 }
+
+
+_Order = TypeVar("_Order", bound=str)
+
+
+def allowed(order: _Order, orders: Mapping[str, Any]) -> _Order:
+    """The order, if there is one of that name. Raises ``ValueError`` naming those there are."""
+    if order not in orders:
+        raise ValueError(f"order {order!r} is unknown; use one of {', '.join(orders)}")
+    return order
 
 
 def cursor_behind(name: str, order: str, value: Any, row_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from ai_dev_squad.costs import CostEntry
 
@@ -54,6 +54,7 @@ from .base import (
 from .deletions import Deletion, Extent, Subject
 from .duckdb_file import File
 from .duckdb_mend import mend
+from .duckdb_order import allowed
 from .duckdb_rollup import ROLL_EVERY
 from .duckdb_series import MAX_SERIES
 from .duckdb_summary import NAMES, ORDERS, Summary, summarise
@@ -79,9 +80,6 @@ def open_store(path: Path, *, memory_limit_mib: int = 1024) -> Store:
 def open_memory_store() -> Store:
     """A store that is gone with its process, for tests."""
     return DuckDBStore(File(None, 1024))
-
-
-_Order = TypeVar("_Order", bound=str)
 
 
 class DuckDBStore:
@@ -185,7 +183,7 @@ class DuckDBStore:
                 min_spans=min_spans,
                 min_errors=min_errors,
                 error_group=error_group,
-                order=_allowed(order, duckdb_order.TRACE_ORDERS),
+                order=allowed(order, duckdb_order.TRACE_ORDERS),
                 after=cursor,
                 limit=limit,
                 index=index,
@@ -232,9 +230,15 @@ class DuckDBStore:
         cursor: str | None = None,
         limit: int = 50,
     ) -> SessionPage:
-        order = _allowed(order, duckdb_order.SESSION_ORDERS)
         with self._file.reading() as reader:
-            return duckdb_sessions.sessions(reader, selection, text=text, order=order, behind=cursor, limit=limit)
+            return duckdb_sessions.sessions(
+                reader,
+                selection,
+                text=text,
+                order=allowed(order, duckdb_order.SESSION_ORDERS),
+                behind=cursor,
+                limit=limit,
+            )
 
     def users(
         self,
@@ -246,9 +250,16 @@ class DuckDBStore:
         cursor: str | None = None,
         limit: int = 50,
     ) -> UserPage:
-        order = _allowed(order, duckdb_order.USER_ORDERS)
         with self._file.reading() as reader:
-            return duckdb_sessions.users(reader, selection, key=key, text=text, order=order, behind=cursor, limit=limit)
+            return duckdb_sessions.users(
+                reader,
+                selection,
+                key=key,
+                text=text,
+                order=allowed(order, duckdb_order.USER_ORDERS),
+                behind=cursor,
+                limit=limit,
+            )
 
     def choices(self, selection: Selection) -> Choices:
         with self._file.reading() as cursor:
@@ -257,9 +268,10 @@ class DuckDBStore:
     def errors(
         self, selection: Selection, *, order: ErrorOrder = "count", group: str | None = None, limit: int = 100
     ) -> Sequence[ErrorGroup]:
-        order = _allowed(order, duckdb_failures.ORDERS)
         with self._file.reading() as cursor:
-            return duckdb_failures.errors(cursor, selection, order=order, group=group, limit=limit)
+            return duckdb_failures.errors(
+                cursor, selection, order=allowed(order, duckdb_failures.ORDERS), group=group, limit=limit
+            )
 
     def session(self, session_id: str, limit: int = 200) -> tuple[Session, tuple[TraceRow, ...]] | None:
         with self._file.reading() as cursor:
@@ -403,9 +415,3 @@ class DuckDBStore:
             with self._file.reading() as cursor:
                 found.update(zip(keys, summarise(cursor, periods, self._writer.series.names), strict=True))
         return [found[key].filtered(period) for key, period in zip(keys, periods, strict=True)]
-
-
-def _allowed(order: _Order, orders: Mapping[str, Any]) -> _Order:
-    if order not in orders:
-        raise ValueError(f"order {order!r} is unknown; use one of {', '.join(orders)}")
-    return order
