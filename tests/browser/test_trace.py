@@ -246,3 +246,57 @@ def test_pictures_of_a_run(browse, shoot, dashboard: str):
     page.locator("#tree .tree-row").nth(1).click()
     expect(page.locator("#span-pane")).to_contain_text("Answer 4")
     shoot(page, "dashboard-conversation")
+
+
+def test_a_run_is_told_in_one_page(browse, violations, dashboard: str):
+    """One press from the trace, without scripts as well, for people who do not read traces."""
+    page = browse(scripts=False, width=390)
+    page.goto(f"{dashboard}/traces/{hashlib.sha256(b'failed').hexdigest()[:32]}")
+    page.get_by_role("link", name="Story", exact=True).click()
+    expect(page.locator(".story-lead")).to_contain_text("It failed after 34.80 s of work.")
+    expect(page.locator(".story-steps > li")).to_have_count(2)
+    dark = browse(scheme="dark")
+    dark.goto(page.url)
+    assert violations(dark) == []
+
+
+def test_columns_are_as_wide_as_the_reader_wants(page: Page, dashboard: str):
+    """The tree and its time line are widened by keys or dragging, and stay so; a double click is the usual width."""
+    page.goto(f"{dashboard}/traces/{hashlib.sha256(b'failed').hexdigest()[:32]}")
+    panes, line = (
+        page.get_by_role("separator", name="Width of the tree"),
+        page.get_by_role("separator", name="Width of the time line"),
+    )
+    expect(panes).to_have_attribute("aria-valuenow", "60")
+    before = page.locator(".tree-pane").bounding_box()["width"]
+    panes.press("ArrowRight")
+    line.press("ArrowRight")
+    page.reload()
+    expect(panes).to_have_attribute("aria-valuenow", "62")
+    expect(line).to_have_attribute("aria-valuenow", "32")
+    assert page.locator(".tree-pane").bounding_box()["width"] > before
+    panes.dblclick()
+    expect(panes).to_have_attribute("aria-valuenow", "60")
+
+
+def test_names_are_read_at_any_depth(page: Page, served):
+    """In a trace of 1,500 levels the deepest name still has 120 pixels, and says how deep it is."""
+    url = served("--empty").url
+    now = time.time_ns()
+    spans = [
+        {
+            "traceId": "ab" * 16,
+            "spanId": f"{level + 1:016x}",
+            "parentSpanId": f"{level:016x}" if level else "",
+            "name": f"step number {level} of the recursion",
+            "startTimeUnixNano": str(now - 10**9 + level),
+            "endTimeUnixNano": str(now - level),
+        }
+        for level in range(1500)
+    ]
+    sent = page.request.post(f"{url}/v1/traces", data={"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+    assert sent.ok
+    page.goto(f"{url}/traces/{'ab' * 16}?span={1500:016x}")
+    last = page.locator(".tree-row", has_text="step number 1499 of the recursion")
+    expect(last.locator(".tree-depth")).to_have_text("1499")
+    assert last.locator(".tree-label").evaluate("label => label.clientWidth") >= 120

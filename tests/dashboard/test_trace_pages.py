@@ -20,7 +20,7 @@ from ai_dev_squad_dashboard.query import Query, QueryError
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import Store, open_memory_store
 from ai_dev_squad_dashboard.trace_export import create_blueprint
-from ai_dev_squad_dashboard.views import compare, span, trace, traces
+from ai_dev_squad_dashboard.views import compare, span, story, trace, traces
 from ai_dev_squad_dashboard.views.span import SpanLink
 from ai_dev_squad_dashboard.views.texts import Text
 
@@ -323,6 +323,31 @@ def test_more_than_six_runs_and_runs_that_are_not_there_are_refused(site):
         compare.build(site, Query.parse([("t", "f" * 32)]))
 
 
+def test_a_run_is_told_in_steps(site):
+    """Who did what in order, what went wrong, and how long it waited for a person before it went on."""
+    view = story.build(site, asked(), trace_id=trace_id("resumed"))
+    told = [
+        (step.agent, [(used.name, used.times) for used in step.models], step.waited_before_us) for step in view.steps
+    ]
+    assert told == [
+        ("planner", [("gpt-4o", 1)], 0),
+        ("approval", [], 0),
+        ("writer", [("gpt-4o-mini", 1)], 1_738_300_000),
+    ]
+    failed = story.build(site, asked(), trace_id=trace_id("failed"))
+    (coder,) = [step for step in failed.steps if step.agent == "coder"]
+    assert coder.models == (story.Used("gpt-4o-mini", 2),)
+    assert [(mishap.name, mishap.error_type) for mishap in coder.mishaps] == [
+        ("read_file", "FileNotFoundError"),
+        ("run_tests", "TimeoutExpired"),
+    ]
+    assert failed.mishaps == 2
+    assert failed.asked is not None
+    assert failed.asked.text == "Issue: Retry uploads"
+    with pytest.raises(NotFoundError, match="is not in the store"):
+        story.build(site, asked(), trace_id="f" * 32)
+
+
 class Elements(HTMLParser):
     """Which elements and attributes a page has."""
 
@@ -345,7 +370,9 @@ def elements(page: str) -> Elements:
     return parser
 
 
-@pytest.mark.parametrize("of", ["/traces?range=7d", "trace", "spans", "/compare?t={0}", "/compare?t={0}&t={1}"])
+@pytest.mark.parametrize(
+    "of", ["/traces?range=7d", "trace", "spans", "/compare?t={0}", "/compare?t={0}&t={1}", "/traces/{0}/story"]
+)
 def test_hostile_text_stays_text_on_every_page(client, of):
     """No element, attribute or address of anybody else's, no control character and no mark that reorders."""
     own = trace_id("hostile")

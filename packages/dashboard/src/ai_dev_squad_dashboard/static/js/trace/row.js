@@ -9,7 +9,7 @@ const KINDS = {
 };
 const SHAPES = { ok: "check", error: "error", running: "running", interrupted: "pause", handoff: "check" };
 const WORDS = { closed_early: "closed early", handoff: "handed off" };
-const DEEPEST = 14;
+const DEEPEST = 8; // further in, a number says how deep: names need the room
 
 function make(name, className, text) {
   const element = document.createElement(name);
@@ -69,6 +69,7 @@ export function buildRow(row, { href, span, folded, icons }) {
   const kind = make("span", "kind", KINDS[row.operation] ?? "span");
   kind.dataset.kind = kind.textContent;
   name.append(twisty, sign(row.status, icons), kind, label);
+  if (row.depth > DEEPEST) name.insertBefore(make("span", "tree-depth", String(row.depth)), kind);
   if (row.attempt) name.append(make("span", "tree-mark", `try ${row.attempt}`));
   if (row.orphan) name.append(make("span", "tree-mark", "parent missing"));
   if (folded && row.below) name.append(make("span", "tree-mark", `+${row.below}`));

@@ -4,6 +4,7 @@
 // The URL follows the selection, so it can be shared; then `view:updated` tells the live connection.
 
 import { Panel } from "./panel.js";
+import { splitters } from "./splitter.js";
 import { Tree } from "./tree.js";
 
 const URL_WAIT_MS = 500;
@@ -31,6 +32,7 @@ class TracePage {
     const tree = element.querySelector("#tree");
     this.tree = new Tree(tree, element.querySelector("#tree-axis"), { icons: element.dataset.icons, href: (id) => this.href(id) });
     tree.addEventListener("tree:select", ({ detail }) => this.selected(detail));
+    splitters(element, () => this.tree.schedule());
     this.listening = new AbortController();
     const { signal } = this.listening;
     for (const [action, by] of [["next-row", 1], ["next", 1], ["previous-row", -1], ["previous", -1]]) {
