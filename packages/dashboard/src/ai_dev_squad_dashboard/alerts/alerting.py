@@ -110,8 +110,6 @@ class Alerting:
             self._open()
             self._apply()
 
-    # --- at work ------------------------------------------------------------------------------------------------------
-
     def start(self) -> None:
         """Watch from a thread."""
         self._thread = threading.Thread(target=self._run, name="ai-dev-squad-alerts", daemon=True)
@@ -217,8 +215,6 @@ class Alerting:
         if self._delivery is not None:
             self._delivery.wake(waking)
 
-    # --- rules --------------------------------------------------------------------------------------------------------
-
     def _open(self) -> Outbox:
         if self._outbox is None:
             self._outbox = Outbox(self._path)
@@ -287,8 +283,6 @@ class Alerting:
             )
             engine.load(figures, now_us, over_us)
         return place
-
-    # --- for pages ----------------------------------------------------------------------------------------------------
 
     @property
     def receivers(self) -> tuple[Receiver, ...]:
