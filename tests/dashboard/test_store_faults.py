@@ -31,7 +31,7 @@ T0 = 20_000 * DAY
 WRITER = """
     import os, sys
     from pathlib import Path
-    from ai_dev_squad_dashboard.store import StoreError, duckdb_file, duckdb_store
+    from ai_dev_squad_dashboard.store import StoreError, duckdb_file, duckdb_store, open_store
     from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
 
     def batch(number, spans=50, size=2000):
@@ -157,7 +157,7 @@ def test_a_full_disk_is_told_and_got_over(path: Path, checkpoint_bytes: int) -> 
         assert store.totals(everything).spans == done * 100
         assert len(store.logs(everything, limit=10_000).rows) == done
         store.close()
-        store = duckdb_store.open_store(Path(sys.argv[1]))
+        store = open_store(Path(sys.argv[1]))
         assert store.totals(everything).spans == done * 100
         assert [row.spans for row in store.traces(everything, limit=10_000).rows] == [100] * done
         store.close()
@@ -387,7 +387,7 @@ def test_one_process_owns_the_file(path: Path) -> None:
     """A second process is told who has the file; when the first one ends, it can have it."""
     process = run(
         """
-        store = duckdb_store.open_store(Path(sys.argv[1]))
+        store = open_store(Path(sys.argv[1]))
         store.write(batch(0))
         print("ready", flush=True)
         sys.stdin.readline()

@@ -1,4 +1,4 @@
-"""The store's file: opening it, who may use it, transactions, and what DuckDB's errors mean to whoever runs it."""
+"""The store's file: opening it, who may use it, and transactions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Final
 import duckdb
 
 from .base import Incident, StoreError
+from .duckdb_errors import explained, stops, unopened
 from .duckdb_schema import prepare
 
 __all__ = ["CHECKPOINT_BYTES", "File", "copy_database", "quoted"]
@@ -26,17 +27,6 @@ thousand of them, so rarely is less work; but a store that was killed reads its 
 
 EXCHANGE_S: Final = 5.0
 """How long new questions wait for those under way to end, so that a file that was written anew can take the place of the old."""
-
-_IN_USE: Final = ("Could not set lock", "Conflicting lock", "used by another process")
-_DAMAGE: Final = (
-    "Corrupt",
-    "checksum",
-    "read enough bytes",
-    "not a valid DuckDB",
-    "Could not read",
-    "Failed to load metadata",
-)
-"""What stands in DuckDB's messages about a file that something else has, or that is not what was written."""
 
 _open: Final[set[str]] = set()
 """Files that this process has open. DuckDB would silently share one, and two writers would share sequence numbers."""
@@ -268,7 +258,7 @@ class File:
         except duckdb.Error as error:
             if connection is not None:
                 connection.close()
-            raise self._unopened(error) from error
+            raise unopened(self.name, error) from error
         except StoreError:
             if connection is not None:
                 connection.close()
@@ -338,38 +328,9 @@ class File:
             pass  # a commit that failed has undone its transaction
 
     def _explained(self, error: duckdb.Error) -> StoreError:
-        text = str(error)
-        if isinstance(error, duckdb.FatalException) or "invalidated" in text:
-            # DuckDB stops after an error in its log; the file is as the last commit left it, so it is opened again.
+        if stops(error):
             self._invalid = True
-        if "No space left" in text or "File too large" in text or "Could not write" in text:
-            return StoreError(
-                f"{self.name} cannot grow: {text.splitlines()[0]}; free space on its disk, or keep fewer days with "
-                "--retention-days, and the store goes on by itself"
-            )
-        if any(sign in text for sign in _DAMAGE):
-            return StoreError(
-                f"{self.name} is damaged ({text.splitlines()[0]}): something else wrote into it, or its disk fails; restore a "
-                "backup, or move it away (with its .wal) and start anew from the journals"
-            )
-        return StoreError(f"{self.name} does not answer: {text.splitlines()[0]}")
-
-    def _unopened(self, error: duckdb.Error) -> StoreError:
-        text = str(error).splitlines()[0]
-        if any(sign in text for sign in _IN_USE):
-            return StoreError(
-                f"{self.name} is in use by another process ({text}); close that dashboard, ask it with --url, or choose "
-                "another file with --db"
-            )
-        if "newer version" in text or "version number" in text:
-            return StoreError(
-                f"{self.name} was written by a newer DuckDB than {duckdb.__version__} ({text}); upgrade duckdb, or "
-                "choose another file with --db"
-            )
-        return StoreError(
-            f"{self.name} cannot be opened as a store ({text}); it is damaged or something else: restore a backup, or "
-            "move it away (with its .wal) and start anew from the journals"
-        )
+        return explained(self.name, error)
 
     def _forget(self) -> None:
         if self.path is not None:

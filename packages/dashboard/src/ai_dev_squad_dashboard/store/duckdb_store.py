@@ -40,7 +40,6 @@ from .base import (
     Session,
     SessionOrder,
     SessionPage,
-    Store,
     StoreState,
     Totals,
     Trace,
@@ -66,20 +65,7 @@ from .search_follow import Follower
 from .search_index import IndexReader
 from .sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
 
-__all__ = ["DuckDBStore", "open_memory_store", "open_store"]
-
-
-def open_store(path: Path, *, memory_limit_mib: int = 1024) -> Store:
-    """The store in the file ``path``, made when it is missing.
-
-    Raises ``StoreError`` for a file that another process uses, that is damaged, no store, or of a newer version.
-    """
-    return DuckDBStore(File(Path(path), memory_limit_mib), index=Path(path).with_suffix(".search"))
-
-
-def open_memory_store() -> Store:
-    """A store that is gone with its process, for tests."""
-    return DuckDBStore(File(None, 1024))
+__all__ = ["DuckDBStore"]
 
 
 class DuckDBStore:
