@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ai_dev_squad_dashboard.alerts import RuleFileError, read_rules
-from ai_dev_squad_dashboard.alerts.alerting import Alerting, file_beside
+from ai_dev_squad_dashboard.alerts.alerting import Alerting
+from ai_dev_squad_dashboard.alerts.outbox import file_beside
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import open_memory_store

@@ -359,10 +359,9 @@ def _complete(operation: Operation, attributes: dict[str, Any] | None, task: str
         more[keys.USER_ID] = operation.user_id
     if operation.kind is REMOTE_AGENT:
         more[keys.REMOTE] = True
-    if task is None and operation.parent is None:
-        task = task_label_var.get()
-    if task is not None:
-        more[keys.TASK_LABEL] = operation.pipeline.redactor.text(task)
+    label = task_label_var.get() if task is None and operation.parent is None else task
+    if label is not None:
+        more[keys.TASK_LABEL] = operation.pipeline.redactor.text(label)
     return more or attributes
 
 

@@ -14,15 +14,13 @@ from flask import Blueprint, Response
 from .api import json_response
 from .errors import Problem
 from .openapi_fields import field_descriptions
+from .openapi_parameters import FILTER_TEXTS, PARAMETERS, PATH_ARGUMENTS
 from .openapi_routes import (
     ACTING,
     BODIES,
-    FILTER_TEXTS,
     GUIDE,
     LAB,
     OTHERS,
-    PARAMETERS,
-    PATH_ARGUMENTS,
     QUERIES,
     RESPONSES,
     SENDING,

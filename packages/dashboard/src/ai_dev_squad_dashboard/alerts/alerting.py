@@ -24,13 +24,13 @@ from .delivery import Delivery, ReceiverHealth
 from .engine import Decision, Engine, Told
 from .errors import DeliveryError
 from .events import EVENT_TYPES, dropped, event, levels
-from .outbox import Outbox, OutboxError, Place
+from .outbox import Outbox, OutboxError, Place, file_beside
 from .rule_file import RuleFileError, Rules, read_rule, read_rules
 from .rules import Receiver, Rule
 from .sending import Send, send
 from .tally import STEPS, Group, step_of
 
-__all__ = ["Alerting", "RuleState", "file_beside"]
+__all__ = ["Alerting", "RuleState"]
 
 log = logging.getLogger("ai_dev_squad.dashboard")
 
@@ -41,11 +41,6 @@ _KEEP_US: Final = 30_000_000
 _CHUNK: Final = 50_000
 _FOREVER: Final = 1 << 62
 _SECOND_US: Final = 1_000_000
-
-
-def file_beside(db: Path) -> Path:
-    """Where the outbox of the store at ``db`` is."""
-    return db.with_name(db.name + ".alerts")
 
 
 @dataclass(frozen=True)

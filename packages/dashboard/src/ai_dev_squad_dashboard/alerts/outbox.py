@@ -22,7 +22,7 @@ from .alert import Alert, Message
 from .engine import Told
 from .tally import Group
 
-__all__ = ["KEPT_ALERTS", "MAX_WAITING", "Outbox", "OutboxError", "Past", "Place", "Waiting"]
+__all__ = ["KEPT_ALERTS", "MAX_WAITING", "Outbox", "OutboxError", "Past", "Place", "Waiting", "file_beside"]
 
 KEPT_ALERTS: Final = 10_000
 """Alerts of the history; older ones go once they are sent."""
@@ -50,6 +50,11 @@ CREATE TABLE IF NOT EXISTS rules (name TEXT PRIMARY KEY, text TEXT NOT NULL, mad
 """
 _encode: Final = msgspec.json.Encoder().encode
 _alert: Final = msgspec.json.Decoder(Alert).decode
+
+
+def file_beside(db: Path) -> Path:
+    """Where the outbox of the store at ``db`` is."""
+    return db.with_name(db.name + ".alerts")
 
 
 class OutboxError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -55,7 +55,7 @@ USER_ORDERS: Final[Mapping[str, Key]] = {
 _Order = TypeVar("_Order", bound=str)
 
 
-def allowed(order: _Order, orders: Mapping[str, Any]) -> _Order:
+def allowed(order: _Order, orders: Collection[str]) -> _Order:
     """The order, if there is one of that name. Raises ``ValueError`` naming those there are."""
     if order not in orders:
         raise ValueError(f"order {order!r} is unknown; use one of {', '.join(orders)}")

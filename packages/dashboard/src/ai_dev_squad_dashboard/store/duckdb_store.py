@@ -53,7 +53,6 @@ from .base import (
 from .deletions import Deletion, Extent, Subject
 from .duckdb_file import File
 from .duckdb_mend import mend
-from .duckdb_order import allowed
 from .duckdb_rollup import ROLL_EVERY
 from .duckdb_series import MAX_SERIES
 from .duckdb_summary import NAMES, ORDERS, Summary, summarise
@@ -116,8 +115,6 @@ class DuckDBStore:
     def timeline(self, selection: Selection, step_us: int, by: GroupBy = "framework") -> Sequence[Point]:
         if by not in duckdb_sums.KEYS:
             raise ValueError(f"cannot group by {by!r}; use one of {', '.join(duckdb_sums.KEYS)}")
-        if step_us < 1:
-            raise ValueError(f"step_us {step_us!r} is not positive; use microseconds, such as 3_600_000_000")
         with self._file.reading() as cursor:
             return duckdb_sums.timeline(cursor, selection, step_us, by)
 
@@ -126,8 +123,7 @@ class DuckDBStore:
     ) -> Sequence[Group]:
         if by not in duckdb_sums.KEYS:
             raise ValueError(f"cannot group by {by!r}; use one of {', '.join(duckdb_sums.KEYS)}")
-        if order not in ORDERS:
-            raise ValueError(f"order {order!r} is unknown; use one of {', '.join(ORDERS)}")
+        duckdb_order.allowed(order, ORDERS)
         if by in NAMES:
             return self._summary(selection).groups(by, order, limit, latency)
         with self._file.reading() as cursor:
@@ -169,7 +165,7 @@ class DuckDBStore:
                 min_spans=min_spans,
                 min_errors=min_errors,
                 error_group=error_group,
-                order=allowed(order, duckdb_order.TRACE_ORDERS),
+                order=duckdb_order.allowed(order, duckdb_order.TRACE_ORDERS),
                 after=cursor,
                 limit=limit,
                 index=index,
@@ -221,7 +217,7 @@ class DuckDBStore:
                 reader,
                 selection,
                 text=text,
-                order=allowed(order, duckdb_order.SESSION_ORDERS),
+                order=duckdb_order.allowed(order, duckdb_order.SESSION_ORDERS),
                 behind=cursor,
                 limit=limit,
             )
@@ -242,7 +238,7 @@ class DuckDBStore:
                 selection,
                 key=key,
                 text=text,
-                order=allowed(order, duckdb_order.USER_ORDERS),
+                order=duckdb_order.allowed(order, duckdb_order.USER_ORDERS),
                 behind=cursor,
                 limit=limit,
             )
@@ -256,7 +252,7 @@ class DuckDBStore:
     ) -> Sequence[ErrorGroup]:
         with self._file.reading() as cursor:
             return duckdb_failures.errors(
-                cursor, selection, order=allowed(order, duckdb_failures.ORDERS), group=group, limit=limit
+                cursor, selection, order=duckdb_order.allowed(order, duckdb_failures.ORDERS), group=group, limit=limit
             )
 
     def session(self, session_id: str, limit: int = 200) -> tuple[Session, tuple[TraceRow, ...]] | None:

@@ -49,6 +49,8 @@ _ORDER: Final[dict[str, str]] = {
 
 def timeline(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int, by: GroupBy) -> Sequence[Point]:
     """Sums per step and key."""
+    if step_us < 1:
+        raise ValueError(f"step_us {step_us!r} is not positive; use microseconds, such as 3_600_000_000")
     relation, values = _relation(cursor, selection, by, step_us, _DRAWN)
     counted = _COUNTED.get(by, "call")
     rows = cursor.execute(
