@@ -648,6 +648,14 @@ class StoreContract(Opens):
         assert trace is not None
         assert ([row.name for row in trace.spans], trace.truncated) == (["plan the week", "planner"], True)
 
+    def test_spans_of_one_start_stand_as_they_came(self, store: Store) -> None:
+        """However long they lasted and whatever their ids are; the root before what is in it."""
+        store.write(Batch(spans=[span(RUN, 9, 1, T0, 5, "first"), span(RUN, 3, 1, T0, 50, "second")]))
+        store.write(Batch(spans=[span(RUN, 7, 1, T0, 500, "third"), span(RUN, 1, None, T0, 500, "root")]))
+        trace = store.trace(RUN)
+        assert trace is not None
+        assert [row.name for row in trace.spans] == ["root", "first", "second", "third"]
+
     @pytest.mark.parametrize("trace_id", ["", "zz", "0" * 32, "'", "0af7651916cd43dd8448eb211c80319g"])
     def test_there_is_no_such_trace(self, filled: Store, trace_id: str) -> None:
         """An unknown or impossible id finds nothing."""

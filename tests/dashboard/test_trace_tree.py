@@ -49,6 +49,12 @@ def outline(rows):
     return [f"{'  ' * row.depth}{row.name} {row.status}" for row in rows]
 
 
+def test_children_of_one_start_stand_as_they_came():
+    """Parallel calls that begin together are not sorted by their ids or lengths."""
+    rows = build_tree([span(1, None, 0, 100), span(9, 1, 5, 1), span(3, 1, 5, 50), span(7, 1, 5, 20)], [], 0)
+    assert [row.name for row in rows] == ["n1", "n9", "n3", "n7"]
+
+
 def test_a_tree_stands_parents_first_and_sums_up_what_is_below():
     """Children come by start, and tokens, money and calls of a row include those below it, an unknown price being counted."""
     rows = build_tree(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,10 +73,11 @@ def _journaled(options: argparse.Namespace, since_us: int) -> list[CostGroup]:
     from ai_dev_squad_dashboard.ingest.from_journal import MODEL_OPERATIONS, rows
 
     groups: dict[str | None, CostGroup] = {}
+    now_us = time.time_ns() // 1000
     for line in all_lines(log_paths(options.path)):
         if line.status is None or line.operation not in MODEL_OPERATIONS:
             continue
-        span = rows(line, 0).span
+        span = rows(line, now_us).span
         if span is None or span.start_us < since_us:
             continue
         key = (
@@ -98,8 +100,6 @@ _FIELDS = {"session": "session_id"}
 
 
 def _stored(db: Path, by: Any, since_us: int) -> list[CostGroup]:
-    import time
-
     from ai_dev_squad_dashboard.commands.stores import opened
     from ai_dev_squad_dashboard.store import Selection
 

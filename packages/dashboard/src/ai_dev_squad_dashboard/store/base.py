@@ -160,7 +160,7 @@ class Store(Protocol):
         """
 
     def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None:
-        """A whole trace, its first ``limit`` spans by start; ``None`` when nothing of it is there."""
+        """A whole trace, its first ``limit`` spans by start, those of one start as they came; ``None`` when nothing of it is there."""
 
     def span(self, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
         """One span with its details and text, and its log lines."""

@@ -137,7 +137,7 @@ def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Trace
     start, last, end = row[-3:]
     spans = cursor.execute(
         f"SELECT {_SPAN_BARE} FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "  # noqa: S608
-        f"ORDER BY start_us, parent_span_id IS NOT NULL, duration_us DESC, span_id LIMIT {int(limit) + 1}",
+        f"ORDER BY start_us, parent_span_id IS NOT NULL, seq LIMIT {int(limit) + 1}",
         [number, start, last],
     ).fetchall()
     logs = _logs_of(cursor, number, start, end, limit)
@@ -183,7 +183,7 @@ def details(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Ite
         return
     cursor.execute(
         "SELECT span_id, details FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? AND details IS NOT NULL "  # noqa: S608
-        f"ORDER BY start_us, parent_span_id IS NOT NULL, duration_us DESC, span_id LIMIT {int(limit)}",
+        f"ORDER BY start_us, parent_span_id IS NOT NULL, seq LIMIT {int(limit)}",
         [number, row[-3], row[-2]],
     )
     while rows := cursor.fetchmany(100):

@@ -165,7 +165,8 @@ def _running(opened: OpenRow, now_us: int) -> TreeRow:
 
 
 def _place(rows: list[TreeRow], parents: Sequence[str | None]) -> list[TreeRow]:
-    order = sorted(range(len(rows)), key=lambda index: (rows[index].start_us, -rows[index].duration_us))
+    # Those of one start stay as they came.
+    order = sorted(range(len(rows)), key=lambda index: rows[index].start_us)
     at = {row.span_id: index for index, row in enumerate(rows)}
     below: dict[int, list[int]] = {}
     tops = []
