@@ -98,6 +98,7 @@ def test_every_place_that_a_reader_kept_stays_right(journal, read):
 WRITER = """
 import sys
 from pathlib import Path
+from ai_dev_squad.events.append import AppendFile
 from ai_dev_squad.events.rotation import Rotation
 
 file = AppendFile(Path(sys.argv[1]), Rotation(max_bytes=20_000, compress=False), lambda *_: None)

@@ -214,7 +214,7 @@ class Follower:
             return top >= end
         last = rows[-1]
         days = {row.trace: row.start_us // 86_400_000_000 for row in rows if row.seq == row.trace}
-        index.add(self._words(rows), days, last.seq, _mark(last.trace_id, last.span_id))
+        index.add(self._words(rows), days, last.seq, _mark(last.trace_low, last.span_id))
         return len(rows) >= _STEP_SPANS // 2 or top > last.seq
 
     def _refill(self, index: Index) -> bool:
@@ -271,4 +271,5 @@ def _words_of(lines: list[str]) -> set[str]:
 
 
 def _mark(trace_id: int, span_id: int) -> Mark:
+    """``trace_id`` may be its lower half."""
     return Mark((trace_id ^ span_id) & ((1 << 62) - 1))

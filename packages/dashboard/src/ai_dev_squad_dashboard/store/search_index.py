@@ -220,7 +220,7 @@ class Index:
 
     def _add(self, connection: sqlite3.Connection, first: int, words: Mapping[int, Iterable[str]]) -> None:
         known = self._listed.setdefault(first, set())
-        listed = {word for some in words.values() for word in some if word not in known and is_listed(word)}
+        listed = set(filter(is_listed, set().union(*words.values()) - known))
         # Before the commit: an answer may know of words that nobody has, but not lack one.
         self.vocabulary.add(listed)
         rows = {str(trace): " ".join(some) for trace, some in sorted(words.items())}

@@ -97,7 +97,7 @@ def folded(text: str, *, marked: bool = False) -> str:
 def words_of(text: str) -> set[str]:
     """The words of a folded text."""
     words = set(text.encode().translate(_TO_SPACES).decode().split() if text.isascii() else _word.findall(text))
-    if len(text) > LONGEST and any(len(word) > LONGEST for word in words):
+    if len(text) > LONGEST and max(map(len, words), default=0) > LONGEST:
         return {word[:LONGEST] for word in words}
     return words
 
