@@ -222,7 +222,7 @@ def selections(draw: st.DrawFn) -> Selection:
     pairs = st.sampled_from(
         [(), (("tenant", "a"),), (("tenant", "a"), ("tenant", "b")), (("tenant", "b"), ("tag", "new"))]
     )
-    return Selection(start, end, *(draw(names) for _ in range(7)), draw(pairs))
+    return Selection(start, end, *(draw(names) for _ in range(7)), labels=draw(pairs))
 
 
 class Opens:
