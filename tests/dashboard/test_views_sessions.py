@@ -52,7 +52,8 @@ def client(app):
 
 
 @pytest.mark.parametrize(
-    "name", ["..", ".", "../x", "/x", "a/b", "a//b", "a/../b", "x/", "~x", "%2F", "a?b#c", "\u00e9 \u2713"]
+    "name",
+    ["..", ".", "../x", "/x", "a/b", "a//b", "a/../b", "x/", "~x", "%2F", "a?b#c", "\u00e9 \u2713", "two\nlines"],
 )
 def test_a_session_may_be_called_anything(client, app, name):
     """Its page and its JSON open from an address that no browser reads as another one."""

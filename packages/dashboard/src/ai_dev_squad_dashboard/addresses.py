@@ -1,4 +1,6 @@
-"""Where a session is found. It may be called anything; browsers and clients make ``/`` of ``/sessions/..`` before they ask."""
+"""Where a session is found. It may be called anything; browsers and clients make ``/`` of ``/sessions/..`` before they ask, and a
+path has no line ends.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ _CODED = "~"
 
 def session_url(session_id: str) -> str:
     """The page of a session: its id as it is, or behind ``~`` in base64 where parts of a path would mean something else."""
-    if session_id.startswith(_CODED) or {"", ".", ".."} & set(session_id.split("/")):
+    plain = session_id.isprintable() and not {"", ".", ".."} & set(session_id.split("/"))
+    if session_id.startswith(_CODED) or not plain:
         session_id = _CODED + urlsafe_b64encode(session_id.encode("utf-8", "surrogatepass")).decode().rstrip("=")
     return f"/sessions/{quote(session_id, safe='~')}"
 

@@ -41,11 +41,11 @@ def create_blueprint(site: Site) -> Blueprint:
     def trace(trace_id: str) -> Response:
         return json_response(delete(site, Subject("trace", trace_id.lower())))
 
-    @blueprint.delete("/api/sessions/<session_id>")
+    @blueprint.delete("/api/sessions/<path:session_id>")
     def session(session_id: str) -> Response:
         return json_response(delete(site, Subject("session", session_id_of(session_id))))
 
-    @blueprint.delete("/api/users/<user_id>")
+    @blueprint.delete("/api/users/<path:user_id>")
     def user(user_id: str) -> Response:
         return json_response(delete(site, Subject("user", session_id_of(user_id))))
 

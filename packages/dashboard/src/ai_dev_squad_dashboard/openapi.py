@@ -141,7 +141,16 @@ def _page_operation(page: Page) -> dict[str, Any]:
     reference = {"$ref": _REFERENCE.format(name=page.view.__name__)}
     own = [_parameter(name, page.name) for name in page.parameters]
     parameters = [*_arguments(page.api), *_common(page.default_range), *own, *_tables(page)]
-    return _operation(page.name, about, parameters, {"application/json": {"schema": reference}}, tag="pages")
+    return _operation(page.name, about, parameters, _answers(page, reference), tag="pages")
+
+
+def _answers(page: Page, whole: Mapping[str, Any]) -> dict[str, Any]:
+    """The page, or one of its tables: as JSON, or as another kind of file."""
+    if not tables_of(page):
+        return {"application/json": {"schema": whole}}
+    rows = {"type": "array", "items": {"type": "object"}}
+    files = {mimetype: {"schema": {"type": "string"}} for name, mimetype in FORMATS.items() if name != "json"}
+    return {"application/json": {"schema": {"anyOf": [whole, rows]}}, **files}
 
 
 def _guide_operation(path: str) -> dict[str, Any]:
