@@ -31,7 +31,7 @@ def focused_row(page):
 def test_rows_are_walked_and_opened(dashboard, page, awake, ready):
     """J and k move along the rows, Enter opens one; at both ends they stay."""
     ready(page, f"{dashboard}/sessions")
-    rows = page.locator(".sessions tbody th a").all_inner_texts()
+    rows = page.locator(".sessions tbody th > a").all_inner_texts()
     for key, expected in (("k", rows[-1]), ("j", rows[-1]), ("k", rows[-2])):
         page.keyboard.press(key)
         expect(page.locator(":focus")).to_have_text(expected)

@@ -243,7 +243,7 @@ PAGE = Page(
     build,
     Alerts,
     navigation="Alerts",
-    key="e",
+    key="n",
     parameters=("limit", "before"),
     live=False,
 )
