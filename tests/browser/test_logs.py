@@ -33,9 +33,9 @@ def test_new_lines_appear_at_the_top(alone, say, page, shoot):
     expect(page.locator("#live")).to_have_text("Live")
     page.evaluate("window.sameDocument = true")
     say("hello from the program")
-    expect(page.locator(".line-text").first).to_have_text("hello from the program")
+    expect(page.locator(".line .line-text").first).to_have_text("hello from the program")
     say("and again")
-    expect(page.locator(".line-text").first).to_have_text("and again")
+    expect(page.locator(".line .line-text").first).to_have_text("and again")
 
     assert page.evaluate("window.sameDocument") is True
     expect(page.locator(".empty")).to_have_count(0)
@@ -46,15 +46,15 @@ def test_lines_wait_for_somebody_who_reads(alone, say, page, until):
     say(*(f"old {number}" for number in range(60)))
     page.goto(f"{alone.url}/logs")
     expect(page.locator("#live")).to_have_text("Live")
-    expect(page.locator(".line-text").first).to_have_text("old 59")
+    expect(page.locator(".line .line-text").first).to_have_text("old 59")
     page.evaluate("window.scrollTo(0, 800)")
     until(page, "window.scrollY == 800")
     say("one more", "and another")
     expect(page.locator("#log-new button")).to_have_text("2 new lines")
-    expect(page.locator(".line-text").first).to_have_text("old 59")
+    expect(page.locator(".line .line-text").first).to_have_text("old 59")
 
     page.locator("#log-new button").click()
-    expect(page.locator(".line-text").first).to_have_text("and another")
+    expect(page.locator(".line .line-text").first).to_have_text("and another")
     expect(page.locator("#log-new")).to_be_hidden()
 
 
@@ -63,13 +63,13 @@ def test_an_open_line_holds_the_tail(alone, say, page):
     say("look at me")
     page.goto(f"{alone.url}/logs")
     expect(page.locator("#live")).to_have_text("Live")
-    expect(page.locator(".line-text").first).to_have_text("look at me")
+    expect(page.locator(".line .line-text").first).to_have_text("look at me")
     page.locator(".line summary").first.click()
     expect(page.locator(".line-body").first).to_be_visible()
     say("a newcomer")
 
     expect(page.locator("#log-new button")).to_have_text("1 new line")
-    expect(page.locator(".line-text").first).to_have_text("look at me")
+    expect(page.locator(".line .line-text").first).to_have_text("look at me")
 
 
 def test_hostile_lines_of_the_tail_do_nothing(alone, say, page):
@@ -78,7 +78,7 @@ def test_hostile_lines_of_the_tail_do_nothing(alone, say, page):
     expect(page.locator("#live")).to_have_text("Live")
     say("<img src=x onerror='window.hacked = 1'><script>window.hacked = 1</script>")
 
-    expect(page.locator(".line-text").first).to_contain_text("<img src=x onerror='window.hacked = 1'>")
+    expect(page.locator(".line .line-text").first).to_contain_text("<img src=x onerror='window.hacked = 1'>")
     assert page.evaluate("window.hacked") is None
 
 
@@ -88,7 +88,7 @@ def test_filters_stand_in_the_address(dashboard, page, shoot):
     shoot(page, "dashboard-logs")
     page.get_by_role("navigation", name="Least grave level").get_by_role("link", name="Error").click()
     expect(page).to_have_url(f"{dashboard}/logs?level=ERROR")
-    assert set(page.locator(".line-level").all_inner_texts()) == {"ERROR", "CRITICAL"}
+    assert set(page.locator(".line .line-level").all_inner_texts()) == {"ERROR", "CRITICAL"}
     page.locator("#filter-event summary").click()
     page.get_by_role("link", name="tool.result").click()
     expect(page).to_have_url(f"{dashboard}/logs?level=ERROR&event=tool.result")
