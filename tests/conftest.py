@@ -64,7 +64,8 @@ EVERYWHERE = (
     "tests/parity/test_squad.py",
 )
 # What takes long and can tell neither date nor zone: sources that are read, secrets in texts, a framework's objects that are
-# translated, processes that are started and judged by what they called or kept. Not the lab's commands, runner, reports and comparisons, which write and read moments.
+# translated, words that are looked for, questions that are refused, processes that are started and judged by what they called or
+# kept. Not the lab's commands, runner, reports and comparisons, which write and read moments.
 UNDATED = (
     *(
         f"tests/adapters/test_{framework}_{what}.py"
@@ -72,7 +73,11 @@ UNDATED = (
         for what in ("content", "known_bugs", "translate", "tree")
     ),
     "tests/core/test_redaction",
+    "tests/dashboard/test_fuzz_corpus.py",
+    "tests/dashboard/test_search.py",
     "tests/dashboard/test_server_process.py",
+    "tests/dashboard/test_sql.py",
+    "tests/dashboard/test_store_faults.py",
     "tests/integration/test_packages.py",
     "tests/integration/test_walls.py",
     "tests/integration/test_write_an_adapter.py",
