@@ -18,13 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad_dashboard import DashboardSettings
+from ai_dev_squad_dashboard.roles import Identity
 from ai_dev_squad_dashboard.security import passwords, sessions, tokens
 from ai_dev_squad_dashboard.security.csrf import FormTokens
 from ai_dev_squad_dashboard.security.hosts import Authority, parse_authority
 from ai_dev_squad_dashboard.security.limits import Allowance, neighbourhood
 from ai_dev_squad_dashboard.security.login import inner_path
 from ai_dev_squad_dashboard.security.passwords import Passwords, TooBusyError, hash_password
-from ai_dev_squad_dashboard.security.roles import Identity
 from ai_dev_squad_dashboard.security.secret import kept_key, key_file
 from ai_dev_squad_dashboard.security.sessions import Sessions
 

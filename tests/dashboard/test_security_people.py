@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from ai_dev_squad_dashboard import DashboardSettings, cli, create_app
 from ai_dev_squad_dashboard.app import running
+from ai_dev_squad_dashboard.roles import ROLES, Identity
 from ai_dev_squad_dashboard.security import session_list
 from ai_dev_squad_dashboard.security.access import browser_name
 from ai_dev_squad_dashboard.security.people import MAX_NAME, PeopleFile, Person, read_people, write_people
-from ai_dev_squad_dashboard.security.roles import ROLES, Identity
 from ai_dev_squad_dashboard.security.session_list import SessionList
 from ai_dev_squad_dashboard.security.sessions import Session
 from ai_dev_squad_dashboard.store import open_memory_store

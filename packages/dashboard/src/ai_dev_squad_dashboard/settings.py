@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 
 from ai_dev_squad.environment import as_type, first_given
 
+from .roles import ROLES
+
 __all__ = ["ARGON2", "DashboardSettings", "is_loopback"]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 ARGON2 = re.compile(r"\$argon2id\$v=19\$m=[0-9]{1,8},t=[0-9]{1,4},p=[0-9]{1,3}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
-_ROLES = ("look", "act", "administer")
-_ROLE_RULE = re.compile(rf"[^=:\s]+=[^=].*:({'|'.join(_ROLES)})")
+_ROLE_RULE = re.compile(rf"[^=:\s]+=[^=].*:({'|'.join(ROLES)})")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
 
@@ -161,11 +162,11 @@ class DashboardSettings:
             raise ValueError(
                 "nobody would have a role; set oidc_roles, such as groups=agents-team:act, or oidc_default_role to look"
             )
-        if self.oidc_default_role is not None and self.oidc_default_role not in _ROLES:
-            raise ValueError(f"oidc_default_role {self.oidc_default_role!r} is no role; use {', '.join(_ROLES)}")
+        if self.oidc_default_role is not None and self.oidc_default_role not in ROLES:
+            raise ValueError(f"oidc_default_role {self.oidc_default_role!r} is no role; use {', '.join(ROLES)}")
         for rule in self.oidc_roles:
             if not _ROLE_RULE.fullmatch(rule):
-                raise ValueError(f"oidc_roles has {rule!r}; use claim=value:role, with one of {', '.join(_ROLES)}")
+                raise ValueError(f"oidc_roles has {rule!r}; use claim=value:role, with one of {', '.join(ROLES)}")
         if "openid" not in self.oidc_scopes:
             raise ValueError(f"oidc_scopes {','.join(self.oidc_scopes)!r} lacks openid; add it")
 

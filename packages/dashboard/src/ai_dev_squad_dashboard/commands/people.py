@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad_dashboard.commands import CommandError, say, show_json
 from ai_dev_squad_dashboard.commands.access import asked_password
+from ai_dev_squad_dashboard.roles import ROLES
 
 if TYPE_CHECKING:
     from ai_dev_squad_dashboard.security.people import Person
 
 __all__ = ["register"]
-
-_ROLES = ("look", "act", "administer")
 
 
 def register(subparsers: Any) -> None:
@@ -38,14 +37,14 @@ def register(subparsers: Any) -> None:
     add.add_argument("name")
     add.add_argument(
         "--role",
-        choices=_ROLES,
+        choices=ROLES,
         help="look; act: also delete, mark and change rules; administer: also see and end sessions (default: look)",
     )
     add.add_argument("--stdin", action="store_true", help="read the password from the first line of stdin")
     add.set_defaults(run=_add)
     role = actions.add_parser("role", help="change what a person may do; the password stays")
     role.add_argument("name")
-    role.add_argument("role", choices=_ROLES)
+    role.add_argument("role", choices=ROLES)
     role.set_defaults(run=_role)
     remove = actions.add_parser("remove", help="remove a person")
     remove.add_argument("name")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from werkzeug.exceptions import NotFound
 
-from .roles import Role
+from ai_dev_squad_dashboard.roles import Role
+
 from .session_list import Listed
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ def create_blueprint(guard: Guard) -> Blueprint:
         found = next((each for each in _visible(guard) if each.name == wanted), None)
         if found is None:
             raise NotFound("This session has ended already, or is somebody else's, which only who administers may end.")
-        guard.sessions.end(found.name, found.expires_s)
-        guard.session_list.remove(found.name)
+        guard.end_session(found.name, found.expires_s)
         return redirect(url_for("access.page"), 303)
 
     return blueprint

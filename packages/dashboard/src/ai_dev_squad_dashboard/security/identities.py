@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from ai_dev_squad_dashboard.roles import Identity, Role
 from ai_dev_squad_dashboard.settings import DashboardSettings
 
 from .people import PeopleFile, Person
-from .roles import Identity, Role
 
 __all__ = ["BY_PROVIDER", "Identities", "of_token", "provider_credential"]
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+from ai_dev_squad_dashboard.roles import ROLES, Identity, Role
 from ai_dev_squad_dashboard.settings import DashboardSettings
 
 from .people import MAX_NAME
-from .roles import ROLES, Identity, Role
 
 if TYPE_CHECKING:
     from joserfc.jwk import KeySet

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import secrets
 import stat
 import threading
 import tomllib
@@ -22,9 +21,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from ai_dev_squad_dashboard.roles import ROLES, Role
 from ai_dev_squad_dashboard.settings import ARGON2
 
-from .roles import ROLES, Role
+from .private_file import write_private
 
 __all__ = ["MAX_NAME", "PeopleFile", "Person", "checked", "read_people", "write_people"]
 
@@ -64,16 +64,7 @@ def write_people(path: Path, people: Mapping[str, Person]) -> None:
         for person in people.values()
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write("\n".join(tables))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_private(path, "\n".join(tables).encode())
 
 
 class PeopleFile:

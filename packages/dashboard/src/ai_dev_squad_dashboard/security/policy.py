@@ -18,6 +18,7 @@ from werkzeug.wrappers import Request as AnyRequest
 from werkzeug.wrappers import Response as AnyResponse
 
 from ai_dev_squad_dashboard import safe_text
+from ai_dev_squad_dashboard.roles import Identity
 from ai_dev_squad_dashboard.settings import DashboardSettings, is_loopback
 
 from . import access, csrf, headers
@@ -30,7 +31,6 @@ from .oidc import Provider
 from .passwords import Passwords
 from .principals import Principal, Principals
 from .request_guard import RequestGuard
-from .roles import Identity
 from .secret import kept_key, key_file
 from .session_list import SessionList
 from .sessions import LIFETIME_S, Session, Sessions
@@ -105,8 +105,12 @@ class Guard:
     def log_out(self, session: Session | None) -> None:
         """End a session; nothing happens without one."""
         if session is not None:
-            self.sessions.end(session.name, session.expires_s)
-            self.session_list.remove(session.name)
+            self.end_session(session.name, session.expires_s)
+
+    def end_session(self, name: str, expires_s: int) -> None:
+        """End the session known as ``name``, whoever's it is."""
+        self.sessions.end(name, expires_s)
+        self.session_list.remove(name)
 
     def check_ingest(self, authorization: str | None) -> bool:
         """Whether whoever sends this ``Authorization`` value may send: for OTLP over HTTP and gRPC."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ai_dev_squad_dashboard.roles import Identity, Role, includes
 from ai_dev_squad_dashboard.settings import DashboardSettings
 
 from .identities import of_token
-from .roles import Identity, Role, includes
 from .sessions import Session, Sessions
 from .tokens import bearer, one_of
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from .private_file import write_private
 from .sessions import Session
 
 __all__ = ["MAX_LISTED", "Listed", "SessionList"]
@@ -63,13 +63,11 @@ class SessionList:
             self._listed = {each.name: each for each in [*running[1 - MAX_LISTED :], listed]}
             self._write()
 
-    def remove(self, name: str) -> Listed | None:
-        """The session known as ``name`` has ended; what was listed, ``None`` where there is none."""
+    def remove(self, name: str) -> None:
+        """The session known as ``name`` has ended."""
         with self._lock:
-            found = self._listed.pop(name, None)
-            if found is not None:
+            if self._listed.pop(name, None) is not None:
                 self._write()
-            return found
 
     def running(self, now_s: int) -> tuple[Listed, ...]:
         """Sessions that have not ended by themselves, the newest first."""
@@ -91,11 +89,7 @@ class SessionList:
     def _write(self) -> None:
         if self._path is None:
             return
-        draft = self._path.with_name(self._path.name + ".new")
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(list(self._listed.values())))
-            draft.replace(self._path)
+            write_private(self._path, msgspec.json.encode(list(self._listed.values())))
         except OSError as error:
             log.warning("who is logged in could not be kept; a restart would forget it: %s", error)

@@ -10,7 +10,6 @@ import base64
 import hmac
 import json
 import logging
-import os
 import secrets
 import threading
 import time
@@ -22,7 +21,9 @@ from typing import TYPE_CHECKING, Final
 
 from itsdangerous import BadSignature, Signer
 
-from .roles import ROLES, Identity
+from ai_dev_squad_dashboard.roles import ROLES, Identity
+
+from .private_file import write_private
 
 if TYPE_CHECKING:
     from .session_list import Listed
@@ -149,11 +150,8 @@ class Sessions:
     def _write(self) -> None:
         if self._path is None:
             return
-        draft = self._path.with_name(self._path.name + ".new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.writelines(f"{name} {expires_s}\n" for name, expires_s in self._ended.items())
-        draft.replace(self._path)
+        lines = (f"{name} {expires_s}\n" for name, expires_s in self._ended.items())
+        write_private(self._path, "".join(lines).encode("ascii"))
 
 
 def _told(text: str) -> Identity:
