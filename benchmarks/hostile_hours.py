@@ -195,24 +195,22 @@ def noise(run: Run) -> None:
 
 def half_heads(run: Run) -> None:
     """Connections that send half a header and stay."""
-    held = []
-    for _ in range(150):
-        connection = socket.create_connection(("127.0.0.1", run.port), timeout=5)
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: local")
-        held.append(connection)
-    run.ended.wait(5)
-    for connection in held:
-        connection.close()
+    hold(run, 150, b"GET / HTTP/1.1\r\nHost: local", 5)
 
 
 def slow_bodies(run: Run) -> None:
     """Bodies that are announced and do not come."""
+    hold(run, 100, b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{", 8)
+
+
+def hold(run: Run, connections: int, beginning: bytes, seconds: float) -> None:
+    """Open connections that send the beginning of a request, and nothing more until they are closed."""
     held = []
-    for _ in range(100):
+    for _ in range(connections):
         connection = socket.create_connection(("127.0.0.1", run.port), timeout=5)
-        connection.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{")
+        connection.sendall(beginning)
         held.append(connection)
-    run.ended.wait(8)
+    run.ended.wait(seconds)
     for connection in held:
         connection.close()
 

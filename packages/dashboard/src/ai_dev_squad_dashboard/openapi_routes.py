@@ -32,7 +32,6 @@ RESPONSES: Final[Mapping[int, str]] = {
     503: "The store does not answer now; come again.",
 }
 
-_TEXT: Final = {"type": "string", "maxLength": 500}
 _TEXTS: Final = {"type": "array", "items": {"type": "string"}}
 _MONEY_BY: Final = {"type": "object", "additionalProperties": {"type": "number"}}
 _COUNT: Final = {"type": "integer"}

@@ -94,8 +94,14 @@ def _read(
     except (msgspec.DecodeError, UnicodeDecodeError):
         yield from _read_apart(_mended(body), signal, read)
         return
+    yield from _walked(request, signal, _resource, read)
+
+
+def _walked(
+    request: Any, signal: _Signal, resource_of: Callable[[Any], Attributes | Unreadable], read: Callable[[Any], _Read]
+) -> Iterator[tuple[Origin, list[_Read | Unreadable]]]:
     for of_resource in getattr(request, signal.of_resources) or ():
-        resource = _resource(of_resource.resource)
+        resource = resource_of(of_resource.resource)
         for of_scope in getattr(of_resource, signal.of_scopes) or ():
             origin = _origin({} if isinstance(resource, Unreadable) else resource, of_scope)
             parts = getattr(of_scope, signal.parts) or ()
@@ -131,12 +137,7 @@ def _read_apart(
     def read_raw(raw: msgspec.Raw) -> _Read:
         return read(_decoded(signal.decode, raw))
 
-    for of_resource in getattr(request, signal.of_resources) or ():
-        resource = _raw_resource(of_resource.resource)
-        for of_scope in getattr(of_resource, signal.of_scopes) or ():
-            origin = _origin({} if isinstance(resource, Unreadable) else resource, of_scope)
-            parts = getattr(of_scope, signal.parts) or ()
-            yield origin, [resource] * len(parts) if isinstance(resource, Unreadable) else read_each(read_raw, parts)
+    yield from _walked(request, signal, _raw_resource, read_raw)
 
 
 def _decoded(decode: Callable[[bytes], Any], raw: msgspec.Raw) -> Any:

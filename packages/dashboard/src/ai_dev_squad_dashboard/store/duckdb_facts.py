@@ -5,7 +5,7 @@ All of them have the same columns, so a question is written once. Nothing is cou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -25,12 +25,16 @@ __all__ = [
     "series_sums",
     "sessions",
     "sums",
+    "traces_filter",
     "unpriced",
     "watermark",
+    "windows",
 ]
 
 Relation: TypeAlias = tuple[str, list[Any]]
 """A question, and the values bound to it."""
+
+_FIRST_WINDOW_US: Final = 5 * 60_000_000
 
 FILTERS: Final[dict[str, str]] = {
     "framework": "frameworks",
@@ -112,6 +116,33 @@ def runs_filter(selection: Selection) -> Where:
             "trace_id IN (SELECT trace_id FROM labels WHERE key = ? AND value IN (SELECT unnest(?)))", key, values
         )
     return where
+
+
+def traces_filter(selection: Selection) -> Where:
+    """On the table of traces: those that began in the selection's time, are its runs, and have a span with its names."""
+    where = runs_filter(selection)
+    where.add("start_us >= ? AND start_us < ?", selection.start_us, selection.end_us)
+    named = names_filter(selection)
+    if named.conditions:
+        where.add(
+            f"trace_id IN (SELECT trace_id FROM spans WHERE start_us >= ? AND {named})",  # noqa: S608
+            selection.start_us,
+            *named.values,
+        )
+    return where
+
+
+def windows(cursor: duckdb.DuckDBPyConnection, start_us: int, end_us: int) -> Iterator[tuple[int, int]]:
+    """The time in which traces of this span of time began, newest first, in windows that grow, so that what is common is found at once."""
+    row = one(cursor, "SELECT min(start_us), max(start_us) FROM traces")
+    if row is None or row[0] is None:
+        return
+    start_us, end_us = max(start_us, row[0]), min(end_us, row[1] + 1)
+    length = _FIRST_WINDOW_US
+    while end_us > start_us:
+        begin = max(start_us, end_us - length)
+        yield begin, end_us
+        end_us, length = begin, length * 4
 
 
 def sums(

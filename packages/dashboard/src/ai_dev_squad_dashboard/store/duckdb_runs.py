@@ -10,7 +10,7 @@ import duckdb
 
 from .base import Selection, TraceRow
 from .duckdb_columns import split_trace_id
-from .duckdb_facts import names_filter, runs_filter
+from .duckdb_facts import runs_filter, traces_filter
 from .duckdb_rollup import HOUR_US
 from .duckdb_traces import TRACE_COLUMNS, trace_row
 from .runs import Related, Relation, Run, TaskRuns, joined
@@ -54,21 +54,13 @@ def run(cursor: duckdb.DuckDBPyConnection, trace_id: str) -> Run | None:
 
 def runs(cursor: duckdb.DuckDBPyConnection, selection: Selection, names: Sequence[str], limit: int) -> tuple[Run, ...]:
     """The newest runs that began in a selection."""
-    where = runs_filter(selection)
-    where.add("start_us >= ? AND start_us < ?", selection.start_us, selection.end_us)
+    where = traces_filter(replace(selection, frameworks=()))
     # What goes on with a trace that is stored is a part of that one's run.
     where.add("(resumes IS NULL OR NOT EXISTS (SELECT 1 FROM traces e WHERE e.trace_id = traces.resumes))")
     if names:
         where.add("name IN (SELECT unnest(?))", list(names))
     if selection.frameworks:
         where.add("framework IN (SELECT unnest(?))", list(selection.frameworks))
-    seen = names_filter(replace(selection, frameworks=()))
-    if seen.conditions:
-        where.add(
-            f"trace_id IN (SELECT trace_id FROM spans WHERE start_us >= ? AND {seen})",  # noqa: S608
-            selection.start_us,
-            *seen.values,
-        )
     firsts = cursor.execute(
         f"SELECT {TRACE_COLUMNS} FROM traces WHERE {where} ORDER BY start_us DESC, trace_id DESC LIMIT {int(limit)}",  # noqa: S608
         where.values,

@@ -20,7 +20,7 @@ from .base import (
 )
 from .duckdb_answers import number, one
 from .duckdb_excerpts import described, last_said
-from .duckdb_facts import Where, names_filter, runs_filter
+from .duckdb_facts import Where, traces_filter
 from .duckdb_order import SESSION_ORDERS, USER_ORDERS, after, cursor_behind
 from .duckdb_traces import TRACE_COLUMNS, trace_row
 
@@ -66,7 +66,7 @@ def sessions(
     limit: int,
 ) -> SessionPage:
     """Sessions put together from their traces in the selection. Each word occurs in a session's id or a trace's name."""
-    where = _of_traces(selection)
+    where = traces_filter(selection)
     where.add("session_id IS NOT NULL")
     # The names are put together only where they are looked at.
     made = _SESSION if text.split() else _SESSION.replace("string_agg(DISTINCT lower(name), chr(0))", "NULL")
@@ -120,7 +120,7 @@ def users(
     limit: int,
 ) -> UserPage:
     """Users, or the values of a member of metadata, put together from the traces in the selection."""
-    where = _of_traces(selection)
+    where = traces_filter(selection)
     values: list[Any] = []
     if key is None:
         relation = _USER.format(key="user_id", others="")
@@ -170,17 +170,3 @@ def choices(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Choices:
         tuple(name for (name,) in names),
         tuple((key, tuple(values[:_MOST_VALUES])) for key, values in labels.items()),
     )
-
-
-def _of_traces(selection: Selection) -> Where:
-    """The traces of a selection: they began in its time, and one of their spans has its names."""
-    where = runs_filter(selection)
-    where.add("start_us >= ? AND start_us < ?", selection.start_us, selection.end_us)
-    named = names_filter(selection)
-    if named.conditions:
-        where.add(
-            f"trace_id IN (SELECT trace_id FROM spans WHERE start_us >= ? AND {named})",  # noqa: S608
-            selection.start_us,
-            *named.values,
-        )
-    return where

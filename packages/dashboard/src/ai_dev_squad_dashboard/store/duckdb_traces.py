@@ -13,7 +13,7 @@ from .cursors import unpack
 from .duckdb_answers import number, one
 from .duckdb_columns import SPAN_COLUMNS, hexed, split_trace_id
 from .duckdb_excerpts import described
-from .duckdb_facts import Where, names_filter, runs_filter
+from .duckdb_facts import Where, names_filter, runs_filter, windows
 from .duckdb_logs import LOG_COLUMNS, log_row, running_of
 from .duckdb_order import TRACE_ORDERS, cursor_behind
 from .duckdb_order import after as cursor_after
@@ -31,7 +31,6 @@ TRACE_COLUMNS: Final = (
 _SPAN: Final = ", ".join(("trace_id", "span_id", "parent_span_id", *SPAN_COLUMNS))
 # The trace's id is known, and the engine takes longer to hand over an integer of 128 bits than all the rest of a row.
 _SPAN_BARE: Final = ", ".join("NULL" if name in {"trace_id", "details", "text"} else name for name in _SPAN.split(", "))
-_FIRST_WINDOW_US: Final = 5 * 60_000_000
 _LOG_SLACK_US: Final = 3_600_000_000
 """How far from its trace a log line may lie to be found with it."""
 
@@ -214,16 +213,11 @@ def _newest(
     """The newest ``limit`` traces, looked for in windows that grow, so that what is common is found at once."""
     if not inside.conditions:
         return _window(cursor, where, None, start_us, end_us, limit)
-    row = one(cursor, "SELECT min(start_us), max(start_us) FROM traces")
-    if row is None or row[0] is None:
-        return []
-    start_us, end_us = max(start_us, row[0]), min(end_us, row[1] + 1)
     rows: list[tuple[Any, ...]] = []
-    length = _FIRST_WINDOW_US
-    while end_us > start_us and len(rows) < limit:
-        begin = max(start_us, end_us - length)
-        rows += _window(cursor, where, inside, begin, end_us, limit - len(rows))
-        end_us, length = begin, length * 4
+    for begin, end in windows(cursor, start_us, end_us):
+        rows += _window(cursor, where, inside, begin, end, limit - len(rows))
+        if len(rows) >= limit:
+            break
     return rows
 
 

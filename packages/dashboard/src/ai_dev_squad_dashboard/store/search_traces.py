@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import duckdb
 
 from .duckdb_answers import number, one
-from .duckdb_facts import Where
+from .duckdb_facts import Where, windows
 from .search_index import IndexReader
 from .search_rows import masks
 from .search_words import Term
@@ -19,7 +19,6 @@ MOST_READ: Final = 100_000
 """Spans behind the index that are read beside it; with more of them, everything is read."""
 MOST_SORTED: Final = 100_000
 """Traces that are found, the newest, where they are sorted by something else than time."""
-_FIRST_WINDOW_US: Final = 5 * 60_000_000
 
 Row = tuple[Any, ...]
 
@@ -131,24 +130,17 @@ def _rows(cursor: duckdb.DuckDBPyConnection, asked: Asked, traces: Iterable[int]
 
 def _read(cursor: duckdb.DuckDBPyConnection, terms: Sequence[Term], asked: Asked) -> list[Row]:
     """The same without an index, in windows of time that grow, so that a common word is found at once."""
-    row = one(cursor, "SELECT min(start_us), max(start_us) FROM traces")
-    if row is None or row[0] is None:
-        return []
-    start_us, end_us = max(asked.start_us, row[0]), min(asked.end_us, row[1] + 1)
     everything = (1 << len(terms)) - 1
     rows: list[Row] = []
-    length = _FIRST_WINDOW_US
-    while end_us > start_us and len(rows) < asked.limit:
-        begin = max(start_us, end_us - length)
-        last = one(
-            cursor, "SELECT max(last_start_us) FROM traces WHERE start_us >= ? AND start_us < ?", [begin, end_us]
-        )
+    for begin, end in windows(cursor, asked.start_us, asked.end_us):
+        last = one(cursor, "SELECT max(last_start_us) FROM traces WHERE start_us >= ? AND start_us < ?", [begin, end])
         if last is not None and last[0] is not None:
             which = Where(
-                ["s.start_us BETWEEN ? AND ?", "t.start_us >= ?", "t.start_us < ?"], [begin, last[0], begin, end_us]
+                ["s.start_us BETWEEN ? AND ?", "t.start_us >= ?", "t.start_us < ?"], [begin, last[0], begin, end]
             )
             found = [trace for trace, mask in masks(cursor, terms, which).items() if mask == everything]
-            within = asked._replace(start_us=begin, end_us=end_us, limit=asked.limit - len(rows))
+            within = asked._replace(start_us=begin, end_us=end, limit=asked.limit - len(rows))
             rows += _rows(cursor, within, found)
-        end_us, length = begin, length * 4
+        if len(rows) >= asked.limit:
+            break
     return [row[2:] for row in rows]
