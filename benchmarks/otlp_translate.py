@@ -16,7 +16,7 @@ from typing import Any
 
 import environments
 from report import Report, Target, main
-from worker import Worker, serve
+from worker import in_turns, serve
 
 _SPANS = 500
 _TEXT = " ".join(["the planner asks the coder for a function that merges two sorted lists"] * 14)[:1000]
@@ -184,15 +184,8 @@ def measure(options: argparse.Namespace) -> Report:
     )
     python = environments.python_of(environments.OURS)
     assert python is not None
-    workers = {name: Worker(python, __file__, name) for name in _VARIANTS}
-    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
-    for number in range(repetitions + 1):
-        for name, worker in workers.items():
-            answer = worker.ask(seconds=seconds)
-            if number:  # the first repetition warms up
-                answers[name].append(answer)
-    for name, worker in workers.items():
-        worker.close()
+    answers = in_turns(python, __file__, _VARIANTS, repetitions, seconds=seconds)
+    for name in answers:
         us = median(answer["us"] for answer in answers[name])
         best = min(answer["us"] for answer in answers[name])
         report.used(answers[name][0]["versions"])

@@ -9,11 +9,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Worker", "WorkerFailed", "fresh", "serve"]
+__all__ = ["Worker", "WorkerFailed", "fresh", "in_turns", "serve"]
 
 Variant = Callable[..., Mapping[str, Any]]
 
@@ -58,6 +58,22 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def in_turns(
+    python: Path, script: str, variants: Iterable[str], repetitions: int, **request: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """What each variant answers to ``request`` in each repetition, one after another, each in a process of its own."""
+    workers = {name: Worker(python, script, name) for name in variants}
+    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
+    for number in range(repetitions + 1):
+        for name, worker in workers.items():
+            answer = worker.ask(**request)
+            if number:  # the first repetition warms up
+                answers[name].append(answer)
+    for worker in workers.values():
+        worker.close()
+    return answers
 
 
 def serve(variant: Variant) -> None:
