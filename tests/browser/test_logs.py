@@ -92,7 +92,7 @@ def test_filters_stand_in_the_address(dashboard, page, shoot):
     page.locator("#filter-event summary").click()
     page.get_by_role("link", name="tool.result").click()
     expect(page).to_have_url(f"{dashboard}/logs?level=ERROR&event=tool.result")
-    assert set(page.locator(".line-event").all_inner_texts()) == {"tool.result"}
+    assert set(page.locator(".line .line-event").all_inner_texts()) == {"tool.result"}
     page.get_by_placeholder("Words in a message or type").fill("run_tests")
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{dashboard}/logs?level=ERROR&event=tool.result&q=run_tests")
