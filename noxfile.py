@@ -154,7 +154,7 @@ def tests(session: nox.Session) -> None:
         run_tests(session, "-m", "not once")
     else:
         # Between the oldest and the newest interpreter only our own use of one can differ: threads, signals, contexts, forks.
-        run_tests(session, "-m", "not once", groups=halves("core", "guide", "testing"))
+        run_tests(session, "-m", "not once", groups=shares(2, "core", "guide", "testing"))
 
 
 @nox.session(python=PYTHONS[0])
@@ -250,16 +250,17 @@ def everything(session: nox.Session) -> dict[str, list[str]]:
     core = [f"tests/{folder}" for folder in ("core", "guide", "testing")]
     apart = [*core, *(f"tests/{folder}" for folder in ("adapters", "browser", "dashboard", "wire"))]
     groups = {name: sorted(map(str, Path("tests/adapters").glob(f"test_{name}_*.py"))) for name in adapters}
-    groups |= {"core": core, "dashboard": ["tests/dashboard"]}
+    dashboard = shares(2, "dashboard")
+    groups |= {"core": core, **dashboard}
     groups["parity, integration"] = ["tests", *(f"--ignore={folder}" for folder in apart)]
-    longest = [name for name in ("parity, integration", "crewai", "core", "dashboard", "langgraph") if name in groups]
+    longest = [name for name in ("parity, integration", "crewai", "core", *dashboard, "langgraph") if name in groups]
     return {name: groups[name] for name in [*longest, *groups]}
 
 
-def halves(*folders: str) -> dict[str, list[str]]:
-    """Two groups of the test files in these folders of tests; by file, as a file's tests share what they start."""
+def shares(count: int, *folders: str) -> dict[str, list[str]]:
+    """The test files in these folders of tests in ``count`` groups; by file, as a file's tests share what they start."""
     files = sorted(str(file) for folder in folders for file in Path("tests", folder).glob("test_*.py"))
-    return {"every other file": files[::2], "the other files": files[1::2]}
+    return {f"{', '.join(folders)} {share + 1} of {count}": files[share::count] for share in range(count)}
 
 
 def run_groups(
@@ -316,7 +317,8 @@ def wire(session: nox.Session) -> None:
 def web(session: nox.Session) -> None:
     """Walk every page of the dashboard in a real browser, and send its routes what nobody expects.
 
-    Two processes, each with a browser and dashboards of its own: a page spends most of its time waiting for the other side.
+    Two processes at a time, each with a browser and dashboards of its own: a page spends most of its time waiting for the other
+    side. Four shares, so that neither has nothing to do for long.
     """
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
@@ -325,7 +327,7 @@ def web(session: nox.Session) -> None:
     if session.posargs:
         run_pytest(session, *session.posargs, environment={"CHROMIUM": browser})
         return
-    run_groups(session, halves("browser"), environment={"CHROMIUM": browser})
+    run_groups(session, shares(4, "browser"), environment={"CHROMIUM": browser})
 
 
 @nox.session
