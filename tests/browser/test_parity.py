@@ -34,6 +34,28 @@ def test_the_matrix_says_what_passes_and_what_does_not(dashboard, page, shoot):
     shoot(page, "dashboard-parity")
 
 
+def test_a_green_matrix_leads_with_what_differs(browse, violations, dashboard):
+    """What the tasks took comes first, and what is equal is one line, which opens without scripts."""
+    page = browse(scripts=False)
+    page.goto(f"{dashboard}/parity-matrix?run=2026-11-21T08:00:00Z&framework=crewai&framework=autogen")
+
+    expect(page.locator("#view .card h2")).to_have_text(["What differs", "Captured as it was", "Runs and what changed"])
+    differs = page.get_by_role("region", name="What differs by framework")
+    expect(differs.locator("tbody th a")).to_have_text(
+        ["Wall time", "Framework overhead", "Observed, against unobserved", "Peak memory", "Import time"]
+    )
+    expect(rows(page).filter(visible=True)).to_have_text(["Handoff"])
+    page.get_by_text("2 scenarios are equal on every framework: all of them pass").click()
+    expect(rows(page).filter(visible=True)).to_have_text(["Handoff", "Plain call", "Tool call"])
+    differs.get_by_role("link", name="Wall time").click()
+    expect(page).to_have_url(re.compile("show=latency"))
+    wide = browse(scheme="dark", width=390)
+    wide.goto(f"{dashboard}/parity-matrix?run=2026-11-21T08:00:00Z&framework=crewai&framework=autogen")
+    wide.locator("#alike summary").click()
+    assert violations(wide) == []
+    assert wide.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_a_cell_opens_to_programs_trees_and_evidence(dashboard, page, shoot):
     """The framework of the cell stands first; its lost call is beside the truth, and what it printed is only text."""
     page.goto(f"{dashboard}/parity-matrix")

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad_dashboard.app import create_app, running
+from ai_dev_squad_dashboard.lab.differences import LabDifference, LabShare
 from ai_dev_squad_dashboard.lab.figures import Figure, figures, lowest, shifted
 from ai_dev_squad_dashboard.lab.history import LabChange
 from ai_dev_squad_dashboard.lab.table import Lab, LabColumn, LabEntry, LabRow, RunInfo
@@ -64,7 +65,7 @@ def test_without_results_there_is_only_where_they_would_be(tmp_path):
     nothing = {"passes": 0, "adapter can't": 0, "framework can't": 0, "not installed": 0, "fails": 0}
 
     assert see(tmp_path) == Lab(
-        str(tmp_path / "parity"), None, "capture", (), (), (), 0, nothing, 0, None, (), (), (), ()
+        str(tmp_path / "parity"), None, "capture", (), (), (), 0, nothing, 0, None, (), (), (), (), ()
     )
 
 
@@ -110,12 +111,26 @@ def test_a_run_is_rows_of_scenarios_and_columns_of_frameworks(tmp_path):
                 "Plain call",
                 info["purpose"],
                 (entry(100.0, is_lowest=True), entry(101.0, is_lowest=False), entry(102.0, is_lowest=False)),
+                equal=False,
             ),
         ),
         scenarios=1,
         verdicts={**PASSED},
         summed=1,
         unit="tokens",
+        differences=(
+            LabDifference(
+                "tokens",
+                "Tokens",
+                added=True,
+                scenarios=1,
+                shares=(
+                    LabShare(100.0, "100", 98.04, 1),
+                    LabShare(101.0, "101", 99.02, 0),
+                    LabShare(102.0, "102", 100.0, 0),
+                ),
+            ),
+        ),
         frameworks=("langgraph", "crewai", "autogen"),
         observers=("ours",),
         history=view.history,
@@ -173,6 +188,36 @@ def test_totals_are_of_what_every_column_passes(logs):
 
     assert (everyone.summed, [column.total for column in everyone.columns]) == (0, [None, None, None])
     assert (two.summed, [column.total for column in two.columns]) == (2, [572.0, 572.0])
+
+
+def test_rows_are_equal_where_nothing_but_chance_can_differ(tmp_path):
+    """Passing alike is equal, and so is the same number of tokens; a note of one, a failure and times are not."""
+    run = parity_files.real()
+    parity_files.lose_a_call(parity_files.cell(run, "tool_call", "crewai"))
+    parity_files.write(tmp_path / "parity" / "parity.json", run)
+
+    assert {
+        show: [row.name for row in see(tmp_path, f"show={show}").rows if row.equal]
+        for show in ("capture", "tokens", "latency")
+    } == {"capture": ["plain_call"], "tokens": ["plain_call"], "latency": []}
+
+
+def test_what_differs_is_added_up_over_what_every_framework_passes(tmp_path):
+    """Measures that are the same everywhere are not told; what a framework fails counts for nobody."""
+    run = parity_files.real()
+    parity_files.lose_a_call(parity_files.cell(run, "tool_call", "crewai"))
+    for framework, tokens in (("langgraph", 100.0), ("crewai", 150.0), ("autogen", 100.0)):
+        measures = parity_files.cell(run, "plain_call", framework)["measures"]
+        measures["tokens"] = {"median": tokens, "values": [tokens] * 5, "unit": "tokens"}
+    parity_files.write(tmp_path / "parity" / "parity.json", run)
+
+    found = {one.name: one for one in see(tmp_path).differences}
+    assert list(found) == ["wall", "framework", "observation", "tokens", "memory", "import"]
+    handoff = parity_files.cell(run, "handoff", "langgraph")["measures"]["tokens"]["median"]
+    assert (found["tokens"].scenarios, found["tokens"].added) == (2, True)
+    assert [(one.value, one.lowest_in) for one in found["tokens"].shares] == [
+        (100 + handoff, 0), (150 + handoff, 0), (100 + handoff, 0),
+    ]  # fmt: skip
 
 
 def test_another_instrumentation_stands_beside_ours(logs):

@@ -9,7 +9,7 @@ from typing import Final
 from ai_dev_squad_dashboard.formats import quantity
 from ai_dev_squad_dashboard.lab_results import LabMeasure, LabOutcome
 
-__all__ = ["NAMES", "SHOWS", "Figure", "figures", "lowest", "shifted"]
+__all__ = ["NAMES", "SHOWS", "VARIES", "Figure", "figures", "lowest", "shifted"]
 
 SHOWS: Final[Mapping[str, tuple[str, ...]]] = {
     "capture": (),
@@ -33,7 +33,8 @@ NAMES: Final[Mapping[str, str]] = {
 }
 """The lab's measures in the order of tables."""
 
-_VARIES: Final = frozenset({"ms", "MiB", "ratio"})
+VARIES: Final = frozenset({"ms", "MiB", "ratio"})
+"""Units of what varies from run to run."""
 _ENOUGH: Final = 3
 _NO_LOWEST: Final = frozenset({"observation", "quality"})
 """A ratio below 1 is chance, and of quality less is not better."""
@@ -103,7 +104,7 @@ def lowest(measures: Mapping[int, LabMeasure]) -> int | None:
         return None
     ordered = sorted(measures, key=lambda at: measures[at].median)
     first, others = measures[ordered[0]], [measures[at] for at in ordered[1:]]
-    if first.unit in _VARIES and any(len(measure.values) < _ENOUGH for measure in measures.values()):
+    if first.unit in VARIES and any(len(measure.values) < _ENOUGH for measure in measures.values()):
         return None
     return ordered[0] if all(_high(first) < _low(other) for other in others) else None
 
@@ -112,7 +113,7 @@ def shifted(before: LabMeasure, after: LabMeasure) -> bool:
     """Whether a measure changed between two runs beyond doubt: by more than a tenth, and no interval reaches the other's."""
     if before.unit != after.unit or before.median == after.median:
         return False
-    if before.unit not in _VARIES:
+    if before.unit not in VARIES:
         return True
     if min(len(before.values), len(after.values)) < _ENOUGH:
         return False

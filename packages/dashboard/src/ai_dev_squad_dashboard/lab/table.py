@@ -9,7 +9,8 @@ from ai_dev_squad_dashboard.hues import hues
 from ai_dev_squad_dashboard.lab_results import LabCell, LabResult, LabSummary, Verdict
 from ai_dev_squad_dashboard.matrix_file import FileProblem
 
-from .figures import SHOWS, Figure, figures
+from .differences import LabDifference, differences, measured
+from .figures import SHOWS, VARIES, Figure, figures
 from .history import PastRun, history, tally
 
 __all__ = [
@@ -86,6 +87,8 @@ class LabRow:
     title: str
     purpose: str
     cells: tuple[LabEntry | None, ...]
+    equal: bool
+    """Whether every cell passes with the same note and, in what the view shows, has the same number; never where it varies by chance."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ class Lab:
     """Scenarios that are in the totals: shown, and passed by every column."""
     unit: str | None
     """The unit of the totals."""
+    differences: tuple[LabDifference, ...]
+    """What differs between the columns over the scenarios shown, whatever the view."""
     frameworks: tuple[str, ...]
     """The frameworks of the run, to filter by."""
     observers: tuple[str, ...]
@@ -136,18 +141,19 @@ def tabulate(
     history.
     """
     if not results:
-        return Lab(directory, None, show, SHOWS[show], (), (), 0, tally(()), 0, None, (), (), (), problems)
+        return Lab(directory, None, show, SHOWS[show], (), (), 0, tally(()), 0, None, (), (), (), (), problems)
     run = results[0]
     columns = columns_of(results, frameworks)
     rows = []
     for scenario in _scenarios(results):
         cells = tuple(result_cell(results, column, scenario) for column in columns)
         title, purpose = _words(results, scenario)
-        row = LabRow(scenario, title, purpose, _entries(cells))
+        entries = _entries(cells)
+        row = LabRow(scenario, title, purpose, entries, _equal(entries, SHOWS[show]))
         if _wanted(row, verdict, text):
             rows.append(row)
     main = SHOWS[show][0] if SHOWS[show] else None
-    comparable = [row for row in rows if main and all(_counts(cell, main) for cell in row.cells)]
+    comparable = [row for row in rows if main and all(measured(cell, main) for cell in row.cells)]
     units = {cell.figures[main].unit for row in comparable for cell in row.cells if cell is not None and main}
     all_cells = [cell for result in results for cell in result.cells if _shown(cell, columns)]
     return Lab(
@@ -161,6 +167,7 @@ def tabulate(
         verdicts=tally(all_cells),
         summed=len(comparable),
         unit=next(iter(units), None),
+        differences=differences(rows),
         frameworks=tuple(dict.fromkeys(cell.framework for result in results for cell in result.cells)),
         observers=tuple(dict.fromkeys(one.observer for one in runs)),
         history=history(runs, run.id),
@@ -261,8 +268,15 @@ def _words(results: Sequence[LabResult], name: str) -> tuple[str, str]:
     return next(((scenario.title or name, scenario.purpose) for scenario in found), (name, ""))
 
 
-def _counts(cell: LabEntry | None, main: str) -> bool:
-    return cell is not None and cell.verdict == "passes" and main in cell.figures
+def _equal(cells: Sequence[LabEntry | None], measures: Sequence[str]) -> bool:
+    passing = [cell for cell in cells if cell is not None and cell.verdict == "passes"]
+    if len(passing) < len(cells) or len(cells) < 2 or len({cell.note for cell in passing}) > 1:
+        return False
+    shown = [tuple((name, cell.figures[name]) for name in measures if name in cell.figures) for cell in passing]
+    if any(figure.unit in VARIES for one in shown for _, figure in one):
+        # Two times that are the same are so by chance.
+        return False
+    return len({tuple((name, figure.median) for name, figure in one) for one in shown}) == 1
 
 
 def _wanted(row: LabRow, verdict: str, text: str) -> bool:
