@@ -481,7 +481,7 @@ async def test_tools_that_fail(captured: Captured, serve: Serve, autogen_chat: C
           chat: ok
     """)
     errors = {line.name: line.error and line.error.type for line in captured.closing("execute_tool")}
-    assert errors == {"broken": "KeyError", "missing": "tool_not_executed"}
+    assert errors == {"broken": "KeyError", "missing": "unknown_tool"}
 
 
 async def test_a_workbench(captured: Captured, serve: Serve, autogen_chat: Chat) -> None:

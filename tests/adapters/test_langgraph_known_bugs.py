@@ -5,6 +5,8 @@ Many have their test where the behaviour is at home; ``REPORTED`` lists them all
 
 from __future__ import annotations
 
+import ast
+import functools
 import gc
 import operator
 import threading
@@ -53,9 +55,8 @@ def test_every_reported_defect_has_a_test(reference: str) -> None:
     assert files != []
 
 
+@functools.cache
 def _docstrings(path: Path) -> str:
-    import ast
-
     tree = ast.parse(path.read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     return "\n".join(ast.get_docstring(node) or "" for node in functions if node.name.startswith("test_"))

@@ -65,6 +65,14 @@ def tools_graph(node: ToolNode) -> Any:
     return observe(builder.compile(name="squad"))
 
 
+def graph_of_messages(node: Any) -> Any:
+    """An observed graph of one node that answers with a whole conversation."""
+    builder = StateGraph(MessagesState)
+    builder.add_node("pass_on", node)
+    builder.add_edge(START, "pass_on")
+    return observe(builder.compile(name="outer"))
+
+
 def asks_for(*calls: dict[str, Any]) -> dict[str, Any]:
     """A state in which the model has asked for tools."""
     return {"messages": [AIMessage("", tool_calls=[{**one, "id": f"c{n}"} for n, one in enumerate(calls)])]}
@@ -419,11 +427,25 @@ def test_several_tools_run_in_threads(captured: Captured) -> None:
 
 
 def test_an_unknown_tool(captured: Captured) -> None:
-    """A tool that doesn't exist is LangGraph's message to the model; the node goes on and nothing is left open."""
-    result = tools_graph(ToolNode([])).invoke(asks_for({"name": "nobody", "args": {}}))
+    """A tool that doesn't exist is LangGraph's message to the model, and a tool call that failed; the node goes on. Who passes
+    the conversation on has not called it again.
+    """
+    inner = tools_graph(ToolNode([]))
+
+    def pass_on(state: MessagesState) -> Any:
+        return inner.invoke(state)
+
+    result = graph_of_messages(pass_on).invoke(asks_for({"name": "nobody", "args": {}}))
 
     assert result["messages"][-1].status == "error"
-    assert captured.tree() == "invoke_workflow squad: ok\n  task tools: ok"
+    assert captured.tree() == is_tree("""
+        invoke_workflow outer: ok
+          task pass_on: ok
+            invoke_workflow squad: ok
+              task tools: ok
+                execute_tool nobody: error
+    """)
+    assert [line.error and line.error.type for line in captured.closing("execute_tool")] == ["unknown_tool"]
 
 
 @pytest.mark.parametrize("handled", [False, True])

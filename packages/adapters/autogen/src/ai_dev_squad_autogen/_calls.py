@@ -275,7 +275,8 @@ def _not_executed(turn: AgentTurn, result: Any) -> None:
         operation.stop()
         return
     text = pipeline.redactor.text(str(result.content)) if pipeline.capture_content else ""
-    operation.fail(ErrorInfo(type="tool_not_executed", message=text))
+    unknown = str(result.content).startswith(f"Error: tool '{result.name}' not found")
+    operation.fail(ErrorInfo(type="unknown_tool" if unknown else "tool_not_executed", message=text))
 
 
 # --- model calls ------------------------------------------------------------------------------------------------------

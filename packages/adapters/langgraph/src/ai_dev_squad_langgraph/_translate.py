@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from langchain_core.messages import ToolMessage
 from langgraph.errors import GraphBubbleUp, GraphDrained, NodeCancelledError, ParentCommand
 from langgraph.types import Command
 
@@ -41,6 +42,7 @@ __all__ = [
     "service_tier_of",
     "task_attributes",
     "task_namespace",
+    "unknown_tools",
     "usage_of",
 ]
 
@@ -131,6 +133,21 @@ def task_attributes(namespace: str, metadata: Mapping[str, Any]) -> dict[str, An
 
 
 # --- model calls ------------------------------------------------------------------------------------------------------
+
+
+def unknown_tools(outputs: Any) -> Sequence[Any]:
+    """The messages by which a ``ToolNode`` answers calls of tools that it doesn't have: it runs nothing for them.
+
+    A node that passes on a conversation has such messages in it, too, between those of others, and did not write them.
+    """
+    messages = next(iter(outputs.values()), None) if type(outputs) is dict and len(outputs) == 1 else outputs
+    if type(messages) is not list or not messages or any(type(message) is not ToolMessage for message in messages):
+        return ()
+    return [message for message in messages if message.status == "error" and _is_unknown(message)]
+
+
+def _is_unknown(message: ToolMessage) -> bool:
+    return str(message.content).startswith(f"Error: {message.name} is not a valid tool")
 
 
 def model_request(metadata: Mapping[str, Any], params: Mapping[str, Any], prompts: Sequence[Any]) -> ModelRequest:
