@@ -33,6 +33,7 @@ from ai_dev_squad_dashboard.store.base import (
     OrderBy,
     Point,
     Session,
+    Step,
     Totals,
     TraceOrder,
     TraceRow,
@@ -336,6 +337,17 @@ class StoreContract(Opens):
             Point(T0 + 30 * MINUTE, None, calls=1, errors=1, cost_usd=0.0, input_tokens=0, output_tokens=0),
         ]
 
+    def test_how_a_tool_an_agent_and_a_model_went_over_time(self, filled: Store) -> None:
+        """One step for each in which it did something, with its own calls, failures, latency and the money that carries its name."""
+        (tool,) = filled.history(ALL, "tool", "calendar", 15 * MINUTE)
+        near(tool, Step(T0, 1, 1, SECOND, SECOND, 0.0, 0, 0, 0))
+        (agent,) = filled.history(ALL, "agent", "planner", 15 * MINUTE)
+        near(agent, Step(T0, 1, 0, 8 * SECOND, 8 * SECOND, 0.25, 1, 150, 20))
+        (model,) = filled.history(ALL, "model", "llama", 15 * MINUTE)
+        near(model, Step(T0 + 30 * MINUTE, 1, 1, 4 * SECOND, 4 * SECOND, 0.0, 1, 0, 0))
+        assert filled.history(ALL, "tool", "nothing of that name", HOUR) == []
+        assert filled.history(replace(ALL, agents=("nobody",)), "tool", "calendar", HOUR) == []
+
     def test_tools_are_counted_by_their_calls(self, filled: Store) -> None:
         """A tool's row counts its calls and has no money; its histogram holds them."""
         (tool,) = filled.groups(ALL, "tool", latency=True)
@@ -380,6 +392,8 @@ class StoreContract(Opens):
         """A word that is not allowed is an error that names it, not a part of a question to the engine."""
         with pytest.raises(ValueError, match=r"colour|size"):
             filled.groups(ALL, **wrong)
+        with pytest.raises(ValueError, match="cannot tell the history of a 'session'"):
+            filled.history(ALL, "session", "monday", HOUR)  # type: ignore[arg-type]
 
     def test_the_list_of_traces(self, filled: Store) -> None:
         """Traces stand newest first, with the name and status of their root and the sums of their spans."""
@@ -1110,10 +1124,11 @@ class StoreProperties(Opens):
         selection=selections(),
         step=st.sampled_from([1, MINUTE, 15 * MINUTE, HOUR, DAY, 7 * MINUTE + 1]),
         gone=st.sets(st.integers(0, 70), max_size=1),
+        key=NAMES,
     )
     @_properties
     def test_sums_are_those_of_the_rows(
-        self, batches: list[list[SpanRow]], selection: Selection, step: int, gone: set[int]
+        self, batches: list[list[SpanRow]], selection: Selection, step: int, gone: set[int], key: str | None
     ) -> None:
         """Whatever arrives in whatever order and is deleted in between, every sum equals the one computed from the rows that
         stay.
@@ -1145,6 +1160,10 @@ class StoreProperties(Opens):
                 assert [(point.start_us, point.key) for point in points] == [(p.start_us, p.key) for p in expected]
                 for point, exact_point in zip(points, expected, strict=True):
                     near(point, exact_point)
+            for by in ("agent", "model", "tool"):
+                steps = oracle.history(selection, by, key, step)
+                for found, exact_step in zip(store.history(selection, by, key, step), steps, strict=True):
+                    near(found, exact_step)
 
     @given(batches=BATCHES, frameworks=st.just(()) | st.just(("a",)))
     @_properties

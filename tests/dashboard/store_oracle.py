@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from math import ceil
 from typing import Any
 
-from ai_dev_squad_dashboard.store.base import Facets, Group, Point, Selection, Totals
+from ai_dev_squad_dashboard.store.base import Facets, Group, Point, Selection, Step, Totals
 from ai_dev_squad_dashboard.store.rows import SpanRow
 
 __all__ = ["Oracle"]
@@ -121,6 +121,16 @@ class Oracle:
                 money = (group.cost_usd, group.input_tokens, group.output_tokens)
                 points.append(Point(step, key, group.calls, group.errors, *money))
         return sorted(points, key=lambda point: (point.start_us, point.key is None, point.key or ""))
+
+    def history(self, selection: Selection, by: str, key: str | None, step_us: int) -> list[Step]:
+        steps = []
+        for start, spans in sorted(_split(self.chosen(selection), lambda s: s.start_us // step_us * step_us).items()):
+            group = Oracle(spans).groups(Selection(start, start + step_us), by).get(key)
+            if group is not None:
+                latency = {"p50_us": group.p50_us, "p95_us": group.p95_us}
+                money = (group.cost_usd, group.unpriced_calls, group.input_tokens, group.output_tokens)
+                steps.append(Step(start, group.calls, group.errors, *latency.values(), *money))
+        return steps
 
     def facets(self, selection: Selection) -> Facets:
         spans = self.chosen(selection)

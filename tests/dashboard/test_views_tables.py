@@ -21,7 +21,7 @@ from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import StoreError, open_memory_store
 from ai_dev_squad_dashboard.store.base import Incident
 from ai_dev_squad_dashboard.store.rows import Batch, MetricRow, SpanRow
-from ai_dev_squad_dashboard.views import agents, health
+from ai_dev_squad_dashboard.views import agents, health, history
 from ai_dev_squad_dashboard.views.agents import Bin, Scale, bins
 from ai_dev_squad_dashboard.views.health import Concern, Health
 from ai_dev_squad_dashboard.views.parity import runs
@@ -80,6 +80,41 @@ def test_agents_and_tools_come_with_their_latency_on_one_scale(site):
     assert view.tools_scale is not None
     assert view.tools_scale.low_us == pytest.approx(1_000, rel=0.1)
     assert view.tools_scale.high_us == pytest.approx(SECOND, rel=0.1)
+
+
+def test_a_tool_is_told_over_time_with_what_it_did_in_each_step(site):
+    """Two steps of an hour with calls: each has its own latency, and what lies between them has none."""
+    early = span(1, 2, 1, 2, "execute_tool", "grep", tool="grep", status="error")
+    late = [span(2, n, 1, lasts, "execute_tool", "grep", tool="grep") for n, lasts in ((2, 0.5), (3, 1))]
+    other = span(2, 4, 1, 9, "execute_tool", "sed", tool="sed")
+    site.store.write(Batch(spans=[early._replace(start_us=NOW - 5 * 3600 * SECOND), *late, other]))
+
+    view = history.build(site, ask("range=7d&by=tool&name=grep"))
+
+    assert (view.by, view.name, view.step_us) == ("tool", "grep", 3600 * SECOND)
+    assert (view.group.calls, view.group.errors) == (3, 1)
+    assert [(step.start_us, step.calls, step.errors) for step in view.steps] == [
+        (NOW - 5 * 3600 * SECOND, 1, 1),
+        (NOW - 3600 * SECOND, 2, 0),
+    ]
+    assert [step.p95_us for step in view.steps] == [
+        pytest.approx(2 * SECOND, rel=0.05),
+        pytest.approx(SECOND, rel=0.05),
+    ]
+    drawn = {series.key: series.values[-6:] for chart in (view.calls, view.latency) for series in chart.series}
+    p50, p95 = (tuple(getattr(step, name) for step in view.steps) for name in ("p50_us", "p95_us"))
+    assert drawn == {
+        "ok": (0, 0, 0, 0, 2, 0),
+        "failed": (1, 0, 0, 0, 0, 0),
+        "p50": (p50[0], None, None, None, p50[1], None),
+        "p95": (p95[0], None, None, None, p95[1], None),
+    }
+
+
+def test_a_name_that_nothing_has_is_an_empty_history(site):
+    """No steps, no group, and charts with nothing in them."""
+    view = history.build(site, ask("by=model&name=nothing"))
+    assert (view.steps, view.group, view.cost.total, view.latency.total) == ((), None, 0, 0)
 
 
 def test_no_agents_are_no_scale(site):

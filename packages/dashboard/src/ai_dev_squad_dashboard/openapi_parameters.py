@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from .store.deletions import KINDS
-from .views import agents, compare, costs, errors, overview, sessions, traces, users
+from .views import agents, compare, costs, errors, history, overview, sessions, traces, users
 
 __all__ = ["FILTER_TEXTS", "PARAMETERS", "PATH_ARGUMENTS"]
 
@@ -82,6 +82,8 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         {"enum": [*compare.ROWS], "default": "all"},
     ),
     "costs.by": ("What costs are put together by.", {"enum": [*costs.BY], "default": "model"}),
+    "history.by": ("What has the name.", {"enum": [*history.BY], "default": "tool"}),
+    "history.name": ("The name; what has none when absent.", _TEXT),
     "rank": ("What stands out by.", {"enum": [*overview.RANKS], "default": "cost"}),
     "order": ("What comes first.", {"enum": [*agents.ORDERS], "default": "calls"}),
     "tab": (

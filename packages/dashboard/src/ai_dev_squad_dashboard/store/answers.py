@@ -13,16 +13,13 @@ __all__ = [
     "ErrorGroup",
     "Facets",
     "Found",
-    "Group",
     "Incident",
     "LogPage",
     "MetricName",
-    "Point",
     "SearchState",
     "Session",
     "SessionPage",
     "StoreState",
-    "Totals",
     "Trace",
     "TracePage",
     "TraceRow",
@@ -39,82 +36,6 @@ class Written:
     spans: int
     duplicates: int
     logs: int
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What model calls cost and how runs went. Money and tokens are sums over model calls."""
-
-    calls: int
-    """Model calls."""
-    call_errors: int
-    runs: int
-    """Traces by their root spans."""
-    run_errors: int
-    """Roots that ended with status ``error``."""
-    spans: int
-    cost_usd: float
-    """The sum of the known costs."""
-    unpriced_calls: int
-    """Calls whose cost is unknown, hence not in ``cost_usd``."""
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    reasoning_tokens: int
-    estimated_calls: int
-    """Calls whose tokens were estimated."""
-    uncounted_calls: int
-    """Calls whose tokens are unknown."""
-    cache_saving_usd: float
-    p50_us: int | None
-    """Latency of model calls; ``None`` without calls. From a histogram: off by at most 5 %."""
-    p95_us: int | None
-    p99_us: int | None
-    mean_us: int | None
-    run_p50_us: int | None
-    """Latency of runs."""
-    run_p95_us: int | None
-    run_p99_us: int | None
-
-
-@dataclass(frozen=True)
-class Point:
-    """A step of a timeline for one framework (or whatever it is split by; ``None`` is a value as well)."""
-
-    start_us: int
-    key: str | None
-    calls: int
-    errors: int
-    cost_usd: float
-    input_tokens: int
-    output_tokens: int
-
-
-@dataclass(frozen=True)
-class Group:
-    """One row of a table by model, agent, tool and so on. ``calls`` counts what the key names: model calls by model and
-    provider, tool calls by tool, agent invocations by agent, root spans by workflow, model calls otherwise. Money and tokens
-    are those of the model calls in the group (an agent's: of the calls that carry its name). Latency is that of ``calls``.
-    """
-
-    key: str | None
-    calls: int
-    errors: int
-    cost_usd: float
-    unpriced_calls: int
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    reasoning_tokens: int
-    cache_saving_usd: float
-    p50_us: int | None
-    p95_us: int | None
-    p99_us: int | None
-    mean_us: int | None
-    latency: tuple[tuple[int, int], ...] = ()
-    """The histogram behind the percentiles: (upper bound in us, count), ascending, without empty bins."""
 
 
 @dataclass(frozen=True)

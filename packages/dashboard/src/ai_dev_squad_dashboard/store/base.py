@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, Unpack
 
 from ai_dev_squad.costs import CostEntry
 
@@ -19,16 +19,13 @@ from .answers import (
     ErrorGroup,
     Facets,
     Found,
-    Group,
     Incident,
     LogPage,
     MetricName,
-    Point,
     SearchState,
     Session,
     SessionPage,
     StoreState,
-    Totals,
     Trace,
     TracePage,
     TraceRow,
@@ -39,8 +36,19 @@ from .answers import (
 from .deletions import Deletion, Extent, Subject
 from .figures import Figure, FigureName
 from .rows import Batch, LogRow, OpenRow, SpanRow
-from .selection import ErrorOrder, GroupBy, OrderBy, Selection, SessionOrder, TraceOrder, UserOrder
+from .selection import (
+    ErrorOrder,
+    GroupBy,
+    NamedBy,
+    OrderBy,
+    Selection,
+    SessionOrder,
+    TraceFilters,
+    TraceOrder,
+    UserOrder,
+)
 from .sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
+from .sums import Group, Point, Step, Totals
 
 if TYPE_CHECKING:
     from .runs import Related, Run, TaskRuns
@@ -58,6 +66,7 @@ __all__ = [
     "Incident",
     "LogPage",
     "MetricName",
+    "NamedBy",
     "OrderBy",
     "Point",
     "SearchState",
@@ -65,12 +74,14 @@ __all__ = [
     "Session",
     "SessionOrder",
     "SessionPage",
+    "Step",
     "Store",
     "StoreBegunAnewError",
     "StoreError",
     "StoreState",
     "Totals",
     "Trace",
+    "TraceFilters",
     "TraceOrder",
     "TracePage",
     "TraceRow",
@@ -128,29 +139,21 @@ class Store(Protocol):
     ) -> Sequence[Group]:
         """A table by one key, the largest first (``key``: ascending). ``latency`` adds the histograms."""
 
+    def history(self, selection: Selection, by: NamedBy, key: str | None, step_us: int) -> Sequence[Step]:
+        """How what is called ``key`` went in each step, ascending, empty steps left out; sums as those of ``groups``."""
+
     def traces(
         self,
         selection: Selection,
         *,
         text: str = "",
-        status: str | None = None,
-        operation: str | None = None,
-        tool: str | None = None,
-        name: str | None = None,
-        min_duration_us: int | None = None,
-        min_cost_usd: float | None = None,
-        min_tokens: int | None = None,
-        min_calls: int | None = None,
-        min_spans: int | None = None,
-        min_errors: int | None = None,
-        error_group: str | None = None,
         order: TraceOrder = "newest",
         cursor: str | None = None,
         limit: int = 50,
+        **filters: Unpack[TraceFilters],
     ) -> TracePage:
         """Traces whose first span began in the selection. ``text``: every word occurs in names, errors or captured content of its
-        spans, whatever its case and accents, a word of three letters or more also as a part of another. ``status``: of the root; ``failed_step`` matches traces in which something failed
-        though they did not. ``error_group``: the id of an ``ErrorGroup`` of which they have a failure. Raises ``BadCursorError``.
+        spans, whatever its case and accents, a word of three letters or more also as a part of another. Raises ``BadCursorError``.
         """
 
     def find(self, text: str, limit: int = 10) -> Sequence[Found]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 from ai_dev_squad.costs import CostEntry
 
@@ -33,6 +33,7 @@ from .base import (
     GroupBy,
     LogPage,
     MetricName,
+    NamedBy,
     OrderBy,
     Point,
     SearchState,
@@ -40,9 +41,11 @@ from .base import (
     Session,
     SessionOrder,
     SessionPage,
+    Step,
     StoreState,
     Totals,
     Trace,
+    TraceFilters,
     TraceOrder,
     TracePage,
     TraceRow,
@@ -129,42 +132,28 @@ class DuckDBStore:
         with self._file.reading() as cursor:
             return duckdb_sums.groups(cursor, selection, by, order=order, limit=limit, latency=latency)
 
+    def history(self, selection: Selection, by: NamedBy, key: str | None, step_us: int) -> Sequence[Step]:
+        if by not in NAMES:
+            raise ValueError(f"cannot tell the history of a {by!r}; use one of {', '.join(NAMES)}")
+        with self._file.reading() as cursor:
+            return duckdb_sums.history(cursor, selection, by, key, step_us)
+
     def traces(
         self,
         selection: Selection,
         *,
         text: str = "",
-        status: str | None = None,
-        operation: str | None = None,
-        tool: str | None = None,
-        name: str | None = None,
-        min_duration_us: int | None = None,
-        min_cost_usd: float | None = None,
-        min_tokens: int | None = None,
-        min_calls: int | None = None,
-        min_spans: int | None = None,
-        min_errors: int | None = None,
-        error_group: str | None = None,
         order: TraceOrder = "newest",
         cursor: str | None = None,
         limit: int = 50,
+        **filters: Unpack[TraceFilters],
     ) -> TracePage:
         with self._file.reading() as reader, self._indexed(text) as index:
             return duckdb_traces.traces(
                 reader,
                 selection,
+                filters,
                 text=text,
-                status=status,
-                operation=operation,
-                tool=tool,
-                name=name,
-                min_duration_us=min_duration_us,
-                min_cost_usd=min_cost_usd,
-                min_tokens=min_tokens,
-                min_calls=min_calls,
-                min_spans=min_spans,
-                min_errors=min_errors,
-                error_group=error_group,
                 order=duckdb_order.allowed(order, duckdb_order.TRACE_ORDERS),
                 after=cursor,
                 limit=limit,

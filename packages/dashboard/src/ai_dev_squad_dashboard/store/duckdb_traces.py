@@ -8,7 +8,7 @@ from typing import Any, Final
 import duckdb
 
 from . import search_traces
-from .base import Selection, Trace, TraceOrder, TracePage, TraceRow
+from .base import Selection, Trace, TraceFilters, TraceOrder, TracePage, TraceRow
 from .cursors import unpack
 from .duckdb_answers import number, one
 from .duckdb_columns import SPAN_COLUMNS, hexed, split_trace_id
@@ -38,19 +38,9 @@ _LOG_SLACK_US: Final = 3_600_000_000
 def traces(
     cursor: duckdb.DuckDBPyConnection,
     selection: Selection,
+    filters: TraceFilters,
     *,
     text: str,
-    status: str | None,
-    operation: str | None,
-    tool: str | None,
-    name: str | None,
-    min_duration_us: int | None,
-    min_cost_usd: float | None,
-    min_tokens: int | None,
-    min_calls: int | None,
-    min_spans: int | None,
-    min_errors: int | None,
-    error_group: str | None,
     order: TraceOrder,
     after: str | None,
     limit: int,
@@ -61,25 +51,9 @@ def traces(
     if not terms and text.strip():
         return TracePage((), None)  # nothing in it is a word
     where = runs_filter(selection)
-    if status == "failed_step":
-        where.add("status <> 'error' AND errors > 0")
-    elif status is not None:
-        where.add("status = ?", status)
-    if name is not None:
-        where.add("name = ?", name)
-    for expression, least in (
-        ("end_us - start_us", min_duration_us),
-        ("cost_usd", min_cost_usd),
-        ("input_tokens + output_tokens", min_tokens),
-        ("calls", min_calls),
-        ("spans", min_spans),
-        ("errors", min_errors),
-    ):
-        if least is not None:
-            where.add(f"{expression} >= ?", least)
-    if error_group is not None:
-        where.add("trace_id IN (SELECT trace_id FROM failures WHERE error_group = ?)", error_group)
-    inside = _inside(selection, operation, tool)
+    filtered = _filtered(filters)
+    where.add(str(filtered), *filtered.values)
+    inside = _inside(selection, filters.get("operation"), filters.get("tool"))
     total = None if terms else _total(cursor, where, inside, selection)
     end_us = selection.end_us
     if after is not None:
@@ -106,6 +80,36 @@ def traces(
     if len(rows) > limit:
         more = cursor_behind("traces", order, _key_of(page[-1], order), str(int(page[-1].trace_id, 16)))
     return TracePage(page, more, total, complete)
+
+
+_AT_LEAST: Final = {
+    "min_duration_us": "end_us - start_us",
+    "min_cost_usd": "cost_usd",
+    "min_tokens": "input_tokens + output_tokens",
+    "min_calls": "calls",
+    "min_spans": "spans",
+    "min_errors": "errors",
+}
+"""Filter → what of a trace is at least that."""
+
+
+def _filtered(filters: TraceFilters) -> Where:
+    """The filters that hold for whole traces."""
+    given = {name: value for name, value in filters.items() if value is not None}
+    where = Where([], [])
+    status = given.get("status")
+    if status == "failed_step":
+        where.add("status <> 'error' AND errors > 0")
+    elif status is not None:
+        where.add("status = ?", status)
+    if "name" in given:
+        where.add("name = ?", given["name"])
+    for name, expression in _AT_LEAST.items():
+        if name in given:
+            where.add(f"{expression} >= ?", given[name])
+    if "error_group" in given:
+        where.add("trace_id IN (SELECT trace_id FROM failures WHERE error_group = ?)", given["error_group"])
+    return where
 
 
 def _key_of(row: TraceRow, order: TraceOrder) -> float:

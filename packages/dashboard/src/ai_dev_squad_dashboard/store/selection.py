@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypedDict
 
-__all__ = ["ErrorOrder", "GroupBy", "OrderBy", "Selection", "SessionOrder", "TraceOrder", "UserOrder"]
+__all__ = [
+    "ErrorOrder",
+    "GroupBy",
+    "NamedBy",
+    "OrderBy",
+    "Selection",
+    "SessionOrder",
+    "TraceFilters",
+    "TraceOrder",
+    "UserOrder",
+]
 
 GroupBy = Literal[
     "framework", "provider", "model", "agent", "tool", "operation", "service", "session", "day", "workflow"
 ]
 """What rows are put together by. ``session`` reads spans, ``workflow`` the names of root spans, the others roll-ups."""
+
+NamedBy = Literal["framework", "provider", "model", "agent", "tool", "operation", "service"]
+"""Names that spans have of their own."""
 
 OrderBy = Literal["cost", "calls", "errors", "p95", "tokens", "key"]
 
@@ -19,6 +32,24 @@ SessionOrder = Literal["newest", "cost", "duration", "tokens", "errors", "turns"
 UserOrder = Literal["cost", "tokens", "runs", "errors", "sessions", "newest"]
 ErrorOrder = Literal["count", "runs", "last", "first"]
 """What lists are sorted by, the largest or the newest first."""
+
+
+class TraceFilters(TypedDict, total=False):
+    """Which traces a list has besides its selection; what is left out, or ``None``, means all."""
+
+    status: str | None
+    """Of the root; ``failed_step`` matches traces in which something failed though they did not."""
+    operation: str | None
+    tool: str | None
+    name: str | None
+    min_duration_us: int | None
+    min_cost_usd: float | None
+    min_tokens: int | None
+    min_calls: int | None
+    min_spans: int | None
+    min_errors: int | None
+    error_group: str | None
+    """The id of an ``ErrorGroup`` of which they have a failure."""
 
 
 @dataclass(frozen=True)

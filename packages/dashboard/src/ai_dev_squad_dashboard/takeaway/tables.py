@@ -116,4 +116,4 @@ _CHART: Final = (Column("start_us", int), Column("key", str), Column("value", fl
 def _chart(chart: Chart) -> Iterator[Row]:
     for series in chart.series:
         for start_us, value in zip(chart.starts, series.values, strict=True):
-            yield start_us, series.key, float(value)
+            yield start_us, series.key, None if value is None else float(value)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ai_dev_squad_dashboard.hues import hues
 from ai_dev_squad_dashboard.store.base import Point, Selection
 
-__all__ = ["Chart", "Series", "chart"]
+__all__ = ["Chart", "Series", "chart", "starts_of"]
 
 OTHERS = "(others)"
 MAX_SERIES = 8
@@ -22,8 +22,10 @@ class Series:
     key: str | None
     hue: int
     """Its colour, 1 to 8; 0 for what is put together because there is too much."""
-    values: tuple[float, ...]
+    values: tuple[float | None, ...]
+    """``None`` where there is nothing to know, as for the latency of a step without calls."""
     total: float
+    """The sum of the values."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,17 @@ class Chart:
     total: float
 
 
+def starts_of(moments: Iterable[int], selection: Selection, step_us: int) -> tuple[int, ...]:
+    """When each step of a chart begins over ``selection``, in which ``moments`` are steps with something in them."""
+    # A span of time without a beginning has one where the first of them is.
+    first = min(moments, default=selection.end_us) if not selection.start_us else 0
+    start = max(first, selection.start_us) // step_us * step_us
+    return tuple(range(start, selection.end_us, step_us)[-MAX_STEPS:])
+
+
 def chart(points: Sequence[Point], selection: Selection, step_us: int, value: Callable[[Point], float]) -> Chart:
     """``value`` of each point, by key and step."""
-    # A span of time without a beginning has one where the first point is.
-    first = min((point.start_us for point in points), default=selection.end_us) if not selection.start_us else 0
-    start = max(first, selection.start_us) // step_us * step_us
-    starts = tuple(range(start, selection.end_us, step_us))[-MAX_STEPS:]
+    starts = starts_of((point.start_us for point in points), selection, step_us)
     place = {moment: number for number, moment in enumerate(starts)}
     sums: dict[str | None, list[float]] = {}
     for point in points:

@@ -1,4 +1,4 @@
-// What stands under the pointer: the step's numbers, largest on top as they are stacked, and their sum.
+// What stands under the pointer: the step's numbers, largest on top as they are stacked, and their sum where they have one.
 
 import { span } from "./chart-words.js";
 
@@ -20,20 +20,19 @@ function row(label, value, hue) {
   return line;
 }
 
-function table(data, stacked, step, index, words) {
+function table(data, sums, step, index, words) {
   const all = document.createElement("table");
   all.createCaption().textContent = span(data.starts[index], step);
   const body = all.createTBody();
   for (const one of data.series.toReversed()) {
     if (one.values[index]) body.append(row(one.key, words(one.values[index]), one.hue));
   }
-  const total = stacked.at(-1)[index];
-  if (body.rows.length !== 1) all.createTFoot().append(row("Total", words(total)));
+  if (sums ? body.rows.length !== 1 : !body.rows.length) all.createTFoot().append(row(...(sums ? ["Total", words(sums.at(-1)[index])] : ["Nothing", ""])));
   return all;
 }
 
 /** A plugin of uPlot. `words` writes a number. */
-export function tip(data, stacked, step, words) {
+export function tip(data, sums, step, words) {
   let box;
   return {
     hooks: {
@@ -58,7 +57,7 @@ export function tip(data, stacked, step, words) {
           const index = data.starts.findLastIndex((start) => start <= at);
           if (index < 0) return;
           if (box.dataset.index !== String(index)) {
-            box.replaceChildren(table(data, stacked, step, index, words));
+            box.replaceChildren(table(data, sums, step, index, words));
             box.dataset.index = index;
           }
           box.hidden = false;

@@ -9,8 +9,19 @@ function dollars(value) {
   return `$${value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
 }
 
+/** A duration in microseconds, as the page writes it. */
+function duration(us, digits) {
+  if (us === 0) return "0 s";
+  if (us < 1e3) return `${Number(us.toPrecision(digits))} µs`;
+  if (us < 999_950) return `${Number((us / 1e3).toPrecision(digits))} ms`;
+  if (us < 6e7) return `${Number((us / 1e6).toPrecision(digits))} s`;
+  if (us < 3.6e9) return `${Number((us / 6e7).toPrecision(digits))} m`;
+  return `${Number((us / 3.6e9).toPrecision(digits))} h`;
+}
+
 /** For an axis: as short as it can be. */
 export function short(value, unit) {
+  if (unit === "us") return duration(value, 3);
   if (unit === "usd") return value === 0 ? "$0" : `$${Number(value.toPrecision(3))}`;
   const [factor, letter] = UNITS.find(([size]) => Math.abs(value) >= size) ?? [1, ""];
   return `${Number((value / factor).toPrecision(3))}${letter && ` ${letter}`}`;
@@ -18,6 +29,7 @@ export function short(value, unit) {
 
 /** For a reader: with all digits that matter. */
 export function full(value, unit) {
+  if (unit === "us") return duration(value, 4);
   return unit === "usd" ? dollars(value) : value.toLocaleString("en-US");
 }
 

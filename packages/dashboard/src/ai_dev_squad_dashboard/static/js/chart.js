@@ -1,12 +1,16 @@
-// Sums over time as stacked bars. The figure holds the numbers as a table; this draws that table, and nothing else.
+// Sums over time as stacked bars, or what does not add up as lines. The figure holds the numbers as a table; this draws
+// that table, and nothing else.
 //
-// <figure data-module="chart" data-unit="usd|count" data-step="…µs">  .plot  table.data  th[data-hue]  td[data-value]
+// <figure data-module="chart" data-shape="bars|lines" data-unit="usd|count|us" data-step="…µs">  .plot  table.data  th[data-hue]  td[data-value]
 
 import uPlot from "../vendor/uplot.js";
 import { axisLabel, full, short } from "./chart-words.js";
 import { tip } from "./chart-tip.js";
 
 const drawn = new WeakMap();
+
+/** A value of the table; what is unknown is left out of a line. */
+const number = (text) => (text === "" ? null : Number(text));
 
 /** The numbers of the table: starts in seconds, and for each series its key, hue and values. */
 function read(figure) {
@@ -18,7 +22,7 @@ function read(figure) {
     series: heads.map((head, column) => ({
       key: head.textContent,
       hue: head.dataset.hue,
-      values: rows.map((row) => Number(row.cells[column + 1].dataset.value)),
+      values: rows.map((row) => number(row.cells[column + 1].dataset.value)),
     })),
   };
 }
@@ -44,12 +48,24 @@ function colour(element, variable) {
   return value;
 }
 
-function options(figure, plot, data, stacked) {
-  const unit = figure.dataset.unit;
+/** The places of values whose neighbours are unknown: a line has no length there. */
+const alone = (chart, series) => {
+  const values = chart.data[series];
+  return values.flatMap((value, place) => (value === null || values[place - 1] != null || values[place + 1] != null ? [] : [place]));
+};
+
+/** How a series is drawn: as bars on those below it, or as a line of its own. */
+function drawing(one, shape, plot) {
+  const hue = colour(plot, `--hue-${one.hue}`);
+  if (shape === "lines") return { stroke: hue, width: 2, points: { show: true, size: 5, fill: hue, filter: alone } };
+  return { fill: hue, stroke: colour(plot, "--surface"), width: 0, points: { show: false }, paths: uPlot.paths.bars({ align: 1, size: [0.86, 48] }) };
+}
+
+function options(figure, plot, data, sums) {
+  const { unit, shape } = figure.dataset;
   const step = Number(figure.dataset.step) / 1e6;
   const grid = { stroke: colour(plot, "--line"), width: 1 };
   const axis = { stroke: colour(plot, "--faint"), grid, ticks: { show: false }, font: "11px system-ui, sans-serif" };
-  const surface = colour(plot, "--surface");
   const first = data.starts[0];
   const last = data.starts.at(-1) + step;
   return {
@@ -67,14 +83,11 @@ function options(figure, plot, data, stacked) {
       { ...axis, size: 56, space: 34, values: (chart, splits) => splits.map((value) => short(value, unit)) },
     ],
     // The highest sum first: what is drawn later covers its lower part.
-    series: [{}, ...data.series.map((one) => {
-      const fill = colour(plot, `--hue-${one.hue}`);
-      return { fill, stroke: surface, width: 0, points: { show: false }, paths: uPlot.paths.bars({ align: 1, size: [0.86, 48] }) };
-    }).reverse()],
+    series: [{}, ...data.series.map((one) => drawing(one, shape, plot)).reverse()],
     hooks: {
       setSelect: [(chart) => zoom(chart, step)],
     },
-    plugins: [tip(data, stacked, step, (value) => full(value, unit))],
+    plugins: [tip(data, sums, step, (value) => full(value, unit))],
   };
 }
 
@@ -92,10 +105,12 @@ function zoom(chart, step) {
 
 function draw(figure, plot) {
   const data = read(figure);
-  const stacked = stack(data.series);
+  // Percentiles have no sum.
+  const sums = figure.dataset.shape === "lines" ? null : stack(data.series);
+  const heights = sums ?? data.series.map((one) => one.values);
   drawn.get(plot)?.destroy();
   plot.replaceChildren();
-  drawn.set(plot, new uPlot(options(figure, plot, data, stacked), [data.starts, ...stacked.toReversed()], plot));
+  drawn.set(plot, new uPlot(options(figure, plot, data, sums), [data.starts, ...heights.toReversed()], plot));
 }
 
 export function mount(figure) {

@@ -1,0 +1,99 @@
+"""The shapes of what a store adds up: totals, steps of time, rows of a table. Money is USD; ``None`` means unknown, never zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Group", "Point", "Step", "Totals"]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What model calls cost and how runs went. Money and tokens are sums over model calls."""
+
+    calls: int
+    """Model calls."""
+    call_errors: int
+    runs: int
+    """Traces by their root spans."""
+    run_errors: int
+    """Roots that ended with status ``error``."""
+    spans: int
+    cost_usd: float
+    """The sum of the known costs."""
+    unpriced_calls: int
+    """Calls whose cost is unknown, hence not in ``cost_usd``."""
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    estimated_calls: int
+    """Calls whose tokens were estimated."""
+    uncounted_calls: int
+    """Calls whose tokens are unknown."""
+    cache_saving_usd: float
+    p50_us: int | None
+    """Latency of model calls; ``None`` without calls. From a histogram: off by at most 5 %."""
+    p95_us: int | None
+    p99_us: int | None
+    mean_us: int | None
+    run_p50_us: int | None
+    """Latency of runs."""
+    run_p95_us: int | None
+    run_p99_us: int | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A step of a timeline for one framework (or whatever it is split by; ``None`` is a value as well)."""
+
+    start_us: int
+    key: str | None
+    calls: int
+    errors: int
+    cost_usd: float
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """How a tool, a model or whatever else has a name went in one step of a history; what is counted is what ``Group`` counts."""
+
+    start_us: int
+    calls: int
+    errors: int
+    p50_us: int | None
+    """Latency of ``calls``; ``None`` without any. From a histogram: off by at most 5 %."""
+    p95_us: int | None
+    cost_usd: float
+    unpriced_calls: int
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """One row of a table by model, agent, tool and so on. ``calls`` counts what the key names: model calls by model and
+    provider, tool calls by tool, agent invocations by agent, root spans by workflow, model calls otherwise. Money and tokens
+    are those of the model calls in the group (an agent's: of the calls that carry its name). Latency is that of ``calls``.
+    """
+
+    key: str | None
+    calls: int
+    errors: int
+    cost_usd: float
+    unpriced_calls: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    cache_saving_usd: float
+    p50_us: int | None
+    p95_us: int | None
+    p99_us: int | None
+    mean_us: int | None
+    latency: tuple[tuple[int, int], ...] = ()
+    """The histogram behind the percentiles: (upper bound in us, count), ascending, without empty bins."""
