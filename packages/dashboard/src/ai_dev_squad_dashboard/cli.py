@@ -22,6 +22,7 @@ __all__ = ["main", "make_parser"]
 _BUILT_IN = {
     "dashboard": "dashboard",
     "ingest": "ingest",
+    "ship": "ship",
     "export": "export",
     "delete": "delete",
     "doctor": "doctor",

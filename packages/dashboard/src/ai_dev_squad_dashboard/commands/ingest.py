@@ -180,8 +180,8 @@ def _read_rotated(path: Path, queue: Any) -> int:
 def _send(options: argparse.Namespace, files: _Files) -> int:
     if files.journals:
         raise CommandError(
-            f"{files.journals[0]} is a journal, and journals are not sent: start the dashboard with "
-            f"--logs {files.journals[0].parent}, or stop it and use --db",
+            f"{files.journals[0]} is a journal: `ai-dev-squad ship` sends it, a dashboard on this machine reads it with "
+            f"--logs {files.journals[0].parent}, and --db stores it while none runs",
             2,
         )
     import os
@@ -214,26 +214,14 @@ def _receive(files: _Files, take: Callable[[Any, bytes], str]) -> int:
 def _post(url: str, body: bytes, token: str | None) -> str:
     """Send a request; come again when told to. Returns what was not taken."""
     import time
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
 
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
-    while True:
-        try:
-            with urlopen(Request(url, body, headers), timeout=60) as answer:  # noqa: S310 - the user's own address
-                partial = msgspec.json.decode(answer.read() or b"{}", type=dict[str, Any]).get("partialSuccess") or {}
-                return str(partial.get("errorMessage", ""))
-        except HTTPError as error:
-            if error.code in {429, 503}:
-                time.sleep(int(error.headers.get("Retry-After") or 1))
-                continue
-            if error.code in {401, 403}:
-                raise CommandError(
-                    f"{url} asks for a token; make one with `ai-dev-squad token ingest`, give it as --token"
-                ) from None
-            return f"refused with status {error.code}: {error.read(300).decode(errors='replace')}"
-        except (URLError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise CommandError(
-                f"no dashboard answers at {url} ({reason}); start one with `ai-dev-squad dashboard`"
-            ) from None
+    from ai_dev_squad_dashboard.otlp_post import post
+
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    while (answer := post(url, body, headers)).verdict == "later":
+        time.sleep(answer.retry_after_s or 1)
+    if answer.verdict == "forbidden":
+        raise CommandError(f"{url} asks for a token; make one with `ai-dev-squad token ingest`, give it as --token")
+    if answer.verdict == "away" and not answer.problem.startswith("refused"):
+        raise CommandError(f"no dashboard answers at {url} ({answer.problem}); start one with `ai-dev-squad dashboard`")
+    return answer.problem
