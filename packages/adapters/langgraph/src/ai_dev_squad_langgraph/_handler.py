@@ -29,6 +29,7 @@ from ai_dev_squad_langgraph._runs import (
     around_call,
     become_graph,
     note_handoff,
+    note_unknown_tool,
     parent_of,
 )
 from ai_dev_squad_langgraph._scope import GraphRun
@@ -130,7 +131,7 @@ class ObservingHandler(_Base):
             run = RUNS.get(run_id)
             if run is not None:
                 for message in _translate.unknown_tools(outputs):
-                    _tool_unknown(run, message)
+                    note_unknown_tool(run, message)
                 run.end()
         except Exception as error:  # noqa: BLE001 - the user's program comes first
             report("observing the end of a chain", error)
@@ -345,21 +346,6 @@ def _ask(run: Run, ask: Callable[[], None]) -> None:
     except CallRefused:
         run.end()  # LangChain reports no end of a call whose start was refused
         raise
-
-
-def _tool_unknown(run: Run, message: Any) -> None:
-    """The model called a tool that isn't there."""
-    redact = runtime.pipeline().redactor.text
-    operation = operations.start(
-        operations.TOOL,
-        redact(str(message.name)),  # the model's invention, perhaps
-        framework=FRAMEWORK,
-        parent=run.enclosing_operation(),
-        attributes={keys.TOOL_TYPE: "function", keys.TOOL_CALL_ID: redact(message.tool_call_id)},
-    )
-    operation.note_arguments(None)
-    operation.note_result(message.content)
-    operation.fail(ErrorInfo(type="unknown_tool"))
 
 
 def _open_model_call(

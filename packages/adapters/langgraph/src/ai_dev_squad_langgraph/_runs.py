@@ -23,6 +23,7 @@ __all__ = [
     "become_graph",
     "cached_task",
     "note_handoff",
+    "note_unknown_tool",
     "parent_of",
 ]
 
@@ -155,3 +156,18 @@ def note_handoff(run: Run, error: ParentCommand) -> None:
     while above is not None:
         above.passed_on = error
         above = above.parent
+
+
+def note_unknown_tool(run: Run, message: Any) -> None:
+    """The model called a tool that isn't there."""
+    redact = runtime.pipeline().redactor.text
+    operation = operations.start(
+        operations.TOOL,
+        redact(str(message.name)),  # the model's invention, perhaps
+        framework=FRAMEWORK,
+        parent=run.enclosing_operation(),
+        attributes={keys.TOOL_TYPE: "function", keys.TOOL_CALL_ID: redact(message.tool_call_id)},
+    )
+    operation.note_arguments(None)
+    operation.note_result(message.content)
+    operation.fail(ErrorInfo(type="unknown_tool"))
