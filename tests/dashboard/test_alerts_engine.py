@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ai_dev_squad_dashboard.alerts.engine import Decision, Engine, Told
 from ai_dev_squad_dashboard.alerts.rules import MEASURES, Rule
 from ai_dev_squad_dashboard.alerts.tally import MAX_GROUPS, OTHER
-from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, NANO, Figure, Kind, Sums
+from ai_dev_squad_dashboard.store.figures import NANO, SUMS, Figure, Kind
 from ai_dev_squad_dashboard.store.percentiles import percentiles
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -22,11 +22,9 @@ from alert_rooms import MINUTE, NOW, SECOND
 NAMES = st.fixed_dictionaries({name: st.sampled_from([None, "a", "b"]) for name in ("agent", "model")})
 
 
-def figure(
-    time_us=NOW, *, kinds=Kind.CALL | Kind.SPAN, count=1, errors=0, usd=1.0, tokens=10, bins=(), **names
-) -> Figure:
-    sums = Sums(count, errors, round(usd * NANO), tokens, 1, 2000 * count)
-    return Figure(int(kinds), tuple(names.get(name) for name in FIGURE_NAMES), time_us, sums, tuple(bins))
+def figure(time_us=NOW, *, kinds=Kind.CALL | Kind.SPAN, count=1, usd=1.0, tokens=10, took_us=2000, **more) -> Figure:
+    sums = {"cost_nano": round(usd * NANO), "input_tokens": tokens, "output_tokens": 1, "duration_us": took_us * count}
+    return Figure(int(kinds), time_us, count=count, **sums, **more)
 
 
 def rule(name="r", measure="cost_usd", threshold=5.0, *, minutes=1, of=Kind.CALL, **more) -> Rule:
@@ -81,12 +79,13 @@ class Oracle:
 
     def value(self, one: Rule, group, now_us: int) -> float | None:
         own = [e for e, t in self.seen if self.counts(one, e, t, now_us) and self.group(one, e) == group]
-        count, errors, cost, given_, made, took = (sum(e.sums[place] for e in own) for place in range(6))
+        count, errors, cost, given_, made, took = (sum(e[SUMS][place] for e in own) for place in range(6))
         if one.measure in {"error_rate", "mean_ms", "p95_ms"} and count < max(1, one.min_count):
             return None
         bins: dict[int, int] = {}
-        for number in (number for e in own for number in e.latency):
-            bins[number] = bins.get(number, 0) + 1
+        for e in own:
+            if e.bin is not None:
+                bins[e.bin] = bins.get(e.bin, 0) + e.count
         found = {
             "cost_usd": lambda: cost / NANO,
             "tokens": lambda: given_ + made,
@@ -100,7 +99,7 @@ class Oracle:
 
     @staticmethod
     def counts(one: Rule, each: Figure, time_us: int, now_us: int) -> bool:
-        names = dict(zip(FIGURE_NAMES, each.names, strict=True))
+        names = each._asdict()
         step_us = one.over_us // 60
         within = now_us // step_us - 60 < time_us // step_us
         return (
@@ -112,7 +111,7 @@ class Oracle:
 
     @staticmethod
     def group(one: Rule, each: Figure) -> tuple[str, ...]:
-        names = dict(zip(FIGURE_NAMES, each.names, strict=True))
+        names = each._asdict()
         return tuple(names[name] for name in one.by)
 
 
@@ -151,7 +150,8 @@ def some_figures(draw) -> list[tuple[int, dict]]:
                 "count": draw(st.integers(1, 3)),
                 "errors": draw(st.integers(0, 1)),
                 "usd": draw(st.sampled_from([0.0, 0.1, 1.0])),
-                "bins": draw(st.lists(st.sampled_from([0, 40, 90]), max_size=2)),
+                "took_us": draw(st.sampled_from([10, 2000, 3000])),
+                "bin": draw(st.sampled_from([None, 0, 40, 90])),
                 **draw(NAMES),
             },
         )
@@ -213,6 +213,26 @@ def test_rules_that_ask_the_same_share_one_sum():
     fired = engine.step(NOW, [figure(usd=2.5)])
     assert [each.rule for each in fired] == ["r00000", "r00001", "r00002"]
     assert engine.windows == (MINUTE,)
+
+
+def test_what_is_far_from_every_threshold_is_not_looked_at():
+    """Thousands of spans are added up, and each window is looked at once, when the first of them comes."""
+    rules = [
+        rule("dear", threshold=1e6, minutes=1),
+        rule("busy", "count", 1e6, minutes=60),
+        rule("slow", "p95_ms", 1e6, minutes=60, by=("agent",)),
+        rule("failing", "error_rate", 0.5, minutes=60, min_count=1, where=(("agent", ("a",)),)),
+    ]
+    engine, looks = Engine(rules, NOW), []
+    judge = engine._judge
+    engine._judge = lambda cell, decisions: (looks.append(cell.tally.over_us), judge(cell, decisions))
+    for number in range(2000):
+        now_us = NOW + number * 5000
+        assert engine.step(now_us, [figure(now_us, bin=40, agent="a")]) == []
+    assert (len(looks), {name: [value for _, value, _ in engine.state_of(name)] for name in engine.rules}) == (
+        4,
+        {"dear": [2000.0], "busy": [2000.0], "slow": [0.032], "failing": [0.0]},
+    )
 
 
 def test_groups_beyond_the_limit_are_put_together_and_it_is_said():

@@ -40,7 +40,6 @@ _KEEP_US: Final = 30_000_000
 """How often the place is kept when nothing was decided: what came since is read again after a crash, which changes nothing."""
 _CHUNK: Final = 50_000
 _FOREVER: Final = 1 << 62
-_SECOND_US: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,7 @@ class Alerting:
         if until <= after:
             return ()
         return self._store.figures(
-            after, until, by=engine.names, step_us=_SECOND_US, now_us=now_us, latency=engine.needs_latency
+            after, until, by=engine.names, step_us=engine.step_us, now_us=now_us, latency=engine.needs_latency
         )
 
     def _logs(self, after: str) -> Any:

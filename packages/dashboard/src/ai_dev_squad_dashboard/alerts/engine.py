@@ -7,17 +7,20 @@ ends to hold it is resolved; it fires again at the earliest after ``rearm`` and,
 from __future__ import annotations
 
 import heapq
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, product
+from math import gcd
 from typing import Any, Final, Literal, NamedTuple
 
 from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, Figure, FigureName
 
-from .ladder import Ladder
+from .ladder import Ladder, all_room
 from .rules import MEASURES, Rule
-from .tally import STEPS, Cell, Group, Tally, getter
+from .sources import TURN, Bins, Lane, Source, Sums
+from .tally import STEPS, Cell, Group, Tally
 
 __all__ = ["Decision", "Engine", "Told"]
 
@@ -49,23 +52,6 @@ class Told:
     """When it was last told that it is so."""
 
 
-class _Lane:
-    """Tallies whose filters ask for the same names and that are told apart by the same: what belongs together is added up once
-    for all of them.
-    """
-
-    __slots__ = ("filters", "kind", "latency", "place_of", "tallies")
-
-    def __init__(self, kind: int, names: Sequence[FigureName], by: Sequence[FigureName]) -> None:
-        self.kind = kind
-        self.filters = len(names)
-        self.place_of: Callable[[Sequence[Any]], tuple[Any, ...]] = getter([*names, *by])
-        """The values of the filters, and then the group."""
-        self.tallies: dict[tuple[Any, ...], list[Tally]] = {}
-        """Values of the filters → who asks for them."""
-        self.latency = False
-
-
 class Engine:
     """The rules, what they have counted, and what was told. Not for several threads at once.
 
@@ -83,9 +69,11 @@ class Engine:
         self._tallies: list[Tally] = []
         self._place: dict[str, tuple[Tally, int, int]] = {}
         """Rule → its tally, ladder and step of the ladder."""
-        self._lanes: dict[tuple[int, tuple[FigureName, ...], tuple[FigureName, ...]], _Lane] = {}
+        self._lanes: dict[tuple[int, tuple[FigureName, ...]], Lane] = {}
         self._leaving: dict[int, dict[int, list[Cell]]] = defaultdict(dict)
         """Length of a step → step → cells that hold something of it."""
+        self._turns: dict[int, dict[int, list[Source]]] = defaultdict(dict)
+        """Length of a step → step → what is handed on with it."""
         self._touched: dict[int, Cell] = {}
         self._timers: list[tuple[int, int, Callable[[list[Decision]], None]]] = []
         self._order = count()
@@ -99,6 +87,8 @@ class Engine:
         """Whether figures must have the bins of durations."""
         self.windows: Final = tuple(sorted({tally.over_us for tally in self._tallies}))
         """The lengths of the windows, in microseconds, ascending."""
+        self.step_us: Final = max(1_000_000, gcd(*(tally.step_us for tally in self._tallies)))
+        """How exact the moments of figures need to be: all that ended within it may be put together."""
         self._resume()
 
     @property
@@ -117,6 +107,7 @@ class Engine:
         """Take in what arrived, and decide as of ``now_us``. ``levels``: all states as they are now, where they were asked for."""
         # A clock that is set back must not bring back what has left the window.
         self._now_us = now_us = max(self._now_us, now_us)
+        self._turn()
         self._add(figures, None)
         if levels is not None:
             self._set(levels)
@@ -145,18 +136,17 @@ class Engine:
             asked = (rule.measure, rule.above, rule.min_count)
             questions.setdefault(same_sums, {}).setdefault(asked, []).append(rule)
         for (kind, where, by, over_us), asked_by in questions.items():
-            tally = Tally(by, over_us, [Ladder(asked, members) for asked, members in asked_by.items()])
+            shared = any(len(values) > 1 for _, values in where)
+            ladders = [Ladder(asked, members) for asked, members in asked_by.items()]
+            tally = Tally(by, over_us, ladders, shared=shared)
             self._tallies.append(tally)
             for place, ladder in enumerate(tally.ladders):
                 for step, rule in enumerate(ladder.rules):
                     self._place[rule.name] = (tally, place, step)
-            names = tuple(name for name, _ in where)
-            lane = self._lanes.get((int(kind), names, by))
-            if lane is None:
-                lane = self._lanes[int(kind), names, by] = _Lane(int(kind), names, by)
-            lane.latency = lane.latency or tally.latency
-            for key in product(*(values for _, values in where)):
-                lane.tallies.setdefault(key, []).append(tally)
+            names = (*(name for name, _ in where), *by)
+            lane = self._lanes.setdefault((int(kind), names), Lane(int(kind), names))
+            for values in product(*(values for _, values in where)):
+                lane.watch(values, tally)
             if tally.keeps:
                 tally.warm_us = self._now_us + over_us
                 self._at(tally.warm_us, self._warmed(tally))
@@ -175,71 +165,83 @@ class Engine:
     # --- counting -----------------------------------------------------------------------------------------------------
 
     def _add(self, figures: Iterable[Figure], only_us: int | None) -> None:
-        moments: dict[int, list[Figure]] = {}
+        alike: defaultdict[tuple[int, int], list[Figure]] = defaultdict(list)
         for figure in figures:
-            moments.setdefault(min(figure.time_us, self._now_us), []).append(figure)
-        for time_us, given in moments.items():
+            alike[min(figure.time_us, self._now_us), figure.kinds].append(figure)
+        for (time_us, kinds), given in alike.items():
             for lane in self._lanes.values():
-                self._count(lane, time_us, self._together(lane, given), only_us)
-
-    @staticmethod
-    def _together(lane: _Lane, figures: Sequence[Figure]) -> dict[tuple[Any, ...], tuple[list[int], list[int]]]:
-        """The sums and bins of all figures with the same names that matter: mostly far fewer than figures."""
-        kind, place_of, latency = lane.kind, lane.place_of, lane.latency
-        found: dict[tuple[Any, ...], tuple[list[int], list[int]]] = {}
-        for kinds, names, _, sums, bins, _ in figures:
-            if not kinds & kind:
-                continue
-            place = place_of(names)
-            held = found.get(place)
-            if held is None:
-                found[place] = (list(sums), list(bins))
-                continue
-            total = held[0]
-            count, errors, cost, given, made, duration = sums
-            total[0] += count
-            total[1] += errors
-            total[2] += cost
-            total[3] += given
-            total[4] += made
-            total[5] += duration
-            if latency:
-                held[1].extend(bins)
-        return found
+                if kinds & lane.kind:
+                    self._count(lane, time_us, lane.together(given), only_us)
 
     def _count(
-        self,
-        lane: _Lane,
-        time_us: int,
-        found: Mapping[tuple[Any, ...], tuple[list[int], list[int]]],
-        only_us: int | None,
+        self, lane: Lane, time_us: int, found: Iterable[tuple[tuple[Any, ...], Sums, Bins]], only_us: int | None
     ) -> None:
-        now_us, leaving, touched, filters = self._now_us, self._leaving, self._touched, lane.filters
-        for place, (sums, bins) in found.items():
-            for tally in lane.tallies.get(place[:filters], ()):
-                if only_us is not None and tally.over_us != only_us:
-                    continue
-                step_us = tally.step_us
-                step = time_us // step_us
-                if step <= now_us // step_us - STEPS:
-                    continue
-                cell = tally.cell(place[filters:])
-                if cell is None:
-                    continue
-                if cell.add(step, sums, bins):
-                    leaving[step_us].setdefault(step, []).append(cell)
-                touched[id(cell)] = cell
+        for place, sums, bins in found:
+            source, cells = lane.source(place, time_us, self._now_us)
+            if source is not None:
+                if only_us is None:
+                    cells = source.at_once
+                    self._wait(source, time_us, sums, bins)
+                else:
+                    cells = (*source.cells, *source.at_once)
+            for cell in cells:
+                if (only_us is None or cell.tally.over_us == only_us) and self._put(cell, time_us, sums, bins):
+                    self._touched[id(cell)] = cell
+
+    def _put(self, cell: Cell, time_us: int, sums: Sums, bins: Bins) -> bool:
+        """Add to a cell, unless its window is past that. Whether it was added."""
+        if not cell.tally.counts(time_us, self._now_us):
+            return False
+        step_us = cell.tally.step_us
+        if cell.add(time_us // step_us, sums, bins):
+            self._leaving[step_us].setdefault(time_us // step_us, []).append(cell)
+        return True
+
+    def _wait(self, source: Source, time_us: int, sums: Sums, bins: Bins) -> None:
+        """Let it wait, as long as nobody has to look and it leaves no window meanwhile."""
+        if not source.cells:
+            return
+        shortest_us = source.shortest_us
+        if source.add(time_us, sums, bins):
+            self._hand_on(source)
+            for cell in source.cells:
+                self._touched[id(cell)] = cell
+        elif time_us < self._now_us - 2 * TURN * shortest_us:
+            self._hand_on(source)
+        elif source.turn < 0:
+            # Not all in the same round.
+            source.turn = self._now_us // shortest_us + 1 + next(self._order) % TURN
+            self._turns[shortest_us].setdefault(source.turn, []).append(source)
+
+    def _hand_on(self, source: Source) -> None:
+        """What waits goes into the cells."""
+        for time_us, sums, bins in source.take():
+            for cell in source.cells:
+                self._put(cell, time_us, sums, bins)
+
+    def _settled(self, cell: Cell) -> Cell:
+        """The cell with all that has come."""
+        if not cell.tally.shared:
+            for source in cell.sources:
+                self._hand_on(source)
+        return cell
+
+    def _turn(self) -> None:
+        """Hand on what has waited long enough."""
+        for shortest_us, turns in self._turns.items():
+            now = self._now_us // shortest_us
+            for turn in [turn for turn in turns if turn <= now]:
+                for source in turns.pop(turn):
+                    if source.turn == turn:
+                        self._hand_on(source)
 
     def _set(self, levels: Sequence[Figure]) -> None:
         for figure in levels:
             for lane in self._lanes.values():
                 if figure.kinds & lane.kind:
-                    place = lane.place_of(figure.names)
-                    for tally in lane.tallies.get(place[: lane.filters], ()):
-                        cell = tally.cell(place[lane.filters :])
-                        if cell is not None:
-                            cell.level = max(figure.level, cell.level if id(cell) in self._touched else 0.0)
-                            self._touched[id(cell)] = cell
+                    for cell in lane.cells(lane.place_of(figure)):
+                        cell.level = max(figure.level, cell.level if id(cell) in self._touched else 0.0)
+                        self._touched[id(cell)] = cell
 
     def _expire(self) -> None:
         for step_us, steps in self._leaving.items():
@@ -253,7 +255,7 @@ class Engine:
 
     def _judge(self, cell: Cell, decisions: list[Decision]) -> None:
         """See which rules began or ended to hold."""
-        tally, held = cell.tally, cell.held
+        tally, held = self._settled(cell).tally, cell.held
         total, latency, level = cell.total, cell.latency, cell.level
         for place, ladder in enumerate(tally.ladders):
             above, before = ladder.above, held[place]
@@ -271,10 +273,23 @@ class Engine:
             for rule in ladder.rules[now:before]:
                 self._ends(rule, cell, decisions)
         if not tally.keeps and cell.is_idle and cell.group:
-            tally.cells.pop(cell.group, None)
-        elif tally.keeps and not cell.steps and cell.group:
+            self._drop(cell)
+            return
+        if tally.keeps and not cell.steps and cell.group and not cell.silent_us:
             cell.silent_us = self._now_us
             self._at(self._now_us + _FORGET_US, self._forgotten(cell))
+        if cell.sources and not tally.shared:
+            room, slow = all_room(), sys.maxsize
+            for place, ladder in enumerate(tally.ladders):
+                slow = ladder.narrow(room, slow, held[place], total, latency)
+            cell.sources[0].see(cell, room, slow)
+
+    def _drop(self, cell: Cell) -> None:
+        """Forget a group."""
+        for source in list(cell.sources):
+            self._hand_on(source)
+            source.end()
+        cell.tally.cells.pop(cell.group, None)
 
     def _begins(self, rule: Rule, cell: Cell, decisions: list[Decision]) -> None:
         key = (rule.name, cell.group)
@@ -333,10 +348,10 @@ class Engine:
 
     def _forgotten(self, cell: Cell) -> Callable[[list[Decision]], None]:
         def forget(_: list[Decision]) -> None:
-            silent = not cell.steps and self._now_us >= cell.silent_us + _FORGET_US
+            silent = not self._settled(cell).steps and self._now_us >= cell.silent_us + _FORGET_US
             if not silent or cell.tally.cells.get(cell.group) is not cell:
                 return
-            del cell.tally.cells[cell.group]
+            self._drop(cell)
             for ladder in cell.tally.ladders:
                 for rule in ladder.rules:
                     if self.told.pop((rule.name, cell.group), None) is not None:
@@ -372,5 +387,6 @@ class Engine:
 
     def _said(self, rule: Rule, cell: Cell) -> float | None:
         tally, place, _ = self._place[rule.name]
+        self._settled(cell)
         value = tally.ladders[place].read(cell.total, cell.latency, cell.level)
         return None if value is None else value / MEASURES[rule.measure].scale

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ai_dev_squad_dashboard.budgets import Budget
-from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, Figure, Kind, Sums
+from ai_dev_squad_dashboard.store.figures import Figure, Kind
 from ai_dev_squad_dashboard.store.rows import LogRow
 
 __all__ = ["EVENT_TYPES", "dropped", "event", "levels"]
@@ -28,28 +28,29 @@ def event(row: LogRow, now_us: int) -> Figure | None:
     if kind is None:
         return None
     budget = facts.get("budget_name", facts.get("budget"))
-    names: dict[str, str | None] = {
-        "framework": row.framework,
-        "service": row.service,
-        "session": row.session_id,
-        "agent": row.agent or _text(facts.get("agent")),
-        "budget": _text(budget),
-    }
-    return Figure(kind, tuple(names.get(name) for name in FIGURE_NAMES), now_us, Sums(count))
+    return Figure(
+        kind,
+        now_us,
+        framework=row.framework,
+        service=row.service,
+        session=row.session_id,
+        agent=row.agent or _text(facts.get("agent")),
+        budget=_text(budget),
+        count=count,
+    )
 
 
 def dropped(count: int, now_us: int) -> Figure:
     """Rows that the dashboard itself lost."""
-    return Figure(Kind.DROPPED, (None,) * len(FIGURE_NAMES), now_us, Sums(count))
+    return Figure(Kind.DROPPED, now_us, count=count)
 
 
 def levels(budgets: Iterable[Budget], now_us: int) -> list[Figure]:
     """How the budgets of the settings stand."""
     found: list[Figure] = []
     for budget in budgets:
-        names = tuple(budget.name if name == "budget" else None for name in FIGURE_NAMES)
         for kind, usd in ((Kind.BUDGET_SPENT, budget.spent_usd), (Kind.BUDGET_FORECAST, budget.forecast_usd)):
-            found.append(Figure(kind, names, now_us, Sums(0), level=usd / budget.limit_usd))
+            found.append(Figure(kind, now_us, budget=budget.name, count=0, level=usd / budget.limit_usd))
     return found
 
 

@@ -6,13 +6,16 @@ window is. All of it is whole numbers: what goes in comes out again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
-from typing import Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, FigureName
+from ai_dev_squad_dashboard.store.figures import Figure, FigureName
 
-from .ladder import Ladder
+from .ladder import Ladder, no_room
+
+if TYPE_CHECKING:
+    from .sources import Source
 
 __all__ = ["MAX_GROUPS", "OTHER", "STEPS", "Cell", "Group", "Tally", "getter", "step_of"]
 
@@ -29,21 +32,23 @@ def step_of(over_us: int) -> int:
     return over_us // STEPS
 
 
-def getter(names: Sequence[FigureName]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """Takes the values of ``names`` out of a figure's names, always as a tuple."""
-    places = [FIGURE_NAMES.index(name) for name in names]
+def getter(names: Sequence[FigureName]) -> Callable[[Figure], tuple[Any, ...]]:
+    """Takes the values of ``names`` out of a figure, always as a tuple."""
+    places = [Figure._fields.index(name) for name in names]
     if not places:
         return lambda _: ()
     if len(places) == 1:
         (place,) = places
-        return lambda values: (values[place],)
+        return lambda figure: (figure[place],)
     return itemgetter(*places)
 
 
 class Cell:
     """The sums of one group."""
 
-    __slots__ = ("bins", "group", "held", "latency", "level", "silent_us", "steps", "tally", "total")
+    __slots__ = (
+        "bins", "group", "held", "latency", "level", "limits", "silent_us", "slow", "sources", "steps", "tally", "total"
+    )  # fmt: skip
 
     def __init__(self, tally: Tally, group: Group) -> None:
         self.tally = tally
@@ -59,14 +64,20 @@ class Cell:
         self.held = [0] * len(tally.ladders)
         """How many rules of each ladder hold."""
         self.silent_us = 0
-        """Since when nothing is in the window, where that is looked at."""
+        """Since when nothing is in the window, where that is looked at; 0 when something is."""
+        self.sources: list[Source] = []
+        """Where what is counted here comes from."""
+        self.limits = no_room()
+        """At how much of all that its source ever had it has to be looked at, and above which bin durations are counted."""
+        self.slow = -1
 
-    def add(self, step: int, added: Sequence[int], numbers: Sequence[int]) -> bool:
+    def add(self, step: int, added: Sequence[int], numbers: Iterable[tuple[int, int]]) -> bool:
         """Add sums, and bins of durations. Whether they are the first of their step."""
         sums = self.steps.get(step)
         first = sums is None
         if sums is None:
             sums = self.steps[step] = [0, 0, 0, 0, 0, 0]
+            self.silent_us = 0
         total = self.total
         count, errors, cost, given, made, duration = added
         sums[0] += count
@@ -86,9 +97,9 @@ class Cell:
         total[5] += duration
         if numbers and self.tally.latency:
             bins, all_bins = self.bins.setdefault(step, {}), self.latency
-            for number in numbers:
-                bins[number] = bins.get(number, 0) + 1
-                all_bins[number] = all_bins.get(number, 0) + 1
+            for number, many in numbers:
+                bins[number] = bins.get(number, 0) + many
+                all_bins[number] = all_bins.get(number, 0) + many
         return first
 
     def expire(self, step: int) -> None:
@@ -112,10 +123,14 @@ class Cell:
 class Tally:
     """The sums of one question, a cell for each group."""
 
-    __slots__ = ("by", "cells", "crowded", "keeps", "ladders", "latency", "over_us", "step_us", "warm_us")
+    __slots__ = ("by", "cells", "crowded", "keeps", "ladders", "latency", "over_us", "shared", "step_us", "warm_us")
 
-    def __init__(self, by: tuple[FigureName, ...], over_us: int, ladders: Sequence[Ladder]) -> None:
+    def __init__(
+        self, by: tuple[FigureName, ...], over_us: int, ladders: Sequence[Ladder], *, shared: bool = False
+    ) -> None:
         self.by = by
+        self.shared = shared
+        """Whether what has different names is counted in the same cell, as a filter takes several values."""
         self.over_us = over_us
         self.step_us = step_of(over_us)
         self.ladders = tuple(ladders)
@@ -127,6 +142,10 @@ class Tally:
         self.cells: dict[Group, Cell] = {}
         self.crowded = False
         """Whether there were more groups than are told apart."""
+
+    def counts(self, time_us: int, now_us: int) -> bool:
+        """Whether a moment is in the window."""
+        return time_us // self.step_us > now_us // self.step_us - STEPS
 
     def cell(self, group: tuple[str | None, ...]) -> Cell | None:
         """The cell of a group; ``None`` where one of the names that it is told apart by is unknown."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 
 from .duckdb_answers import number
-from .figures import FIGURE_NAMES, NANO, Figure, FigureName, Kind, Sums
+from .figures import FIGURE_NAMES, NANO, Figure, FigureName, Kind
 
 __all__ = ["COLUMNS", "figures", "newest_span"]
 
@@ -32,8 +31,14 @@ _KINDS: Final = (
 )
 # A stated start and duration may be anything; and a clock that is ahead must not put off what is known now.
 _END: Final = "least(least(start_us, ?) + least(duration_us, ?), ?)"
-_LARGEST: Final = 1e15
-"""US dollars beyond which a sum is no sum of money."""
+_MOST_USD: Final = 1_000_000
+"""US dollars: ten times what a span is believed to cost."""
+_BIN: Final = Figure._fields.index("bin") + 1
+
+
+def _nano(usd: str) -> str:
+    """The amount of one span in parts that are counted; not more than can be counted, whatever was stated."""
+    return f"round(least(coalesce({usd}, 0), {_MOST_USD}) * {NANO})"
 
 
 def newest_span(cursor: duckdb.DuckDBPyConnection, known: int) -> int:
@@ -56,36 +61,22 @@ def figures(
 ) -> Sequence[Figure]:
     """The spans numbered above ``after`` and up to ``until``, put together; see ``Store.figures``."""
     names = ", ".join(COLUMNS[name] if name in by and name in COLUMNS else "NULL" for name in FIGURE_NAMES)
-    moment = f"({_END} // {int(step_us)}) * {int(step_us)}"
+    first = f"{_KINDS} AS kinds, ({_END} // {int(step_us)}) * {int(step_us)} AS at_us, {names}"
+    number_of = "bin" if latency else "NULL"
     if since_us is None:
         # What has just arrived is few rows: putting them together here would cost more than it saves.
         rows = cursor.execute(
-            f"SELECT {_KINDS}, {names}, {moment}, 1, (status = 'error')::INTEGER, cost_usd, coalesce(input_tokens, 0), "  # noqa: S608
-            f"coalesce(output_tokens, 0), duration_us, {'bin' if latency else 'NULL'} FROM spans WHERE seq > ? AND seq <= ?",
+            f"SELECT {first}, 1, (status = 'error')::INTEGER, {_nano('cost_usd')}::BIGINT, coalesce(input_tokens, 0), "  # noqa: S608
+            f"coalesce(output_tokens, 0), duration_us, {number_of}, 0.0::DOUBLE FROM spans WHERE seq > ? AND seq <= ?",
             [now_us, now_us, now_us, after, until],
         ).fetchall()
-        return [_figure(row, () if row[-1] is None else (row[-1],)) for row in rows]
-    groups = ", ".join(str(place) for place in range(1, len(FIGURE_NAMES) + 3))
+        return list(map(Figure._make, rows))
+    groups = ", ".join(str(place) for place in (*range(1, len(FIGURE_NAMES) + 3), _BIN))
     rows = cursor.execute(
-        f"SELECT {_KINDS}, {names}, {moment} AS at_us, count(*), "  # noqa: S608
-        "count(*) FILTER (status = 'error'), sum(cost_usd), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), "
-        f"sum(duration_us), {'list(bin)' if latency else 'NULL'} FROM spans "
+        f"SELECT {first}, count(*), count(*) FILTER (status = 'error'), sum({_nano('cost_usd')}), coalesce(sum(input_tokens), 0), "  # noqa: S608
+        f"coalesce(sum(output_tokens), 0), sum(duration_us), {number_of}, 0.0::DOUBLE FROM spans "
         f"WHERE seq > ? AND seq <= ? AND {_END} >= ? GROUP BY {groups}",
         [now_us, now_us, now_us, after, until, now_us, now_us, now_us, since_us],
     ).fetchall()
-    return [_figure(row, tuple(row[-1] or ())) for row in rows]
-
-
-_NAMES: Final = slice(1, 1 + len(FIGURE_NAMES))
-
-
-def _figure(row: tuple[Any, ...], bins: tuple[int, ...]) -> Figure:
-    at_us, count, errors, cost, given, made, duration, _ = row[_NAMES.stop :]
-    return Figure(row[0], row[_NAMES], at_us, Sums(count, errors, _nano(cost), given, made, duration), bins)
-
-
-def _nano(usd: float | None) -> int:
-    if usd is None:
-        return 0
-    # Costs that programs state are finite one by one; their sum need not be.
-    return round(min(usd, _LARGEST) * NANO) if isfinite(usd) else round(_LARGEST * NANO)
+    found = map(Figure._make, rows)
+    return [figure._replace(cost_nano=int(figure.cost_nano)) for figure in found]

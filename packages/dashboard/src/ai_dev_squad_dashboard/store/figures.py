@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import Final, Literal, NamedTuple, get_args
 
-__all__ = ["FIGURE_NAMES", "NANO", "Figure", "FigureName", "Kind", "Sums"]
+__all__ = ["FIGURE_NAMES", "NANO", "SUMS", "Figure", "FigureName", "Kind"]
 
 FigureName = Literal["framework", "service", "session", "user", "agent", "tool", "provider", "model", "budget"]
 FIGURE_NAMES: Final[tuple[FigureName, ...]] = get_args(FigureName)
@@ -42,9 +42,23 @@ class Kind(IntFlag):
     """The same at the end of its period, if it goes on as now."""
 
 
-class Sums(NamedTuple):
-    """What is added up."""
+class Figure(NamedTuple):
+    """Spans of the same kinds and names that ended at the same moment, or so many events. Flat, as it is made thousands of
+    times a second.
+    """
 
+    kinds: int
+    """Members of ``Kind``, added."""
+    time_us: int
+    framework: str | None = None
+    service: str | None = None
+    session: str | None = None
+    user: str | None = None
+    agent: str | None = None
+    tool: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    budget: str | None = None
     count: int = 1  # type: ignore[assignment] # a tuple has a method of this name, which nobody calls
     errors: int = 0
     cost_nano: int = 0
@@ -52,18 +66,11 @@ class Sums(NamedTuple):
     input_tokens: int = 0
     output_tokens: int = 0
     duration_us: int = 0
-
-
-class Figure(NamedTuple):
-    """Spans of the same kinds and names that ended at the same moment, or so many events."""
-
-    kinds: int
-    """Members of ``Kind``, added."""
-    names: tuple[str | None, ...]
-    """The values of ``FIGURE_NAMES``."""
-    time_us: int
-    sums: Sums
-    latency: tuple[int, ...] = ()
-    """The bin of each duration (``percentiles.bin_of``), where it was asked for."""
+    bin: int | None = None
+    """The bin of their durations (``percentiles.bin_of``), where it was asked for."""
     level: float = 0.0
     """Of a kind that is a state, not a sum."""
+
+
+SUMS: Final = slice(Figure._fields.index("count"), Figure._fields.index("bin"))
+"""Where in a figure the numbers are that are added up."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil, log2
 from typing import Final
 
-__all__ = ["BINS_PER_OCTAVE", "bin_of", "histogram", "percentiles", "upper_us"]
+__all__ = ["BINS_PER_OCTAVE", "bin_of", "histogram", "middle_us", "percentiles", "upper_us"]
 
 BINS_PER_OCTAVE: Final = 8
 """Bin ``k`` holds durations above ``2 ** ((k - 1) / 8)`` and up to ``2 ** (k / 8)`` microseconds; bin 0 holds 0 and 1."""
@@ -38,7 +38,7 @@ def percentiles(bins: Mapping[int, int], *ranks: float) -> tuple[int | None, ...
         while seen < wanted:
             position += 1
             seen += bins[ordered[position]]
-        answers.append(_middle_us(ordered[position]))
+        answers.append(middle_us(ordered[position]))
     return tuple(answers)
 
 
@@ -47,7 +47,7 @@ def histogram(bins: Mapping[int, int]) -> Sequence[tuple[int, int]]:
     return tuple((upper_us(number), bins[number]) for number in sorted(bins) if bins[number])
 
 
-def _middle_us(number: int) -> int:
-    """Where the relative error is the same at both ends of the bin."""
+def middle_us(number: int) -> int:
+    """The duration that stands for bin ``number``: where the relative error is the same at both of its ends."""
     ratio = 2 ** (1 / BINS_PER_OCTAVE)
     return round(2 * 2 ** (number / BINS_PER_OCTAVE) / (ratio + 1)) if number else 1
