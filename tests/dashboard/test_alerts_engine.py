@@ -231,7 +231,7 @@ def test_what_is_far_from_every_threshold_is_not_looked_at():
         assert engine.step(now_us, [figure(now_us, bin=40, agent="a")]) == []
     assert (len(looks), {name: [value for _, value, _ in engine.state_of(name)] for name in engine.rules}) == (
         4,
-        {"dear": [2000.0], "busy": [2000.0], "slow": [0.032], "failing": [0.0]},
+        {"dear": [2000.0], "busy": [2000.0], "slow": [0.031], "failing": [0.0]},
     )
 
 
