@@ -464,7 +464,11 @@ def test_a_message_keeps_its_alerts_and_id_when_the_process_ends_before_the_answ
 def test_what_is_forgotten_is_in_no_file(outbox, tmp_path):
     """A person who is deleted is in no alert, sent or not, and in no byte beside the store."""
     put(outbox, alert("a", group={"user": "anna-4711"}), alert("b", group={"user": "bert"}))
+    message, _ = outbox.next_message("ops", NOW, group_us=0, limit=1, only_critical=False)
+    outbox.again(message, NOW, "the receiver answered 400: no such user anna-4711")
+    assert outbox.mentions("user", "anna-4711")
     assert outbox.forget("user", "anna-4711") == 1
+    assert not outbox.mentions("user", "anna-4711")
     assert [past.alert.rule for past in outbox.history()] == ["b"]
     assert all(b"anna-4711" not in path.read_bytes() for path in tmp_path.glob("alerts*"))
 

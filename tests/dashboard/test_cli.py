@@ -20,8 +20,13 @@ from ai_dev_squad import operations
 from ai_dev_squad.events.rotation import compress_rotated, rotate
 from ai_dev_squad.schema import Usage
 from ai_dev_squad_dashboard import cli
+from ai_dev_squad_dashboard.alerts.engine import Told
+from ai_dev_squad_dashboard.alerts.outbox import Outbox, Place, file_beside
 from ai_dev_squad_dashboard.commands import CommandError, moment_us
 from ai_dev_squad_dashboard.security.tokens import digest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from alert_rooms import alert
 
 
 def run_squad(directory: Path, session: str = "s1", *, fails: bool = False) -> None:
@@ -413,3 +418,33 @@ def test_delete_takes_a_session_out_of_store_and_journals(logs, capsys, monkeypa
     assert ('"s1"' in journal, '"s2"' in journal) == (False, True)
     assert run(capsys, "ingest", "logs", "--db", "new.duckdb")[1].endswith("3 spans and 6 log lines stored in new.duckdb\n")  # fmt: skip
     assert run(capsys, "delete", "--trace", "0" * 32, "--no-store", "--yes")[0] == 2
+
+
+def test_delete_takes_what_was_told_of_a_session_while_no_dashboard_runs(logs, capsys, monkeypatch):
+    """No byte beside the store has its name afterwards, neither in what was told, nor in what is still to be sent."""
+    monkeypatch.chdir(logs.parent)
+    assert run(capsys, "ingest", "logs")[0] == 0
+    kept = file_beside(Path("logs/dashboard.duckdb"))
+
+    def tell(session: str) -> None:
+        outbox = Outbox(kept)
+        told = Told(firing=True, since_us=1, last_us=1)
+        group = {"session": session}
+        outbox.commit(Place(1, ""), [(alert("dear", group=group), ["ops"])], [(("dear", (session,)), "", told)])
+        outbox.close()
+
+    tell("s1")
+    tell("monday-with-ada")
+    beside = {path.name for path in kept.parent.glob("dashboard*") if b"monday-with-ada" in path.read_bytes()}
+    done = run(capsys, "delete", "--session", "s1", "--yes")
+    gone = run(capsys, "delete", "--session", "monday-with-ada", "--yes")
+    again = run(capsys, "delete", "--session", "monday-with-ada", "--yes")
+
+    assert beside == {"dashboard.duckdb.alerts"}
+    assert done == (0, "1 run, 3 operations and 6 log lines deleted from logs/dashboard.duckdb\n1 alert about it deleted\n", "")  # fmt: skip
+    assert gone == (0, "0 runs, 0 operations and 0 log lines deleted from logs/dashboard.duckdb\n1 alert about it deleted\n", "")  # fmt: skip
+    assert (again[0], again[2]) == (1, "nothing is stored of the session monday-with-ada in logs/dashboard.duckdb\nai-dev-squad: nothing was deleted\n")  # fmt: skip
+    words = (b"monday-with-ada", b'"s1"')
+    assert [
+        (path.name, word) for path in kept.parent.glob("dashboard*") for word in words if word in path.read_bytes()
+    ] == []

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
+from .alerts.outbox import OutboxError
 from .api import json_response
 from .page import NotFoundError
 from .query import QueryError
@@ -37,6 +38,7 @@ def attach(app: Flask) -> None:
         (BadCursorError, 400, "This page of the list is not there"),
         (NotFoundError, 404, "Not found"),
         (StoreError, 503, "The store does not answer"),
+        (OutboxError, 503, "What alerts keep cannot be used"),
     ):
         app.register_error_handler(kind, _handler(status, title))
     app.register_error_handler(HTTPException, _http_error)

@@ -365,10 +365,15 @@ class Alerting:
         self.tested[receiver] = (self._clock(), problem or "")
         return problem
 
+    def mentions(self, name: str, value: str) -> bool:
+        """Whether anything was told of this user or session. Raises ``OutboxError``."""
+        return self._outbox is not None and name in FIGURE_NAMES and self._outbox.mentions(name, value)
+
     def forget(self, name: str, value: str) -> None:
-        """Delete what was told of one user or session. Raises ``OutboxError``."""
+        """Delete what was told of one user or session, and count its windows anew. Raises ``OutboxError``."""
         with self._lock:
-            if self._outbox is not None and name in FIGURE_NAMES and self._outbox.forget(name, value):
+            if self._outbox is not None and name in FIGURE_NAMES:
+                self._outbox.forget(name, value)
                 self._apply()
 
 

@@ -316,25 +316,34 @@ class Outbox:
             connection.execute("DELETE FROM told WHERE rule = ?", (name,))
             return connection.execute("DELETE FROM rules WHERE name = ?", (name,)).rowcount > 0
 
+    def mentions(self, name: str, value: str) -> bool:
+        """Whether an alert, or the memory of one, is about this user, session and so on."""
+        return any(self._about(name, value))
+
     def forget(self, name: str, value: str) -> int:
         """Delete every alert about this user, session and so on, sent or not. Returns how many there were."""
-        gone = [
+        alerts, told = self._about(name, value)
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM alerts WHERE id = ?", alerts)
+            connection.executemany("DELETE FROM told WHERE rule = ? AND grp = ?", told)
+            # What a receiver answered may repeat what it was sent.
+            connection.execute(
+                "DELETE FROM messages WHERE id NOT IN (SELECT message FROM deliveries WHERE message IS NOT NULL)"
+            )
+        with self._explained(), self._lock:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return len(alerts)
+
+    def _about(self, name: str, value: str) -> tuple[list[tuple[int]], list[tuple[str, str]]]:
+        """The numbers of alerts, and the keys of what was told."""
+        alerts = [
             (number,)
             for number, alert in self._rows("SELECT id, alert FROM alerts")
             if _alert(alert).group.get(name) == value
         ]
-        with self._transaction() as connection:
-            connection.executemany("DELETE FROM alerts WHERE id = ?", gone)
-            # The names of a group are not kept here, so any that has the value goes: at worst it is told of once more.
-            held = [
-                (rule, group)
-                for rule, group in connection.execute("SELECT rule, grp FROM told").fetchall()
-                if value in json.loads(group)
-            ]
-            connection.executemany("DELETE FROM told WHERE rule = ? AND grp = ?", held)
-        with self._explained(), self._lock:
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return len(gone)
+        # The names of a group are not kept here, so any that has the value goes: at worst it is told of once more.
+        told = [(rule, group) for rule, group in self._rows("SELECT rule, grp FROM told") if value in json.loads(group)]
+        return alerts, told
 
     # --- the file -----------------------------------------------------------------------------------------------------
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad_dashboard.commands import CommandError, log_paths, say
+
+if TYPE_CHECKING:
+    from ai_dev_squad_dashboard.alerts.outbox import Outbox
 
 __all__ = ["register"]
 
@@ -65,7 +70,8 @@ def _from_store(options: argparse.Namespace, kind: Any, name: str) -> None:
     subject = Subject(kind, name.lower() if kind == "trace" else name)
     with opened(db, must_exist=True) as store:
         extent = store.extent(subject)
-        if extent.is_nothing:
+        told = _told(db, kind, name)
+        if extent.is_nothing and not told:
             say(f"nothing is stored of the {kind} {name} in {db}", error=True)
             if options.journal is None:
                 raise CommandError("nothing was deleted")
@@ -73,12 +79,45 @@ def _from_store(options: argparse.Namespace, kind: Any, name: str) -> None:
         else:
             _confirm(
                 options,
-                f"{_amount(extent.traces, extent.spans, extent.logs)} from {db}",
+                f"{_amount(extent.traces, extent.spans, extent.logs)}{', and what was told of it,' if told else ''} from {db}",
             )
         # Also where nothing is: what the journals have of it must not come in later.
         done = store.delete(subject, by="the command line", at_us=time.time_ns() // 1000)
         store.compact()
         say(f"{_amount(done.traces, done.spans, done.logs)} deleted from {db}")
+        if told:
+            say(f"{_many(_forget_told(db, kind, name), 'alert')} about it deleted")
+
+
+def _told(db: Path, kind: str, name: str) -> bool:
+    """Whether alerts beside the store are about it."""
+    from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES
+
+    with _alerts_beside(db) as outbox:
+        return outbox is not None and kind in FIGURE_NAMES and outbox.mentions(kind, name)
+
+
+def _forget_told(db: Path, kind: str, name: str) -> int:
+    with _alerts_beside(db) as outbox:
+        return 0 if outbox is None else outbox.forget(kind, name)
+
+
+@contextmanager
+def _alerts_beside(db: Path) -> Iterator[Outbox | None]:
+    """What alerts keep beside a store that no dashboard has open."""
+    from ai_dev_squad_dashboard.alerts.outbox import Outbox, OutboxError, file_beside
+
+    if not file_beside(db).exists():
+        yield None
+        return
+    try:
+        outbox = Outbox(file_beside(db))
+        try:
+            yield outbox
+        finally:
+            outbox.close()
+    except OutboxError as error:
+        raise CommandError(str(error)) from error
 
 
 def _from_journals(options: argparse.Namespace, kind: str, name: str) -> None:
