@@ -19,12 +19,14 @@ __all__ = [
     "Relation",
     "Where",
     "bins",
+    "bins_of",
     "names_filter",
     "runs_filter",
     "series_bins",
     "series_sums",
     "sessions",
     "sums",
+    "sums_of",
     "traces_filter",
     "unpriced",
     "watermark",
@@ -179,6 +181,37 @@ def series_bins(
     return cursor.execute(
         f"SELECT period, series, bin, sum(spans)::BIGINT FROM ({relation}) GROUP BY ALL",  # noqa: S608
         values,
+    ).fetchall()
+
+
+def sums_of(
+    cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int, series: Sequence[int], columns: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """The step, the number of each of ``series`` and those ``columns`` of ``SUMS``, whatever the names of the selection."""
+    pieces = _pieces(selection, step_us, "minutes", "hours")
+    added = ", ".join(f"sum({name})" if name.endswith("_usd") else _WHOLE_SUM.format(name) for name in columns)
+    relation = _union(watermark(cursor), selection, pieces, f"series, {', '.join(columns)}", f"series, {_raw(columns)}")
+    return _of(cursor, relation, step_us, series, f"series, {added}")
+
+
+def bins_of(
+    cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int, series: Sequence[int]
+) -> list[tuple[int, int, int]]:
+    """The step, a bin and the spans of ``series`` in it; as ``sums_of``."""
+    pieces = _pieces(selection, step_us, "minute_bins", "hour_bins")
+    relation = _union(watermark(cursor), selection, pieces, _BINS, _RAW_BINS)
+    return _of(cursor, relation, step_us, series, "bin, sum(spans)::BIGINT")
+
+
+def _of(
+    cursor: duckdb.DuckDBPyConnection, relation: Relation, step_us: int, series: Sequence[int], shown: str
+) -> list[tuple[Any, ...]]:
+    if not series:
+        return []
+    numbers = ", ".join(map(str, series))
+    return cursor.execute(
+        f"SELECT at_us // {int(step_us)} * {int(step_us)}, {shown} FROM ({relation[0]}) WHERE series IN ({numbers}) GROUP BY ALL",  # noqa: S608
+        relation[1],
     ).fetchall()
 
 

@@ -14,6 +14,7 @@ from . import (
     duckdb_failures,
     duckdb_figures,
     duckdb_find,
+    duckdb_history,
     duckdb_logs,
     duckdb_order,
     duckdb_runs,
@@ -136,7 +137,7 @@ class DuckDBStore:
         if by not in NAMES:
             raise ValueError(f"cannot tell the history of a {by!r}; use one of {', '.join(NAMES)}")
         with self._file.reading() as cursor:
-            return duckdb_sums.history(cursor, selection, by, key, step_us)
+            return duckdb_history.history(cursor, selection, by, key, step_us, self._writer.series.names)
 
     def traces(
         self,

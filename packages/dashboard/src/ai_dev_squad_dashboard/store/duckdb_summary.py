@@ -14,7 +14,7 @@ from .duckdb_rollup import SUMS
 from .duckdb_series import FIELDS, Key
 from .percentiles import histogram, percentiles
 
-__all__ = ["MONEY", "NAMES", "ORDERS", "Summary", "sort_key", "summarise"]
+__all__ = ["COUNTED", "MONEY", "NAMES", "ORDERS", "Summary", "sort_key", "summarise", "wanted_places"]
 
 NAMES: Final = ("framework", "provider", "model", "agent", "tool", "operation", "service")
 
@@ -29,6 +29,9 @@ MONEY: Final = (
     "cache_saving_usd",
 )
 """The sums that stand on model calls."""
+
+COUNTED: Final = {"tool": "execute_tool", "agent": "invoke_agent"}
+"""The operation that is counted, where it is not model calls."""
 
 ORDERS: Final = ("cost", "calls", "errors", "p95", "tokens", "key")
 
@@ -69,12 +72,7 @@ class Summary:
 
     def filtered(self, selection: Selection) -> Summary:
         """The same for the series that have the names of ``selection``."""
-        wanted = {
-            FIELDS.index(name): frozenset(getattr(selection, source))
-            for name, source in FILTERS.items()
-            if getattr(selection, source)
-        }
-        return Summary(self.names, self.sums, self.bins, wanted)
+        return Summary(self.names, self.sums, self.bins, wanted_places(selection))
 
     def totals(self) -> Totals:
         """What model calls cost and how runs went."""
@@ -116,7 +114,7 @@ class Summary:
     def groups(self, by: str, order: OrderBy, limit: int, latency: bool) -> list[Group]:
         """A table by one of ``NAMES``."""
         place = FIELDS.index(by)
-        counted_operation = {"tool": "execute_tool", "agent": "invoke_agent"}.get(by)
+        counted_operation = COUNTED.get(by)
         rows: dict[Any, _Sum] = {}
         spreads: dict[Any, dict[int, int]] = {}
         for number, key, sums in self._series():
@@ -170,6 +168,15 @@ def summarise(
     for period, number, *row in series_sums(cursor, periods, newest):
         sums[period][number] = tuple(row)
     return [Summary(names, found, spread) for found, spread in zip(sums, spreads, strict=True)]
+
+
+def wanted_places(selection: Selection) -> dict[int, frozenset[str]]:
+    """The place of a name in a series' key → the names that ``selection`` has, where it has some."""
+    return {
+        FIELDS.index(name): frozenset(getattr(selection, source))
+        for name, source in FILTERS.items()
+        if getattr(selection, source)
+    }
 
 
 def sort_key(group: Group, order: OrderBy) -> tuple[Any, ...]:

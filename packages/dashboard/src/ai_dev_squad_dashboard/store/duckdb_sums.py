@@ -1,4 +1,4 @@
-"""Timelines, histories, tables by session, day and workflow, and calls without a price: what a summary does not hold."""
+"""Timelines, tables by session, day and workflow, and calls without a price: what a summary does not hold."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, Final
 import duckdb
 
 from . import duckdb_facts as facts
-from .base import Group, GroupBy, NamedBy, OrderBy, Point, Selection, Step
+from .base import Group, GroupBy, OrderBy, Point, Selection
 from .duckdb_facts import Relation, Where, bins, names_filter, runs_filter, sessions, sums
 from .duckdb_rollup import HOUR_US, SUMS
 from .duckdb_summary import MONEY, sort_key
 from .percentiles import BINS_PER_OCTAVE, histogram, percentiles
 
-__all__ = ["KEYS", "groups", "history", "timeline", "unpriced"]
+__all__ = ["KEYS", "groups", "timeline", "unpriced"]
 
 _DAY_US: Final = 24 * HOUR_US
 _EPOCH: Final = date(1970, 1, 1)
@@ -62,36 +62,6 @@ def timeline(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: i
         values,
     ).fetchall()
     return [Point(row[0], _name(by, row[1]), *row[2:]) for row in rows]
-
-
-def history(
-    cursor: duckdb.DuckDBPyConnection, selection: Selection, by: NamedBy, key: str | None, step_us: int
-) -> Sequence[Step]:
-    """How what is called ``key`` went in each step."""
-    counted, step = _COUNTED.get(by, "call"), f"at_us // {int(step_us)} * {int(step_us)} AS step"
-    # One name of many: the numbers of its series are few, and what is read is chosen by them.
-    named = f"{KEYS[by]} IS NOT DISTINCT FROM ?"
-    relation, values = bins(cursor, selection, step_us)
-    spreads: dict[int, dict[int, int]] = defaultdict(dict)
-    for start_us, number, spans in cursor.execute(
-        f"SELECT {step}, bin, sum(spans)::BIGINT FROM ({relation}) WHERE {counted} AND {named} GROUP BY ALL",  # noqa: S608
-        [*values, key],
-    ).fetchall():
-        spreads[start_us][number] = spans
-    relation, values = sums(cursor, selection, step_us, (*_DRAWN, "unpriced"))
-    money = ", ".join(
-        f"coalesce(sum({name}) FILTER (call), 0)" for name in ("cost_usd", "unpriced", "input_tokens", "output_tokens")
-    )
-    rows = cursor.execute(
-        f"SELECT {step}, coalesce(sum(spans) FILTER ({counted}), 0), coalesce(sum(errors) FILTER ({counted}), 0), {money} "  # noqa: S608
-        f"FROM ({relation}) WHERE {_SHOWN.get(by, 'call')} AND {named} GROUP BY ALL ORDER BY step",
-        [*values, key],
-    ).fetchall()
-    steps = []
-    for start_us, calls, errors, *figures in rows:
-        p50, p95 = percentiles(spreads[start_us], 0.5, 0.95)
-        steps.append(Step(start_us, calls, errors, p50, p95, *figures))
-    return steps
 
 
 def groups(
