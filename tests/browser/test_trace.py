@@ -196,6 +196,33 @@ def send(dashboard: str, trace_id: str, span_id: str, parent: str, name: str, op
     urllib.request.urlopen(request, timeout=10).close()
 
 
+def test_a_loop_is_told_at_the_top_and_marked_in_the_tree(page: Page, dashboard: str):
+    """The sentence says what recurs and what that took, and leads to the first of the marked calls."""
+    own, at = f"{time.time_ns():032x}", time.time_ns()
+
+    def span(number, parent, name, start, lasts, **attributes):
+        return {
+            "traceId": own, "spanId": f"{number:016x}", "parentSpanId": parent, "name": name,
+            "startTimeUnixNano": str(at + start * 1_000_000), "endTimeUnixNano": str(at + (start + lasts) * 1_000_000),
+            "attributes": [{"key": f"gen_ai.{key.replace('__', '.')}", "value": {"stringValue": value}} for key, value in attributes.items()],
+        }  # fmt: skip
+
+    spans = [span(1, "", "clerk", 0, 1000, operation__name="invoke_agent", agent__name="clerk")] + [
+        span(2 + turn, f"{1:016x}", "look_up", 100 * turn, 50, operation__name="execute_tool", tool__name="look_up",
+             tool__call__arguments='{"word": "fig"}', tool__call__result="nothing found")
+        for turn in range(6)
+    ]  # fmt: skip
+    body = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {"name": "test"}, "spans": spans}]}]}
+    assert page.request.post(f"{dashboard}/v1/traces", data=body).ok
+    page.goto(f"{dashboard}/traces/{own}")
+
+    notice = page.locator("[data-loop]")
+    expect(notice).to_contain_text("In a loop: look_up, 6 times with the same arguments and results, by clerk.")
+    expect(page.locator("#tree.is-live .tree-row").filter(has_text="loop")).to_have_count(6)
+    notice.get_by_role("link", name="Show the first").click()
+    expect(page.locator("#tree .tree-row[aria-selected=true]")).to_have_attribute("href", re.compile(f"span={2:016x}"))
+
+
 def test_what_arrives_later_appears_by_itself(page: Page, dashboard: str):
     """A run whose root is missing is completed while one looks at it, and the selection stays."""
     own = f"{time.time_ns():032x}"

@@ -6,6 +6,7 @@ import copy
 import pickle
 from collections import UserDict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from pydantic import BaseModel
 
 import ai_dev_squad
 from ai_dev_squad import LoopDetected, operations
+from ai_dev_squad.loops import FoundLoop, RecordedStep, find_loops
 from ai_dev_squad.loops.fingerprint import fingerprint
 from ai_dev_squad.loops.repetition import Element, Trail
 from ai_dev_squad.operations import AGENT, CHAT, TASK, TOOL, WORKFLOW, Kind, ModelRequest, Operation
@@ -536,3 +538,73 @@ def test_whatever_came_before_a_cycle_is_found_in_its_last_round(
 def test_where_every_result_differs_there_is_no_loop(marks: list[int], limit: int) -> None:
     """However long it goes on."""
     assert found_at(marks, limit) is None
+
+
+# --- what was recorded --------------------------------------------------------------------------------------------------
+
+
+def recorded(turns: Sequence[tuple[str, int, int]]) -> list[RecordedStep]:
+    """An agent that asks for one tool after each answer: its name, its arguments and its result."""
+    usage = Usage(input_tokens=100, output_tokens=10, source="provider")
+    steps = [RecordedStep("agent", None, "invoke_agent", "planner", 0, 1_000_000, agent="planner")]
+    for turn, (tool, arguments, result) in enumerate(turns):
+        at = 100 * turn
+        steps += [
+            RecordedStep(
+                f"call {turn}", "agent", "chat", "gpt-4o-mini", at, at + 40,
+                result=turn, prompt=turn, newest=turn, messages=turn + 1, usage=usage, usd=0.01,
+            ),
+            RecordedStep(f"tool {turn}", "agent", "execute_tool", tool, at + 50, at + 90, arguments=arguments, result=result),
+        ]  # fmt: skip
+    return steps
+
+
+def test_a_loop_that_was_recorded_is_told_with_its_steps_and_all_that_it_took():
+    """From the first of the equal steps to the last, not only until the guard would have told of it."""
+    other, same = ("read", 1, 1), ("look_up", 2, 3)
+    (loop,) = find_loops(recorded([other, *[same] * 7, other]))
+
+    assert loop == FoundLoop(
+        owner="agent",
+        agent="planner",
+        pattern="tools",
+        operations=("look_up",),
+        repeats=7,
+        steps=tuple(f"tool {turn}" for turn in range(1, 8)),
+        model_calls=7,
+        input_tokens=700,
+        output_tokens=70,
+        cost_usd=pytest.approx(0.07),
+    )
+
+
+def test_what_is_not_known_is_no_loop():
+    """Arguments or results that were not captured, and a limit that asks for no repetition."""
+    assert find_loops([replace(step, arguments=None) for step in recorded([("look_up", 2, 3)] * 9)]) == []
+    assert find_loops([]) == []
+    with pytest.raises(ValueError, match="limit 1 is no repetition"):
+        find_loops([], limit=1)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 1), st.integers(0, 1)), max_size=30))
+def test_what_was_recorded_loops_where_the_guard_tells_of_it(turns: list[tuple[str, int, int]]) -> None:
+    """The same steps, seen while they happen and afterwards, are the same loops."""
+    with capture() as captured:
+        agent = start(AGENT, "planner")
+        for turn, (name, arguments, result) in enumerate(turns):
+            request = ModelRequest("gpt-4o-mini", "openai", prompt_hash=f"{turn}", newest_mark=turn, messages=turn + 1)
+            call = start(CHAT, "gpt-4o-mini", agent, request=request)
+            call.note_result(f"turn {turn}")
+            call.stop()
+            tool = start(TOOL, name, agent)
+            tool.note_arguments({"n": arguments})
+            tool.note_result(f"result {result}")
+            tool.stop()
+        agent.stop()
+    told = [line.metadata for line in captured.lines if line.event_type == EventType.AGENT_LOOP]
+    found = find_loops(recorded(turns))
+
+    assert sorted((len(each["operations"]), sorted(each["operations"])) for each in told) == sorted(
+        (len(loop.operations), sorted(loop.operations)) for loop in found
+    )
+    assert all(loop.repeats >= LIMIT and len(loop.steps) >= LIMIT * len(loop.operations) for loop in found)

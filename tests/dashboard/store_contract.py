@@ -687,6 +687,40 @@ class StoreContract(Opens):
         """Details are read for all spans that have some, to download a trace."""
         assert list(filled.details(RUN)) == [(f"{3:016x}", morning().spans[2].details)]
 
+    def test_calls_are_compared_by_what_was_captured(self, store: Store) -> None:
+        """Equal arguments, messages and results have equal marks; what was not captured has none; other operations are left out."""
+
+        def call(number: int, operation: str, given: object, came: object, **more: Any) -> SpanRow:
+            content = {"input": given, "output": came}
+            details = json.dumps({key: value for key, value in content.items() if value is not None}).encode()
+            return span(RUN, number, None, T0 + number, 1, "x", operation=operation, details=details, **more)
+
+        chat = {"model": "gpt-4o", "usage_source": "provider"}
+        store.write(
+            Batch(
+                spans=[
+                    call(1, "execute_tool", {"word": "fig"}, "nothing"),
+                    call(2, "execute_tool", {"word": "fig"}, "found"),
+                    call(3, "execute_tool", {"word": "fog"}, "nothing"),
+                    call(4, "execute_tool", {"word": "fig"}, None),
+                    call(5, "execute_tool", None, None),
+                    call(6, "invoke_agent", "a", "b"),
+                    call(7, "chat", ["a", "b", "c"], ["d"], **chat),
+                    call(8, "chat", ["b", "c"], ["d"], **chat),
+                ]
+            )
+        )
+        marks = store.fingerprints(RUN)
+        assert sorted(marks) == [f"{number:016x}" for number in (1, 2, 3, 4, 7, 8)]
+        one, two, three, four, seven, eight = (marks[key] for key in sorted(marks))
+        assert one.given == two.given == four.given != three.given
+        assert one.came == three.came != two.came
+        assert four.came is None
+        assert (seven.messages, eight.messages) == (3, 2)
+        assert (seven.newest, seven.came) == (eight.newest, eight.came)
+        assert seven.given != eight.given
+        assert store.fingerprints("f" * 32) == {}
+
     def test_a_run_that_was_resumed_is_one(self, store: Store) -> None:
         """From any of its traces the whole run is found: money and tokens added up, the time of waiting apart."""
         call = {

@@ -2,5 +2,6 @@
 
 from ai_dev_squad.loops.detected import LoopDetected
 from ai_dev_squad.loops.guard import LoopGuard
+from ai_dev_squad.loops.recorded import FoundLoop, RecordedStep, find_loops
 
-__all__ = ["LoopDetected", "LoopGuard"]
+__all__ = ["FoundLoop", "LoopDetected", "LoopGuard", "RecordedStep", "find_loops"]

@@ -97,6 +97,11 @@ class Trail:
         """Whether the last element repeats one of the three before it."""
         return self._runs is not _NONE
 
+    @property
+    def round(self) -> int:
+        """The round of the last element; 0 without any."""
+        return self._window[0].round if self._window else 0
+
     def add(self, element: Element) -> None:
         """Take the next element."""
         window = self._window

@@ -12,6 +12,7 @@ __all__ = [
     "ErrorExample",
     "ErrorGroup",
     "Facets",
+    "Fingerprint",
     "Found",
     "Incident",
     "LogPage",
@@ -117,6 +118,20 @@ class Trace:
     running: tuple[OpenRow, ...]
     truncated: bool
     """True when the trace is longer than the limit that was asked for."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a call is compared by: hashes of what was captured, equal for equal content; ``None`` where nothing was captured."""
+
+    given: int | None
+    """Of the arguments of a tool, or of all that a model was given."""
+    newest: int | None
+    """Of the newest two messages that a model was given."""
+    messages: int
+    """How many messages there were."""
+    came: int | None
+    """Of the result, or of the answer."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from .answers import (
     ErrorExample,
     ErrorGroup,
     Facets,
+    Fingerprint,
     Found,
     Incident,
     LogPage,
@@ -60,6 +61,7 @@ __all__ = [
     "ErrorGroup",
     "ErrorOrder",
     "Facets",
+    "Fingerprint",
     "Found",
     "Group",
     "GroupBy",
@@ -167,6 +169,9 @@ class Store(Protocol):
 
     def span(self, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
         """One span with its details and text, and its log lines."""
+
+    def fingerprints(self, trace_id: str, limit: int = 20_000) -> Mapping[str, Fingerprint]:
+        """By which the first tool and model calls of a trace can be compared, by their span ids: those with captured content."""
 
     def details(self, trace_id: str, limit: int = 20_000) -> Iterator[tuple[str, bytes]]:
         """(span_id, details) of each span of a trace that has details, by start."""

@@ -29,6 +29,7 @@ from .base import (
     ErrorGroup,
     ErrorOrder,
     Facets,
+    Fingerprint,
     Found,
     Group,
     GroupBy,
@@ -172,6 +173,10 @@ class DuckDBStore:
     def span(self, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
         with self._file.reading() as cursor:
             return duckdb_traces.span(cursor, trace_id, span_id)
+
+    def fingerprints(self, trace_id: str, limit: int = 20_000) -> Mapping[str, Fingerprint]:
+        with self._file.reading() as cursor:
+            return duckdb_traces.fingerprints(cursor, trace_id, limit)
 
     def details(self, trace_id: str, limit: int = 20_000) -> Iterator[tuple[str, bytes]]:
         with self._file.reading(own=True) as cursor:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import duckdb
 
 from . import search_traces
-from .base import Selection, Trace, TraceFilters, TraceOrder, TracePage, TraceRow
+from .base import Fingerprint, Selection, Trace, TraceFilters, TraceOrder, TracePage, TraceRow
 from .cursors import unpack
 from .duckdb_answers import number, one
 from .duckdb_columns import SPAN_COLUMNS, hexed, split_trace_id
@@ -21,7 +21,7 @@ from .rows import LogRow, SpanRow
 from .search_index import IndexReader
 from .search_words import terms_of
 
-__all__ = ["TRACE_COLUMNS", "captured", "details", "span", "trace", "trace_row", "traces"]
+__all__ = ["TRACE_COLUMNS", "captured", "details", "fingerprints", "span", "trace", "trace_row", "traces"]
 
 TRACE_COLUMNS: Final = (
     "trace_id, root_span_id, name, operation, framework, service, session_id, status, error_type, start_us, "
@@ -183,6 +183,29 @@ def captured(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> tuple[i
     where.add("start_us >= ? AND start_us < ? AND usage_source IS NOT NULL", selection.start_us, selection.end_us)
     row = one(cursor, f"SELECT count(text), count(*) FROM spans WHERE {where}", where.values)  # noqa: S608
     return (row[0], row[1]) if row else (0, 0)
+
+
+_HASHED: Final = (
+    "CASE WHEN given IS NOT NULL THEN hash(given) END, "
+    "CASE WHEN given IS NOT NULL THEN hash(json_extract(given, '$[#-2]'), json_extract(given, '$[#-1]')) END, "
+    "coalesce(json_array_length(given), 0), CASE WHEN came IS NOT NULL THEN hash(came) END"
+)
+
+
+def fingerprints(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> dict[str, Fingerprint]:
+    """What calls are compared by. Hashed here, so that no content has to be handed over."""
+    number = split_trace_id(trace_id)
+    row = _row_of(cursor, number)
+    if row is None:
+        return {}
+    rows = cursor.execute(
+        f"SELECT span_id, {_HASHED} FROM (SELECT span_id, json_extract(decode(details), '$.input') AS given, "  # noqa: S608
+        "json_extract(decode(details), '$.output') AS came FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "
+        "AND details IS NOT NULL AND (usage_source IS NOT NULL OR operation IN ('execute_tool', 'retrieval')) "
+        f"ORDER BY start_us LIMIT {int(limit)}) WHERE given IS NOT NULL OR came IS NOT NULL",
+        [number, row[-3], row[-2]],
+    ).fetchall()
+    return {format(span_id, "016x"): Fingerprint(*hashes) for span_id, *hashes in rows}
 
 
 def details(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Iterator[tuple[str, bytes]]:

@@ -10,6 +10,7 @@ from ai_dev_squad_dashboard.page import NotFoundError, Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import Trace, TraceRow
 from ai_dev_squad_dashboard.views.agent_graph import AgentGraph, build_graph
+from ai_dev_squad_dashboard.views.loops import Loop, loops_of
 from ai_dev_squad_dashboard.views.span import SpanLink, SpanView, read_details, span_view
 from ai_dev_squad_dashboard.views.tree import TreeRow, build_tree, failures
 
@@ -54,6 +55,8 @@ class TraceView:
     rows: tuple[TreeRow, ...]
     failures: tuple[int, ...]
     """Places of the rows where errors arose, those that were passed on first."""
+    loops: tuple[Loop, ...]
+    """Where it went round, the dearest first."""
     waits: tuple[Wait, ...]
     """What the time went to: the largest first."""
     graph: AgentGraph
@@ -94,6 +97,7 @@ def build(site: Site, query: Query, trace_id: str) -> TraceView:
         truncated=trace.truncated,
         rows=rows,
         failures=failed[:MAX_FAILURES],
+        loops=loops_of(site.store, trace, rows),
         waits=_waits(rows),
         graph=build_graph(rows),
         links=_links(site, trace),

@@ -57,6 +57,8 @@ class TreeRow:
     """How long after the beginning of the run it started, without the time that the run waited to be resumed."""
     part: int = 0
     """Which of the run's traces it is in, from 0."""
+    loop: int = 0
+    """Which of the run's loops it is a step of, from 1; 0 for none."""
     attempt: int = 0
     """1 for a first try that was repeated, 2 for its first repetition, and so on; 0 where nothing was repeated."""
 

@@ -71,6 +71,7 @@ export function buildRow(row, { href, span, folded, icons }) {
   name.append(twisty, sign(row.status, icons), kind, label);
   if (row.depth > DEEPEST) name.insertBefore(make("span", "tree-depth", String(row.depth)), kind);
   if (row.attempt) name.append(make("span", "tree-mark", `try ${row.attempt}`));
+  if (row.loop) name.append(make("span", "tree-mark", "loop"));
   if (row.orphan) name.append(make("span", "tree-mark", "parent missing"));
   if (folded && row.below) name.append(make("span", "tree-mark", `+${row.below}`));
   label.title = row.error_type ? `${row.name}: ${row.error_type} ${row.error_message ?? ""}` : row.name;

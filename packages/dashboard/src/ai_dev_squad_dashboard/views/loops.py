@@ -1,0 +1,153 @@
+"""Where a run went round: the same tool with the same arguments and results, or turns that say the same again.
+
+What a loop is says the loop guard of the core, for a run under way and for one that is looked at here. A program that keeps no
+content tells of its loops itself, by ``agent.loop``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from ai_dev_squad.loops import FoundLoop, RecordedStep, find_loops
+from ai_dev_squad.schema import ErrorInfo, Usage
+from ai_dev_squad_dashboard.store.base import Store, Trace
+from ai_dev_squad_dashboard.store.rows import LogRow, SpanRow
+
+from .tree import MODEL_CALLS, TreeRow
+
+__all__ = ["Loop", "loops_of"]
+
+LIMIT: Final = 5
+"""How often a round is gone through until it is a loop: what the guard takes without a setting."""
+_COMPARED: Final = frozenset({*MODEL_CALLS, "execute_tool", "retrieval"})
+_EVENT: Final = "agent.loop"
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop in a run. Money is USD."""
+
+    agent: str
+    pattern: str
+    """``tools``: the same calls with the same results; ``answers``: the same answers without any new call."""
+    operations: tuple[str, ...]
+    """The calls or turns of one round."""
+    repeats: int
+    model_calls: int
+    """What the rounds took, from the first on."""
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    """``None`` where a price is unknown."""
+    owner: str
+    """The id of the operation below which it happened."""
+    steps: tuple[str, ...]
+    """The ids of the operations that recur; empty where content was not captured."""
+    so_far: bool
+    """Whether the program told of it while it ran, so that the numbers are those of that moment."""
+
+
+def loops_of(store: Store, trace: Trace, rows: Sequence[TreeRow]) -> tuple[Loop, ...]:
+    """The loops of a run, the dearest first. Marks the rows that are in one."""
+    told = [loop for loop in map(_told, trace.logs) if loop is not None]
+    seen = _seen(store, trace) if _may_repeat(rows) else []
+    owners = {(loop.owner, loop.pattern) for loop in seen}
+    loops = (*seen, *(loop for loop in told if (loop.owner, loop.pattern) not in owners))
+    marked = {span_id: number for number, loop in reversed(list(enumerate(loops, 1))) for span_id in _marked(loop)}
+    for row in rows:
+        row.loop = marked.get(row.span_id, 0)
+    return loops
+
+
+def _marked(loop: Loop) -> Sequence[str]:
+    return loop.steps or (loop.owner,)
+
+
+def _may_repeat(rows: Sequence[TreeRow]) -> bool:
+    """Whether something was called often enough to be a loop, which costs less to see than what it was called with."""
+    calls = Counter((row.operation, row.name) for row in rows if row.operation in _COMPARED)
+    return max(calls.values(), default=0) >= LIMIT
+
+
+def _seen(store: Store, trace: Trace) -> list[Loop]:
+    marks = store.fingerprints(trace.row.trace_id)
+    if not marks:
+        return []
+
+    def step(span: SpanRow) -> RecordedStep:
+        mark = marks.get(span.span_id)
+        call = span.usage_source is not None
+        return RecordedStep(
+            id=span.span_id,
+            parent=span.parent_span_id,
+            operation=span.operation,
+            name=span.name,
+            start_us=span.start_us,
+            end_us=span.start_us + max(span.duration_us, 0),
+            status=span.status,
+            agent=span.agent,
+            arguments=mark.given if mark and not call else None,
+            result=mark.came if mark else None,
+            prompt=mark.given if mark and call else None,
+            newest=mark.newest if mark and call else None,
+            messages=mark.messages if mark else 0,
+            usage=Usage(input_tokens=span.input_tokens, output_tokens=span.output_tokens, source="provider")
+            if call
+            else None,
+            usd=span.cost_usd,
+            error=None
+            if span.error_type is None
+            else ErrorInfo(type=span.error_type, message=span.error_message or ""),
+        )
+
+    return [_loop(found) for found in find_loops(map(step, trace.spans), LIMIT)]
+
+
+def _loop(found: FoundLoop) -> Loop:
+    return Loop(
+        agent=found.agent,
+        pattern=found.pattern,
+        operations=found.operations,
+        repeats=found.repeats,
+        model_calls=found.model_calls,
+        input_tokens=found.input_tokens,
+        output_tokens=found.output_tokens,
+        cost_usd=found.cost_usd,
+        owner=found.owner,
+        steps=found.steps,
+        so_far=False,
+    )
+
+
+class _Told(msgspec.Struct):
+    """The metadata of ``agent.loop``, as far as it is shown."""
+
+    agent: str
+    pattern: str
+    operations: tuple[str, ...]
+    repeats: int
+    model_calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None = None
+
+
+class _Details(msgspec.Struct):
+    metadata: dict[str, Any] = {}
+
+
+def _told(line: LogRow) -> Loop | None:
+    """What a program told of a loop; ``None`` for any other line, and for what somebody else means by that name."""
+    if line.event_type != _EVENT or line.span_id is None:
+        return None
+    try:
+        said = msgspec.convert(msgspec.json.decode(line.details or b"{}", type=_Details).metadata, _Told)
+    except msgspec.MsgspecError:
+        return None
+    facts = {name: getattr(said, name) for name in said.__struct_fields__}
+    return Loop(**facts, owner=line.span_id, steps=(), so_far=True)
