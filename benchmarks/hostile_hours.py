@@ -4,8 +4,10 @@
 
 Attackers state impossible numbers and times, send spans that cannot be read, bombs, half heads, doubtful framing and handshakes
 without end, and delete the store's file. Meanwhile honest programs send spans and write a journal, and honest visitors, from
-another address, look at every page. What is measured: how long visitors wait, whether anything that was acknowledged is missing
-at the end, and how much memory the dashboard took. It ends with 1 when something is missing, or when a page failed.
+another address, look at every page. What is measured: how long visitors wait, without the attacks first and then with them,
+because the machine that does both says little by itself; what processor time the dashboard took; whether anything that was
+acknowledged is missing at the end; and how much memory the dashboard took, beside what its settings allow it. It ends with 1
+when something is missing, when a page failed, or when the memory was beyond its bound. `--only` and `--without` choose attacks.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +67,10 @@ class Run:
     """Lines of the journal."""
     waits: dict[str, list[float]] = field(default_factory=dict)
     """Page → seconds."""
+    calm: dict[str, Any] = field(default_factory=dict)
+    """How long visitors waited before the attacks began."""
+    attacked: dict[str, Any] = field(default_factory=dict)
+    """The same under attack."""
     failed: Counter[str] = field(default_factory=Counter)
     attacks: Counter[str] = field(default_factory=Counter)
     memory_mib: list[float] = field(default_factory=list)
@@ -246,23 +252,60 @@ def measure(run: Run) -> None:
             run.memory_mib.append(int(line.split()[1]) / 1024)
 
 
-def play(run: Run, seconds: float) -> None:
-    """All at once, for a while; then quiet."""
+ATTACKS: dict[str, tuple[Callable[[Run], None], float]] = {
+    attack.__name__: (attack, every_s)
+    for attack, every_s in (
+        (impossible_numbers, 1.0), (unreadable_spans, 0.5), (bomb, 1.0), (noise, 0.2), (half_heads, 0.5), (slow_bodies, 0.5),
+        (handshakes, 0.05), (doubtful_framing, 0.1), (odd_addresses, 1.0), (delete_the_store, 20.0),
+    )
+}  # fmt: skip
+"""Name → what is done, and how often in seconds."""
+
+
+def play(run: Run, seconds: float, attacks: Iterable[str]) -> None:
+    """Honest ones alone for a quarter of the time, then all at once; then quiet."""
     threads = [
         *(run.repeat("honest sender", lambda: honest_sender(run), 4 / REQUESTS_PER_S) for _ in range(4)),
         run.repeat("honest program", lambda: honest_program(run), 0.2),
         *(run.repeat("visitor", lambda: visitor(run), 0.1) for _ in range(2)),
         run.repeat("measure", lambda: measure(run), 1.0),
     ]
-    for attack, every_s in (
-        (impossible_numbers, 1.0), (unreadable_spans, 0.5), (bomb, 1.0), (noise, 0.2), (half_heads, 0.5), (slow_bodies, 0.5),
-        (handshakes, 0.05), (doubtful_framing, 0.1), (odd_addresses, 1.0), (delete_the_store, 20.0),
-    ):  # fmt: skip
-        threads.append(run.repeat(attack.__name__, lambda attack=attack: attack(run), every_s))  # type: ignore[misc]
-    time.sleep(seconds)
+    began_s = processor_s(run.pid)
+    time.sleep(seconds / 4)
+    run.calm, run.waits = waited(run), {}
+    run.calm["memory_mib"] = round(max(run.memory_mib))
+    run.calm["processors"] = round((processor_s(run.pid) - began_s) / (seconds / 4), 2)
+    began_s = processor_s(run.pid)
+    for name in attacks:
+        attack, every_s = ATTACKS[name]
+        threads.append(run.repeat(name, lambda attack=attack: attack(run), every_s))  # type: ignore[misc]
+    time.sleep(seconds * 3 / 4)
     run.ended.set()
+    run.attacked = waited(run)
+    run.attacked["processors"] = round((processor_s(run.pid) - began_s) / (seconds * 3 / 4), 2)
     for thread in threads:
         thread.join(70)
+
+
+def processor_s(pid: int) -> float:
+    """The processor time that a process has taken, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def waited(run: Run) -> dict[str, Any]:
+    """How long visitors waited."""
+    waits = sorted(seconds for each in run.waits.values() for seconds in list(each))
+    if not waits:
+        return {"pages": 0}
+    return {
+        "pages": len(waits),
+        "median_s": round(waits[len(waits) // 2], 3),
+        "p99_s": round(waits[int(len(waits) * 0.99)], 3),
+        "worst_s": round(waits[-1], 3),
+        "beyond_1_s": sum(seconds > 1 for seconds in waits),
+        "worst_of": {page: round(max(each), 2) for page, each in sorted(run.waits.items())},
+    }
 
 
 def report(run: Run) -> dict[str, Any]:
@@ -278,13 +321,9 @@ def report(run: Run) -> dict[str, Any]:
     missing = run.acknowledged - stored
     lines = sum(group.calls for group in store.groups(ever, "tool", limit=10) if group.key == "t")
     store.close()
-    waits = sorted(seconds for each in run.waits.values() for seconds in each)
     return {
-        "pages": len(waits),
-        "median_s": round(waits[len(waits) // 2], 3),
-        "p99_s": round(waits[int(len(waits) * 0.99)], 3),
-        "worst_s": round(waits[-1], 3),
-        "beyond_1_s": sum(seconds > 1 for seconds in waits),
+        "calm": run.calm,
+        "attacked": run.attacked,
         "failed": dict(run.failed),
         "acknowledged": len(run.acknowledged),
         "acknowledged_missing": len(missing),
@@ -309,7 +348,10 @@ def main() -> int:
     """Start a dashboard, play, and say what came out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--only", nargs="*", choices=ATTACKS, metavar="ATTACK", help=f"of {', '.join(ATTACKS)}")
+    parser.add_argument("--without", nargs="*", choices=ATTACKS, default=[], metavar="ATTACK")
     options = parser.parse_args()
+    attacks = [name for name in (ATTACKS if options.only is None else options.only) if name not in options.without]
     with tempfile.TemporaryDirectory() as directory:
         logs, db = Path(directory, "logs"), Path(directory, "store", "dashboard.duckdb")
         logs.mkdir()
@@ -332,7 +374,7 @@ def main() -> int:
         try:
             run = Run(port, db, logs / "ai_dev_squad.jsonl", process.pid)
             _wait_for(run, process)
-            play(run, options.minutes * 60)
+            play(run, options.minutes * 60, attacks)
             time.sleep(3)
         finally:
             process.send_signal(signal.SIGTERM)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .rule_file import RuleFileError, Rules, read_rules
+from .errors import RuleFileError
+from .rule_file import Rules, read_rules
 from .rules import MEASURES, QuietHours, Receiver, Rule
 
 __all__ = ["MEASURES", "QuietHours", "Receiver", "Rule", "RuleFileError", "Rules", "read_rules"]

@@ -22,10 +22,11 @@ from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, Figure
 from .alert import Message, alert_of, trial
 from .delivery import Delivery, ReceiverHealth
 from .engine import Decision, Engine, Told
-from .errors import DeliveryError
+from .errors import DeliveryError, RuleFileError
 from .events import EVENT_TYPES, dropped, event, levels
 from .outbox import Outbox, OutboxError, Place, file_beside
-from .rule_file import RuleFileError, Rules, read_rule, read_rules
+from .rule_entries import read_rule
+from .rule_file import Rules, read_rules
 from .rules import Receiver, Rule
 from .sending import Send, send
 from .tally import STEPS, Group, step_of

@@ -1,8 +1,10 @@
-"""What sending may come to."""
+"""What reading rules and sending may come to."""
 
 from __future__ import annotations
 
-__all__ = ["DeliveryError"]
+from collections.abc import Sequence
+
+__all__ = ["DeliveryError", "RuleFileError"]
 
 
 class DeliveryError(Exception):
@@ -14,3 +16,11 @@ class DeliveryError(Exception):
         """Whether the receiver is well and does not like this message."""
         self.retry_after_s = retry_after_s
         """What the receiver asked for."""
+
+
+class RuleFileError(ValueError):
+    """Rules that cannot be understood. ``problems`` has one line for each mistake."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
