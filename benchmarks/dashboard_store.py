@@ -27,7 +27,7 @@ from report import Report, Target, main, p50_p95
 
 from ai_dev_squad_dashboard.store import Selection, open_store
 from ai_dev_squad_dashboard.store.duckdb_columns import SPAN_COLUMNS
-from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
+from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
 
 HOUR_US = 3_600_000_000
 WEEK_US = 168 * HOUR_US
@@ -37,6 +37,9 @@ RANGES = {"24 h": (24 * HOUR_US, 100), "7 d": (WEEK_US, 300)}
 RATE = 2_000
 _random = random.Random(4)  # the same spans every time
 _WORDS = ["".join(_random.choices("abcdefghijklmnopqrstuvwxyz", k=_random.randint(3, 9))) for _ in range(3_000)]
+
+
+_ERRORS = ("RateLimitError", "TimeoutError", "ValidationError", "ToolException", "KeyError")
 
 
 def words(count: int) -> str:
@@ -58,12 +61,16 @@ def trace(start_us: int, session: str | None = None) -> Iterator[SpanRow]:
         "framework": framework,
         "service": "squad",
         "session_id": session or f"session-{_random.randrange(100)}",
+        "user_id": f"user-{_random.randrange(200)}",
+        "labels": json.dumps({"tenant": f"tenant-{_random.randrange(40)}", "tag": [f"tag-{_random.randrange(8)}"]}),
+        "version": f"1.{_random.randrange(4)}",
         "instrumentation": "ai_dev_squad",
         "ingested_us": start_us,
     }
     yield SpanRow(
         trace_id, root, None, start_us, int(_random.lognormvariate(15, 0.7)), f"{framework}-{_random.randrange(5)}",
         "invoke_workflow", **common, details=b'{"attributes": {"service.name": "squad"}}', text=words(40),
+        task=f"task-{_random.randrange(20)}", asked=words(12), answered=words(12),
     )  # fmt: skip
     for number in range(19):
         text = words(70)
@@ -77,8 +84,8 @@ def trace(start_us: int, session: str | None = None) -> Iterator[SpanRow]:
         more: dict[str, Any] = {
             **common,
             "status": "error" if failed else "ok",
-            "error_type": "RateLimitError" if failed else None,
-            "error_message": "too many requests" if failed else None,
+            "error_type": _random.choice(_ERRORS) if failed else None,
+            "error_message": f"{_WORDS[_random.randrange(20)]}, request {identity(12)}" if failed else None,
             "agent": f"{framework}-agent-{number // 5}",
             "details": json.dumps({"attributes": attributes, "input": messages, "output": messages}).encode(),
             "text": text,
@@ -119,20 +126,40 @@ def batch(spans: int, start_us: int, step_us: int) -> Batch:
 _CHANGED = {
     "start_us": "s.start_us + k.k * $step",
     "session_id": "s.session_id || '-' || k.k // 4",
+    "user_id": "s.user_id || '-' || k.k // 40",
     # Content turned by some characters compresses like new content, because repetitions are far apart.
     "text": "substr(s.text, 1 + k.k % 300) || ' ' || substr(s.text, 1, k.k % 300)",
     "details": "encode('{\"copy\": ' || k.k || ', \"turned\": \"' || coalesce(md5(k.k || s.text), '') || '\", ' || "
     "substr(decode(s.details), 2))",
 }
+_TRACE = "(hash(s.trace_id, k.k)::UHUGEINT << 64) | hash(k.k, s.trace_id)::UHUGEINT"
 _COPY = f"""
 INSERT INTO spans (seq, series, bin, trace_id, span_id, parent_span_id, {", ".join(SPAN_COLUMNS)})
-SELECT $seq + row_number() OVER (ORDER BY s.start_us + k.k * $step), s.series, s.bin,
-    (hash(s.trace_id, k.k)::UHUGEINT << 64) | hash(k.k, s.trace_id)::UHUGEINT,
+SELECT $seq + row_number() OVER (ORDER BY s.start_us + k.k * $step), s.series, s.bin, {_TRACE},
     hash(s.span_id, k.k), CASE WHEN s.parent_span_id IS NOT NULL THEN hash(s.parent_span_id, k.k) END,
     {", ".join(_CHANGED.get(name, f"s.{name}") for name in SPAN_COLUMNS)}
 FROM spans s, (SELECT unnest(range($first, $end)) AS k) k WHERE s.seq <= {SOURCE_SPANS}
 ORDER BY s.start_us + k.k * $step
 """
+# What the writer keeps of traces and of lines, beside the spans themselves.
+_BESIDE = {
+    "excerpts": f"SELECT {_TRACE}, s.start_us + k.k * $step, s.kind, s.place, s.said",
+    "labels": f"SELECT {_TRACE}, s.start_us + k.k * $step, s.key, s.value",
+    "logs": "SELECT (SELECT max(id) FROM logs) + row_number() OVER (ORDER BY s.time_us + k.k * $step), s.time_us + k.k * $step, "
+    "s.level, s.event_type, substr(s.message, 1 + k.k % 60) || ' ' || substr(s.message, 1, k.k % 60), s.framework, s.service, "
+    f"s.session_id, s.agent, {_TRACE}, s.span_id, s.source, s.details",
+}
+
+
+def lines(spans: Sequence[SpanRow]) -> list[LogRow]:
+    """A line of a log for every tenth span."""
+    return [
+        LogRow(
+            span.start_us, _random.choice(("INFO", "INFO", "WARNING")), "log", words(15), span.framework, "squad",
+            span.session_id, span.agent, span.trace_id, span.span_id,
+        )
+        for span in spans[::10]
+    ]  # fmt: skip
 
 
 def fill(store: Any, spans: int, now_us: int) -> None:
@@ -140,7 +167,10 @@ def fill(store: Any, spans: int, now_us: int) -> None:
     copies = spans // SOURCE_SPANS
     step = WEEK_US // copies
     origin = now_us - 2 * WEEK_US
-    store.write(batch(SOURCE_SPANS, origin, step // SOURCE_SPANS))
+    source = batch(SOURCE_SPANS, origin, step // SOURCE_SPANS)
+    source.logs = lines(source.spans)
+    store.write(source)
+    of_source = {"excerpts": "start_us", "labels": "start_us", "logs": "time_us"}
     writer = store._writer
     for first in range(0, copies, CHUNK):
         end = min(first + CHUNK, copies)
@@ -148,6 +178,14 @@ def fill(store: Any, spans: int, now_us: int) -> None:
             shift = (now_us - WEEK_US - origin) // step
             values = {"seq": writer._next_span - 1, "first": first + shift, "end": end + shift, "step": step}
             connection.execute(_COPY, values)
+            beside = {"first": first + shift, "end": end + shift, "step": step, "until": origin + WEEK_US // 2}
+            for table, chosen in _BESIDE.items():
+                connection.execute(
+                    f"INSERT INTO {table} {chosen} FROM {table} s, (SELECT unnest(range($first, $end)) AS k) k "
+                    f"WHERE s.{of_source[table]} < $until",
+                    beside,
+                )
+            writer._next_log += (end - first) * len(source.logs)
             writer.follow_up(connection, writer._next_span + (end - first) * SOURCE_SPANS)
         if first % (10 * CHUNK) == 0:
             print(f"  {end * SOURCE_SPANS:,} spans", flush=True)

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ai_dev_squad_dashboard.ingest.content import plain_text
-from ai_dev_squad_dashboard.store import Selection, search_follow
+from ai_dev_squad_dashboard.store import Selection, search_follow, search_traces
 from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.duckdb_file import File
 from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
@@ -260,6 +260,27 @@ def test_pages_of_a_search_are_in_the_order_of_time_however_runs_arrived(store: 
         if cursor is None:
             break
     assert seen == [n + 1 for n in range(999, -1, -1) if n % 2]
+
+
+def test_a_search_is_sorted_over_all_that_is_found(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The longest runs with a word come first, from whatever day and indexed or not; what is too much to sort is said."""
+    rows = [
+        span(n + 1, 1, "word" if n % 3 else "other", T0 + n % 4 * DAY)._replace(duration_us=n * 7 % 40)
+        for n in range(40)
+    ]
+    longest = sorted((n for n in range(40) if n % 3), key=lambda n: -(n * 7 % 40))
+    store.write(Batch(rows[:30]))
+    assert store.follower is not None
+    assert store.follower.settle()
+    store.write(Batch(rows[30:]))
+    for _ in range(2):
+        page = store.traces(ALL, text="word", order="duration", limit=500)
+        assert ([int(row.trace_id, 16) - 1 for row in page.rows], page.complete) == (longest, True)
+        assert store.traces(ALL, text="nowhere", order="duration").rows == ()
+        assert store.follower.settle()
+    monkeypatch.setattr(search_traces, "MOST_SORTED", 5)
+    page = store.traces(ALL, text="word", order="duration")
+    assert (len(page.rows), page.complete) == (5, False)
 
 
 # --- what goes wrong ------------------------------------------------------------------------------------------------------

@@ -125,7 +125,7 @@ def _first_wrong(texts: Sequence[Any], digits: int) -> str:
 
 
 def _array(name: str, kind: DataType, values: Sequence[Any]) -> Array:
-    if isinstance(values, array):
+    if isinstance(values, array) and values:
         return Array.from_buffer(values)
     try:
         return Array(values, kind)

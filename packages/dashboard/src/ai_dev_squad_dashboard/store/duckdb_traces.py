@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any, Final
 
 import duckdb
@@ -69,12 +70,12 @@ def traces(
     elif order == "newest":
         rows = _newest(cursor, where, inside, selection.start_us, end_us, limit + 1)
     else:
-        if terms:
-            found, complete = search_traces.matching(cursor, index, terms, selection.start_us, end_us)
-            where.add("first_seq IN (SELECT unnest(?::BIGINT[]))", found)
-        rows = _window(
-            cursor, where, inside if inside.conditions else None, selection.start_us, end_us, limit + 1, order
-        )
+        with ExitStack() as found:
+            if terms:
+                traces, complete = search_traces.matching(cursor, index, terms, selection.start_us, end_us)
+                found.enter_context(search_traces.chosen(cursor, traces))
+                where.add(search_traces.FOUND)
+            rows = _window(cursor, where, inside, selection.start_us, end_us, limit + 1, order)
     page = described(cursor, [trace_row(row) for row in rows[:limit]])
     more = None
     if len(rows) > limit:

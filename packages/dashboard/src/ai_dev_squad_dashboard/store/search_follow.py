@@ -20,7 +20,7 @@ from .duckdb_file import File
 from .search_index import Index, IndexReader, Mark, erase, is_available
 from .search_pieces import Pieces
 from .search_rows import SpanWords, spans_after
-from .search_words import folded, words_of
+from .search_words import document
 
 __all__ = ["Follower"]
 
@@ -214,7 +214,7 @@ class Follower:
             return top >= end
         last = rows[-1]
         days = {row.trace: row.start_us // 86_400_000_000 for row in rows if row.seq == row.trace}
-        index.add(self._words(rows), days, last.seq, _mark(last.trace_low, last.span_id))
+        index.add(self._documents(rows), days, last.seq, _mark(last.trace_low, last.span_id))
         return len(rows) >= _STEP_SPANS // 2 or top > last.seq
 
     def _refill(self, index: Index) -> bool:
@@ -228,14 +228,14 @@ class Follower:
             rows = _taken(spans_after(cursor, place - 1, end, (first, behind)))
             full = len(rows) > 0 and sum(len(row.text) for row in rows) >= _STEP_CHARACTERS
         following = rows[-1].seq + 1 if full else end
-        index.refill(first, self._words(rows), None if following > done else following)
+        index.refill(first, self._documents(rows), None if following > done else following)
         return True
 
-    def _words(self, rows: Iterable[SpanWords]) -> dict[int, set[str]]:
+    def _documents(self, rows: Iterable[SpanWords]) -> dict[int, str]:
         fresh: dict[int, list[str]] = {}
         for row in rows:
             fresh.setdefault(row.trace, []).extend(self._pieces.fresh(row.trace, row.text))
-        return {trace: _words_of(lines) for trace, lines in fresh.items() if lines}
+        return {trace: document(lines) for trace, lines in fresh.items() if lines}
 
     def _traces_between(self, first: int, end: int) -> int:
         with self._file.reading() as cursor:
@@ -261,13 +261,6 @@ def _taken(rows: Iterator[SpanWords]) -> list[SpanWords]:
         if characters >= _STEP_CHARACTERS:
             break
     return taken
-
-
-def _words_of(lines: list[str]) -> set[str]:
-    # Only what has escapes is folded twice.
-    escaped = [line for line in lines if "\\" in line]
-    plain = [line for line in lines if "\\" not in line] if escaped else lines
-    return words_of(folded("\n".join(plain))) | words_of(folded("\n".join(escaped)))
 
 
 def _mark(trace_id: int, span_id: int) -> Mark:

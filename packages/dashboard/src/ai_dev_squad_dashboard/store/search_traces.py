@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import duckdb
 
 from .duckdb_answers import number, one
+from .duckdb_columns import WHOLE, registered
 from .duckdb_facts import Where, windows
 from .search_index import IndexReader
 from .search_rows import masks
 from .search_words import Term
 
-__all__ = ["Asked", "matching", "newest"]
+__all__ = ["FOUND", "Asked", "chosen", "matching", "newest"]
 
 MOST_READ: Final = 100_000
 """Spans behind the index that are read beside it; with more of them, everything is read."""
-MOST_SORTED: Final = 100_000
+MOST_SORTED: Final = 1_000_000
 """Traces that are found, the newest, where they are sorted by something else than time."""
+FOUND: Final = "first_seq IN (SELECT number FROM found)"
+"""Of traces: those that are ``chosen``."""
 
 Row = tuple[Any, ...]
 
@@ -76,17 +80,25 @@ def newest(
 
 def matching(
     cursor: duckdb.DuckDBPyConnection, index: IndexReader | None, terms: Sequence[Term], start_us: int, end_us: int
-) -> tuple[list[int], bool]:
+) -> tuple[array[int], bool]:
     """The numbers of all traces that have every word, and whether these are all."""
     top = number(cursor, "SELECT max(seq) FROM spans")
     if index is None or not index.is_whole or top - index.done > MOST_READ:
         everything = (1 << len(terms)) - 1
         which = Where(["t.start_us >= ?", "t.start_us < ?"], [start_us, end_us])
-        return [trace for trace, mask in masks(cursor, terms, which).items() if mask == everything], True
+        return array("q", [trace for trace, mask in masks(cursor, terms, which).items() if mask == everything]), True
     question, complete = index.question(terms)
-    found = set(index.newest(question, 0, 1 << 62, MOST_SORTED))
+    found = index.every(question, MOST_SORTED)
     complete &= len(found) < MOST_SORTED
-    return [*(found | _behind(cursor, index, terms, start_us, end_us))], complete
+    if top > index.done:
+        found.extend(_behind(cursor, index, terms, start_us, end_us))
+    return found, complete
+
+
+def chosen(cursor: duckdb.DuckDBPyConnection, traces: Iterable[int]) -> registered:
+    """Lets ``FOUND`` mean these traces, by number: bound as values, a hundred thousand of them take longer than the question."""
+    numbers = traces if isinstance(traces, array) else array("q", traces)
+    return registered(cursor, "found", {"number": (WHOLE, numbers)})
 
 
 def _behind(
@@ -110,22 +122,27 @@ def _behind(
 
 def _rows(cursor: duckdb.DuckDBPyConnection, asked: Asked, traces: Iterable[int]) -> list[Row]:
     """Start, id and columns of the newest of these traces that are asked for."""
-    numbers = list(traces)
+    numbers = array("q", traces)
     if not numbers:
         return []
-    condition = f"{asked.where} AND start_us >= ? AND start_us < ? AND first_seq IN (SELECT unnest(?::BIGINT[]))"
-    values = [*asked.where.values, asked.start_us, asked.end_us, numbers]
-    if asked.inside.conditions:
-        span = one(cursor, f"SELECT min(start_us), max(last_start_us) FROM traces WHERE {condition}", values)  # noqa: S608
-        if span is None or span[0] is None:
-            return []
-        condition += f" AND trace_id IN (SELECT trace_id FROM spans WHERE start_us BETWEEN ? AND ? AND {asked.inside})"  # noqa: S608
-        values += [*span, *asked.inside.values]
-    return cursor.execute(
-        f"SELECT start_us, trace_id, {asked.columns} FROM traces WHERE {condition} "  # noqa: S608
-        f"ORDER BY start_us DESC, trace_id DESC LIMIT {int(asked.limit)}",
-        values,
-    ).fetchall()
+    condition, values = (
+        f"{asked.where} AND start_us >= ? AND start_us < ? AND {FOUND}",
+        [*asked.where.values, asked.start_us, asked.end_us],
+    )
+    with chosen(cursor, numbers):
+        if asked.inside.conditions:
+            span = one(cursor, f"SELECT min(start_us), max(last_start_us) FROM traces WHERE {condition}", values)  # noqa: S608
+            if span is None or span[0] is None:
+                return []
+            condition += (
+                f" AND trace_id IN (SELECT trace_id FROM spans WHERE start_us BETWEEN ? AND ? AND {asked.inside})"  # noqa: S608
+            )
+            values += [*span, *asked.inside.values]
+        return cursor.execute(
+            f"SELECT start_us, trace_id, {asked.columns} FROM traces WHERE {condition} "  # noqa: S608
+            f"ORDER BY start_us DESC, trace_id DESC LIMIT {int(asked.limit)}",
+            values,
+        ).fetchall()
 
 
 def _read(cursor: duckdb.DuckDBPyConnection, terms: Sequence[Term], asked: Asked) -> list[Row]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["LONGEST", "Term", "folded", "has", "is_listed", "terms_of", "words_of"]
+__all__ = ["LONGEST", "Term", "document", "folded", "has", "is_listed", "terms_of"]
 
 LONGEST: Final = 64
 """Characters of a word that are compared."""
@@ -29,7 +29,8 @@ _runs: Final = re.compile(f"[{_UNSPACED}]+")
 _word: Final = re.compile(r"[^\W_]+")
 _escapes: Final = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\[nrt]")
 _listed: Final = re.compile(r"[^\W\d_]+[0-9]{0,3}")
-_TO_SPACES: Final = bytes(byte if chr(byte).isalnum() and byte < 128 else 32 for byte in range(256))
+_PLAIN: Final = bytes(ord(chr(byte).lower()) if byte < 128 and chr(byte).isalnum() else 32 for byte in range(256))
+"""Makes words between spaces of text that is ASCII: one pass, where most text is that."""
 
 Way = Literal["whole", "beginning", "part"]
 
@@ -94,12 +95,19 @@ def folded(text: str, *, marked: bool = False) -> str:
     return _runs.sub(_pairs, unicodedata.normalize("NFC", text))
 
 
-def words_of(text: str) -> set[str]:
-    """The words of a folded text."""
-    words = set(text.encode().translate(_TO_SPACES).decode().split() if text.isascii() else _word.findall(text))
-    if len(text) > LONGEST and max(map(len, words), default=0) > LONGEST:
-        return {word[:LONGEST] for word in words}
-    return words
+def document(lines: Sequence[str]) -> str:
+    """The words of ``lines``, between spaces. Words that are longer than is compared are not cut yet."""
+    text = "\n".join(lines)
+    if text.isascii() and "\\" not in text:
+        return text.encode().translate(_PLAIN).decode()
+    # Only what has escapes is folded twice, and only what is not ASCII character by character.
+    plain: list[str] = []
+    escaped: list[str] = []
+    other: list[str] = []
+    for line in lines:
+        (escaped if "\\" in line else plain if line.isascii() else other).append(line)
+    words = {word for some in (escaped, other) for word in _word.findall(folded("\n".join(some)))}
+    return f"{' '.join(words)} {document(plain)}"
 
 
 def has(term: Term, text: str) -> bool:
