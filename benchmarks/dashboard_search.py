@@ -84,8 +84,8 @@ def written(path: Path, made: list[list[SpanRow]], batches: int, *, indexed: boo
         store.write(Batch(spans=spans))
         took.append(time.perf_counter() - started)
     behind = store.search_state().behind
-    if store.follower is not None:
-        store.follower.settle(3600)
+    if store.indexes is not None:
+        store.indexes.settle(3600)
     cpu = time.process_time() - cpu
     rate = sum(map(len, made)) / len(made) * batches / sum(took)
     p50, p95 = p50_p95(took)
@@ -123,7 +123,7 @@ def measure(options: argparse.Namespace) -> Report:
 
         started, cpu = time.perf_counter(), time.process_time()
         store: Any = open_store(path)
-        store.follower.settle(7200)
+        store.indexes.settle(7200)
         indexed_s, cpu = time.perf_counter() - started, time.process_time() - cpu
         index_bytes = store.search_state().bytes
         measured = {name: [*ask(question, WEEK_US, repetitions)] for name, question in questions(store).items()}

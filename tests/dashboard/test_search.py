@@ -23,7 +23,7 @@ from ai_dev_squad_dashboard.store import Selection, search_follow, search_traces
 from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.duckdb_file import File
 from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
-from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
+from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
 from ai_dev_squad_dashboard.store.search_vocabulary import MOST
 
 DAY = 86_400_000_000
@@ -93,8 +93,8 @@ def test_what_a_word_finds(tmp_path: Path, indexed: bool) -> None:
     store = opened(tmp_path, indexed=indexed)
     store.write(Batch([span(n + 1, 1, text, T0 + n) for n, (_, text, _) in enumerate(FINDS)]))
     if indexed:
-        assert store.follower is not None
-        assert store.follower.settle()
+        assert store.indexes is not None
+        assert store.indexes.settle()
     answers = [(query, text, n + 1 in found(store, query)) for n, (query, text, _) in enumerate(FINDS)]
     store.close()
     assert answers == FINDS
@@ -105,19 +105,19 @@ def test_the_end_of_a_long_text_is_found(store: DuckDBStore) -> None:
     text = plain_text([["once upon a time " * 7_000, "and the answer is tangerine"]])
     store.write(Batch([span(1, 1, text)]))
     assert found(store, "tangerine") == [1]
-    assert store.follower is not None
-    assert store.follower.settle()
+    assert store.indexes is not None
+    assert store.indexes.settle()
     assert (found(store, "tangerine"), found(store, "tangerines")) == ([1], [])
 
 
 def test_words_of_one_run_may_stand_in_different_spans_and_arrive_apart(store: DuckDBStore) -> None:
     """A question and the error it ended with are one run, whichever of the two is indexed already."""
     store.write(Batch([span(1, 1, "book a flight"), span(2, 1, "book a table")]))
-    assert store.follower is not None
-    assert store.follower.settle()
+    assert store.indexes is not None
+    assert store.indexes.settle()
     store.write(Batch([span(1, 2, None, T0 + 9, error_type="TimeoutError", error_message="no answer")]))
     assert found(store, "flight timeout") == [1]
-    assert store.follower.settle()
+    assert store.indexes.settle()
     assert (found(store, "flight timeout"), found(store, "table timeout"), found(store, "book")) == ([1], [], [2, 1])
 
 
@@ -125,8 +125,8 @@ def test_an_answer_says_when_a_part_stands_for_too_many_words(store: DuckDBStore
     """With more words than are looked for, an answer may lack some and says so; the whole word is always among them."""
     words = [f"prefix{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(MOST + 1)]
     store.write(Batch([span(1, 1, " ".join(words)), span(2, 1, "prefix"), span(3, 1, "prefixaa")]))
-    assert store.follower is not None
-    assert store.follower.settle()
+    assert store.indexes is not None
+    assert store.indexes.settle()
     assert not store.traces(ALL, text="prefix").complete
     assert {2, 3} <= set(found(store, "prefix"))
     assert store.traces(ALL, text="prefixa").complete
@@ -219,7 +219,7 @@ def test_every_way_answers_as_whoever_reads_everything(
     starts: dict[int, int] = {}
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         indexed, reading = opened(one), opened(other, indexed=False)
-        assert indexed.follower is not None
+        assert indexed.indexes is not None
         number = 0
         for batch in batches:
             rows = []
@@ -233,7 +233,7 @@ def test_every_way_answers_as_whoever_reads_everything(
             indexed.write(Batch(rows))
             reading.write(Batch(rows))
             assert [found(indexed, query) for query in queries] == [found(reading, query) for query in queries]
-        assert indexed.follower.settle()
+        assert indexed.indexes.settle()
         for query in queries:
             newest_first = sorted(runs, key=lambda trace: (-starts[trace], -trace))
             expected = {trace: answers(query, runs[trace]) for trace in newest_first}
@@ -249,8 +249,8 @@ def test_pages_of_a_search_are_in_the_order_of_time_however_runs_arrived(store: 
     order = [n * 7919 % 1000 for n in range(1000)]
     store.write(Batch([span(n + 1, 1, "word" if n % 2 else "another", T0 + n * 1000) for n in order[:500]]))
     store.write(Batch([span(n + 1, 1, "word" if n % 2 else "another", T0 + n * 1000) for n in order[500:]]))
-    assert store.follower is not None
-    assert store.follower.settle()
+    assert store.indexes is not None
+    assert store.indexes.settle()
     seen: list[int] = []
     cursor = None
     while True:
@@ -270,17 +270,108 @@ def test_a_search_is_sorted_over_all_that_is_found(store: DuckDBStore, monkeypat
     ]
     longest = sorted((n for n in range(40) if n % 3), key=lambda n: -(n * 7 % 40))
     store.write(Batch(rows[:30]))
-    assert store.follower is not None
-    assert store.follower.settle()
+    assert store.indexes is not None
+    assert store.indexes.settle()
     store.write(Batch(rows[30:]))
     for _ in range(2):
         page = store.traces(ALL, text="word", order="duration", limit=500)
         assert ([int(row.trace_id, 16) - 1 for row in page.rows], page.complete) == (longest, True)
         assert store.traces(ALL, text="nowhere", order="duration").rows == ()
-        assert store.follower.settle()
+        assert store.indexes.settle()
     monkeypatch.setattr(search_traces, "MOST_SORTED", 5)
     page = store.traces(ALL, text="word", order="duration")
     assert (len(page.rows), page.complete) == (5, False)
+
+
+# --- lines of logs ----------------------------------------------------------------------------------------------------------
+
+
+def line(text: str, at_us: int, **more: object) -> LogRow:
+    """A line of a log."""
+    return LogRow(at_us, "INFO", "log", text, **more)  # type: ignore[arg-type]
+
+
+def lines(store: DuckDBStore, text: str, selection: Selection = ALL, size: int = 3) -> list[int]:
+    """When the lines with these words were written, newest first, by pages."""
+    times: list[int] = []
+    cursor = None
+    while True:
+        page = store.logs(selection, text=text, cursor=cursor, limit=size)
+        times += [row.time_us for row in page.rows]
+        cursor = page.next
+        if cursor is None:
+            return times
+
+
+@pytest.mark.parametrize("indexed", [True, False], ids=["index", "reading"])
+def test_what_a_word_finds_in_logs(tmp_path: Path, indexed: bool) -> None:
+    """The same words find the same texts as in runs."""
+    store = opened(tmp_path, indexed=indexed)
+    store.write(Batch(logs=[line(text, T0 + n) for n, (_, text, _) in enumerate(FINDS)]))
+    if indexed:
+        assert store.indexes is not None
+        assert store.indexes.settle()
+    answers = [(query, text, T0 + n in lines(store, query)) for n, (query, text, _) in enumerate(FINDS)]
+    store.close()
+    assert answers == FINDS
+
+
+def test_all_of_a_line_is_searched(store: DuckDBStore) -> None:
+    """Its kind, its message, and what an error says, however it is stored; what an operation says is found as its span."""
+    stack = b'{"error":{"type":"KeyError","stacktrace":"in caf\\u00e9.py\\nboom"}}'
+    store.write(
+        Batch(
+            logs=[
+                LogRow(T0, "ERROR", "agent.error", "it failed", details=stack),
+                LogRow(T0 + 1, "INFO", "agent.start", "it began", details=stack),
+                LogRow(T0 + 2, "INFO", "agent.start", "sent by others", source="otlp", details=stack),
+                line("of a program", T0 + 3, details=stack),
+            ]
+        )
+    )
+    for _ in range(2):
+        assert lines(store, "cafe boom") == lines(store, "KeyError stack") == [T0 + 3, T0 + 2, T0]
+        assert lines(store, "agent.error failed") == [T0]
+        assert lines(store, "it failed began") == lines(store, "---") == []
+        assert store.indexes is not None
+        assert store.indexes.settle()
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(
+    batches=st.lists(st.lists(st.tuples(TEXTS, st.integers(0, 3 * DAY)), max_size=6), min_size=1, max_size=3),
+    queries=st.lists(QUERIES, min_size=1, max_size=6),
+)
+def test_lines_are_found_as_by_whoever_reads_everything(
+    batches: list[list[tuple[str, int]]], queries: list[str]
+) -> None:
+    """Any lines in any order and any words: index, index and rest, and reading agree, page by page, also in the tail."""
+    written: list[tuple[int, int, set[str]]] = []
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        indexed, reading = opened(one), opened(other, indexed=False)
+        assert indexed.indexes is not None
+        begin = indexed.logs(ALL).newest
+        for batch in batches:
+            rows = [line(text, T0 + later) for text, later in batch]
+            written += [(row.time_us, len(written) + n, plainly(f"log {row.message}")) for n, row in enumerate(rows)]
+            indexed.write(Batch(logs=rows))
+            reading.write(Batch(logs=rows))
+            assert [lines(indexed, query) for query in queries] == [lines(reading, query) for query in queries]
+        assert indexed.indexes.settle()
+        for query in queries:
+            assert lines(indexed, query) == lines(reading, query)
+            tail = [row.time_us for row in indexed.logs(ALL, after=begin, text=query, limit=500).rows]
+            assert sorted(tail, reverse=True) == lines(indexed, query)
+            expected = [(at, answers(query, words)) for at, _, words in sorted(written, reverse=True)]
+            if all(answer is not None for _, answer in expected):
+                assert lines(indexed, query) == [at for at, answer in expected if answer]
+        indexed.close()
+        reading.close()
 
 
 # --- what goes wrong ------------------------------------------------------------------------------------------------------
@@ -292,7 +383,7 @@ def test_killed_at_any_moment_it_answers_as_before(tmp_path: Path) -> None:
         import sys
         from pathlib import Path
         from ai_dev_squad_dashboard.store import open_store, search_follow
-        from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
+        from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
         search_follow._PAUSE_S = 0
         store = open_store(Path(sys.argv[1]))
         for number in range(int(sys.argv[2]), 100_000):
@@ -314,8 +405,8 @@ def test_killed_at_any_moment_it_answers_as_before(tmp_path: Path) -> None:
         store = opened(tmp_path)
         written = len(store.traces(ALL, limit=500).rows)
         for settled in (False, True):
-            assert store.follower is not None
-            assert not settled or store.follower.settle()
+            assert store.indexes is not None
+            assert not settled or store.indexes.settle()
             assert found(store, "w3") == [n + 1 for n in range(written - 1, -1, -1) if n % 7 == 3]
             assert found(store, f"run{written - 1} span19") == [written]
         store.close()
@@ -326,8 +417,8 @@ def test_an_index_that_is_gone_or_damaged_is_made_anew(tmp_path: Path, damage: s
     """It is a cache: whatever became of its file, the next start has it again."""
     store = opened(tmp_path)
     store.write(Batch([span(1, 1, "apple")]))
-    assert store.follower is not None
-    assert store.follower.settle()
+    assert store.indexes is not None
+    assert store.indexes.settle()
     store.close()
     file = tmp_path / "store.search"
     if damage == "missing":
@@ -339,8 +430,8 @@ def test_an_index_that_is_gone_or_damaged_is_made_anew(tmp_path: Path, damage: s
     store = opened(tmp_path)
     if damage == "of another store":
         store.write(Batch([span(7, 1, "pear")]))
-    assert store.follower is not None
-    assert store.follower.settle()
+    assert store.indexes is not None
+    assert store.indexes.settle()
     assert (found(store, "apple"), found(store, "pear")) == (([], [7]) if damage == "of another store" else ([1], []))
     assert store.search_state().indexed == 1
     store.close()
@@ -368,32 +459,41 @@ def stored_words(directory: Path) -> bytes:
 def test_a_deleted_run_leaves_no_word_behind(tmp_path: Path) -> None:
     """Its words are in no answer at once, and in no file after compaction; what others said stays to be found."""
     store = opened(tmp_path)
-    store.write(Batch([span(1, 1, "xylophone shared"), span(2, 1, "marimba shared")]))
-    assert store.follower is not None
-    assert store.follower.settle()
+    said = [line(f"{word} heard", T0 + n, trace_id=f"{n:032x}") for n, word in ((1, "glockenspiel"), (2, "vibraphone"))]
+    store.write(Batch([span(1, 1, "xylophone shared"), span(2, 1, "marimba shared")], said))
+    assert store.indexes is not None
+    assert store.indexes.settle()
     assert b"xylophone" in stored_words(tmp_path)
+    assert b"glockenspiel" in stored_words(tmp_path)
     store.delete(Subject("trace", f"{1:032x}"), by="test", at_us=T0)
     assert (found(store, "xylophone"), found(store, "shared")) == ([], [2])
-    assert store.follower.settle()
+    assert (lines(store, "glocken"), lines(store, "heard")) == ([], [T0 + 2])
+    assert store.indexes.settle()
     assert (found(store, "xylophone"), found(store, "xylo"), found(store, "shared"), found(store, "marim")) == (
         [],
         [],
         [2],
         [2],
     )
+    assert (lines(store, "glocken"), lines(store, "heard")) == ([], [T0 + 2])
     assert store.compact()
-    assert b"xylophone" not in stored_words(tmp_path)
-    assert b"marimba" in stored_words(tmp_path)
+    left = stored_words(tmp_path)
+    assert [word in left for word in (b"xylophone", b"glockenspiel", b"marimba", b"vibraphone")] == [
+        False,
+        False,
+        True,
+        True,
+    ]
     store.close()
 
 
 def test_retention_drops_the_words_of_whole_days(store: DuckDBStore) -> None:
     """A day that is deleted takes its words along."""
     store.write(Batch([span(n + 1, 1, f"day{'abc'[n]} kept", T0 + n * DAY) for n in range(3)]))
-    assert store.follower is not None
-    assert store.follower.settle()
+    assert store.indexes is not None
+    assert store.indexes.settle()
     store.retain(oldest_us=T0 + 2 * DAY)
     assert (found(store, "kept"), found(store, "daya"), found(store, "dayc")) == ([3], [], [3])
-    with sqlite3.connect(store.follower.path) as connection:
+    with sqlite3.connect(store.indexes.traces.path) as connection:
         assert connection.execute("SELECT count(*) FROM segments").fetchone() == (1,)
     connection.close()

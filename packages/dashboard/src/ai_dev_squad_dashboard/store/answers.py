@@ -104,6 +104,10 @@ class SearchState:
     """Spans that are not yet."""
     bytes: int
     """What the index takes on disk, beside the store."""
+    lines: int = 0
+    """Lines of logs that are indexed."""
+    lines_behind: int = 0
+    """Lines that are not yet."""
 
 
 @dataclass(frozen=True)
@@ -249,6 +253,8 @@ class LogPage:
     rows: tuple[LogRow, ...]
     next: str | None
     newest: str | None
+    complete: bool = True
+    """Whether no line may be missing: a part of a word can stand for more words than are looked for."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from .duckdb_facts import Where
 from .duckdb_rollup import reroll
 from .duckdb_series import drop_unused
 
-__all__ = ["choose", "choose_traces", "chosen_sessions", "extent", "numbers", "recorded", "remove"]
+__all__ = ["choose", "choose_traces", "chosen_sessions", "extent", "line_numbers", "numbers", "recorded", "remove"]
 
 _DOOMED: Final = "SELECT trace_id FROM doomed"
 _SESSIONS: Final = "SELECT session_id FROM doomed_sessions"
@@ -73,6 +73,12 @@ def numbers(connection: duckdb.DuckDBPyConnection) -> list[int]:
     """What the index of words calls the traces that were chosen."""
     rows = connection.execute(f"SELECT first_seq FROM traces WHERE trace_id IN ({_DOOMED})").fetchall()  # noqa: S608
     return [first_seq for (first_seq,) in rows]
+
+
+def line_numbers(connection: duckdb.DuckDBPyConnection, subject: Subject) -> list[int]:
+    """The lines of logs that go with what was chosen."""
+    where = _others(subject)["logs"]
+    return [line for (line,) in connection.execute(f"SELECT id FROM logs WHERE {where}", where.values).fetchall()]  # noqa: S608
 
 
 def extent(connection: duckdb.DuckDBPyConnection, subject: Subject) -> Extent:

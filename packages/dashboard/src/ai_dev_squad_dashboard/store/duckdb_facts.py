@@ -134,9 +134,11 @@ def traces_filter(selection: Selection) -> Where:
     return where
 
 
-def windows(cursor: duckdb.DuckDBPyConnection, start_us: int, end_us: int) -> Iterator[tuple[int, int]]:
-    """The time in which traces of this span of time began, newest first, in windows that grow, so that what is common is found at once."""
-    row = one(cursor, "SELECT min(start_us), max(start_us) FROM traces")
+def windows(
+    cursor: duckdb.DuckDBPyConnection, start_us: int, end_us: int, table: str = "traces", time: str = "start_us"
+) -> Iterator[tuple[int, int]]:
+    """The time in which there are rows of this span of time, newest first, in windows that grow, so that what is common is found at once."""
+    row = one(cursor, f"SELECT min({time}), max({time}) FROM {table}")  # noqa: S608
     if row is None or row[0] is None:
         return
     start_us, end_us = max(start_us, row[0]), min(end_us, row[1] + 1)

@@ -13,12 +13,16 @@ from ai_dev_squad import Usage
 from ai_dev_squad.costs import CostEntry
 from ai_dev_squad.schema import Cost
 
+from . import search_lines, search_rows
 from .base import LogPage, MetricName, Selection
 from .cursors import pack, unpack
 from .duckdb_answers import one
 from .duckdb_columns import hexed, split_trace_id
 from .duckdb_facts import Where, names_filter, runs_filter
 from .rows import LogRow, OpenRow
+from .search_index import IndexReader
+from .search_newest import Asked
+from .search_words import terms_of
 
 __all__ = ["LOG_COLUMNS", "entries", "log_row", "logs", "metric_names", "running", "running_of"]
 
@@ -40,8 +44,12 @@ def logs(
     before: str | None,
     after: str | None,
     limit: int,
+    index: IndexReader | None,
 ) -> LogPage:
     """Log lines. Filters by provider and model do not apply: lines have neither."""
+    newest, terms = _newest(cursor), terms_of(text)
+    if not terms and text.strip():
+        return LogPage((), None, pack("logs", newest))  # nothing in it is a word
     where = Where([], [])
     where.add("time_us >= ? AND time_us < ?", selection.start_us, selection.end_us)
     for column, values in (
@@ -59,25 +67,29 @@ def logs(
         number = split_trace_id(trace_id)
         # An id that cannot be is the id of no line.
         where.add("trace_id = ?::UHUGEINT", number)
-    for word in text.split():
-        where.add(f"({_folded('message')} OR {_folded('event_type')})", word, word)
-    newest = _newest(cursor)
     if after is not None:
         (last,) = unpack(after, "logs", int)
         where.add("id > ?", last)
+        if terms:
+            where.add("id IN (SELECT unnest(?::BIGINT[]))", search_rows.lines_with(cursor, terms, where)[:limit])
         rows = _select(cursor, where, "id", limit)
         # A full page may have left lines behind: the next one starts at its end.
         newest = rows[-1][0] if len(rows) == limit else max(newest, int(last))
         return LogPage(tuple(log_row(row[1:]) for row in rows), None, pack("logs", newest))
+    end_us = selection.end_us
     if before is not None:
-        where.add("(time_us, id) < (?, ?)", *unpack(before, "older logs", int, int))
-    rows = _select(cursor, where, "time_us DESC, id DESC", limit + 1)
+        behind = unpack(before, "older logs", int, int)
+        where.add("(time_us, id) < (?, ?)", *behind)
+        end_us = min(end_us, int(behind[0]) + 1)
+    if terms:
+        asked = Asked(
+            search_lines.SHELF, f"id, {LOG_COLUMNS}", where, Where([], []), selection.start_us, end_us, limit + 1
+        )
+        rows, complete = search_lines.newest(cursor, index, terms, asked)
+    else:
+        rows, complete = _select(cursor, where, "time_us DESC, id DESC", limit + 1), True
     more = pack("older logs", rows[limit - 1][1], rows[limit - 1][0]) if len(rows) > limit else None
-    return LogPage(tuple(log_row(row[1:]) for row in rows[:limit]), more, pack("logs", newest))
-
-
-def _folded(column: str) -> str:
-    return f"contains(strip_accents(lower({column})), strip_accents(lower(?)))"
+    return LogPage(tuple(log_row(row[1:]) for row in rows[:limit]), more, pack("logs", newest), complete)
 
 
 def running(cursor: duckdb.DuckDBPyConnection, since_us: int, limit: int) -> Sequence[OpenRow]:

@@ -65,8 +65,7 @@ from .duckdb_write import Writer
 from .figures import Figure, FigureName
 from .rows import Batch, LogRow, OpenRow, SpanRow
 from .runs import Related, Run, TaskRuns
-from .search_follow import Follower
-from .search_index import IndexReader
+from .search_indexes import Indexes
 from .sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
 
 __all__ = ["DuckDBStore"]
@@ -80,9 +79,7 @@ class DuckDBStore:
     ) -> None:
         self._file = file
         self._writer = Writer(file, max_series, roll_every)
-        self.follower = None if index is None else Follower(file, index, lambda: self._writer.next_number)
-        if self.follower is not None:
-            self.follower.start()
+        self.indexes = None if index is None else Indexes(file, index, self._writer)
 
     def snapshot(self) -> AbstractContextManager[None]:
         return self._file.holding()
@@ -93,15 +90,15 @@ class DuckDBStore:
         if len(batch) and self._file.log_is_gone():
             self._file.checkpoint()  # there is no log that a start could read, so it has to be in the file
         self.mend()
-        if self.follower is not None and written.spans:
-            self.follower.wake()
+        if self.indexes is not None:
+            self.indexes.wake(spans=written.spans, lines=written.logs)
         return written
 
     def mend(self) -> None:
         if self._file.loss() is not None:
             mend(self._file, self._writer)
-            if self.follower is not None:
-                self.follower.restart()
+            if self.indexes is not None:
+                self.indexes.restart()
 
     def position(self, source: str) -> str | None:
         return self.positions().get(source)
@@ -150,7 +147,7 @@ class DuckDBStore:
         limit: int = 50,
         **filters: Unpack[TraceFilters],
     ) -> TracePage:
-        with self._file.reading() as reader, self._indexed(text) as index:
+        with self._file.reading() as reader, self.indexes.of_traces(text) if self.indexes else nullcontext() as index:
             return duckdb_traces.traces(
                 reader,
                 selection,
@@ -266,7 +263,7 @@ class DuckDBStore:
         after: str | None = None,
         limit: int = 200,
     ) -> LogPage:
-        with self._file.reading() as reader:
+        with self._file.reading() as reader, self.indexes.of_lines(text) if self.indexes else nullcontext() as index:
             return duckdb_logs.logs(
                 reader,
                 selection,
@@ -277,6 +274,7 @@ class DuckDBStore:
                 before=cursor,
                 after=after,
                 limit=limit,
+                index=index,
             )
 
     def running(self, since_us: int, limit: int = 100) -> Sequence[OpenRow]:
@@ -331,8 +329,8 @@ class DuckDBStore:
     def retain(self, *, oldest_us: int | None = None, max_bytes: int | None = None) -> int:
         self.mend()
         deleted = duckdb_upkeep.retain(self._file, self._writer, oldest_us, max_bytes)
-        if deleted and self.follower is not None:
-            self.follower.retain()
+        if deleted and self.indexes is not None:
+            self.indexes.retain()
         return deleted
 
     def extent(self, subject: Subject) -> Extent:
@@ -343,10 +341,10 @@ class DuckDBStore:
     def delete(self, subject: Subject, *, by: str, at_us: int) -> Deletion:
         with self._file.alone() as connection:
             duckdb_delete.choose(connection, subject)
-            numbers = duckdb_delete.numbers(connection)
+            numbers, lines = duckdb_delete.numbers(connection), duckdb_delete.line_numbers(connection, subject)
             done = duckdb_upkeep.delete(self._file, self._writer, subject, by, at_us)
-            if self.follower is not None:
-                self.follower.forget(numbers)
+            if self.indexes is not None:
+                self.indexes.forget(numbers, lines)
         return done
 
     def deletions(self, limit: int = 100) -> Sequence[Deletion]:
@@ -354,8 +352,8 @@ class DuckDBStore:
             return duckdb_delete.recorded(cursor, limit)
 
     def compact(self) -> bool:
-        if self.follower is not None:
-            self.follower.compact()
+        if self.indexes is not None:
+            self.indexes.compact()
         return duckdb_upkeep.compact(self._file)
 
     def sql(self, question: str, *, max_rows: int = MAX_ROWS, max_seconds: float = MAX_SECONDS) -> SqlAnswer:
@@ -365,21 +363,19 @@ class DuckDBStore:
         duckdb_upkeep.backup(self._file, Path(target))
 
     def search_state(self) -> SearchState:
-        if self.follower is None:
-            return SearchState(available=False, indexed=0, behind=self._writer.next_number - 1, bytes=0)
-        return self.follower.state()
+        if self.indexes is None:
+            writer = self._writer
+            return SearchState(False, 0, writer.next_number - 1, 0, 0, writer.next_line - 1)
+        return self.indexes.state()
 
     def captured(self, selection: Selection) -> tuple[int, int]:
         with self._file.reading() as cursor:
             return duckdb_traces.captured(cursor, selection)
 
     def close(self) -> None:
-        if self.follower is not None:
-            self.follower.close()
+        if self.indexes is not None:
+            self.indexes.close()
         self._file.close()
-
-    def _indexed(self, text: str) -> AbstractContextManager[IndexReader | None]:
-        return nullcontext() if self.follower is None or not text.strip() else self.follower.reading()
 
     def _summary(self, selection: Selection) -> Summary:
         return self._summaries([selection])[0]

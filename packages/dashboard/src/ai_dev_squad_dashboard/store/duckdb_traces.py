@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import duckdb
 
-from . import search_traces
+from . import search_newest, search_traces
 from .base import Fingerprint, Selection, Trace, TraceFilters, TraceOrder, TracePage, TraceRow
 from .cursors import unpack
 from .duckdb_answers import number, one
@@ -65,7 +65,9 @@ def traces(
             end_us = min(end_us, int(behind.values[0]) + 1)
     complete = True
     if terms and order == "newest":
-        asked = search_traces.Asked(TRACE_COLUMNS, where, inside, selection.start_us, end_us, limit + 1)
+        asked = search_newest.Asked(
+            search_traces.SHELF, TRACE_COLUMNS, where, inside, selection.start_us, end_us, limit + 1
+        )
         rows, complete = search_traces.newest(cursor, index, terms, asked)
     elif order == "newest":
         rows = _newest(cursor, where, inside, selection.start_us, end_us, limit + 1)
@@ -73,8 +75,8 @@ def traces(
         with ExitStack() as found:
             if terms:
                 traces, complete = search_traces.matching(cursor, index, terms, selection.start_us, end_us)
-                found.enter_context(search_traces.chosen(cursor, traces))
-                where.add(search_traces.FOUND)
+                found.enter_context(search_newest.chosen(cursor, traces))
+                where.add(search_traces.SHELF.found)
             rows = _window(cursor, where, inside, selection.start_us, end_us, limit + 1, order)
     page = described(cursor, [trace_row(row) for row in rows[:limit]])
     more = None

@@ -178,6 +178,11 @@ class Writer:
         """The number that the next span gets; those below were given out, for good."""
         return self._next_span
 
+    @property
+    def next_line(self) -> int:
+        """The number that the next line of a log gets, likewise."""
+        return self._next_log
+
     def keep_numbers(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Keep in the file which numbers were given out: the rows that have the newest may be gone."""
         connection.execute(

@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from .base import SearchState, StoreError
+from .base import StoreError
 from .duckdb_answers import number
 from .duckdb_file import File
 from .search_index import Index, IndexReader, Mark, erase, is_available
 from .search_pieces import Pieces
-from .search_rows import SpanWords, spans_after
+from .search_sources import Source, Words
 from .search_words import document
 
 __all__ = ["Follower"]
@@ -35,10 +35,11 @@ _RETRY_S: Final = 30.0
 
 
 class Follower:
-    """Keeps the index of a store beside its file. Any thread may call it; ``start`` begins to follow."""
+    """Keeps the index of a store's traces, or of its lines, beside its file. Any thread may call it; ``start`` begins to follow."""
 
-    def __init__(self, file: File, path: Path, next_number: Callable[[], int]) -> None:
+    def __init__(self, file: File, source: Source, path: Path, next_number: Callable[[], int]) -> None:
         self._file = file
+        self._source = source
         self.path = path
         self._next_number = next_number
         self._pieces = Pieces()
@@ -79,31 +80,41 @@ class Follower:
                 f"the index {self.path} does not answer ({error}); search again, it is being mended"
             ) from error
 
-    def state(self) -> SearchState:
-        """How far it is."""
+    def progress(self) -> tuple[int, int]:
+        """The rows that are indexed, and those that are not yet, by their numbers."""
         index, top = self._index, self._next_number() - 1
         if index is None:
-            return SearchState(self._available, 0, top, 0)
+            return 0, top
         with self.reading() as reader:
             done = min(top, reader.done) if reader is not None and reader.is_whole else 0
-        return SearchState(True, done, top - done, index.bytes())
+        return done, top - done
+
+    @property
+    def is_available(self) -> bool:
+        """Whether there can be an index."""
+        return self._available
+
+    def bytes(self) -> int:
+        """What the index takes on disk."""
+        index = self._index
+        return index.bytes() if index is not None else 0
 
     def settle(self, timeout: float = 60.0) -> bool:
         """Wait until everything that is written now is indexed, at most ``timeout`` seconds. Whether it is."""
         pause = threading.Event()
         for _ in range(int(timeout / 0.02)):
-            if not self.state().behind:
+            if not self.progress()[1]:
                 return True
             self.wake()
             pause.wait(0.02)
         return False
 
-    def forget(self, traces: Iterable[int]) -> None:
-        """Let go of the words of deleted traces, by number, before this returns. What shared a table with them is indexed again."""
+    def forget(self, entries: Iterable[int]) -> None:
+        """Let go of the words of what is deleted, by number, before this returns. What shared a table with them is indexed again."""
         with self._working:
             self._pieces.forget()
             if self._index is not None:
-                self._mended(lambda index: index.forget(traces))
+                self._mended(lambda index: index.forget(entries))
             else:
                 # Nobody has looked into it yet; what is missing is made anew.
                 erase(self.path)
@@ -119,7 +130,7 @@ class Follower:
         """Drop the words of days that are gone."""
         with self._working:
             if self._index is not None:
-                self._mended(lambda index: index.retain(self._traces_between))
+                self._mended(lambda index: index.retain(self._left))
 
     def compact(self) -> None:
         """Make sure that nothing forgotten is left in the file."""
@@ -203,19 +214,19 @@ class Follower:
     def _advance(self, index: Index) -> bool:
         done, _ = index.done()
         with self._file.reading() as cursor:
-            top = number(cursor, "SELECT max(seq) FROM spans WHERE seq > ?", [done])
+            top = self._source.top(cursor, done)
             if top <= done:
                 return False
             end = min(top, done + _STEP_SPANS) + 1
-            rows = _taken(spans_after(cursor, done, end))
+            rows = _taken(self._source.between(cursor, done, end))
         if not rows:
-            # Of spans whose numbers were given out and that are gone.
+            # Of rows whose numbers were given out and that are gone.
             index.add({}, {}, end - 1, Mark(0))
             return top >= end
         last = rows[-1]
-        days = {row.trace: row.start_us // 86_400_000_000 for row in rows if row.seq == row.trace}
-        index.add(self._documents(rows), days, last.seq, _mark(last.trace_low, last.span_id))
-        return len(rows) >= _STEP_SPANS // 2 or top > last.seq
+        days = {row.entry: row.at_us // 86_400_000_000 for row in rows if row.number == row.entry}
+        index.add(self._documents(rows), days, last.number, Mark(last.mark))
+        return len(rows) >= _STEP_SPANS // 2 or top > last.number
 
     def _refill(self, index: Index) -> bool:
         emptied = index.emptied()
@@ -225,26 +236,28 @@ class Follower:
         done, _ = index.done()
         end = min(done + 1, place + 4 * _STEP_SPANS)
         with self._file.reading() as cursor:
-            rows = _taken(spans_after(cursor, place - 1, end, (first, behind)))
+            rows = _taken(self._source.between(cursor, place - 1, end, (first, behind)))
             full = len(rows) > 0 and sum(len(row.text) for row in rows) >= _STEP_CHARACTERS
-        following = rows[-1].seq + 1 if full else end
+        following = rows[-1].number + 1 if full else end
         index.refill(first, self._documents(rows), None if following > done else following)
         return True
 
-    def _documents(self, rows: Iterable[SpanWords]) -> dict[int, str]:
+    def _documents(self, rows: Iterable[Words]) -> dict[int, str]:
+        if not self._source.grows:
+            return {row.entry: document(row.text.split("\n")) for row in rows}
         fresh: dict[int, list[str]] = {}
         for row in rows:
-            fresh.setdefault(row.trace, []).extend(self._pieces.fresh(row.trace, row.text))
-        return {trace: document(lines) for trace, lines in fresh.items() if lines}
+            fresh.setdefault(row.entry, []).extend(self._pieces.fresh(row.entry, row.text))
+        return {entry: document(lines) for entry, lines in fresh.items() if lines}
 
-    def _traces_between(self, first: int, end: int) -> int:
+    def _left(self, first: int, end: int) -> int:
         with self._file.reading() as cursor:
-            return number(cursor, "SELECT count(*) FROM traces WHERE first_seq >= ? AND first_seq < ?", [first, end])
+            return number(cursor, self._source.left, [first, end])
 
-    def _mark_of(self, seq: int) -> Mark | None:
+    def _mark_of(self, done: int) -> Mark | None:
         with self._file.reading() as cursor:
-            rows = cursor.execute("SELECT trace_id, span_id FROM spans WHERE seq = ?", [seq]).fetchall()
-        return _mark(*rows[0]) if rows else None
+            mark = self._source.mark(cursor, done)
+        return None if mark is None else Mark(mark)
 
     def _tell(self, error: Exception) -> None:
         if self._told is not type(error) and not self._closing.is_set():
@@ -252,7 +265,7 @@ class Follower:
             log.warning("indexing for the search failed (%s); searches read the store until it goes on", error)
 
 
-def _taken(rows: Iterator[SpanWords]) -> list[SpanWords]:
+def _taken(rows: Iterator[Words]) -> list[Words]:
     """As many as one step takes."""
     taken, characters = [], 0
     for row in rows:
@@ -261,8 +274,3 @@ def _taken(rows: Iterator[SpanWords]) -> list[SpanWords]:
         if characters >= _STEP_CHARACTERS:
             break
     return taken
-
-
-def _mark(trace_id: int, span_id: int) -> Mark:
-    """``trace_id`` may be its lower half."""
-    return Mark((trace_id ^ span_id) & ((1 << 62) - 1))

@@ -1,51 +1,20 @@
-"""What is searched of a span, read from the store: to be indexed, or to find words in it without an index."""
+"""Words found in what is stored by reading it, without an index."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final
 
 import duckdb
 
 from .duckdb_facts import Where
+from .search_sources import LINE_WORDS, SPAN_WORDS
 from .search_words import LONGEST, Term, folded, has
 
-__all__ = ["SpanWords", "masks", "spans_after"]
+__all__ = ["lines_with", "masks"]
 
-_SEARCHED: Final = "concat_ws(chr(10), s.name, s.error_type, s.error_message, s.text)"
-"""Where words are looked for: names, errors, captured content."""
 _BLOCK: Final = 500
-
-
-_LOW: Final = f"(s.trace_id & {(1 << 64) - 1}::UHUGEINT)::UBIGINT"
-
-
-class SpanWords(NamedTuple):
-    """A span as it is indexed."""
-
-    seq: int
-    trace: int
-    """The number of its trace."""
-    start_us: int
-    trace_low: int
-    """The lower 64 bits of the trace id: the engine takes longer to hand over an integer of 128 bits than everything else."""
-    span_id: int
-    text: str
-
-
-def spans_after(
-    cursor: duckdb.DuckDBPyConnection, seq: int, end: int, traces: tuple[int, int] = (0, 1 << 62)
-) -> Iterator[SpanWords]:
-    """Spans numbered above ``seq`` and below ``end``, ascending, of traces with numbers from the first to below the second of ``traces``."""
-    cursor.execute(
-        f"SELECT s.seq, t.first_seq, s.start_us, {_LOW}, s.span_id, {_SEARCHED} "  # noqa: S608
-        "FROM spans s JOIN traces t ON s.trace_id = t.trace_id "
-        "WHERE s.seq > ? AND s.seq < ? AND t.first_seq >= ? AND t.first_seq < ? ORDER BY s.seq",
-        [seq, end, *traces],
-    )
-    while rows := cursor.fetchmany(_BLOCK):
-        yield from map(SpanWords._make, rows)
 
 
 def masks(cursor: duckdb.DuckDBPyConnection, terms: Sequence[Term], which: Where) -> dict[int, int]:
@@ -55,7 +24,7 @@ def masks(cursor: duckdb.DuckDBPyConnection, terms: Sequence[Term], which: Where
     The engine looks through plain text; what has to be folded is folded here.
     """
     source = (
-        f"SELECT t.first_seq AS trace, lower({_SEARCHED}) AS low, {_SEARCHED} AS words FROM spans s "  # noqa: S608
+        f"SELECT t.first_seq AS trace, lower({SPAN_WORDS}) AS low, {SPAN_WORDS} AS words FROM spans s "  # noqa: S608
         f"JOIN traces t ON s.trace_id = t.trace_id WHERE {which}"
     )
     looked: list[Any] = []
@@ -75,6 +44,29 @@ def masks(cursor: duckdb.DuckDBPyConnection, terms: Sequence[Term], which: Where
         for trace, words in some:
             text = folded(words)
             _note(found, trace, [has(term, text) for term in terms])
+    return found
+
+
+def lines_with(cursor: duckdb.DuckDBPyConnection, terms: Sequence[Term], which: Where) -> list[int]:
+    """The numbers of the lines of logs that ``which`` chooses and that have every term, each line for itself; ascending."""
+    looked: list[Any] = []
+    for term in terms:
+        looked += [term.word, _pattern(term)]
+    has_all = " AND ".join("contains(low, ?) AND regexp_matches(low, ?)" for _ in terms)
+    source = f"SELECT l.id AS id, lower({LINE_WORDS}) AS low, {LINE_WORDS} AS words FROM logs l WHERE {which}"  # noqa: S608
+    cursor.execute(
+        f"SELECT id, CASE WHEN NOT ({_PLAIN}) THEN words END FROM ({source}) WHERE NOT ({_PLAIN}) OR ({has_all}) ORDER BY id",  # noqa: S608
+        [*which.values, *looked],
+    )
+    found = []
+    while some := cursor.fetchmany(_BLOCK):
+        for line, words in some:
+            if words is None:
+                found.append(line)
+            else:
+                text = folded(words)
+                if all(has(term, text) for term in terms):
+                    found.append(line)
     return found
 
 
