@@ -214,6 +214,18 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
             store.unpriced(now)
             store.facets(now)
 
+    def compare(chosen: Sequence[str]) -> None:
+        with store.snapshot():
+            for trace_id in chosen:
+                for part in store.run(trace_id).parts:
+                    store.trace(part.trace_id)
+                    for _ in store.details(part.trace_id):
+                        pass
+            store.related(chosen[0])
+
+    ever = Selection(0, 1 << 60)
+    following = store.traces(ever, order="duration").next
+    group = store.errors(ever, limit=1)[0].id
     return {
         "overview (page)": overview,
         "costs (page)": costs,
@@ -227,6 +239,15 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
         "unpriced": store.unpriced,
         "facets": store.facets,
         "sessions": store.sessions,
+        "traces by cost": lambda now: store.traces(now, order="cost"),
+        "traces by duration, next page": lambda now: store.traces(now, order="duration", cursor=following),
+        "sessions by cost": lambda now: store.sessions(now, order="cost"),
+        "users by cost": store.users,
+        "tenants by errors": lambda now: store.users(now, key="tenant", order="errors"),
+        "error groups": store.errors,
+        "runs of one error": lambda now: store.traces(now, error_group=group),
+        "compare (page)": lambda _: compare(_random.sample(trace_ids, 6)),
+        "choices for filters": store.choices,
         "traces of one agent": lambda now: store.traces(
             Selection(now.start_us, now.end_us, agents=("crewai-agent-1",))
         ),
@@ -240,7 +261,16 @@ def step_of(selection: Selection) -> int:
     return 900_000_000 if selection.end_us - selection.start_us <= 24 * HOUR_US else HOUR_US
 
 
-PROMISED = ("overview (page)", "costs (page)", "trace list", "one trace")
+_SORTED = (
+    "traces by cost", "traces by duration, next page", "sessions by cost", "users by cost", "tenants by errors", "error groups",
+    "compare (page)",
+)  # fmt: skip
+_PAGES = ("overview (page)", "costs (page)", "trace list", "one trace")
+PROMISED = {
+    **{name: {label: limit for label, (_, limit) in RANGES.items()} for name in _PAGES},
+    **{name: dict.fromkeys(RANGES, 150) for name in _SORTED},
+}
+"""What is promised to be answered in so many milliseconds, over 24 hours and 7 days."""
 
 
 def ask(question: Callable[[Selection], object], length_us: int, repetitions: int) -> tuple[float, float]:
@@ -343,8 +373,8 @@ def measure(options: argparse.Namespace) -> Report:
             f"Batches of 500 while questions were asked: p50 {p50:.0f} ms, p95 {p95:.0f} ms, worst "
             f"{max(taken):,.0f} ms. As fast as they are taken, batches of 5,000: {sustained}."
         )
-        for name in PROMISED:
-            for label, (_, limit) in RANGES.items():
+        for name, limits in PROMISED.items():
+            for label, limit in limits.items():
                 p95 = measured[name, label][3]
                 report.targets.append(
                     Target(f"{name}, {label}: at most {limit} ms p95 while filled", f"{p95:.0f} ms", p95 <= limit)

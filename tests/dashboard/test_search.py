@@ -12,6 +12,7 @@ import tempfile
 import textwrap
 import unicodedata
 from collections.abc import Iterator
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -497,3 +498,39 @@ def test_retention_drops_the_words_of_whole_days(store: DuckDBStore) -> None:
     with sqlite3.connect(store.indexes.traces.path) as connection:
         assert connection.execute("SELECT count(*) FROM segments").fetchone() == (1,)
     connection.close()
+
+
+def test_what_may_be_kept_is_counted_with_the_index(store: DuckDBStore) -> None:
+    """A limit of size holds for the store and its index together, and the index shrinks with what is deleted."""
+    for day in range(3):
+        words = [
+            " ".join(f"{chr(97 + day)}{md5(f'{n} {word}'.encode()).hexdigest()}" for word in range(100))
+            for n in range(200)
+        ]
+        store.write(Batch([span(day * 1000 + n + 1, 1, text, T0 + day * DAY + n) for n, text in enumerate(words)]))
+    assert store.indexes is not None
+    assert store.indexes.settle()
+    before = store.search_state().bytes
+    assert store.retain(max_bytes=store.state().bytes + before) == 0
+    assert store.retain(max_bytes=store.state().bytes + before // 2) >= 200
+    assert store.indexes.settle()
+    assert store.search_state().bytes < before
+
+
+def test_health_tells_why_there_is_no_index(tmp_path: Path) -> None:
+    """What keeps the index from going on is told, and that it was made anew."""
+    (tmp_path / "store.search").write_bytes(b"nothing like it" * 1000)
+    (tmp_path / "store.search.lines").mkdir()
+    store = opened(tmp_path)
+    store.write(Batch([span(1, 1, "apple")], [line("pear", T0)]))
+    assert store.indexes is not None
+    assert store.indexes.traces.settle()
+    for _ in range(1_000):
+        if store.search_state().trouble is not None:
+            break
+        store.indexes.lines.settle(0.02)
+    assert (found(store, "apple"), lines(store, "pear")) == ([1], [T0])
+    state = store.search_state()
+    assert (state.rebuilt, state.indexed, state.lines) == (1, 1, 0)
+    assert "indexing for the search failed" in (state.trouble or "")
+    store.close()

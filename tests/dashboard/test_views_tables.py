@@ -19,7 +19,7 @@ from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import StoreError, open_memory_store
-from ai_dev_squad_dashboard.store.base import Incident
+from ai_dev_squad_dashboard.store.base import Incident, SearchState
 from ai_dev_squad_dashboard.store.rows import Batch, MetricRow, SpanRow
 from ai_dev_squad_dashboard.views import agents, health, history
 from ai_dev_squad_dashboard.views.agents import Bin, Scale, bins
@@ -217,10 +217,13 @@ def test_health_tells_what_became_of_the_stores_file(site):
         site.store.state(),
         incidents=(Incident(1, "It was written anew.", False), Incident(2, "It was begun anew.", True)),
     )
-    site = replace(site, store=SimpleNamespace(state=lambda: state, metric_names=lambda: (), logs=site.store.logs))
-    assert [(each.kind, each.title) for each in health.build(site, ask()).concerns] == [
-        ("bad", "It was begun anew."),
-        ("warn", "It was written anew."),
+    search = SearchState(available=False, indexed=0, behind=3, bytes=0, trouble="there is no FTS5")
+    known = {"metric_names": lambda: (), "logs": site.store.logs, "search_state": lambda: search}
+    site = replace(site, store=SimpleNamespace(state=lambda: state, **known))
+    assert [(each.kind, each.title, each.cure.split(".")[0]) for each in health.build(site, ask()).concerns] == [
+        ("bad", "It was begun anew.", "What came by OTLP and was in it is lost; what stands in journals is read again"),
+        ("warn", "It was written anew.", "Find out what touches the file: only the dashboard may"),
+        ("warn", "The search has no index", "There is no FTS5"),
     ]
 
 
@@ -235,6 +238,7 @@ def test_a_well_dashboard_has_no_concerns(site):
         concerns=(),
         queue=site.queue.state(),
         store=site.store.state(),
+        search=site.store.search_state(),
         behind_us=3600 * SECOND,
         ahead_us=0,
         sources=(),

@@ -108,6 +108,10 @@ class SearchState:
     """Lines of logs that are indexed."""
     lines_behind: int = 0
     """Lines that are not yet."""
+    rebuilt: int = 0
+    """How often it had to be made anew since the start, because it was damaged or that of another store."""
+    trouble: str | None = None
+    """Why there is no index, or why it does not go on; ``None`` when all is well."""
 
 
 @dataclass(frozen=True)

@@ -328,6 +328,8 @@ class DuckDBStore:
 
     def retain(self, *, oldest_us: int | None = None, max_bytes: int | None = None) -> int:
         self.mend()
+        if max_bytes is not None and self.indexes is not None:
+            max_bytes = self.indexes.leaving(max_bytes, duckdb_upkeep.size(self._file))
         deleted = duckdb_upkeep.retain(self._file, self._writer, oldest_us, max_bytes)
         if deleted and self.indexes is not None:
             self.indexes.retain()

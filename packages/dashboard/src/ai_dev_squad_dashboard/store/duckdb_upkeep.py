@@ -20,7 +20,7 @@ from .duckdb_schema import SCHEMA_VERSION
 from .duckdb_series import drop_unused
 from .duckdb_write import Writer
 
-__all__ = ["backup", "compact", "delete", "export", "retain", "state"]
+__all__ = ["backup", "compact", "delete", "export", "retain", "size", "state"]
 
 DAY_US: Final = 24 * HOUR_US
 _WASTE_BYTES: Final = 1 << 30

@@ -22,9 +22,11 @@ from .search_pieces import Pieces
 from .search_sources import Source, Words
 from .search_words import document
 
-__all__ = ["Follower"]
+__all__ = ["NO_FTS5", "Follower"]
 
 log = logging.getLogger("ai_dev_squad.dashboard")
+
+NO_FTS5: Final = "this Python's SQLite has no FTS5: searches read the store, which takes seconds where it is large"
 
 _STEP_SPANS: Final = 5_000
 _STEP_CHARACTERS: Final = 8_000_000
@@ -49,12 +51,15 @@ class Follower:
         self._changed = threading.Event()
         self._closing = threading.Event()
         self._told: type[Exception] | None = None
+        self._shrink = False
+        self.rebuilt = 0
+        """How often the file had to be made anew."""
         self._available = is_available()
+        self.trouble = None if self._available else NO_FTS5
+        """Why nothing is indexed; ``None`` when all is well."""
         self._thread = threading.Thread(target=self._run, name="ai-dev-squad-search", daemon=True)
         if not self._available:
-            log.warning(
-                "this Python's SQLite has no FTS5: searches read the store, which takes seconds where it is large"
-            )
+            log.warning("%s", NO_FTS5)
 
     def start(self) -> None:
         """Begin to follow."""
@@ -103,7 +108,7 @@ class Follower:
         """Wait until everything that is written now is indexed, at most ``timeout`` seconds. Whether it is."""
         pause = threading.Event()
         for _ in range(int(timeout / 0.02)):
-            if not self.progress()[1]:
+            if not self.progress()[1] and not self._shrink:
                 return True
             self.wake()
             pause.wait(0.02)
@@ -127,10 +132,12 @@ class Follower:
         self.wake()
 
     def retain(self) -> None:
-        """Drop the words of days that are gone."""
+        """Drop the words of days that are gone; the file shrinks a moment later."""
         with self._working:
             if self._index is not None:
                 self._mended(lambda index: index.retain(self._left))
+                self._shrink = True
+        self.wake()
 
     def compact(self) -> None:
         """Make sure that nothing forgotten is left in the file."""
@@ -161,6 +168,7 @@ class Follower:
                     self._pieces.forget()  # what was taken for indexed may not be
                 self._closing.wait(_RETRY_S)
                 continue
+            self.trouble = None
             if not busy:
                 self._changed.wait()
                 self._changed.clear()
@@ -174,7 +182,12 @@ class Follower:
             if self._index is None:
                 self._index = self._opened()
             try:
-                return self._advance(self._index) or self._refill(self._index)
+                if self._advance(self._index) or self._refill(self._index):
+                    return True
+                if self._shrink:
+                    self._index.shrink()
+                    self._shrink = False
+                return False
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise  # a full disk, say: the file is as it was
@@ -186,18 +199,23 @@ class Follower:
         try:
             index = Index(self.path)
         except sqlite3.DatabaseError:
-            erase(self.path)
-            return Index(self.path)
+            return self._begun()
         done, mark = index.done()
         if done >= self._next_number() or self._mark_of(done) not in {None, mark}:
             index.close()
-            erase(self.path)
-            return Index(self.path)
+            return self._begun()
+        return index
+
+    def _begun(self) -> Index:
+        erase(self.path)
+        index = Index(self.path)
+        self.rebuilt += 1
         return index
 
     def _anew(self, error: Exception | None) -> None:
         if error is not None:
             self._tell(error)
+            self.rebuilt += 1
         if self._index is not None:
             self._index.close()
         self._index = None
@@ -260,9 +278,10 @@ class Follower:
         return None if mark is None else Mark(mark)
 
     def _tell(self, error: Exception) -> None:
+        self.trouble = f"indexing for the search failed ({error}); searches read the store until it goes on"
         if self._told is not type(error) and not self._closing.is_set():
             self._told = type(error)
-            log.warning("indexing for the search failed (%s); searches read the store until it goes on", error)
+            log.warning("%s", self.trouble)
 
 
 def _taken(rows: Iterator[Words]) -> list[Words]:

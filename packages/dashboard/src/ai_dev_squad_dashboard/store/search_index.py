@@ -139,6 +139,13 @@ class Index:
                     connection.execute("DELETE FROM segments WHERE first = ?", [first])
         self._listen()
 
+    def shrink(self) -> None:
+        """Give back what was let go of, where that is much of the file."""
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        if free * 4 > pages:
+            self.compact()
+
     def compact(self) -> None:
         """Write the file anew, without anything that was forgotten."""
         with self._lock:

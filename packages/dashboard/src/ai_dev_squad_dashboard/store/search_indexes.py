@@ -45,11 +45,26 @@ class Indexes:
         """How far they are."""
         indexed, behind = self.traces.progress()
         lines, lines_behind = self.lines.progress()
-        return SearchState(self.traces.is_available, indexed, behind, self.bytes(), lines, lines_behind)
+        return SearchState(
+            self.traces.is_available,
+            indexed,
+            behind,
+            self.bytes(),
+            lines,
+            lines_behind,
+            sum(each.rebuilt for each in self._both),
+            next((each.trouble for each in self._both if each.trouble is not None), None),
+        )
 
     def bytes(self) -> int:
         """On disk."""
         return sum(each.bytes() for each in self._both)
+
+    def leaving(self, most: int, stored: int) -> int:
+        """What a store of ``stored`` bytes may have when it and its indexes may have ``most``: the words of a day go with it, so both
+        become smaller by the same share.
+        """
+        return most * stored // max(1, stored + self.bytes())
 
     def settle(self, timeout: float = 60.0) -> bool:
         """Wait until everything that is written now is indexed, at most ``timeout`` seconds for each. Whether it is."""

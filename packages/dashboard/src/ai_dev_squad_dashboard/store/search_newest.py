@@ -17,7 +17,7 @@ from .search_words import Term
 __all__ = ["MOST_READ", "Asked", "Row", "Shelf", "chosen", "is_usable", "newest", "rows_of"]
 
 MOST_READ: Final = 100_000
-"""Rows behind the index that are read beside it; with more of them, everything is read."""
+"""Rows behind the index that are read beside it in any case; with more than a tenth of all as well, everything is read."""
 
 Row = tuple[Any, ...]
 
@@ -53,7 +53,7 @@ class Asked(NamedTuple):
 
 def is_usable(index: IndexReader | None, top: int) -> bool:
     """Whether the index knows nearly all of the rows, the last of which is ``top``."""
-    return index is not None and index.is_whole and top - index.done <= MOST_READ
+    return index is not None and index.is_whole and top - index.done <= max(MOST_READ, top // 10)
 
 
 def newest(

@@ -14,7 +14,7 @@ from ai_dev_squad_dashboard.ingest.queue import QueueState
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.settings import DashboardSettings
-from ai_dev_squad_dashboard.store.base import MetricName, StoreError, StoreState
+from ai_dev_squad_dashboard.store.base import MetricName, SearchState, StoreError, StoreState
 from ai_dev_squad_dashboard.views.budget_stores import stores_away
 from ai_dev_squad_dashboard.views.coverage import coverage
 
@@ -50,6 +50,8 @@ class Health:
     """The worst first; none when all is well."""
     queue: QueueState
     store: StoreState
+    search: SearchState
+    """The index of words."""
     behind_us: int | None
     """How old the newest span is; ``None`` without spans."""
     ahead_us: int
@@ -77,9 +79,9 @@ def build(site: Site, query: Query) -> Health:
     metrics: tuple[MetricName, ...] = ()
     try:
         store, metrics = site.store.state(), tuple(site.store.metric_names())
-        calls, away = coverage(site, query), tuple(stores_away(site, query))
+        calls, away, search = coverage(site, query), tuple(stores_away(site, query)), site.store.search_state()
     except StoreError as error:
-        store, calls, away = _unknown(settings), Coverage(), ()
+        store, calls, away, search = _unknown(settings), Coverage(), (), SearchState(False, 0, 0, 0)
         silent = (Concern("bad", "The store does not answer", str(error)),)
     lag = None if store.newest_us is None else query.now_us - store.newest_us
     ahead = max(0, -(lag or 0))
@@ -88,12 +90,14 @@ def build(site: Site, query: Query) -> Health:
         *_incidents(store),
         *_uncaptured(calls),
         *_away(away),
+        *_unindexed(search),
         *_concerns(queue, store, sources, ahead, settings.max_store_mib),
     )
     return Health(
         concerns=tuple(sorted(concerns, key=lambda concern: concern.kind != "bad")),
         queue=queue,
         store=store,
+        search=search,
         behind_us=None if lag is None else max(0, lag),
         ahead_us=ahead,
         sources=sources,
@@ -156,6 +160,15 @@ def _away(stores: Iterable[tuple[str, str]]) -> Iterator[Concern]:
             "bad" if then == "refuse" else "warn",
             f"The budget store {place} does not answer: {meanwhile}",
             "`ai-dev-squad doctor` in that program's environment says why; what is spent meanwhile is added when it is back.",
+        )
+
+
+def _unindexed(search: SearchState) -> Iterator[Concern]:
+    if search.trouble is not None:
+        yield Concern(
+            "warn",
+            "The search has no index that goes on" if search.available else "The search has no index",
+            f"{search.trouble[:1].upper()}{search.trouble[1:]}.",
         )
 
 
