@@ -171,7 +171,7 @@ def spans(draw: st.DrawFn) -> SpanRow:
         span_id=f"{draw(st.integers(1, 1 << 63)):016x}",
         parent_span_id=draw(st.none() | st.just(f"{7:016x}")),
         start_us=T0 + draw(st.integers(0, 3 * DAY) | st.integers(0, 200).map(lambda minutes: minutes * MINUTE)),
-        duration_us=draw(st.integers(0, 5) | st.integers(0, 10 * HOUR)),
+        duration_us=draw(st.integers(-5, 5) | st.integers(0, 10 * HOUR)),
         name=draw(st.sampled_from(["one", "two"])),
         operation=operation,
         status=draw(st.sampled_from(["ok", "error", "cancelled"])),
@@ -1018,6 +1018,47 @@ class StoreContract(Opens):
         found = filled.span(RUN, new.span_id)
         assert found is not None
         assert found[0].name == "late"
+
+    def test_an_id_that_comes_twice_for_different_spans_is_counted(self, filled: Store) -> None:
+        """The first is kept and the other is told once, however often it is sent; the same span again is none."""
+        kept = span("1" * 32, 1, None, T0, SECOND, "kept")
+        other = kept._replace(start_us=T0 + MINUTE, name="other")
+        renamed = kept._replace(name="chat", operation="chat")
+        assert filled.write(Batch(spans=[kept, other, kept])) == Written(1, 2, 0, clashes=1)
+        assert filled.write(Batch(spans=[other, kept._replace(start_us=T0 + 5)])) == Written(0, 2, 0)
+        assert filled.write(Batch(spans=[renamed])) == Written(0, 1, 0, clashes=1)
+        found = filled.trace("1" * 32)
+        assert found is not None
+        assert ([each.name for each in found.spans], found.clashes) == (["kept"], 2)
+
+    @pytest.mark.parametrize(
+        "away, skewed", [(HOUR, True), (-HOUR, True), (-2 * SECOND, True), (30 * SECOND, False), (-SECOND, False)]
+    )
+    def test_a_clock_that_differs_stretches_no_run(self, store: Store, away: int, skewed: bool) -> None:
+        """A run whose operations cannot have been when they say lasts as long as its root, and says why; it keeps its model."""
+        call = {"operation": "chat", "model": "m", "usage_source": "provider"}
+        rows = [span(RUN, 1, None, T0, SECOND, "run"), span(RUN, 2, 1, T0 + away, SECOND, "m", **call)]
+        store.write(Batch(spans=rows))
+        (row,) = store.traces(ALL).rows
+        stretched = max(T0, T0 + away) + SECOND - min(T0, T0 + away)
+        assert (row.duration_us, row.skewed, row.models) == (SECOND if skewed else stretched, skewed, ("m",))
+        assert len(store.traces(ALL, min_duration_us=2 * SECOND).rows) == (row.duration_us >= 2 * SECOND)
+        assert store.totals(ALL).run_p95_us == pytest.approx(SECOND, rel=0.05)
+
+    def test_a_clock_that_was_set_back_is_in_no_percentile(self, store: Store) -> None:
+        """What ended before it began has no duration; it counts, and its trace does not end before it begins."""
+        call = {"operation": "chat", "model": "m", "usage_source": "provider", "session_id": "s"}
+        store.write(Batch(spans=[span(RUN, 1, None, T0, -SECOND, "m", **call)]))
+        assert (store.totals(ALL).calls, store.totals(ALL).p95_us, store.totals(ALL).run_p95_us) == (1, None, None)
+        store.write(Batch(spans=[span(f"{n:032x}", 1, None, T0, SECOND, "m", **call) for n in range(1, 8)]))
+        for by in ("model", "session", "workflow"):
+            (group,) = store.groups(ALL, by)
+            assert (group.calls, group.mean_us) == (8, 7 * SECOND // 8)
+            assert group.p50_us == pytest.approx(SECOND, rel=0.05)
+        assert [row.duration_us for row in store.traces(ALL, order="duration").rows] == [*[SECOND] * 7, 0]
+        found = store.span(RUN, f"{1:016x}")
+        assert found is not None
+        assert found[0].duration_us == -SECOND
 
     def test_a_batch_is_all_or_nothing(self, filled: Store) -> None:
         """A row that cannot be stored leaves nothing of its batch behind, and the next batch is stored."""

@@ -34,12 +34,12 @@ def failed(spans: Iterable[SpanRow]) -> int:
 
 
 def rank(spans: Sequence[SpanRow], share: float) -> int | None:
-    durations = sorted(span.duration_us for span in spans)
+    durations = sorted(span.duration_us for span in spans if span.duration_us >= 0)
     return durations[max(1, ceil(share * len(durations))) - 1] if durations else None
 
 
 def mean(spans: Sequence[SpanRow]) -> int | None:
-    return round(sum(span.duration_us for span in spans) / len(spans)) if spans else None
+    return round(sum(max(0, span.duration_us) for span in spans) / len(spans)) if spans else None
 
 
 @dataclass
@@ -151,6 +151,12 @@ class Oracle:
             head = ordered[0]
             calls = [span for span in spans if is_call(span)]
             start = min(span.start_us for span in spans)
+            skewed = is_root(head) and any(
+                span.start_us < head.start_us - 1_000_000
+                or span.start_us > head.start_us + max(0, head.duration_us) + 60_000_000
+                for span in spans
+            )
+            end = max(span.start_us + max(0, span.duration_us) for span in spans)
             answer[trace_id] = {
                 "trace_id": trace_id,
                 "root_span_id": head.span_id if is_root(head) else None,
@@ -162,7 +168,7 @@ class Oracle:
                 "status": head.status,
                 "error_type": head.error_type,
                 "start_us": start,
-                "duration_us": max(span.start_us + span.duration_us for span in spans) - start,
+                "duration_us": max(0, head.duration_us) if skewed else end - start,
                 "spans": len(spans),
                 "errors": failed(spans),
                 "calls": len(calls),
@@ -176,6 +182,7 @@ class Oracle:
                 "version": next((span.version for span in ordered if span.version is not None), None),
                 "resumes": next((span.resumes for span in ordered if span.resumes is not None), None),
                 "models": tuple(sorted({span.model for span in calls if span.model is not None})),
+                "skewed": skewed,
                 "asked": None,
                 "answered": None,
                 "failures": sum(

@@ -319,11 +319,11 @@ def test_an_older_store_is_brought_up_to_date(path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
         for table, columns in (
             ("spans", "task resumes version"),
-            ("traces", "task task_head version version_head resumes resumes_head first_seq"),
+            ("traces", "task task_head version version_head resumes resumes_head first_seq root_start_us"),
         ):
             for column in columns.split():
                 connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        connection.execute("DROP TABLE excerpts; DROP TABLE failures")
+        connection.execute("DROP TABLE excerpts; DROP TABLE failures; DROP TABLE clashes")
         connection.execute("UPDATE meta SET value = 3 WHERE key = 'schema_version'")
     store = open_store(path)
     whole = store.run(second)

@@ -459,3 +459,39 @@ def test_hostile_names_are_in_the_sample():
         if batch.spans and batch.spans[0].trace_id == trace_id("hostile")
     )
     assert any(row.name == HOSTILE["html"] for row in run.spans)
+
+
+def test_clocks_that_differ_and_ids_that_clash_are_told(client: FlaskClient) -> None:
+    """From OTLP to the page: an hour ahead, set back, and a second span of an id; nothing of it stretches the run."""
+    begin = NOW - 60_000_000
+
+    def sent(number: int, parent: int, name: str, start_us: int, lasted_us: int) -> dict[str, Any]:
+        times = {"startTimeUnixNano": str(start_us * 1000), "endTimeUnixNano": str((start_us + lasted_us) * 1000)}
+        above = {"parentSpanId": f"{parent:016x}"} if parent else {}
+        return {"traceId": trace_id("clocks"), "spanId": f"{number:016x}", "name": name, **above, **times}
+
+    spans = [
+        sent(1, 0, "the run", begin, 1_000_000),
+        sent(2, 1, "another machine", begin + 3_600_000_000, 400_000),
+        sent(3, 1, "set back", begin + 1000, -250_000),
+        sent(3, 1, "not unique", begin + 5_000_000, 7),
+    ]
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
+    assert client.post("/v1/traces", json=body).status_code == 200
+
+    page = client.get(f"/traces/{trace_id('clocks')}").text
+    for words in (
+        "1 operation says that it began before its parent",
+        "clock ahead 1 h 00 m",
+        "1 operation ended before it began",
+        "1 span came with the id of another one and is not here",
+    ):
+        assert words in page
+    view = client.get(f"/api/traces/{trace_id('clocks')}").json
+    assert [(row["name"], row["duration_us"]) for row in view["rows"]] == [
+        ("the run", 1_000_000), ("set back", 0), ("another machine", 400_000),
+    ]  # fmt: skip
+    assert (view["duration_us"], view["row"]["duration_us"], view["row"]["skewed"]) == (1_000_000, 1_000_000, True)
+    assert "set back by 250" in client.get(f"/traces/{trace_id('clocks')}/spans/{3:016x}").text
+    assert "1 span came with the id of another one and was left out" in client.get("/health").text
+    assert "clocks differ" in client.get("/traces?range=1h").text

@@ -173,6 +173,31 @@ def test_the_critical_path_covers_the_run_exactly_once(spans):
         assert low <= step.start < step.end <= high
 
 
+def test_what_another_clock_says_stands_where_its_parent_began():
+    """A subtree an hour ahead, or two seconds behind, moves as one and says so; started in passing, or queued, is none."""
+    hour, second = 3_600_000_000, 1_000_000
+    rows = build_tree(
+        [
+            span(1, None, 0, 100),
+            span(2, 1, hour + 10, 50),
+            span(3, 2, hour + 20, 5),
+            span(4, 1, -2 * second, 50),
+            span(5, 1, 30 * second, 5),
+            span(6, 1, 40, -7),
+        ],
+        [],
+        now_us=0,
+    )
+    assert {int(row.span_id): (row.start_us, row.skew_us, row.duration_us, row.set_back_us) for row in rows} == {
+        1: (0, 0, 100, 0),
+        2: (0, hour + 10, 50, 0),
+        3: (10, hour + 10, 5, 0),
+        4: (0, -2 * second, 50, 0),
+        5: (30 * second, 0, 5, 0),
+        6: (40, 0, 0, 7),
+    }
+
+
 @given(
     st.lists(
         st.tuples(

@@ -73,7 +73,7 @@ class _Seen:
         self.model = row.model or ""
         self.service = row.service
         self.start_us = row.start_us
-        self.end_us = row.start_us + row.duration_us
+        self.end_us = row.start_us + max(0, row.duration_us)
         self.scopes = {row.instrumentation}
 
 

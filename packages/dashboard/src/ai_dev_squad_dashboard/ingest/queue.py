@@ -62,6 +62,8 @@ class QueueState:
     written_logs: int
     duplicates: int
     """Spans that were there already."""
+    clashes: int
+    """Others that came with the id of one that was there already, and are not stored."""
     dropped: int
     """Rows of batches that could not be written; their senders were told."""
     refused: int
@@ -174,6 +176,7 @@ class IngestQueue:
                 written_spans=self._written.spans,
                 written_logs=self._written.logs,
                 duplicates=self._written.duplicates,
+                clashes=self._written.clashes,
                 dropped=self._dropped,
                 refused=self._refused,
                 commits=self._commits,
@@ -291,6 +294,7 @@ class IngestQueue:
                     self._written.spans + written.spans,
                     self._written.duplicates + written.duplicates,
                     self._written.logs + written.logs,
+                    self._written.clashes + written.clashes,
                 )
                 self._last_written_us = _now_us()
                 self._count(written.spans)

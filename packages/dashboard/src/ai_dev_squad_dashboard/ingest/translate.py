@@ -137,7 +137,9 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         span.span_id,
         span.parent_span_id or None,
         start_us,
-        max(0, (span.end_ns - span.start_ns) // 1000),
+        int((span.end_ns - span.start_ns) / 1000)
+        if span.end_ns < span.start_ns
+        else (span.end_ns - span.start_ns) // 1000,
         name,
         operation,
         status,

@@ -37,6 +37,8 @@ class Written:
     spans: int
     duplicates: int
     logs: int
+    clashes: int = 0
+    """Spans with the id of another one, told for the first time; they are among the duplicates, and are not stored."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,9 @@ class TraceRow:
     """The version of the service."""
     resumes: str | None = None
     """The trace that was interrupted and that this one goes on with."""
+    skewed: bool = False
+    """Whether some span began before the root, or long after the root's end: its sender's clock differs. ``duration_us`` is then
+    the root's own."""
     models: tuple[str, ...] = ()
     """By name."""
     asked: str | None = None
@@ -126,6 +131,8 @@ class Trace:
     running: tuple[OpenRow, ...]
     truncated: bool
     """True when the trace is longer than the limit that was asked for."""
+    clashes: int = 0
+    """Spans that came with the id of another span of the trace, and were not stored."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ __all__ = ["choose", "choose_traces", "chosen_sessions", "extent", "line_numbers
 
 _DOOMED: Final = "SELECT trace_id FROM doomed"
 _SESSIONS: Final = "SELECT session_id FROM doomed_sessions"
-_SUMMED: Final = "seq, start_us, series, session_id, usage_source, cost_usd"
+_SUMMED: Final = "seq, start_us, duration_us, series, session_id, usage_source, cost_usd"
 """What roll-ups know of a span: no text, because what is put aside may be put on disk."""
 
 
@@ -142,7 +142,7 @@ def _others(subject: Subject | None) -> dict[str, Where]:
     """Table → which of its rows go, where that is not told by spans alone."""
     of_traces = f"trace_id IN ({_DOOMED})"
     found = {table: Where([f"({of_traces} OR session_id IN ({_SESSIONS}))"], []) for table in ("logs", "running")}
-    found |= {table: Where([of_traces], []) for table in ("labels", "excerpts", "failures")}
+    found |= {table: Where([of_traces], []) for table in ("labels", "excerpts", "failures", "clashes")}
     either, values = ["false"], []
     for kind, names in ATTRIBUTES.items():
         for name in names:

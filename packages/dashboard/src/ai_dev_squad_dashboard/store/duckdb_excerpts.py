@@ -84,7 +84,7 @@ def described(cursor: duckdb.DuckDBPyConnection, rows: Sequence[TraceRow]) -> tu
     for trace_id, kind, first, several in cursor.execute(
         "SELECT trace_id, kind, arg_min(said, place), list_sort(list(DISTINCT said)) FROM excerpts "
         "WHERE trace_id IN (SELECT unnest(?::VARCHAR[])::UHUGEINT) AND start_us BETWEEN ? AND ? GROUP BY ALL",
-        [ids, min(row.start_us for row in rows), max(row.start_us + row.duration_us for row in rows)],
+        [ids, min(row.start_us for row in rows), max(map(_ended, rows))],
     ).fetchall():
         name, value = ("models", tuple(several)) if kind == "model" else (kind, first)
         found.setdefault(trace_id, {})[name] = value
@@ -98,6 +98,11 @@ def described(cursor: duckdb.DuckDBPyConnection, rows: Sequence[TraceRow]) -> tu
         ).fetchall():
             found.setdefault(trace_id, {})["failures"] = count
     return tuple(replace(row, **found.get(int(row.trace_id, 16), {})) for row in rows)
+
+
+def _ended(row: TraceRow) -> int:
+    """When the last of its spans may have begun: anything, where clocks differ."""
+    return _LATEST if row.skewed else row.start_us + row.duration_us
 
 
 def last_said(

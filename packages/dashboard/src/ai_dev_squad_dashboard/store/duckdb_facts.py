@@ -13,7 +13,7 @@ import duckdb
 
 from .base import Selection
 from .duckdb_answers import one
-from .duckdb_rollup import HOUR_US, MINUTE_US, SUMS
+from .duckdb_rollup import HOUR_US, MINUTE_US, SUMS, TIMED
 
 __all__ = [
     "Relation",
@@ -50,7 +50,7 @@ FILTERS: Final[dict[str, str]] = {
 _RAW: Final[dict[str, str]] = {
     "spans": "1",
     "errors": "(status = 'error')::BIGINT",
-    "duration_us": "duration_us",
+    "duration_us": "greatest(duration_us, 0)",
     "cost_usd": "coalesce(cost_usd, 0)",
     "unpriced": "(usage_source IS NOT NULL AND cost_usd IS NULL)::BIGINT",
     "estimated": "coalesce(usage_source = 'estimated', false)::BIGINT",
@@ -181,7 +181,7 @@ def series_bins(
     """Which of ``periods``, the number of a series, a bin and the spans in it; as ``series_sums``."""
     relation, values = _periods(periods, newest, ("minute_bins", "hour_bins"), _BINS, _RAW_BINS)
     return cursor.execute(
-        f"SELECT period, series, bin, sum(spans)::BIGINT FROM ({relation}) GROUP BY ALL",  # noqa: S608
+        f"SELECT period, series, bin, sum(spans)::BIGINT FROM ({relation}) GROUP BY ALL HAVING sum(spans) > 0",  # noqa: S608
         values,
     ).fetchall()
 
@@ -226,7 +226,10 @@ def sessions(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: i
         pieces = [_Piece("spans", [(selection.start_us, selection.end_us)])]
     # A session's roll-up holds model calls only.
     named.add("usage_source IS NOT NULL")
-    columns, raw = f"session_id, {', '.join(SUMS)}, bins", f"session_id, {_raw(SUMS)}, [bin] AS bins"
+    columns, raw = (
+        f"session_id, {', '.join(SUMS)}, bins",
+        f"session_id, {_raw(SUMS)}, CASE WHEN {TIMED} THEN [bin] ELSE [] END AS bins",
+    )
     relation, values = _union(watermark(cursor), selection, pieces, columns, raw, named)
     return f"SELECT *, true AS call FROM ({relation})", values  # noqa: S608
 
@@ -247,7 +250,7 @@ _WHOLE_SUM: Final = "least(sum({}), 9223372036854775807)::BIGINT"
 """A sum never fails: what a sender could state once may be in a file for a month."""
 _RAW_SUMS: Final = f"series, {_raw(SUMS)}"
 _BINS: Final = "series, bin, spans"
-_RAW_BINS: Final = "series, bin, 1 AS spans"
+_RAW_BINS: Final = f"series, bin, ({TIMED})::BIGINT AS spans"
 
 
 def _periods(periods: Sequence[Selection], newest: int, tables: tuple[str, str], columns: str, raw: str) -> Relation:

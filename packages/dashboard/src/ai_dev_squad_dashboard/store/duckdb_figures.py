@@ -8,6 +8,7 @@ from typing import Final
 import duckdb
 
 from .duckdb_answers import number
+from .duckdb_rollup import TIMED
 from .figures import FIGURE_NAMES, NANO, Figure, FigureName, Kind
 
 __all__ = ["COLUMNS", "figures", "newest_span"]
@@ -62,19 +63,19 @@ def figures(
     """The spans numbered above ``after`` and up to ``until``, put together; see ``Store.figures``."""
     names = ", ".join(COLUMNS[name] if name in by and name in COLUMNS else "NULL" for name in FIGURE_NAMES)
     first = f"{_KINDS} AS kinds, ({_END} // {int(step_us)}) * {int(step_us)} AS at_us, {names}"
-    number_of = "bin" if latency else "NULL"
+    number_of = f"CASE WHEN {TIMED} THEN bin END" if latency else "NULL"
     if since_us is None:
         # What has just arrived is few rows: putting them together here would cost more than it saves.
         rows = cursor.execute(
             f"SELECT {first}, 1, (status = 'error')::INTEGER, {_nano('cost_usd')}::BIGINT, coalesce(input_tokens, 0), "  # noqa: S608
-            f"coalesce(output_tokens, 0), duration_us, {number_of}, 0.0::DOUBLE FROM spans WHERE seq > ? AND seq <= ?",
+            f"coalesce(output_tokens, 0), greatest(duration_us, 0), {number_of}, 0.0::DOUBLE FROM spans WHERE seq > ? AND seq <= ?",
             [now_us, now_us, now_us, after, until],
         ).fetchall()
         return list(map(Figure._make, rows))
     groups = ", ".join(str(place) for place in (*range(1, len(FIGURE_NAMES) + 3), _BIN))
     rows = cursor.execute(
         f"SELECT {first}, count(*), count(*) FILTER (status = 'error'), sum({_nano('cost_usd')}), coalesce(sum(input_tokens), 0), "  # noqa: S608
-        f"coalesce(sum(output_tokens), 0), sum(duration_us), {number_of}, 0.0::DOUBLE FROM spans "
+        f"coalesce(sum(output_tokens), 0), sum(greatest(duration_us, 0)), {number_of}, 0.0::DOUBLE FROM spans "
         f"WHERE seq > ? AND seq <= ? AND {_END} >= ? GROUP BY {groups}",
         [now_us, now_us, now_us, after, until, now_us, now_us, now_us, since_us],
     ).fetchall()

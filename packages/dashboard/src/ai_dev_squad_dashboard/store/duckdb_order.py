@@ -8,10 +8,29 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from .base import BadCursorError
+from .clocks import EARLY_US, LATE_US
 from .cursors import pack, unpack
 from .duckdb_facts import Where
 
-__all__ = ["SESSION_ORDERS", "TRACE_ORDERS", "USER_ORDERS", "Key", "after", "allowed", "cursor_behind"]
+__all__ = [
+    "DURATION",
+    "SESSION_ORDERS",
+    "SKEWED",
+    "TRACE_ORDERS",
+    "USER_ORDERS",
+    "Key",
+    "after",
+    "allowed",
+    "cursor_behind",
+]
+
+SKEWED: Final = (
+    f"(root_start_us IS NOT NULL AND (start_us < root_start_us - {EARLY_US} "
+    f"OR last_start_us > root_start_us + greatest(root_duration_us, 0) + {LATE_US}))"
+)
+"""Of a trace: whether clocks of its senders differ."""
+DURATION: Final = f"(CASE WHEN {SKEWED} THEN greatest(root_duration_us, 0) ELSE end_us - start_us END)"
+"""Of a trace: how long it took; where clocks differ, by the clock of its root."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +46,7 @@ class Key:
 TRACE_ORDERS: Final[Mapping[str, Key]] = {
     "newest": Key("start_us"),
     "cost": Key("cost_usd", "DOUBLE"),
-    "duration": Key("(end_us - start_us)"),
+    "duration": Key(DURATION),
     "tokens": Key("(input_tokens + output_tokens)"),
     "errors": Key("errors"),
     "spans": Key("spans"),

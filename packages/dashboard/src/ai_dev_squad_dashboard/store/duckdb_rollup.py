@@ -12,7 +12,7 @@ import duckdb
 
 from .duckdb_answers import one
 
-__all__ = ["HOUR_US", "MINUTE_US", "ROLL_EVERY", "SUMS", "reroll", "roll"]
+__all__ = ["HOUR_US", "MINUTE_US", "ROLL_EVERY", "SUMS", "TIMED", "reroll", "roll"]
 
 MINUTE_US: Final = 60_000_000
 HOUR_US: Final = 3_600_000_000
@@ -23,7 +23,7 @@ ROLL_EVERY: Final = 50_000
 SUMS: Final[dict[str, str]] = {
     "spans": "count(*)",
     "errors": "count(*) FILTER (status = 'error')",
-    "duration_us": "sum(duration_us)",
+    "duration_us": "sum(greatest(duration_us, 0))",
     "cost_usd": "coalesce(sum(cost_usd), 0)",
     "unpriced": "count(*) FILTER (usage_source IS NOT NULL AND cost_usd IS NULL)",
     "estimated": "count(*) FILTER (usage_source = 'estimated')",
@@ -41,11 +41,13 @@ _MOST_REWRITTEN: Final = 200_000
 """Rows of a roll-up that are put together with new ones at a time; beyond, new rows are added beside them."""
 
 
+TIMED: Final = "duration_us >= 0"
+"""Of which spans it is known how long they took: percentiles are over these."""
 _CALL: Final = "usage_source IS NOT NULL"
 _BY_MINUTE: Final[dict[str, tuple[str, str, str]]] = {
     "minutes": ("series", ", ".join(SUMS.values()), "true"),
-    "minute_bins": ("series, bin", "count(*)", "true"),
-    "session_minutes": ("session_id", f"{', '.join(SUMS.values())}, list(bin)", _CALL),
+    "minute_bins": ("series, bin", "count(*)", TIMED),
+    "session_minutes": ("session_id", f"{', '.join(SUMS.values())}, coalesce(list(bin) FILTER ({TIMED}), [])", _CALL),
     "unpriced_minutes": ("series, cost_reason", "count(*)", f"{_CALL} AND cost_usd IS NULL"),
 }
 """Roll-up by minute → what a row stands for besides its minute, what is added up, and of which spans."""

@@ -168,7 +168,22 @@ UPDATE traces SET first_seq = told.first_seq FROM (SELECT trace_id, min(seq) AS 
 WHERE traces.trace_id = told.trace_id;
 """
 
-_MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
+# When its root began tells of a trace whether all clocks agree. Second spans of an id are counted, and not stored.
+_VERSION_7: Final = """
+ALTER TABLE traces ADD COLUMN root_start_us BIGINT;
+UPDATE traces SET root_start_us = (head // 18446744073709551616)::BIGINT WHERE root_span_id IS NOT NULL;
+CREATE TABLE clashes (trace_id UHUGEINT NOT NULL, span_id UBIGINT NOT NULL, start_us BIGINT NOT NULL, name VARCHAR NOT NULL);
+"""
+
+_MIGRATIONS: Final[Sequence[str]] = (
+    _VERSION_1,
+    _VERSION_2,
+    _VERSION_3,
+    _VERSION_4,
+    _VERSION_5,
+    _VERSION_6,
+    _VERSION_7,
+)
 """What makes version ``n + 1`` of version ``n``; a new file goes through all of them."""
 
 SCHEMA_VERSION: Final = len(_MIGRATIONS)

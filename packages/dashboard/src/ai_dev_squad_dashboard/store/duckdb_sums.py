@@ -126,7 +126,7 @@ def _workflows(selection: Selection) -> Relation:
         )
     relation = (
         "SELECT start_us AS at_us, name, true AS call, 1 AS spans, (status = 'error')::BIGINT AS errors, "  # noqa: S608
-        "root_duration_us AS duration_us, CASE WHEN root_duration_us > 1 THEN "
+        "greatest(root_duration_us, 0) AS duration_us, root_duration_us >= 0 AS timed, CASE WHEN root_duration_us > 1 THEN "
         f"ceil({BINS_PER_OCTAVE} * log2(root_duration_us)) ELSE 0 END::BIGINT AS bin, {', '.join(MONEY)} "
         f"FROM traces WHERE {where}"
     )
@@ -140,6 +140,7 @@ def _spread(
     chosen, chosen_values = _chosen(by, keys)
     if by == "workflow":
         relation, values = _workflows(selection)
+        relation = f"SELECT * REPLACE (timed::BIGINT AS spans) FROM ({relation})"  # noqa: S608
     elif by == "session":
         relation, values = sessions(cursor, selection, _DAY_US)
         relation = f"SELECT session_id, call, unnest(bins) AS bin, 1 AS spans FROM ({relation}) WHERE {chosen}"  # noqa: S608
@@ -148,10 +149,13 @@ def _spread(
         relation, values = bins(cursor, selection, _DAY_US)
     spread: dict[str | None, dict[int, int]] = defaultdict(dict)
     for key, number, spans in cursor.execute(
-        f"SELECT {KEYS[by]} AS key, bin, sum(spans)::BIGINT FROM ({relation}) WHERE call AND {chosen} GROUP BY 1, 2",  # noqa: S608
+        f"SELECT {KEYS[by]} AS key, bin, sum(spans)::BIGINT FROM ({relation}) WHERE call AND {chosen} "  # noqa: S608
+        "GROUP BY 1, 2",
         values + chosen_values,
     ).fetchall():
-        spread[key][number] = spans
+        own = spread[key]
+        if spans:
+            own[number] = spans
     return spread
 
 

@@ -11,12 +11,13 @@ import duckdb
 from . import search_newest, search_traces
 from .base import Fingerprint, Selection, Trace, TraceFilters, TraceOrder, TracePage, TraceRow
 from .cursors import unpack
-from .duckdb_answers import number, one
+from .duckdb_answers import number as number_of
+from .duckdb_answers import one
 from .duckdb_columns import SPAN_COLUMNS, hexed, split_trace_id
 from .duckdb_excerpts import described
 from .duckdb_facts import Where, names_filter, runs_filter, windows
 from .duckdb_logs import LOG_COLUMNS, log_row, running_of
-from .duckdb_order import TRACE_ORDERS, cursor_behind
+from .duckdb_order import DURATION, SKEWED, TRACE_ORDERS, cursor_behind
 from .duckdb_order import after as cursor_after
 from .rows import LogRow, SpanRow
 from .search_index import IndexReader
@@ -26,8 +27,8 @@ __all__ = ["TRACE_COLUMNS", "captured", "details", "fingerprints", "span", "trac
 
 TRACE_COLUMNS: Final = (
     "trace_id, root_span_id, name, operation, framework, service, session_id, status, error_type, start_us, "
-    "end_us - start_us, spans, errors, calls, tools, input_tokens, output_tokens, cost_usd, unpriced, "
-    "user_id, task, version, resumes"
+    f"{DURATION}, spans, errors, calls, tools, input_tokens, output_tokens, cost_usd, unpriced, "
+    f"user_id, task, version, resumes, {SKEWED}"
 )
 _SPAN: Final = ", ".join(("trace_id", "span_id", "parent_span_id", *SPAN_COLUMNS))
 # The trace's id is known, and the engine takes longer to hand over an integer of 128 bits than all the rest of a row.
@@ -86,7 +87,7 @@ def traces(
 
 
 _AT_LEAST: Final = {
-    "min_duration_us": "end_us - start_us",
+    "min_duration_us": DURATION,
     "min_cost_usd": "cost_usd",
     "min_tokens": "input_tokens + output_tokens",
     "min_calls": "calls",
@@ -131,7 +132,7 @@ def _key_of(row: TraceRow, order: TraceOrder) -> float:
 def _total(cursor: duckdb.DuckDBPyConnection, where: Where, inside: Where, selection: Selection) -> int:
     """How many traces match."""
     condition, values = _conditions(cursor, where, inside, selection.start_us, selection.end_us)
-    return number(cursor, f"SELECT count(*) FROM traces WHERE {condition}", values)  # noqa: S608
+    return number_of(cursor, f"SELECT count(*) FROM traces WHERE {condition}", values)  # noqa: S608
 
 
 def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Trace | None:
@@ -155,6 +156,7 @@ def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Trace
         logs,
         running,
         len(spans) > limit,
+        number_of(cursor, "SELECT count(*) FROM clashes WHERE trace_id = ?::UHUGEINT", [number]),
     )
 
 
@@ -338,8 +340,8 @@ def _checked(cursor: str, trace_id: str) -> None:
 
 def trace_row(row: tuple[Any, ...]) -> TraceRow:
     """What ``TRACE_COLUMNS`` of a trace's row say."""
-    trace_id, root, *rest, resumes = row
-    return TraceRow(*(format(trace_id, "032x"), hexed(root, 16), *rest, hexed(resumes, 32)))
+    trace_id, root, *rest, resumes, skewed = row
+    return TraceRow(*(format(trace_id, "032x"), hexed(root, 16), *rest, hexed(resumes, 32), skewed))
 
 
 def _span_row(trace_id: str, row: tuple[Any, ...]) -> SpanRow:

@@ -39,6 +39,7 @@ _TIMES: Final[dict[str, str]] = {
     "labels": "start_us",
     "excerpts": "start_us",
     "failures": "start_us",
+    "clashes": "start_us",
     "traces": "last_start_us",
 }
 """Table → the time of its rows."""

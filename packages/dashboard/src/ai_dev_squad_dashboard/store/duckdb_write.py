@@ -10,6 +10,7 @@ import duckdb
 from . import duckdb_delete
 from .base import Written
 from .duckdb_answers import number, one
+from .duckdb_clashes import clashes_with, write_clashes
 from .duckdb_columns import BYTES, REAL, SPAN_COLUMNS, TEXT, WHOLE, Columns, id_columns, registered
 from .duckdb_excerpts import TRACE_ID, write_excerpts, write_labels
 from .duckdb_failures import write_failures
@@ -36,7 +37,7 @@ FROM traces t JOIN (SELECT DISTINCT {TRACE_ID} AS trace_id FROM ids) i ON t.trac
 """  # noqa: S608
 
 _DUPLICATES: Final = f"""
-SELECT s.trace_id, s.span_id FROM spans s
+SELECT s.trace_id, s.span_id, s.start_us, s.name, s.operation FROM spans s
 SEMI JOIN (SELECT {TRACE_ID} AS trace_id, span_id FROM ids) i ON s.trace_id = i.trace_id AND s.span_id = i.span_id
 WHERE s.start_us BETWEEN ? AND ?
 """  # noqa: S608
@@ -73,7 +74,7 @@ _SUMS: Final = (
     "unpriced",
     "cache_saving_usd",
 )
-_SPEAKERS: Final = ("root_span_id", "root_duration_us", "name", "operation", "status", "error_type")
+_SPEAKERS: Final = ("root_span_id", "root_duration_us", "root_start_us", "name", "operation", "status", "error_type")
 
 _INSERT_TRACES: Final = f"""
 INSERT INTO traces (
@@ -84,9 +85,10 @@ WITH new AS (
     SELECT * REPLACE ({RESUMED} AS resumes), {_HEAD} AS head FROM spans WHERE seq >= ? AND seq < ?
 )
 SELECT
-    trace_id, min(start_us), max(start_us + duration_us), max(start_us),
+    trace_id, min(start_us), max(start_us + greatest(duration_us, 0)), max(start_us),
     arg_min(CASE WHEN parent_span_id IS NULL THEN {{'v': span_id}} END, head).v,
     arg_min(CASE WHEN parent_span_id IS NULL THEN {{'v': duration_us}} END, head).v,
+    arg_min(CASE WHEN parent_span_id IS NULL THEN {{'v': start_us}} END, head).v,
     arg_min(name, head), arg_min(operation, head), arg_min(status, head), arg_min({{'v': error_type}}, head).v, min(head),
     {", ".join(f"arg_min({name}, head), min(head) FILTER ({name} IS NOT NULL)" for name in _HEADS)},
     count(*), count(*) FILTER (status = 'error'), count(usage_source),
@@ -202,7 +204,7 @@ class Writer:
             with self._file.writing() as connection:
                 if late:
                     unused = self._remove(connection, late)
-                spans, are_new = self._fresh(connection, batch.spans)
+                spans, are_new, clashes = self._fresh(connection, batch.spans)
                 if spans:
                     self._spans(connection, spans, are_new)
                 if batch.relayed and not self._relayed:
@@ -226,7 +228,9 @@ class Writer:
             with self._file.alone() as connection:
                 self.tombstones.load(connection)
             self._file.has_holes = True
-        return Written(spans=len(spans), duplicates=len(batch.spans) - len(spans), logs=len(batch.logs))
+        return Written(
+            spans=len(spans), duplicates=len(batch.spans) - len(spans), logs=len(batch.logs), clashes=clashes
+        )
 
     def _remove(self, connection: duckdb.DuckDBPyConnection, traces: set[str]) -> list[int]:
         """Delete what came earlier of traces that only now say to whom they belong."""
@@ -236,11 +240,16 @@ class Writer:
         self.keep_numbers(connection)
         return unused
 
-    def _fresh(self, connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> tuple[list[SpanRow], bool]:
-        """The spans that are not stored yet, each once, by start; and whether all are of traces nothing is stored of."""
+    def _fresh(
+        self, connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]
+    ) -> tuple[list[SpanRow], bool, int]:
+        """The spans that are not stored yet, each once, by start, whether all are of traces nothing is stored of, and how
+        many others have the id of another span.
+        """
         if not spans:
-            return [], True
+            return [], True, 0
         first: dict[tuple[str, str], SpanRow] = {}
+        stored: dict[tuple[str, str], tuple[int, str, str]] = {}
         for span in spans:
             first.setdefault((span.trace_id.lower(), span.span_id.lower()), span)
         ids = id_columns([trace for trace, _ in first], {"span_id": [span for _, span in first]})
@@ -248,9 +257,15 @@ class Writer:
             known = one(connection, _KNOWN_SPANS)
             are_new = known is None or known[0] is None
             if known is not None and not are_new:
-                for trace_id, span_id in connection.execute(_DUPLICATES, list(known)).fetchall():
-                    first.pop((format(trace_id, "032x"), format(span_id, "016x")), None)
-        return sorted(first.values(), key=_start), are_new
+                for trace_id, span_id, *told in connection.execute(_DUPLICATES, list(known)).fetchall():
+                    stored[format(trace_id, "032x"), format(span_id, "016x")] = tuple(told)
+        fresh = sorted((span for key, span in first.items() if key not in stored), key=_start)
+        clashes = 0
+        if len(fresh) < len(spans):
+            kept = {key: (span.start_us, span.name, span.operation) for key, span in first.items()} | stored
+            others = [span for span in spans if clashes_with(span, *kept[span.trace_id.lower(), span.span_id.lower()])]
+            clashes = write_clashes(connection, others) if others else 0
+        return fresh, are_new, clashes
 
     def _spans(self, connection: duckdb.DuckDBPyConnection, spans: list[SpanRow], are_new: bool) -> None:
         traces, ids, parents, *rest = zip(*spans, strict=True)

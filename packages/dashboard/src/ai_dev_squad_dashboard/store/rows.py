@@ -27,6 +27,7 @@ class SpanRow(NamedTuple):
     parent_span_id: str | None
     start_us: int
     duration_us: int
+    """Below zero when the sender's clock was set back meanwhile: then nobody knows how long it took."""
     name: str
     """What was called: the agent's, tool's or model's name where there is one, else the span's name."""
     operation: str

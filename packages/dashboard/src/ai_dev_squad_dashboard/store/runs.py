@@ -72,6 +72,7 @@ def joined(parts: Sequence[TraceRow]) -> Run:
         output_tokens=sum(part.output_tokens for part in ordered),
         cost_usd=sum(part.cost_usd for part in ordered),
         unpriced_calls=sum(part.unpriced_calls for part in ordered),
+        skewed=any(part.skewed for part in ordered),
     )
     return Run(row, ordered, waited)
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from .duckdb_order import DURATION
+
 __all__ = ["VIEWS", "View", "ViewColumn"]
 
 
@@ -68,7 +70,10 @@ _TOKENS: Final = _columns(
 )
 _TIMES: Final = _columns(
     start=("When it began, UTC.", "make_timestamp(start_us)"),
-    duration_ms=("How long it took, in milliseconds.", "duration_us / 1000"),
+    duration_ms=(
+        "How long it took, in milliseconds; below zero where the sender's clock was set back meanwhile.",
+        "duration_us / 1000",
+    ),
 )
 _SPAN: Final = (
     *_columns(
@@ -127,7 +132,10 @@ _ALL: Final = (
                 status="How its root ended.",
                 error_type="The kind of error it failed with.",
                 start=("When it began, UTC.", "make_timestamp(start_us)"),
-                duration_ms=("From its first start to its last end, in milliseconds.", "(end_us - start_us) / 1000"),
+                duration_ms=(
+                    "From its first start to its last end, in milliseconds; where clocks differ, the root's own time.",
+                    f"{DURATION} / 1000",
+                ),
             ),
             *_NAMES,
             *_USER,

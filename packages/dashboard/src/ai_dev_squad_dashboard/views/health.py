@@ -202,6 +202,15 @@ def _concerns(
                 "`ai-dev-squad doctor` names the files; other programs may write into the directory.",
             )
         )
+    if queue.clashes:
+        found.append(
+            Concern(
+                "warn",
+                f"{queue.clashes:,} {'span' if queue.clashes == 1 else 'spans'} came with the id of another one and "
+                f"{'was' if queue.clashes == 1 else 'were'} left out",
+                "A sender's span ids are not unique: look for a generator that is seeded, or forked, without new randomness.",
+            )
+        )
     if ahead_us > SKEW_US:
         found.append(
             Concern(

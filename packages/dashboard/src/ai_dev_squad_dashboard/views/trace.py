@@ -52,6 +52,12 @@ class TraceView:
     """True when the root, or the parent of some operation, has not arrived."""
     truncated: bool
     """True when the trace is longer than what is shown."""
+    skewed: int
+    """Operations whose sender's clock differs; they stand where their parent began."""
+    set_back: int
+    """Operations that ended before they began, by a clock that was set back meanwhile."""
+    clashes: int
+    """Spans that came with the id of another one, and are not here."""
     rows: tuple[TreeRow, ...]
     failures: tuple[int, ...]
     """Places of the rows where errors arose, those that were passed on first."""
@@ -95,6 +101,9 @@ def build(site: Site, query: Query, trace_id: str) -> TraceView:
         running=running,
         partial=any(row.orphan for row in rows),
         truncated=trace.truncated,
+        skewed=sum(row.skew_us != 0 for row in rows),
+        set_back=sum(row.set_back_us > 0 for row in rows),
+        clashes=trace.clashes,
         rows=rows,
         failures=failed[:MAX_FAILURES],
         loops=loops_of(site.store, trace, rows),

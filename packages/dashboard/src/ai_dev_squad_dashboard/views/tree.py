@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ai_dev_squad_dashboard.store.clocks import EARLY_US, LATE_US
 from ai_dev_squad_dashboard.store.rows import OpenRow, SpanRow
 
 from .critical_path import critical_path
@@ -59,6 +60,11 @@ class TreeRow:
     """Which of the run's traces it is in, from 0."""
     loop: int = 0
     """Which of the run's loops it is a step of, from 1; 0 for none."""
+    skew_us: int = 0
+    """How far ahead of its parent's clock its own is, where what it says cannot be; then ``start_us`` is where its parent began, and
+    what is below moves along."""
+    set_back_us: int = 0
+    """How far its clock was set back while it ran: nobody knows how long it took."""
     attempt: int = 0
     """1 for a first try that was repeated, 2 for its first repetition, and so on; 0 where nothing was repeated."""
 
@@ -74,6 +80,7 @@ def build_tree(spans: Sequence[SpanRow], running: Sequence[OpenRow], now_us: int
             rows.append(_running(opened, now_us))
             parents.append(opened.parent_span_id)
     placed = _place(rows, parents)
+    _put_right(placed)
     _add_up(placed)
     _count_attempts(placed)
     begin = min((row.start_us for row in placed), default=0)
@@ -137,6 +144,7 @@ def _finished(span: SpanRow) -> TreeRow:
         agent=span.agent,
         start_us=span.start_us,
         duration_us=max(span.duration_us, 0),
+        set_back_us=max(-span.duration_us, 0),
         orphan=span.parent_span_id is not None,
         error_type=span.error_type,
         error_message=None if span.error_message is None else span.error_message[:300],
@@ -196,6 +204,21 @@ def _place(rows: list[TreeRow], parents: Sequence[str | None]) -> list[TreeRow]:
             placed.append(row)
             stack.extend((child, place, depth + 1) for child in reversed(inside))
     return placed
+
+
+def _put_right(rows: list[TreeRow]) -> None:
+    """Move what another clock has told of to where its parent began: an hour of difference would hide all the rest."""
+    for row in rows:
+        if row.parent is None:
+            continue
+        above = rows[row.parent]
+        row.start_us -= above.skew_us
+        row.skew_us = above.skew_us
+        begun, ended = above.start_us, above.start_us + above.duration_us
+        late = above.status != "running" and row.start_us > ended + LATE_US
+        if row.start_us < begun - EARLY_US or late:
+            row.skew_us += row.start_us - begun
+            row.start_us = begun
 
 
 def _add_up(rows: list[TreeRow]) -> None:

@@ -117,7 +117,7 @@ def _side(framework: str, hue: int, runs: Sequence[Run]) -> Side:
 
 Of = Callable[[TraceRow], "float | None"]
 _MEASURES: Final[tuple[tuple[str, Literal["us", "usd", "count"], Of], ...]] = (
-    ("Duration", "us", lambda row: row.duration_us),
+    ("Duration", "us", lambda row: None if row.skewed else row.duration_us),
     ("Cost", "usd", lambda row: None if row.unpriced_calls else row.cost_usd),
     ("Tokens", "count", lambda row: row.input_tokens + row.output_tokens),
     ("Model calls", "count", lambda row: row.calls),
@@ -159,6 +159,11 @@ def _missing(
     ]
     if unpriced:
         said.append(f"Runs with calls of unknown price are left out of cost: {', '.join(unpriced)}.")
+    skewed = sum(row.skewed for rows in succeeded for row in rows)
+    if skewed:
+        said.append(
+            f"Duration is without {skewed} {'run' if skewed == 1 else 'runs'} whose operations are from clocks that differ."
+        )
     if left_out:
         said.append(f"{left_out} more with fewer runs: filter by framework to see them.")
     return tuple(said)

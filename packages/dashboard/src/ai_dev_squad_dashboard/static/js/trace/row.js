@@ -72,12 +72,13 @@ export function buildRow(row, { href, span, folded, icons }) {
   if (row.depth > DEEPEST) name.insertBefore(make("span", "tree-depth", String(row.depth)), kind);
   if (row.attempt) name.append(make("span", "tree-mark", `try ${row.attempt}`));
   if (row.loop) name.append(make("span", "tree-mark", "loop"));
+  if (row.skew_us) name.append(make("span", "tree-mark", `clock ${row.skew_us > 0 ? "ahead" : "behind"} ${duration(Math.abs(row.skew_us))}`));
   if (row.orphan) name.append(make("span", "tree-mark", "parent missing"));
   if (folded && row.below) name.append(make("span", "tree-mark", `+${row.below}`));
   label.title = row.error_type ? `${row.name}: ${row.error_type} ${row.error_message ?? ""}` : row.name;
 
   const cost = make("span", "tree-cost", row.cost_usd ? money(row.cost_usd) : row.unpriced ? "unpriced" : "");
-  const time = make("span", "tree-time", duration(row.duration_us));
+  const time = make("span", "tree-time", row.set_back_us ? "–" : duration(row.duration_us));
   element.append(name, cost, time, lineOf(row, span));
   return element;
 }
