@@ -36,6 +36,8 @@ ORDERS: Final[dict[str, str]] = {
     "last": "last_us DESC, error_group",
     "first": "first_us DESC, error_group",
 }
+# The engine takes longer to hand over an integer of 128 bits than all the rest of a group.
+_HALVES: Final = f"(trace_id >> 64)::UBIGINT AS high, (trace_id & {(1 << 64) - 1}::UHUGEINT)::UBIGINT AS low"
 TREND: Final = 24
 """Steps of a trend."""
 EXAMPLES: Final = 3
@@ -59,11 +61,11 @@ def errors(
         where.add(f"series IN (SELECT id FROM series WHERE {named})", *named.values)  # noqa: S608
     step = max(1, -(-(selection.end_us - selection.start_us) // TREND))
     rows = cursor.execute(
-        f"WITH f AS (SELECT * FROM failures WHERE {where}), "  # noqa: S608
+        f"WITH f AS (SELECT *, {_HALVES} FROM failures WHERE {where}), "  # noqa: S608
         "own AS (SELECT f.* FROM f ANTI JOIN failures c ON c.trace_id = f.trace_id AND c.parent_span_id = f.span_id) "
         "SELECT error_group, any_value(error_type), any_value(operation), any_value(name), any_value(message), "
         "count(*) AS failed, count(DISTINCT trace_id) AS runs, min(start_us) AS first_us, max(start_us) AS last_us, "
-        "list((start_us - ?) // ?), max({'at': start_us, 'trace': trace_id, 'span': span_id}, 32) "
+        "list((start_us - ?) // ?), max({'at': start_us, 'high': high, 'low': low, 'span': span_id}, 32) "
         f"FROM own GROUP BY error_group ORDER BY {ORDERS[order]} LIMIT {int(limit)}",
         [*where.values, selection.start_us, step],
     ).fetchall()
@@ -94,8 +96,9 @@ def _counted(steps: list[int]) -> tuple[int, ...]:
 
 def _examples(newest: list[dict[str, int]]) -> tuple[ErrorExample, ...]:
     """The newest failure of each of the newest runs."""
-    found: dict[int, ErrorExample] = {}
+    found: dict[str, ErrorExample] = {}
     for each in newest:
-        if each["trace"] not in found and len(found) < EXAMPLES:
-            found[each["trace"]] = ErrorExample(format(each["trace"], "032x"), format(each["span"], "016x"), each["at"])
+        trace_id = f"{each['high']:016x}{each['low']:016x}"
+        if trace_id not in found and len(found) < EXAMPLES:
+            found[trace_id] = ErrorExample(trace_id, format(each["span"], "016x"), each["at"])
     return tuple(found.values())

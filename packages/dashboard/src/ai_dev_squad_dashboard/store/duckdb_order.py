@@ -7,9 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+import duckdb
+
 from .base import BadCursorError
 from .clocks import EARLY_US, LATE_US
 from .cursors import pack, unpack
+from .duckdb_answers import number
 from .duckdb_facts import Where
 
 __all__ = [
@@ -21,6 +24,7 @@ __all__ = [
     "Key",
     "after",
     "allowed",
+    "counted",
     "cursor_behind",
 ]
 
@@ -84,6 +88,23 @@ def allowed(order: _Order, orders: Collection[str]) -> _Order:
 def cursor_behind(name: str, order: str, value: Any, row_id: str) -> str:
     """The cursor of the list ``name`` behind the row with this value of its key and this id."""
     return pack(f"{name} by {order}", repr(value) if isinstance(value, float) else str(int(value)), row_id)
+
+
+def counted(
+    cursor: duckdb.DuckDBPyConnection, made: Where, place: Where, columns: str, order: str, limit: int
+) -> tuple[list[tuple[Any, ...]], int]:
+    """At most one row more than ``limit`` of the list ``made``, a question and its values, from ``place`` on; and how many it has.
+
+    The list is put together once for both.
+    """
+    whole = f"WITH made AS MATERIALIZED ({made})"
+    rows = cursor.execute(
+        f"{whole} SELECT {columns}, (SELECT count(*) FROM made) FROM made WHERE {place} ORDER BY {order} LIMIT {int(limit) + 1}",  # noqa: S608
+        [*made.values, *place.values],
+    ).fetchall()
+    if rows:
+        return [row[:-1] for row in rows], rows[0][-1]
+    return [], number(cursor, f"{whole} SELECT count(*) FROM made", made.values) if place.conditions else 0  # noqa: S608
 
 
 def after(cursor: str, name: str, order: str, key: Key, behind: str) -> Where:

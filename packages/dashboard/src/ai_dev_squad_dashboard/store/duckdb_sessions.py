@@ -18,10 +18,10 @@ from .base import (
     UserOrder,
     UserPage,
 )
-from .duckdb_answers import number, one
+from .duckdb_answers import one
 from .duckdb_excerpts import described, last_said
 from .duckdb_facts import Where, traces_filter
-from .duckdb_order import SESSION_ORDERS, USER_ORDERS, after, cursor_behind
+from .duckdb_order import SESSION_ORDERS, USER_ORDERS, after, counted, cursor_behind
 from .duckdb_traces import TRACE_COLUMNS, trace_row
 
 __all__ = ["choices", "session", "sessions", "users"]
@@ -69,21 +69,17 @@ def sessions(
     where = traces_filter(selection)
     where.add("session_id IS NOT NULL")
     # The names are put together only where they are looked at.
-    made = _SESSION if text.split() else _SESSION.replace("string_agg(DISTINCT lower(name), chr(0))", "NULL")
-    relation = f"{made} WHERE {where} GROUP BY session_id"
+    each = _SESSION if text.split() else _SESSION.replace("string_agg(DISTINCT lower(name), chr(0))", "NULL")
+    relation = f"{each} WHERE {where} GROUP BY session_id"
     found = Where([], [])
     for word in text.split():
         found.add("(contains(lower(session_id), lower(?)) OR contains(names, lower(?)))", word, word)
-    total = number(cursor, f"SELECT count(*) FROM ({relation}) WHERE {found}", where.values + found.values)  # noqa: S608
-    key = SESSION_ORDERS[order]
+    key, place = SESSION_ORDERS[order], Where([], [])
     if behind is not None:
         place = after(behind, "sessions", order, key, "session_id > ?")
-        found.add(str(place), *place.values)
-    rows = cursor.execute(
-        f"SELECT {_SHOWN}, {key.expression} FROM ({relation}) WHERE {found} "  # noqa: S608
-        f"ORDER BY {key.expression} DESC, session_id LIMIT {int(limit) + 1}",
-        where.values + found.values,
-    ).fetchall()
+    made = Where([f"SELECT * FROM ({relation}) WHERE {found}"], where.values + found.values)  # noqa: S608
+    order_by = f"{key.expression} DESC, session_id"
+    rows, total = counted(cursor, made, place, f"{_SHOWN}, {key.expression}", order_by, limit)
     page = rows[:limit]
     said = last_said(cursor, [row[0] for row in page], selection.start_us, selection.end_us) if page else {}
     more = cursor_behind("sessions", order, page[-1][-1], page[-1][0]) if len(rows) > limit else None
@@ -125,23 +121,18 @@ def users(
     if key is None:
         relation = _USER.format(key="user_id", others="")
     else:
-        labelled = "LEFT JOIN (SELECT DISTINCT trace_id AS labelled, value FROM labels WHERE key = ?) l ON l.labelled = trace_id"
-        relation = _USER.format(key="l.value", others=labelled)
-        values.append(key)
+        labelled = "SELECT DISTINCT trace_id AS labelled, value FROM labels WHERE key = ? AND start_us >= ?"
+        relation = _USER.format(key="l.value", others=f"LEFT JOIN ({labelled}) l ON l.labelled = trace_id")
+        values += [key, selection.start_us]
     relation, values = f"{relation} WHERE {where} GROUP BY ALL", values + where.values
     found = Where([], [])
     for word in text.split():
         found.add("contains(lower(key), lower(?))", word)
-    total = number(cursor, f"SELECT count(*) FROM ({relation}) WHERE {found}", values + found.values)  # noqa: S608
-    sort = USER_ORDERS[order]
+    sort, place = USER_ORDERS[order], Where([], [])
     if behind is not None:
         place = after(behind, "users", order, sort, f"{_PLACE} > ?")
-        found.add(str(place), *place.values)
-    rows = cursor.execute(
-        f"SELECT *, {sort.expression} FROM ({relation}) WHERE {found} "  # noqa: S608
-        f"ORDER BY {sort.expression} DESC, {_PLACE} LIMIT {int(limit) + 1}",
-        values + found.values,
-    ).fetchall()
+    made = Where([f"SELECT * FROM ({relation}) WHERE {found}"], values + found.values)  # noqa: S608
+    rows, total = counted(cursor, made, place, f"*, {sort.expression}", f"{sort.expression} DESC, {_PLACE}", limit)
     page = rows[:limit]
     more = None
     if len(rows) > limit:
