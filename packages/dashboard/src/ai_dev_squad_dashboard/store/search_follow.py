@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,10 @@ _STEP_CHARACTERS: Final = 8_000_000
 """What one step reads at most: a step is one transaction, and is held in memory."""
 _PAUSE_S: Final = 0.2
 """Between steps that found little: what they have in common costs more than a few spans."""
+_REST: Final = 1.0
+"""How long it rests after a step in which rows came in, in times of that step: those who write wait for their answer, and
+whoever searches reads what is not indexed.
+"""
 _RETRY_S: Final = 30.0
 
 
@@ -160,6 +165,8 @@ class Follower:
 
     def _run(self) -> None:
         while not self._closing.is_set():
+            self._changed.clear()
+            started = time.monotonic()
             try:
                 busy = self._step()
             except Exception as error:  # noqa: BLE001 - the thread must outlive whatever befalls its file
@@ -171,8 +178,9 @@ class Follower:
             self.trouble = None
             if not busy:
                 self._changed.wait()
-                self._changed.clear()
                 self._closing.wait(_PAUSE_S)
+            elif self._changed.is_set():
+                self._closing.wait(_REST * (time.monotonic() - started))
 
     def _step(self) -> bool:
         """Index a little. Whether there was much to do."""
