@@ -48,6 +48,10 @@ PAGES = (
 )
 VISITOR = "127.0.0.2"
 """Another address of this machine, where it has one: Linux has them all."""
+ENGINE_MIB = 256
+"""What the store's engine is allowed (``DASHBOARD_MEMORY_LIMIT_MIB``)."""
+BESIDES_MIB = 384
+"""What the rest of the process may take: 160 MiB when it starts, 50,000 rows that wait, and requests of 20 MiB while they are read."""
 SPANS_PER_REQUEST = 200
 REQUESTS_PER_S = 10
 
@@ -329,7 +333,7 @@ def report(run: Run) -> dict[str, Any]:
         "acknowledged_missing": len(missing),
         "journal_lines": run.written,
         "journal_missing": run.written - lines,
-        "memory_mib": {"first": round(run.memory_mib[0]), "most": round(max(run.memory_mib)), "last": round(run.memory_mib[-1])},
+        "memory_mib": {"first": round(run.memory_mib[0]), "most": round(max(run.memory_mib)), "last": round(run.memory_mib[-1]), "bound": ENGINE_MIB + BESIDES_MIB},
         "times": dict(run.attacks),
     }  # fmt: skip
 
@@ -369,7 +373,10 @@ def main() -> int:
         errors = Path(directory, "errors.txt")
         with errors.open("wb") as told:
             process = subprocess.Popen(
-                [Path(sys.executable).with_name("ai-dev-squad"), *command], stdout=told, stderr=told
+                [Path(sys.executable).with_name("ai-dev-squad"), *command],
+                stdout=told,
+                stderr=told,
+                env={**os.environ, "DASHBOARD_MEMORY_LIMIT_MIB": str(ENGINE_MIB)},
             )
         try:
             run = Run(port, db, logs / "ai_dev_squad.jsonl", process.pid)
@@ -382,7 +389,8 @@ def main() -> int:
         sys.stdout.write(errors.read_text()[-1500:] + "\n")
         found = report(run)
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
-    return int(bool(found["acknowledged_missing"] or found["journal_missing"] or found["failed"]))
+    too_much = found["memory_mib"]["most"] > found["memory_mib"]["bound"]
+    return int(bool(found["acknowledged_missing"] or found["journal_missing"] or found["failed"] or too_much))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
+from operator import add
 from pathlib import Path
 from typing import Any, get_args
 
@@ -42,6 +43,8 @@ from ai_dev_squad_dashboard.store.base import (
     Written,
 )
 from ai_dev_squad_dashboard.store.deletions import Subject
+from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, NANO, SUMS, Figure, FigureName, Kind
+from ai_dev_squad_dashboard.store.percentiles import bin_of
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
 from ai_dev_squad_dashboard.store.runs import TaskRuns
 
@@ -994,6 +997,27 @@ class StoreContract(Opens):
         ]
         assert list(filled.unpriced(replace(ALL, models=("llama",)))) == [(None, "llama", 1, "local")]
 
+    def test_figures_of_what_arrived(self, filled: Store) -> None:
+        """Spans after a number, with the names that were asked for, at the step in which they ended, and not after now."""
+        newest = filled.newest_span()
+        asked = {"by": ("agent", "model"), "step_us": MINUTE, "now_us": T0 + 30 * MINUTE + SECOND, "latency": True}
+        found = filled.figures(0, newest, **asked)
+        minute = {"time_us": T0 // MINUTE * MINUTE}
+        late = {"time_us": (T0 + 30 * MINUTE) // MINUTE * MINUTE}
+        call = {"agent": "planner", "model": "gpt-4o", "bin": bin_of(2 * SECOND), "duration_us": 2 * SECOND}
+        expected = [
+            Figure(Kind.SPAN | Kind.RUN, **minute, bin=bin_of(9 * SECOND), duration_us=9 * SECOND),
+            Figure(Kind.SPAN | Kind.AGENT, **minute, agent="planner", bin=bin_of(8 * SECOND), duration_us=8 * SECOND),
+            Figure(Kind.SPAN | Kind.CALL, **minute, **call, cost_nano=NANO // 4, input_tokens=100, output_tokens=20),
+            Figure(Kind.SPAN | Kind.TOOL, **minute, agent="planner", errors=1, bin=bin_of(SECOND), duration_us=SECOND),
+            Figure(Kind.SPAN | Kind.CALL, **minute, **{**call, "bin": bin_of(SECOND), "duration_us": SECOND}, input_tokens=50),
+            Figure(Kind.SPAN | Kind.RUN | Kind.CALL, **late, model="llama", errors=1, bin=bin_of(4 * SECOND), duration_us=4 * SECOND),
+        ]  # fmt: skip
+        whole = [each._replace(kinds=int(each.kinds)) for each in expected]
+        assert sorted(found, key=repr) == sorted(whole, key=repr)
+        assert [filled.newest_span(newest), filled.newest_span(newest + 5)] == [newest, newest]
+        assert filled.figures(newest, newest, **asked) == []
+
     def test_metric_names(self, filled: Store) -> None:
         """Metrics by name with their newest value, ``None`` where that is unknown."""
         assert list(filled.metric_names()) == [
@@ -1239,6 +1263,42 @@ class StoreProperties(Opens):
                 steps = oracle.history(selection, by, key, step)
                 for found, exact_step in zip(store.history(selection, by, key, step), steps, strict=True):
                     near(found, exact_step)
+
+    @given(
+        batches=BATCHES,
+        by=st.sets(st.sampled_from(FIGURE_NAMES), max_size=3).map(tuple),
+        step=st.sampled_from([SECOND, 5 * SECOND, 15 * MINUTE, HOUR]),
+        now=st.integers(0, 4 * DAY),
+        since=st.none() | st.integers(0, 3 * DAY),
+        latency=st.booleans(),
+    )
+    @_properties
+    def test_figures_are_those_of_the_rows(
+        self,
+        batches: list[list[SpanRow]],
+        by: tuple[FigureName, ...],
+        step: int,
+        now: int,
+        since: int | None,
+        latency: bool,
+    ) -> None:
+        """However what arrived is divided by numbers, each span is in one figure, and their sums are those of the rows."""
+        found: dict[tuple[Any, ...], tuple[int, ...]] = {}
+        since_us = None if since is None else T0 + since
+        with self.opened() as store:
+            after = 0
+            for batch in batches:
+                store.write(Batch(spans=batch))
+                newest = store.newest_span(after)
+                assert newest - after == len(batch)
+                for each in store.figures(
+                    after, newest, by=by, step_us=step, now_us=T0 + now, since_us=since_us, latency=latency
+                ):
+                    key = (*each[: SUMS.start], each.bin)
+                    found[key] = tuple(map(add, found.get(key, (0,) * 6), each[SUMS]))
+                after = newest
+        oracle = Oracle([row for batch in batches for row in batch])
+        assert found == oracle.figures(by, step, T0 + now, since_us, latency=latency)
 
     @given(batches=BATCHES, frameworks=st.just(()) | st.just(("a",)))
     @_properties

@@ -6,10 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from math import ceil
+from math import ceil, floor
+from operator import add
 from typing import Any
 
 from ai_dev_squad_dashboard.store.base import Facets, Group, Point, Selection, Step, Totals
+from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, NANO, Kind
+from ai_dev_squad_dashboard.store.percentiles import bin_of
 from ai_dev_squad_dashboard.store.rows import SpanRow
 
 __all__ = ["Oracle"]
@@ -131,6 +134,35 @@ class Oracle:
                 money = (group.cost_usd, group.unpriced_calls, group.input_tokens, group.output_tokens)
                 steps.append(Step(start, group.calls, group.errors, *latency.values(), *money))
         return steps
+
+    def figures(
+        self, by: Sequence[str], step_us: int, now_us: int, since_us: int | None, *, latency: bool
+    ) -> dict[tuple[Any, ...], tuple[int, ...]]:
+        """(kinds, step, names, bin of durations) → what is added up."""
+        answer: dict[tuple[Any, ...], tuple[int, ...]] = {}
+        for span in self.spans:
+            end_us = min(span.start_us + span.duration_us, now_us)
+            if since_us is not None and end_us < since_us:
+                continue
+            kinds = Kind.SPAN | (Kind.RUN if is_root(span) else 0) | (Kind.CALL if is_call(span) else 0)
+            kinds |= {"execute_tool": Kind.TOOL, "invoke_agent": Kind.AGENT}.get(span.operation, 0)
+            columns = {"session": "session_id", "user": "user_id"}
+            names = tuple(
+                getattr(span, columns.get(name, name)) if name in by and name != "budget" else None
+                for name in FIGURE_NAMES
+            )
+            nano = floor((span.cost_usd or 0) * NANO + 0.5)
+            added = (
+                1,
+                int(span.status == "error"),
+                nano,
+                span.input_tokens or 0,
+                span.output_tokens or 0,
+                span.duration_us,
+            )
+            key = (int(kinds), end_us // step_us * step_us, *names, bin_of(span.duration_us) if latency else None)
+            answer[key] = tuple(map(add, answer.get(key, (0,) * 6), added))
+        return answer
 
     def facets(self, selection: Selection) -> Facets:
         spans = self.chosen(selection)

@@ -74,7 +74,7 @@ def _toml(value) -> str:
         ({"over": "fast"}, ["over 'fast' is no length of time; write one like 90s, 5m, 1h or 7d"]),
         ({"over": "59s"}, ["over '59s' is not from 60 s to 2678400 s; correct it"]),
         ({"repeat": "5s", "rearm": "99d"}, ["rearm '99d' is not from 0 s to 2678400 s; correct it", "repeat '5s' is not from 60 s to 2678400 s; correct it"]),
-        ({"min_count": 0}, ["min_count 0 is too small; use 1 or more"]),
+        ({"min_count": 0}, ["min_count 0 is not from 1 to 1000000000; correct it"]),
         ({"by": ["agents"]}, [f"by has 'agents'; use {NAMES}"]),
         ({"where": {"modle": "x"}}, [f"where has 'modle'; use {NAMES}"]),
         ({"where": {"model": []}}, ["where.model is empty; leave it out, or name values"]),
@@ -135,7 +135,7 @@ def test_mistakes_of_receivers(tmp_path, fields, told):
         (rule() + rule(), ["two rules are called 'r'; names tell them apart, so change one"]),
         (OPS + OPS, ["two receivers are called 'ops'; names tell them apart, so change one"]),
         (rule(notify=["ops"]), ["rule 'r' notifies 'ops', which is no receiver; write a [[receiver]] of that name"]),
-        (rule(over="x") + rule(name="s", min_count=-1), ["rule 1 ('r'): over 'x' is no length of time; write one like 90s, 5m, 1h or 7d", "rule 2 ('s'): min_count -1 is too small; use 1 or more"]),
+        (rule(over="x") + rule(name="s", min_count=-1), ["rule 1 ('r'): over 'x' is no length of time; write one like 90s, 5m, 1h or 7d", "rule 2 ('s'): min_count -1 is not from 1 to 1000000000; correct it"]),
         ("a = \n", ["…/alerts.toml is no TOML: Invalid value (at line 1, column 5)"]),
         (b"\xff\xfe", ["…/alerts.toml is no TOML: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"]),
         (b"a = 1\x00", ["…/alerts.toml is no TOML: Expected newline or end of document after a statement (at line 1, column 6)"]),
@@ -181,7 +181,7 @@ def test_the_command_check(tmp_path, capsys, monkeypatch):
     assert run(capsys, "alerts", "check", wrong) == (
         1,
         "",
-        "ai-dev-squad: rule 1 ('r'): it has no threshold; write above = … or below = …\nrule 2 ('s'): min_count 0 is too small; use 1 or more\n",
+        "ai-dev-squad: rule 1 ('r'): it has no threshold; write above = … or below = …\nrule 2 ('s'): min_count 0 is not from 1 to 1000000000; correct it\n",
     )
 
 

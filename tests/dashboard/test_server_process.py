@@ -301,3 +301,43 @@ def test_logs_are_followed_until_interrupted(tmp_path: Path) -> None:
             assert (process.returncode, err) == (130, "")
         finally:
             process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the heaps are those of glibc")
+def test_threads_share_few_heaps(tmp_path):
+    """What a large request leaves in one thread's heap serves the next thread: without this there is a heap for each of them."""
+    program = """
+import ctypes, re, sys, threading
+from pathlib import Path
+from ai_dev_squad_dashboard.commands import dashboard
+if sys.argv[1] == "tuned":
+    dashboard._tune_memory()
+together = threading.Barrier(9)
+def work():
+    together.wait()
+    kept = [bytearray(2000) for _ in range(2000)]
+    together.wait()
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads: thread.start()
+together.wait(); together.wait()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+file = ctypes.c_void_p(libc.fopen(b"heaps.xml", b"w"))
+libc.malloc_info(0, file); libc.fclose(file)
+print(len(re.findall("<heap nr", Path("heaps.xml").read_text())))
+"""
+    environ = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    heaps = {
+        how: int(
+            subprocess.run(
+                [sys.executable, "-c", program, how],
+                cwd=tmp_path,
+                env=environ,
+                capture_output=True,
+                check=True,
+                timeout=60,
+            ).stdout
+        )
+        for how in ("tuned", "as it is")
+    }
+    assert (heaps["tuned"] <= 2, heaps["as it is"] > 2) == (True, True)

@@ -9,7 +9,7 @@ from werkzeug.exceptions import BadRequest
 
 from .alerts import RuleFileError
 from .alerts.alerting import Alerting
-from .api import json_response
+from .api import json_object, json_response
 from .page import NotFoundError, Site, asked
 from .pages import render
 from .query import QueryError
@@ -61,8 +61,8 @@ def create_blueprint(site: Site) -> Blueprint:
 
     @blueprint.put("/api/alerts/rules/<rule>")
     def put(rule: str) -> Response:
-        body = request.get_json(silent=True)
-        if not isinstance(body, dict):
+        body = json_object()
+        if body is None:
             raise BadRequest('The body is no JSON object; send one like {"measure": "cost_usd", "above": 5}.')
         try:
             made = alerting().make_rule({**body, "name": rule})

@@ -6,15 +6,17 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from . import takeaway
 from .guide_api import cost_analysis, metrics, parity_matrix
+from .json_depth import MAX_DEPTH, is_too_deep
 from .page import Page, Site, asked, moment_of
+from .query import QueryError
 from .store.base import Store
 from .views import PAGES
 
-__all__ = ["create_blueprint", "json_response"]
+__all__ = ["create_blueprint", "json_object", "json_response"]
 
 
 def create_blueprint(site: Site) -> Blueprint:
@@ -56,3 +58,21 @@ def _answer(site: Site, page: Page) -> Any:
 def json_response(value: Any, status: int = 200) -> Response:
     """``value`` (dataclasses, containers, scalars) as a JSON response."""
     return Response(msgspec.json.encode(value), status=status, mimetype="application/json")
+
+
+def json_object() -> dict[str, Any] | None:
+    """The JSON object that the request's body is; ``None`` where it is something else. Raises ``QueryError`` for one that is
+    broken: what cannot be kept, such as half a character, must not come further than this.
+    """
+    if not request.is_json:
+        return None
+    body = request.get_data()
+    if is_too_deep(body):
+        raise QueryError(f"the body is nested more than {MAX_DEPTH} levels deep; send less of it")
+    try:
+        given = msgspec.json.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise QueryError(
+            f"the body is no JSON that can be kept ({error}); write whole characters and finite numbers"
+        ) from None
+    return given if isinstance(given, dict) else None

@@ -33,7 +33,7 @@ def create_blueprint(site: Site) -> Blueprint:
         kind, name = request.form.get("kind", ""), request.form.get("id", "")
         if kind not in KINDS:
             raise QueryError(f"kind={kind[:40]!r} is unknown; use one of {', '.join(KINDS)}")
-        delete(site, Subject(kind, name))
+        delete(site, Subject(kind, name.lower() if kind == "trace" else name))
         # The address of what comes next has no word of what is gone.
         return redirect("/delete?done=1", 303)
 

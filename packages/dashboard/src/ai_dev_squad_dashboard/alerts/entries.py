@@ -35,7 +35,13 @@ def named(problems: list[str], name: str, text: str) -> None:
 
 def shaped(entry: Any, kind: type[Read]) -> Read:
     try:
-        return msgspec.convert(entry, kind)
+        shape = msgspec.convert(entry, kind)
+        # Whatever is decided by it has to be written down.
+        msgspec.json.encode(shape)
     except msgspec.ValidationError as error:
         allowed = ", ".join(field.encode_name for field in msgspec.structs.fields(kind))  # type: ignore[arg-type]
         raise RuleFileError([f"{error}; allowed: {allowed}"]) from None
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.end]
+        raise RuleFileError([f"a text has half a character in it ({half!r}); write the whole one"]) from None
+    return shape

@@ -85,7 +85,9 @@ class Ladder:
             return slow
         place = TOKENS if self.measure == "tokens" else _PLACES.get(self.measure, 0)
         now = total[3] + total[4] if place == TOKENS else total[place]
-        room[place] = min(room[place], most - now)
+        if most < inf:
+            # Whole numbers: a difference of large fractions would be off by what a rule can tell.
+            room[place] = min(room[place], int(most) - now)
         return slow
 
     def _narrow_ratio(self, room: list[float], total: Sequence[int], least: float, most: float) -> None:

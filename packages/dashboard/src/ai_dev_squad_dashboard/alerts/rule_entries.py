@@ -17,6 +17,7 @@ from .rules import MEASURES, OF, Measure, Rule, Severity
 __all__ = ["RuleText", "read_rule"]
 
 _MAX_COMBINATIONS: Final = 1000
+_MOST_COUNT: Final = 1_000_000_000
 _MINUTE_US: Final = 60_000_000
 _LONGEST_US: Final = 31 * 1440 * _MINUTE_US
 
@@ -56,8 +57,8 @@ def read_rule(entry: Any) -> Rule:
     named(problems, "name", text.name)
     if len(text.note) > 2000:
         problems.append(f"note has {len(text.note)} characters; use at most 2000, or the address of a page")
-    if text.min_count < 1:
-        problems.append(f"min_count {text.min_count} is too small; use 1 or more")
+    if not 1 <= text.min_count <= _MOST_COUNT:
+        problems.append(f"min_count {str(text.min_count)[:40]} is not from 1 to {_MOST_COUNT}; correct it")
     where = _where(problems, text.where)
     by = _names(problems, "by", text.by)
     rearm_us = over_us if text.rearm is None else length_us(problems, "rearm", text.rearm, 0, _LONGEST_US)

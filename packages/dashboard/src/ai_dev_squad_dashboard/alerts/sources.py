@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from math import gcd
+from math import ceil, gcd, inf
 from typing import Any, Final, TypeAlias, cast
 
 from ai_dev_squad_dashboard.store.figures import SUMS, Figure, FigureName
@@ -59,7 +59,7 @@ class Source:
         """The step of the shortest window with which what waits is handed on; -1 when nothing waits."""
         self._waiting: list[Moment] = []
         self._step_us = gcd(*(cell.tally.step_us for cell in self.cells))
-        self._came = no_room()
+        self._came = [0] * len(no_room())
         """All that ever came, by what rooms are told in."""
         self._limits = no_room()
         """At which of them somebody has to look."""
@@ -111,7 +111,7 @@ class Source:
 
     def see(self, cell: Cell, room: Sequence[float], slow: int) -> None:
         """How much may come before ``cell`` has to be looked at again: ``room``, where durations of bins above ``slow`` count."""
-        cell.limits = [much + more for much, more in zip(self._came, room, strict=True)]
+        cell.limits = [more if more == inf else much + ceil(more) for much, more in zip(self._came, room, strict=True)]
         cell.slow = slow
         if len(self.cells) == 1:
             self._limits, self._slow = cell.limits, slow

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, g, redirect, request
 
-from ai_dev_squad_dashboard.api import json_response
+from ai_dev_squad_dashboard.api import json_object, json_response
 from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.query import QueryError
 from ai_dev_squad_dashboard.store.rows import Batch
@@ -31,8 +31,8 @@ def create_blueprint(site: Site) -> Blueprint:
 
     @blueprint.post("/api/feedback")
     def feedback() -> Response:
-        given = request.get_json(silent=True)
-        if not isinstance(given, dict):
+        given = json_object()
+        if given is None:
             raise QueryError('send JSON such as {"trace_id": "…", "name": "helpful", "score": 1, "label": "good"}')
         return json_response(_keep(site, given), 201)
 
@@ -84,7 +84,7 @@ def _score(value: Any) -> float | None:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or isinstance(value, bool):
         raise QueryError(f"score={str(value)[:60]!r} is no number; use one such as 1 or 0.5")

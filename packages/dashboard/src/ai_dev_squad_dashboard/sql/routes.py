@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, render_template, request
 
+from ai_dev_squad_dashboard.api import json_object
 from ai_dev_squad_dashboard.page import Site, asked
 from ai_dev_squad_dashboard.query import QueryError
 from ai_dev_squad_dashboard.store.sql_answers import SqlAnswer, SqlError
@@ -72,8 +73,8 @@ def _answered(site: Site, question: str) -> SqlAnswer:
 
 
 def _question() -> str:
-    given = request.get_json(silent=True)
-    question = given.get("sql") if isinstance(given, dict) else request.form.get("sql")
+    given = json_object()
+    question = request.form.get("sql") if given is None else given.get("sql")
     if not isinstance(question, str) or not question.strip():
         raise QueryError(
             'there is no question; send {"sql": "SELECT count(*) FROM runs"} as JSON, or a form with the field sql'

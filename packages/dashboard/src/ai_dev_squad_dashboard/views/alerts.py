@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from ai_dev_squad_dashboard.alerts.alert import Alert
 from ai_dev_squad_dashboard.alerts.alerting import Alerting, RuleState
@@ -17,6 +17,9 @@ from ai_dev_squad_dashboard.query import Query
 __all__ = ["PAGE", "AlertDelivery", "AlertGroup", "AlertLine", "AlertReceiver", "AlertRule", "Alerts", "build"]
 
 SHOWN_RULES = 200
+
+_LAST: Final = 1 << 53
+"""No alert has a number beyond this."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def build(site: Site, query: Query) -> Alerts:
     limit = query.limit(50)
     if alerting is None:
         return Alerts(None, None, (), 0, 0, (), (), None)
-    before = query.number("before", minimum=1)
+    before = query.number("before", minimum=1, maximum=_LAST)
     outbox = alerting.outbox
     past = () if outbox is None else outbox.history(limit + 1, None if before is None else int(before))
     count, firing, states = alerting.states(SHOWN_RULES)
