@@ -16,6 +16,7 @@ from .rows import SpanRow
 
 __all__ = [
     "BYTES",
+    "HEXED",
     "REAL",
     "SPAN_COLUMNS",
     "TEXT",
@@ -33,6 +34,9 @@ WHOLE: Final = DataType.int64()
 UNSIGNED: Final = DataType.uint64()
 REAL: Final = DataType.float64()
 BYTES: Final = DataType.binary()
+
+HEXED: Final = "lpad(lower(hex(trace_id)), 32, '0')"
+"""A trace's id as text: the engine takes fifty times as long to hand over an integer of 128 bits."""
 
 Columns: TypeAlias = dict[str, tuple[DataType, Sequence[Any]]]
 """Name → type and values."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 import duckdb
 
 from .base import TraceRow
-from .duckdb_columns import TEXT, WHOLE, id_columns, registered
+from .duckdb_columns import HEXED, TEXT, WHOLE, id_columns, registered
 from .rows import SpanRow, label_pairs
 
 __all__ = ["TRACE_ID", "described", "last_said", "write_excerpts", "write_labels"]
@@ -80,24 +80,24 @@ def described(cursor: duckdb.DuckDBPyConnection, rows: Sequence[TraceRow]) -> tu
     if not rows:
         return ()
     ids = [str(int(row.trace_id, 16)) for row in rows]
-    found: dict[int, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for trace_id, kind, first, several in cursor.execute(
-        "SELECT trace_id, kind, arg_min(said, place), list_sort(list(DISTINCT said)) FROM excerpts "
-        "WHERE trace_id IN (SELECT unnest(?::VARCHAR[])::UHUGEINT) AND start_us BETWEEN ? AND ? GROUP BY ALL",
+        f"SELECT {HEXED}, kind, arg_min(said, place), list_sort(list(DISTINCT said)) FROM excerpts "  # noqa: S608
+        "WHERE trace_id IN (SELECT unnest(?::VARCHAR[])::UHUGEINT) AND start_us BETWEEN ? AND ? GROUP BY trace_id, kind",
         [ids, min(row.start_us for row in rows), max(map(_ended, rows))],
     ).fetchall():
         name, value = ("models", tuple(several)) if kind == "model" else (kind, first)
         found.setdefault(trace_id, {})[name] = value
     if any(row.errors for row in rows):
         for trace_id, count in cursor.execute(
-            "WITH f AS (SELECT trace_id, span_id, parent_span_id FROM failures "
+            "WITH f AS (SELECT trace_id, span_id, parent_span_id FROM failures "  # noqa: S608
             "WHERE trace_id IN (SELECT unnest(?::VARCHAR[])::UHUGEINT)) "
-            "SELECT f.trace_id, count(*) FROM f ANTI JOIN f c ON c.trace_id = f.trace_id AND c.parent_span_id = f.span_id "
+            f"SELECT {HEXED}, count(*) FROM f ANTI JOIN f c ON c.trace_id = f.trace_id AND c.parent_span_id = f.span_id "
             "GROUP BY f.trace_id",
             [[number for number, row in zip(ids, rows, strict=True) if row.errors]],
         ).fetchall():
             found.setdefault(trace_id, {})["failures"] = count
-    return tuple(replace(row, **found.get(int(row.trace_id, 16), {})) for row in rows)
+    return tuple(replace(row, **found.get(row.trace_id, {})) for row in rows)
 
 
 def _ended(row: TraceRow) -> int:

@@ -17,7 +17,7 @@ from .search_words import Term
 
 __all__ = ["SHELF", "newest"]
 
-SHELF: Final = Shelf("logs", "id", "time_us", "id")
+SHELF: Final = Shelf("logs", "id", "time_us", "id", "id")
 
 
 def newest(

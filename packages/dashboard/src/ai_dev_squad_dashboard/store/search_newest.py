@@ -31,6 +31,8 @@ class Shelf(NamedTuple):
     time: str
     tie: str
     """What rows of one moment are told apart by."""
+    handed: str
+    """The same as it is handed over, in the same order."""
 
     @property
     def found(self) -> str:
@@ -118,7 +120,7 @@ def rows_of(cursor: duckdb.DuckDBPyConnection, asked: Asked, numbers: Iterable[i
             )
             values += [*span, *asked.inside.values]
         return cursor.execute(
-            f"SELECT {shelf.time}, {shelf.tie}, {asked.columns} FROM {shelf.table} WHERE {condition} "  # noqa: S608
+            f"SELECT {shelf.time}, {shelf.handed}, {asked.columns} FROM {shelf.table} WHERE {condition} "  # noqa: S608
             f"ORDER BY {shelf.time} DESC, {shelf.tie} DESC LIMIT {int(asked.limit)}",
             values,
         ).fetchall()

@@ -9,6 +9,7 @@ from typing import Final
 import duckdb
 
 from .duckdb_answers import number, one
+from .duckdb_columns import HEXED
 from .duckdb_facts import Where, windows
 from .search_index import IndexReader
 from .search_newest import Asked, Row, Shelf, is_usable, rows_of
@@ -18,7 +19,7 @@ from .search_words import Term
 
 __all__ = ["SHELF", "matching", "newest"]
 
-SHELF: Final = Shelf("traces", "first_seq", "start_us", "trace_id")
+SHELF: Final = Shelf("traces", "first_seq", "start_us", "trace_id", HEXED)
 MOST_SORTED: Final = 1_000_000
 """Traces that are found, the newest, where they are sorted by something else than time."""
 
