@@ -21,6 +21,18 @@ def test_costs_are_split_and_shared_by_their_address(dashboard, page, shoot):
     assert legend[0].strip() == rows[0].strip() == "planner"
 
 
+def test_a_tool_costs_what_models_read_of_it(dashboard, page):
+    """Its calls, the model calls that read its results, and an estimate of what that cost, which says that it is one."""
+    page.goto(f"{dashboard}/costs?by=tool")
+    row = page.get_by_role("region", name="Costs by tool").locator("tbody tr").filter(has_text="≈").first
+
+    expect(row).to_contain_text(re.compile(r"\d+ calls?\s+\d+\s+≈ \$0\.\d+"))
+    expect(page.locator("main .card-foot").filter(has_text="An estimate")).to_contain_text(
+        "model calls have captured content"
+    )
+    expect(page.locator("#cost-chart .legend")).to_contain_text("langgraph")
+
+
 def test_a_budget_says_where_it_ends_and_how_that_is_known(dashboard, page):
     """Spent, forecast, state, and the sentence behind them."""
     page.goto(f"{dashboard}/costs")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from ai_dev_squad_dashboard.ingest.carried import carried
 from ai_dev_squad_dashboard.ingest.excerpts import answer_in, question_in
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, OpenRow, SpanRow
 
@@ -233,6 +234,10 @@ class Run:
                 for part in message.get("parts", ())
                 if isinstance(part, dict)
             )
+        full, hit, _ = PRICES.get(model, (0.0, 0.0, 0.0))
+        paid = tokens and ((tokens[0] - cached) * full + cached * hit) / 1_000_000
+        cost = usage.get("cost_usd")
+        more["carried"] = carried(content, usage.get("input_tokens"), cost, lambda: paid / cost if cost else None)
         return self.span(
             operation,
             model,

@@ -35,6 +35,7 @@ from ai_dev_squad_dashboard.store.base import (
     Point,
     Session,
     Step,
+    ToolInput,
     Totals,
     TraceOrder,
     TraceRow,
@@ -45,7 +46,7 @@ from ai_dev_squad_dashboard.store.base import (
 from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, NANO, SUMS, Figure, FigureName, Kind
 from ai_dev_squad_dashboard.store.percentiles import bin_of
-from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
+from ai_dev_squad_dashboard.store.rows import Batch, Carried, LogRow, MetricRow, OpenRow, SpanRow
 from ai_dev_squad_dashboard.store.runs import TaskRuns
 
 __all__ = [
@@ -350,6 +351,33 @@ class StoreContract(Opens):
         near(model, Step(T0 + 30 * MINUTE, 1, 1, 4 * SECOND, 4 * SECOND, 0.0, 1, 0, 0))
         assert filled.history(ALL, "tool", "nothing of that name", HOUR) == []
         assert filled.history(replace(ALL, agents=("nobody",)), "tool", "calendar", HOUR) == []
+
+    def test_what_results_of_tools_took_in_later_calls(self, store: Store) -> None:
+        """Added up by tool over the model calls of the selection, the dearest first; gone with their run; a span counts once."""
+        call = {"operation": "chat", "usage_source": "provider"}
+        rows = [
+            span(RUN, 1, None, T0, 1, "a", **call, model="gpt-4o", session_id="monday",
+                 carried=(Carried("grep", 100, 0.25), Carried("read", 10, None))),
+            span(RUN, 2, None, T0 + MINUTE, 1, "b", **call, model="llama", carried=(Carried("grep", 50, 0.5),)),
+            span(OTHER_RUN, 3, None, T0 + HOUR, 1, "c", **call, model="llama", carried=(Carried("read", 5, 0.125),)),
+            span(OTHER_RUN, 4, None, T0 + HOUR, 1, "d", operation="chat", carried=(Carried("read", 5, 0.125),)),
+        ]  # fmt: skip
+        store.write(Batch(spans=rows))
+        store.write(Batch(spans=rows))
+        grep, read = ToolInput("grep", 2, 150, 0.75, 0), ToolInput("read", 2, 15, 0.125, 1)
+        assert store.tool_inputs(ALL) == [grep, read]
+        assert store.tool_inputs(ALL, limit=1) == [grep]
+        assert store.tool_inputs(replace(ALL, start_us=T0 + 1)) == [
+            ToolInput("grep", 1, 50, 0.5, 0),
+            ToolInput("read", 1, 5, 0.125, 0),
+        ]
+        assert store.tool_inputs(replace(ALL, models=("gpt-4o",))) == [
+            ToolInput("grep", 1, 100, 0.25, 0),
+            ToolInput("read", 1, 10, 0.0, 1),
+        ]
+        assert store.tool_inputs(replace(ALL, sessions=("monday",))) == [grep, ToolInput("read", 1, 10, 0.0, 1)]
+        store.delete(Subject("trace", RUN), by="a test", at_us=T0)
+        assert store.tool_inputs(ALL) == [ToolInput("read", 1, 5, 0.125, 0)]
 
     def test_tools_are_counted_by_their_calls(self, filled: Store) -> None:
         """A tool's row counts its calls and has no money; its histogram holds them."""
@@ -1157,7 +1185,7 @@ class StoreContract(Opens):
         expected = {
             key: value
             for key, value in morning().spans[2]._asdict().items()
-            if value is not None and key not in {"asked", "answered"}
+            if value is not None and key not in {"asked", "answered", "carried"}
         }
         assert first == {**expected, "details": json.loads(expected["details"])}
         assert filled.export("logs", replace(ALL, frameworks=("crewai",)), target, "jsonl") == 2

@@ -323,7 +323,7 @@ def test_an_older_store_is_brought_up_to_date(path: Path) -> None:
         ):
             for column in columns.split():
                 connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        connection.execute("DROP TABLE excerpts; DROP TABLE failures; DROP TABLE clashes")
+        connection.execute("DROP TABLE excerpts; DROP TABLE failures; DROP TABLE clashes; DROP TABLE carried")
         connection.execute("UPDATE meta SET value = 3 WHERE key = 'schema_version'")
     store = open_store(path)
     whole = store.run(second)

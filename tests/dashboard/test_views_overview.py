@@ -273,6 +273,8 @@ def test_the_costs_answer_with_the_split_the_advice_and_what_has_no_price(site):
             group("gpt-4o", 1, 2 * SECOND, cost_usd=0.5, cache_read_tokens=400, cache_saving_usd=0.05, **one),
             group("house-model", 1, SECOND, unpriced_calls=1, **one),
         ),
+        tools=(),
+        captured=(0, 0),
         budgets=view.budgets,
         reported_budgets=(),
         advice=AdviceReport(

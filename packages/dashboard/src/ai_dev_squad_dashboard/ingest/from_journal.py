@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Usage
 from ai_dev_squad_dashboard.ingest import plausible
+from ai_dev_squad_dashboard.ingest.carried import carried
 from ai_dev_squad_dashboard.ingest.content import plain_text
 from ai_dev_squad_dashboard.ingest.excerpts import answer_in, question_in
 from ai_dev_squad_dashboard.ingest.labels import labels_of
@@ -139,7 +141,14 @@ def _span(line: JournalLine, ids: tuple[str, str], time_us: int, now_us: int, pr
         asked=question_in(said.get("input")) if is_heard else None,
         answered=answer_in(said.get("output")) if is_heard else None,
     )
-    return row._replace(**_model_call(line, metadata, prices)) if operation in MODEL_OPERATIONS else row
+    if operation not in MODEL_OPERATIONS:
+        return row
+    call = row._replace(**_model_call(line, metadata, prices))
+    if prices is None or not said or line.usage is None or line.name is None:
+        return call
+    provider, at_s = _string(metadata.get(keys.PROVIDER_NAME)), line.timestamp.timestamp()
+    share = partial(prices.input_share, provider, line.name, line.usage, at_s, **_said(metadata))
+    return call._replace(carried=carried(said, call.input_tokens, call.cost_usd, share))
 
 
 def _model_call(line: JournalLine, metadata: Mapping[str, Any], prices: Prices | None) -> dict[str, Any]:
@@ -192,13 +201,19 @@ def _saving(line: JournalLine, metadata: Mapping[str, Any], usage: Usage, cost: 
     """What the cache saved, when the call was priced as we would price it; the program may have had prices of its own."""
     if not usage.cache_read_input_tokens or cost.usd is None or line.name is None:
         return None
-    call = _string(metadata.get(keys.PROVIDER_NAME)), line.name, usage, line.timestamp.timestamp()
-    answered, address = (_string(metadata.get(key)) for key in (keys.RESPONSE_MODEL, keys.SERVER_ADDRESS))
-    said = Said(answered=answered, address=address)
+    call, said = (
+        (_string(metadata.get(keys.PROVIDER_NAME)), line.name, usage, line.timestamp.timestamp()),
+        _said(metadata),
+    )
     same = prices.price(*call, **said).usd
     if same is None or abs(same - cost.usd) > 1e-9 + same * 1e-6:
         return None
     return prices.saving(*call, **said)
+
+
+def _said(metadata: Mapping[str, Any]) -> Said:
+    answered, address = (_string(metadata.get(key)) for key in (keys.RESPONSE_MODEL, keys.SERVER_ADDRESS))
+    return Said(answered=answered, address=address)
 
 
 def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | None, str | None, Mapping[str, Any]]:

@@ -13,6 +13,10 @@ from ai_dev_squad.schema import Cost, Usage
 __all__ = ["Prices", "Said"]
 
 _KEPT = 4096
+_NO_OUTPUT: dict[str, Any] = {
+    **{name: None for name in Usage.__struct_fields__ if "output" in name},
+    "output_tokens": 0,
+}
 
 
 class Said(TypedDict, total=False):
@@ -63,6 +67,18 @@ class Prices:
         the reason.
         """
         return self.find(provider, model, at_s, **said).cost(usage)
+
+    def input_share(
+        self, provider: str | None, model: str, usage: Usage, at_s: float, **said: Unpack[Said]
+    ) -> float | None:
+        """Which share of a call's cost is for its input, cached tokens at their own price; ``None`` when no price is known."""
+        price = self.find(provider, model, at_s, **said)
+        if not isinstance(price, Price):
+            return None
+        whole, given = price.cost(usage).usd, price.cost(replace(usage, **_NO_OUTPUT)).usd
+        if whole is None or given is None:
+            return None
+        return min(1.0, given / whole) if whole > 0 else 0.0
 
     def saving(self, provider: str | None, model: str, usage: Usage, at_s: float, **said: Unpack[Said]) -> float | None:
         """What the tokens read from a cache would have cost more, in USD, had they been sent anew. ``None`` when no price is

@@ -7,12 +7,15 @@ afterwards, see ``counting``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.schema import Cost, Status, Usage, UsageSource
 from ai_dev_squad_dashboard.store.rows import SpanRow
 
+from .carried import carried
 from .content import parsed, plain_text
 from .excerpts import answer_in, question_in
 from .foreign import canonical, framework_of, operation_of, provider_of
@@ -91,6 +94,8 @@ class _Call(NamedTuple):
     usage: Usage
     cost: Cost
     saving: float | None
+    input_share: Callable[[], float | None] | None
+    """Tells which share of the cost is for the input; see ``Prices.input_share``."""
 
 
 def span_row(span: Span, origin: Origin, now_us: int, prices: Prices) -> SpanRow:
@@ -118,10 +123,10 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         user = _name(values.get(keys.USER_ID))
     start_us = span.start_ns // 1000
     status, error_type, error_message = _outcome(span) if span.failed or keys.OPERATION_STATUS in given else _FINE
-    provider = model = cost = saving = first_chunk = None
+    provider = model = cost = saving = first_chunk = input_share = None
     usage = _NO_USAGE
     if operation in MODEL_OPERATIONS:
-        provider, model, usage, cost, saving = _call(values, start_us / 1e6, prices)
+        provider, model, usage, cost, saving, input_share = _call(values, start_us / 1e6, prices)
         first_chunk = values.get(keys.RESPONSE_TIME_TO_FIRST_CHUNK)
         first_chunk = int(first_chunk * 1e6) if type(first_chunk) is float and 0 <= first_chunk < 1e6 else None
     name = _called(span.name, operation, values)
@@ -131,6 +136,7 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
     asked = answered = None
     if said and (cost is not None or not span.parent_span_id):
         asked, answered = question_in(said.get("input")), answer_in(said.get("output"))
+    read = carried(said, usage.input_tokens, cost.usd, input_share) if said and cost and input_share else ()
     # In the order of its fields: with their names it would take more than twice as long, and there are thousands a second.
     row = SpanRow(
         span.trace_id,
@@ -177,6 +183,7 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         origin.version,
         asked,
         answered,
+        read,
     )
     return row, None if cost is None else _name(values.get(keys.RESPONSE_ID))
 
@@ -236,7 +243,7 @@ def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
     model = answered or asked
     provider = provider_of(values.get(keys.PROVIDER_NAME) or values.get(keys.LLM_PROVIDER))
     cost = _stated_cost(values)
-    saving = None
+    saving = share = None
     try:
         usage = _usage(values)
     except Implausible as error:
@@ -247,13 +254,14 @@ def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
         tier = tier if type(tier) is str else None
         call = provider, asked or model, usage, at_s
         said = Said(tier=tier, answered=answered, address=_name(values.get(keys.SERVER_ADDRESS)))
+        share = partial(prices.input_share, *call, **said)
         if cost is None:
             cost = prices.price(*call, **said)
         if usage.cache_read_input_tokens:
             saving = prices.saving(*call, **said)
     elif cost is None:
         cost = Cost(usd=None, reason="the span does not name the model")
-    return _Call(provider, model, usage, cost, saving)
+    return _Call(provider, model, usage, cost, saving, share)
 
 
 def _usage(values: Attributes) -> Usage:

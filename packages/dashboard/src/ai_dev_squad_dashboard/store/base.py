@@ -49,7 +49,7 @@ from .selection import (
     UserOrder,
 )
 from .sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
-from .sums import Group, Point, Step, Totals
+from .sums import Group, Point, Step, ToolInput, Totals
 
 if TYPE_CHECKING:
     from .runs import Related, Run, TaskRuns
@@ -81,6 +81,7 @@ __all__ = [
     "StoreBegunAnewError",
     "StoreError",
     "StoreState",
+    "ToolInput",
     "Totals",
     "Trace",
     "TraceFilters",
@@ -143,6 +144,9 @@ class Store(Protocol):
 
     def history(self, selection: Selection, by: NamedBy, key: str | None, step_us: int) -> Sequence[Step]:
         """How what is called ``key`` went in each step, ascending, empty steps left out; sums as those of ``groups``."""
+
+    def tool_inputs(self, selection: Selection, limit: int = 100) -> Sequence[ToolInput]:
+        """What results of tools took in the input of model calls of the selection, the dearest first."""
 
     def traces(
         self,

@@ -42,8 +42,8 @@ Columns: TypeAlias = dict[str, tuple[DataType, Sequence[Any]]]
 """Name → type and values."""
 
 _IDS: Final = ("trace_id", "span_id", "parent_span_id")
-_OF_TRACE: Final = ("asked", "answered")
-"""Fields that are kept of a trace only: all of it stands in the span's details."""
+_OF_TRACE: Final = ("asked", "answered", "carried")
+"""Fields that are kept in tables of their own: what they are made of stands in the span's details."""
 
 
 def _kind(annotation: Any) -> DataType:

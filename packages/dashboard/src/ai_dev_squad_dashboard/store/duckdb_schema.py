@@ -175,6 +175,14 @@ UPDATE traces SET root_start_us = (head // 18446744073709551616)::BIGINT WHERE r
 CREATE TABLE clashes (trace_id UHUGEINT NOT NULL, span_id UBIGINT NOT NULL, start_us BIGINT NOT NULL, name VARCHAR NOT NULL);
 """
 
+# What results of tools took in the input of model calls; older calls were not looked at for it.
+_VERSION_8: Final = """
+CREATE TABLE carried (
+    trace_id UHUGEINT NOT NULL, start_us BIGINT NOT NULL, series INTEGER NOT NULL, tool VARCHAR NOT NULL,
+    tokens BIGINT NOT NULL, cost_usd DOUBLE
+);
+"""
+
 _MIGRATIONS: Final[Sequence[str]] = (
     _VERSION_1,
     _VERSION_2,
@@ -183,6 +191,7 @@ _MIGRATIONS: Final[Sequence[str]] = (
     _VERSION_5,
     _VERSION_6,
     _VERSION_7,
+    _VERSION_8,
 )
 """What makes version ``n + 1`` of version ``n``; a new file goes through all of them."""
 

@@ -10,6 +10,7 @@ from typing import Literal, Unpack
 from ai_dev_squad.costs import CostEntry
 
 from . import (
+    duckdb_carried,
     duckdb_delete,
     duckdb_failures,
     duckdb_figures,
@@ -45,6 +46,7 @@ from .base import (
     SessionPage,
     Step,
     StoreState,
+    ToolInput,
     Totals,
     Trace,
     TraceFilters,
@@ -136,6 +138,10 @@ class DuckDBStore:
             raise ValueError(f"cannot tell the history of a {by!r}; use one of {', '.join(NAMES)}")
         with self._file.reading() as cursor:
             return duckdb_history.history(cursor, selection, by, key, step_us, self._writer.series.names)
+
+    def tool_inputs(self, selection: Selection, limit: int = 100) -> Sequence[ToolInput]:
+        with self._file.reading() as cursor:
+            return duckdb_carried.tool_inputs(cursor, selection, limit)
 
     def traces(
         self,

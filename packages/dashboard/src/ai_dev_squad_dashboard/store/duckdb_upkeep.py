@@ -38,6 +38,7 @@ _TIMES: Final[dict[str, str]] = {
     "running": "start_us",
     "labels": "start_us",
     "excerpts": "start_us",
+    "carried": "start_us",
     "failures": "start_us",
     "clashes": "start_us",
     "traces": "last_start_us",

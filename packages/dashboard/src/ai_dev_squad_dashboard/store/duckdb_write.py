@@ -10,6 +10,7 @@ import duckdb
 from . import duckdb_delete
 from .base import Written
 from .duckdb_answers import number, one
+from .duckdb_carried import write_carried
 from .duckdb_clashes import clashes_with, write_clashes
 from .duckdb_columns import BYTES, REAL, SPAN_COLUMNS, TEXT, WHOLE, Columns, id_columns, registered
 from .duckdb_excerpts import TRACE_ID, write_excerpts, write_labels
@@ -272,7 +273,8 @@ class Writer:
         columns = id_columns(traces, {"span_id": ids, "parent_span_id": parents})
         start, end = self._next_span, self._next_span + len(spans)
         columns["seq"] = (WHOLE, range(start, end))
-        columns["series"] = (WHOLE, self.series.numbers(spans))
+        numbers = self.series.numbers(spans)
+        columns["series"] = (WHOLE, numbers)
         for (name, kind), values in zip(SPAN_COLUMNS.items(), rest, strict=False):
             columns[name] = (kind, values)
         self.series.save(connection)
@@ -280,6 +282,7 @@ class Writer:
             connection.execute(_INSERT_SPANS)
         write_labels(connection, spans)
         write_excerpts(connection, spans)
+        write_carried(connection, spans, numbers)
         self.follow_up(connection, end, are_new)
 
     def follow_up(self, connection: duckdb.DuckDBPyConnection, end: int, are_new: bool = False) -> None:

@@ -13,10 +13,19 @@ import msgspec
 
 from ai_dev_squad.schema import Status, UsageSource
 
-__all__ = ["Batch", "LogRow", "MetricRow", "OpenRow", "Source", "SpanRow", "label_pairs"]
+__all__ = ["Batch", "Carried", "LogRow", "MetricRow", "OpenRow", "Source", "SpanRow", "label_pairs"]
 
 Source = Literal["journal", "otlp"]
 """How a row came here."""
+
+
+class Carried(NamedTuple):
+    """What the results of one tool take of a model call in whose input they stand: an estimate."""
+
+    tool: str
+    tokens: int
+    cost_usd: float | None
+    """``None`` where what the input cost is not known."""
 
 
 class SpanRow(NamedTuple):
@@ -87,6 +96,8 @@ class SpanRow(NamedTuple):
     """How what was asked begins, in a line; kept of a trace, so not in a row that a store gives back."""
     answered: str | None = None
     """The same of the answer."""
+    carried: tuple[Carried, ...] = ()
+    """The tools whose results the model call was given; kept beside the spans, so not in a row that a store gives back."""
 
 
 def label_pairs(labels: str) -> list[tuple[str, str]]:

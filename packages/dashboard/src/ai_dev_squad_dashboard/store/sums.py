@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Group", "Point", "Step", "Totals"]
+__all__ = ["Group", "Point", "Step", "ToolInput", "Totals"]
 
 
 @dataclass(frozen=True)
@@ -97,3 +97,18 @@ class Group:
     mean_us: int | None
     latency: tuple[tuple[int, int], ...] = ()
     """The histogram behind the percentiles: (upper bound in us, count), ascending, without empty bins."""
+
+
+@dataclass(frozen=True)
+class ToolInput:
+    """What the results of a tool took in the input of later model calls. An estimate: by their share of the captured characters."""
+
+    tool: str
+    calls: int
+    """Model calls in whose input a result of the tool stood, where content was captured."""
+    tokens: int
+    """Input tokens of those calls that were results of the tool."""
+    cost_usd: float
+    """What those tokens cost, cached ones at their own price; the sum of what is known."""
+    unpriced_calls: int
+    """Calls of which that is not known."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ai_dev_squad_dashboard.budgets import Budget, ReportedBudget, reported, watched
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
-from ai_dev_squad_dashboard.store.base import Group, GroupBy, Totals
+from ai_dev_squad_dashboard.store.base import Group, GroupBy, OrderBy, Selection, Store, ToolInput, Totals
 
 from .advice import AdviceReport, advice
 from .timeline import Chart, chart
 
-__all__ = ["PAGE", "Costs", "UnknownPrice", "build"]
+__all__ = ["PAGE", "Costs", "ToolCost", "UnknownPrice", "build"]
 
-BY = ("model", "provider", "agent", "framework", "session", "day")
+BY = ("model", "provider", "agent", "tool", "framework", "session", "day")
+
+MOST: Final = 100
+_ORDER: Final[dict[str, OrderBy]] = {"day": "key", "tool": "calls"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,18 @@ class UnknownPrice:
 
 
 @dataclass(frozen=True)
+class ToolCost:
+    """What a tool did, and what its results took in the input of later model calls: an estimate."""
+
+    tool: str
+    calls: int
+    """Executions of the tool."""
+    errors: int
+    input: ToolInput | None
+    """``None`` where no model call is known to have read a result of it."""
+
+
+@dataclass(frozen=True)
 class Costs:
     """The costs."""
 
@@ -39,9 +54,13 @@ class Costs:
     by: str
     """What the chart and the table are split by."""
     chart: Chart
-    """USD over time; split by framework where ``by`` is ``session`` or ``day``."""
+    """USD over time; split by framework where ``by`` is ``tool``, ``session`` or ``day``."""
     groups: tuple[Group, ...]
-    """Days come in their order, all others by cost."""
+    """Days come in their order, tools by their calls, all others by cost."""
+    tools: tuple[ToolCost, ...]
+    """What tools cost by what models read of them, the dearest first; empty unless ``by`` is ``tool``."""
+    captured: tuple[int, int]
+    """Where ``by`` is ``tool``: how many model calls carry captured content, and how many there are."""
     budgets: tuple[Budget, ...]
     reported_budgets: tuple[ReportedBudget, ...]
     advice: AdviceReport
@@ -52,7 +71,7 @@ def build(site: Site, query: Query) -> Costs:
     """The costs of the span of time, split by one name."""
     store, selection = site.store, query.selection
     by: Any = query.choice("by", BY, "model")
-    split: GroupBy = "framework" if by in {"session", "day"} else by
+    split: GroupBy = "framework" if by in {"tool", "session", "day"} else by
     totals, previous = store.with_previous(selection)
     return Costs(
         totals=totals,
@@ -61,11 +80,30 @@ def build(site: Site, query: Query) -> Costs:
         chart=chart(
             store.timeline(selection, query.step_us, split), selection, query.step_us, lambda point: point.cost_usd
         ),
-        groups=tuple(store.groups(selection, by, order="key" if by == "day" else "cost", limit=100)),
+        groups=tuple(store.groups(selection, by, order=_ORDER.get(by, "cost"), limit=MOST)),
+        tools=_tools(store, selection) if by == "tool" else (),
+        captured=store.captured(selection) if by == "tool" else (0, 0),
         budgets=watched(store, site.settings.budgets, query.now_us),
         reported_budgets=reported(store, selection),
         advice=advice(store, query),
         unknown_prices=tuple(UnknownPrice(*row) for row in store.unpriced(selection)),
+    )
+
+
+def _tools(store: Store, selection: Selection) -> tuple[ToolCost, ...]:
+    read = {each.tool: each for each in store.tool_inputs(selection, MOST)}
+    called = {
+        group.key: group for group in store.groups(selection, "tool", order="calls", limit=10 * MOST) if group.key
+    }
+    names = [*read, *(name for name in called if name not in read)][:MOST]
+    return tuple(
+        ToolCost(
+            name,
+            called[name].calls if name in called else 0,
+            called[name].errors if name in called else 0,
+            read.get(name),
+        )
+        for name in names
     )
 
 
