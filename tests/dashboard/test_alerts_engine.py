@@ -150,7 +150,7 @@ def some_figures(draw) -> list[tuple[int, dict]]:
                 "count": draw(st.integers(1, 3)),
                 "errors": draw(st.integers(0, 1)),
                 "usd": draw(st.sampled_from([0.0, 0.1, 1.0])),
-                "took_us": draw(st.sampled_from([10, 2000, 3000])),
+                "took_us": draw(st.sampled_from([-500, 10, 2000, 3000])),
                 "bin": draw(st.sampled_from([None, 0, 40, 90])),
                 **draw(NAMES),
             },

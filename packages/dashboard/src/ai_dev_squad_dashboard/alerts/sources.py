@@ -89,6 +89,8 @@ class Source:
             or came[5] >= limits[5]
             or came[TOKENS] >= limits[TOKENS]
             or came[SLOW] >= limits[SLOW]
+            # Rooms are told for what grows; a clock that differs can make a duration negative.
+            or sums[5] < 0
             or (len(self._waiting) >= _MOST_WAITING and self._is_crowded())
         )
 
