@@ -491,6 +491,21 @@ class StoreContract(Opens):
         """A trace is in a selection when it began in its time and one of its spans has its names."""
         assert list(filled.traces(selection).rows) == found
 
+    def test_traces_by_what_somebody_thinks_of_them(self, filled: Store) -> None:
+        """With any mark, with a label, and with a score of one and the same mark, told by a journal or over OTLP."""
+
+        def mark(trace: str, place: str, score: float, label: str) -> LogRow:
+            said = {"gen_ai.evaluation.score.value": score, "gen_ai.evaluation.score.label": label}
+            details = json.dumps({place: said}).encode()
+            return LogRow(T0 + DAY, "INFO", "gen_ai.evaluation.result", "", trace_id=trace, details=details)
+
+        filled.write(Batch(logs=[mark(RUN, "metadata", 0.25, "bad"), mark(RUN, "attributes", 1, "good")]))
+        for filters, found in (
+            ({"mark": "any"}, 1), ({"mark": "good"}, 1), ({"mark": "so so"}, 0), ({"min_score": 1.0}, 1), ({"min_score": 1.5}, 0),
+            ({"max_score": 0.25}, 1), ({"max_score": 0.0}, 0), ({"mark": "good", "max_score": 0.5}, 0),
+        ):  # fmt: skip
+            assert [row.trace_id for row in filled.traces(ALL, **filters).rows] == [RUN] * found, filters
+
     def test_a_user_and_a_label_hold_for_the_whole_trace(self, filled: Store) -> None:
         """Sums, sessions and log lines are those of the traces of a user, also what names nobody itself."""
         late = span(RUN, 9, 2, T0 + 7 * SECOND, 1, "late", operation="chat", usage_source="missing", cost_usd=1.0)

@@ -114,3 +114,21 @@ def test_a_program_keeps_what_its_users_think(tmp_path):
     assert (line.trace_id, line.event_type) == (agent.trace_id, "gen_ai.evaluation.result")
     assert line.metadata["gen_ai.evaluation.score.value"] == 1.0
     assert key not in line.metadata["gen_ai.evaluation.explanation"]
+
+
+def test_traces_are_narrowed_to_what_somebody_marked(dashboard):
+    """By API and on the page, which names what the list is narrowed to; a score may be below zero."""
+    mark = {"trace_id": RUN, "name": "helpful", "score": -0.5, "label": "bad"}
+    assert dashboard.post("/api/feedback", json=mark, headers=ACTING).status_code == 201
+    address = "from=2027-01-15T07:00:00&to=2027-01-16"
+    for query, found in (
+        ("mark=bad", [RUN]),
+        ("mark=any&min_score=-0.5", [RUN]),
+        ("mark=good", []),
+        ("min_score=0", []),
+    ):
+        rows = dashboard.get(f"/api/traces?{address}&{query}", headers=LOOKING).json["rows"]
+        assert [row["trace_id"] for row in rows] == found, query
+    page = dashboard.get(f"/traces?{address}&mark=bad&max_score=0", headers=LOOKING).text
+    assert '<span class="filter-name">Marked</span> <bdi>bad</bdi>' in page
+    assert '<span class="filter-name">Score at most</span> <bdi>0</bdi>' in page

@@ -56,6 +56,9 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "min_spans": ("Only traces with at least so many spans.", _NUMBER),
     "min_errors": ("Only traces in which at least so many spans failed.", _NUMBER),
     "error_group": ("Only traces with a failure of this group, by its `id` in `/api/errors`.", _TEXT),
+    "mark": ("Only traces with a mark of this label; `any` for whatever mark.", _TEXT),
+    "min_score": ("Only traces with a mark of at least this score.", {"type": "number"}),
+    "max_score": ("Only traces with a mark of at most this score.", {"type": "number"}),
     "traces.order": ("What the list is sorted by, the largest first.", {"enum": [*traces.ORDERS], "default": "newest"}),
     "sessions.order": (
         "What the list is sorted by, the largest first.",

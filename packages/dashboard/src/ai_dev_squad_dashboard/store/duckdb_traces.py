@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from .duckdb_order import after as cursor_after
 from .rows import LogRow, SpanRow
 from .search_index import IndexReader
 from .search_words import terms_of
+from .sql_views import told
 
 __all__ = ["TRACE_COLUMNS", "captured", "details", "fingerprints", "span", "trace", "trace_row", "traces"]
 
@@ -113,6 +114,21 @@ def _filtered(filters: TraceFilters) -> Where:
             where.add(f"{expression} >= ?", given[name])
     if "error_group" in given:
         where.add("trace_id IN (SELECT trace_id FROM failures WHERE error_group = ?)", given["error_group"])
+    if any(name in given for name in ("mark", "min_score", "max_score")):
+        marked = _marked(given)
+        where.add(f"trace_id IN (SELECT trace_id FROM logs WHERE {marked})", *marked.values)  # noqa: S608
+    return where
+
+
+def _marked(given: Mapping[str, Any]) -> Where:
+    """On the log lines: marks as they are asked for."""
+    where = Where(["event_type = 'gen_ai.evaluation.result' AND trace_id IS NOT NULL"], [])
+    if given.get("mark", "any") != "any":
+        where.add(f"{told('score.label')} = ?", given["mark"])
+    score = f"TRY_CAST({told('score.value')} AS DOUBLE)"
+    for name, sign in (("min_score", ">="), ("max_score", "<=")):
+        if name in given:
+            where.add(f"{score} {sign} ?", given[name])
     return where
 
 

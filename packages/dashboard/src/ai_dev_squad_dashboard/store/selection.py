@@ -50,6 +50,11 @@ class TraceFilters(TypedDict, total=False):
     min_errors: int | None
     error_group: str | None
     """The id of an ``ErrorGroup`` of which they have a failure."""
+    mark: str | None
+    """The label of a mark; ``any`` for whatever somebody thinks of them."""
+    min_score: float | None
+    max_score: float | None
+    """Of one and the same mark."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Final
 
 from .duckdb_order import DURATION
 
-__all__ = ["VIEWS", "View", "ViewColumn"]
+__all__ = ["VIEWS", "View", "ViewColumn", "told"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def _columns(**given: tuple[str, str] | str) -> tuple[ViewColumn, ...]:
     )
 
 
-def _told(name: str) -> str:
+def told(name: str) -> str:
     """What an evaluation says, in a journal's line or in OpenTelemetry's."""
     return (
         f"coalesce(json_extract_string(decode(details), '$.metadata.\"gen_ai.evaluation.{name}\"'), "
@@ -198,10 +198,10 @@ _ALL: Final = (
             span_id=("The operation, where one is meant.", "lpad(lower(hex(span_id)), 16, '0')"),
             time=("When, UTC.", "make_timestamp(time_us)"),
             session_id="The conversation.",
-            name=("What was judged.", _told("name")),
-            score=("A number.", f"TRY_CAST({_told('score.value')} AS DOUBLE)"),
-            label=("A word.", _told("score.label")),
-            comment=("In words.", _told("explanation")),
+            name=("What was judged.", told("name")),
+            score=("A number.", f"TRY_CAST({told('score.value')} AS DOUBLE)"),
+            label=("A word.", told("score.label")),
+            comment=("In words.", told("explanation")),
         ),
         "logs WHERE event_type = 'gen_ai.evaluation.result'",
     ),

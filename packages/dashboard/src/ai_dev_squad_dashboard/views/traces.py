@@ -30,7 +30,7 @@ OPERATIONS = (
     "other",
 )
 LEAST = ("min_duration_ms", "min_cost_usd", "min_tokens", "min_calls", "min_spans", "min_errors")
-SEARCHES = ("q", "status", "operation", "tool", "name", "error_group", *LEAST)
+SEARCHES = ("q", "status", "operation", "tool", "name", "error_group", "mark", "min_score", "max_score", *LEAST)
 ORDERS: Final[tuple[TraceOrder, ...]] = get_args(TraceOrder)
 
 
@@ -46,6 +46,10 @@ class Search:
     name: str
     error_group: str
     """The id of a group of errors, of which the run has one."""
+    mark: str
+    """The label of a mark, or ``any``."""
+    min_score: float | None
+    max_score: float | None
     min_duration_ms: float | None
     min_cost_usd: float | None
     min_tokens: float | None
@@ -122,6 +126,8 @@ def build(site: Site, query: Query) -> TracesView:
         tool=query.get("tool"),
         name=query.get("name"),
         error_group=query.get("error_group"),
+        mark=query.get("mark"),
+        **{name: query.number(name, minimum=-1e12, maximum=1e12) for name in ("min_score", "max_score")},
         **{name: query.number(name, maximum=1e12) for name in LEAST},
     )
     order: TraceOrder = query.choice("order", ORDERS, "newest")  # type: ignore[assignment]
@@ -139,6 +145,9 @@ def build(site: Site, query: Query) -> TracesView:
         min_spans=_whole(search.min_spans),
         min_errors=_whole(search.min_errors),
         error_group=search.error_group or None,
+        mark=search.mark or None,
+        min_score=search.min_score,
+        max_score=search.max_score,
         order=order,
         cursor=query.get("cursor") or None,
         limit=query.limit(50),
