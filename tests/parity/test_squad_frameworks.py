@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ai_dev_squad_parity import demo_frameworks
 from ai_dev_squad_parity.squad import spec
 from ai_dev_squad_testing.model_server import ModelServer, Truth
 
@@ -79,3 +80,18 @@ async def test_a_person_may_say_no_on_autogen() -> None:
 
     assert server.truth.totals.calls == spec.EXPECTED.calls - 1
     assert len(server.truth.steps_left) == 1
+
+
+def test_the_demo_names_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A framework that lacks a distribution is told with what could not be imported, and the others run."""
+
+    def lacks(base_url: str) -> None:
+        raise ImportError("No module named 'autogen_ext'")
+
+    monkeypatch.setattr(
+        demo_frameworks, "FRAMEWORKS", {"autogen": ("AutoGen", lacks), "fine": ("Fine", lambda base_url: None)}
+    )
+    told: list[tuple[str, str]] = []
+    ran = demo_frameworks.run_others("s", 0.0, lambda name: None, lambda name, error: told.append((name, str(error))))
+    assert [framework for framework, _ in ran] == ["fine"]
+    assert told == [("AutoGen", "No module named 'autogen_ext'")]

@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from rich.console import Console, Group
+from rich.markup import escape
 from rich.panel import Panel
 from rich.text import Text
 
@@ -117,7 +118,13 @@ def compare(
     """Run the squad on the other frameworks and show all of them. Returns what their model servers saw, and whether each
     was captured as it was billed.
     """
-    truths = dict(run_others(session, pace, lambda name: console.print(f"[dim]The same squad on {name} …[/]")))
+
+    def missing(name: str, error: ImportError) -> None:
+        console.print(
+            f"[yellow]{name} is left out:[/] {escape(str(error))}. Its squad needs pip install 'ai-dev-squad-parity\\[demo]'."
+        )
+
+    truths = dict(run_others(session, pace, lambda name: console.print(f"[dim]The same squad on {name} …[/]"), missing))
     ai_dev_squad.flush()
     written = list(ai_dev_squad.read_journal(log_dir))
     runs = {

@@ -49,18 +49,25 @@ FRAMEWORKS: dict[str, tuple[str, Callable[[str], Any]]] = {
 """What is run besides LangGraph."""
 
 
-def run_others(session: str, pace: float, on_begin: Callable[[str], None]) -> Iterator[tuple[str, Truth]]:
+def run_others(
+    session: str, pace: float, on_begin: Callable[[str], None], on_missing: Callable[[str, ImportError], None]
+) -> Iterator[tuple[str, Truth]]:
     """Run the squad on the other frameworks; yields each one's name and what its model server saw.
 
-    A framework that is not installed is left out. Each run is a session of its own, ``SESSION-FRAMEWORK``.
+    A framework that lacks something is left out, and ``on_missing`` is told its name and what could not be imported. Each run is a
+    session of its own, ``SESSION-FRAMEWORK``.
     """
     for framework, (name, run) in FRAMEWORKS.items():
         on_begin(name)
+        missing: ImportError | None = None
         with ModelServer(spec.script(pace)) as server, ai_dev_squad.session(f"{session}-{framework}"), _quiet():
             try:
                 run(server.base_url)
-            except ImportError:
-                continue
+            except ImportError as error:
+                missing = error
+        if missing is not None:
+            on_missing(name, missing)
+            continue
         yield framework, server.truth
 
 
