@@ -207,6 +207,28 @@ def test_a_run_that_says_late_whose_it_is_goes_as_a_whole():
     assert answers(store) == answers(never)
 
 
+def test_words_of_a_run_that_says_late_whose_it_is_leave_the_index(tmp_path):
+    """What was indexed before the run said whose it is, of its spans and of its lines, is in no file after compaction."""
+    db = tmp_path / "store" / "dashboard.duckdb"
+    store = DuckDBStore(File(db, 256), roll_every=1, index=db.with_suffix(".search"))
+    store.write(persons())
+    store.delete(Subject("session", "margarethe@example.org"), by="ada", at_us=T0 + DAY)
+    early = span("0f" * 16, 2, 1, T0, SECOND, "step", text="zanzibarword")
+    store.write(Batch(spans=[early], logs=[LogRow(T0, "INFO", "log", "quokkaword", trace_id="0f" * 16)]))
+    assert store.indexes.settle()
+    store.write(Batch(spans=[span("0f" * 16, 1, None, T0, SECOND, "run", session_id="margarethe@example.org")]))
+    assert store.compact()
+    store.close()
+
+    left = [
+        (path.name, word)
+        for path in db.parent.iterdir()
+        for word in (b"zanzibarword", b"quokkaword")
+        if word in path.read_bytes()
+    ]
+    assert left == []
+
+
 def test_numbers_are_never_given_out_twice(tmp_path):
     """The newest rows may be deleted; after a restart what comes next has numbers of its own, for whoever kept one."""
     path = tmp_path / "store.duckdb"

@@ -499,8 +499,9 @@ def test_a_backup_is_a_store_and_may_be_made_any_time(store: Store, tmp_path: Pa
     assert 0 < totals.calls <= store.totals(ALL).calls
     assert copy.write(Batch(spans=spans(1))).duplicates == 1
     copy.close()
-    # Beside it the index of words, which opening it made.
-    assert sorted(each.name for each in target.parent.iterdir()) == [target.name, target.with_suffix(".search").name]
+    # Beside it the indexes of words, which opening it made.
+    index = target.with_suffix(".search").name
+    assert sorted(each.name for each in target.parent.iterdir()) == [target.name, index, f"{index}.lines"]
 
 
 def test_retention_by_size_deletes_the_oldest_days_and_gives_space_back(store: Store, path: Path) -> None:

@@ -75,7 +75,7 @@ def numbers(connection: duckdb.DuckDBPyConnection) -> list[int]:
     return [first_seq for (first_seq,) in rows]
 
 
-def line_numbers(connection: duckdb.DuckDBPyConnection, subject: Subject) -> list[int]:
+def line_numbers(connection: duckdb.DuckDBPyConnection, subject: Subject | None = None) -> list[int]:
     """The lines of logs that go with what was chosen."""
     where = _others(subject)["logs"]
     return [line for (line,) in connection.execute(f"SELECT id FROM logs WHERE {where}", where.values).fetchall()]  # noqa: S608

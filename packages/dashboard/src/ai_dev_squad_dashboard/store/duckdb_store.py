@@ -93,6 +93,8 @@ class DuckDBStore:
             self._file.checkpoint()  # there is no log that a start could read, so it has to be in the file
         self.mend()
         if self.indexes is not None:
+            if written.removed is not None:
+                self.indexes.forget(*written.removed)
             self.indexes.wake(spans=written.spans, lines=written.logs)
         return written
 

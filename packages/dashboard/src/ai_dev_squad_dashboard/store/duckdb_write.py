@@ -201,9 +201,12 @@ class Writer:
     def _write(self, batch: Batch, late: set[str]) -> Written:
         next_span, next_log, rolled = self._next_span, self._next_log, self._rolled
         unused: list[int] = []
+        removed = None
         try:
             with self._file.writing() as connection:
                 if late:
+                    duckdb_delete.choose_traces(connection, late)
+                    removed = duckdb_delete.numbers(connection), duckdb_delete.line_numbers(connection)
                     unused = self._remove(connection, late)
                 spans, are_new, clashes = self._fresh(connection, batch.spans)
                 if spans:
@@ -230,12 +233,15 @@ class Writer:
                 self.tombstones.load(connection)
             self._file.has_holes = True
         return Written(
-            spans=len(spans), duplicates=len(batch.spans) - len(spans), logs=len(batch.logs), clashes=clashes
+            spans=len(spans),
+            duplicates=len(batch.spans) - len(spans),
+            logs=len(batch.logs),
+            clashes=clashes,
+            removed=removed,
         )
 
     def _remove(self, connection: duckdb.DuckDBPyConnection, traces: set[str]) -> list[int]:
-        """Delete what came earlier of traces that only now say to whom they belong."""
-        duckdb_delete.choose_traces(connection, traces)
+        """Delete what came earlier of traces, chosen already, that only now say to whom they belong."""
         bury_traces(connection, [int(trace_id, 16) for trace_id in traces])
         unused = duckdb_delete.remove(connection)
         self.keep_numbers(connection)
