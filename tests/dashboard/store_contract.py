@@ -392,9 +392,9 @@ class StoreContract(Opens):
         planner, nobody = filled.groups(ALL, "agent")
         near(
             planner,
-            Group("planner", 1, 0, 0.25, 1, 150, 20, 64, 4, 8, 0.05, 8 * SECOND, 8 * SECOND, 8 * SECOND, 8 * SECOND),
+            Group("planner", 1, 0, 0.25, 1, 150, 20, 64, 4, 8, 0.05, 8 * SECOND, 8 * SECOND, 8 * SECOND, 8 * SECOND, 2),
         )
-        near(nobody, Group(None, 0, 0, 0.0, 1, 0, 0, 0, 0, 0, 0.0, None, None, None, None))
+        near(nobody, Group(None, 0, 0, 0.0, 1, 0, 0, 0, 0, 0, 0.0, None, None, None, None, 1))
 
     @pytest.mark.parametrize(
         "order, keys",

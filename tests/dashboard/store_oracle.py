@@ -158,9 +158,10 @@ class Oracle:
                 nano,
                 span.input_tokens or 0,
                 span.output_tokens or 0,
-                span.duration_us,
+                max(span.duration_us, 0),
             )
-            key = (int(kinds), end_us // step_us * step_us, *names, bin_of(span.duration_us) if latency else None)
+            bin_ = bin_of(span.duration_us) if latency and span.duration_us >= 0 else None
+            key = (int(kinds), end_us // step_us * step_us, *names, bin_)
             answer[key] = tuple(map(add, answer.get(key, (0,) * 6), added))
         return answer
 
@@ -273,4 +274,5 @@ def _group(key: str | None, counted: list[SpanRow], calls: list[SpanRow]) -> Gro
         p95_us=rank(counted, 0.95),
         p99_us=rank(counted, 0.99),
         mean_us=mean(counted),
+        model_calls=len(calls),
     )

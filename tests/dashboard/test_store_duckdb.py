@@ -64,13 +64,13 @@ class TestInAFile(StoreContract):
 
 
 def test_the_table_of_spans_has_the_fields_of_a_row() -> None:
-    """Every field of a row has a column of its name and kind, and comes back as it went in, but for the excerpts of its trace."""
+    """Every field of a row has a column of its name and kind, and comes back as it went in, but for the excerpts of its trace and what its input carried."""
     given = SpanRow(
         **{
             name: {str: name, int: place + 1, float: place + 0.5, bytes: b"{}"}.get(_kind_of(kind), "ok")
             for place, (name, kind) in enumerate(get_type_hints(SpanRow).items())
         }
-    )._replace(trace_id="1" * 32, span_id="2" * 16, parent_span_id="3" * 16, start_us=T0)
+    )._replace(trace_id="1" * 32, span_id="2" * 16, parent_span_id="3" * 16, start_us=T0, carried=())
     store = open_memory_store()
     store.write(Batch([given]))
     found = store.span(given.trace_id, given.span_id)

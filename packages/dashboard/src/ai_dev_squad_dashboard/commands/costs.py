@@ -108,7 +108,7 @@ def _stored(db: Path, by: Any, since_us: int) -> list[CostGroup]:
         return [
             CostGroup(
                 group.key,
-                group.calls,
+                group.model_calls,
                 group.errors,
                 group.input_tokens,
                 group.output_tokens,

@@ -338,7 +338,7 @@ def _dashboard(environ: Environment) -> Iterator[Finding]:
 
 
 def _index(path: Path) -> Finding:
-    from ai_dev_squad_dashboard.store.search_index import is_available
+    from ai_dev_squad_dashboard.sqlite_words import is_available
 
     if not is_available():
         return Finding(

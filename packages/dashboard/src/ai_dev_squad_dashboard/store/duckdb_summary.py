@@ -210,6 +210,7 @@ def _group(key: str | None, row: _Sum, spread: dict[int, int], latency: bool) ->
         cache_saving_usd=float(saving),
         **_named_percentiles("", spread),
         mean_us=round(row.duration_us / row.counted) if row.counted else None,
+        model_calls=row.calls,
         latency=tuple(histogram(spread)) if latency else (),
     )
 

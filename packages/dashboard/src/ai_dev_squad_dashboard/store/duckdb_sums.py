@@ -76,10 +76,11 @@ def groups(
     relation, values = _relation(cursor, selection, by, _DAY_US)
     chosen, chosen_values = _chosen(by, keys)
     money = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in MONEY)
+    made = "calls" if by == "workflow" else "spans"
     ordered = f"ORDER BY {_ORDER[order]} LIMIT {int(limit)}" if order != "p95" else ""
     rows = cursor.execute(
         f"SELECT * FROM (SELECT {KEYS[by]} AS key, coalesce(sum(spans), 0) AS calls, "  # noqa: S608
-        f"coalesce(sum(errors), 0) AS errors, {money}, sum(duration_us) "
+        f"coalesce(sum(errors), 0) AS errors, {money}, sum(duration_us), coalesce(sum({made}), 0)::BIGINT "
         f"FROM ({relation}) WHERE call AND {chosen} GROUP BY 1) {ordered}",
         values + chosen_values,
     ).fetchall()
@@ -127,7 +128,7 @@ def _workflows(selection: Selection) -> Relation:
     relation = (
         "SELECT start_us AS at_us, name, true AS call, 1 AS spans, (status = 'error')::BIGINT AS errors, "  # noqa: S608
         "greatest(root_duration_us, 0) AS duration_us, root_duration_us >= 0 AS timed, CASE WHEN root_duration_us > 1 THEN "
-        f"ceil({BINS_PER_OCTAVE} * log2(root_duration_us)) ELSE 0 END::BIGINT AS bin, {', '.join(MONEY)} "
+        f"ceil({BINS_PER_OCTAVE} * log2(root_duration_us)) ELSE 0 END::BIGINT AS bin, calls, {', '.join(MONEY)} "
         f"FROM traces WHERE {where}"
     )
     return relation, where.values
@@ -173,7 +174,7 @@ def _name(by: GroupBy, key: Any) -> str | None:
 
 
 def _group(key: str | None, row: tuple[Any, ...], spread: dict[int, int], latency: bool) -> Group:
-    _, calls, errors, *money, duration = row
+    _, calls, errors, *money, duration, made = row
     p50, p95, p99 = percentiles(spread, 0.5, 0.95, 0.99)
     mean = round(duration / calls) if calls else None
-    return Group(*(key, calls, errors, *money, p50, p95, p99, mean, tuple(histogram(spread)) if latency else ()))
+    return Group(*(key, calls, errors, *money, p50, p95, p99, mean, made, tuple(histogram(spread)) if latency else ()))

@@ -15,10 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from ai_dev_squad_dashboard.sqlite_words import is_available
+
 from .base import StoreError
 from .duckdb_answers import number
 from .duckdb_file import File
-from .search_index import Index, IndexReader, Mark, erase, is_available
+from .search_index import Index, IndexReader, Mark, erase
 from .search_pieces import Pieces
 from .search_sources import Source, Words
 from .search_words import document

@@ -22,10 +22,12 @@ from typing import Final
 
 import msgspec
 
+from ai_dev_squad_dashboard.sqlite_words import WORDS
+
 from .search_vocabulary import Vocabulary
 from .search_words import LONGEST, Term, is_listed
 
-__all__ = ["Index", "IndexReader", "Mark", "is_available"]
+__all__ = ["Index", "IndexReader", "Mark"]
 
 _VERSION: Final = 1
 _TABLES: Final = """
@@ -33,8 +35,6 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE segments (first INTEGER PRIMARY KEY, day INTEGER NOT NULL, refill INTEGER);
 INSERT INTO state VALUES ('done', 0), ('mark', 0);
 """
-# Words are folded and split before they come here: what is left is to split at spaces.
-_WORDS: Final = "USING fts5(words, content = '', columnsize = 0, detail = none, tokenize = 'ascii')"
 # One statement for all rows: each would let go of the interpreter's lock, and wait for it again.
 _ADD: Final = "INSERT INTO words_{0} (rowid, words) SELECT CAST(key AS INTEGER), value FROM json_each(?)"
 _ADD_LISTED: Final = "INSERT OR IGNORE INTO listed_{0} SELECT value FROM json_each(?)"
@@ -47,19 +47,6 @@ _decode: Final = msgspec.json.Decoder(list[int]).decode
 
 class Mark(int):
     """What tells the span that was indexed last from another one with its number."""
-
-
-def is_available() -> bool:
-    """Whether this Python's SQLite can do it: some are built without FTS5."""
-    connection = sqlite3.connect(":memory:")
-    try:
-        connection.execute(f"CREATE VIRTUAL TABLE words_1 {_WORDS}")
-        connection.execute("SELECT value FROM json_each('[1]')").fetchall()
-    except sqlite3.Error:
-        return False
-    finally:
-        connection.close()
-    return True
 
 
 class Index:
@@ -215,7 +202,7 @@ class Index:
         return found
 
     def _create(self, connection: sqlite3.Connection, first: int) -> None:
-        connection.execute(f"CREATE VIRTUAL TABLE words_{first} {_WORDS}")
+        connection.execute(f"CREATE VIRTUAL TABLE words_{first} {WORDS}")
         connection.execute(f"CREATE TABLE listed_{first} (word TEXT PRIMARY KEY) WITHOUT ROWID")
 
     def _drop(self, connection: sqlite3.Connection, first: int) -> None:

@@ -95,6 +95,8 @@ class Group:
     p95_us: int | None
     p99_us: int | None
     mean_us: int | None
+    model_calls: int = 0
+    """How many model calls money and tokens are those of."""
     latency: tuple[tuple[int, int], ...] = ()
     """The histogram behind the percentiles: (upper bound in us, count), ascending, without empty bins."""
 
