@@ -58,8 +58,11 @@ class Concurrency(Harness):
         if mode == "arun":
             answers = self.in_a_loop(in_tasks())
         else:
+            # Client libraries make their models at first use, and not all do so safely in threads: one run goes ahead.
+            first, *others = numbers
+            answers = [in_thread(first)]
             with ThreadPoolExecutor(20) as pool:
-                answers = list(pool.map(in_thread, numbers))
+                answers += pool.map(in_thread, others)
 
         assert [re.findall(r"answer-(\d+)-", text)[-1:] for text in answers] == [[str(number)] for number in numbers]
         sessions: dict[str | None, set[str | None]] = {}
