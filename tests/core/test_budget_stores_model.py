@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -77,18 +78,22 @@ class Mortal(Behind):
     def __init__(self, ledger: Any) -> None:
         super().__init__(ledger)
         self.is_dead = False
+        self._exchanging = threading.Lock()
 
     @property
     def is_open(self) -> bool:
         return not self.is_dead and self.ledger.is_open
 
     def exchange(self, exchange: Exchange) -> Reply:
-        if self.is_dead:
-            raise ConnectionError("dead")
-        return self.ledger.exchange(exchange)
+        with self._exchanging:
+            if self.is_dead:
+                raise ConnectionError("dead")
+            return self.ledger.exchange(exchange)
 
     def die(self) -> None:
-        self.is_dead = True
+        """No exchange is under way any more: one that a slow disk holds up would renew the lease later."""
+        with self._exchanging:
+            self.is_dead = True
 
 
 class Histories(RuleBasedStateMachine):

@@ -9,19 +9,18 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-pytest.register_assert_rewrite("store_contract", "store_oracle")
 
-from store_contract import ALL, DAY, HOUR, MINUTE, SECOND, T0, span  # noqa: E402
+from store_contract import ALL, DAY, HOUR, MINUTE, SECOND, T0, span
 
-from ai_dev_squad_dashboard import DashboardSettings, create_app  # noqa: E402
-from ai_dev_squad_dashboard.app import running  # noqa: E402
-from ai_dev_squad_dashboard.security.tokens import new_token  # noqa: E402
-from ai_dev_squad_dashboard.store import Store, open_store  # noqa: E402
-from ai_dev_squad_dashboard.store.base import Written  # noqa: E402
-from ai_dev_squad_dashboard.store.deletions import Deletion, Extent, Subject  # noqa: E402
-from ai_dev_squad_dashboard.store.duckdb_file import File  # noqa: E402
-from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore  # noqa: E402
-from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, OpenRow  # noqa: E402
+from ai_dev_squad_dashboard import DashboardSettings, create_app
+from ai_dev_squad_dashboard.app import running
+from ai_dev_squad_dashboard.security.tokens import new_token
+from ai_dev_squad_dashboard.store import Store, open_store
+from ai_dev_squad_dashboard.store.base import Written
+from ai_dev_squad_dashboard.store.deletions import Deletion, Extent, Subject
+from ai_dev_squad_dashboard.store.duckdb_file import File
+from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
+from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, OpenRow
 
 PERSON = "0a" * 16
 OTHER = "0b" * 16

@@ -12,17 +12,16 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # what a second engine's tests do as well
-pytest.register_assert_rewrite("store_contract", "store_oracle")
 
-from store_contract import ALL, T0, StoreContract, StoreProperties, span  # noqa: E402
+from store_contract import ALL, T0, StoreContract, StoreProperties, span
 
-from ai_dev_squad_dashboard.store import Store, open_memory_store  # noqa: E402
-from ai_dev_squad_dashboard.store.base import Facets  # noqa: E402
-from ai_dev_squad_dashboard.store.duckdb_file import File  # noqa: E402
-from ai_dev_squad_dashboard.store.duckdb_series import OTHER  # noqa: E402
-from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore  # noqa: E402
-from ai_dev_squad_dashboard.store.percentiles import bin_of, percentiles, upper_us  # noqa: E402
-from ai_dev_squad_dashboard.store.rows import Batch, SpanRow  # noqa: E402
+from ai_dev_squad_dashboard.store import Store, open_memory_store
+from ai_dev_squad_dashboard.store.base import Facets
+from ai_dev_squad_dashboard.store.duckdb_file import File
+from ai_dev_squad_dashboard.store.duckdb_series import OTHER
+from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
+from ai_dev_squad_dashboard.store.percentiles import bin_of, percentiles, upper_us
+from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
 
 
 class TestInMemory(StoreProperties):
