@@ -275,4 +275,5 @@ def _group(key: str | None, counted: list[SpanRow], calls: list[SpanRow]) -> Gro
         p99_us=rank(counted, 0.99),
         mean_us=mean(counted),
         model_calls=len(calls),
+        latency=((0, sum(span.duration_us >= 0 for span in counted)),),
     )

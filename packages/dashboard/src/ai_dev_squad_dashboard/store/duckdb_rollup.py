@@ -72,16 +72,16 @@ def roll(connection: duckdb.DuckDBPyConnection, rolled: int, newest: int, every:
         connection.execute(_by_minute(table, "seq > ? AND seq <= ?"), span)
     touched = f"SELECT DISTINCT start_us // {HOUR_US} * {HOUR_US} FROM spans WHERE seq > ? AND seq <= ?"  # noqa: S608
     hours = [hour for (hour,) in connection.execute(touched, span).fetchall()]
-    for target, keys, values, added in (
-        ("hours", "series", sums, ", ".join(f"sum({name})" for name in SUMS)),
-        ("hour_bins", "series, bin", "count(*) AS spans", "sum(spans)"),
+    for target, keys, values, added, counted in (
+        ("hours", "series", sums, ", ".join(f"sum({name})" for name in SUMS), "true"),
+        ("hour_bins", "series, bin", "count(*) AS spans", "sum(spans)", TIMED),
     ):
         # Putting an hour's rows together keeps one row a key however often an hour is rolled up.
         aliased = values if target == "hour_bins" else ", ".join(f"{how} AS {name}" for name, how in SUMS.items())
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE rolled AS "  # noqa: S608
             f"SELECT start_us // {HOUR_US} * {HOUR_US} AS at_us, {keys}, {aliased} FROM spans WHERE seq > ? AND seq <= ? "
-            "GROUP BY ALL",
+            f"AND {counted} GROUP BY ALL",
             span,
         )
         row = one(connection, f"SELECT count(*) FROM {target} WHERE at_us IN (SELECT unnest(?))", [hours])  # noqa: S608
