@@ -5,8 +5,8 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from ai_dev_squad.loops.detected import LoopDetected, Pattern
-from ai_dev_squad.loops.watch import watch_below
+from ai_dev_squad.loops.detected import LoopDetected
+from ai_dev_squad.loops.watch import owner_of, watch_below
 from ai_dev_squad.schema import EventType
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class LoopGuard:
         found = trail.found(self.limit)
         if found:
             trail.is_told = True
-            self._tell(_owner(parent), watch, trail, found)
+            self._tell(owner_of(parent), watch, trail, found)
 
     def admit(self, operation: Operation) -> None:
         """Raise ``LoopDetected``, ending the operation, if its run was stopped."""
@@ -62,30 +62,12 @@ class LoopGuard:
             raise refusal
 
     def _tell(self, owner: Operation, watch: Watch, trail: Trail, length: int) -> None:
-        pattern: Pattern = "tools" if trail is watch.tools else "answers"
-        before, now = trail.spent_before(length), watch.spent
-        facts: dict[str, Any] = {
-            "agent": owner.agent_id or owner.name,
-            "pattern": pattern,
-            "operations": trail.cycle(length),
-            "repeats": trail.repeats(length),
-            "model_calls": now.model_calls - before.model_calls,
-            "input_tokens": now.input_tokens - before.input_tokens,
-            "output_tokens": now.output_tokens - before.output_tokens,
-            "cost_usd": None if now.unpriced > before.unpriced else now.usd - before.usd,
-        }
+        facts: dict[str, Any] = {"agent": owner.agent_id or owner.name, **watch.loop(trail, length)}
         message = _said(facts)
         if self.stops:
             watch.run.stopped_by = LoopDetected(message, **facts)
         details = {**facts, "operations": list(facts["operations"]), "action": "stop" if self.stops else "warn"}
         owner.event(EventType.AGENT_LOOP, message, details, level="WARNING")
-
-
-def _owner(operation: Operation) -> Operation:
-    """Whose loop it is."""
-    while operation.kind.is_model_call and operation.parent is not None:
-        operation = operation.parent
-    return operation
 
 
 def _said(facts: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from ai_dev_squad import kinds
 from ai_dev_squad.loops.detected import Pattern
-from ai_dev_squad.loops.watch import Watch, watch_below
+from ai_dev_squad.loops.watch import Watch, owner_of, watch_below
 from ai_dev_squad.schema import Cost, ErrorInfo, Usage
 
 if TYPE_CHECKING:
@@ -176,29 +176,12 @@ def _follow(
             return
         trail.is_told = True
         steps.first_round = steps.first_of(trail.repeats(length) * length)
-    before, now = trail.spent_before(length), watch.spent
-    owner = _owner(parent)
-    steps.found = FoundLoop(
-        owner=owner.step.id,
-        agent=owner.step.agent or owner.name,
-        pattern="tools" if trail is watch.tools else "answers",
-        operations=trail.cycle(length),
-        repeats=trail.repeats(length),
-        steps=(),
-        model_calls=now.model_calls - before.model_calls,
-        input_tokens=now.input_tokens - before.input_tokens,
-        output_tokens=now.output_tokens - before.output_tokens,
-        cost_usd=None if now.unpriced > before.unpriced else now.usd - before.usd,
-    )
+    owner = cast("_Replayed", owner_of(cast("Operation", parent)))
+    agent = owner.step.agent or owner.name
+    steps.found = FoundLoop(owner=owner.step.id, agent=agent, steps=(), **watch.loop(trail, length))
 
 
 def _closed(steps: _Steps) -> list[FoundLoop]:
     """The loop that the trail is no longer in, with its steps, if it was in one."""
     loop, steps.found = steps.found, None
     return [] if loop is None else [replace(loop, steps=steps.since_first())]
-
-
-def _owner(operation: _Replayed) -> _Replayed:
-    while operation.kind.is_model_call and operation.parent is not None:
-        operation = operation.parent
-    return operation

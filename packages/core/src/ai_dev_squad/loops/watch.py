@@ -5,7 +5,7 @@ Nothing of what was said or done is kept, only hashes of the last few steps, and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad.kinds import EMBEDDINGS, RETRIEVAL, TASK, TOOL
 from ai_dev_squad.loops.repetition import NOTHING, Element, Spent, Trail
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
     from ai_dev_squad.schema import ErrorInfo
 
-__all__ = ["Run", "Watch", "watch_below"]
+__all__ = ["Run", "Watch", "owner_of", "watch_below"]
 
 _MASK = (1 << 64) - 1
 # Calls of one agent may end in several threads, and their sum must be right. The rest is a guess by nature.
@@ -100,6 +100,19 @@ class Watch:
         if kind is TOOL or kind is RETRIEVAL:
             return self._called(operation, round_, error)
         return None if below is None else self._took_turn(operation, below, round_)
+
+    def loop(self, trail: Trail, length: int) -> dict[str, Any]:
+        """What there is to tell of the cycle of that length at the end of a trail, and what its rounds took, from the first on."""
+        before, now = trail.spent_before(length), self.spent
+        return {
+            "pattern": "tools" if trail is self.tools else "answers",
+            "operations": trail.cycle(length),
+            "repeats": trail.repeats(length),
+            "model_calls": now.model_calls - before.model_calls,
+            "input_tokens": now.input_tokens - before.input_tokens,
+            "output_tokens": now.output_tokens - before.output_tokens,
+            "cost_usd": None if now.unpriced > before.unpriced else now.usd - before.usd,
+        }
 
     def _add_call(self, operation: Operation) -> None:
         usage, cost = operation.usage, operation.cost
@@ -206,3 +219,10 @@ def watch_below(operation: Operation) -> Watch:
             watch = Watch(watch_below(above).run, asked_at_once=operation.kind is TASK)
         operation.watch = watch
     return watch
+
+
+def owner_of(operation: Operation) -> Operation:
+    """Whose loop it is, when it is directly below this operation."""
+    while operation.kind.is_model_call and operation.parent is not None:
+        operation = operation.parent
+    return operation

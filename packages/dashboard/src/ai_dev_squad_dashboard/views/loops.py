@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ai_dev_squad.loops import FoundLoop, RecordedStep, find_loops
+from ai_dev_squad.loops import RecordedStep, find_loops
 from ai_dev_squad.schema import ErrorInfo, Usage
 from ai_dev_squad_dashboard.store.base import Store, Trace
 from ai_dev_squad_dashboard.store.rows import LogRow, SpanRow
@@ -105,23 +105,7 @@ def _seen(store: Store, trace: Trace) -> list[Loop]:
             else ErrorInfo(type=span.error_type, message=span.error_message or ""),
         )
 
-    return [_loop(found) for found in find_loops(map(step, trace.spans), LIMIT)]
-
-
-def _loop(found: FoundLoop) -> Loop:
-    return Loop(
-        agent=found.agent,
-        pattern=found.pattern,
-        operations=found.operations,
-        repeats=found.repeats,
-        model_calls=found.model_calls,
-        input_tokens=found.input_tokens,
-        output_tokens=found.output_tokens,
-        cost_usd=found.cost_usd,
-        owner=found.owner,
-        steps=found.steps,
-        so_far=False,
-    )
+    return [Loop(**vars(found), so_far=False) for found in find_loops(map(step, trace.spans), LIMIT)]
 
 
 class _Told(msgspec.Struct):
@@ -149,5 +133,4 @@ def _told(line: LogRow) -> Loop | None:
         said = msgspec.convert(msgspec.json.decode(line.details or b"{}", type=_Details).metadata, _Told)
     except msgspec.MsgspecError:
         return None
-    facts = {name: getattr(said, name) for name in said.__struct_fields__}
-    return Loop(**facts, owner=line.span_id, steps=(), so_far=True)
+    return Loop(**msgspec.structs.asdict(said), owner=line.span_id, steps=(), so_far=True)
