@@ -19,7 +19,7 @@ from ai_dev_squad.events.reader import BadLine
 from ai_dev_squad.schema import JournalLine
 from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
 from ai_dev_squad_dashboard.otlp_post import Answer
-from ai_dev_squad_dashboard.security.private_file import write_private
+from ai_dev_squad_dashboard.private_file import write_private
 
 __all__ = ["Shipped", "Shipper", "Unsendable"]
 

@@ -21,10 +21,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from ai_dev_squad_dashboard.private_file import write_private
 from ai_dev_squad_dashboard.roles import ROLES, Role
 from ai_dev_squad_dashboard.settings import ARGON2
-
-from .private_file import write_private
 
 __all__ = ["MAX_NAME", "PeopleFile", "Person", "checked", "read_people", "write_people"]
 

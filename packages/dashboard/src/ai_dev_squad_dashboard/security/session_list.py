@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from .private_file import write_private
+from ai_dev_squad_dashboard.private_file import write_private
+
 from .sessions import Session
 
 __all__ = ["MAX_LISTED", "Listed", "SessionList"]

@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Final
 
 from itsdangerous import BadSignature, Signer
 
+from ai_dev_squad_dashboard.private_file import write_private
 from ai_dev_squad_dashboard.roles import ROLES, Identity
-
-from .private_file import write_private
 
 if TYPE_CHECKING:
     from .session_list import Listed
