@@ -14,7 +14,7 @@ import msgspec
 
 __all__ = ["Answer", "endpoint_for", "post"]
 
-Verdict = Literal["taken", "later", "too large", "unreadable", "forbidden", "away"]
+Verdict = Literal["taken", "later", "too large", "unreadable", "forbidden", "refused", "away"]
 
 _SHOWN = 300
 _VERDICTS: dict[int, Verdict] = {
@@ -32,7 +32,7 @@ class Answer:
 
     verdict: Verdict
     """``taken``; ``later``: the same again, after ``retry_after_s``; ``too large`` and ``unreadable``: never as it is;
-    ``forbidden``: not with this token; ``away``: nobody answered, or not as OTLP has it."""
+    ``forbidden``: not with this token; ``refused``: for a reason that OTLP does not know; ``away``: nobody answered."""
     problem: str = ""
     """In the receiver's words what it did not take, or why."""
     rejected: int = 0
@@ -64,7 +64,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout: float = 
         problem = f"refused with status {error.code}: {said}" if said else f"refused with status {error.code}"
         if error.code in {429, 502, 503, 504}:
             return Answer("later", problem, retry_after_s=_seconds(error.headers.get("Retry-After")))
-        return Answer(_VERDICTS.get(error.code, "away"), problem)
+        return Answer(_VERDICTS.get(error.code, "refused"), problem)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return Answer("away", str(getattr(error, "reason", None) or error) or type(error).__name__)
 

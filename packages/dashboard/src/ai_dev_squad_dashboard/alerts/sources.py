@@ -95,7 +95,12 @@ class Source:
         )
 
     def _is_crowded(self) -> bool:
-        """Put together what is of the same moment. Whether too much is left."""
+        """Whether too much waits, also when it is put together."""
+        self._put_together()
+        return len(self._waiting) >= _MOST_WAITING // 2
+
+    def _put_together(self) -> None:
+        """Put together what is of the same moment."""
         moments: dict[int, list[Moment]] = {}
         for each in self._waiting:
             moments.setdefault(each[0] // self._step_us, []).append(each)
@@ -103,11 +108,10 @@ class Source:
             (each[0][0], _added([sums for _, sums, _ in each]), [pair for _, _, bins in each for pair in bins])
             for each in moments.values()
         ]
-        return len(self._waiting) >= _MOST_WAITING // 2
 
     def take(self) -> Sequence[Moment]:
         """What waits, which is the caller's now."""
-        self._is_crowded()
+        self._put_together()
         waiting, self._waiting, self.turn = self._waiting, [], -1
         return waiting
 

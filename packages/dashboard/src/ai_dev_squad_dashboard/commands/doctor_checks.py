@@ -327,7 +327,7 @@ def _dashboard(environ: Environment) -> Iterator[Finding]:
     who = "whoever can reach it" if not settings.needs_login else "those with a token or the password"
     reach = "this machine only" if is_loopback(settings.host) else f"{settings.host}"
     yield Finding("dashboard", "ok", f"store {store}; port {settings.port} for {reach}, open to {who}")
-    yield _index(settings.db.with_suffix(".search"))
+    yield _index(settings.db)
     if settings.grpc_port is not None and installed("grpcio") is None:
         yield Finding(
             "dashboard",
@@ -337,17 +337,18 @@ def _dashboard(environ: Environment) -> Iterator[Finding]:
         )
 
 
-def _index(path: Path) -> Finding:
-    from ai_dev_squad_dashboard.sqlite_words import is_available
+def _index(db: Path) -> Finding:
+    from ai_dev_squad_dashboard.sqlite_words import NO_FTS5, is_available, lines_beside, traces_beside
 
     if not is_available():
         return Finding(
             "dashboard",
             "warning",
-            "this Python's SQLite has no FTS5: searches read the store, which takes seconds where it is large",
+            NO_FTS5,
             "use a Python whose SQLite has it, such as that of python.org or of uv",
         )
-    files = [each for each in (path, path.with_name(f"{path.name}.lines")) if each.is_file()]
+    path = traces_beside(db)
+    files = [each for each in (path, lines_beside(path)) if each.is_file()]
     size = sum(each.stat().st_size for each in files) / 2**20
     said = f"{path}, {size:.1f} MiB with that of logs" if files else f"{path}, made at the first start"
     return Finding("dashboard", "ok", f"index of words {said}; Health says how far it is")

@@ -222,6 +222,6 @@ def _post(url: str, body: bytes, token: str | None) -> str:
         time.sleep(answer.retry_after_s or 1)
     if answer.verdict == "forbidden":
         raise CommandError(f"{url} asks for a token; make one with `ai-dev-squad token ingest`, give it as --token")
-    if answer.verdict == "away" and not answer.problem.startswith("refused"):
+    if answer.verdict == "away":
         raise CommandError(f"no dashboard answers at {url} ({answer.problem}); start one with `ai-dev-squad dashboard`")
     return answer.problem

@@ -201,10 +201,8 @@ def _saving(line: JournalLine, metadata: Mapping[str, Any], usage: Usage, cost: 
     """What the cache saved, when the call was priced as we would price it; the program may have had prices of its own."""
     if not usage.cache_read_input_tokens or cost.usd is None or line.name is None:
         return None
-    call, said = (
-        (_string(metadata.get(keys.PROVIDER_NAME)), line.name, usage, line.timestamp.timestamp()),
-        _said(metadata),
-    )
+    call = _string(metadata.get(keys.PROVIDER_NAME)), line.name, usage, line.timestamp.timestamp()
+    said = _said(metadata)
     same = prices.price(*call, **said).usd
     if same is None or abs(same - cost.usd) > 1e-9 + same * 1e-6:
         return None

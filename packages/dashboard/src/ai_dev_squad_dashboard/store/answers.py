@@ -39,8 +39,6 @@ class Written:
     logs: int
     clashes: int = 0
     """Spans with the id of another one, told for the first time; they are among the duplicates, and are not stored."""
-    removed: tuple[list[int], list[int]] | None = None
-    """The numbers of runs and lines that went, as the batch told that they are of somebody deleted."""
 
 
 @dataclass(frozen=True)

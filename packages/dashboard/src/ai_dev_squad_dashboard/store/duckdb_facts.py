@@ -226,10 +226,8 @@ def sessions(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: i
         pieces = [_Piece("spans", [(selection.start_us, selection.end_us)])]
     # A session's roll-up holds model calls only.
     named.add("usage_source IS NOT NULL")
-    columns, raw = (
-        f"session_id, {', '.join(SUMS)}, bins",
-        f"session_id, {_raw(SUMS)}, CASE WHEN {TIMED} THEN [bin] ELSE [] END AS bins",
-    )
+    columns = f"session_id, {', '.join(SUMS)}, bins"
+    raw = f"session_id, {_raw(SUMS)}, CASE WHEN {TIMED} THEN [bin] ELSE [] END AS bins"
     relation, values = _union(watermark(cursor), selection, pieces, columns, raw, named)
     return f"SELECT *, true AS call FROM ({relation})", values  # noqa: S608
 

@@ -50,14 +50,14 @@ def _series(
     """The series of that name whose spans are counted, and those that are model calls with money."""
     place, operation, filters = FIELDS.index(by), COUNTED.get(by), wanted_places(selection)
     named = {
-        number: names
-        for number, names in list(names.items())
-        if names[place] == key and all(names[at] in wanted for at, wanted in filters.items())
+        number: own
+        for number, own in list(names.items())
+        if own[place] == key and all(own[at] in wanted for at, wanted in filters.items())
     }
-    calls = frozenset(number for number, names in named.items() if names[_CALL])
+    calls = frozenset(number for number, own in named.items() if own[_CALL])
     if operation is None:
         return calls, calls
-    counted = frozenset(number for number, names in named.items() if names[_OPERATION] == operation)
+    counted = frozenset(number for number, own in named.items() if own[_OPERATION] == operation)
     return counted, frozenset() if by == "tool" else calls
 
 

@@ -88,13 +88,13 @@ class DuckDBStore:
 
     def write(self, batch: Batch) -> Written:
         self.mend()
-        written = self._writer.write(batch)
+        written, gone = self._writer.write(batch)
         if len(batch) and self._file.log_is_gone():
             self._file.checkpoint()  # there is no log that a start could read, so it has to be in the file
         self.mend()
         if self.indexes is not None:
-            if written.removed is not None:
-                self.indexes.forget(*written.removed)
+            if any(gone):
+                self.indexes.forget(*gone)
             self.indexes.wake(spans=written.spans, lines=written.logs)
         return written
 

@@ -22,7 +22,7 @@ from .duckdb_order import after as cursor_after
 from .rows import LogRow, SpanRow
 from .search_index import IndexReader
 from .search_words import terms_of
-from .sql_views import told
+from .sql_views import SCORE, told
 
 __all__ = ["TRACE_COLUMNS", "captured", "details", "fingerprints", "span", "trace", "trace_row", "traces"]
 
@@ -125,10 +125,9 @@ def _marked(given: Mapping[str, Any]) -> Where:
     where = Where(["event_type = 'gen_ai.evaluation.result' AND trace_id IS NOT NULL"], [])
     if given.get("mark", "any") != "any":
         where.add(f"{told('score.label')} = ?", given["mark"])
-    score = f"TRY_CAST({told('score.value')} AS DOUBLE)"
     for name, sign in (("min_score", ">="), ("max_score", "<=")):
         if name in given:
-            where.add(f"{score} {sign} ?", given[name])
+            where.add(f"{SCORE} {sign} ?", given[name])
     return where
 
 

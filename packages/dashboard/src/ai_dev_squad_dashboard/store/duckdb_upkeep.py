@@ -12,7 +12,7 @@ from . import duckdb_delete
 from .base import Selection, StoreError, StoreState
 from .deletions import Deletion, Subject
 from .duckdb_answers import one
-from .duckdb_columns import SPAN_COLUMNS
+from .duckdb_columns import HEXED, SPAN_COLUMNS
 from .duckdb_facts import Where, names_filter, runs_filter
 from .duckdb_file import File, copy_database, quoted
 from .duckdb_rollup import HOUR_US
@@ -220,7 +220,7 @@ _NUMBERS: Final = frozenset(name for name in SPAN_COLUMNS if name.endswith(("_us
 
 def _shown(name: str, file_format: str) -> str:
     if name == "trace_id":
-        return "lpad(lower(hex(trace_id)), 32, '0') AS trace_id"
+        return f"{HEXED} AS trace_id"
     if name.endswith("span_id"):
         return f"lpad(lower(hex({name})), 16, '0') AS {name}"
     if name == "details":

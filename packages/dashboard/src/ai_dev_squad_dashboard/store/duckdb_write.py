@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import duckdb
 
@@ -145,6 +145,10 @@ WHERE source <> 'journal' OR NOT EXISTS (
 """  # noqa: S608
 
 
+Gone: TypeAlias = tuple[list[int], list[int]]
+"""Numbers of traces, and of lines of logs, that are no longer there."""
+
+
 class Writer:
     """The one who writes. Keeps the next numbers of series, spans and logs; ``load`` reads them from the file."""
 
@@ -193,21 +197,19 @@ class Writer:
             [self._next_span - 1, self._next_log - 1],
         )
 
-    def write(self, batch: Batch) -> Written:
-        """Store a batch in one transaction."""
+    def write(self, batch: Batch) -> tuple[Written, Gone]:
+        """Store a batch in one transaction; and what went, as the batch told that it is of somebody deleted."""
         with self._file.alone():  # what is deleted meanwhile must not come in behind it
             return self._write(*self.tombstones.kept(batch))
 
-    def _write(self, batch: Batch, late: set[str]) -> Written:
+    def _write(self, batch: Batch, late: set[str]) -> tuple[Written, Gone]:
         next_span, next_log, rolled = self._next_span, self._next_log, self._rolled
         unused: list[int] = []
-        removed = None
+        gone: Gone = ([], [])
         try:
             with self._file.writing() as connection:
                 if late:
-                    duckdb_delete.choose_traces(connection, late)
-                    removed = duckdb_delete.numbers(connection), duckdb_delete.line_numbers(connection)
-                    unused = self._remove(connection, late)
+                    unused, gone = self._remove(connection, late)
                 spans, are_new, clashes = self._fresh(connection, batch.spans)
                 if spans:
                     self._spans(connection, spans, are_new)
@@ -232,20 +234,17 @@ class Writer:
             with self._file.alone() as connection:
                 self.tombstones.load(connection)
             self._file.has_holes = True
-        return Written(
-            spans=len(spans),
-            duplicates=len(batch.spans) - len(spans),
-            logs=len(batch.logs),
-            clashes=clashes,
-            removed=removed,
-        )
+        duplicates = len(batch.spans) - len(spans)
+        return Written(spans=len(spans), duplicates=duplicates, logs=len(batch.logs), clashes=clashes), gone
 
-    def _remove(self, connection: duckdb.DuckDBPyConnection, traces: set[str]) -> list[int]:
-        """Delete what came earlier of traces, chosen already, that only now say to whom they belong."""
+    def _remove(self, connection: duckdb.DuckDBPyConnection, traces: set[str]) -> tuple[list[int], Gone]:
+        """Delete what came earlier of traces that only now say to whom they belong; returns the series that are unused then, too."""
+        duckdb_delete.choose_traces(connection, traces)
+        gone = duckdb_delete.numbers(connection), duckdb_delete.line_numbers(connection)
         bury_traces(connection, [int(trace_id, 16) for trace_id in traces])
         unused = duckdb_delete.remove(connection)
         self.keep_numbers(connection)
-        return unused
+        return unused, gone
 
     def _fresh(
         self, connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ai_dev_squad_dashboard.sqlite_words import traces_beside
+
 from .base import Store
 from .duckdb_file import File
 from .duckdb_store import DuckDBStore
@@ -16,7 +18,7 @@ def open_store(path: Path, *, memory_limit_mib: int = 1024) -> Store:
 
     Raises ``StoreError`` for a file that another process uses, that is damaged, no store, or of a newer version.
     """
-    return DuckDBStore(File(Path(path), memory_limit_mib), index=Path(path).with_suffix(".search"))
+    return DuckDBStore(File(Path(path), memory_limit_mib), index=traces_beside(Path(path)))
 
 
 def open_memory_store() -> Store:

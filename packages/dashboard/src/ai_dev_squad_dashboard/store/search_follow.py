@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ai_dev_squad_dashboard.sqlite_words import is_available
+from ai_dev_squad_dashboard.sqlite_words import NO_FTS5, is_available
 
 from .base import StoreError
 from .duckdb_answers import number
@@ -25,11 +25,9 @@ from .search_pieces import Pieces
 from .search_sources import Source, Words
 from .search_words import document
 
-__all__ = ["NO_FTS5", "Follower"]
+__all__ = ["Follower"]
 
 log = logging.getLogger("ai_dev_squad.dashboard")
-
-NO_FTS5: Final = "this Python's SQLite has no FTS5: searches read the store, which takes seconds where it is large"
 
 _STEP_SPANS: Final = 5_000
 _STEP_CHARACTERS: Final = 8_000_000

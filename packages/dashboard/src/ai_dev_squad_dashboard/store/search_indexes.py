@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from ai_dev_squad_dashboard.sqlite_words import lines_beside
+
 from .base import SearchState
 from .duckdb_file import File
 from .duckdb_write import Writer
@@ -21,7 +23,7 @@ class Indexes:
 
     def __init__(self, file: File, path: Path, writer: Writer) -> None:
         self.traces = Follower(file, TRACES, path, lambda: writer.next_number)
-        self.lines = Follower(file, LINES, path.with_name(f"{path.name}.lines"), lambda: writer.next_line)
+        self.lines = Follower(file, LINES, lines_beside(path), lambda: writer.next_line)
         self._both = (self.traces, self.lines)
         for each in self._both:
             each.start()

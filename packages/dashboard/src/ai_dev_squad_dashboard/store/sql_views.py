@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from .duckdb_columns import HEXED
 from .duckdb_order import DURATION
 
-__all__ = ["VIEWS", "View", "ViewColumn", "told"]
+__all__ = ["SCORE", "VIEWS", "View", "ViewColumn", "told"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def told(name: str) -> str:
     )
 
 
-_TRACE_ID: Final = "lpad(lower(hex(trace_id)), 32, '0')"
+SCORE: Final = f"TRY_CAST({told('score.value')} AS DOUBLE)"
+"""What it says as a number."""
 _NAMES: Final = _columns(
     framework="What runs the agents.",
     service="The program, as OpenTelemetry names it.",
@@ -77,7 +79,7 @@ _TIMES: Final = _columns(
 )
 _SPAN: Final = (
     *_columns(
-        trace_id=("The run.", _TRACE_ID),
+        trace_id=("The run.", HEXED),
         span_id=("The operation.", "lpad(lower(hex(span_id)), 16, '0')"),
         parent_span_id=("The operation around it.", "lpad(lower(hex(parent_span_id)), 16, '0')"),
     ),
@@ -127,7 +129,7 @@ _ALL: Final = (
         "A run: a trace with the sums of its model calls.",
         (
             *_columns(
-                trace_id=("The run.", _TRACE_ID),
+                trace_id=("The run.", HEXED),
                 name="What it is called: its root's name.",
                 status="How its root ended.",
                 error_type="The kind of error it failed with.",
@@ -171,7 +173,7 @@ _ALL: Final = (
             ),
             *_NAMES,
             *_columns(
-                trace_id=("The run.", _TRACE_ID),
+                trace_id=("The run.", HEXED),
                 span_id=("The operation.", "lpad(lower(hex(span_id)), 16, '0')"),
                 details=("Everything else, as JSON.", "decode(details)"),
             ),
@@ -194,12 +196,12 @@ _ALL: Final = (
         "marks",
         "What somebody thinks of a run, or of an operation in it.",
         _columns(
-            trace_id=("The run.", _TRACE_ID),
+            trace_id=("The run.", HEXED),
             span_id=("The operation, where one is meant.", "lpad(lower(hex(span_id)), 16, '0')"),
             time=("When, UTC.", "make_timestamp(time_us)"),
             session_id="The conversation.",
             name=("What was judged.", told("name")),
-            score=("A number.", f"TRY_CAST({told('score.value')} AS DOUBLE)"),
+            score=("A number.", SCORE),
             label=("A word.", told("score.label")),
             comment=("In words.", told("explanation")),
         ),
@@ -208,7 +210,7 @@ _ALL: Final = (
     View(
         "labels",
         "A tag or a member of metadata of a run.",
-        _columns(trace_id=("The run.", _TRACE_ID), key="Its name; `tag` for tags.", value="What it says."),
+        _columns(trace_id=("The run.", HEXED), key="Its name; `tag` for tags.", value="What it says."),
         "labels",
     ),
 )
