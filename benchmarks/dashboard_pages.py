@@ -1,6 +1,6 @@
 """The dashboard's pages over HTTP: how long a reader waits, with a full store, idle and while 2,000 spans a second arrive.
 
-The store is the one of ``dashboard_store.py``: a week of spans, a million unless told otherwise. The dashboard runs as a user
+The store is the one of ``week_of_spans.py``: a week of spans, a million unless told otherwise. The dashboard runs as a user
 runs it, in a process of its own; another one sends OTLP/HTTP requests to it, four a second of 500 spans. Each page is fetched
 whole, as HTML, over a connection that stays open; its span of time ends now, so no answer is one that was given before.
 """
@@ -23,8 +23,9 @@ from dataclasses import replace
 
 import environments
 from dashboard_ingest import OURS, peak_mib, requests, server
-from dashboard_store import RANGES, RATE, add_arguments, filled
+from dashboard_store import RANGES, RATE
 from report import Report, Target, main, p50_p95
+from week_of_spans import add_arguments, filled
 
 _BATCH = 500
 _LONGEST_S = 90

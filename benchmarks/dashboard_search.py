@@ -18,9 +18,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import dashboard_store
-from dashboard_store import WEEK_US, arriving, ask, batch, identity, words
+from dashboard_store import arriving, ask
 from report import Report, Target, main, p50_p95
+from week_of_spans import WEEK_US, WORDS, add_arguments, batch, filled, identity, words
 
 from ai_dev_squad_dashboard.store import Selection, open_store
 from ai_dev_squad_dashboard.store.duckdb_file import File
@@ -36,8 +36,8 @@ _random = random.Random(7)
 
 def questions(store: Any) -> dict[str, Callable[[Selection], object]]:
     """What people look for."""
-    common, other = dashboard_store._WORDS[:2]
-    part = max(dashboard_store._WORDS, key=len)[2:7]
+    common, other = WORDS[:2]
+    part = max(WORDS, key=len)[2:7]
     texts = {
         "a common word": common,
         "a rare word": RARE,
@@ -122,7 +122,7 @@ def measure(options: argparse.Namespace) -> Report:
         },
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as directory:
-        path, _ = dashboard_store.filled(options, directory)
+        path, _ = filled(options, directory)
         reading = DuckDBStore(File(path, 1024))
         now_us = time.time_ns() // 1000
         for start_us in (now_us - WEEK_US + 10**9, now_us - WEEK_US // 2, now_us - 10**9):
@@ -191,4 +191,4 @@ def measure(options: argparse.Namespace) -> Report:
 
 
 if __name__ == "__main__":
-    main(measure, None, __doc__, dashboard_store.add_arguments)
+    main(measure, None, __doc__, add_arguments)
