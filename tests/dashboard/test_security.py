@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jinja2 import ChoiceLoader, DictLoader
 
-from ai_dev_squad_dashboard import DashboardSettings, security
+from ai_dev_squad_dashboard import DashboardSettings, probes, security
 from ai_dev_squad_dashboard.errors import attach as attach_errors
 from ai_dev_squad_dashboard.security.passwords import TooBusyError
 from ai_dev_squad_dashboard.security.tokens import new_token
@@ -64,6 +64,7 @@ def site(**settings) -> Site:
     app.jinja_loader = ChoiceLoader([DictLoader(FRAME), app.jinja_loader])
     guard = security.attach(app, DashboardSettings(db=Path("dashboard.duckdb"), **settings))
     attach_errors(app)
+    app.register_blueprint(probes.create_blueprint(probes.Readiness(lambda: True)))
 
     @app.get("/")
     def home() -> str:
@@ -220,9 +221,10 @@ def test_grpc_asks_the_same_guard(authorization, may_send):
     assert protected().guard.check_ingest(authorization) is may_send
 
 
-def test_the_health_probe_answers_everybody_and_says_nothing():
-    """`/healthz` needs no credential and has no content."""
-    answer = protected().browser.get("/healthz")
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_the_probes_answer_everybody_and_say_nothing(path):
+    """They need no credential and have no content while all is well."""
+    answer = protected().browser.get(path)
 
     assert (answer.status_code, answer.data, answer.mimetype) == (200, b"", "text/plain")
 
@@ -263,14 +265,20 @@ def test_only_known_names_are_answered(settings, host, status):
     assert it.browser.get("/", headers={"Host": host}).status_code == status
 
 
-def test_rebinding_reaches_neither_login_nor_files_nor_the_probe():
+def test_rebinding_reaches_neither_login_nor_files_nor_the_probes():
     """What answers everybody does so under its own name only."""
     browser = protected().browser
 
     assert {
         path: browser.get(path, headers={"Host": "attacker.example"}).status_code
-        for path in ("/login", "/static/css/base.css", "/healthz", "/socket.io/?EIO=4&transport=polling")
-    } == {"/login": 400, "/static/css/base.css": 400, "/healthz": 400, "/socket.io/?EIO=4&transport=polling": 400}
+        for path in ("/login", "/static/css/base.css", "/healthz", "/readyz", "/socket.io/?EIO=4&transport=polling")
+    } == {
+        "/login": 400,
+        "/static/css/base.css": 400,
+        "/healthz": 400,
+        "/readyz": 400,
+        "/socket.io/?EIO=4&transport=polling": 400,
+    }
 
 
 def test_a_forwarded_host_is_never_believed():

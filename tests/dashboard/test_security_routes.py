@@ -28,7 +28,7 @@ TOKENS = {
     "act": {"Authorization": f"Bearer {ACT}"},
     "ingest": {"Authorization": f"Bearer {INGEST}"},
 }
-PUBLIC = {"/static/<path:filename>", "/login", "/healthz"}
+PUBLIC = {"/static/<path:filename>", "/login", "/healthz", "/readyz"}
 LIVE = "/socket.io/?EIO=4&transport=polling"
 
 
@@ -64,7 +64,7 @@ def requests(app):
 
 
 def test_the_exempt_list_is_what_it_is(app):
-    """Everybody gets the files of the package, the login page and the probe, and nothing else."""
+    """Everybody gets the files of the package, the login page and the probes, and nothing else."""
     assert {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint in EXEMPT} == PUBLIC
     # The way through an OpenID provider is there with one only.
     assert set(EXEMPT) - set(app.view_functions) == {"security.openid", "security.openid_back"}

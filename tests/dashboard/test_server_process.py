@@ -217,9 +217,14 @@ def is_at_end(dashboard: Dashboard, journal: Path) -> bool:
     return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_cleanly(tmp_path: Path, dashboards: Callable[..., Dashboard], number: int) -> None:
-    """On SIGTERM and SIGINT it exits with 0 and says nothing bad, with a live client, an idle one and a half-sent request."""
+@pytest.mark.parametrize("number, drain_s", [(signal.SIGTERM, "0.1"), (signal.SIGINT, "600")])
+def test_it_ends_cleanly(
+    tmp_path: Path, dashboards: Callable[..., Dashboard], monkeypatch: pytest.MonkeyPatch, number: int, drain_s: str
+) -> None:
+    """On SIGTERM, once it has drained, and on SIGINT, which waits for nothing, it exits with 0 and says nothing bad, with a live
+    client, an idle one and a half-sent request.
+    """
+    monkeypatch.setenv("DASHBOARD_DRAIN_S", drain_s)
     dashboard = dashboards(tmp_path)
     host = (dashboard.address.hostname or "", dashboard.address.port or 0)
     assert dashboard.get("/healthz") == 200

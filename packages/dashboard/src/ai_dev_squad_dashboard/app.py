@@ -23,6 +23,7 @@ from . import (
     openapi,
     pages,
     parity_export,
+    probes,
     security,
     trace_export,
 )
@@ -57,6 +58,7 @@ class Running:
     live_limit: LiveLimit
     updater: live.RealTimeUpdater
     alerting: Alerting
+    readiness: probes.Readiness
     grpc: GrpcServer | None = None
     _closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -102,6 +104,8 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     alerting = Alerting(store, queue, settings, rules)
     site = Site(store, queue, settings, sources=tail.states if tail is not None else tuple, alerting=alerting)
 
+    readiness = probes.Readiness(lambda: queue.writable)
+
     errors.attach(app)
     formats.attach(app.jinja_env)
     layout.attach(app, site)
@@ -117,10 +121,11 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.register_blueprint(parity_export.create_blueprint(site))
     app.register_blueprint(alert_routes.create_blueprint(site))
     app.register_blueprint(openapi.create_blueprint())
+    app.register_blueprint(probes.create_blueprint(readiness))
     app.register_blueprint(create_otlp_blueprint(queue.submit, settings, received))
     socketio, live_limit, updater = live.attach(app, site, guard)
 
-    held = Running(settings, store, queue, tail, socketio, live_limit, updater, alerting)
+    held = Running(settings, store, queue, tail, socketio, live_limit, updater, alerting, readiness)
     app.extensions["ai_dev_squad"] = held
     # A WSGI server that ends tells nobody but the interpreter.
     at_exit(held.close)

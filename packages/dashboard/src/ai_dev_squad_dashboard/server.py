@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,8 +46,8 @@ class ServerError(Exception):
 
 
 class _Server(wsgi.Server):
-    """cheroot, with three differences: workers wait for no idle connection, live requests for no worker, and what goes wrong
-    is logged.
+    """cheroot, with four differences: workers wait for no idle connection, live requests for no worker, what goes wrong
+    is logged, and before the end connections are not kept.
     """
 
     ConnectionClass = Connection
@@ -65,6 +66,7 @@ class _Server(wsgi.Server):
             shutdown_timeout=DRAIN_S,
         )
         self.gateway = Gateway
+        self.draining = False
         # Behind a proxy everybody comes from one address, and the proxy looks after slow ones.
         self.shares = Shares(MOST_WORKERS if settings.behind_tls else WORKERS_OF_ADDRESS, self._to_workers)
         self.live = LiveSockets()
@@ -112,7 +114,8 @@ class DashboardServer:
 
     def __init__(self, app: Flask, settings: DashboardSettings) -> None:
         self._settings = settings
-        self._server = _Server(app, settings, getattr(app.extensions.get("ai_dev_squad"), "live_limit", None))
+        self._held = app.extensions.get("ai_dev_squad")
+        self._server = _Server(app, settings, getattr(self._held, "live_limit", None))
         self._engine = _Engine(app)
         self._thread: threading.Thread | None = None
         self.failed: BaseException | None = None
@@ -148,6 +151,12 @@ class DashboardServer:
         """Whether it serves."""
         return self._thread is not None and self._thread.is_alive()
 
+    def drain(self) -> None:
+        """Serve on, but say that the end is near: to who asks at ``/readyz``, and to connections, which are closed after an answer."""
+        self._server.draining = True
+        if self._held is not None:
+            self._held.readiness.drain()
+
     def stop(self) -> None:
         """Take no more requests, give those under way a moment, end live connections. Twice is harmless."""
         self._engine.stop()
@@ -171,11 +180,13 @@ class DashboardServer:
 def serve(app: Flask, settings: DashboardSettings, *, ready: Callable[[str], None] | None = None) -> None:
     """Serve ``app`` until SIGINT or SIGTERM; then finish what is under way, write what was accepted and close the store.
 
+    On SIGTERM it serves on for ``settings.drain_s`` seconds before that: it comes from an orchestrator, which tells others at the
+    same time to send nobody here. Who presses Ctrl+C waits for nothing.
     ``ready`` is called with the address once it answers; without it the address is printed. Raises ``ServerError`` when the
     port cannot be had. In another thread than the main one no signal is listened to.
     """
     server = DashboardServer(app, settings)
-    stop = threading.Event()
+    stop = _Stop()
     try:
         server.start()
         with _stopped_by_signals(stop):
@@ -185,6 +196,9 @@ def serve(app: Flask, settings: DashboardSettings, *, ready: Callable[[str], Non
                 ready(server.url)
             while not stop.wait(1.0) and server.running:
                 pass
+            if stop.number == signal.SIGTERM and settings.drain_s:
+                server.drain()
+                time.sleep(settings.drain_s)
     finally:
         server.stop()
         held = app.extensions.get("ai_dev_squad")
@@ -194,8 +208,14 @@ def serve(app: Flask, settings: DashboardSettings, *, ready: Callable[[str], Non
         raise ServerError(f"the server ended: {server.failed}") from server.failed
 
 
+class _Stop(threading.Event):
+    """Set by a signal, and which one it was."""
+
+    number: int | None = None
+
+
 @contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+def _stopped_by_signals(stop: _Stop) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -203,6 +223,7 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
     before = {name: signal.getsignal(name) for name in names}
 
     def heard(number: int, frame: Any) -> None:
+        stop.number = number
         stop.set()
         # A second signal means it.
         for name in names:

@@ -81,7 +81,8 @@ class Request(HTTPRequest):
         if host is None and self.request_protocol == b"HTTP/1.1":
             return self._refuse("The header Host is missing.")
         wishes = {wish.strip() for wish in headers.get(b"Connection", b"").lower().split(b",")}
-        if b"close" in wishes:
+        # Who keeps a connection to a server that is about to end would be cut off in the middle of a later request.
+        if b"close" in wishes or getattr(self.server, "draining", False):
             self.close_connection = True
         return True
 

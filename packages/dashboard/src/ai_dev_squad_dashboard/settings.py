@@ -83,6 +83,9 @@ class DashboardSettings:
     """The largest OTLP request, in MiB, before and after decompression."""
     max_pending_rows: int = 50_000
     """Rows that wait for the store before senders are told to wait."""
+    drain_s: float = 0.0
+    """Seconds for which SIGTERM leaves the dashboard serving, with ``/readyz`` saying that it ends, so that a balancer can turn
+    to others first."""
     update_interval_s: float = 1.0
     """Seconds between two updates that a page receives while something changes."""
     max_live_clients: int = 128
@@ -104,6 +107,8 @@ class DashboardSettings:
                 raise ValueError(f"{name} {value!r} is too small; use 1 or more")
         if self.update_interval_s <= 0:
             raise ValueError(f"update_interval_s {self.update_interval_s!r} is not positive; use seconds, such as 1.0")
+        if not 0 <= self.drain_s <= 3600:
+            raise ValueError(f"drain_s {self.drain_s!r} is no time to wait; use seconds, 0 to 3600, such as 5")
         self._check_credentials()
 
     def _check_credentials(self) -> None:

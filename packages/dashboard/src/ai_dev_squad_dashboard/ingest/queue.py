@@ -28,6 +28,8 @@ GROUP_ROWS = 10_000
 _RATE_SECONDS = 10
 _LOOK_EVERY_S = 2.0
 """How often it is seen whether the store's file is still there, when nothing is written."""
+_PROBE = "probe:"
+"""The source under which a write is tried: what it says is nobody's position."""
 _BEGUN_ANEW = "the store was begun anew; send this again, or read its source from the start"
 _DAY_US = 86_400_000_000
 
@@ -121,6 +123,7 @@ class IngestQueue:
         self._listener_failed: type[Exception] | None = None
         self._last_written_us: int | None = None
         self._last_error: tuple[str, int] | None = None
+        self._writable = True
         self._retain_at = None if retention is None else time.monotonic() + retention.first_s
         self.begun_anew = 0
         """How often the store was begun anew: whoever followed a source reads it from its start then."""
@@ -163,6 +166,12 @@ class IngestQueue:
     def position(self, source: str) -> str | None:
         """How far ``source`` has been read, as the newest batch on disk says. Raises ``StoreError``."""
         return self._store.position(source)
+
+    @property
+    def writable(self) -> bool:
+        """Whether the store took what it was last given. While it does not, it is tried every few seconds, also when nobody sends."""
+        with self._changed:
+            return self._writable
 
     def state(self) -> QueueState:
         """How it stands now."""
@@ -278,16 +287,24 @@ class IngestQueue:
     def _look(self) -> None:
         try:
             self._store.mend()
+            if not self.writable:
+                # Who keeps senders away because of it waits for this, and not for them.
+                self._store.write(Batch(positions={_PROBE: str(_now_us())}))
         except StoreBegunAnewError as error:
             self._start_over([], error)
         except Exception as error:  # noqa: BLE001 - the next look may succeed
             with self._changed:
+                self._writable = False
                 self._last_error = (_text(error), _now_us())
+        else:
+            with self._changed:
+                self._writable = True
 
     def _settle(self, waiting: Sequence[_Waiting], written: Written | None, error: Exception | None) -> None:
         rows = sum(one.rows for one in waiting)
         with self._changed:
             self._pending_rows -= rows
+            self._writable = written is not None
             if written is not None:
                 self._commits += 1
                 self._written = Written(

@@ -28,7 +28,7 @@ ATTEMPT_S: Final = 600
 
 
 def create_blueprint(guard: Guard) -> Blueprint:
-    """``/login`` and what belongs to it, ``/logout``, and ``/healthz``, which says that the process answers and nothing else."""
+    """``/login`` and what belongs to it, and ``/logout``."""
     blueprint = Blueprint("security", __name__)
 
     @blueprint.get("/login")
@@ -57,10 +57,6 @@ def create_blueprint(guard: Guard) -> Blueprint:
         response = redirect("/login", 303)
         drop_cookie(response, guard.session_cookie, tls=guard.settings.behind_tls)
         return response
-
-    @blueprint.get("/healthz")
-    def healthz() -> Response:
-        return Response("", 200, mimetype="text/plain")
 
     return blueprint
 

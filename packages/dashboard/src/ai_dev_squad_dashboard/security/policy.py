@@ -45,7 +45,8 @@ EXEMPT: Final = (
     "security.log_in",
     "security.openid",
     "security.openid_back",
-    "security.healthz",
+    "probes.healthz",
+    "probes.readyz",
 )
 """The endpoints that answer everybody, once the request comes under a name of ours and from no other site."""
 
