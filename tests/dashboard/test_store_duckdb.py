@@ -18,10 +18,10 @@ from store_contract import ALL, T0, StoreContract, StoreProperties, span
 from ai_dev_squad_dashboard.store import Store, open_memory_store
 from ai_dev_squad_dashboard.store.base import Facets
 from ai_dev_squad_dashboard.store.duckdb_file import File
-from ai_dev_squad_dashboard.store.duckdb_series import OTHER
 from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
 from ai_dev_squad_dashboard.store.percentiles import bin_of, percentiles, upper_us
 from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
+from ai_dev_squad_dashboard.store.series import OTHER
 
 
 class TestInMemory(StoreProperties):

@@ -96,7 +96,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     for rule in settings.budgets:
         parse_budget(rule)
     rules = read_rules(settings.alerts) if settings.alerts is not None else Rules()
-    store = store or open_store(settings.db, memory_limit_mib=settings.memory_limit_mib)
+    store = store or open_store(settings.place, memory_limit_mib=settings.memory_limit_mib)
     retention = Retention(days=settings.retention_days, max_mib=settings.max_store_mib)
     queue = IngestQueue(store, max_pending_rows=settings.max_pending_rows, retention=retention)
     received = receiver(queue.submit)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ai_dev_squad.environment import as_type, first_given
 
 from .roles import ROLES
+from .store_url import is_url, without_password
 
 __all__ = ["ARGON2", "DashboardSettings", "is_loopback"]
 
@@ -34,7 +35,10 @@ class DashboardSettings:
     logs: tuple[Path, ...] = (Path("logs"),)
     """Journal directories to follow. They need not exist yet."""
     db: Path = Path("logs/dashboard.duckdb")
-    """The store's file. Its directory is made when it is missing."""
+    """The store's file. Its directory is made when it is missing. What this machine keeps beside it (the key of sessions, alerts)
+    stays here when ``store`` names another place."""
+    store: str | None = field(default=None, repr=False)
+    """Where spans are kept instead: a URL, such as ``clickhouse://user:password@host:8123/database``. ``None`` for ``db``."""
     host: str = "127.0.0.1"
     """The address to listen on. Anything but loopback needs a token or a password."""
     port: int = 8080
@@ -109,7 +113,21 @@ class DashboardSettings:
             raise ValueError(f"update_interval_s {self.update_interval_s!r} is not positive; use seconds, such as 1.0")
         if not 0 <= self.drain_s <= 3600:
             raise ValueError(f"drain_s {self.drain_s!r} is no time to wait; use seconds, 0 to 3600, such as 5")
+        if self.store is not None and not is_url(self.store):
+            raise ValueError(
+                f"store {self.store!r} is no URL; use one such as clickhouse://user:password@host:8123/database, or db for a file"
+            )
         self._check_credentials()
+
+    @property
+    def place(self) -> Path | str:
+        """Where spans are kept: what ``open_store`` opens."""
+        return self.store or self.db
+
+    @property
+    def place_shown(self) -> str:
+        """The same without a password."""
+        return without_password(str(self.place))
 
     def _check_credentials(self) -> None:
         # None of these messages repeats the value: whoever mixes up a token and its digest would find the token in a log.
@@ -207,6 +225,8 @@ class DashboardSettings:
         values = {name: value for name, value in arguments.items() if value is not None}
         for each in fields(cls):
             variables = [f"DASHBOARD_{each.name.upper()}", *(["AI_DEV_SQUAD_LOG_DIR"] if each.name == "logs" else [])]
+            if each.name == "store" and arguments.get("db") is not None:
+                continue  # who names a file means it, whatever the environment says
             found = first_given(environ, variables)
             if found is not None and each.name not in values:
                 variable, text = found

@@ -36,6 +36,9 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--db", type=Path, metavar="FILE", help="the store (default: dashboard.duckdb in the first of --logs)"
     )
+    parser.add_argument(
+        "--store", metavar="URL", help="the store of another engine instead, such as clickhouse://host:8123/squad"
+    )
     parser.add_argument("--host", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="the port (default: 8080); 0 takes a free one")
     parser.add_argument("--grpc-port", type=int, metavar="PORT", help="also receive OTLP over gRPC, usually on 4317")
@@ -51,6 +54,7 @@ def _run(options: argparse.Namespace) -> int:
         settings = DashboardSettings.from_environment(
             logs=tuple(options.logs) if options.logs else None,
             db=options.db,
+            store=options.store,
             host=options.host,
             port=options.port,
             grpc_port=options.grpc_port,
@@ -74,7 +78,7 @@ def _run(options: argparse.Namespace) -> int:
             say(
                 f"Journals   {directory}{'' if directory.exists() else ' (not there yet; it will be followed once it is)'}"
             )
-        say(f"Store      {settings.db}")
+        say(f"Store      {settings.place_shown}")
         say(f"OTLP       {url}v1/traces")
         say("Stop with Ctrl+C.")
         if options.open:

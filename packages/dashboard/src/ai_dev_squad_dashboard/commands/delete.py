@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad_dashboard.commands import CommandError, log_paths, say
+from ai_dev_squad_dashboard.commands.places import add_place, place_of
+from ai_dev_squad_dashboard.store_url import without_password
 
 if TYPE_CHECKING:
     from ai_dev_squad_dashboard.alerts.outbox import Outbox
@@ -33,9 +35,7 @@ def register(subparsers: Any) -> None:
     what.add_argument("--session", metavar="ID", help="a session, with all of its runs")
     what.add_argument("--user", metavar="ID", help="a user, with all runs that were for them")
     goal = parser.add_mutually_exclusive_group()
-    goal.add_argument(
-        "--db", type=Path, metavar="FILE", help="the store (default: DASHBOARD_DB, else logs/dashboard.duckdb)"
-    )
+    add_place(goal)
     goal.add_argument("--url", help="a running dashboard, such as http://127.0.0.1:8080")
     goal.add_argument("--no-store", action="store_true", help="only the journals")
     parser.add_argument("--token", help="an act token for --url (better: AI_DEV_SQUAD_TOKEN)")
@@ -66,25 +66,27 @@ def _from_store(options: argparse.Namespace, kind: Any, name: str) -> None:
     from ai_dev_squad_dashboard.settings import DashboardSettings
     from ai_dev_squad_dashboard.store.deletions import Subject
 
-    db = options.db or DashboardSettings.from_environment().db
+    place = place_of(options)
+    db = place if isinstance(place, Path) else DashboardSettings.from_environment().db
+    shown = without_password(str(place))
     subject = Subject(kind, name.lower() if kind == "trace" else name)
-    with opened(db, must_exist=True) as store:
+    with opened(place, must_exist=True) as store:
         extent = store.extent(subject)
         told = _told(db, kind, name)
         if extent.is_nothing and not told:
-            say(f"nothing is stored of the {kind} {name} in {db}", error=True)
+            say(f"nothing is stored of the {kind} {name} in {shown}", error=True)
             if options.journal is None:
                 raise CommandError("nothing was deleted")
             _confirm(options, f"the {kind} {name} from journals")
         else:
             _confirm(
                 options,
-                f"{_amount(extent.traces, extent.spans, extent.logs)}{', and what was told of it,' if told else ''} from {db}",
+                f"{_amount(extent.traces, extent.spans, extent.logs)}{', and what was told of it,' if told else ''} from {shown}",
             )
         # Also where nothing is: what the journals have of it must not come in later.
         done = store.delete(subject, by="the command line", at_us=time.time_ns() // 1000)
         store.compact()
-        say(f"{_amount(done.traces, done.spans, done.logs)} deleted from {db}")
+        say(f"{_amount(done.traces, done.spans, done.logs)} deleted from {shown}")
         if told:
             say(f"{_many(_forget_told(db, kind, name), 'alert')} about it deleted")
 

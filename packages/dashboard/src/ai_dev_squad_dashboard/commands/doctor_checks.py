@@ -326,8 +326,11 @@ def _dashboard(environ: Environment) -> Iterator[Finding]:
     store = f"{settings.db}, {size / 2**20:.1f} MiB" if size is not None else f"{settings.db}, made at the first start"
     who = "whoever can reach it" if not settings.needs_login else "those with a token or the password"
     reach = "this machine only" if is_loopback(settings.host) else f"{settings.host}"
+    if settings.store is not None:
+        store = settings.place_shown
     yield Finding("dashboard", "ok", f"store {store}; port {settings.port} for {reach}, open to {who}")
-    yield _index(settings.db)
+    if settings.store is None:
+        yield _index(settings.db)
     if settings.grpc_port is not None and installed("grpcio") is None:
         yield Finding(
             "dashboard",

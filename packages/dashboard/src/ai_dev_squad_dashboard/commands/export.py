@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_dev_squad_dashboard.commands import CommandError, moment_us, say
+from ai_dev_squad_dashboard.commands.places import add_place, place_of
 
 __all__ = ["register"]
 
@@ -23,9 +24,7 @@ def register(subparsers: Any) -> None:
         description="Write spans or log lines of a store to a file. A store that a dashboard has open is asked for over HTTP: --url.",
     )
     goal = parser.add_mutually_exclusive_group()
-    goal.add_argument(
-        "--db", type=Path, metavar="FILE", help="the store (default: DASHBOARD_DB, else logs/dashboard.duckdb)"
-    )
+    add_place(goal)
     goal.add_argument("--url", help="a running dashboard, such as http://127.0.0.1:8080")
     parser.add_argument("--token", help="a read token for --url (better: AI_DEV_SQUAD_TOKEN)")
     parser.add_argument("--kind", choices=("spans", "logs"), default="spans", help="what to write (default: spans)")
@@ -40,7 +39,6 @@ def register(subparsers: Any) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from ai_dev_squad_dashboard.commands.stores import opened
-    from ai_dev_squad_dashboard.settings import DashboardSettings
     from ai_dev_squad_dashboard.store import Selection
 
     file_format = _format(options.format, options.output)
@@ -51,8 +49,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.url:
         _ask(options, file_format, start_us, end_us)
         return
-    db = options.db or DashboardSettings.from_environment().db
-    with opened(db, must_exist=True) as store:
+    place = place_of(options)
+    with opened(place, must_exist=True) as store:
         selection = Selection(start_us=start_us, end_us=end_us)
         if options.output != "-":
             target = Path(options.output)

@@ -12,6 +12,8 @@ from typing import IO, Any
 import msgspec
 
 from ai_dev_squad_dashboard.commands import CommandError, say
+from ai_dev_squad_dashboard.commands.places import add_place, place_of
+from ai_dev_squad_dashboard.store_url import without_password
 
 __all__ = ["register"]
 
@@ -30,9 +32,7 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("path", nargs="+", type=Path, help="journals, OTLP files, or directories of both")
     goal = parser.add_mutually_exclusive_group()
-    goal.add_argument(
-        "--db", type=Path, metavar="FILE", help="the store (default: DASHBOARD_DB, else logs/dashboard.duckdb)"
-    )
+    add_place(goal)
     goal.add_argument("--url", help="a running dashboard to send OTLP files to, such as http://127.0.0.1:8080")
     parser.add_argument("--token", help="an ingest token for --url (better: AI_DEV_SQUAD_TOKEN)")
     parser.set_defaults(run=_run)
@@ -122,10 +122,9 @@ def _store(options: argparse.Namespace, files: _Files) -> int:
     from ai_dev_squad_dashboard.ingest.journal import JournalTail
     from ai_dev_squad_dashboard.ingest.otlp_receive import Receiver
     from ai_dev_squad_dashboard.ingest.queue import IngestQueue
-    from ai_dev_squad_dashboard.settings import DashboardSettings
 
-    db = options.db or DashboardSettings.from_environment().db
-    with opened(db, must_exist=False) as store:
+    place = place_of(options)
+    with opened(place, must_exist=False) as store:
         queue = IngestQueue(store, max_pending_rows=50_000)
         try:
             tail = JournalTail([path for path in files.journals if not _is_rotated(path)], queue)
@@ -141,7 +140,9 @@ def _store(options: argparse.Namespace, files: _Files) -> int:
         for bad in tail.states():
             if bad.bad_lines or bad.error:
                 say(f"{bad.path}: {bad.bad_lines:,} lines skipped; {bad.error or bad.last_bad}", error=True)
-        say(f"{state.written_spans:,} spans and {state.written_logs:,} log lines stored in {db}")
+        say(
+            f"{state.written_spans:,} spans and {state.written_logs:,} log lines stored in {without_password(str(place))}"
+        )
         if state.duplicates:
             say(f"{state.duplicates:,} spans were there already")
     return 1 if refused or state.dropped else 0

@@ -13,13 +13,13 @@ __all__ = ["opened"]
 
 
 @contextmanager
-def opened(db: Path, *, must_exist: bool) -> Iterator[Store]:
-    """The store in ``db``. Raises ``CommandError`` when it is not there, ``StoreError`` when a dashboard has it open."""
-    if must_exist and not db.exists():
+def opened(place: Path | str, *, must_exist: bool) -> Iterator[Store]:
+    """The store in the file ``place``, or of that URL. Raises ``CommandError`` when it is not there, ``StoreError`` when a dashboard has it open."""
+    if must_exist and isinstance(place, Path) and not place.exists():
         raise CommandError(
-            f"there is no store at {str(db)!r}; name the file that `ai-dev-squad dashboard` shows as Store"
+            f"there is no store at {str(place)!r}; name the file that `ai-dev-squad dashboard` shows as Store"
         )
-    store = open_store(db)
+    store = open_store(place)
     try:
         yield store
     finally:

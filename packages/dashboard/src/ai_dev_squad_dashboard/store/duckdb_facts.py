@@ -14,6 +14,7 @@ import duckdb
 from .base import Selection
 from .duckdb_answers import one
 from .duckdb_rollup import HOUR_US, MINUTE_US, SUMS, TIMED
+from .selection import FILTERS
 
 __all__ = [
     "Relation",
@@ -37,15 +38,6 @@ Relation: TypeAlias = tuple[str, list[Any]]
 """A question, and the values bound to it."""
 
 _FIRST_WINDOW_US: Final = 5 * 60_000_000
-
-FILTERS: Final[dict[str, str]] = {
-    "framework": "frameworks",
-    "provider": "providers",
-    "model": "models",
-    "agent": "agents",
-    "service": "services",
-}
-"""A series' column → the field of ``Selection`` that filters it."""
 
 _RAW: Final[dict[str, str]] = {
     "spans": "1",

@@ -31,7 +31,8 @@ _KINDS: Final = (
     f" + CASE operation WHEN 'execute_tool' THEN {Kind.TOOL:d} WHEN 'invoke_agent' THEN {Kind.AGENT:d} ELSE 0 END"
 )
 # A stated start and duration may be anything; and a clock that is ahead must not put off what is known now.
-_END: Final = "least(least(start_us, ?) + least(duration_us, ?), ?)"
+_MOST_US: Final = (1 << 62) - 1
+_END: Final = f"least(least(start_us, {_MOST_US}) + least(duration_us, {_MOST_US}), ?)"
 _MOST_USD: Final = 1_000_000
 """US dollars: ten times what a span is believed to cost."""
 _BIN: Final = Figure._fields.index("bin") + 1
@@ -69,7 +70,7 @@ def figures(
         rows = cursor.execute(
             f"SELECT {first}, 1, (status = 'error')::INTEGER, {_nano('cost_usd')}::BIGINT, coalesce(input_tokens, 0), "  # noqa: S608
             f"coalesce(output_tokens, 0), greatest(duration_us, 0), {number_of}, 0.0::DOUBLE FROM spans WHERE seq > ? AND seq <= ?",
-            [now_us, now_us, now_us, after, until],
+            [now_us, after, until],
         ).fetchall()
         return list(map(Figure._make, rows))
     groups = ", ".join(str(place) for place in (*range(1, len(FIGURE_NAMES) + 3), _BIN))
@@ -77,7 +78,7 @@ def figures(
         f"SELECT {first}, count(*), count(*) FILTER (status = 'error'), sum({_nano('cost_usd')}), coalesce(sum(input_tokens), 0), "  # noqa: S608
         f"coalesce(sum(output_tokens), 0), sum(greatest(duration_us, 0)), {number_of}, 0.0::DOUBLE FROM spans "
         f"WHERE seq > ? AND seq <= ? AND {_END} >= ? GROUP BY {groups}",
-        [now_us, now_us, now_us, after, until, now_us, now_us, now_us, since_us],
+        [now_us, after, until, now_us, since_us],
     ).fetchall()
     found = map(Figure._make, rows)
     return [figure._replace(cost_nano=int(figure.cost_nano)) for figure in found]

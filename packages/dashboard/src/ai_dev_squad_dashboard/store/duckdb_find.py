@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final, Literal
 
 import duckdb
 
 from .base import Found
 from .duckdb_columns import hexed
+from .ids import DIGITS, TRACEPARENT, copied
 
 __all__ = ["find"]
-
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-_DIGITS: Final = re.compile(r"[0-9a-f]{8,32}")
-"""Pages show eight digits of an id where all would be too long; fewer are a word more often than an id."""
 
 _CALLED: Final[tuple[Literal["session", "user"], ...]] = ("session", "user")
 """What may be called anything."""
@@ -22,28 +18,22 @@ _CALLED: Final[tuple[Literal["session", "user"], ...]] = ("session", "user")
 
 def find(cursor: duckdb.DuckDBPyConnection, text: str, limit: int) -> tuple[Found, ...]:
     """What has ``text`` for an id, or begins with it where it looks like a part of one; what is named exactly comes first."""
-    text, is_cut = _copied(text)
+    text, is_cut = copied(text)
     if not text:
         return ()
     lower = text.lower()
-    pair = _TRACEPARENT.fullmatch(lower)
+    pair = TRACEPARENT.fullmatch(lower)
     if pair is not None:
         return _spans(cursor, pair[2], limit, pair[1]) or _traces(cursor, pair[1], limit)
     found: list[Found] = []
     digits = lower.removeprefix("0x").replace("-", "")
-    if _DIGITS.fullmatch(digits):
+    if DIGITS.fullmatch(digits):
         found += _traces(cursor, digits, limit)
         if len(digits) <= 16:
             found += _spans(cursor, digits, limit)
     for kind in _CALLED:
         found += _called(cursor, kind, text, limit, parts=is_cut or not text.isalpha())
     return tuple(sorted(found, key=lambda one: not one.exact)[:limit])
-
-
-def _copied(text: str) -> tuple[str, bool]:
-    """A text without what surrounds it where it was copied from, and whether a page had cut it."""
-    text = text.strip().strip("\"'`<>()[],;").strip()
-    return text.rstrip("…").rstrip(), text.endswith("…")
 
 
 def _range(digits: str, length: int) -> tuple[int, int]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 import duckdb
-import msgspec
 
-from ai_dev_squad import Usage
 from ai_dev_squad.costs import CostEntry
-from ai_dev_squad.schema import Cost
 
 from . import search_lines, search_rows
 from .base import LogPage, MetricName, Selection
@@ -19,6 +15,7 @@ from .cursors import pack, unpack
 from .duckdb_answers import one
 from .duckdb_columns import hexed, split_trace_id
 from .duckdb_facts import Where, names_filter, runs_filter
+from .ledger import ENTRY_COLUMNS, entry_of
 from .rows import LogRow, OpenRow
 from .search_index import IndexReader
 from .search_newest import Asked
@@ -30,7 +27,6 @@ LOG_COLUMNS: Final = (
     "time_us, level, event_type, message, framework, service, session_id, agent, trace_id, span_id, source, details"
 )
 _OPEN: Final = "trace_id, span_id, parent_span_id, start_us, name, operation, framework, session_id, agent"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def logs(
@@ -119,16 +115,6 @@ def metric_names(cursor: duckdb.DuckDBPyConnection, limit: int) -> Sequence[Metr
     return [MetricName(*row) for row in rows]
 
 
-class _Hidden(msgspec.Struct):
-    """What an entry needs of a span's details."""
-
-    attributes: dict[str, Any] = {}
-    metadata: dict[str, Any] = {}
-
-
-_details: Final = msgspec.json.Decoder(_Hidden)
-
-
 def entries(cursor: duckdb.DuckDBPyConnection, selection: Selection, limit: int) -> Sequence[CostEntry]:
     """The newest model calls, newest first."""
     where = names_filter(selection)
@@ -136,67 +122,10 @@ def entries(cursor: duckdb.DuckDBPyConnection, selection: Selection, limit: int)
     runs = runs_filter(selection)
     where.add(str(runs), *runs.values)
     rows = cursor.execute(
-        "SELECT start_us, duration_us, trace_id, span_id, name, status, framework, session_id, user_id, agent, provider, model, "  # noqa: S608
-        "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_source, cost_usd, "
-        f"price, price_date, price_source, cost_reason, details FROM spans WHERE {where} "
-        f"ORDER BY start_us DESC, span_id LIMIT {int(limit)}",
+        f"SELECT {ENTRY_COLUMNS}, details FROM spans WHERE {where} ORDER BY start_us DESC, span_id LIMIT {int(limit)}",  # noqa: S608
         where.values,
     ).fetchall()
-    return [_entry(row) for row in rows]
-
-
-def _entry(row: tuple[Any, ...]) -> CostEntry:
-    start, duration, trace_id, span_id, name, status, framework, session_id, user_id, agent, provider, model, *rest = (
-        row
-    )
-    given, made, read, written, thought, source, usd, price, date, price_source, reason, details = rest
-    hidden = _hidden(details)
-    usage = Usage(
-        input_tokens=given,
-        output_tokens=made,
-        cache_read_input_tokens=read,
-        cache_write_input_tokens=written,
-        reasoning_output_tokens=thought,
-        source=source,
-    )
-    return CostEntry(
-        timestamp=_EPOCH + timedelta(microseconds=start),
-        model_name=model or name,
-        provider=provider or "unknown",
-        input_tokens=given or 0,
-        output_tokens=made or 0,
-        cost_usd=usd,
-        duration_ms=duration / 1000,
-        session_id=session_id,
-        agent_id=agent,
-        framework=framework,
-        trace_id=format(trace_id, "032x"),
-        span_id=format(span_id, "016x"),
-        status=status,
-        usage=usage,
-        cost=Cost(usd=usd, price=price, price_date=date, price_source=price_source, reason=reason),
-        prompt_hash=_typed(hidden, "prompt_hash", str),
-        attempt=_typed(hidden, "attempt", int),
-        user_id=user_id,
-        estimated=source == "estimated",
-    )
-
-
-def _hidden(details: bytes | None) -> dict[str, Any]:
-    """Attributes and metadata by the last part of their names."""
-    if not details:
-        return {}
-    try:
-        content = _details.decode(details)
-    except msgspec.MsgspecError:
-        return {}
-    named = {key.removeprefix("ai_dev_squad."): value for key, value in content.attributes.items()}
-    return {**named, **content.metadata}
-
-
-def _typed(values: dict[str, Any], name: str, kind: type[Any]) -> Any:
-    value = values.get(name)
-    return value if isinstance(value, kind) else None
+    return [entry_of(row, format(row[2], "032x"), format(row[3], "016x")) for row in rows]
 
 
 def _select(cursor: duckdb.DuckDBPyConnection, where: Where, order: str, limit: int) -> list[tuple[Any, ...]]:

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeAlias
 
 import duckdb
 
 from .duckdb_answers import one
 from .rows import SpanRow
+from .series import MAX_SERIES, OTHER, Key, keys_of, together
 
-__all__ = ["FIELDS", "MAX_SERIES", "OTHER", "Key", "Series", "drop_unused"]
-
-MAX_SERIES: Final = 4_000
-OTHER: Final = "(other)"
-
-FIELDS: Final = ("framework", "operation", "provider", "model", "agent", "tool", "service", "root", "call")
-
-Key: TypeAlias = tuple[Any, ...]
-"""A combination, in the order of ``FIELDS``: names or ``None``, and two truths at the end."""
+__all__ = ["Series", "drop_unused"]
 
 
 class Series:
@@ -52,12 +44,12 @@ class Series:
 
     def numbers(self, spans: Sequence[SpanRow]) -> list[int]:
         """The number of each span's combination. New ones are in the file once ``save`` ran."""
-        known, keys = self._numbers, _keys(spans)
+        known, keys = self._numbers, keys_of(spans)
         found = list(map(known.get, keys))
         if None not in found:
             return found  # type: ignore[return-value]
         return [
-            self._number(key) if number is None else number for key, number in zip(_keys(spans), found, strict=True)
+            self._number(key) if number is None else number for key, number in zip(keys_of(spans), found, strict=True)
         ]
 
     def save(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -94,7 +86,7 @@ class Series:
         number = self._numbers.get(key)
         if number is None and len(self._numbers) - self._together >= self.maximum:
             self._dropped_now += 1
-            key = _together(key)
+            key = together(key)
             number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = self._new[key] = self._next
@@ -111,36 +103,3 @@ def drop_unused(connection: duckdb.DuckDBPyConnection) -> list[int]:
         "(SELECT value FROM meta WHERE key = 'rolled_seq')) RETURNING id"
     ).fetchall()
     return [number for (number,) in rows]
-
-
-def _keys(spans: Sequence[SpanRow]) -> Iterable[Key]:
-    return (
-        (
-            span.framework,
-            span.operation,
-            span.provider,
-            span.model,
-            span.agent,
-            span.tool,
-            span.service,
-            span.parent_span_id is None,
-            span.usage_source is not None,
-        )
-        for span in spans
-    )
-
-
-_COUNTED: Final = frozenset({"invoke_agent", "execute_tool"})
-
-
-def _together(key: Key) -> Key:
-    """The same with names that can be many replaced; at most some dozens of these exist."""
-    framework, operation, provider, model, agent, tool, service, root, call = key
-    several = (provider, model, agent, tool, service)
-    return (
-        framework and OTHER,
-        operation if operation in _COUNTED else OTHER,
-        *(name and OTHER for name in several),
-        root,
-        call,
-    )

@@ -21,8 +21,9 @@ from .base import (
 from .duckdb_answers import one
 from .duckdb_excerpts import described, last_said
 from .duckdb_facts import Where, traces_filter
-from .duckdb_order import SESSION_ORDERS, USER_ORDERS, after, counted, cursor_behind
+from .duckdb_order import after, counted
 from .duckdb_traces import TRACE_COLUMNS, trace_row
+from .orders import SESSION_ORDERS, USER_ORDERS, cursor_behind
 
 __all__ = ["choices", "session", "sessions", "users"]
 

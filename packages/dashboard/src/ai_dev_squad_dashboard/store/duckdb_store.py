@@ -17,13 +17,13 @@ from . import (
     duckdb_find,
     duckdb_history,
     duckdb_logs,
-    duckdb_order,
     duckdb_runs,
     duckdb_sessions,
     duckdb_sql,
     duckdb_sums,
     duckdb_traces,
     duckdb_upkeep,
+    orders,
 )
 from .base import (
     Choices,
@@ -61,14 +61,15 @@ from .deletions import Deletion, Extent, Subject
 from .duckdb_file import File
 from .duckdb_mend import mend
 from .duckdb_rollup import ROLL_EVERY
-from .duckdb_series import MAX_SERIES
-from .duckdb_summary import NAMES, ORDERS, Summary, summarise
+from .duckdb_summary import summarise
 from .duckdb_write import Writer
 from .figures import Figure, FigureName
 from .rows import Batch, LogRow, OpenRow, SpanRow
 from .runs import Related, Run, TaskRuns
 from .search_indexes import Indexes
+from .series import MAX_SERIES
 from .sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
+from .summary import NAMES, ORDERS, Summary
 
 __all__ = ["DuckDBStore"]
 
@@ -129,7 +130,7 @@ class DuckDBStore:
     ) -> Sequence[Group]:
         if by not in duckdb_sums.KEYS:
             raise ValueError(f"cannot group by {by!r}; use one of {', '.join(duckdb_sums.KEYS)}")
-        duckdb_order.allowed(order, ORDERS)
+        orders.allowed(order, ORDERS)
         if by in NAMES:
             return self._summary(selection).groups(by, order, limit, latency)
         with self._file.reading() as cursor:
@@ -161,7 +162,7 @@ class DuckDBStore:
                 selection,
                 filters,
                 text=text,
-                order=duckdb_order.allowed(order, duckdb_order.TRACE_ORDERS),
+                order=orders.allowed(order, orders.TRACE_ORDERS),
                 after=cursor,
                 limit=limit,
                 index=index,
@@ -217,7 +218,7 @@ class DuckDBStore:
                 reader,
                 selection,
                 text=text,
-                order=duckdb_order.allowed(order, duckdb_order.SESSION_ORDERS),
+                order=orders.allowed(order, orders.SESSION_ORDERS),
                 behind=cursor,
                 limit=limit,
             )
@@ -238,7 +239,7 @@ class DuckDBStore:
                 selection,
                 key=key,
                 text=text,
-                order=duckdb_order.allowed(order, duckdb_order.USER_ORDERS),
+                order=orders.allowed(order, orders.USER_ORDERS),
                 behind=cursor,
                 limit=limit,
             )
@@ -252,7 +253,7 @@ class DuckDBStore:
     ) -> Sequence[ErrorGroup]:
         with self._file.reading() as cursor:
             return duckdb_failures.errors(
-                cursor, selection, order=duckdb_order.allowed(order, duckdb_failures.ORDERS), group=group, limit=limit
+                cursor, selection, order=orders.allowed(order, duckdb_failures.ORDERS), group=group, limit=limit
             )
 
     def session(self, session_id: str, limit: int = 200) -> tuple[Session, tuple[TraceRow, ...]] | None:
@@ -374,8 +375,7 @@ class DuckDBStore:
 
     def search_state(self) -> SearchState:
         if self.indexes is None:
-            writer = self._writer
-            return SearchState(False, 0, writer.next_number - 1, 0, 0, writer.next_line - 1)
+            return SearchState(False, 0, self._writer.next_number - 1, 0, 0, self._writer.next_line - 1)
         return self.indexes.state()
 
     def captured(self, selection: Selection) -> tuple[int, int]:

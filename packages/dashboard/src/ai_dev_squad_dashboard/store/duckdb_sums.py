@@ -13,8 +13,8 @@ from . import duckdb_facts as facts
 from .base import Group, GroupBy, OrderBy, Point, Selection
 from .duckdb_facts import Relation, Where, bins, names_filter, runs_filter, sessions, sums
 from .duckdb_rollup import HOUR_US, SUMS
-from .duckdb_summary import MONEY, sort_key
 from .percentiles import BINS_PER_OCTAVE, histogram, percentiles
+from .summary import MONEY, sort_key
 
 __all__ = ["KEYS", "groups", "timeline", "unpriced"]
 

@@ -17,8 +17,8 @@ from .duckdb_columns import SPAN_COLUMNS, hexed, split_trace_id
 from .duckdb_excerpts import described
 from .duckdb_facts import Where, names_filter, runs_filter, windows
 from .duckdb_logs import LOG_COLUMNS, log_row, running_of
-from .duckdb_order import DURATION, SKEWED, TRACE_ORDERS, cursor_behind
 from .duckdb_order import after as cursor_after
+from .orders import DURATION, SKEWED, TRACE_ORDERS, cursor_behind, value_of
 from .rows import LogRow, SpanRow
 from .search_index import IndexReader
 from .search_words import terms_of
@@ -83,7 +83,7 @@ def traces(
     page = described(cursor, [trace_row(row) for row in rows[:limit]])
     more = None
     if len(rows) > limit:
-        more = cursor_behind("traces", order, _key_of(page[-1], order), str(int(page[-1].trace_id, 16)))
+        more = cursor_behind("traces", order, value_of(page[-1], order), str(int(page[-1].trace_id, 16)))
     return TracePage(page, more, total, complete)
 
 
@@ -129,19 +129,6 @@ def _marked(given: Mapping[str, Any]) -> Where:
         if name in given:
             where.add(f"{SCORE} {sign} ?", given[name])
     return where
-
-
-def _key_of(row: TraceRow, order: TraceOrder) -> float:
-    """What a row is sorted by."""
-    return {
-        "newest": row.start_us,
-        "cost": row.cost_usd,
-        "duration": row.duration_us,
-        "tokens": row.input_tokens + row.output_tokens,
-        "errors": row.errors,
-        "spans": row.spans,
-        "calls": row.calls,
-    }[order]
 
 
 def _total(cursor: duckdb.DuckDBPyConnection, where: Where, inside: Where, selection: Selection) -> int:

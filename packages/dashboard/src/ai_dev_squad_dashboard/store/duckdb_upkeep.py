@@ -18,6 +18,8 @@ from .duckdb_file import File, copy_database, quoted
 from .duckdb_rollup import HOUR_US
 from .duckdb_schema import SCHEMA_VERSION
 from .duckdb_series import drop_unused
+from .duckdb_tombstones import bury
+from .duckdb_tombstones import load as load_tombstones
 from .duckdb_write import Writer
 
 __all__ = ["backup", "compact", "delete", "export", "retain", "size", "state"]
@@ -120,7 +122,7 @@ def delete(file: File, writer: Writer, subject: Subject, by: str, at_us: int) ->
             found = duckdb_delete.extent(connection, subject)
             sessions = [Subject("session", each) for each in duckdb_delete.chosen_sessions(connection)]
             for each in {subject, *sessions}:
-                writer.tombstones.bury(connection, each, at_us)
+                bury(connection, each, at_us)
             if subject.kind != "trace":
                 connection.execute("INSERT OR IGNORE INTO trace_tombstones SELECT DISTINCT trace_id FROM doomed")
             unused = duckdb_delete.remove(connection, subject)
@@ -131,7 +133,7 @@ def delete(file: File, writer: Writer, subject: Subject, by: str, at_us: int) ->
                 [done.at_us, done.by, done.kind, done.traces, done.spans, done.logs],
             )
         with file.alone() as connection:
-            writer.tombstones.load(connection)
+            load_tombstones(writer.tombstones, connection)
         writer.series.forget(unused)
         file.has_holes = True
         file.checkpoint()

@@ -17,10 +17,13 @@ from .duckdb_excerpts import TRACE_ID, write_excerpts, write_labels
 from .duckdb_failures import write_failures
 from .duckdb_file import File
 from .duckdb_rollup import ROLL_EVERY, roll
-from .duckdb_series import MAX_SERIES, Series
+from .duckdb_series import Series
+from .duckdb_tombstones import bury_traces
+from .duckdb_tombstones import load as load_tombstones
 from .percentiles import BINS_PER_OCTAVE
 from .rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
-from .tombstones import Tombstones, bury_traces
+from .series import MAX_SERIES
+from .tombstones import Tombstones
 
 __all__ = ["TRACE_ID", "Writer"]
 
@@ -167,7 +170,7 @@ class Writer:
     def load(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take up where the file ends."""
         self.series.load(connection)
-        self.tombstones.load(connection)
+        load_tombstones(self.tombstones, connection)
         self._next_span = number(connection, "SELECT max(seq) FROM spans") + 1
         self._next_log = number(connection, "SELECT max(id) FROM logs") + 1
         self._rolled = number(connection, "SELECT value FROM meta WHERE key = 'rolled_seq'")
@@ -232,7 +235,7 @@ class Writer:
         if late:
             self.series.forget(unused)
             with self._file.alone() as connection:
-                self.tombstones.load(connection)
+                load_tombstones(self.tombstones, connection)
             self._file.has_holes = True
         duplicates = len(batch.spans) - len(spans)
         return Written(spans=len(spans), duplicates=duplicates, logs=len(batch.logs), clashes=clashes), gone

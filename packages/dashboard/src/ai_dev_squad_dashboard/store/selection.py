@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypedDict
+from typing import Final, Literal, TypedDict
 
 __all__ = [
+    "FILTERS",
     "ErrorOrder",
     "GroupBy",
     "NamedBy",
@@ -85,3 +86,13 @@ class Selection:
     def before(self) -> Selection:
         """The same names over the span of time of equal length that ends where this one begins."""
         return replace(self, start_us=2 * self.start_us - self.end_us, end_us=self.start_us)
+
+
+FILTERS: Final[dict[str, str]] = {
+    "framework": "frameworks",
+    "provider": "providers",
+    "model": "models",
+    "agent": "agents",
+    "service": "services",
+}
+"""A series' column → the field of ``Selection`` that filters it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .duckdb_columns import HEXED
-from .duckdb_order import DURATION
+from .orders import DURATION
 
 __all__ = ["SCORE", "VIEWS", "View", "ViewColumn", "told"]
 

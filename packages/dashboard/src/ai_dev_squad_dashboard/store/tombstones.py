@@ -6,20 +6,17 @@ deletion: who comes back afterwards is recorded like everybody.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Final
 
-import duckdb
 import msgspec
 
-from .deletions import ATTRIBUTES, COLUMNS, Subject
-from .duckdb_answers import one
+from .deletions import ATTRIBUTES, COLUMNS
 from .rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
 
-__all__ = ["Tombstones", "bury_traces"]
+__all__ = ["Tombstones", "digest_of"]
 
 _MOST_REMEMBERED: Final = 10_000
 
@@ -32,7 +29,7 @@ _attributes: Final = msgspec.json.Decoder(_Attributes)
 
 
 class Tombstones:
-    """The deletions that the one writer holds every batch against. ``load`` reads them from the file."""
+    """The deletions that the one writer holds every batch against. An engine says with ``know`` what it keeps of them."""
 
     def __init__(self) -> None:
         self._key = b""
@@ -40,26 +37,12 @@ class Tombstones:
         self._until: dict[bytes, int] = {}
         self._answers: dict[tuple[str, str], int | None] = {}
 
-    def load(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Take what the file knows."""
-        row = one(connection, "SELECT key FROM tombstone_key")
-        self._key = bytes(row[0]) if row else b""
-        traces = connection.execute("SELECT trace_id FROM trace_tombstones").fetchall()
-        self._traces = {format(number, "032x") for (number,) in traces}
-        others = connection.execute("SELECT digest, until_us FROM subject_tombstones").fetchall()
-        self._until = {bytes(digest): until_us for digest, until_us in others}
+    def know(self, key: bytes, traces: Iterable[str], until: Mapping[bytes, int]) -> None:
+        """Take what the store knows: the key of the hashes, traces in lower case, and hash → until when."""
+        self._key = key
+        self._traces = set(traces)
+        self._until = dict(until)
         self._answers = {}
-
-    def bury(self, connection: duckdb.DuckDBPyConnection, subject: Subject, at_us: int) -> None:
-        """Keep in the file, inside its transaction, that ``subject`` was deleted. ``load`` makes it hold."""
-        if subject.kind == "trace":
-            bury_traces(connection, [int(subject.id, 16)])
-            return
-        if not self._key:
-            self._key = secrets.token_bytes(32)
-            connection.execute("INSERT INTO tombstone_key VALUES (?)", [self._key])
-        digest = self._digest(subject.kind, subject.id)
-        connection.execute("INSERT OR REPLACE INTO subject_tombstones VALUES (?, ?)", [digest, at_us])
 
     def kept(self, batch: Batch) -> tuple[Batch, set[str]]:
         """``batch`` without what was deleted, and traces that turn out to belong to what was deleted."""
@@ -97,20 +80,14 @@ class Tombstones:
         if (kind, name) not in self._answers:
             if len(self._answers) > _MOST_REMEMBERED:
                 self._answers = {}
-            self._answers[kind, name] = self._until.get(self._digest(kind, name))
+            self._answers[kind, name] = self._until.get(digest_of(self._key, kind, name))
         until_us = self._answers[kind, name]
         return until_us is not None and time_us <= until_us
 
-    def _digest(self, kind: str, name: str) -> bytes:
-        return blake2b(f"{kind}:{name}".encode("utf-8", "replace"), key=self._key, digest_size=16).digest()
 
-
-def bury_traces(connection: duckdb.DuckDBPyConnection, numbers: Iterable[int]) -> None:
-    """Keep in the file that these traces were deleted."""
-    connection.execute(
-        "INSERT OR IGNORE INTO trace_tombstones SELECT DISTINCT unnest(?::VARCHAR[])::UHUGEINT",
-        [[str(number) for number in numbers]],
-    )
+def digest_of(key: bytes, kind: str, name: str) -> bytes:
+    """What is kept of a name that was deleted."""
+    return blake2b(f"{kind}:{name}".encode("utf-8", "replace"), key=key, digest_size=16).digest()
 
 
 def _named(details: bytes) -> Iterator[tuple[str, str]]:

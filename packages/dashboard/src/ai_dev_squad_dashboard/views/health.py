@@ -119,7 +119,7 @@ def build(site: Site, query: Query) -> Health:
 def _unknown(settings: DashboardSettings) -> StoreState:
     return StoreState(
         engine="",
-        path=str(settings.db),
+        path=settings.place_shown,
         bytes=0,
         spans=0,
         logs=0,

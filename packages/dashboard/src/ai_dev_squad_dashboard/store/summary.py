@@ -1,0 +1,217 @@
+"""What a span of time comes to, by every kind of name: from a series' sums and histograms most of a page is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from .base import Facets, Group, OrderBy, Selection, Totals
+from .percentiles import histogram, percentiles
+from .selection import FILTERS
+from .series import FIELDS, Key
+
+__all__ = ["COUNTED", "MONEY", "NAMES", "ORDERS", "SUMS", "Summary", "sort_key", "wanted_places"]
+
+SUMS: Final = (
+    "spans",
+    "errors",
+    "duration_us",
+    "cost_usd",
+    "unpriced",
+    "estimated",
+    "uncounted",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cache_saving_usd",
+)
+"""What is added up of spans, whatever the engine."""
+
+NAMES: Final = ("framework", "provider", "model", "agent", "tool", "operation", "service")
+
+MONEY: Final = (
+    "cost_usd",
+    "unpriced",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cache_saving_usd",
+)
+"""The sums that stand on model calls."""
+
+COUNTED: Final = {"tool": "execute_tool", "agent": "invoke_agent"}
+"""The operation that is counted, where it is not model calls."""
+
+ORDERS: Final = ("cost", "calls", "errors", "p95", "tokens", "key")
+
+_PLACE: Final = {name: place for place, name in enumerate(SUMS)}
+_ROOT: Final = FIELDS.index("root")
+_CALL: Final = FIELDS.index("call")
+_OPERATION: Final = FIELDS.index("operation")
+
+
+class _Sum:
+    """The sums of some series: of all their spans, of those that are counted, and of the model calls among them."""
+
+    def __init__(self) -> None:
+        self.spans = self.counted = self.errors = self.duration_us = self.calls = 0
+        self.money = [0] * len(MONEY)
+
+    def add(self, sums: tuple[Any, ...], counts: bool, call: bool) -> None:
+        self.spans += sums[_PLACE["spans"]]
+        if counts:
+            self.counted += sums[_PLACE["spans"]]
+            self.errors += sums[_PLACE["errors"]]
+            self.duration_us += sums[_PLACE["duration_us"]]
+        if call:
+            self.calls += sums[_PLACE["spans"]]
+            self.money = [total + sums[_PLACE[name]] for total, name in zip(self.money, MONEY, strict=True)]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The sums and histograms of each series over a span of time."""
+
+    names: Mapping[int, Key]
+    sums: Mapping[int, tuple[Any, ...]]
+    """In the order of ``SUMS``."""
+    bins: Mapping[int, Mapping[int, int]]
+    filters: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """The place of a name in a series' key → the names that count."""
+
+    def filtered(self, selection: Selection) -> Summary:
+        """The same for the series that have the names of ``selection``."""
+        return Summary(self.names, self.sums, self.bins, wanted_places(selection))
+
+    def totals(self) -> Totals:
+        """What model calls cost and how runs went."""
+        calls, runs = _Sum(), _Sum()
+        of_calls: dict[int, int] = {}
+        of_runs: dict[int, int] = {}
+        estimated = uncounted = 0
+        for number, key, sums in self._series():
+            calls.add(sums, key[_CALL], key[_CALL])
+            runs.add(sums, key[_ROOT], False)
+            estimated += sums[_PLACE["estimated"]]
+            uncounted += sums[_PLACE["uncounted"]]
+            if key[_CALL]:
+                self._pour(of_calls, number)
+            if key[_ROOT]:
+                self._pour(of_runs, number)
+        cost, unpriced, given, made, read, written, thought, saving = calls.money
+        return Totals(
+            calls=calls.counted,
+            call_errors=calls.errors,
+            runs=runs.counted,
+            run_errors=runs.errors,
+            spans=calls.spans,
+            cost_usd=float(cost),
+            unpriced_calls=unpriced,
+            input_tokens=given,
+            output_tokens=made,
+            cache_read_tokens=read,
+            cache_write_tokens=written,
+            reasoning_tokens=thought,
+            estimated_calls=estimated,
+            uncounted_calls=uncounted,
+            cache_saving_usd=float(saving),
+            **_named_percentiles("", of_calls),
+            mean_us=round(calls.duration_us / calls.counted) if calls.counted else None,
+            **_named_percentiles("run_", of_runs),
+        )
+
+    def groups(self, by: str, order: OrderBy, limit: int, latency: bool) -> list[Group]:
+        """A table by one of ``NAMES``."""
+        place = FIELDS.index(by)
+        counted_operation = COUNTED.get(by)
+        rows: dict[Any, _Sum] = {}
+        spreads: dict[Any, dict[int, int]] = {}
+        for number, key, sums in self._series():
+            counts = key[_CALL] if counted_operation is None else key[_OPERATION] == counted_operation
+            call = key[_CALL] and by != "tool"
+            if counts or call:
+                rows.setdefault(key[place], _Sum()).add(sums, counts, call)
+            if counts:
+                self._pour(spreads.setdefault(key[place], {}), number)
+        found = [_group(key, row, spreads.get(key, {}), latency) for key, row in rows.items()]
+        return sorted(found, key=lambda group: sort_key(group, order))[:limit]
+
+    def facets(self) -> Facets:
+        """The names there are, most used first."""
+        used: dict[str, dict[str, int]] = {name: {} for name in NAMES}
+        for _, key, sums in self._series():
+            for name, counts in used.items():
+                value = key[FIELDS.index(name)]
+                if isinstance(value, str):
+                    counts[value] = counts.get(value, 0) + sums[0]
+        return Facets(
+            *(
+                tuple(sorted(used[name], key=lambda value, counts=used[name]: (-counts[value], value))[:200])  # type: ignore[misc]
+                for name in ("framework", "provider", "model", "agent", "tool", "service")
+            )
+        )
+
+    def _series(self) -> Iterator[tuple[int, Key, tuple[Any, ...]]]:
+        for number, sums in self.sums.items():
+            key = self.names[number]
+            if all(key[place] in wanted for place, wanted in self.filters.items()):
+                yield number, key, sums
+
+    def _pour(self, target: dict[int, int], number: int) -> None:
+        for each, spans in self.bins.get(number, {}).items():
+            target[each] = target.get(each, 0) + spans
+
+
+def wanted_places(selection: Selection) -> dict[int, frozenset[str]]:
+    """The place of a name in a series' key → the names that ``selection`` has, where it has some."""
+    return {
+        FIELDS.index(name): frozenset(getattr(selection, source))
+        for name, source in FILTERS.items()
+        if getattr(selection, source)
+    }
+
+
+def sort_key(group: Group, order: OrderBy) -> tuple[Any, ...]:
+    """Where a group stands: the largest first, equal ones by name, the nameless last."""
+    name = (group.key is None, group.key or "")
+    if order == "key":
+        return name
+    first: Any = {
+        "cost": group.cost_usd,
+        "calls": group.calls,
+        "errors": group.errors,
+        "p95": -1 if group.p95_us is None else group.p95_us,
+        "tokens": group.input_tokens + group.output_tokens,
+    }[order]
+    return (-first, -group.calls, *name)
+
+
+def _group(key: str | None, row: _Sum, spread: dict[int, int], latency: bool) -> Group:
+    cost, unpriced, given, made, read, written, thought, saving = row.money
+    return Group(
+        key=key,
+        calls=row.counted,
+        errors=row.errors,
+        cost_usd=float(cost),
+        unpriced_calls=unpriced,
+        input_tokens=given,
+        output_tokens=made,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        reasoning_tokens=thought,
+        cache_saving_usd=float(saving),
+        **_named_percentiles("", spread),
+        mean_us=round(row.duration_us / row.counted) if row.counted else None,
+        model_calls=row.calls,
+        latency=tuple(histogram(spread)) if latency else (),
+    )
+
+
+def _named_percentiles(prefix: str, spread: dict[int, int]) -> dict[str, int | None]:
+    names = (f"{prefix}p50_us", f"{prefix}p95_us", f"{prefix}p99_us")
+    return dict(zip(names, percentiles(spread, 0.5, 0.95, 0.99), strict=True))
