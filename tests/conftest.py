@@ -79,6 +79,7 @@ UNDATED = (
     "tests/dashboard/test_fuzz_corpus.py",
     "tests/dashboard/test_search.py",
     "tests/dashboard/test_server_process.py",
+    "tests/dashboard/test_shippers.py",
     "tests/dashboard/test_sql.py",
     "tests/dashboard/test_store_faults.py",
     "tests/integration/test_packages.py",

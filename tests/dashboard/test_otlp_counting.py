@@ -49,6 +49,13 @@ def test_a_call_inside_a_call_counts_once(order, apart):
         assert len(counted(counting, rows)) == 1
 
 
+def test_a_call_without_tokens_takes_none_from_the_call_inside_it():
+    """A router's span overtakes that of the call that it made: the tokens count, as they do in the other order."""
+    counting = Counting()
+    counted(counting, [call(1, "a", tokens=(None, None))])
+    assert counted(counting, [call(2, "a", parent=1)]) == [2]
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
 def test_three_observers_of_one_call_count_it_once(order):
     """A framework, a gateway and a client, one inside the other: whichever comes first counts, the others do not."""

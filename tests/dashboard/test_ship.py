@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
-from werkzeug.serving import make_server
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from shipped import receiving
 
 from ai_dev_squad import Usage, configure_logging, flush
 from ai_dev_squad.events.rotation import rotate
 from ai_dev_squad.kinds import AGENT, CHAT, TOOL, ModelRequest
 from ai_dev_squad.operations import start
 from ai_dev_squad_dashboard.cli import main
-from ai_dev_squad_dashboard.ingest import otlp
 from ai_dev_squad_dashboard.ingest.journal import JournalTail
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue
 from ai_dev_squad_dashboard.otlp_post import endpoint_for, post
-from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.shipping import Shipper
 from ai_dev_squad_dashboard.store import Selection, open_memory_store
 from ai_dev_squad_dashboard.store.base import Store
@@ -63,26 +63,6 @@ def facts(store: Store) -> list[Any]:
     )
     lines = sorted((row.time_us, row.event_type, row.message, row.trace_id) for row in store.logs(EVER, limit=500).rows)
     return [spans, lines, store.running(0)]
-
-
-@contextmanager
-def receiving() -> Iterator[tuple[str, Store]]:
-    """A real receiver and its store, which has what was acknowledged."""
-    with ExitStack() as stack:
-        store = open_memory_store()
-        stack.callback(store.close)
-        queue = IngestQueue(store, max_pending_rows=10_000)
-        stack.callback(queue.close)
-        app = Flask(__name__)
-        into = otlp.receiver(queue.submit)
-        app.register_blueprint(otlp.create_blueprint(queue.submit, DashboardSettings(), into))
-        server = make_server("127.0.0.1", 0, app, threaded=True)
-        stack.callback(server.server_close)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        stack.callback(thread.join)
-        stack.callback(server.shutdown)
-        yield f"http://127.0.0.1:{server.server_port}", store
 
 
 def ship(*arguments: str | Path) -> int:

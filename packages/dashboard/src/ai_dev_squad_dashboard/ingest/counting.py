@@ -9,6 +9,7 @@ recognised by
 
 The first that is known keeps tokens and cost; within one request that is the one with tokens, then our own, then one that
 knows its framework or has a place in a trace. The others stay in their traces, count nothing, and name the span that does.
+What came first without tokens takes none away from a call inside it that has some: requests arrive in any order.
 
 The memory is bounded and that of this process: the spans of one call arrive within seconds of each other, and after a
 restart nothing is remembered. Not recognised are two spans of which one has neither tokens nor an answer's id, unless one is
@@ -63,7 +64,7 @@ class _Memory(Generic[_V]):
 class _Seen:
     """A span of a model call: when it was, what it told, and which instrumentations have told of the same call."""
 
-    __slots__ = ("answer", "end_us", "identity", "kind", "model", "scopes", "service", "start_us")
+    __slots__ = ("answer", "end_us", "identity", "kind", "model", "scopes", "service", "start_us", "tells")
 
     def __init__(self, row: SpanRow, kind: str, answer: str | None) -> None:
         self.identity: _Identity = (row.trace_id, row.span_id)
@@ -75,6 +76,8 @@ class _Seen:
         self.start_us = row.start_us
         self.end_us = row.start_us + max(0, row.duration_us)
         self.scopes = {row.instrumentation}
+        self.tells = row.input_tokens is not None or row.output_tokens is not None
+        """Whether it knows of tokens."""
 
 
 class _Alike:
@@ -141,7 +144,7 @@ class Counting:
         call = self._inside.get(identity)
         is_outer = call is not None and call.kind == kind
         if not is_outer:
-            call = self._around(parent, kind) or self._twin(seen, row.instrumentation, keys)
+            call = self._around(parent, seen) or self._twin(seen, row.instrumentation, keys)
         if call is None:
             self._calls.put(identity, seen)
         else:
@@ -155,7 +158,7 @@ class Counting:
             self._alike.add(key, row.instrumentation, seen)
         return None if call is None else call.identity
 
-    def _around(self, parent: _Identity | None, kind: str) -> _Seen | None:
+    def _around(self, parent: _Identity | None, seen: _Seen) -> _Seen | None:
         """The call that the parent is, if it's the whole of this one."""
         if parent is None:
             return None
@@ -164,7 +167,9 @@ class Counting:
             known = self._same.get(parent)
             # Several calls may be inside one: that another one counts says nothing of this.
             call = known[0] if known is not None and not known[1] else None
-        return call if call is not None and call.kind == kind else None
+        if call is None or call.kind != seen.kind or (seen.tells and not call.tells):
+            return None
+        return call
 
     def _twin(self, seen: _Seen, scope: str | None, keys: list[tuple[Any, ...]]) -> _Seen | None:
         start_us, end_us = seen.start_us - _SLACK_US, seen.end_us + _SLACK_US

@@ -10,9 +10,7 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ai_dev_squad.events.reader import JournalError, decode_line
 from ai_dev_squad.guard import report
-from ai_dev_squad.schema import JournalLine
 from ai_dev_squad_dashboard.store.base import StoreError, Written
 from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
 
@@ -22,6 +20,7 @@ from .from_journal import JournalRows
 from .from_journal import rows as rows_of_line
 from .otlp_shapes import LogRecord, Unreadable
 from .pricing import Prices
+from .relayed import line_in
 from .translate import rejection, translated
 from .translate_signals import log_row, metric_rows
 
@@ -106,12 +105,17 @@ class Receiver:
         relayed: list[JournalRows] = []
         for origin, records in read(body):
             for record in records:
-                if isinstance(record, Unreadable):
-                    reasons.append(f"a log record could not be read: {record.reason}")
-                elif (line := _journal_line(record)) is not None:
-                    relayed.append(rows_of_line(line, now_us, self._prices))
-                else:
-                    batch.logs.append(log_row(record, origin, now_us))
+                line = record if isinstance(record, Unreadable) else line_in(record)
+                if isinstance(line, Unreadable):
+                    reasons.append(f"a log record could not be read: {line.reason}")
+                elif isinstance(line, LogRecord):
+                    batch.logs.append(log_row(line, origin, now_us))
+                elif line is not None:
+                    try:
+                        relayed.append(rows_of_line(line, now_us, self._prices))
+                    except Exception as error:  # noqa: BLE001 - one odd line must not cost its neighbours
+                        report("translating a line of a journal", error)
+                        reasons.append(f"a line of a journal could not be read ({type(error).__name__})")
         if relayed:
             self._relay(relayed, batch)
         return _rejected(reasons)
@@ -140,17 +144,6 @@ class Receiver:
                     else:
                         batch.metrics.append(row)
         return _rejected(reasons)
-
-
-def _journal_line(record: LogRecord) -> JournalLine | None:
-    """The line of a journal that is the record's body, as a collector's file receiver sends it; ``None`` for any other."""
-    body = record.body
-    if type(body) is not str or not body.startswith('{"schema":'):
-        return None
-    try:
-        return decode_line(body.encode())
-    except (JournalError, UnicodeError):
-        return None
 
 
 _READ = {"traces": Receiver._spans, "logs": Receiver._logs, "metrics": Receiver._metrics}
