@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from datetime import datetime, timezone
 from operator import add
 from pathlib import Path
@@ -30,12 +30,16 @@ from ai_dev_squad_dashboard.store.base import (
     Found,
     Group,
     GroupBy,
+    Marked,
+    MarkedBy,
     MetricName,
     OrderBy,
     Point,
     Session,
     Step,
+    ToolCalls,
     ToolInput,
+    ToolStep,
     Totals,
     TraceOrder,
     TraceRow,
@@ -134,6 +138,23 @@ def morning() -> Batch:
         ],
         positions={"journal:/a": "17", "journal:/b": "4"},
     )  # fmt: skip
+
+
+def mark(
+    trace: str,
+    place: str,
+    *,
+    name: str = "helpful",
+    score: float | None = None,
+    label: str | None = None,
+    note: str | None = None,
+    later: int = 0,
+) -> LogRow:
+    """What somebody thinks of a run a day later, as a line (``metadata``) or a record (``attributes``) tells it."""
+    said = {"name": name, "score.value": score, "score.label": label, "explanation": note}
+    details = {place: {f"gen_ai.evaluation.{key}": value for key, value in said.items() if value is not None}}
+    message = json.dumps(details).encode()
+    return LogRow(T0 + DAY + later, "INFO", "gen_ai.evaluation.result", "", trace_id=trace, details=message)
 
 
 CREW_ROW = TraceRow(
@@ -379,6 +400,55 @@ class StoreContract(Opens):
         store.delete(Subject("trace", RUN), by="a test", at_us=T0)
         assert store.tool_inputs(ALL) == [ToolInput("read", 1, 5, 0.125, 0)]
 
+    def test_model_calls_that_tools_make_themselves(self, store: Store) -> None:
+        """What is beneath a tool, however deep and in whatever order it came: own calls add up over tools, once each."""
+        tool, chat = {"operation": "execute_tool"}, {"operation": "chat", "usage_source": "provider"}
+        rows = [
+            span(RUN, 1, None, T0, 9 * SECOND, "run", session_id="monday"),
+            span(RUN, 2, 1, T0 + 1, SECOND, "research", **tool, tool="research"),
+            span(RUN, 3, 2, T0 + 2, 1, "agent", operation="invoke_agent"),
+            span(RUN, 4, 3, T0 + MINUTE, 1, "m", **chat, model="m", cost_usd=0.25),
+            span(RUN, 5, 3, T0 + 4, 1, "search", **tool, tool="search"),
+            span(RUN, 6, 5, T0 + 5, 1, "m", **chat, model="n", cost_usd=0.5),
+            span(RUN, 7, 5, T0 + 6, 1, "again", **tool, tool="search"),
+            span(RUN, 8, 7, T0 + 7, 1, "m", **chat, model="n"),
+            span(RUN, 9, 1, T0 + 8, 1, "m", **chat, model="m", cost_usd=1.0),
+            # The same ids in another trace, and spans that say they are above each other.
+            span(OTHER_RUN, 3, 2, T0 + 9, 1, "m", **chat, model="m", cost_usd=2.0),
+            span(OTHER_RUN, 10, 11, T0 + 9, 1, "turn", **tool, tool="turn"),
+            span(OTHER_RUN, 11, 10, T0 + 9, 1, "m", **chat, model="m", cost_usd=4.0),
+        ]  # fmt: skip
+        for some in (rows[7:], rows[3:7], rows[:3]):
+            store.write(Batch(spans=some))
+        research, search = (
+            ToolCalls("research", 3, 0.75, 1, 1, 0.25, 0),
+            ToolCalls("search", 2, 0.5, 1, 2, 0.5, 1),
+        )
+        turn = ToolCalls("turn", 1, 4.0, 0, 1, 4.0, 0)
+        assert store.tool_calls(ALL) == [turn, research, search]
+        assert store.tool_calls(ALL, limit=1) == [turn]
+        assert store.tool_calls(replace(ALL, start_us=T0 + MINUTE)) == [ToolCalls("research", 1, 0.25, 0, 1, 0.25, 0)]
+        assert store.tool_calls(replace(ALL, models=("n",))) == [ToolCalls("research", 2, 0.5, 1, 0, 0.0, 0), search]
+        assert store.tool_calls(replace(ALL, sessions=("monday",))) == [research, search]
+        assert store.tool_calls(replace(ALL, users=("ada",))) == []
+        assert store.tool_steps(ALL, "research", MINUTE) == [
+            ToolStep(T0, 0.5, 0.0),
+            ToolStep(T0 + MINUTE, 0.25, 0.0),
+        ]
+
+    def test_what_a_tool_cost_over_time(self, store: Store) -> None:
+        """Its own model calls, and what later ones read of it, each in its step."""
+        call = {"operation": "chat", "usage_source": "provider"}
+        rows = [
+            span(RUN, 1, None, T0, 9, "grep", operation="execute_tool", tool="grep"),
+            span(RUN, 2, 1, T0, 1, "m", **call, model="m", cost_usd=0.25),
+            span(RUN, 3, None, T0 + MINUTE, 1, "m", **call, carried=(Carried("grep", 7, 0.5), Carried("read", 1, 1.0))),
+        ]
+        store.write(Batch(spans=rows))
+        assert store.tool_steps(ALL, "grep", MINUTE) == [ToolStep(T0, 0.25, 0.0), ToolStep(T0 + MINUTE, 0.0, 0.5)]
+        assert store.tool_steps(replace(ALL, models=("m",)), "grep", MINUTE) == [ToolStep(T0, 0.25, 0.0)]
+        assert store.tool_steps(ALL, "nothing of that name", MINUTE) == []
+
     def test_tools_are_counted_by_their_calls(self, filled: Store) -> None:
         """A tool's row counts its calls and has no money; its histogram holds them."""
         (tool,) = filled.groups(ALL, "tool", latency=True)
@@ -492,19 +562,77 @@ class StoreContract(Opens):
         assert list(filled.traces(selection).rows) == found
 
     def test_traces_by_what_somebody_thinks_of_them(self, filled: Store) -> None:
-        """With any mark, with a label, and with a score of one and the same mark, told by a journal or over OTLP."""
-
-        def mark(trace: str, place: str, score: float, label: str) -> LogRow:
-            said = {"gen_ai.evaluation.score.value": score, "gen_ai.evaluation.score.label": label}
-            details = json.dumps({place: said}).encode()
-            return LogRow(T0 + DAY, "INFO", "gen_ai.evaluation.result", "", trace_id=trace, details=details)
-
-        filled.write(Batch(logs=[mark(RUN, "metadata", 0.25, "bad"), mark(RUN, "attributes", 1, "good")]))
+        """With any mark, with a label, with a note, and with a score of one and the same mark, told by a journal or over OTLP."""
+        filled.write(
+            Batch(
+                logs=[
+                    mark(RUN, "metadata", score=0.25, label="bad"),
+                    mark(RUN, "attributes", score=1, label="good", note="!"),
+                ]
+            )
+        )
         for filters, found in (
             ({"mark": "any"}, 1), ({"mark": "good"}, 1), ({"mark": "so so"}, 0), ({"min_score": 1.0}, 1), ({"min_score": 1.5}, 0),
             ({"max_score": 0.25}, 1), ({"max_score": 0.0}, 0), ({"mark": "good", "max_score": 0.5}, 0),
+            ({"noted": True}, 1), ({"noted": True, "mark": "good"}, 1), ({"noted": True, "mark": "bad"}, 0), ({"noted": False}, 2),
         ):  # fmt: skip
-            assert [row.trace_id for row in filled.traces(ALL, **filters).rows] == [RUN] * found, filters
+            assert len(filled.traces(ALL, **filters).rows) == found, filters
+        assert filled.mark_labels(ALL) == ("bad", "good")
+
+    def test_a_mark_that_comes_twice_is_one(self, store: Store) -> None:
+        """By a journal and over OTLP, in one batch or two, within a second; what differs in anything, or comes later, is another."""
+        line, event = (mark(RUN, place, score=1, label="good") for place in ("metadata", "attributes"))
+        late = event._replace(time_us=event.time_us + 900_000)
+        others = [
+            mark(RUN, "attributes", score=1, label="good", note="yes"),
+            mark(RUN, "attributes", score=0.5, label="good"),
+            mark(OTHER_RUN, "attributes", score=1, label="good"),
+            event._replace(span_id=f"{3:016x}"),
+            event._replace(time_us=event.time_us + 3 * SECOND),
+        ]
+        store.write(Batch(logs=[line, event]))
+        store.write(Batch(logs=[late, line, *others]))
+        assert len(store.logs(replace(ALL, end_us=T0 + 2 * DAY)).rows) == 6
+        assert store.sql("SELECT count(*) FROM marks").rows == ((6,),)
+
+    def test_what_was_thought_of_runs_beside_what_they_cost(self, filled: Store) -> None:
+        """A run speaks once for each name that was judged, by its newest score and its newest label, and with its whole cost."""
+        logs = [
+            mark(RUN, "metadata", score=0.25, label="bad"),
+            mark(RUN, "attributes", score=0.75, label="good", later=2 * SECOND),
+            mark(RUN, "attributes", note="a note alone changes nothing", later=4 * SECOND),
+            mark(RUN, "attributes", name="fast", score=3),
+            mark(OTHER_RUN, "attributes", score=0.25, label="bad"),
+            mark("d" * 32, "attributes", score=1, label="good"),
+        ]
+        filled.write(Batch(logs=logs))
+        fast = ("fast", 1, 1, 3.0, None, 3.0, 3.0, (), 1, 0.25, 1)
+        crew = ("helpful", 1, 1, 0.75, None, 0.75, 0.75, (("good", 1),), 1, 0.25, 1)
+        llama = ("helpful", 1, 1, 0.25, None, 0.25, 0.25, (("bad", 1),), 0, 0.0, 1)
+        both = ("helpful", 2, 2, 0.5, pytest.approx(0.125**0.5), 0.25, 0.75, (("bad", 1), ("good", 1)), 1, 0.25, 2)
+        expected: dict[MarkedBy, list[tuple[Any, ...]]] = {
+            "model": [("gpt-4o", *fast), ("gpt-4o", *crew), ("llama", *llama)],
+            "provider": [("openai", *fast), ("openai", *crew)],
+            "agent": [("planner", *fast), ("planner", *crew)],
+            "tool": [("calendar", *fast), ("calendar", *crew)],
+            "framework": [("crewai", *fast), ("crewai", *crew), (None, *llama)],
+            "service": [("squad", *fast), ("squad", *crew), (None, *llama)],
+            "session": [("monday", *fast), ("monday", *crew), (None, *llama)],
+            "user": [("ada", *fast), ("ada", *crew), (None, *llama)],
+            "task": [(None, *both), (None, *fast)],
+            "workflow": [("llama", *llama), ("plan the week", *fast), ("plan the week", *crew)],
+            "day": [("2027-01-15", *fast), ("2027-01-15", *both)],
+        }
+        for by, rows in expected.items():
+            found = filled.marked(ALL, by, good_score=0.75)
+            assert [astuple(row) for row in found] == rows, by
+        assert filled.marked(replace(ALL, models=("llama",)), "day", limit=1) == [Marked("2027-01-15", *llama)]
+        assert filled.marked(replace(ALL, start_us=T0 + DAY), "model") == []
+        with pytest.raises(ValueError, match="'colour'; use one of model, provider"):
+            filled.marked(ALL, "colour")  # type: ignore[arg-type]
+        filled.delete(Subject("trace", RUN), by="a test", at_us=T0)
+        assert filled.marked(ALL, "day") == [Marked("2027-01-15", *llama[:-3], 0, *llama[-2:])]
+        assert filled.sql("SELECT count(*) FROM marks WHERE comment IS NOT NULL").rows == ((0,),)
 
     def test_a_user_and_a_label_hold_for_the_whole_trace(self, filled: Store) -> None:
         """Sums, sessions and log lines are those of the traces of a user, also what names nobody itself."""
@@ -532,12 +660,13 @@ class StoreContract(Opens):
             assert seen == list(range(20, 0, -1))
 
     def test_pages_stay_put_while_rows_arrive(self, store: Store) -> None:
-        """What arrives between two pages neither shifts nor repeats a row."""
+        """What arrives between two pages neither shifts nor repeats a row; how many there are was told when the list was begun."""
         store.write(Batch(spans=[span(f"{n:032x}", 1, None, T0 + n, 1, "run") for n in range(1, 5)]))
         first = store.traces(ALL, limit=2)
         store.write(Batch(spans=[span(f"{n:032x}", 1, None, T0 + n, 1, "run") for n in range(5, 9)]))
         second = store.traces(ALL, limit=2, cursor=first.next)
         assert [int(row.trace_id, 16) for row in (*first.rows, *second.rows)] == [4, 3, 2, 1]
+        assert (first.total, second.total, store.traces(ALL, limit=2).total) == (4, 4, 8)
 
     @pytest.mark.parametrize("order", get_args(TraceOrder))
     def test_traces_in_every_order(self, store: Store, order: TraceOrder) -> None:

@@ -80,7 +80,7 @@ def test_what_is_no_mark_is_refused(dashboard):
 
 
 def test_evaluations_of_any_program_are_marks(dashboard):
-    """An event ``gen_ai.evaluation.result`` is a mark, from OTLP as from a journal; one that cannot be read is one without words."""
+    """An event ``gen_ai.evaluation.result`` is a mark, from OTLP as from a journal, and one from both; one that cannot be read has no words."""
     given = {"gen_ai.evaluation.name": "relevance", "gen_ai.evaluation.score.label": "yes", "gen_ai.evaluation.score.value": 1}  # fmt: skip
     rows = [
         LogRow(
@@ -92,7 +92,7 @@ def test_evaluations_of_any_program_are_marks(dashboard):
     store.write(Batch(logs=[*rows, rows[0]._replace(details=b"{", time_us=T0 - 1)]))
 
     mark = {"name": "relevance", "label": "yes", "score": 1.0}
-    assert marks(dashboard) == [mark, mark, {"name": "feedback"}]
+    assert marks(dashboard) == [mark, {"name": "feedback"}]
 
 
 def test_a_program_keeps_what_its_users_think(tmp_path):

@@ -305,7 +305,7 @@ def test_a_foreign_database_is_left_alone(path: Path) -> None:
 
 
 def test_an_older_store_is_brought_up_to_date(path: Path) -> None:
-    """What a run goes on with is found in the rows of an older version, which had it in their details only."""
+    """What a run goes on with, and what was thought of it, is found in the rows of an older version, which had it in details only."""
     first, second = f"{1:032x}", f"{2:032x}"
     link = f'{{"links":[{{"trace_id":"{first}","span_id":"{1:016x}","type":"resumes","attributes":{{}}}}]}}'
     said = '{"input":"\\"trace_id\\":\\"' + second + '\\",\\"type\\":\\"resumes\\""}'
@@ -314,7 +314,9 @@ def test_an_older_store_is_brought_up_to_date(path: Path) -> None:
         SpanRow(first, f"{1:016x}", None, T0, 1, "a", "other", details=said.encode()),
         SpanRow(second, f"{1:016x}", None, T0 + 9, 1, "b", "other", details=link.encode()),
     ]
-    store.write(Batch(spans=spans))
+    evaluation = b'{"metadata":{"gen_ai.evaluation.name":"fast","gen_ai.evaluation.score.value":0.5,"gen_ai.evaluation.explanation":"so"}}'
+    line = LogRow(T0 + 10, "INFO", "gen_ai.evaluation.result", "", trace_id=first, details=evaluation)
+    store.write(Batch(spans=spans, logs=[line]))
     store.close()
     with duckdb.connect(str(path)) as connection:
         for table, columns in (
@@ -323,14 +325,18 @@ def test_an_older_store_is_brought_up_to_date(path: Path) -> None:
         ):
             for column in columns.split():
                 connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        connection.execute("DROP TABLE excerpts; DROP TABLE failures; DROP TABLE clashes; DROP TABLE carried")
+        connection.execute(
+            "DROP TABLE excerpts; DROP TABLE failures; DROP TABLE clashes; DROP TABLE carried; DROP TABLE marks"
+        )
         connection.execute("UPDATE meta SET value = 3 WHERE key = 'schema_version'")
     store = open_store(path)
     whole = store.run(second)
     third = SpanRow(f"{3:032x}", f"{1:016x}", None, T0 + 20, 1, "c", "other", resumes=second, task="refund")
     store.write(Batch(spans=[third]))
     longer = store.run(first)
+    marks = store.sql("SELECT trace_id, span_id, name, score, label, comment FROM marks").rows
     store.close()
+    assert marks == ((first, None, "fast", 0.5, None, "so"),)
     assert whole is not None
     assert [part.trace_id for part in whole.parts] == [first, second]
     assert longer is not None

@@ -92,7 +92,9 @@ class TracePage:
     rows: tuple[TraceRow, ...]
     next: str | None
     total: int | None = None
-    """How many traces match in all; ``None`` where words are searched for, which would take as long as finding them all."""
+    """How many traces matched in all when the list was begun: counted for its first page, and told by its cursors. ``None`` where
+    words are searched for, which would take as long as finding them all.
+    """
     complete: bool = True
     """False where a part of a word stands for so many words that not all of them were looked for."""
 

@@ -40,6 +40,7 @@ from .rows import Batch, LogRow, OpenRow, SpanRow
 from .selection import (
     ErrorOrder,
     GroupBy,
+    MarkedBy,
     NamedBy,
     OrderBy,
     Selection,
@@ -49,7 +50,7 @@ from .selection import (
     UserOrder,
 )
 from .sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
-from .sums import Group, Point, Step, ToolInput, Totals
+from .sums import Group, Marked, Point, Step, ToolCalls, ToolInput, ToolStep, Totals
 
 if TYPE_CHECKING:
     from .runs import Related, Run, TaskRuns
@@ -67,6 +68,8 @@ __all__ = [
     "GroupBy",
     "Incident",
     "LogPage",
+    "Marked",
+    "MarkedBy",
     "MetricName",
     "NamedBy",
     "OrderBy",
@@ -81,7 +84,9 @@ __all__ = [
     "StoreBegunAnewError",
     "StoreError",
     "StoreState",
+    "ToolCalls",
     "ToolInput",
+    "ToolStep",
     "Totals",
     "Trace",
     "TraceFilters",
@@ -147,6 +152,22 @@ class Store(Protocol):
 
     def tool_inputs(self, selection: Selection, limit: int = 100) -> Sequence[ToolInput]:
         """What results of tools took in the input of model calls of the selection, the dearest first."""
+
+    def tool_calls(self, selection: Selection, limit: int = 100) -> Sequence[ToolCalls]:
+        """The model calls of the selection that tools made themselves, the dearest first."""
+
+    def tool_steps(self, selection: Selection, tool: str, step_us: int) -> Sequence[ToolStep]:
+        """What one tool cost in each step, ascending, empty steps left out."""
+
+    def marked(
+        self, selection: Selection, by: MarkedBy, *, good_score: float | None = None, limit: int = 100
+    ) -> Sequence[Marked]:
+        """What was thought of the runs that began in the selection and have its names, those of most runs first (by ``day``:
+        ascending). A run counts under each model, provider, agent and tool that took part in it, with its whole cost.
+        """
+
+    def mark_labels(self, selection: Selection, limit: int = 50) -> Sequence[str]:
+        """The labels of marks that were made since the selection began, the most used first."""
 
     def traces(
         self,

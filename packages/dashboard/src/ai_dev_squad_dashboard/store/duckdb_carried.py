@@ -10,10 +10,10 @@ import duckdb
 from .base import Selection, ToolInput
 from .duckdb_columns import REAL, TEXT, WHOLE, id_columns, registered
 from .duckdb_excerpts import TRACE_ID
-from .duckdb_facts import names_filter, runs_filter
+from .duckdb_facts import Where, names_filter, runs_filter
 from .rows import SpanRow
 
-__all__ = ["tool_inputs", "write_carried"]
+__all__ = ["read_in", "tool_inputs", "whole_runs", "write_carried"]
 
 
 def write_carried(connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow], series: Sequence[int]) -> None:
@@ -36,17 +36,29 @@ def write_carried(connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow
         )
 
 
-def tool_inputs(cursor: duckdb.DuckDBPyConnection, selection: Selection, limit: int) -> Sequence[ToolInput]:
-    """Each tool's, the dearest first."""
-    where = runs_filter(replace(selection, sessions=()))
+def read_in(selection: Selection) -> Where:
+    """On what was carried: that of model calls of the selection."""
+    where = whole_runs(selection)
     where.add("start_us >= ? AND start_us < ?", selection.start_us, selection.end_us)
+    named = names_filter(selection)
+    if named.conditions:
+        where.add(f"series IN (SELECT id FROM series WHERE {named})", *named.values)  # noqa: S608
+    return where
+
+
+def whole_runs(selection: Selection) -> Where:
+    """The filters by runs on a table with the ids of traces: all of a trace counts, also what names no session itself."""
+    where = runs_filter(replace(selection, sessions=()))
     if selection.sessions:
         where.add(
             "trace_id IN (SELECT trace_id FROM traces WHERE session_id IN (SELECT unnest(?)))", list(selection.sessions)
         )
-    named = names_filter(selection)
-    if named.conditions:
-        where.add(f"series IN (SELECT id FROM series WHERE {named})", *named.values)  # noqa: S608
+    return where
+
+
+def tool_inputs(cursor: duckdb.DuckDBPyConnection, selection: Selection, limit: int) -> Sequence[ToolInput]:
+    """Each tool's, the dearest first."""
+    where = read_in(selection)
     rows = cursor.execute(
         "SELECT tool, count(*), least(sum(tokens), 9223372036854775807)::BIGINT AS tokens, coalesce(sum(cost_usd), 0) AS usd, "  # noqa: S608
         f"count(*) FILTER (cost_usd IS NULL) FROM carried WHERE {where} GROUP BY tool "

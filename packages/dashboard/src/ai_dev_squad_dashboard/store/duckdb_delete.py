@@ -141,7 +141,9 @@ def recorded(connection: duckdb.DuckDBPyConnection, limit: int) -> list[Deletion
 def _others(subject: Subject | None) -> dict[str, Where]:
     """Table → which of its rows go, where that is not told by spans alone."""
     of_traces = f"trace_id IN ({_DOOMED})"
-    found = {table: Where([f"({of_traces} OR session_id IN ({_SESSIONS}))"], []) for table in ("logs", "running")}
+    found = {
+        table: Where([f"({of_traces} OR session_id IN ({_SESSIONS}))"], []) for table in ("logs", "running", "marks")
+    }
     found |= {table: Where([of_traces], []) for table in ("labels", "excerpts", "failures", "clashes", "carried")}
     either, values = ["false"], []
     for kind, names in ATTRIBUTES.items():

@@ -13,6 +13,17 @@ from .duckdb_failures import SELECTED as FAILED_SPANS
 
 __all__ = ["SCHEMA_VERSION", "prepare"]
 
+
+def _told(name: str) -> str:
+    """What an evaluation says, in a journal's line or in OpenTelemetry's."""
+    return (
+        f"coalesce(json_extract_string(decode(details), '$.metadata.\"gen_ai.{name}\"'), "
+        f"json_extract_string(decode(details), '$.attributes.\"gen_ai.{name}\"'))"
+    )
+
+
+_SCORE: Final = f"TRY_CAST({_told('evaluation.score.value')} AS DOUBLE)"
+
 # What both roll-ups and their readers call the columns that are added up.
 _SUMS: Final = """
     spans BIGINT NOT NULL, errors BIGINT NOT NULL, duration_us HUGEINT NOT NULL,
@@ -183,6 +194,18 @@ CREATE TABLE carried (
 );
 """
 
+# Marks stand by themselves, so that none counts twice; older ones are told by their lines.
+_VERSION_9: Final = f"""
+CREATE TABLE marks (
+    trace_id UHUGEINT NOT NULL, span_id UBIGINT, time_us BIGINT NOT NULL, session_id VARCHAR, name VARCHAR NOT NULL,
+    score DOUBLE, label VARCHAR, comment VARCHAR, made_by VARCHAR
+);
+INSERT INTO marks SELECT DISTINCT trace_id, span_id, time_us, session_id, coalesce(nullif(left({_told("evaluation.name")}, 256), ''), 'feedback'),
+    CASE WHEN isfinite({_SCORE}) THEN {_SCORE} END, nullif(left({_told("evaluation.score.label")}, 256), ''),
+    nullif({_told("evaluation.explanation")}, ''), json_extract_string(decode(details), '$.attributes."ai_dev_squad.mark.by"')
+FROM logs WHERE event_type = 'gen_ai.evaluation.result' AND trace_id IS NOT NULL;
+"""  # noqa: S608
+
 _MIGRATIONS: Final[Sequence[str]] = (
     _VERSION_1,
     _VERSION_2,
@@ -192,6 +215,7 @@ _MIGRATIONS: Final[Sequence[str]] = (
     _VERSION_6,
     _VERSION_7,
     _VERSION_8,
+    _VERSION_9,
 )
 """What makes version ``n + 1`` of version ``n``; a new file goes through all of them."""
 

@@ -10,7 +10,6 @@ from typing import Literal, Unpack
 from ai_dev_squad.costs import CostEntry
 
 from . import (
-    duckdb_carried,
     duckdb_delete,
     duckdb_failures,
     duckdb_figures,
@@ -46,7 +45,6 @@ from .base import (
     SessionPage,
     Step,
     StoreState,
-    ToolInput,
     Totals,
     Trace,
     TraceFilters,
@@ -58,6 +56,7 @@ from .base import (
     Written,
 )
 from .deletions import Deletion, Extent, Subject
+from .duckdb_beside import BesideCost
 from .duckdb_file import File
 from .duckdb_mend import mend
 from .duckdb_rollup import ROLL_EVERY
@@ -74,7 +73,7 @@ from .summary import NAMES, ORDERS, Summary
 __all__ = ["DuckDBStore"]
 
 
-class DuckDBStore:
+class DuckDBStore(BesideCost):
     """``Store`` on DuckDB. ``index``: the file of the index of words; without it, a search reads."""
 
     def __init__(
@@ -141,10 +140,6 @@ class DuckDBStore:
             raise ValueError(f"cannot tell the history of a {by!r}; use one of {', '.join(NAMES)}")
         with self._file.reading() as cursor:
             return duckdb_history.history(cursor, selection, by, key, step_us, self._writer.series.names)
-
-    def tool_inputs(self, selection: Selection, limit: int = 100) -> Sequence[ToolInput]:
-        with self._file.reading() as cursor:
-            return duckdb_carried.tool_inputs(cursor, selection, limit)
 
     def traces(
         self,

@@ -18,11 +18,10 @@ from .duckdb_excerpts import described
 from .duckdb_facts import Where, names_filter, runs_filter, windows
 from .duckdb_logs import LOG_COLUMNS, log_row, running_of
 from .duckdb_order import after as cursor_after
-from .orders import DURATION, SKEWED, TRACE_ORDERS, cursor_behind, value_of
+from .orders import DURATION, SKEWED, TRACE_ORDERS, cursor_behind, total_in, value_of
 from .rows import LogRow, SpanRow
 from .search_index import IndexReader
 from .search_words import terms_of
-from .sql_views import SCORE, told
 
 __all__ = ["TRACE_COLUMNS", "captured", "details", "fingerprints", "span", "trace", "trace_row", "traces"]
 
@@ -57,7 +56,8 @@ def traces(
     filtered = _filtered(filters)
     where.add(str(filtered), *filtered.values)
     inside = _inside(selection, filters.get("operation"), filters.get("tool"))
-    total = None if terms else _total(cursor, where, inside, selection)
+    told = None if after is None else total_in(after, "traces", order)
+    total = None if terms else _total(cursor, where, inside, selection) if told is None else told
     end_us = selection.end_us
     if after is not None:
         behind = cursor_after(after, "traces", order, TRACE_ORDERS[order], "trace_id < ?::UHUGEINT")
@@ -83,7 +83,7 @@ def traces(
     page = described(cursor, [trace_row(row) for row in rows[:limit]])
     more = None
     if len(rows) > limit:
-        more = cursor_behind("traces", order, value_of(page[-1], order), str(int(page[-1].trace_id, 16)))
+        more = cursor_behind("traces", order, value_of(page[-1], order), str(int(page[-1].trace_id, 16)), total)
     return TracePage(page, more, total, complete)
 
 
@@ -114,20 +114,22 @@ def _filtered(filters: TraceFilters) -> Where:
             where.add(f"{expression} >= ?", given[name])
     if "error_group" in given:
         where.add("trace_id IN (SELECT trace_id FROM failures WHERE error_group = ?)", given["error_group"])
-    if any(name in given for name in ("mark", "min_score", "max_score")):
-        marked = _marked(given)
-        where.add(f"trace_id IN (SELECT trace_id FROM logs WHERE {marked})", *marked.values)  # noqa: S608
+    marked = _marked(given)
+    if marked.conditions:
+        where.add(f"trace_id IN (SELECT trace_id FROM marks WHERE {marked})", *marked.values)  # noqa: S608
     return where
 
 
 def _marked(given: Mapping[str, Any]) -> Where:
-    """On the log lines: marks as they are asked for."""
-    where = Where(["event_type = 'gen_ai.evaluation.result' AND trace_id IS NOT NULL"], [])
-    if given.get("mark", "any") != "any":
-        where.add(f"{told('score.label')} = ?", given["mark"])
+    """On the marks: those that are asked for."""
+    where = Where([], [])
+    if "mark" in given:
+        where.add("true") if given["mark"] == "any" else where.add("label = ?", given["mark"])
     for name, sign in (("min_score", ">="), ("max_score", "<=")):
         if name in given:
-            where.add(f"{SCORE} {sign} ?", given[name])
+            where.add(f"score {sign} ?", given[name])
+    if given.get("noted"):
+        where.add("comment IS NOT NULL")
     return where
 
 

@@ -43,6 +43,7 @@ _TIMES: Final[dict[str, str]] = {
     "carried": "start_us",
     "failures": "start_us",
     "clashes": "start_us",
+    "marks": "time_us",
     "traces": "last_start_us",
 }
 """Table → the time of its rows."""

@@ -16,6 +16,7 @@ from .duckdb_columns import BYTES, REAL, SPAN_COLUMNS, TEXT, WHOLE, Columns, id_
 from .duckdb_excerpts import TRACE_ID, write_excerpts, write_labels
 from .duckdb_failures import write_failures
 from .duckdb_file import File
+from .duckdb_marks import write_marks
 from .duckdb_rollup import ROLL_EVERY, roll
 from .duckdb_series import Series
 from .duckdb_tombstones import bury_traces
@@ -221,8 +222,8 @@ class Writer:
                     self._relayed = True
                 if batch.opened:
                     self._opened(connection, batch.opened)
-                if batch.logs:
-                    self._logs(connection, batch.logs)
+                if batch.logs and (logs := write_marks(connection, batch.logs)):
+                    self._logs(connection, logs)
                 if batch.metrics:
                     self._metrics(connection, batch.metrics)
                 for source, position in batch.positions.items():

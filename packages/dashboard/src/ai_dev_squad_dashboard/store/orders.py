@@ -21,6 +21,7 @@ __all__ = [
     "allowed",
     "cursor_behind",
     "place_of",
+    "total_in",
     "value_of",
 ]
 
@@ -80,9 +81,18 @@ def allowed(order: _Order, orders: Collection[str]) -> _Order:
     return order
 
 
-def cursor_behind(name: str, order: str, value: Any, row_id: str) -> str:
-    """The cursor of the list ``name`` behind the row with this value of its key and this id."""
-    return pack(f"{name} by {order}", repr(value) if isinstance(value, float) else str(int(value)), row_id)
+def cursor_behind(name: str, order: str, value: Any, row_id: str, total: int | None = None) -> str:
+    """The cursor of the list ``name`` behind the row with this value of its key and this id. ``total`` goes along, so that it need
+    not be counted anew for each page.
+    """
+    shown = repr(value) if isinstance(value, float) else str(int(value))
+    return pack(f"{name} by {order}", shown, row_id, -1 if total is None else total)
+
+
+def total_in(cursor: str, name: str, order: str) -> int | None:
+    """The total that goes along with a cursor of ``name``. Raises ``BadCursorError`` for the cursor of another list or order."""
+    total = int(unpack(cursor, f"{name} by {order}", str, str, int)[2])
+    return total if total >= 0 else None
 
 
 def place_of(cursor: str, name: str, order: str, key: Key) -> tuple[int | float, str]:
@@ -90,7 +100,7 @@ def place_of(cursor: str, name: str, order: str, key: Key) -> tuple[int | float,
 
     Raises ``BadCursorError`` for the cursor of another list or order.
     """
-    value, row_id = (str(part) for part in unpack(cursor, f"{name} by {order}", str, str))
+    value, row_id = (str(part) for part in unpack(cursor, f"{name} by {order}", str, str, int)[:2])
     try:
         number = float(value) if key.is_real else int(value)
     except ValueError:

@@ -9,6 +9,7 @@ __all__ = [
     "FILTERS",
     "ErrorOrder",
     "GroupBy",
+    "MarkedBy",
     "NamedBy",
     "OrderBy",
     "Selection",
@@ -25,6 +26,11 @@ GroupBy = Literal[
 
 NamedBy = Literal["framework", "provider", "model", "agent", "tool", "operation", "service"]
 """Names that spans have of their own."""
+
+MarkedBy = Literal[
+    "model", "provider", "agent", "tool", "framework", "service", "session", "user", "task", "workflow", "day"
+]
+"""What marks are put together by: of a run as a whole, or what took part in it."""
 
 OrderBy = Literal["cost", "calls", "errors", "p95", "tokens", "key"]
 
@@ -55,7 +61,8 @@ class TraceFilters(TypedDict, total=False):
     """The label of a mark; ``any`` for whatever somebody thinks of them."""
     min_score: float | None
     max_score: float | None
-    """Of one and the same mark."""
+    noted: bool | None
+    """Whether it has a comment. All that is said of a mark holds for one and the same."""
 
 
 @dataclass(frozen=True)

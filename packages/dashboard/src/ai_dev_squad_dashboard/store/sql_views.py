@@ -9,7 +9,7 @@ from typing import Final
 from .duckdb_columns import HEXED
 from .orders import DURATION
 
-__all__ = ["SCORE", "VIEWS", "View", "ViewColumn", "told"]
+__all__ = ["VIEWS", "View", "ViewColumn"]
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,6 @@ def _columns(**given: tuple[str, str] | str) -> tuple[ViewColumn, ...]:
     )
 
 
-def told(name: str) -> str:
-    """What an evaluation says, in a journal's line or in OpenTelemetry's."""
-    return (
-        f"coalesce(json_extract_string(decode(details), '$.metadata.\"gen_ai.evaluation.{name}\"'), "
-        f"json_extract_string(decode(details), '$.attributes.\"gen_ai.evaluation.{name}\"'))"
-    )
-
-
-SCORE: Final = f"TRY_CAST({told('score.value')} AS DOUBLE)"
-"""What it says as a number."""
 _NAMES: Final = _columns(
     framework="What runs the agents.",
     service="The program, as OpenTelemetry names it.",
@@ -200,12 +190,13 @@ _ALL: Final = (
             span_id=("The operation, where one is meant.", "lpad(lower(hex(span_id)), 16, '0')"),
             time=("When, UTC.", "make_timestamp(time_us)"),
             session_id="The conversation.",
-            name=("What was judged.", told("name")),
-            score=("A number.", SCORE),
-            label=("A word.", told("score.label")),
-            comment=("In words.", told("explanation")),
+            name="What was judged.",
+            score="A number.",
+            label="A word.",
+            comment="In words.",
+            made_by="Who made it on the page or by API.",
         ),
-        "logs WHERE event_type = 'gen_ai.evaluation.result'",
+        "marks",
     ),
     View(
         "labels",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Group", "Point", "Step", "ToolInput", "Totals"]
+__all__ = ["Group", "Marked", "Point", "Step", "ToolCalls", "ToolInput", "ToolStep", "Totals"]
 
 
 @dataclass(frozen=True)
@@ -114,3 +114,57 @@ class ToolInput:
     """What those tokens cost, cached ones at their own price; the sum of what is known."""
     unpriced_calls: int
     """Calls of which that is not known."""
+
+
+@dataclass(frozen=True)
+class ToolCalls:
+    """The model calls beneath executions of a tool. A call beneath a tool that another one called is beneath both, and the inner
+    one's own; so own ones may be added up over tools, and all others may not.
+    """
+
+    tool: str
+    calls: int
+    cost_usd: float
+    """The sum of what is known."""
+    unpriced_calls: int
+    own_calls: int
+    """Those with no other tool in between."""
+    own_cost_usd: float
+    own_unpriced_calls: int
+
+
+@dataclass(frozen=True)
+class ToolStep:
+    """What a tool cost in one step of a history."""
+
+    start_us: int
+    made_usd: float
+    """The model calls beneath it."""
+    read_usd: float
+    """What its results took in the input of later model calls: an estimate."""
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What was thought of some runs under one name. A run speaks once, by its newest score and its newest label."""
+
+    key: str | None
+    """What the runs have in common."""
+    name: str
+    """What was judged."""
+    runs: int
+    """Runs with such a mark."""
+    scored: int
+    """Those with a score."""
+    mean: float | None
+    deviation: float | None
+    """The standard deviation of the scores, of a sample; ``None`` for fewer than two."""
+    lowest: float | None
+    highest: float | None
+    labels: tuple[tuple[str, int], ...]
+    """(label, runs), the most frequent first, at most 20."""
+    high: int
+    """Runs with at least the score that was asked for."""
+    cost_usd: float
+    """What the runs cost as a whole; the sum of what is known."""
+    unpriced_calls: int

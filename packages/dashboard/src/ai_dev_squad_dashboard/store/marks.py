@@ -1,0 +1,81 @@
+"""What somebody thinks of a run, read from the event that says so: a journal line or a log record, whoever wrote it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from .rows import LogRow
+
+__all__ = ["BY", "COMMENT", "EVENT", "LABEL", "NAME", "SCORE", "Mark", "mark_of"]
+
+EVENT: Final = "gen_ai.evaluation.result"
+"""The type of the event."""
+NAME: Final = "gen_ai.evaluation.name"
+SCORE: Final = "gen_ai.evaluation.score.value"
+LABEL: Final = "gen_ai.evaluation.score.label"
+COMMENT: Final = "gen_ai.evaluation.explanation"
+BY: Final = "ai_dev_squad.mark.by"
+_LONGEST: Final = 256
+
+
+class _Details(msgspec.Struct):
+    metadata: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
+
+
+_decode: Final = msgspec.json.Decoder(_Details).decode
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What somebody thinks of a run, or of an operation in it."""
+
+    time_us: int
+    name: str
+    """What was judged."""
+    score: float | None
+    label: str | None
+    comment: str | None
+    by: str | None
+    """Who made it on the page or by API; ``None`` for a program's own."""
+    span_id: str | None
+    """The operation, where one is meant."""
+
+
+def mark_of(line: LogRow) -> Mark:
+    """The mark that a line of type ``EVENT`` tells; one without words where it cannot be read."""
+    try:
+        details = _decode(line.details or b"{}")
+    except msgspec.MsgspecError:
+        details = _Details()
+    given = {**details.attributes, **details.metadata}
+    return Mark(
+        time_us=line.time_us,
+        name=(_text(given, NAME) or "feedback")[:_LONGEST],
+        score=_number(given),
+        label=(_text(given, LABEL) or "")[:_LONGEST] or None,
+        comment=_text(given, COMMENT),
+        by=_text(given, BY),
+        span_id=line.span_id,
+    )
+
+
+def _text(given: Mapping[str, Any], name: str) -> str | None:
+    value = given.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _number(given: Mapping[str, Any]) -> float | None:
+    value = given.get(SCORE)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
