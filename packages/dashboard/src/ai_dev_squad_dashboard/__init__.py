@@ -1,7 +1,7 @@
 """The dashboard: traces, sessions, logs, costs and budgets of AI agents, live and offline.
 
 ``create_app(settings)`` is a WSGI application; ``create_dashboard(host, port)`` and ``ObservabilityDashboard`` run one beside
-your program.
+your program. ``create_receiver(settings)`` is one that receives and shows nothing.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ if TYPE_CHECKING:
     from .app import create_app
     from .live import RealTimeUpdater
     from .observability import ObservabilityDashboard, create_dashboard
-    from .settings import DashboardSettings
+    from .receiving import create_receiver
+    from .settings import DashboardSettings, ReceiverSettings
     from .store import Store, StoreError, open_store
 
 __all__ = [
     "DashboardSettings",
     "ObservabilityDashboard",
     "RealTimeUpdater",
+    "ReceiverSettings",
     "Store",
     "StoreError",
     "create_app",
     "create_dashboard",
+    "create_receiver",
     "open_store",
 ]
 
@@ -31,10 +34,12 @@ _HOMES = {
     "DashboardSettings": "settings",
     "ObservabilityDashboard": "observability",
     "RealTimeUpdater": "live",
+    "ReceiverSettings": "settings",
     "Store": "store",
     "StoreError": "store",
     "create_app": "app",
     "create_dashboard": "observability",
+    "create_receiver": "receiving",
     "open_store": "store",
 }
 

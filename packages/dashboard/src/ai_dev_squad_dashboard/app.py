@@ -73,7 +73,7 @@ class Running:
         self.updater.stop()
         self.alerting.stop(timeout)
         if self.grpc is not None:
-            self.grpc.stop(timeout)
+            self.grpc.stop(timeout).wait(timeout)  # who was accepted is answered
         if self.tail is not None:
             self.tail.stop()
         self.queue.close(timeout)

@@ -21,6 +21,7 @@ __all__ = ["main", "make_parser"]
 
 _BUILT_IN = {
     "dashboard": "dashboard",
+    "receive": "receive",
     "ingest": "ingest",
     "ship": "ship",
     "export": "export",

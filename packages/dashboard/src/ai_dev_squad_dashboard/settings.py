@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from ai_dev_squad.environment import as_type, first_given
@@ -17,7 +17,7 @@ from ai_dev_squad.environment import as_type, first_given
 from .roles import ROLES
 from .store_url import is_url, without_password
 
-__all__ = ["ARGON2", "DashboardSettings", "is_loopback"]
+__all__ = ["ARGON2", "DashboardSettings", "ReceiverSettings", "is_loopback"]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 ARGON2 = re.compile(r"\$argon2id\$v=19\$m=[0-9]{1,8},t=[0-9]{1,4},p=[0-9]{1,3}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
@@ -152,6 +152,10 @@ class DashboardSettings:
         for host in self.allowed_hosts:
             if not _HOST.fullmatch(host):
                 raise ValueError(f"allowed_hosts has {host!r}; use names such as dashboard.example.org or box:8080")
+        self._check_visitors()
+
+    def _check_visitors(self) -> None:
+        """Whether those may come in who should, and nobody else."""
         may_look = self.read_tokens or self.act_tokens or self.password_hash or self.people or self.oidc_issuer
         if self.is_exposed and not may_look:
             raise ValueError(
@@ -213,7 +217,7 @@ class DashboardSettings:
         return bool(tokens or self.password_hash or self.people or self.oidc_issuer)
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ, **arguments: Any) -> DashboardSettings:
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, **arguments: Any) -> Self:
         """Settings from ``arguments`` (``None`` counts as absent), else from ``environ``, else the defaults.
 
         Each setting reads ``DASHBOARD_<NAME>``; ``logs`` also reads ``AI_DEV_SQUAD_LOG_DIR``. Lists are separated by commas.
@@ -234,6 +238,28 @@ class DashboardSettings:
         if "logs" in values and "db" not in values:
             values["db"] = Path(values["logs"][0]) / "dashboard.duckdb"
         return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiverSettings(DashboardSettings):
+    """How ``ai-dev-squad receive`` runs: the settings of a dashboard, from the same variables, for a process that shows nothing.
+
+    Of ``logs`` and of all that is about people, pages and alerts nothing is used.
+    """
+
+    port: int = 4318
+    """The port of OTLP/HTTP; 0 takes a free one."""
+
+    def _check_visitors(self) -> None:
+        if self.ingest_tokens:
+            return
+        why = self._exposure() + " is reachable from other machines" if self.is_exposed else ""
+        if self.needs_login:
+            why = "others are asked who they are, so nobody could send"
+        if why:
+            raise ValueError(
+                f"ingest_tokens is empty, and {why}; set DASHBOARD_INGEST_TOKENS (`ai-dev-squad token ingest` makes one)"
+            )
 
 
 def is_loopback(host: str) -> bool:

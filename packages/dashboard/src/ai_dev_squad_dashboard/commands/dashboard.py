@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
-import os
-import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from ai_dev_squad_dashboard.commands import CommandError, say
+from ai_dev_squad_dashboard.commands.tuning import tune_interpreter, tune_memory
 
 __all__ = ["register"]
-
-_M_ARENA_MAX: Final = -8
-"""What glibc's ``malloc.h`` calls the setting."""
-_HEAPS: Final = 2
 
 
 def register(subparsers: Any) -> None:
@@ -69,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
     check_port(settings.host, settings.port)
     from ai_dev_squad_dashboard.app import create_app
 
-    _tune_memory()
+    tune_memory()
     app = create_app(settings)
 
     def ready(url: str) -> None:
@@ -86,28 +79,6 @@ def _run(options: argparse.Namespace) -> int:
 
             webbrowser.open(url)
 
-    _tune_interpreter()
+    tune_interpreter()
     serve(app, settings, ready=ready)
     return 0
-
-
-def _tune_interpreter() -> None:
-    """Suit Python to a process that reads requests, writes and answers at once. It is ours; whoever serves the app in their
-    own decides.
-    """
-    # A request has thousands of new objects, nearly all of which go without being looked for: it took a tenth of the time.
-    gc.set_threshold(50_000, 20, 20)
-    # DuckDB asks for the interpreter some dozens of times in a commit, and would wait 5 ms each time while a request is read.
-    sys.setswitchinterval(0.0005)
-
-
-def _tune_memory() -> None:
-    """Have the C library keep few heaps. glibc has up to eight for each processor, so that threads need not wait for one another;
-    what a large request leaves in one of them serves no other thread, and is not given back. Before threads are started.
-    """
-    if sys.platform != "linux" or "MALLOC_ARENA_MAX" in os.environ:
-        return
-    try:
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS)
-    except (OSError, AttributeError):
-        pass  # another C library, which has no such heaps
