@@ -141,7 +141,7 @@ class Oracle:
         """(kinds, step, names, bin of durations) → what is added up."""
         answer: dict[tuple[Any, ...], tuple[int, ...]] = {}
         for span in self.spans:
-            end_us = min(span.start_us + span.duration_us, now_us)
+            end_us = min(span.start_us + max(0, span.duration_us), now_us)
             if since_us is not None and end_us < since_us:
                 continue
             kinds = Kind.SPAN | (Kind.RUN if is_root(span) else 0) | (Kind.CALL if is_call(span) else 0)

@@ -30,9 +30,10 @@ _KINDS: Final = (
     f" + CASE WHEN usage_source IS NOT NULL THEN {Kind.CALL:d} ELSE 0 END"
     f" + CASE operation WHEN 'execute_tool' THEN {Kind.TOOL:d} WHEN 'invoke_agent' THEN {Kind.AGENT:d} ELSE 0 END"
 )
-# A stated start and duration may be anything; and a clock that is ahead must not put off what is known now.
+# A stated start and duration may be anything; what ends before it starts ended when it started, and a clock that is ahead must
+# not put off what is known now.
 _MOST_US: Final = (1 << 62) - 1
-_END: Final = f"least(least(start_us, {_MOST_US}) + least(duration_us, {_MOST_US}), ?)"
+_END: Final = f"least(least(start_us, {_MOST_US}) + least(greatest(duration_us, 0), {_MOST_US}), ?)"
 _MOST_USD: Final = 1_000_000
 """US dollars: ten times what a span is believed to cost."""
 _BIN: Final = Figure._fields.index("bin") + 1
