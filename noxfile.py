@@ -44,6 +44,8 @@ os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *_hidden])
 # The newest interpreter that is there runs its tests on the other clock, instead of on both: what all run, the others prove on
 # today's.
 AHEAD = next((version for version in reversed(PYTHONS) if version != ONE and shutil.which(f"python{version}")), ONE)
+# Two cores are kept busy by three processes of tests, which wait for servers, browsers and children; more would only share them.
+AT_ONCE = min(4, (os.cpu_count() or 2) + 1)
 # uv reads its own settings, so a mirror configured for pip is handed on.
 if "PIP_INDEX_URL" in os.environ:
     os.environ.setdefault("UV_DEFAULT_INDEX", os.environ["PIP_INDEX_URL"])
@@ -154,7 +156,7 @@ def tests(session: nox.Session) -> None:
         run_tests(session, "-m", "not once")
     else:
         # Between the oldest and the newest interpreter only our own use of one can differ: threads, signals, contexts, forks.
-        run_tests(session, "-m", "not once", groups=shares(2, "core", "guide", "testing"))
+        run_tests(session, "-m", "not once", groups=shares(3, "core", "guide", "testing"))
 
 
 @nox.session(python=PYTHONS[0])
@@ -242,19 +244,18 @@ def run_tests(
 
 
 def everything(session: nox.Session) -> dict[str, list[str]]:
-    """Group → its paths. The longest first, so that both processes have something to do until the end."""
+    """Group → its paths. The longest first, so that each process has something to do until the end."""
     packages = claimed(session)
     for package in PACKAGES.keys() - packages:
         session.warn(f"{package} does not claim Python {session.python}: its tests are left out")
     adapters = sorted(package.removeprefix("adapters/") for package in packages if package.startswith("adapters/"))
-    core = [f"tests/{folder}" for folder in ("core", "guide", "testing")]
-    apart = [*core, *(f"tests/{folder}" for folder in ("adapters", "browser", "dashboard", "wire"))]
     groups = {name: sorted(map(str, Path("tests/adapters").glob(f"test_{name}_*.py"))) for name in adapters}
-    dashboard = shares(2, "dashboard")
-    groups |= {"core": core, **dashboard}
-    groups["parity, integration"] = ["tests", *(f"--ignore={folder}" for folder in apart)]
-    longest = [name for name in ("parity, integration", "crewai", "core", *dashboard, "langgraph") if name in groups]
-    return {name: groups[name] for name in [*longest, *groups]}
+    own = {"adapters", "browser", "core", "dashboard", "guide", "testing", "wire"}
+    others = sorted(folder.name for folder in Path("tests").iterdir() if folder.is_dir() and folder.name not in own)
+    lab, core, dashboard = shares(2, *others), shares(2, "core", "guide", "testing"), shares(2, "dashboard")
+    groups |= {**lab, **core, **dashboard}
+    longest = [name for name in (*lab, "crewai", *core, *dashboard, "langgraph") if name in groups]
+    return {name: groups[name] for name in [*longest, *groups] if groups[name]}
 
 
 def shares(count: int, *folders: str) -> dict[str, list[str]]:
@@ -269,7 +270,7 @@ def run_groups(
     *options: str,
     environment: Mapping[str, str] | None = None,
 ) -> None:
-    """Each group of paths in a process of its own, two at a time, as most machines have two cores."""
+    """Each group of paths in a process of its own, one more at a time than there are cores: a test waits for what it started."""
     pytest = shutil.which("pytest", path=session.bin)
     assert pytest is not None
 
@@ -287,7 +288,7 @@ def run_groups(
     complete = {key: value for key, value in given.items() if value is not None}
     complete["PATH"] = os.pathsep.join([session.bin, complete["PATH"]])
     failed = []
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         for name, done in zip(groups, pool.map(run, groups.values()), strict=True):
             session.log(f"pytest: {name}")
             print(done.stdout, flush=True)
@@ -317,8 +318,7 @@ def wire(session: nox.Session) -> None:
 def web(session: nox.Session) -> None:
     """Walk every page of the dashboard in a real browser, and send its routes what nobody expects.
 
-    Two processes at a time, each with a browser and dashboards of its own: a page spends most of its time waiting for the other
-    side. Four shares, so that neither has nothing to do for long.
+    Each process has a browser and dashboards of its own. Six shares, so that none has nothing to do for long.
     """
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
@@ -327,7 +327,7 @@ def web(session: nox.Session) -> None:
     if session.posargs:
         run_pytest(session, *session.posargs, environment={"CHROMIUM": browser})
         return
-    run_groups(session, shares(4, "browser"), environment={"CHROMIUM": browser})
+    run_groups(session, shares(6, "browser"), environment={"CHROMIUM": browser})
 
 
 @nox.session

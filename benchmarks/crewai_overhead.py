@@ -115,6 +115,7 @@ def _work(name: str) -> None:
     os.environ |= {
         "CREWAI_DISABLE_TELEMETRY": "true",  # it would look for its server at exit, for 10 s
         "CREWAI_TRACING_ENABLED": "false",
+        "CREWAI_DISABLE_VERSION_CHECK": "true",
         "CREWAI_TESTING": "true",
         "CREWAI_STORAGE_DIR": tempfile.mkdtemp(prefix="bench-crewai-"),
     }

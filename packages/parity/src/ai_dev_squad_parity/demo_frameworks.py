@@ -27,6 +27,7 @@ def _crewai(base_url: str) -> None:
     # Offline, CrewAI's own telemetry holds up the end of the process for ten seconds; it is ours that is shown here.
     os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
+    os.environ.setdefault("CREWAI_DISABLE_VERSION_CHECK", "true")
     from ai_dev_squad_crewai import observe
 
     from .squad import on_crewai

@@ -315,4 +315,5 @@ def _peak_mib() -> float:
 if __name__ == "__main__":
     os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
+    os.environ.setdefault("CREWAI_DISABLE_VERSION_CHECK", "true")
     sys.exit(main())

@@ -228,9 +228,10 @@ def processes(plan: Plan) -> Processes:
     """Where the plan's cells get their processes from; to be closed when the last one has ended."""
     environment = {
         **os.environ,
-        # Frameworks that send usage home would wait for it, and be counted for waiting.
+        # Frameworks that send usage home, or ask for a newer release, would wait for it, and be counted for waiting.
         "CREWAI_DISABLE_TELEMETRY": "true",
         "CREWAI_TRACING_ENABLED": "false",
+        "CREWAI_DISABLE_VERSION_CHECK": "true",
         "AUTOGEN_DISABLE_RUNTIME_TRACING": os.environ.get("AUTOGEN_DISABLE_RUNTIME_TRACING", "false"),
         # LiteLLM fetches its price list when it is imported, and waits for it where there is no network.
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
