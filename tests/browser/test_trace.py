@@ -108,6 +108,43 @@ def test_ten_thousand_operations_stay_few_in_the_document(page: Page, dashboard:
     expect(selected(page)).to_contain_text("+9999")
 
 
+def test_rows_are_fetched_as_they_come_on_screen(page: Page, dashboard: str):
+    """A row far down is one request for the rows around it; until it is there, its place is; folding needs no row at all."""
+    asked: list[str] = []
+    page.on("request", lambda request: "places=" in request.url and asked.append(request.url))
+    opened(page, dashboard, "long")
+    asked.clear()
+    page.locator("#tree").evaluate("tree => (tree.scrollTop = 7000 * 28)")
+    expect(page.locator('#tree .tree-row[data-place="7000"] .kind')).to_be_visible()
+    # While one scrolls some requests may follow one another; none is for all.
+    assert 1 <= len(asked) <= 3
+    assert all(url.count("%2C") < 300 for url in asked)
+    page.get_by_role("button", name="Fold", exact=True).click()
+    page.get_by_role("tree").press("Home")
+    page.get_by_role("tree").press("ArrowLeft")
+    expect(page.locator("#tree .tree-row")).to_have_count(1)
+    expect(selected(page)).to_contain_text("+9999")
+
+
+def test_without_scripts_the_whole_of_a_long_run_is_reached_by_links(browse, dashboard: str):
+    """What tells most comes first, and each gap leads to what is left out there."""
+    page = browse(scripts=False)
+    page.goto(trace(dashboard, "long"))
+    rows = page.locator(".tree-row:not(.tree-more)")
+    expect(rows.nth(190)).to_be_attached()
+    assert rows.count() < 300
+    expect(rows.first).to_contain_text("nightly-batch")
+    expect(page.locator('.tree-row .sign[data-status="error"]')).to_have_count(4)
+    page.locator(".tree-more").last.click()
+    expect(page).to_have_url(re.compile("cursor="))
+    page.locator(".tree-more").first.click()
+    expect(page).to_have_url(re.compile("cursor=1$"))
+    expect(rows.nth(2)).to_contain_text("gpt-4o-mini")
+    expect(rows.nth(3)).to_contain_text("read_file")
+    page.get_by_role("link", name="What tells most").click()
+    expect(rows.first).to_contain_text("nightly-batch")
+
+
 def test_the_graph_and_the_lists_lead_into_the_tree(page: Page, dashboard: str):
     """An agent, an error and what the run waited for select their operations without a new page."""
     opened(page, dashboard, "failed")
@@ -134,13 +171,23 @@ def test_a_model_call_is_a_conversation(page: Page, dashboard: str):
     expect(panel.get_by_text("anthropic/claude-sonnet-4-5")).to_contain_text("genai-prices, 2026-11-01")
 
 
-def test_interrupted_and_resumed_runs_lead_to_one_another(page: Page, dashboard: str):
-    """From the one that waits to the one that went on, and back."""
-    opened(page, dashboard, "interrupted")
-    page.get_by_text("This run was resumed by").get_by_role("link").click()
-    expect(page).to_have_url(trace(dashboard, "resumed"))
-    page.get_by_text("This run resumes").get_by_role("link").click()
-    expect(page).to_have_url(trace(dashboard, "interrupted"))
+def test_an_interrupted_run_and_its_resumption_are_one_page(page: Page, dashboard: str):
+    """Two parts with their own heads, figures of both, one tree, and details of the later part from its own trace."""
+    opened(page, dashboard, "resumed")
+    parts = page.locator(".parts li")
+    expect(parts).to_have_count(2)
+    expect(parts.first).to_contain_text("waits for a person")
+    expect(page.locator("#tile-calls .tile-value")).to_have_text("2")
+    expect(page.locator("#tree .tree-row")).to_have_count(5)
+    later = page.locator("#tree .tree-row", has=page.locator('.tree-part[title="After 28 m 58 s of waiting"]'))
+    later.click()
+    expect(heading(page)).to_have_text("approval")
+    expect(page.get_by_role("link", name="Own page")).to_have_attribute(
+        "href", re.compile(trace("", "resumed") + "/spans/")
+    )
+    parts.last.get_by_role("link", name="Part 2").click()
+    expect(heading(page)).to_have_text("dev-squad")
+    expect(page).to_have_url(re.compile(trace("", "interrupted")))
 
 
 def test_hostile_content_does_nothing(page: Page, dashboard: str):

@@ -49,6 +49,7 @@ from ai_dev_squad_dashboard.store.base import (
 )
 from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, NANO, SUMS, Figure, FigureName, Kind
+from ai_dev_squad_dashboard.store.outline import OutlineSpan
 from ai_dev_squad_dashboard.store.percentiles import bin_of
 from ai_dev_squad_dashboard.store.rows import Batch, Carried, LogRow, MetricRow, OpenRow, SpanRow
 from ai_dev_squad_dashboard.store.runs import TaskRuns
@@ -282,7 +283,7 @@ class StoreContract(Opens):
         assert [group for by in get_args(GroupBy) for group in store.groups(ALL, by)] == []
         assert store.traces(ALL).rows == store.sessions(ALL).rows == store.logs(ALL).rows == ()
         assert store.traces(ALL, text="word", operation="chat").rows == ()
-        assert store.trace(RUN) is store.span(RUN, f"{1:016x}") is store.session("monday") is None
+        assert store.outline(RUN) is store.trace(RUN) is store.span(RUN, f"{1:016x}") is store.session("monday") is None
         assert list(store.details(RUN)) == [] == list(store.entries(ALL))
         assert store.runs(ALL) == store.related(RUN) == store.tasks(ALL) == ()
         assert store.run(RUN) is None
@@ -784,6 +785,19 @@ class StoreContract(Opens):
         ]
         assert list(trace.logs) == batch.logs[:2]
         assert (trace.running, trace.truncated) == ((), False)
+
+    def test_the_outline_of_a_trace(self, filled: Store) -> None:
+        """The same spans, of each what a tree shows; of the log lines their number. Without spans it is asked for to see what changed."""
+        trace, outline = filled.trace(RUN), filled.outline(RUN)
+        assert trace is not None
+        assert outline is not None
+        assert outline.row == trace.row
+        assert [span._asdict() for span in outline.spans] == [
+            {name: getattr(span, name) for name in OutlineSpan._fields} for span in trace.spans
+        ]
+        assert (outline.lines, outline.told, outline.running, outline.truncated) == (len(trace.logs), (), (), False)
+        assert filled.outline(RUN, limit=2) == replace(outline, spans=outline.spans[:2], truncated=True)
+        assert filled.outline(RUN, limit=0) == replace(outline, spans=(), truncated=True)
 
     @pytest.mark.parametrize(
         "text, found",

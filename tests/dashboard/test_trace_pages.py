@@ -21,7 +21,6 @@ from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import Store, open_memory_store
 from ai_dev_squad_dashboard.trace_export import create_blueprint
 from ai_dev_squad_dashboard.views import compare, span, story, trace, traces
-from ai_dev_squad_dashboard.views.span import SpanLink
 from ai_dev_squad_dashboard.views.texts import Text
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -155,7 +154,7 @@ def test_what_a_url_cannot_mean_is_refused_with_the_choices(site):
 def test_a_failed_run_leads_to_where_it_failed(site):
     """The tool whose error ended the run is selected, then comes the error that was dealt with; the time went to the tool."""
     view = trace.build(site, asked(), trace_id=trace_id("failed"))
-    assert [view.rows[place].name for place in view.failures] == ["run_tests", "read_file"]
+    assert [failure.name for failure in view.failures] == ["run_tests", "read_file"]
     assert (view.status, view.running, view.partial, view.truncated, view.links) == ("error", 0, False, False, ())
     assert (view.waits[0].name, view.waits[0].wait_us) == ("run_tests", 30_020_000)
     selected = view.selected
@@ -179,12 +178,31 @@ def test_the_url_chooses_the_operation(site):
     assert trace.build(site, asked(span="f" * 16), trace_id=trace_id("failed")).selected is None
 
 
-def test_an_interrupted_run_and_the_one_that_resumed_it_know_one_another(site):
-    """The link that the later run carries is shown on both."""
-    before = trace.build(site, asked(), trace_id=trace_id("interrupted"))
-    after = trace.build(site, asked(), trace_id=trace_id("resumed"))
-    assert after.links == (SpanLink(trace_id("interrupted"), before.rows[0].span_id, "resumes", "dev-squad"),)
-    assert before.links == (SpanLink(trace_id("resumed"), after.rows[0].span_id, "resumed by", "dev-squad"),)
+def test_an_interrupted_run_and_its_resumption_are_one_tree(site):
+    """Whichever of its traces is opened: what came after the interruption stands below the same root, without the time it waited."""
+    view = trace.build(site, asked(), trace_id=trace_id("interrupted"))
+    assert view.rows == trace.build(site, asked(), trace_id=trace_id("resumed")).rows
+    told = [(row.name, row.depth, row.part, row.at_us, row.resumed_after_us) for row in view.rows]
+    assert told == [
+        ("dev-squad", 0, 0, 0, None),
+        ("gpt-4o", 1, 0, 100000, None),
+        ("approval", 1, 0, 1600000, None),
+        ("approval", 1, 1, 1710000, 1738300000),
+        ("gpt-4o-mini", 1, 1, 1800000, None),
+    ]
+    assert [part.trace_id for part in view.parts] == [trace_id("interrupted"), trace_id("resumed")]
+    assert (view.status, view.duration_us, view.waited_us, view.links) == ("ok", 2_900_000, 1_738_300_000, ())
+    assert (view.row.calls, view.row.input_tokens) == (2, 1600)
+
+
+def test_details_of_a_resumed_run_come_from_the_trace_they_are_in(site):
+    """An operation of the later part, and the root of that part, which is no row of its own."""
+    view = trace.build(site, asked(), trace_id=trace_id("interrupted"))
+    later, root = view.rows[3].span_id, view.parts[1].root_span_id
+    for span_id in (later, root):
+        shown = trace.build(site, asked(span=span_id), trace_id=trace_id("interrupted")).selected
+        assert shown is not None
+        assert (shown.trace_id, shown.span_id) == (trace_id("resumed"), span_id)
 
 
 def test_a_model_call_shows_what_it_used_and_which_price_says_so(site):

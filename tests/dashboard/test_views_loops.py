@@ -64,10 +64,10 @@ def looking_up(words: list[str], *, captured: bool = True) -> list[SpanRow]:
 
 def shown(store: Store, trace_id: str = RUN) -> tuple[tuple[Loop, ...], tuple[TreeRow, ...]]:
     """The loops of a run, and its rows."""
-    trace = store.trace(trace_id)
+    trace = store.outline(trace_id)
     assert trace is not None
     rows = build_tree(trace.spans, trace.running, T0)
-    return loops_of(store, trace, rows), rows
+    return loops_of(store, [trace], rows), rows
 
 
 def test_the_same_call_again_and_again_is_marked_with_what_it_took(store: Store) -> None:

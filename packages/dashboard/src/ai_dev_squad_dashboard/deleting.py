@@ -58,6 +58,7 @@ def delete(site: Site, subject: Subject) -> Deletion:
     if site.store.extent(subject).is_nothing and not told:
         raise NotFoundError(f"nothing is stored of this {subject.kind}; it may be deleted already")
     done = site.store.delete(subject, by=g.principal.name, at_us=time.time_ns() // 1000)
+    site.trees.clear()
     if site.alerting is not None:
         # After the store: its windows are filled from there.
         site.alerting.forget(subject.kind, subject.id)

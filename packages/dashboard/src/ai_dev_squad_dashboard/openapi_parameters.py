@@ -74,6 +74,8 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         {"type": "integer", "minimum": 1, "maximum": 5000, "default": 200},
     ),
     "span": ("The span that is shown beside the tree.", _TEXT),
+    "trace.cursor": ("Rows from this place in the tree on: `next` of the answer before.", _TEXT),
+    "places": ("Just the rows at these places in the tree, separated by commas; at most 500.", {"type": "string"}),
     "t": (
         "A run, by the id of any of its traces; repeat it for up to six. The first is what the others are compared with.",
         _TEXTS,

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 from flask import request
 
 from .alerts.alerting import Alerting
 from .ingest.queue import IngestQueue
+from .kept import Kept
 from .query import Query
 from .settings import DashboardSettings
 from .store.base import Store
 
 __all__ = ["NotFoundError", "Page", "Site", "asked", "moment_of"]
+
+
+MOST_KEPT_ROWS: Final = 250_000
+"""Rows of the trees that are kept: about half a kilobyte each."""
 
 
 class NotFoundError(LookupError):
@@ -33,6 +38,8 @@ class Site:
     """How the journals that are followed stand: one state for each."""
     alerting: Alerting | None = None
     """What watches the rules of alerts."""
+    trees: Kept[Any] = field(default_factory=lambda: Kept(MOST_KEPT_ROWS, lambda tree: len(tree.rows)))
+    """Trees of long runs that were looked at just now."""
 
 
 Build: TypeAlias = Callable[..., Any]

@@ -36,6 +36,7 @@ from .answers import (
 )
 from .deletions import Deletion, Extent, Subject
 from .figures import Figure, FigureName
+from .outline import Outline
 from .rows import Batch, LogRow, OpenRow, SpanRow
 from .selection import (
     ErrorOrder,
@@ -73,6 +74,7 @@ __all__ = [
     "MetricName",
     "NamedBy",
     "OrderBy",
+    "Outline",
     "Point",
     "SearchState",
     "Selection",
@@ -191,6 +193,9 @@ class Store(Protocol):
 
     def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None:
         """A whole trace, its first ``limit`` spans by start, those of one start as they came; ``None`` when nothing of it is there."""
+
+    def outline(self, trace_id: str, limit: int = 200_000) -> Outline | None:
+        """A trace as ``trace`` gives it, of each span only what a tree shows; ``limit=0``: whatever is not a span."""
 
     def span(self, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
         """One span with its details and text, and its log lines."""

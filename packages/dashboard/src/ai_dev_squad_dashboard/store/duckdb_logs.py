@@ -21,11 +21,13 @@ from .search_index import IndexReader
 from .search_newest import Asked
 from .search_words import terms_of
 
-__all__ = ["LOG_COLUMNS", "entries", "log_row", "logs", "metric_names", "running", "running_of"]
+__all__ = ["LOG_COLUMNS", "SLACK_US", "entries", "log_row", "logs", "logs_of", "metric_names", "running", "running_of"]
 
 LOG_COLUMNS: Final = (
     "time_us, level, event_type, message, framework, service, session_id, agent, trace_id, span_id, source, details"
 )
+SLACK_US: Final = 3_600_000_000
+"""How far from its trace a log line may lie to be found with it."""
 _OPEN: Final = "trace_id, span_id, parent_span_id, start_us, name, operation, framework, session_id, agent"
 
 
@@ -104,6 +106,18 @@ def running_of(cursor: duckdb.DuckDBPyConnection, trace_id: int) -> Sequence[Ope
         [trace_id],
     ).fetchall()
     return [_open_row(row) for row in rows]
+
+
+def logs_of(
+    cursor: duckdb.DuckDBPyConnection, number: int | None, start_us: int, end_us: int, limit: int
+) -> tuple[LogRow, ...]:
+    """The lines of a trace that lasted from ``start_us`` to ``end_us``, oldest first."""
+    rows = cursor.execute(
+        f"SELECT {LOG_COLUMNS} FROM logs WHERE trace_id = ?::UHUGEINT AND time_us BETWEEN ? AND ? ORDER BY time_us, id "  # noqa: S608
+        f"LIMIT {int(limit)}",
+        [number, start_us - SLACK_US, end_us + SLACK_US],
+    ).fetchall()
+    return tuple(log_row(row) for row in rows)
 
 
 def metric_names(cursor: duckdb.DuckDBPyConnection, limit: int) -> Sequence[MetricName]:

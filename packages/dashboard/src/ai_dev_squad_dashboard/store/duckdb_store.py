@@ -37,6 +37,7 @@ from .base import (
     MetricName,
     NamedBy,
     OrderBy,
+    Outline,
     Point,
     SearchState,
     Selection,
@@ -119,16 +120,14 @@ class DuckDBStore(BesideCost):
         return now.totals(), before.totals()
 
     def timeline(self, selection: Selection, step_us: int, by: GroupBy = "framework") -> Sequence[Point]:
-        if by not in duckdb_sums.KEYS:
-            raise ValueError(f"cannot group by {by!r}; use one of {', '.join(duckdb_sums.KEYS)}")
+        orders.known(by, duckdb_sums.KEYS, "group by")
         with self._file.reading() as cursor:
             return duckdb_sums.timeline(cursor, selection, step_us, by)
 
     def groups(
         self, selection: Selection, by: GroupBy, *, order: OrderBy = "cost", limit: int = 50, latency: bool = False
     ) -> Sequence[Group]:
-        if by not in duckdb_sums.KEYS:
-            raise ValueError(f"cannot group by {by!r}; use one of {', '.join(duckdb_sums.KEYS)}")
+        orders.known(by, duckdb_sums.KEYS, "group by")
         orders.allowed(order, ORDERS)
         if by in NAMES:
             return self._summary(selection).groups(by, order, limit, latency)
@@ -136,8 +135,7 @@ class DuckDBStore(BesideCost):
             return duckdb_sums.groups(cursor, selection, by, order=order, limit=limit, latency=latency)
 
     def history(self, selection: Selection, by: NamedBy, key: str | None, step_us: int) -> Sequence[Step]:
-        if by not in NAMES:
-            raise ValueError(f"cannot tell the history of a {by!r}; use one of {', '.join(NAMES)}")
+        orders.known(by, NAMES, "tell the history of a")
         with self._file.reading() as cursor:
             return duckdb_history.history(cursor, selection, by, key, step_us, self._writer.series.names)
 
@@ -170,6 +168,10 @@ class DuckDBStore(BesideCost):
     def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None:
         with self._file.reading() as cursor:
             return duckdb_traces.trace(cursor, trace_id, limit)
+
+    def outline(self, trace_id: str, limit: int = 200_000) -> Outline | None:
+        with self._file.reading() as cursor:
+            return duckdb_traces.outline(cursor, trace_id, limit)
 
     def span(self, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
         with self._file.reading() as cursor:

@@ -16,14 +16,15 @@ from .duckdb_answers import one
 from .duckdb_columns import SPAN_COLUMNS, hexed, split_trace_id
 from .duckdb_excerpts import described
 from .duckdb_facts import Where, names_filter, runs_filter, windows
-from .duckdb_logs import LOG_COLUMNS, log_row, running_of
+from .duckdb_logs import LOG_COLUMNS, SLACK_US, log_row, logs_of, running_of
 from .duckdb_order import after as cursor_after
 from .orders import DURATION, SKEWED, TRACE_ORDERS, cursor_behind, total_in, value_of
+from .outline import Outline, OutlineSpan
 from .rows import LogRow, SpanRow
 from .search_index import IndexReader
 from .search_words import terms_of
 
-__all__ = ["TRACE_COLUMNS", "captured", "details", "fingerprints", "span", "trace", "trace_row", "traces"]
+__all__ = ["TRACE_COLUMNS", "captured", "details", "fingerprints", "outline", "span", "trace", "trace_row", "traces"]
 
 TRACE_COLUMNS: Final = (
     "trace_id, root_span_id, name, operation, framework, service, session_id, status, error_type, start_us, "
@@ -33,8 +34,13 @@ TRACE_COLUMNS: Final = (
 _SPAN: Final = ", ".join(("trace_id", "span_id", "parent_span_id", *SPAN_COLUMNS))
 # The trace's id is known, and the engine takes longer to hand over an integer of 128 bits than all the rest of a row.
 _SPAN_BARE: Final = ", ".join("NULL" if name in {"trace_id", "details", "text"} else name for name in _SPAN.split(", "))
-_LOG_SLACK_US: Final = 3_600_000_000
-"""How far from its trace a log line may lie to be found with it."""
+_OUTLINE: Final = (
+    "lpad(lower(hex(span_id)), 16, '0'), lpad(lower(hex(parent_span_id)), 16, '0'), start_us, duration_us, name, operation, "
+    "status, agent, usage_source, cost_usd, input_tokens, output_tokens, error_type, left(error_message, 300), first_chunk_us"
+)
+LOOP: Final = "agent.loop"
+"""The event by which a program tells of a loop."""
+_MOST_LOOPS: Final = 100
 
 
 def traces(
@@ -152,7 +158,7 @@ def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Trace
         f"ORDER BY start_us, parent_span_id IS NOT NULL, seq LIMIT {int(limit) + 1}",
         [number, start, last],
     ).fetchall()
-    logs = _logs_of(cursor, number, start, end, limit)
+    logs = logs_of(cursor, number, start, end, limit)
     (described_row,) = described(cursor, [trace_row(row[:-3])])
     return Trace(
         described_row,
@@ -161,6 +167,43 @@ def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Trace
         running,
         len(spans) > limit,
         number_of(cursor, "SELECT count(*) FROM clashes WHERE trace_id = ?::UHUGEINT", [number]),
+    )
+
+
+def outline(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Outline | None:
+    """The operations of a trace, also of one of which nothing has finished yet."""
+    number = split_trace_id(trace_id)
+    running = tuple(running_of(cursor, number)) if number is not None else ()
+    row = _row_of(cursor, number)
+    if row is None:
+        if not running:
+            return None
+        begun = _unfinished(running, cursor, number)
+        told = tuple(line for line in begun.logs if line.event_type == LOOP)
+        return Outline(begun.row, (), running, truncated=False, clashes=0, lines=len(begun.logs), told=told)
+    start, last, end = row[-3:]
+    spans: list[tuple[Any, ...]] = []
+    if limit:  # sorting all of them for none would take as long as for some
+        spans = cursor.execute(
+            f"SELECT {_OUTLINE} FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "  # noqa: S608
+            f"ORDER BY start_us, parent_span_id IS NOT NULL, seq LIMIT {int(limit) + 1}",
+            [number, start, last],
+        ).fetchall()
+    lines = "FROM logs WHERE trace_id = ?::UHUGEINT AND time_us BETWEEN ? AND ?"
+    around = [number, start - SLACK_US, end + SLACK_US]
+    loops = cursor.execute(
+        f"SELECT {LOG_COLUMNS} {lines} AND event_type = ? ORDER BY time_us, id LIMIT {_MOST_LOOPS}", [*around, LOOP]
+    )
+    told = tuple(log_row(line) for line in loops.fetchall())
+    (described_row,) = described(cursor, [trace_row(row[:-3])])
+    return Outline(
+        described_row,
+        tuple(map(OutlineSpan._make, spans[:limit])),
+        running,
+        truncated=len(spans) > limit or not limit,
+        clashes=number_of(cursor, "SELECT count(*) FROM clashes WHERE trace_id = ?::UHUGEINT", [number]),
+        lines=number_of(cursor, f"SELECT count(*) {lines}", around),
+        told=told,
     )
 
 
@@ -182,7 +225,7 @@ def span(cursor: duckdb.DuckDBPyConnection, trace_id: str, span_id: str) -> tupl
     )
     if found is None:
         return None
-    logs = _logs_of(cursor, number, start, end, 10_000)
+    logs = logs_of(cursor, number, start, end, 10_000)
     return _span_row(trace_id.lower(), found), tuple(line for line in logs if line.span_id == span_id.lower())
 
 
@@ -322,18 +365,7 @@ def _unfinished(running: Sequence[Any], cursor: duckdb.DuckDBPyConnection, numbe
         cost_usd=0.0,
         unpriced_calls=0,
     )
-    return Trace(row, (), _logs_of(cursor, number, start, end, 20_000), tuple(running), truncated=False)
-
-
-def _logs_of(
-    cursor: duckdb.DuckDBPyConnection, number: int | None, start_us: int, end_us: int, limit: int
-) -> tuple[LogRow, ...]:
-    rows = cursor.execute(
-        f"SELECT {LOG_COLUMNS} FROM logs WHERE trace_id = ?::UHUGEINT AND time_us BETWEEN ? AND ? ORDER BY time_us, id "  # noqa: S608
-        f"LIMIT {int(limit)}",
-        [number, start_us - _LOG_SLACK_US, end_us + _LOG_SLACK_US],
-    ).fetchall()
-    return tuple(log_row(row) for row in rows)
+    return Trace(row, (), logs_of(cursor, number, start, end, 20_000), tuple(running), truncated=False)
 
 
 def _checked(cursor: str, trace_id: str) -> None:

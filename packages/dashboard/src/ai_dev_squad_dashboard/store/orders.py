@@ -20,6 +20,7 @@ __all__ = [
     "Key",
     "allowed",
     "cursor_behind",
+    "known",
     "place_of",
     "total_in",
     "value_of",
@@ -79,6 +80,12 @@ def allowed(order: _Order, orders: Collection[str]) -> _Order:
     if order not in orders:
         raise ValueError(f"order {order!r} is unknown; use one of {', '.join(orders)}")
     return order
+
+
+def known(name: str, names: Collection[str], doing: str) -> None:
+    """Raise ``ValueError`` naming those there are, unless ``name`` is one of them."""
+    if name not in names:
+        raise ValueError(f"cannot {doing} {name!r}; use one of {', '.join(names)}")
 
 
 def cursor_behind(name: str, order: str, value: Any, row_id: str, total: int | None = None) -> str:

@@ -27,6 +27,13 @@ class Run:
     waited_us: int
     """How long it waited between its parts."""
 
+    def waited_before(self, part: int) -> int:
+        """How long it waited before one of its parts."""
+        if part == 0:
+            return 0
+        ended = max(before.start_us + before.duration_us for before in self.parts[:part])
+        return max(0, self.parts[part].start_us - ended)
+
 
 class Related(NamedTuple):
     """A run to compare with."""

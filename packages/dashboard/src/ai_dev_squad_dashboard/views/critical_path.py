@@ -17,12 +17,6 @@ class Step(NamedTuple):
     end: int
 
 
-class _Window(NamedTuple):
-    place: int
-    start: int
-    end: int
-
-
 def critical_path(spans: Sequence[tuple[int | None, int, int]]) -> tuple[Step, ...]:
     """The steps of the path, earliest first: they cover the first root's time exactly, without overlap.
 
@@ -38,30 +32,35 @@ def critical_path(spans: Sequence[tuple[int | None, int, int]]) -> tuple[Step, .
     if root is None:
         return ()
     steps: list[Step] = []
+    # Of a place, its window and whether its children are still to be looked at. Plain tuples: a trace may have 100,000 spans.
     # Deep traces must not meet the interpreter's recursion limit.
-    work: list[_Window | Step] = [_Window(root, spans[root][1], spans[root][2])]
+    work: list[tuple[int, int, int, bool]] = [(root, spans[root][1], spans[root][2], True)]
     while work:
-        item = work.pop()
-        if isinstance(item, Step):
-            steps.append(item)
-        else:
-            work.extend(_backwards(item, spans, children.get(item.place, ())))
-    return tuple(step for step in reversed(steps) if step.end > step.start)
+        place, begin, cursor, whole = work.pop()
+        if whole and place in children:
+            work.extend(_backwards(place, begin, cursor, spans, children[place]))
+        elif cursor > begin:
+            steps.append(Step(place, begin, cursor))
+    steps.reverse()
+    return tuple(steps)
 
 
 def _backwards(
-    window: _Window, spans: Sequence[tuple[int | None, int, int]], children: Sequence[int]
-) -> list[_Window | Step]:
-    """What a span's window consists of, earliest first."""
-    parts: list[_Window | Step] = []
-    cursor = window.end
-    for child in sorted(children, key=lambda index: (spans[index][2], spans[index][1]), reverse=True):
-        start, end = max(spans[child][1], window.start), min(spans[child][2], window.end)
+    place: int, begin: int, cursor: int, spans: Sequence[tuple[int | None, int, int]], children: list[int]
+) -> list[tuple[int, int, int, bool]]:
+    """What a span's window consists of, earliest first: stretches of its own, and windows of its children."""
+    parts: list[tuple[int, int, int, bool]] = []
+    if len(children) > 1:
+        children.sort(key=lambda index: (spans[index][2], spans[index][1]), reverse=True)
+    until = cursor
+    for child in children:
+        _, start, end = spans[child]
+        start, end = max(start, begin), min(end, until)
         if end > cursor or start >= end:
             continue
-        parts.append(Step(window.place, end, cursor))
-        parts.append(_Window(child, start, end))
+        parts.append((place, end, cursor, False))
+        parts.append((child, start, end, True))
         cursor = start
-    parts.append(Step(window.place, window.start, cursor))
+    parts.append((place, begin, cursor, False))
     parts.reverse()
     return parts

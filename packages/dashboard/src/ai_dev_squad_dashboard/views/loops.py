@@ -15,8 +15,9 @@ import msgspec
 
 from ai_dev_squad.loops import RecordedStep, find_loops
 from ai_dev_squad.schema import ErrorInfo, Usage
-from ai_dev_squad_dashboard.store.base import Store, Trace
-from ai_dev_squad_dashboard.store.rows import LogRow, SpanRow
+from ai_dev_squad_dashboard.store.base import Store
+from ai_dev_squad_dashboard.store.outline import Outline, OutlineSpan
+from ai_dev_squad_dashboard.store.rows import LogRow
 
 from .tree import MODEL_CALLS, TreeRow
 
@@ -25,7 +26,6 @@ __all__ = ["Loop", "loops_of"]
 LIMIT: Final = 5
 """How often a round is gone through until it is a loop: what the guard takes without a setting."""
 _COMPARED: Final = frozenset({*MODEL_CALLS, "execute_tool", "retrieval"})
-_EVENT: Final = "agent.loop"
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Loop:
     """Whether the program told of it while it ran, so that the numbers are those of that moment."""
 
 
-def loops_of(store: Store, trace: Trace, rows: Sequence[TreeRow]) -> tuple[Loop, ...]:
-    """The loops of a run, the dearest first. Marks the rows that are in one."""
-    told = [loop for loop in map(_told, trace.logs) if loop is not None]
-    seen = _seen(store, trace) if _may_repeat(rows) else []
+def loops_of(store: Store, traces: Sequence[Outline], rows: Sequence[TreeRow]) -> tuple[Loop, ...]:
+    """The loops of a run with these traces, the dearest first. Marks the rows that are in one."""
+    told = [loop for trace in traces for line in trace.told if (loop := _told(line)) is not None]
+    seen = [loop for trace in traces for loop in _seen(store, trace)] if _may_repeat(rows) else []
     owners = {(loop.owner, loop.pattern) for loop in seen}
     loops = (*seen, *(loop for loop in told if (loop.owner, loop.pattern) not in owners))
     marked = {span_id: number for number, loop in reversed(list(enumerate(loops, 1))) for span_id in _marked(loop)}
@@ -74,12 +74,12 @@ def _may_repeat(rows: Sequence[TreeRow]) -> bool:
     return max(calls.values(), default=0) >= LIMIT
 
 
-def _seen(store: Store, trace: Trace) -> list[Loop]:
+def _seen(store: Store, trace: Outline) -> list[Loop]:
     marks = store.fingerprints(trace.row.trace_id)
     if not marks:
         return []
 
-    def step(span: SpanRow) -> RecordedStep:
+    def step(span: OutlineSpan) -> RecordedStep:
         mark = marks.get(span.span_id)
         call = span.usage_source is not None
         return RecordedStep(
@@ -126,8 +126,8 @@ class _Details(msgspec.Struct):
 
 
 def _told(line: LogRow) -> Loop | None:
-    """What a program told of a loop; ``None`` for any other line, and for what somebody else means by that name."""
-    if line.event_type != _EVENT or line.span_id is None:
+    """What a program told of a loop; ``None`` for what somebody else means by that name."""
+    if line.span_id is None:
         return None
     try:
         said = msgspec.convert(msgspec.json.decode(line.details or b"{}", type=_Details).metadata, _Told)

@@ -96,7 +96,7 @@ def _steps(turns: Sequence[TreeRow], run: Run) -> tuple[Step, ...]:
         if turn.depth != 1:
             continue
         inside = turns[place + 1 : place + 1 + turn.children]
-        waited = sum(_waited(run, number) for number in range(part + 1, turn.part + 1))
+        waited = sum(run.waited_before(number) for number in range(part + 1, turn.part + 1))
         part = max(part, turn.part)
         told.append(
             Step(
@@ -122,12 +122,6 @@ def _mishap(row: TreeRow, run: Run) -> Mishap:
     return Mishap(
         row.name, row.error_type or "error", row.error_message or "", row.span_id, run.parts[row.part].trace_id
     )
-
-
-def _waited(run: Run, part: int) -> int:
-    """How long the run waited before one of its parts."""
-    ended = max(before.start_us + before.duration_us for before in run.parts[:part])
-    return max(0, run.parts[part].start_us - ended)
 
 
 PAGE = Page("story", "/traces/<trace_id>/story", "/api/traces/<trace_id>/story", "Story", build, StoryView)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ai_dev_squad_dashboard.store.clocks import EARLY_US, LATE_US
+from ai_dev_squad_dashboard.store.outline import OutlineSpan
 from ai_dev_squad_dashboard.store.rows import OpenRow, SpanRow
 
 from .critical_path import critical_path
@@ -58,6 +59,8 @@ class TreeRow:
     """How long after the beginning of the run it started, without the time that the run waited to be resumed."""
     part: int = 0
     """Which of the run's traces it is in, from 0."""
+    resumed_after_us: int | None = None
+    """How long the run had waited for whoever resumed it, on the first row of a later part."""
     loop: int = 0
     """Which of the run's loops it is a step of, from 1; 0 for none."""
     skew_us: int = 0
@@ -69,7 +72,7 @@ class TreeRow:
     """1 for a first try that was repeated, 2 for its first repetition, and so on; 0 where nothing was repeated."""
 
 
-def build_tree(spans: Sequence[SpanRow], running: Sequence[OpenRow], now_us: int) -> tuple[TreeRow, ...]:
+def build_tree(spans: Sequence[SpanRow | OutlineSpan], running: Sequence[OpenRow], now_us: int) -> tuple[TreeRow, ...]:
     """The rows in the order of the page. Every operation stands there once, whatever its parent says of it."""
     rows = [_finished(span) for span in spans]
     parents = [span.parent_span_id for span in spans]
@@ -130,7 +133,7 @@ def failures(rows: Sequence[TreeRow]) -> tuple[int, ...]:
     return tuple(sorted(arose, key=lambda index: (index not in serious, rows[index].start_us, index)))
 
 
-def _finished(span: SpanRow) -> TreeRow:
+def _finished(span: SpanRow | OutlineSpan) -> TreeRow:
     call = span.usage_source is not None
     return TreeRow(
         span_id=span.span_id,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ai_dev_squad_dashboard.page import NotFoundError, Site
 from ai_dev_squad_dashboard.store.base import Trace
+from ai_dev_squad_dashboard.store.outline import Outline
 from ai_dev_squad_dashboard.store.runs import Run, joined
 
 from .transcript import Said, said_in
@@ -36,7 +37,7 @@ def traces_of(site: Site, run: Run) -> tuple[Trace, ...]:
     return tuple(trace for trace in found if trace is not None)
 
 
-def tree_of(traces: Sequence[Trace], now_us: int) -> tuple[TreeRow, ...]:
+def tree_of(traces: Sequence[Trace | Outline], now_us: int) -> tuple[TreeRow, ...]:
     """The operations of a run as one tree: what came after an interruption stands below the same root."""
     return join_trees([build_tree(trace.spans, trace.running, now_us) for trace in traces])
 

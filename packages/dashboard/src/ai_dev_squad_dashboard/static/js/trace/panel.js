@@ -6,9 +6,10 @@ const WAIT_MS = 80;
 const REMEMBERED = 50;
 
 export class Panel {
-  constructor(element, path) {
+  /** `traces`: those of the run, of which a row names one by its `part`. */
+  constructor(element, traces) {
     this.element = element;
-    this.path = path;
+    this.traces = traces;
     this.remembered = new Map();
   }
 
@@ -33,7 +34,7 @@ export class Panel {
     this.fetching = new AbortController();
     this.element.setAttribute("aria-busy", "true");
     try {
-      const response = await fetch(`${this.path}/spans/${row.span_id}`, { headers: { Accept: "text/html" }, signal: this.fetching.signal });
+      const response = await fetch(`/traces/${this.traces[row.part]}/spans/${row.span_id}`, { headers: { Accept: "text/html" }, signal: this.fetching.signal });
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const panel = page.querySelector("[data-span-panel]");
       if (!panel) throw new Error(`the dashboard answered ${response.status}`);

@@ -26,11 +26,14 @@ export function mount(element) {
 class TracePage {
   constructor(element) {
     this.element = element;
-    this.path = element.dataset.path;
     this.view = document.getElementById("view");
-    this.panel = new Panel(element.querySelector("#span-pane"), this.path);
+    this.panel = new Panel(element.querySelector("#span-pane"), element.dataset.traces.split(" "));
     const tree = element.querySelector("#tree");
-    this.tree = new Tree(tree, element.querySelector("#tree-axis"), { icons: element.dataset.icons, href: (id) => this.href(id) });
+    this.tree = new Tree(tree, element.querySelector("#tree-axis"), {
+      icons: element.dataset.icons,
+      url: element.dataset.url,
+      href: (id) => this.href(id),
+    });
     tree.addEventListener("tree:select", ({ detail }) => this.selected(detail));
     splitters(element, () => this.tree.schedule());
     this.listening = new AbortController();
@@ -51,30 +54,42 @@ class TracePage {
   }
 
   async refresh() {
-    const { version, url } = this.element.dataset;
+    const { version, traces } = this.element.dataset;
     if (version === this.version || this.loading) return;
     this.loading = true;
     try {
-      const response = await fetch(url, { headers: { Accept: "application/json" } });
-      if (!response.ok) return; // what the server wrote stays
-      const view = await response.json();
       const before = this.tree.row;
       const first = this.version === undefined;
+      const chosen = before?.span_id ?? this.element.dataset.selected;
+      const view = await this.tree.rows.load(chosen ? { span: chosen } : {});
       this.version = version;
-      this.tree.show(view, before?.span_id ?? this.element.dataset.selected);
+      this.panel.traces = traces.split(" ");
+      this.tree.show(view, chosen);
       this.element.querySelector(".tree-tools").hidden = false;
       for (const button of this.element.querySelectorAll("[data-act$=error]")) button.hidden = !view.failures.length;
-      if (first) this.tree.intoView();
+      if (first) this.start();
       else if (before?.status === "running" && this.tree.row?.status !== "running") this.panel.show(this.tree.row, { again: true });
+    } catch (error) {
+      console.warn("the tree could not be loaded", error); // what the server wrote stays
+      this.version = version;
     } finally {
       this.loading = false;
     }
     if (this.element.dataset.version !== this.version) this.refresh();
   }
 
+  /** Where the reader begins: at what is selected, or at the place that the address names. */
+  start() {
+    const cursor = new URLSearchParams(location.search).get("cursor");
+    if (cursor && !this.element.dataset.selected) this.tree.select(Number(cursor));
+    else this.tree.intoView();
+    this.tree.draw();
+  }
+
   href(id) {
     const url = new URL(location.href);
     url.searchParams.set("span", id);
+    url.searchParams.delete("cursor");
     return url.pathname + url.search;
   }
 
@@ -88,7 +103,7 @@ class TracePage {
   }
 
   moved(event, step) {
-    if (!this.tree.row) return;
+    if (!this.tree.view) return;
     event.preventDefault();
     this.tree.move(step);
   }
@@ -100,11 +115,12 @@ class TracePage {
       return;
     }
     const link = event.target.closest("[data-go]");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || !this.tree.row) return;
-    if (this.tree.selectId(link.dataset.go)) {
-      event.preventDefault();
-      this.element.scrollIntoView({ block: "nearest" });
-    }
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || !this.tree.view) return;
+    event.preventDefault();
+    this.element.scrollIntoView({ block: "nearest" });
+    // What is no row of the tree, and what cannot be found now, has a page to go to.
+    const leave = () => location.assign(link.getAttribute("href"));
+    this.tree.selectId(link.dataset.go).then((found) => found || leave(), leave);
   }
 
   act(action, button) {
@@ -122,7 +138,7 @@ class TracePage {
   }
 
   pressed(event) {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !this.tree.row) return;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !this.tree.view) return;
     if (event.target.closest("input, textarea, select, [contenteditable]") || document.querySelector("dialog[open]")) return;
     const keys = { e: "next-error", E: "previous-error", z: "zoom" };
     const action = keys[event.key];
