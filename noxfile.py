@@ -359,6 +359,19 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 
+@nox.session
+def deploy(session: nox.Session) -> None:
+    """Check images, chart, manifests, unit and Collector configurations, then build both images and run them.
+
+    `nox -s deploy -- --check` only checks, which takes seconds; other arguments after -- go to tools/deploy/image.py. What a machine
+    lacks is said and skipped.
+    """
+    install(session, "deploy", packages=("core", "dashboard"), extras=False)
+    session.run("python", "tools/deploy/check.py")
+    if session.posargs != ["--check"]:
+        session.run("python", "tools/deploy/image.py", *session.posargs)
+
+
 _CLIENTS = {"openai": "openai>=3,<4", "anthropic": "anthropic>=2,<3"}
 _FRAMEWORKS = [package.removeprefix("adapters/") for package in PACKAGES if package.startswith("adapters/")]
 
