@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 from playwright.sync_api import expect
 
@@ -22,15 +23,81 @@ def test_costs_are_split_and_shared_by_their_address(dashboard, page, shoot):
 
 
 def test_a_tool_costs_what_models_read_of_it(dashboard, page):
-    """Its calls, the model calls that read its results, and an estimate of what that cost, which says that it is one."""
+    """Its calls, the tokens that model calls read of its results, and an estimate of what that cost, which says that it is one."""
     page.goto(f"{dashboard}/costs?by=tool")
     row = page.get_by_role("region", name="Costs by tool").locator("tbody tr").filter(has_text="≈").first
 
-    expect(row).to_contain_text(re.compile(r"\d+ calls?\s+\d+\s+≈ \$0\.\d+"))
-    expect(page.locator("main .card-foot").filter(has_text="An estimate")).to_contain_text(
+    expect(row).to_contain_text(re.compile(r"\d+\s+≈ \$0\.\d+"))
+    expect(page.locator("main .card-foot").filter(has_text="Read is an estimate")).to_contain_text(
         "model calls have captured content"
     )
     expect(page.locator("#cost-chart .legend")).to_contain_text("langgraph")
+
+
+def test_a_tool_costs_what_it_asks_of_models_itself(dashboard, page):
+    """Calls beneath a tool, and beneath a tool that it called: in the table, and on the page of the tool over time."""
+    now = time.time_ns() - 60 * 10**9
+
+    def span(number, parent, name, **attributes):
+        given = [
+            {"key": key, "value": {"doubleValue" if isinstance(value, float) else "stringValue": value}}
+            for key, value in attributes.items()
+        ]
+        return {
+            "traceId": f"{77:032x}", "spanId": f"{number:016x}", "parentSpanId": f"{parent:016x}" if parent else "", "name": name,
+            "startTimeUnixNano": str(now + number * 10**6), "endTimeUnixNano": str(now + 10**9), "attributes": given,
+        }  # fmt: skip
+
+    def tool(name):
+        return {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name}
+
+    def chat(usd):
+        return {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.usage.cost": usd}
+
+    spans = [
+        span(1, 0, "research", **tool("research")), span(2, 1, "m", **chat(0.25)), span(3, 1, "look up", **tool("look up")),
+        span(4, 3, "m", **chat(0.5)),
+    ]  # fmt: skip
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
+    assert page.request.post(f"{dashboard}/v1/traces", data=body).ok
+
+    page.goto(f"{dashboard}/costs?by=tool")
+    row = page.get_by_role("region", name="Costs by tool").locator("tbody tr").filter(has_text="research")
+    expect(row).to_contain_text(re.compile(r"research\s+1\s+0\s+2 · \$0\.750\s+1 · \$0\.250\s+\S\s+\S\s+\$0\.750"))
+    row.get_by_role("link", name="Over time").click()
+    expect(page.locator("#tile-made")).to_contain_text("$0.750")
+    expect(page.locator("#tile-made")).to_contain_text("2 calls, $0.250 without tools that it called")
+    expect(page.locator("#cost-chart .legend")).to_contain_text("its model calls")
+
+
+def test_marks_stand_beside_cost(dashboard, page, violations):
+    """What was thought of runs, as their programs told it by OTLP; what a good one costs; and from there to the runs."""
+    rows = page.request.get(f"{dashboard}/api/traces?framework=crewai&limit=20").json()["rows"]
+    events = []
+    for place, row in enumerate(rows):
+        given = {"name": {"stringValue": "helpful"}, "score.value": {"intValue": 1 - place % 2},
+                 "score.label": {"stringValue": ("good", "bad")[place % 2]}}  # fmt: skip
+        attributes = [{"key": f"gen_ai.evaluation.{key}", "value": value} for key, value in given.items()]
+        events.append({"traceId": row["trace_id"], "timeUnixNano": str(time.time_ns()), "eventName": "gen_ai.evaluation.result", "attributes": attributes})  # fmt: skip
+    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": events}]}]}
+    assert page.request.post(f"{dashboard}/v1/logs", data=body).ok
+    page.goto(f"{dashboard}/costs?marks_by=framework")
+    row = page.get_by_role("region", name="Marks by framework").locator("tbody tr").filter(has_text="crewai")
+
+    expect(row).to_contain_text(
+        re.compile(r"crewai\s+helpful\s+20\s+0\.5\s+\[0\.3, 0\.7\]\s+bad 50 %\s*good 50 %\s+\$[\d.]+")
+    )
+    expect(row).to_contain_text(re.compile(r"10\s+\$[\d.]+\s+\$[\d.]+ to \$[\d.]+"))
+    assert violations(page) == []
+    page.locator(".good-form input[name=good_score]").fill("2")
+    page.locator(".good-form button").click()
+    expect(row).to_contain_text("too few")
+    row.get_by_role("link", name="crewai").click()
+    page.locator("#marking summary").click()
+    page.get_by_label("Score at most").fill("0.5")
+    page.get_by_label("Score at most").press("Enter")
+    expect(page.locator(".chips")).to_contain_text("Score at most 0.5")
+    expect(page.locator(".list-foot .pager")).to_contain_text("10 runs")
 
 
 def test_a_budget_says_where_it_ends_and_how_that_is_known(dashboard, page):

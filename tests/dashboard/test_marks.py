@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 
@@ -18,7 +19,9 @@ from ai_dev_squad_dashboard import DashboardSettings, create_app
 from ai_dev_squad_dashboard.app import running
 from ai_dev_squad_dashboard.security.tokens import new_token
 from ai_dev_squad_dashboard.store import open_memory_store
-from ai_dev_squad_dashboard.store.rows import Batch, LogRow
+from ai_dev_squad_dashboard.store.base import Marked
+from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
+from ai_dev_squad_dashboard.views import marked
 
 READ, READ_DIGEST = new_token("read")
 ACT, ACT_DIGEST = new_token("act")
@@ -126,9 +129,71 @@ def test_traces_are_narrowed_to_what_somebody_marked(dashboard):
         ("mark=any&min_score=-0.5", [RUN]),
         ("mark=good", []),
         ("min_score=0", []),
+        ("note=1", []),
     ):
         rows = dashboard.get(f"/api/traces?{address}&{query}", headers=LOOKING).json["rows"]
         assert [row["trace_id"] for row in rows] == found, query
     page = dashboard.get(f"/traces?{address}&mark=bad&max_score=0", headers=LOOKING).text
     assert '<span class="filter-name">Marked</span> <bdi>bad</bdi>' in page
     assert '<span class="filter-name">Score at most</span> <bdi>0</bdi>' in page
+    assert dashboard.post("/api/feedback", json={**mark, "comment": "why"}, headers=ACTING).status_code == 201
+    page = dashboard.get(f"/traces?{address}&note=1", headers=LOOKING)
+    assert '<span class="filter-name">Has a note</span><a' in page.text
+    assert 'name="note" value="1" checked' in page.text
+    assert RUN in page.text
+
+
+def test_marks_stand_beside_what_their_runs_cost(dashboard):
+    """By whatever the runs have in common: how many, mean, labels, cost, and what a good run costs where six tell of it."""
+    runs = [f"{number:032x}" for number in range(1, 13)]
+    call = {"operation": "chat", "model": "m", "usage_source": "provider", "cost_usd": 0.5, "user_id": "eve"}
+    running(dashboard.application).store.write(
+        Batch(spans=[SpanRow(run, f"{1:016x}", None, T0 + place, 1, "m", **call) for place, run in enumerate(runs)])
+    )
+    for place, run in enumerate(runs):
+        mark = {"trace_id": run, "name": "helpful", "score": float(place < 8), "label": "good" if place < 8 else "bad"}
+        assert dashboard.post("/api/feedback", json=mark, headers=ACTING).status_code == 201
+    address = "/api/costs?from=2027-01-15T07:00:00&to=2027-01-16&marks_by=user"
+
+    (row,) = dashboard.get(address, headers=LOOKING).json["marked"]
+    assert row == {
+        "key": "eve", "name": "helpful", "runs": 12, "scored": 12, "cost_usd": 6.0, "unpriced_calls": 0, "good_runs": 8,
+        "labels": [{"label": "good", "runs": 8, "share": pytest.approx(2 / 3)}, {"label": "bad", "runs": 4, "share": pytest.approx(1 / 3)}],
+        # Wilson's interval of 8 of 12.
+        "mean": pytest.approx(2 / 3), "low": pytest.approx(0.391, abs=0.001), "high": pytest.approx(0.862, abs=0.001),
+        "cost_per_good_run_usd": pytest.approx(0.75), "cost_per_good_run_low_usd": pytest.approx(0.58, abs=0.001),
+        "cost_per_good_run_high_usd": pytest.approx(1.28, abs=0.001),
+    }  # fmt: skip
+    few = dashboard.get(f"{address}&good=bad", headers=LOOKING).json["marked"][0]
+    assert (few["good_runs"], few["cost_per_good_run_usd"]) == (4, None)
+    scored = dashboard.get(f"{address}&good_score=0.5&good=bad", headers=LOOKING).json["marked"][0]
+    assert (scored["good_runs"], scored["cost_per_good_run_usd"]) == (8, pytest.approx(0.75))
+    file = dashboard.get(f"{address}&table=marked&format=csv", headers=LOOKING).text.splitlines()
+    assert file[0].startswith("key,name,runs,scored,mean,low,high,labels,cost_usd,")
+    assert file[1].startswith("eve,helpful,12,12,0.66")
+    assert dashboard.get(address.replace("user", "colour"), headers=LOOKING).status_code == 400
+    page = dashboard.get(address.replace("/api", ""), headers=LOOKING).text
+    assert "What was thought of it" in page
+    assert "too few" in dashboard.get(f"{address.replace('/api', '')}&good=bad", headers=LOOKING).text
+
+
+@pytest.mark.parametrize(
+    "scores, low, high",
+    [
+        ([1.0, 2.0, 3.0, 4.0, 5.0], None, None),
+        ([3.0] * 9, None, None),
+        ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 1.537, 5.463),  # Student: 2.5706 with five degrees of freedom
+        ([0.0, 0.5, 1.0, 1.0, 0.5, 0.0, 1.0], 0.159, 0.984),  # 2.4469 with six
+        ([1.0] * 6, 0.610, 1.0),  # Wilson: six of six say nothing of all
+    ],
+)
+def test_the_interval_of_a_mean_is_told_where_enough_is_known(scores, low, high):
+    """From six scores on that differ: Student's, and Wilson's for zeros and ones."""
+    given = Marked(
+        "m", "n", len(scores), len(scores), mean(scores), stdev(scores), min(scores), max(scores), (), 0, 1.0, 0
+    )
+    (row,) = (marked._row(each, None) for each in (given,))
+    assert (row.low, row.high) == (
+        (None, None) if low is None else (pytest.approx(low, abs=0.004), pytest.approx(high, abs=0.004))
+    )
+    assert (row.good_runs, row.cost_per_good_run_usd) == (None, None)

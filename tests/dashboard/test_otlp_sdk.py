@@ -19,7 +19,7 @@ from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -28,9 +28,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from werkzeug.serving import make_server
 
-from ai_dev_squad import Usage, configure_logging, configure_tracing, flush
+from ai_dev_squad import Usage, configure_logging, configure_tracing, feedback, flush
 from ai_dev_squad.kinds import AGENT, CHAT, TOOL, ModelRequest
 from ai_dev_squad.operations import start
+from ai_dev_squad.running import running
 from ai_dev_squad_dashboard.ingest import otlp
 from ai_dev_squad_dashboard.ingest.counting import Counting
 from ai_dev_squad_dashboard.ingest.journal import JournalTail
@@ -217,6 +218,56 @@ def test_a_run_that_comes_by_journal_and_by_otlp_is_one_run(receiver: Receiver, 
     assert (totals.spans, totals.calls, totals.input_tokens, totals.output_tokens) == (3, 1, 100, 20)
     assert totals.cost_usd == 2.22e-05
     assert {row.trace_id for row in receiver.store.logs(EVER).rows} == {spans[0].trace_id}
+
+
+@pytest.mark.parametrize("way", ["logs", "spans"])
+@pytest.mark.parametrize("first", ["journal", "otlp"])
+def test_a_mark_that_comes_by_journal_and_by_otlp_is_one_mark(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, way: str
+):
+    """As a log record where the program exports logs, else on the operation's span: what a program's user thinks counts once."""
+    configure_logging(log_dir=str(tmp_path))
+    finished, records = InMemorySpanExporter(), InMemoryLogRecordExporter()
+    configure_tracing(service_name="shop").add_exporter(finished)
+    if way == "logs":
+        logs = LoggerProvider(resource=RESOURCE)
+        logs.add_log_record_processor(SimpleLogRecordProcessor(records))
+        monkeypatch.setattr("opentelemetry._logs.get_logger_provider", lambda: logs)
+    with running(AGENT, "planner", framework="langgraph", session_id="s-1", agent_id="planner") as agent:
+        feedback(
+            agent.trace_id,
+            name="helpful",
+            score=1,
+            label="good",
+            comment="key sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD",
+        )
+        feedback(name="fast", score=0.5)
+    feedback(agent.trace_id, name="later", label="bad")
+    flush()
+    tail = JournalTail([tmp_path], receiver.queue, counting=receiver.counting)
+
+    def send() -> None:
+        sender: Any = OTLPSpanExporter(f"{receiver.url}/v1/traces")
+        sender.export(finished.get_finished_spans())
+        if way == "logs":
+            OTLPLogExporter(f"{receiver.url}/v1/logs").export(records.get_finished_logs())
+
+    events = [event.name for span in finished.get_finished_spans() for event in span.events]
+    assert (len(records.get_finished_logs()), events) == (
+        (3, []) if way == "logs" else (0, ["gen_ai.evaluation.result"] * 2)
+    )
+    for come in (tail.catch_up, send) if first == "journal" else (send, tail.catch_up, send):
+        come()
+
+    found = receiver.store.sql("SELECT trace_id, span_id, name, score, label, comment FROM marks ORDER BY name").rows
+    trace, span = agent.trace_id, agent.span_id
+    assert [row[:5] for row in found] == [
+        (trace, span, "fast", 0.5, None),
+        (trace, None, "helpful", 1.0, "good"),
+        (trace, None, "later", None, "bad"),
+    ]
+    assert "sk-proj" not in found[1][5]
+    assert [line.event_type for line in receiver.store.logs(EVER).rows].count("gen_ai.evaluation.result") == 3
 
 
 def test_a_whole_request_of_the_largest_size_is_taken(receiver: Receiver):

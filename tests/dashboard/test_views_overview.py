@@ -17,6 +17,7 @@ from ai_dev_squad_dashboard.store.rows import Batch, OpenRow, SpanRow
 from ai_dev_squad_dashboard.views import costs, overview
 from ai_dev_squad_dashboard.views.advice import AdviceReport, advice
 from ai_dev_squad_dashboard.views.costs import Costs, UnknownPrice
+from ai_dev_squad_dashboard.views.marked import Marks
 from ai_dev_squad_dashboard.views.overview import Overview, RunningNow
 from ai_dev_squad_dashboard.views.timeline import Chart, Series
 
@@ -284,6 +285,9 @@ def test_the_costs_answer_with_the_split_the_advice_and_what_has_no_price(site):
         ),
         tools=(),
         captured=(0, 0),
+        tools_made_usd=0.0,
+        marked=(),
+        marks=Marks("model", (), None),
         budgets=view.budgets,
         reported_budgets=(),
         advice=AdviceReport(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from .store.deletions import KINDS
-from .views import agents, compare, costs, errors, history, overview, sessions, traces, users
+from .views import agents, compare, costs, errors, history, marked, overview, sessions, traces, users
 
 __all__ = ["FILTER_TEXTS", "PARAMETERS", "PATH_ARGUMENTS"]
 
@@ -59,6 +59,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "mark": ("Only traces with a mark of this label; `any` for whatever mark.", _TEXT),
     "min_score": ("Only traces with a mark of at least this score.", {"type": "number"}),
     "max_score": ("Only traces with a mark of at most this score.", {"type": "number"}),
+    "note": ("`1`: only traces with a mark that has a note.", _TEXT),
     "traces.order": ("What the list is sorted by, the largest first.", {"enum": [*traces.ORDERS], "default": "newest"}),
     "sessions.order": (
         "What the list is sorted by, the largest first.",
@@ -86,6 +87,9 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "`differ`: only operations that differ, and what they stand below.",
         {"enum": [*compare.ROWS], "default": "all"},
     ),
+    "marks_by": ("What marks are put together by.", {"enum": [*marked.BY], "default": "model"}),
+    "good": ("The newest label that makes a run a good one.", _TEXT),
+    "good_score": ("The score from which on a run is a good one; stands before `good`.", {"type": "number"}),
     "costs.by": ("What costs are put together by.", {"enum": [*costs.BY], "default": "model"}),
     "history.by": ("What has the name.", {"enum": [*history.BY], "default": "tool"}),
     "history.name": ("The name; what has none when absent.", _TEXT),

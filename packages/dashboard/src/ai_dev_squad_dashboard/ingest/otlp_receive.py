@@ -22,7 +22,7 @@ from .otlp_shapes import LogRecord, Unreadable
 from .pricing import Prices
 from .relayed import line_in
 from .translate import rejection, translated
-from .translate_signals import log_row, metric_rows
+from .translate_signals import evaluations, log_row, metric_rows
 
 __all__ = ["SIGNALS", "Encoding", "Receiver", "Rejected", "Signal", "Submit"]
 
@@ -87,6 +87,7 @@ class Receiver:
                 if reason is None:
                     try:
                         row, answer = translated(span, origin, now_us, prices)
+                        batch.logs += evaluations(span, row, origin, now_us)
                     except Exception as error:  # noqa: BLE001 - one span must not cost its neighbours
                         report("translating a span", error)
                         reason = f"a span could not be read ({type(error).__name__})"

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad_dashboard.store.rows import LogRow, MetricRow
+from ai_dev_squad_dashboard.store.marks import EVENT
+from ai_dev_squad_dashboard.store.rows import LogRow, MetricRow, SpanRow
 
 from .foreign import framework_of
-from .otlp_shapes import LogRecord, Metric, Origin, Point, to_json
+from .otlp_shapes import LogRecord, Metric, Origin, Point, Span, to_json
 from .plausible import moment_us
 
-__all__ = ["log_row", "metric_rows"]
+__all__ = ["evaluations", "log_row", "metric_rows"]
 
 _LONGEST_NAME = 256
 _LONGEST_MESSAGE = 65_536
@@ -61,6 +62,24 @@ def log_row(record: LogRecord, origin: Origin, now_us: int) -> LogRow:
         "otlp",
         to_json(details) if details else None,
     )
+
+
+def evaluations(span: Span, row: SpanRow, origin: Origin, now_us: int) -> Iterator[LogRow]:
+    """The marks that stand on a span as events, as the log records that they are elsewhere."""
+    for event in span.events:
+        if event.name == EVENT:
+            of_trace = event.attributes.get(keys.EVALUATION_OF) == "trace"
+            record = LogRecord(
+                time_ns=event.time_ns,
+                severity=0,
+                severity_text="",
+                event_name=EVENT,
+                body=None,
+                attributes=event.attributes,
+                trace_id=row.trace_id,
+                span_id="" if of_trace else row.span_id,
+            )
+            yield log_row(record, origin, now_us)._replace(session_id=row.session_id, agent=row.agent)
 
 
 def _level(record: LogRecord) -> str:

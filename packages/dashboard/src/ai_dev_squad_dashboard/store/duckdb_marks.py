@@ -10,6 +10,7 @@ from typing import Any, Final
 import duckdb
 
 from .base import Marked, MarkedBy, Selection
+from .duckdb_answers import number
 from .duckdb_columns import REAL, TEXT, WHOLE, id_columns, registered
 from .duckdb_excerpts import TRACE_ID
 from .duckdb_facts import Where, names_filter, traces_filter
@@ -94,6 +95,8 @@ def marked(
     """What was thought of the runs of a selection. A run speaks once for each name that was judged, by its newest score and label."""
     if by not in MARKED_BY:
         raise ValueError(f"cannot put marks together by {by!r}; use one of {', '.join(MARKED_BY)}")
+    if not number(cursor, "SELECT count(*) FROM marks"):
+        return []
     where = traces_filter(selection)
     where.add("trace_id IN (SELECT trace_id FROM marks)")
     keys = _keys(cursor, selection, by, where)

@@ -8,9 +8,10 @@ from typing import Any, Final
 from ai_dev_squad_dashboard.budgets import Budget, ReportedBudget, reported, watched
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
-from ai_dev_squad_dashboard.store.base import Group, GroupBy, OrderBy, Selection, Store, ToolInput, Totals
+from ai_dev_squad_dashboard.store.base import Group, GroupBy, OrderBy, Selection, Store, ToolCalls, ToolInput, Totals
 
 from .advice import AdviceReport, advice
+from .marked import MarkedRuns, Marks, marks
 from .timeline import Chart, chart
 
 __all__ = ["PAGE", "Costs", "ToolCost", "UnknownPrice", "build"]
@@ -34,14 +35,21 @@ class UnknownPrice:
 
 @dataclass(frozen=True)
 class ToolCost:
-    """What a tool did, and what its results took in the input of later model calls: an estimate."""
+    """What a tool did, what the model calls cost that it made itself, and what its results took in the input of later ones."""
 
     tool: str
     calls: int
     """Executions of the tool."""
     errors: int
     input: ToolInput | None
-    """``None`` where no model call is known to have read a result of it."""
+    """``None`` where no model call is known to have read a result of it. An estimate."""
+    made: ToolCalls | None
+    """``None`` where it made no model call."""
+
+    @property
+    def cost_usd(self) -> float:
+        """Both together."""
+        return (self.made.cost_usd if self.made else 0.0) + (self.input.cost_usd if self.input else 0.0)
 
 
 @dataclass(frozen=True)
@@ -58,13 +66,19 @@ class Costs:
     groups: tuple[Group, ...]
     """Days come in their order, tools by their calls, all others by cost."""
     tools: tuple[ToolCost, ...]
-    """What tools cost by what models read of them, the dearest first; empty unless ``by`` is ``tool``."""
+    """What tools cost, the dearest first; empty unless ``by`` is ``tool``."""
+    tools_made_usd: float
+    """What model calls beneath tools cost, each counted once, also beneath a tool that another one called."""
     captured: tuple[int, int]
     """Where ``by`` is ``tool``: how many model calls carry captured content, and how many there are."""
     budgets: tuple[Budget, ...]
     reported_budgets: tuple[ReportedBudget, ...]
     advice: AdviceReport
     unknown_prices: tuple[UnknownPrice, ...]
+    marked: tuple[MarkedRuns, ...]
+    """What was thought of the runs, those of most runs first; by ``day`` in their order."""
+    marks: Marks
+    """How they are put together."""
 
 
 def build(site: Site, query: Query) -> Costs:
@@ -73,6 +87,8 @@ def build(site: Site, query: Query) -> Costs:
     by: Any = query.choice("by", BY, "model")
     split: GroupBy = "framework" if by in {"tool", "session", "day"} else by
     totals, previous = store.with_previous(selection)
+    thought, marked = marks(store, query)
+    tools, made_usd = _tools(store, selection) if by == "tool" else ((), 0.0)
     return Costs(
         totals=totals,
         previous=previous,
@@ -81,30 +97,37 @@ def build(site: Site, query: Query) -> Costs:
             store.timeline(selection, query.step_us, split), selection, query.step_us, lambda point: point.cost_usd
         ),
         groups=tuple(store.groups(selection, by, order=_ORDER.get(by, "cost"), limit=MOST)),
-        tools=_tools(store, selection) if by == "tool" else (),
+        tools=tools,
+        tools_made_usd=made_usd,
         captured=store.captured(selection) if by == "tool" else (0, 0),
         budgets=watched(store, site.settings.budgets, query.now_us),
         reported_budgets=reported(store, selection),
         advice=advice(store, query),
         unknown_prices=tuple(UnknownPrice(*row) for row in store.unpriced(selection)),
+        marked=marked,
+        marks=thought,
     )
 
 
-def _tools(store: Store, selection: Selection) -> tuple[ToolCost, ...]:
-    read = {each.tool: each for each in store.tool_inputs(selection, MOST)}
+def _tools(store: Store, selection: Selection) -> tuple[tuple[ToolCost, ...], float]:
+    """The tools, and what the model calls beneath them cost."""
+    read = {each.tool: each for each in store.tool_inputs(selection, 10 * MOST)}
+    made = {each.tool: each for each in store.tool_calls(selection, 10 * MOST)}
     called = {
         group.key: group for group in store.groups(selection, "tool", order="calls", limit=10 * MOST) if group.key
     }
-    names = [*read, *(name for name in called if name not in read)][:MOST]
-    return tuple(
+    tools = [
         ToolCost(
             name,
             called[name].calls if name in called else 0,
             called[name].errors if name in called else 0,
             read.get(name),
+            made.get(name),
         )
-        for name in names
-    )
+        for name in dict.fromkeys((*read, *made, *called))
+    ]
+    dearest = sorted(tools, key=lambda tool: (-tool.cost_usd, -(tool.input.tokens if tool.input else 0)))
+    return tuple(dearest[:MOST]), sum(each.own_cost_usd for each in made.values())
 
 
 PAGE = Page(
@@ -117,5 +140,5 @@ PAGE = Page(
     navigation="Costs",
     key="c",
     default_range="7d",
-    parameters=("by",),
+    parameters=("by", "marks_by", "good", "good_score"),
 )

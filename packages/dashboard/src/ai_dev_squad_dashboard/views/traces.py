@@ -30,7 +30,7 @@ OPERATIONS = (
     "other",
 )
 LEAST = ("min_duration_ms", "min_cost_usd", "min_tokens", "min_calls", "min_spans", "min_errors")
-SEARCHES = ("q", "status", "operation", "tool", "name", "error_group", "mark", "min_score", "max_score", *LEAST)
+SEARCHES = ("q", "status", "operation", "tool", "name", "error_group", "mark", "min_score", "max_score", "note", *LEAST)
 ORDERS: Final[tuple[TraceOrder, ...]] = get_args(TraceOrder)
 
 
@@ -50,6 +50,8 @@ class Search:
     """The label of a mark, or ``any``."""
     min_score: float | None
     max_score: float | None
+    note: str
+    """``1``: the mark has a note."""
     min_duration_ms: float | None
     min_cost_usd: float | None
     min_tokens: float | None
@@ -109,6 +111,8 @@ class TracesView:
     running: tuple[RunningTrace, ...]
     search: Search
     facets: Facets
+    labels: tuple[str, ...] = ()
+    """Labels of marks to choose from."""
     covered: Covered | None = None
     """What the search has looked through; ``None`` without one."""
     named: tuple[Found, ...] = ()
@@ -127,6 +131,7 @@ def build(site: Site, query: Query) -> TracesView:
         name=query.get("name"),
         error_group=query.get("error_group"),
         mark=query.get("mark"),
+        note=query.choice("note", ("", "1"), ""),
         **{name: query.number(name, minimum=-1e12, maximum=1e12) for name in ("min_score", "max_score")},
         **{name: query.number(name, maximum=1e12) for name in LEAST},
     )
@@ -148,6 +153,7 @@ def build(site: Site, query: Query) -> TracesView:
         mark=search.mark or None,
         min_score=search.min_score,
         max_score=search.max_score,
+        noted=True if search.note else None,
         order=order,
         cursor=query.get("cursor") or None,
         limit=query.limit(50),
@@ -168,6 +174,7 @@ def build(site: Site, query: Query) -> TracesView:
         running=_running([row for row in opened if row.trace_id not in shown], query) if first else (),
         search=search,
         facets=site.store.facets(query.selection),
+        labels=tuple(site.store.mark_labels(query.selection)),
         covered=_covered(site, query, page) if search.q else None,
         named=tuple(site.store.find(search.q)) if search.q and not query.get("cursor") else (),
     )

@@ -3,7 +3,7 @@
 export function mount(form) {
   form.classList.add("is-live");
   form.onchange = (event) => {
-    if (event.target.matches("select, input[type=number]")) form.requestSubmit();
+    if (event.target.matches("select, input[type=number], input[type=checkbox]")) form.requestSubmit();
   };
   form.onsubmit = () => {
     const empty = [...form.elements].filter((field) => field.name && field.value === "");
