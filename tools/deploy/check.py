@@ -218,7 +218,7 @@ def collectors() -> Iterator[tuple[str, Finding]]:
 
 def style() -> Iterator[tuple[str, Finding]]:
     """What is YAML, and no template of it."""
-    files = [path for path in DEPLOY.rglob("*.y*ml") if path.parent.name != "templates"]
+    files = [path for path in DEPLOY.rglob("*.y*ml") if "templates" not in path.parts]
     yield f"yamllint: {len(files)} files", ran("yamllint", "--strict", "-d", json.dumps(YAML_STYLE), *files)
 
 
