@@ -10,13 +10,17 @@ import pytest
 from ai_dev_squad_dashboard.alerts import RuleFileError, read_rules
 from ai_dev_squad_dashboard.alerts.alerting import Alerting
 from ai_dev_squad_dashboard.alerts.outbox import file_beside
+from ai_dev_squad_dashboard.alerts.shared_alerting import SharedAlerting
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue
 from ai_dev_squad_dashboard.settings import DashboardSettings
+from ai_dev_squad_dashboard.sharing import shared_state
 from ai_dev_squad_dashboard.store import open_memory_store
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "core"))
 from alert_rooms import MINUTE, NOW, SECOND, Clock, call, serving, until
+from redis_server import RedisServer
 
 RECEIVER = '[[receiver]]\nname = "ops"\ntype = "webhook"\nurl = { env = "OPS_URL" }\ngroup = "0s"\n'
 DEAR = (
@@ -26,9 +30,10 @@ DEAR = (
 
 
 class World:
-    """A store with a queue, a file of rules, and a clock that stands."""
+    """A store with a queue, a file of rules, and a clock that stands. ``redis``: where what is told is kept instead of a file."""
 
-    def __init__(self, tmp_path, rules: str, budgets=()) -> None:
+    def __init__(self, tmp_path, rules: str, budgets=(), redis: str | None = None) -> None:
+        self.shared = shared_state(redis)
         self.path = tmp_path / "alerts.toml"
         self.path.write_text(rules)
         self.store = open_memory_store()
@@ -39,7 +44,10 @@ class World:
         self.alerting = self.watch()
 
     def watch(self) -> Alerting:
-        return Alerting(self.store, self.queue, self.settings, read_rules(self.path), clock=self.clock)
+        given = self.store, self.queue, self.settings, read_rules(self.path)
+        if self.shared is not None:
+            return SharedAlerting(*given, clock=self.clock, shared=self.shared)
+        return Alerting(*given, clock=self.clock)
 
     def restart(self) -> None:
         self.alerting.stop()
@@ -66,13 +74,24 @@ class World:
         self.store.close()
 
 
-@pytest.fixture
-def world(tmp_path):
-    """Makes worlds, and ends them."""
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    """A server for all of these tests."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(params=["file", "redis"])
+def world(tmp_path, request):
+    """Makes worlds, and ends them: with what was told in a file, and in the Redis of several dashboards."""
     made = []
+    url = None
+    if request.param == "redis":
+        url = request.getfixturevalue("redis").url
+        shared_state(url).client.flushall()
 
     def make(rules: str, **more) -> World:
-        made.append(World(tmp_path, rules, **more))
+        made.append(World(tmp_path, rules, redis=url, **more))
         return made[-1]
 
     yield make

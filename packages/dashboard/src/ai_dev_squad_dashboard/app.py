@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from flask_socketio import SocketIO  # type: ignore[import-untyped]
@@ -39,9 +41,14 @@ from .live_limit import LiveLimit
 from .marks.routes import create_blueprint as create_marks_blueprint
 from .page import Site
 from .settings import DashboardSettings
+from .sharing import changes_of, shared_events, shared_state
 from .sql.routes import create_blueprint as create_sql_blueprint
 from .store import Store, open_store
 from .takeaway.routes import create_blueprint as create_export_blueprint
+
+if TYPE_CHECKING:
+    from .shared_events import SharedEvents
+    from .shared_state import SharedState
 
 __all__ = ["Running", "create_app", "running"]
 
@@ -60,6 +67,8 @@ class Running:
     alerting: Alerting
     readiness: probes.Readiness
     grpc: GrpcServer | None = None
+    shared: SharedState | None = None
+    events: SharedEvents | None = None
     _closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -72,12 +81,16 @@ class Running:
         forget(self.close)
         self.updater.stop()
         self.alerting.stop(timeout)
+        if self.events is not None:
+            self.events.stop()
         if self.grpc is not None:
             self.grpc.stop(timeout).wait(timeout)  # who was accepted is answered
         if self.tail is not None:
             self.tail.stop()
         self.queue.close(timeout)
         self.store.close()
+        if self.shared is not None:
+            self.shared.close()
 
 
 def create_app(settings: DashboardSettings | None = None, *, store: Store | None = None, follow: bool = True) -> Flask:
@@ -92,17 +105,22 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_FORM_MEMORY_SIZE"] = 64 * 1024
     # First what may refuse the settings, so that nothing is open yet when it does.
-    guard = security.attach(app, settings)
+    shared = shared_state(settings.redis)
+    guard = security.attach(app, settings, shared)
     for rule in settings.budgets:
         parse_budget(rule)
     rules = read_rules(settings.alerts) if settings.alerts is not None else Rules()
     store = store or open_store(settings.place, memory_limit_mib=settings.memory_limit_mib)
     retention = Retention(days=settings.retention_days, max_mib=settings.max_store_mib)
-    queue = IngestQueue(store, max_pending_rows=settings.max_pending_rows, retention=retention)
+    told = None if shared is None else lambda _: shared.written()
+    queue = IngestQueue(store, max_pending_rows=settings.max_pending_rows, retention=retention, on_written=told)
     received = receiver(queue.submit)
-    tail = JournalTail(settings.logs, queue, counting=received.counting) if follow else None
-    alerting = Alerting(store, queue, settings, rules)
-    site = Site(store, queue, settings, sources=tail.states if tail is not None else tuple, alerting=alerting)
+    host = None if settings.store is None else socket.gethostname()
+    tail = JournalTail(settings.logs, queue, counting=received.counting, host=host) if follow else None
+    alerting = _alerting(store, queue, settings, rules, shared)
+    changes = changes_of(store, shared, is_alone=settings.store is None)
+    sources = tail.states if tail is not None else tuple
+    site = Site(store, queue, settings, sources=sources, alerting=alerting, changes=changes)
 
     readiness = probes.Readiness(lambda: queue.writable)
 
@@ -123,9 +141,12 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.register_blueprint(openapi.create_blueprint())
     app.register_blueprint(probes.create_blueprint(readiness))
     app.register_blueprint(create_otlp_blueprint(queue.submit, settings, received))
-    socketio, live_limit, updater = live.attach(app, site, guard)
+    events = shared_events(shared)
+    socketio, live_limit, updater = live.attach(app, site, guard, events)
 
-    held = Running(settings, store, queue, tail, socketio, live_limit, updater, alerting, readiness)
+    held = Running(
+        settings, store, queue, tail, socketio, live_limit, updater, alerting, readiness, shared=shared, events=events
+    )
     app.extensions["ai_dev_squad"] = held
     # A WSGI server that ends tells nobody but the interpreter.
     at_exit(held.close)
@@ -142,6 +163,16 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     updater.start(settings.update_interval_s)
     alerting.start()
     return app
+
+
+def _alerting(
+    store: Store, queue: IngestQueue, settings: DashboardSettings, rules: Rules, shared: SharedState | None
+) -> Alerting:
+    if shared is None:
+        return Alerting(store, queue, settings, rules)
+    from .alerts.shared_alerting import SharedAlerting
+
+    return SharedAlerting(store, queue, settings, rules, shared=shared)
 
 
 def running(app: Flask) -> Running:

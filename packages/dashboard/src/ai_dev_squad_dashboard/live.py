@@ -69,11 +69,12 @@ class _Json:
         return msgspec.json.encode(value).decode()
 
 
-def attach(app: Flask, site: Site, guard: Any) -> tuple[SocketIO, LiveLimit, RealTimeUpdater]:
+def attach(app: Flask, site: Site, guard: Any, queue: Any = None) -> tuple[SocketIO, LiveLimit, RealTimeUpdater]:
     """Socket.IO on ``app``, for clients that ``guard.check_socket(environ, auth)`` lets in; what limits their number; and the
     updater, not started.
 
-    Only pages of this dashboard may connect from a browser, and at most ``max_live_clients`` at a time.
+    ``queue`` is a client manager that carries events between several dashboards: what any of them emits to a room reaches its
+    clients wherever they are connected. Only pages of this dashboard may connect from a browser, and at most ``max_live_clients`` at a time.
     """
     socketio = SocketIO(
         app,
@@ -83,6 +84,7 @@ def attach(app: Flask, site: Site, guard: Any) -> tuple[SocketIO, LiveLimit, Rea
         cors_allowed_origins=guard.allows_origin,
         max_http_buffer_size=MAX_MESSAGE,
         json=_Json,
+        **({} if queue is None else {"client_manager": queue}),
     )
     limit = LiveLimit(app.wsgi_app, socketio, site.settings.max_live_clients)
     app.wsgi_app = limit  # type: ignore[method-assign]
@@ -96,7 +98,7 @@ def attach(app: Flask, site: Site, guard: Any) -> tuple[SocketIO, LiveLimit, Rea
             raise Refused("unauthorized: log in, or send a read token as auth.token")
         if not clients.admit(_sid(), lambda: bool(guard.check_socket(environ, auth))):
             raise Refused("the dashboard is stopping: load the page again when it is back")
-        socketio.emit("metrics_update", application._get_real_time_metrics(), to=_sid())
+        socketio.emit("metrics_update", application._get_real_time_metrics(), to=_sid(), ignore_queue=True)
 
     def disconnect(*_: Any) -> None:
         clients.leave(_sid())

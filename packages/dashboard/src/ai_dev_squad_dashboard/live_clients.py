@@ -103,7 +103,8 @@ class Clients:
                 if client.generation == generation:
                     client.waiting = False
 
-        self.socketio.server.emit(event, message(subscription), to=client.sid, callback=acknowledged)
+        # Whoever renders a page for somebody has the connection: it goes by no queue between dashboards.
+        self.socketio.server.emit(event, message(subscription), to=client.sid, callback=acknowledged, ignore_queue=True)
         return True
 
     def note(self, client: Client, url: str, mark: str | None) -> None:
@@ -116,7 +117,7 @@ class Clients:
         """Send without an acknowledgement. Returns False, and sends nothing, when too much waits for the client."""
         if self._queued(client.sid) >= MAX_QUEUED:
             return False
-        self.socketio.server.emit(event, message, to=client.sid)
+        self.socketio.server.emit(event, message, to=client.sid, ignore_queue=True)
         return True
 
     def _queued(self, sid: str) -> int:

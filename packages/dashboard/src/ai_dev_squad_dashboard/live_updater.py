@@ -113,7 +113,7 @@ class PageUpdater(RealTimeUpdater):
         if minute != self._minute:
             self._minute = minute
             self._clients.drop_unwelcome()
-        version = (self._site.queue.state().commits, minute)
+        version = (self._site.queue.state().commits, self._site.changes(), minute)
         watched = self._clients.by_url()
         self._rendered = {url: known for url, known in self._rendered.items() if url in watched}
         self._tailed = {url: known for url, known in self._tailed.items() if url in watched}

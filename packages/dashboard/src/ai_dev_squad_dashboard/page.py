@@ -40,6 +40,8 @@ class Site:
     """What watches the rules of alerts."""
     trees: Kept[Any] = field(default_factory=lambda: Kept(MOST_KEPT_ROWS, lambda tree: len(tree.rows)))
     """Trees of long runs that were looked at just now."""
+    changes: Callable[[], object] = lambda: None
+    """What differs once another process has written into the store."""
 
 
 Build: TypeAlias = Callable[..., Any]

@@ -23,6 +23,7 @@ from .ingest.otlp_grpc import GrpcServer, start_grpc_server
 from .ingest.queue import IngestQueue
 from .security import Guard, headers
 from .settings import ReceiverSettings
+from .sharing import shared_state
 from .store import Store, open_store
 
 __all__ = ["Receiving", "create_receiver"]
@@ -65,7 +66,9 @@ def create_receiver(settings: ReceiverSettings | None = None, *, store: Store | 
     # Nobody logs in here, so no key is kept.
     guard = Guard(replace(settings, secret_key=secrets.token_urlsafe(48)))
     store = store or open_store(settings.place, memory_limit_mib=settings.memory_limit_mib)
-    queue = IngestQueue(store, max_pending_rows=settings.max_pending_rows)
+    shared = shared_state(settings.redis)
+    told = None if shared is None else lambda _: shared.written()  # so that live pages of dashboards are shown anew
+    queue = IngestQueue(store, max_pending_rows=settings.max_pending_rows, on_written=told)
     held = Receiving(store, queue, probes.Readiness(lambda: queue.writable))
     received = receiver(queue.submit)
     _attach(app, guard)

@@ -74,6 +74,10 @@ class DashboardSettings:
     secret_key: str | None = field(default=None, repr=False)
     """Signs login sessions, 32 characters or more. Without it one is made and kept beside the store, readable by its owner
     only."""
+    redis: str | None = field(default=None, repr=False)
+    """Where several dashboards on one store keep what they have to know together, such as ``redis://redis:6379/0``: who was logged
+    out, how many failed logins an address had, which of them watches the alerts. Needs the extra ``redis``, and one
+    ``secret_key`` for all of them."""
     allowed_hosts: tuple[str, ...] = ()
     """Further host names under which the dashboard is reached, as behind a proxy: ``name`` with any port, or ``name:port``."""
     behind_tls: bool = False
@@ -117,6 +121,10 @@ class DashboardSettings:
             raise ValueError(
                 f"store {self.store!r} is no URL; use one such as clickhouse://user:password@host:8123/database, or db for a file"
             )
+        if self.redis is not None and not self.redis.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError(
+                f"redis {without_password(self.redis)!r} is no address of a Redis; use one such as redis://host:6379/0"
+            )
         self._check_credentials()
 
     @property
@@ -156,6 +164,11 @@ class DashboardSettings:
 
     def _check_visitors(self) -> None:
         """Whether those may come in who should, and nobody else."""
+        if self.redis is not None and self.secret_key is None:
+            raise ValueError(
+                "secret_key is missing beside redis: dashboards that share sessions sign them with one key; set "
+                "DASHBOARD_SECRET_KEY to the same 32 or more random characters for all of them"
+            )
         may_look = self.read_tokens or self.act_tokens or self.password_hash or self.people or self.oidc_issuer
         if self.is_exposed and not may_look:
             raise ValueError(

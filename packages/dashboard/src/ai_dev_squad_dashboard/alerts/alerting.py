@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from ai_dev_squad_dashboard.budgets import watched
@@ -26,7 +25,7 @@ from .errors import DeliveryError, RuleFileError
 from .events import EVENT_TYPES, dropped, event, levels
 from .outbox import Outbox, OutboxError, Place, file_beside
 from .rule_entries import read_rule
-from .rule_file import Rules, read_rules
+from .rule_file import Rules, read_rules, version_of
 from .rules import Receiver, Rule
 from .sending import Send, send
 from .tally import STEPS, Group, step_of
@@ -100,8 +99,8 @@ class Alerting:
         self.problem: str | None = None
         """Why the file as it is now is not in force; the one before it is."""
         if settings.alerts is not None:
-            self._version = _version(settings.alerts)
-        if self._file_rules.rules or self._file_rules.receivers or self._path.exists():
+            self._version = version_of(settings.alerts)
+        if self._is_wanted():
             self._open()
             self._apply()
 
@@ -194,7 +193,8 @@ class Alerting:
         return levels(watched(self._store, self._settings.budgets, now_us), now_us)
 
     def _keep(self, engine: Engine, outbox: Outbox, now_us: int) -> None:
-        if not self._pending and not engine.changed and now_us < self._kept_us + _KEEP_US:
+        idle = not self._pending and not engine.changed and now_us < self._kept_us + _KEEP_US
+        if self._place is None or idle:
             return
         rules = engine.rules
         told = [(key, rules[key[0]].condition, engine.told.get(key)) for key in engine.changed if key[0] in rules]
@@ -204,15 +204,21 @@ class Alerting:
             if (rule := rules.get(decision.rule)) is not None
         ]
         # When this raises, nothing is kept, and all of it is there for the next round.
-        waking = outbox.commit(self._place or Place(0, ""), alerts, told)
+        waking = outbox.commit(self._place, alerts, told)
         self._pending, self._kept_us = [], now_us
         engine.changed.clear()
         if self._delivery is not None:
             self._delivery.wake(waking)
 
+    def _is_wanted(self) -> bool:
+        return bool(self._file_rules.rules or self._file_rules.receivers or self._path.exists())
+
+    def _new_outbox(self) -> Outbox:
+        return Outbox(self._path)
+
     def _open(self) -> Outbox:
         if self._outbox is None:
-            self._outbox = Outbox(self._path)
+            self._outbox = self._new_outbox()
             self._delivery = Delivery(self._outbox, clock=self._clock, sender=self._send)
         return self._outbox
 
@@ -242,7 +248,7 @@ class Alerting:
 
     def _reread(self) -> None:
         path = self._settings.alerts
-        if path is None or (version := _version(path)) == self._version:
+        if path is None or (version := version_of(path)) == self._version:
             return
         self._version = version
         try:
@@ -380,15 +386,6 @@ class Alerting:
 
 _LOG_LINES: Final = 5000
 _ALL: Final = Selection(0, _FOREVER)
-
-
-def _version(path: Path) -> tuple[int, int] | None:
-    """Tells whether a file was changed."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
 
 
 def _farness(rule: Rule, value: float | None) -> float:

@@ -33,6 +33,15 @@ class Rules:
     receivers: tuple[Receiver, ...] = ()
 
 
+def version_of(path: Path) -> tuple[int, int] | None:
+    """Tells whether a file was changed."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
 def read_rules(path: Path) -> Rules:
     """Read a file of rules. Raises ``RuleFileError``."""
     try:

@@ -53,7 +53,8 @@ class JournalTail:
 
     Directories and journals may appear later; what cannot be read is told by ``states``. ``poll_s`` is the time between two
     looks, in seconds; a look at a journal without news costs one ``stat``. ``prices`` tell what caches saved; ``counting``,
-    shared with what receives OTLP, that a call which both tell of counts once.
+    shared with what receives OTLP, that a call which both tell of counts once. ``host`` tells journals of one path apart where
+    other machines use the store too.
     """
 
     def __init__(
@@ -64,12 +65,14 @@ class JournalTail:
         poll_s: float = 0.25,
         prices: Prices | None = None,
         counting: Counting | None = None,
+        host: str | None = None,
     ) -> None:
         self._finder = JournalFinder(directories)
         self._queue = queue
         self._poll_s = poll_s
         self._prices = prices or Prices()
         self._counting = counting
+        self._host = host
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._sources: dict[Path, JournalSource] = {}
@@ -160,8 +163,11 @@ class JournalTail:
         if found is None:
             return False
         self._underway[path] = underway = _Underway(source, self._counted(found[0]), found[1])
-        underway.future = self._submit(batch_of(underway.found, source.name, underway.position))
+        underway.future = self._submit(self._batch(underway.found, source, underway.position))
         return True
+
+    def _batch(self, found: list[JournalRows], source: JournalSource, position: str | None) -> Batch:
+        return batch_of(found, source.name, position, is_shared=self._host is not None)
 
     def _counted(self, found: list[JournalRows]) -> list[JournalRows]:
         closing = [] if self._counting is None else [index for index, row in enumerate(found) if row.span is not None]
@@ -180,8 +186,8 @@ class JournalTail:
         for path in found.journals:
             source = self._sources.get(path)
             if source is None:
-                position = self._queue.position(source_name(path))
-                self._sources[path] = JournalSource(path, position, self._prices)
+                position = self._queue.position(source_name(path, self._host))
+                self._sources[path] = JournalSource(path, position, self._prices, host=self._host)
             else:
                 source.vanished = False
         for path in self._sources.keys() - set(found.journals):
@@ -216,7 +222,7 @@ class JournalTail:
             if self._stop.wait(self._retry_s):
                 raise _Stopped
             self._retry_s = min(self._retry_s * 2, 10.0)
-            future = self._submit(batch_of(underway.found, source.name, underway.position))
+            future = self._submit(self._batch(underway.found, source, underway.position))
 
     def _submit(self, batch: Batch) -> Future[Written]:
         while True:
@@ -248,7 +254,7 @@ class JournalTail:
 
     def _write_by_halves(self, found: list[JournalRows], source: JournalSource, position: str | None) -> None:
         """Only what the store refuses by itself is left out; the position is committed with the last part."""
-        if self._outcome(self._submit(batch_of(found, source.name, position))) is None:
+        if self._outcome(self._submit(self._batch(found, source, position))) is None:
             return
         if len(found) > 1:
             middle = len(found) // 2

@@ -52,10 +52,12 @@ class JournalState:
 class JournalSource:
     """Reads one journal. Used by one thread, except for ``state``."""
 
-    def __init__(self, path: Path, position: str | None, prices: Prices | None = None) -> None:
+    def __init__(
+        self, path: Path, position: str | None, prices: Prices | None = None, *, host: str | None = None
+    ) -> None:
         self.path = path
         self._prices = prices
-        self.name = source_name(path)
+        self.name = source_name(path, host)
         self.bad_lines = 0
         self.error: str | None = None
         self.vanished = False
@@ -212,18 +214,19 @@ class JournalSource:
         self._last_bad = what[:1_000]
 
 
-def source_name(path: Path) -> str:
-    """The name under which the store keeps how far a journal was read."""
-    return f"journal:{path}"
+def source_name(path: Path, host: str | None = None) -> str:
+    """The name under which the store keeps how far a journal was read; with the ``host`` that has it, where others use the store."""
+    return f"journal:{path}" if host is None else f"journal:{host}:{path}"
 
 
-def batch_of(found: list[JournalRows], source: str, position: str | None) -> Batch:
-    """Rows as one transaction, with the position behind them."""
+def batch_of(found: list[JournalRows], source: str, position: str | None, *, is_shared: bool = False) -> Batch:
+    """Rows as one transaction, with the position behind them. ``is_shared``: others may read the same file into this store."""
     return Batch(
         spans=[row.span for row in found if row.span is not None],
         logs=[row.log for row in found],
         opened=[row.opened for row in found if row.opened is not None],
         positions={} if position is None else {source: position},
+        relayed=is_shared,
     )
 
 

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, Request, Response, current_app, g, has_request_context, redirect, request, url_for
 from werkzeug.datastructures import WWWAuthenticate
@@ -34,6 +34,9 @@ from .request_guard import RequestGuard
 from .secret import kept_key, key_file
 from .session_list import SessionList
 from .sessions import LIFETIME_S, Session, Sessions
+
+if TYPE_CHECKING:
+    from ai_dev_squad_dashboard.shared_state import SharedState
 
 __all__ = ["EXEMPT", "Guard", "attach"]
 
@@ -64,7 +67,7 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 class Guard:
     """Decides about requests of one application. ``attach`` makes it."""
 
-    def __init__(self, settings: DashboardSettings) -> None:
+    def __init__(self, settings: DashboardSettings, shared: SharedState | None = None) -> None:
         self.settings = settings
         key, ended = settings.secret_key or secrets.token_urlsafe(48), None
         if settings.needs_login:
@@ -75,16 +78,24 @@ class Guard:
         self.key = key
         self.identities = Identities(settings)
         self.provider = Provider(settings) if settings.oidc_issuer else None
-        self.sessions = Sessions(key, self.identities.known, ended=ended)
         self.session_list = SessionList(ended.with_name(settings.db.name + ".sessions") if ended else None)
-        self.forms = csrf.FormTokens(key)
-        self.passwords = Passwords(self.identities.password_hash)
-        self.hosts = Hosts(settings)
-        self.principals = Principals(settings, self.sessions)
         self.requests = Allowance(per_s=100, burst=1000)
         """What an address of another machine may ask for, files of the package and OTLP aside."""
         self.attempts = Allowance(per_s=1 / 30, burst=10)
         """Failed logins of an address."""
+        known_to_others = None
+        if shared is not None:
+            from .shared import SharedAllowance, SharedEnded, SharedSessionList
+
+            known_to_others = SharedEnded(shared)
+            self.session_list = SharedSessionList(shared)
+            self.requests = SharedAllowance(shared, "requests", per_s=100, burst=1000)
+            self.attempts = SharedAllowance(shared, "attempts", per_s=1 / 30, burst=10)
+        self.sessions = Sessions(key, self.identities.known, ended=ended, shared=known_to_others)
+        self.forms = csrf.FormTokens(key)
+        self.passwords = Passwords(self.identities.password_hash)
+        self.hosts = Hosts(settings)
+        self.principals = Principals(settings, self.sessions)
         prefix = "__Host-" if settings.behind_tls else ""
         # Cookies know no ports: two dashboards on one machine would log each other out under one name.
         self.session_cookie = f"{prefix}ads_session_{hmac.new(key.encode(), b'cookie', sha256).hexdigest()[:8]}"
@@ -218,12 +229,13 @@ def _demand(principal: Principal, *, sending: bool) -> None:
     )
 
 
-def attach(app: Flask, settings: DashboardSettings) -> Guard:
-    """Guard every route of ``app``; ``enclose`` on the answer completes it once Socket.IO is there.
+def attach(app: Flask, settings: DashboardSettings, shared: SharedState | None = None) -> Guard:
+    """Guard every route of ``app``; ``enclose`` on the answer completes it once Socket.IO is there. ``shared`` is what other
+    dashboards know as well.
 
     Raises ``ValueError`` when the key of the sessions cannot be kept safely.
     """
-    guard = Guard(settings)
+    guard = Guard(settings, shared)
     app.extensions["ai_dev_squad_guard"] = guard
     # Nothing of ours uses Flask's session; whatever does gets a key of its own that nobody knows.
     app.secret_key = secrets.token_bytes(32)

@@ -26,6 +26,7 @@ from ai_dev_squad_dashboard.roles import ROLES, Identity
 
 if TYPE_CHECKING:
     from .session_list import Listed
+    from .shared import SharedEnded
 
 __all__ = ["LIFETIME_S", "Session", "Sessions"]
 
@@ -60,7 +61,7 @@ class Sessions:
 
     ``known`` says whose a credential is (hashes and digests, never plain), with the same mapping until something changes: a
     session whose credential it no longer has is over. ``ended`` is the file of sessions that were logged out; without one
-    they are known until the process ends.
+    they are known until the process ends. ``shared`` knows those that were logged out at other dashboards.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Sessions:
         known: Callable[[], Mapping[str, Identity]],
         *,
         ended: Path | None,
+        shared: SharedEnded | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._signer = Signer(key, salt="session", digest_method=sha256, key_derivation="hmac")
@@ -77,6 +79,7 @@ class Sessions:
         self._marked: tuple[Mapping[str, Identity], dict[str, Identity]] = ({}, {})
         self._clock = clock
         self._path = ended
+        self._shared = shared
         self._lock = threading.Lock()
         self._ended = self._read()
 
@@ -106,13 +109,17 @@ class Sessions:
         if identity is None or int(parts[1]) <= self._clock():
             return None
         session = Session(parts[0], int(parts[1]), parts[2], _told(parts[3]) if len(parts) > 3 else identity)
+        return None if self._has_ended(session.name) else session
+
+    def _has_ended(self, name: str) -> bool:
         with self._lock:
-            return None if session.name in self._ended else session
+            if name in self._ended:
+                return True
+        return self._shared is not None and self._shared.has(name)
 
     def is_running(self, listed: Listed) -> bool:
         """Whether a session that was opened is neither ended nor withdrawn."""
-        with self._lock:
-            return listed.name not in self._ended and listed.credential in self._marks()
+        return listed.credential in self._marks() and not self._has_ended(listed.name)
 
     def _marks(self) -> dict[str, Identity]:
         known = self._known()
@@ -132,6 +139,8 @@ class Sessions:
                 self._write()
             except OSError as error:
                 log.warning("a logout could not be kept; a restart before %s would undo it: %s", expires_s, error)
+        if self._shared is not None:
+            self._shared.add(name, expires_s)
 
     def _mark(self, credential: str) -> str:
         return hmac.new(self._key, b"credential:" + credential.encode(), sha256).hexdigest()[:24]

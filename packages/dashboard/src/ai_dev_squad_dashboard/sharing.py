@@ -1,0 +1,55 @@
+"""What a dashboard shares with others on the same store, where a Redis is named; nothing of it is loaded where none is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .store.base import Store, StoreError
+
+if TYPE_CHECKING:
+    from .shared_events import SharedEvents
+    from .shared_state import SharedState
+
+__all__ = ["changes_of", "shared_events", "shared_state"]
+
+
+def shared_state(url: str | None) -> SharedState | None:
+    """The Redis at ``url``. Raises ``ValueError`` when its client is not installed."""
+    if url is None:
+        return None
+    try:
+        from .shared_state import SharedState
+    except ImportError:
+        raise ValueError(
+            "redis (DASHBOARD_REDIS) needs its client, which is not installed; pip install 'ai-dev-squad-dashboard[redis]'"
+        ) from None
+    return SharedState(url)
+
+
+def shared_events(shared: SharedState | None) -> SharedEvents | None:
+    """Socket.IO's client manager that carries events between dashboards; ``None`` for the one of a single process."""
+    if shared is None:
+        return None
+    from .shared_events import SharedEvents
+
+    return SharedEvents(shared)
+
+
+def changes_of(store: Store, shared: SharedState | None, *, is_alone: bool) -> Callable[[], object]:
+    """What differs once another process has written into ``store``: told by Redis, else asked of the store, unless nobody else can."""
+    if shared is not None:
+        return shared.writes
+    if is_alone:
+        return lambda: None
+    newest = 0
+
+    def look() -> int:
+        nonlocal newest
+        try:
+            newest = store.newest_span(newest)
+        except StoreError:
+            pass  # the page that is rendered next says it better
+        return newest
+
+    return look
