@@ -175,9 +175,9 @@ def test_the_chart_takes_every_setting_that_is_not_its_own_business():
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     by_the_chart = {"logs", "db", "host", "port", "grpc_port", "allowed_hosts", "behind_tls", "drain_s"}
     secret = {"read_tokens", "act_tokens", "ingest_tokens", "password_hash", "secret_key", "oidc_client_secret"}
+    secret |= {"store", "redis"}  # whose addresses have passwords
     files = {"people", "alerts"}  # which a chart would have to mount
-    engines = {"store"}  # the image has the one whose store is a file
-    wanted = {each.name for each in fields(DashboardSettings)} - by_the_chart - secret - files - engines
+    wanted = {each.name for each in fields(DashboardSettings)} - by_the_chart - secret - files
     template = (CHART / "templates/dashboard.yaml").read_text(encoding="utf-8")
     assert set(schema["properties"]["settings"]["properties"]) == wanted
     assert {name for name in by_the_chart | secret if f"DASHBOARD_{name.upper()}" not in template} == {"logs"}

@@ -73,6 +73,8 @@ VALUES: dict[str, dict[str, Any]] = {
         "priorityClassName": "high",
         "host": "::",
     },
+    "several on one store": {**SECRET, "store": "shared", "replicas": 3},
+    "as many as are needed": {**SECRET, "store": "shared", "autoscaling": {"enabled": True, "minReplicas": 3}},
     "a long drain": {**SECRET, "drainSeconds": 60, "terminationGracePeriodSeconds": 90},
     "nobody home": {**SECRET, "replicas": 0},
     "another name": {**SECRET, "fullnameOverride": "x" * 80},
@@ -80,6 +82,8 @@ VALUES: dict[str, dict[str, Any]] = {
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no secret": ({}, "secret.name is empty"),
     "two owners of a file": ({**SECRET, "replicas": 2}, "set replicas to 1"),
+    "many owners of a file": ({**SECRET, "autoscaling": {"enabled": True}}, "set autoscaling.enabled to false"),
+    "a store that is nowhere": ({**SECRET, "store": "clickhouse"}, "store"),
     "too little time to drain": ({**SECRET, "drainSeconds": 30}, "set it to 50 or more"),
     "an unknown value": ({**SECRET, "replicaCount": 1}, "replicaCount"),
     "an unknown setting": ({**SECRET, "settings": {"retention": 1}}, "retention"),

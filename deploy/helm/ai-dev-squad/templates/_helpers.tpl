@@ -45,8 +45,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if not .Values.secret.name -}}
 {{- fail "secret.name is empty, so nobody could log in or send: make a Secret with DASHBOARD_PASSWORD_HASH and DASHBOARD_INGEST_TOKENS (`ai-dev-squad password`, `ai-dev-squad token ingest`) and name it here" -}}
 {{- end -}}
-{{- if gt (int .Values.replicas) 1 -}}
-{{- fail (printf "replicas is %d, but the dashboard's store is a file and has one owner; set replicas to 1, and give it more resources.requests when it is slow" (int .Values.replicas)) -}}
+{{- if and (eq .Values.store "file") (gt (int .Values.replicas) 1) -}}
+{{- fail (printf "replicas is %d, but the dashboard's store is a file and has one owner; set replicas to 1, or store to shared, with DASHBOARD_STORE and DASHBOARD_REDIS in the Secret" (int .Values.replicas)) -}}
+{{- end -}}
+{{- if and (eq .Values.store "file") .Values.autoscaling.enabled -}}
+{{- fail "autoscaling is enabled, but the dashboard's store is a file and has one owner; set autoscaling.enabled to false, or store to shared" -}}
 {{- end -}}
 {{- if le (int .Values.terminationGracePeriodSeconds) (add (int .Values.drainSeconds) 19) -}}
 {{- fail (printf "terminationGracePeriodSeconds is %d, too short to drain for %d s and then to write and close the store for up to 20; set it to %d or more" (int .Values.terminationGracePeriodSeconds) (int .Values.drainSeconds) (add (int .Values.drainSeconds) 20)) -}}
