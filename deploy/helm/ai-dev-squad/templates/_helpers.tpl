@@ -12,6 +12,7 @@
 {{- end -}}
 
 {{- define "squad.dashboard" -}}{{ include "squad.fullname" . }}-dashboard{{- end -}}
+{{- define "squad.receivers" -}}{{ include "squad.fullname" . }}-receivers{{- end -}}
 {{- define "squad.collector" -}}{{ include "squad.fullname" . }}-collector{{- end -}}
 
 {{- define "squad.selector" -}}
@@ -50,6 +51,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- if and (eq .Values.store "file") .Values.autoscaling.enabled -}}
 {{- fail "autoscaling is enabled, but the dashboard's store is a file and has one owner; set autoscaling.enabled to false, or store to shared" -}}
+{{- end -}}
+{{- if and (eq .Values.store "file") .Values.receivers.enabled -}}
+{{- fail "receivers are enabled, but the store is a file of the dashboard, which receives by itself; set receivers.enabled to false, or store to shared" -}}
 {{- end -}}
 {{- if le (int .Values.terminationGracePeriodSeconds) (add (int .Values.drainSeconds) 19) -}}
 {{- fail (printf "terminationGracePeriodSeconds is %d, too short to drain for %d s and then to write and close the store for up to 20; set it to %d or more" (int .Values.terminationGracePeriodSeconds) (int .Values.drainSeconds) (add (int .Values.drainSeconds) 20)) -}}
