@@ -33,6 +33,67 @@ def test_a_narrow_page_is_accessible_and_does_not_scroll_sideways(dashboard, bro
         until(page, f"document.documentElement.scrollWidth === {width}")
 
 
+ROWS = """() => {
+    const found = [];
+    for (const grid of document.querySelectorAll(".grid, .tiles, .sql-page, .trace-body")) {
+        const cards = [...grid.querySelectorAll(":scope > *, :scope > div > .card:only-child")].filter((one) => one.matches(".card, .tile, .tree-pane, .span-pane, .sql-main"));
+        const rows = Map.groupBy(cards, (card) => Math.round(card.getBoundingClientRect().top));
+        for (const row of rows.values()) {
+            const boxes = row.map((card) => card.getBoundingClientRect());
+            const low = Math.max(...boxes.map((box) => box.bottom)), high = Math.min(...boxes.map((box) => box.bottom));
+            const right = Math.max(...boxes.map((box) => box.right)), edge = grid.getBoundingClientRect().right;
+            if (low - high > 200 || edge - right > 2) found.push([grid.className, Math.round(low - high), Math.round(edge - right)]);
+        }
+    }
+    return found;
+}"""
+"""Rows of cards that end unevenly or before the edge of the page: holes."""
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_no_row_of_cards_has_a_hole(dashboard, browse, width):
+    """Cards beside each other end together, and the last one reaches the edge, wide as narrow; what scrolls keeps its tree in view."""
+    page = browse(width=width, height=900)
+    run = page.request.get(f"{dashboard}/api/traces?status=error&limit=1").json()["rows"][0]["trace_id"]
+    for path in (
+        "/",
+        "/costs",
+        "/costs?by=tool",
+        "/health",
+        "/alerts",
+        "/sql",
+        "/history?by=tool&name=read_file",
+        f"/traces/{run}",
+    ):
+        page.goto(dashboard + path)
+        assert (path, page.evaluate(ROWS)) == (path, [])
+
+
+@pytest.mark.parametrize("path", ["/", "/costs", "/health"])
+def test_nothing_there_leaves_no_hole_either(empty_dashboard, browse, path):
+    """The same where cards only say that they are empty."""
+    page = browse(width=1440, height=900)
+    page.goto(empty_dashboard + path)
+    assert page.evaluate(ROWS) == []
+
+
+def test_narrow_filters_stand_in_two_columns_and_units_beside_their_fields(dashboard, browse):
+    """At 390 pixels every control is half as wide as the page, and no unit is far from its number."""
+    page = browse(width=390, height=900)
+    page.goto(f"{dashboard}/traces")
+    widths = page.evaluate(
+        "[...document.querySelectorAll('.narrow > label, .narrow > details')].map((one) => Math.round(one.getBoundingClientRect().width))"
+    )
+    assert (len(widths), max(widths) - min(widths)) == (6, 0)
+    page.locator("#least summary").click()
+    gaps = page.evaluate(
+        "[...document.querySelectorAll('.least[open] label')].map((one) => { const range = document.createRange(); range.selectNodeContents(one.firstElementChild);"
+        " return one.lastElementChild.getBoundingClientRect().left - range.getBoundingClientRect().right; })"
+    )
+    assert len(gaps) == 6
+    assert max(gaps) < 80
+
+
 @pytest.mark.parametrize("path", PAGES[:-1])
 def test_an_empty_page_teaches_the_next_step(empty_dashboard, page, violations, path):
     """Without data there is something to do, and nothing that looks like a number."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad_dashboard.store.marks import EVENT
+from ai_dev_squad_dashboard.store.marks import COMMENT, EVENT, LABEL, NAME, SCORE
 from ai_dev_squad_dashboard.store.rows import LogRow, MetricRow, SpanRow
 
 from .foreign import framework_of
@@ -93,6 +93,9 @@ def _message(body: Any, given: dict[str, Any], event: Any) -> str:
     message = given.get("exception.message")
     if isinstance(message, str) and message:
         return message
+    if event == EVENT and body is None:
+        said = given.get(LABEL, given.get(SCORE, given.get(COMMENT, "")))
+        return f"{given.get(NAME) or 'feedback'}: {f'{said:g}' if isinstance(said, float) else said}"
     if body is not None:
         return to_json(body).decode()
     return event if isinstance(event, str) else ""
