@@ -20,13 +20,14 @@ from flask.testing import FlaskClient
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "core"))
 
-from alert_rooms import Clock, call, serving, until
+from alert_rooms import NOW, Clock, alert, call, serving, until
 from live_client import LiveClient
 from redis_server import RedisServer
 from together import KEY, lending
 
 from ai_dev_squad_dashboard import DashboardSettings, ReceiverSettings, create_app
 from ai_dev_squad_dashboard.alerts import Rules
+from ai_dev_squad_dashboard.alerts.engine import Told
 from ai_dev_squad_dashboard.alerts.lease import Lease
 from ai_dev_squad_dashboard.alerts.outbox import OutboxError, Place
 from ai_dev_squad_dashboard.alerts.shared_alerting import SharedAlerting
@@ -200,6 +201,20 @@ def test_what_one_emits_reaches_clients_of_the_other(pair: Pair) -> None:
     finally:
         client.close()
         serving.stop()
+
+
+def test_a_dashboard_starts_while_redis_is_away(tmp_path: Path) -> None:
+    """Its pages and its ingest do without; the page of alerts says what it can."""
+    settings = DashboardSettings(db=tmp_path / "x.duckdb", redis="redis://127.0.0.1:1/0", secret_key=KEY)
+    app = create_app(settings, store=open_memory_store(), follow=False)
+    browser = app.test_client()
+    try:
+        assert [browser.get(path).status_code for path in ("/", "/alerts", "/readyz")] == [200, 200, 200]
+        assert browser.post("/v1/traces", json={"resourceSpans": []}).status_code == 200
+        with pytest.raises(OutboxError, match="where dashboards keep alerts together, does not answer"):
+            running(app).alerting.make_rule({"name": "x", "measure": "cost_usd", "over": "1h", "above": 5})
+    finally:
+        running(app).close()
 
 
 @pytest.mark.parametrize(
@@ -387,3 +402,46 @@ def test_a_decision_of_who_lost_the_lease_is_not_kept(redis: str) -> None:
             each.close()
         for state in (one, other):
             state.close()
+
+
+def test_a_copy_follows_whatever_is_kept_and_deleted(redis: str) -> None:
+    """After each of many changes a copy that follows, and one that begins anew, have the same rows as the one that wrote."""
+    shared = [shared_state(redis) for _ in range(3)]
+    mine, theirs = (SharedOutbox(state, lambda: True) for state in shared[:2] if state is not None)
+
+    def rows(outbox: SharedOutbox) -> list[Any]:
+        outbox.refresh()
+        tables = ("meta", "told", "alerts", "deliveries", "messages", "rules")
+        return [sorted(outbox._connection.execute(f"SELECT * FROM {table}").fetchall()) for table in tables]
+
+    def commit(number: int) -> None:
+        one = alert(group={"agent": f"a{number}"}, time_us=NOW + number)
+        told = Told(firing=True, since_us=number, last_us=number)
+        mine.commit(Place(number, "x"), [(one, ["ops", "team"])], [(("dear", (f"a{number}",)), "c", told)])
+
+    def send() -> None:
+        message, _ = theirs.next_message("ops", NOW + 100, group_us=0, limit=2, only_critical=False)
+        assert message is not None
+        theirs.again(message, NOW, "away")
+        theirs.sent(message)
+
+    try:
+        for act in (
+            lambda: commit(1),
+            lambda: commit(2),
+            send,
+            lambda: mine.forget("agent", "a1"),
+            lambda: commit(3),
+            send,
+        ):
+            act()
+            assert rows(theirs) == rows(mine)
+        anew = SharedOutbox(shared[2], lambda: True)  # type: ignore[arg-type]
+        assert rows(anew) == rows(mine)
+        assert [len(table) for table in rows(anew)] == [2, 2, 2, 4, 2, 0]
+        anew.close()
+    finally:
+        for outbox in (mine, theirs):
+            outbox.close()
+        for state in shared:
+            state.close()  # type: ignore[union-attr]

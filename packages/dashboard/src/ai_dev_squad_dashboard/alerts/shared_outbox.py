@@ -36,12 +36,27 @@ _COME_AGAIN_US: Final = 2_000_000
 
 _PUSH: Final = """
 if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return -1 end
+local revision = redis.call('INCR', KEYS[1])
 for number = 2, #ARGV, 2 do
   if ARGV[number + 1] == '' then redis.call('HDEL', KEYS[2], ARGV[number])
   else redis.call('HSET', KEYS[2], ARGV[number], ARGV[number + 1]) end
+  redis.call('ZADD', KEYS[3], revision, ARGV[number])
 end
-return redis.call('INCR', KEYS[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', revision - 1000)
+return revision
 """
+_PULL: Final = """
+local known, revision = tonumber(ARGV[1]), tonumber(redis.call('GET', KEYS[1]) or '0')
+if revision == known then return {revision, 0, {}} end
+if known < 0 or revision < known or revision - known >= 1000 then return {revision, 1, redis.call('HGETALL', KEYS[2])} end
+local rows = {}
+for _, field in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. known, '+inf')) do
+  rows[#rows + 1] = field
+  rows[#rows + 1] = redis.call('HGET', KEYS[2], field) or ''
+end
+return {revision, 0, rows}
+"""
+"""What changed since a revision; everything when that is too long ago, or Redis has forgotten."""
 _T = TypeVar("_T")
 
 
@@ -59,7 +74,8 @@ class SharedOutbox(Outbox):
         self.moved = 0
         """How often others have written."""
         self._push = state.client.register_script(_PUSH)
-        self._keys = [state.key("alerts", "revision"), state.key("alerts", "rows")]
+        self._pull = state.client.register_script(_PULL)
+        self._keys = [state.key("alerts", name) for name in ("revision", "rows", "changed")]
         super().__init__(Path(":memory:"))
         self.path = Path(state.place)
         self._connection.execute("CREATE TEMP TABLE changed (tab TEXT, id TEXT, PRIMARY KEY (tab, id))")
@@ -77,33 +93,39 @@ class SharedOutbox(Outbox):
     def refresh(self) -> None:
         """Take over what others have written. Raises ``OutboxError`` while Redis is away."""
         with self._explained(), self._lock:
-            revision = int(self._asked(lambda: self._state.client.get(self._keys[0])) or 0)
+            arguments = [self._revision]
+            revision, is_all, pairs = self._asked(lambda: self._pull(keys=self._keys, args=arguments))
             if revision != self._revision:
-                self._read()
+                self._take_over(bool(is_all), dict(zip(pairs[::2], pairs[1::2], strict=True)))
+                self._revision = revision
+                self.moved += 1
 
-    def _read(self) -> None:
-        def both() -> Any:
-            with self._state.client.pipeline(transaction=True) as pipeline:
-                return pipeline.get(self._keys[0]).hgetall(self._keys[1]).execute()
-
-        revision, rows = self._asked(both)
-        self.moved += 1
+    def _take_over(self, is_all: bool, rows: Mapping[bytes, bytes]) -> None:
         connection = self._connection
+        # Rows come in any order, and what goes with another is told of by itself.
+        connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("BEGIN")
-        for table in reversed(tuple(_KEYS)):
-            connection.execute(f"DELETE FROM {table}")  # noqa: S608
-        found: dict[str, list[list[Any]]] = {table: [] for table in _KEYS}
-        for field, row in rows.items():
-            found[field.decode().partition(":")[0]].append(msgspec.json.decode(row))
-        for table, values in found.items():
-            for row in values:
-                connection.execute(
-                    f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})",  # noqa: S608
-                    [each.encode() if table == "alerts" and isinstance(each, str) else each for each in row],
-                )
-        connection.execute("DELETE FROM changed")
-        connection.execute("COMMIT")
-        self._revision = int(revision or 0)
+        try:
+            if is_all:
+                for table in _KEYS:
+                    connection.execute(f"DELETE FROM {table}")  # noqa: S608
+            for field, text in rows.items():
+                self._take(*field.decode().partition(":")[::2], text)
+            connection.execute("DELETE FROM changed")
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            connection.execute("PRAGMA foreign_keys = ON")
+
+    def _take(self, table: str, key: str, text: bytes) -> None:
+        where = " AND ".join(f"{name} = ?" for name in _KEYS[table])
+        self._connection.execute(f"DELETE FROM {table} WHERE {where}", msgspec.json.decode(key))  # noqa: S608
+        if text:
+            row = msgspec.json.decode(text)
+            if table == "alerts":
+                row[-1] = row[-1].encode()
+            self._connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
