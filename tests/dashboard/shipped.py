@@ -93,6 +93,7 @@ def whole_store(store: Store, directory: Path) -> dict[str, Any]:
         "entries": store.entries(EVER),
         "traces": store.traces(EVER, limit=200).rows,
         "unpriced": store.unpriced(EVER),
+        "marks": (store.marked(EVER, "framework"), store.mark_labels(EVER)),
     }
     return rows | {name: _rounded(msgspec.to_builtins(answer)) for name, answer in answers.items()}
 

@@ -414,6 +414,26 @@ def test_one_journal_named_by_its_path(logs: Path, store: Store) -> None:
     assert messages(store) == named(range(3))
 
 
+def test_journals_of_one_path_on_two_machines_are_two_journals(logs: Path, store: Store) -> None:
+    """In a store of many each machine has its own place in its own file, and what both have read is there once."""
+    queue = IngestQueue(store, max_pending_rows=50_000)
+
+    def read_on(host: str, numbers: range, prefix: str) -> int:
+        (logs / "a.jsonl").unlink(missing_ok=True)
+        write(logs / "a.jsonl", numbers, prefix)
+        return JournalTail([logs], queue, host=host).catch_up()
+
+    read = [
+        read_on("one", range(3), "a"),
+        read_on("two", range(2), "b"),
+        read_on("one", range(5), "a"),
+        read_on("three", range(5), "a"),
+    ]
+    queue.close()
+    assert read == [3, 2, 2, 5]
+    assert sorted(messages(store)) == sorted(named(range(5), "a") + named(range(2), "b"))
+
+
 @pytest.mark.parametrize("first", ["file", "collector"])
 def test_lines_that_a_collector_sends_rebuild_the_run_once(logs: Path, store: Store, first: str) -> None:
     """As OTLP log records, sent twice, and from the file as well: the same spans and lines as from the file alone."""

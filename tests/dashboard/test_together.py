@@ -25,7 +25,7 @@ from live_client import LiveClient
 from redis_server import RedisServer
 from together import KEY, lending
 
-from ai_dev_squad_dashboard import DashboardSettings, ReceiverSettings, create_app
+from ai_dev_squad_dashboard import DashboardSettings, ReceiverSettings, create_app, create_receiver
 from ai_dev_squad_dashboard.alerts import Rules
 from ai_dev_squad_dashboard.alerts.engine import Told
 from ai_dev_squad_dashboard.alerts.lease import Lease
@@ -184,6 +184,21 @@ def test_a_page_at_one_is_shown_anew_when_something_came_to_the_other(pair: Pair
         if client is not None:
             client.close()
         serving.stop()
+
+
+def test_what_a_receiver_writes_is_news_to_dashboards(pair: Pair, redis: str, tmp_path: Path) -> None:
+    """A process that only receives tells all who show pages that there is something to show."""
+    receiver = create_receiver(ReceiverSettings(db=tmp_path / "r.duckdb", redis=redis), store=open_memory_store())
+    state = pair.held[0].shared
+    assert state is not None
+    before = state.writes()
+    span = {"traceId": "1" * 32, "spanId": "1" * 16, "name": "x", "startTimeUnixNano": "1795305600000000000"}
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": [{**span, "endTimeUnixNano": "1795305600100000000"}]}]}]}
+    try:
+        assert receiver.test_client().post("/v1/traces", json=body).status_code == 200
+        until(lambda: state.writes() != before)
+    finally:
+        receiver.extensions["ai_dev_squad"].close()
 
 
 def test_what_one_emits_reaches_clients_of_the_other(pair: Pair) -> None:
