@@ -147,7 +147,7 @@ def types(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run all tests on the built wheels, installed together. Arguments after -- go to pytest."""
-    install(session, "test", *(["clients", "shippers"] if session.python == ONE else []))
+    install(session, "test", *(["clients", "shippers", "engine"] if session.python == ONE else []))
     # The dashboard and the lab are nearly all `once`: Python, HTTP and SQL that prove the same on each interpreter. What is
     # run on all of them is named, with the reason, at the top of tests/conftest.py.
     if session.python == ONE:

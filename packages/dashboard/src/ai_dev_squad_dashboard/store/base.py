@@ -34,6 +34,7 @@ from .answers import (
     UserPage,
     Written,
 )
+from .capabilities import Lacks
 from .deletions import Deletion, Extent, Subject
 from .figures import Figure, FigureName
 from .outline import Outline
@@ -51,7 +52,7 @@ from .selection import (
     UserOrder,
 )
 from .sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
-from .sums import Group, Marked, Point, Step, ToolCalls, ToolInput, ToolStep, Totals
+from .sums import Group, Marked, Point, Step, ToolCalls, ToolInput, ToolStep, Totals, Unpriced
 
 if TYPE_CHECKING:
     from .runs import Related, Run, TaskRuns
@@ -95,6 +96,8 @@ __all__ = [
     "TraceOrder",
     "TracePage",
     "TraceRow",
+    "Unpriced",
+    "UnsupportedError",
     "User",
     "UserOrder",
     "UserPage",
@@ -112,6 +115,10 @@ class StoreBegunAnewError(StoreError):
     """The store's file was lost while it was open, and an empty one stands in its place: what was read before is to be read again."""
 
 
+class UnsupportedError(StoreError):
+    """The engine lacks it. The message names what to do instead."""
+
+
 class BadCursorError(ValueError):
     """A page's cursor that this store did not give out."""
 
@@ -119,14 +126,18 @@ class BadCursorError(ValueError):
 class Store(Protocol):
     """Every method may be called from any thread. Methods raise ``StoreError`` when the engine cannot answer."""
 
+    @property
+    def lacks(self) -> Lacks:
+        """What of ``capabilities`` the engine lacks → why, and what to do instead."""
+
     def snapshot(self) -> AbstractContextManager[None]:
         """What this thread asks inside the block is answered from the rows of one moment, so that the numbers of a page agree.
-        What is written meanwhile is seen after the block.
+        What is written meanwhile is seen after the block. An engine that lacks ``snapshot`` promises that for sums only.
         """
 
     def write(self, batch: Batch) -> Written:
-        """Store a batch in one transaction. When it returns, all of it is on disk; when it raises, none of it is.
-        Spans that are there already are counted as duplicates and change nothing.
+        """Store a batch in one transaction. When it returns, all of it is on disk; when it raises, none of it is, or, where the engine
+        lacks ``one_transaction``, it may be repeated as it is. Spans that are there already are counted as duplicates and change nothing.
         """
 
     def position(self, source: str) -> str | None:
@@ -281,9 +292,7 @@ class Store(Protocol):
     def entries(self, selection: Selection, limit: int = 10_000) -> Sequence[CostEntry]:
         """The newest model calls, as ledger entries, for the advice report."""
 
-    def unpriced(
-        self, selection: Selection, limit: int = 100
-    ) -> Sequence[tuple[str | None, str | None, int, str | None]]:
+    def unpriced(self, selection: Selection, limit: int = 100) -> Sequence[Unpriced]:
         """(provider, model, calls, reason) of calls without a known price, most calls first."""
 
     def newest_span(self, known: int = 0) -> int:

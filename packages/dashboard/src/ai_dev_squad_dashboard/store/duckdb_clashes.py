@@ -1,4 +1,4 @@
-"""Second spans of an id: a sender's ids are not unique. The first one is kept, the others are counted, each once."""
+"""Where DuckDB notes second spans of an id."""
 
 from __future__ import annotations
 
@@ -7,23 +7,17 @@ from typing import Final
 
 import duckdb
 
-from .clocks import EARLY_US
 from .duckdb_answers import number
 from .duckdb_columns import TEXT, WHOLE, id_columns, registered
 from .duckdb_excerpts import TRACE_ID
 from .rows import SpanRow
 
-__all__ = ["clashes_with", "write_clashes"]
+__all__ = ["write_clashes"]
 
 _NEW: Final = f"""
 INSERT INTO clashes SELECT DISTINCT * FROM (SELECT {TRACE_ID} AS trace_id, span_id, start_us, name FROM incoming) i
 ANTI JOIN clashes c ON c.trace_id = i.trace_id AND c.span_id = i.span_id AND c.start_us = i.start_us AND c.name = i.name
 """  # noqa: S608
-
-
-def clashes_with(span: SpanRow, start_us: int, name: str, operation: str) -> bool:
-    """Whether ``span`` is another one than what is known by its id; a journal and OTLP may tell the same one a little differently."""
-    return abs(span.start_us - start_us) > EARLY_US or (span.name != name and span.operation != operation)
 
 
 def write_clashes(connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> int:

@@ -12,13 +12,13 @@ import duckdb
 
 from .base import ErrorExample, ErrorGroup, ErrorOrder, Selection
 from .duckdb_facts import names_filter, runs_filter
+from .failures import EXAMPLES, FOLDED_IDS, FOLDED_NUMBERS, MESSAGE_LENGTH, TREND, trend_of
 
 __all__ = ["ORDERS", "errors", "write_failures"]
 
 FOLDED: Final = (
-    "left(regexp_replace(regexp_replace(coalesce(error_message, ''), "
-    "'[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|0x[0-9a-fA-F]+|"
-    "\\b[0-9a-fA-F]*[0-9][0-9a-fA-F]{7,}\\b', '#', 'g'), '[0-9]+([.,:][0-9]+)*', '#', 'g'), 300)"
+    f"left(regexp_replace(regexp_replace(coalesce(error_message, ''), '{FOLDED_IDS}', '#', 'g'), '{FOLDED_NUMBERS}', '#', 'g'), "
+    f"{MESSAGE_LENGTH})"
 )
 """The message without what differs from case to case."""
 
@@ -38,9 +38,6 @@ ORDERS: Final[dict[str, str]] = {
 }
 # The engine takes longer to hand over an integer of 128 bits than all the rest of a group.
 _HALVES: Final = f"(trace_id >> 64)::UBIGINT AS high, (trace_id & {(1 << 64) - 1}::UHUGEINT)::UBIGINT AS low"
-TREND: Final = 24
-"""Steps of a trend."""
-EXAMPLES: Final = 3
 
 
 def write_failures(connection: duckdb.DuckDBPyConnection, first: int, end: int) -> None:
@@ -80,18 +77,11 @@ def errors(
             runs=row[6],
             first_us=row[7],
             last_us=row[8],
-            trend=_counted(row[9]),
+            trend=trend_of(row[9]),
             examples=_examples(row[10]),
         )
         for row in rows
     )
-
-
-def _counted(steps: list[int]) -> tuple[int, ...]:
-    trend = [0] * TREND
-    for step in steps:
-        trend[min(step, TREND - 1)] += 1
-    return tuple(trend)
 
 
 def _examples(newest: list[dict[str, int]]) -> tuple[ErrorExample, ...]:

@@ -9,21 +9,9 @@ import duckdb
 
 from .duckdb_answers import number
 from .duckdb_rollup import TIMED
-from .figures import FIGURE_NAMES, NANO, Figure, FigureName, Kind
+from .figures import COLUMNS, FIGURE_NAMES, MOST_USD, NANO, Figure, FigureName, Kind
 
-__all__ = ["COLUMNS", "figures", "newest_span"]
-
-COLUMNS: Final[dict[FigureName, str]] = {
-    "framework": "framework",
-    "service": "service",
-    "session": "session_id",
-    "user": "user_id",
-    "agent": "agent",
-    "tool": "tool",
-    "provider": "provider",
-    "model": "model",
-}
-"""The name of a figure → the column of a span."""
+__all__ = ["figures", "newest_span"]
 
 _KINDS: Final = (
     f"{Kind.SPAN:d} + CASE WHEN parent_span_id IS NULL THEN {Kind.RUN:d} ELSE 0 END"
@@ -34,14 +22,12 @@ _KINDS: Final = (
 # not put off what is known now.
 _MOST_US: Final = (1 << 62) - 1
 _END: Final = f"least(least(start_us, {_MOST_US}) + least(greatest(duration_us, 0), {_MOST_US}), ?)"
-_MOST_USD: Final = 1_000_000
-"""US dollars: ten times what a span is believed to cost."""
 _BIN: Final = Figure._fields.index("bin") + 1
 
 
 def _nano(usd: str) -> str:
     """The amount of one span in parts that are counted; not more than can be counted, whatever was stated."""
-    return f"round(least(coalesce({usd}, 0), {_MOST_USD}) * {NANO})"
+    return f"round(least(coalesce({usd}, 0), {MOST_USD}) * {NANO})"
 
 
 def newest_span(cursor: duckdb.DuckDBPyConnection, known: int) -> int:

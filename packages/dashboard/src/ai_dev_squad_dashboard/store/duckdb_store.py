@@ -52,10 +52,12 @@ from .base import (
     TraceOrder,
     TracePage,
     TraceRow,
+    Unpriced,
     UserOrder,
     UserPage,
     Written,
 )
+from .capabilities import Lacks
 from .deletions import Deletion, Extent, Subject
 from .duckdb_beside import BesideCost
 from .duckdb_file import File
@@ -76,6 +78,8 @@ __all__ = ["DuckDBStore"]
 
 class DuckDBStore(BesideCost):
     """``Store`` on DuckDB. ``index``: the file of the index of words; without it, a search reads."""
+
+    lacks: Lacks = {}  # noqa: RUF012 - nothing
 
     def __init__(
         self, file: File, *, max_series: int = MAX_SERIES, roll_every: int = ROLL_EVERY, index: Path | None = None
@@ -113,7 +117,7 @@ class DuckDBStore(BesideCost):
             return dict(cursor.execute("SELECT source, position FROM positions").fetchall())
 
     def totals(self, selection: Selection) -> Totals:
-        return self._summary(selection).totals()
+        return self._summaries([selection])[0].totals()
 
     def with_previous(self, selection: Selection) -> tuple[Totals, Totals]:
         before, now = self._summaries([selection.before, selection])
@@ -130,7 +134,7 @@ class DuckDBStore(BesideCost):
         orders.known(by, duckdb_sums.KEYS, "group by")
         orders.allowed(order, ORDERS)
         if by in NAMES:
-            return self._summary(selection).groups(by, order, limit, latency)
+            return self._summaries([selection])[0].groups(by, order, limit, latency)
         with self._file.reading() as cursor:
             return duckdb_sums.groups(cursor, selection, by, order=order, limit=limit, latency=latency)
 
@@ -288,15 +292,13 @@ class DuckDBStore(BesideCost):
             return duckdb_logs.running(cursor, since_us, limit)
 
     def facets(self, selection: Selection) -> Facets:
-        return self._summary(selection).facets()
+        return self._summaries([selection])[0].facets()
 
     def entries(self, selection: Selection, limit: int = 10_000) -> Sequence[CostEntry]:
         with self._file.reading() as cursor:
             return duckdb_logs.entries(cursor, selection, limit)
 
-    def unpriced(
-        self, selection: Selection, limit: int = 100
-    ) -> Sequence[tuple[str | None, str | None, int, str | None]]:
+    def unpriced(self, selection: Selection, limit: int = 100) -> Sequence[Unpriced]:
         with self._file.reading() as cursor:
             return duckdb_sums.unpriced(cursor, selection, limit)
 
@@ -371,9 +373,8 @@ class DuckDBStore(BesideCost):
         duckdb_upkeep.backup(self._file, Path(target))
 
     def search_state(self) -> SearchState:
-        if self.indexes is None:
-            return SearchState(False, 0, self._writer.next_number - 1, 0, 0, self._writer.next_line - 1)
-        return self.indexes.state()
+        unindexed = SearchState(False, 0, self._writer.next_number - 1, 0, 0, self._writer.next_line - 1)
+        return self.indexes.state() if self.indexes else unindexed
 
     def captured(self, selection: Selection) -> tuple[int, int]:
         with self._file.reading() as cursor:
@@ -383,9 +384,6 @@ class DuckDBStore(BesideCost):
         if self.indexes is not None:
             self.indexes.close()
         self._file.close()
-
-    def _summary(self, selection: Selection) -> Summary:
-        return self._summaries([selection])[0]
 
     def _summaries(self, periods: Sequence[Selection]) -> list[Summary]:
         """What several questions of a page are answered from: asked for once for all that are asked at one moment."""

@@ -19,7 +19,7 @@ from .duckdb_facts import Where, names_filter, runs_filter, windows
 from .duckdb_logs import LOG_COLUMNS, SLACK_US, log_row, logs_of, running_of
 from .duckdb_order import after as cursor_after
 from .orders import DURATION, SKEWED, TRACE_ORDERS, cursor_behind, total_in, value_of
-from .outline import Outline, OutlineSpan
+from .outline import LOOP, Outline, OutlineSpan
 from .rows import LogRow, SpanRow
 from .search_index import IndexReader
 from .search_words import terms_of
@@ -38,8 +38,6 @@ _OUTLINE: Final = (
     "lpad(lower(hex(span_id)), 16, '0'), lpad(lower(hex(parent_span_id)), 16, '0'), start_us, duration_us, name, operation, "
     "status, agent, usage_source, cost_usd, input_tokens, output_tokens, error_type, left(error_message, 300), first_chunk_us"
 )
-LOOP: Final = "agent.loop"
-"""The event by which a program tells of a loop."""
 _MOST_LOOPS: Final = 100
 
 

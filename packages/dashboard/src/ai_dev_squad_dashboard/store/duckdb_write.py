@@ -9,9 +9,10 @@ import duckdb
 
 from . import duckdb_delete
 from .base import Written
+from .clashes import clashes_with
 from .duckdb_answers import number, one
 from .duckdb_carried import write_carried
-from .duckdb_clashes import clashes_with, write_clashes
+from .duckdb_clashes import write_clashes
 from .duckdb_columns import BYTES, REAL, SPAN_COLUMNS, TEXT, WHOLE, Columns, id_columns, registered
 from .duckdb_excerpts import TRACE_ID, write_excerpts, write_labels
 from .duckdb_failures import write_failures

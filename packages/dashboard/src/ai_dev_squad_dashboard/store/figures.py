@@ -9,14 +9,28 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import Final, Literal, NamedTuple, get_args
 
-__all__ = ["FIGURE_NAMES", "NANO", "SUMS", "Figure", "FigureName", "Kind"]
+__all__ = ["COLUMNS", "FIGURE_NAMES", "MOST_USD", "NANO", "SUMS", "Figure", "FigureName", "Kind"]
 
 FigureName = Literal["framework", "service", "session", "user", "agent", "tool", "provider", "model", "budget"]
 FIGURE_NAMES: Final[tuple[FigureName, ...]] = get_args(FigureName)
 """The names that a figure has, in their order. ``budget`` stands on what is told of budgets only."""
 
+COLUMNS: Final[dict[FigureName, str]] = {
+    "framework": "framework",
+    "service": "service",
+    "session": "session_id",
+    "user": "user_id",
+    "agent": "agent",
+    "tool": "tool",
+    "provider": "provider",
+    "model": "model",
+}
+"""The name of a figure → the column of a span."""
+
 NANO: Final = 1_000_000_000
 """Parts of a dollar that are counted."""
+MOST_USD: Final = 1_000_000
+"""US dollars: ten times what a span is believed to cost."""
 
 
 class Kind(IntFlag):

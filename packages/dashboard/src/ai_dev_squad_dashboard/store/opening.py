@@ -23,7 +23,10 @@ from .duckdb_store import DuckDBStore
 __all__ = ["GROUP", "open_memory_store", "open_store"]
 
 GROUP: Final = "ai_dev_squad.stores"
-_BUILT_IN: Final = {"duckdb": "ai_dev_squad_dashboard.store.opening:open_file"}
+_BUILT_IN: Final = {
+    "clickhouse": "ai_dev_squad_dashboard.store.clickhouse:open_url",
+    "duckdb": "ai_dev_squad_dashboard.store.opening:open_file",
+}
 """Scheme → what opens its stores."""
 
 

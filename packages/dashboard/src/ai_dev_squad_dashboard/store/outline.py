@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ai_dev_squad.schema import Status, UsageSource
 
 from .answers import TraceRow
 from .rows import LogRow, OpenRow
 
-__all__ = ["Outline", "OutlineSpan"]
+__all__ = ["LOOP", "Outline", "OutlineSpan"]
+
+LOOP: Final = "agent.loop"
+"""The event by which a program tells of a loop."""
 
 
 class OutlineSpan(NamedTuple):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
-__all__ = ["Group", "Marked", "Point", "Step", "ToolCalls", "ToolInput", "ToolStep", "Totals"]
+__all__ = ["Group", "Marked", "Point", "Step", "ToolCalls", "ToolInput", "ToolStep", "Totals", "Unpriced"]
+
+Unpriced: TypeAlias = tuple[str | None, str | None, int, str | None]
+"""(provider, model, calls, reason) of calls without a known price."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,135 @@
+"""Asking a ClickHouse server, through clickhouse-connect: one client for all threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import clickhouse_connect
+from clickhouse_connect.datatypes.registry import get_from_name
+from clickhouse_connect.driver.exceptions import Error as EngineError
+from clickhouse_connect.driver.httputil import get_pool_manager
+
+from ai_dev_squad_dashboard.store.base import StoreError
+
+from .address import Address
+from .schema import TABLES
+
+__all__ = ["Client", "Rows"]
+
+Rows = list[tuple[Any, ...]]
+
+_WRITING: Final[Mapping[str, Any]] = {"async_insert": 0, "insert_deduplicate": 1, "deduplicate_insert": "enable"}
+"""Batches are large already, and a repeated one has to be known again."""
+_CONNECTIONS: Final = 32
+_SHOWN: Final = 400
+_BYTES: Final = {"*String": "bytes"}
+
+
+class Client:
+    """Statements about one database. Tables are named without it."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._closed = False
+        try:
+            self._client = clickhouse_connect.get_client(
+                host=address.host,
+                port=address.port,
+                username=address.user,
+                password=address.password,
+                secure=address.secure,
+                verify=address.verify,
+                autogenerate_session_id=False,  # questions of several threads would wait for one another
+                pool_mgr=get_pool_manager(maxsize=_CONNECTIONS, num_pools=2, verify=address.verify),
+                compress=False,
+            )
+        except (EngineError, OSError) as error:
+            raise StoreError(
+                f"{address} does not answer ({_first_line(error)}); start the server, or correct DASHBOARD_STORE"
+            ) from None
+        self._types: dict[tuple[str, tuple[str, ...]], list[Any]] = {}
+
+    def ask(self, question: str, *, as_bytes: bool = False, settings: Mapping[str, Any] | None = None) -> Rows:
+        """The rows of an answer. ``as_bytes``: text as the bytes that are stored."""
+        self._open()
+        try:
+            answer = self._client.query(
+                question, settings=self._settings(settings), query_formats=_BYTES if as_bytes else None
+            )
+        except (EngineError, OSError) as error:
+            raise self._explained(error) from error
+        return [tuple(row) for row in answer.result_rows]
+
+    def number(self, question: str) -> int:
+        """The whole number that is the answer, 0 for no row and for NULL."""
+        rows = self.ask(question)
+        return int(rows[0][0] or 0) if rows else 0
+
+    def do(self, statement: str, *, settings: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that answers nothing."""
+        self._open()
+        try:
+            self._client.command(statement, settings=self._settings(settings))
+        except (EngineError, OSError) as error:
+            raise self._explained(error) from error
+
+    def raw(self, question: str) -> bytes:
+        """An answer in the format that the question names."""
+        self._open()
+        try:
+            return bytes(self._client.raw_query(question, settings=self._settings(None)))
+        except (EngineError, OSError) as error:
+            raise self._explained(error) from error
+
+    def insert(self, table: str, columns: Mapping[str, Sequence[Any]], token: str = "") -> None:
+        """Add rows, given as columns. With ``token``, rows of an earlier insert with it are not added again."""
+        self._open()
+        names = tuple(columns)
+        types = self._types.get((table, names))
+        if types is None:
+            declared = TABLES[table].columns
+            types = [get_from_name(declared[name].partition(" CODEC")[0]) for name in names]
+            self._types[table, names] = types
+        more = {"insert_deduplication_token": token} if token else {}
+        try:
+            self._client.insert(
+                table,
+                list(columns.values()),
+                database=self.address.database,
+                column_names=names,
+                column_types=types,
+                column_oriented=True,
+                settings={**_WRITING, **more},
+            )
+        except (EngineError, OSError) as error:
+            raise self._explained(error) from error
+        except (ValueError, TypeError, OverflowError, AttributeError) as error:
+            raise StoreError(
+                f"rows for the table {table} cannot be stored ({_first_line(error)}); correct them where they are read"
+            ) from error
+
+    @property
+    def version(self) -> str:
+        """The server's."""
+        return str(self._client.server_version)
+
+    def close(self) -> None:
+        """Let go of all connections. Twice is harmless."""
+        if not self._closed:
+            self._closed = True
+            self._client.close()
+
+    def _open(self) -> None:
+        if self._closed:
+            raise StoreError(f"{self.address} is closed")
+
+    def _settings(self, more: Mapping[str, Any] | None) -> dict[str, Any]:
+        return {"database": self.address.database, **(more or {})}
+
+    def _explained(self, error: Exception) -> StoreError:
+        return StoreError(f"{self.address} does not answer: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:_SHOWN]

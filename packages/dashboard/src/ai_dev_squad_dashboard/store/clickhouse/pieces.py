@@ -1,0 +1,89 @@
+"""Where sums are read: hours where whole hours are asked for, five minutes around them, spans at the edges.
+
+An hour's sums are those of a projection of the spans, which the engine finds when it is asked in the projection's own words. One part of
+a question a level: planning a part takes the engine longer than reading it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from ai_dev_squad_dashboard.store.base import Selection
+from ai_dev_squad_dashboard.store.summary import SUMS
+
+from .filters import bounded, spans_filter
+from .literals import Where
+from .schema import FIVE_US, HOUR_US, SUM_OF
+
+__all__ = ["DRAWN", "VALUES", "relation", "values_of"]
+
+_LEVELS: Final = (HOUR_US, FIVE_US)
+
+
+def values_of(names: Sequence[str]) -> str:
+    """Sums as columns ``a_…``."""
+    return ", ".join(f"ifNull({SUM_OF[name]}, 0) AS a_{name}" for name in names)
+
+
+VALUES: Final = values_of(SUMS)
+DRAWN: Final = values_of(("spans", "errors", "cost_usd", "unpriced", "input_tokens", "output_tokens"))
+"""What a timeline draws."""
+
+
+def relation(
+    selection: Selection,
+    step_us: int,
+    keys: Sequence[str],
+    values: str,
+    where: Where | None = None,
+    *,
+    by_hour_only: bool = False,
+) -> str:
+    """A question for ``values`` by ``keys``, of which ``at_us`` is told as finely as ``step_us``. It may have several rows for one key.
+
+    ``where``: conditions on columns that the projection has as well. ``by_hour_only``: there is none of five minutes.
+    """
+    parts = []
+    for unit, ranges in _ranges(selection, step_us, by_hour_only=by_hour_only).items():
+        at = f"intDiv(start_us, {unit})" if unit else "start_us"
+        either = " OR ".join(
+            f"({at} >= {start // (unit or 1)} AND {at} < {end // (unit or 1)})" for start, end in ranges
+        )
+        condition = Where(f"({either})").add(str(where) if where else "")
+        if not unit:
+            runs = spans_filter(selection)
+            condition.add(str(runs) if runs else "")
+        shown = [f"{at} * {unit or 1} AS at_us" if key == "at_us" else key for key in keys]
+        # Only inside FROM (...): at the top of a statement these settings would hold for all of its parts.
+        parts.append(
+            f"(SELECT {', '.join([*shown, values])} FROM spans WHERE {condition} GROUP BY {', '.join(keys)}"
+            f"{'' if unit else ' SETTINGS optimize_use_projections = 0'})"
+        )
+    if not parts:  # an empty span of time
+        shown = ["start_us AS at_us" if key == "at_us" else key for key in keys]
+        return f"SELECT {', '.join([*shown, values])} FROM spans WHERE 0 GROUP BY {', '.join(keys)}"
+    return " UNION ALL ".join(parts)
+
+
+def _ranges(selection: Selection, step_us: int, *, by_hour_only: bool) -> Mapping[int, list[tuple[int, int]]]:
+    """The length of what is added up already, 0 for spans → from when to when it is read."""
+    left = [(bounded(selection.start_us), bounded(selection.end_us))]
+    if left[0][0] >= left[0][1]:
+        return {}
+    found: dict[int, list[tuple[int, int]]] = {}
+    for unit in _LEVELS[:1] if by_hour_only else _LEVELS:
+        if any(selection.runs) or step_us % unit:
+            continue
+        rest = []
+        for start, end in left:
+            first, last = -(-start // unit) * unit, end // unit * unit
+            if first < last:
+                found.setdefault(unit, []).append((first, last))
+                rest += [(start, first), (last, end)]
+            else:
+                rest.append((start, end))
+        left = [(start, end) for start, end in rest if start < end]
+    if left:
+        found[0] = left
+    return found

@@ -1,0 +1,219 @@
+"""What model calls cost and how runs went: totals, timelines, tables, calls without a price."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from ai_dev_squad_dashboard.store.base import Group, GroupBy, NamedBy, OrderBy, Point, Selection, Step
+from ai_dev_squad_dashboard.store.history import COUNTS, MONEY, series_of, step_of
+from ai_dev_squad_dashboard.store.percentiles import BINS_PER_OCTAVE, histogram, percentiles
+from ai_dev_squad_dashboard.store.series import Key
+from ai_dev_squad_dashboard.store.summary import MONEY as ALL_MONEY
+from ai_dev_squad_dashboard.store.summary import NAMES, SUMS, Summary, sort_key
+
+from .client import Client
+from .filters import chosen, names_filter, traces_filter
+from .literals import Where
+from .pieces import DRAWN, VALUES, relation, values_of
+from .schema import HOUR_US, UNTIMED
+from .series import SeriesBook
+
+__all__ = ["KEYS", "groups", "history", "summarise", "timeline", "unpriced"]
+
+_DAY_US: Final = 24 * HOUR_US
+_DAY: Final = "toString(toDate(fromUnixTimestamp64Micro(at_us, 'UTC')))"
+KEYS: Final = (*NAMES, "session", "day", "workflow")
+"""What rows are put together by."""
+_COUNTED: Final[Mapping[str, str]] = {"tool": "operation = 'execute_tool'", "agent": "operation = 'invoke_agent'"}
+"""Which spans ``calls`` counts, where it is not model calls."""
+_SHOWN: Final[Mapping[str, str]] = {"tool": _COUNTED["tool"], "agent": f"(call OR {_COUNTED['agent']})"}
+_NAMED: Final = "JOIN (SELECT * FROM series FINAL) n ON f.series = n.id"
+_ORDER: Final[Mapping[str, str]] = {
+    "cost": "m_cost_usd DESC, calls DESC, key NULLS LAST",
+    "calls": "calls DESC, key NULLS LAST",
+    "errors": "m_errors DESC, calls DESC, key NULLS LAST",
+    "tokens": "m_input_tokens + m_output_tokens DESC, calls DESC, key NULLS LAST",
+    "key": "key NULLS LAST",
+}
+_ROOT_BIN: Final = (
+    f"if(root_duration_us < 0, {UNTIMED}, if(root_duration_us > 1, "
+    f"toUInt16(ceil({BINS_PER_OCTAVE} * log2(root_duration_us))), 0))"
+)
+
+
+def summarise(client: Client, book: SeriesBook, selection: Selection) -> Summary:
+    """The sums and histograms of each series over a selection's time and runs, whatever the names."""
+    sums: dict[int, tuple[Any, ...]] = {}
+    added = ", ".join(f"sum(a_{name})" for name in SUMS)
+    for series, *row in client.ask(
+        f"SELECT series, {added} FROM ({relation(selection, _DAY_US, ['series'], VALUES)}) GROUP BY series"
+    ):
+        sums[series] = tuple(row)
+    bins: dict[int, dict[int, int]] = defaultdict(dict)
+    for series, each, spans in client.ask(
+        f"SELECT series, bin, sum(a_n) FROM ({relation(selection, _DAY_US, ['series', 'bin'], 'count() AS a_n')}) "
+        "GROUP BY series, bin"
+    ):
+        if each != UNTIMED:
+            bins[series][each] = spans
+    return Summary(book.names(list(sums)), sums, bins)
+
+
+def timeline(client: Client, selection: Selection, step_us: int, by: GroupBy) -> Sequence[Point]:
+    """Sums per step and key."""
+    if step_us < 1:
+        raise ValueError(f"step_us {step_us!r} is not positive; use microseconds, such as 3_600_000_000")
+    counted, shown = _COUNTED.get(by, "call"), _SHOWN.get(by, "call")
+    if by == "workflow":
+        made = ", ".join(
+            f"{name} AS a_{name}" for name in ("spans", "errors", "cost_usd", "input_tokens", "output_tokens")
+        )
+        source, key = f"SELECT at_us, name AS key, 1 AS call, {made} FROM ({_workflows(selection)})", "key"
+    elif by == "session":
+        source = relation(selection, 1, ["at_us", "session_id"], DRAWN, names_filter(selection).add("call = 1"))
+        source, key = f"SELECT *, 1 AS call FROM ({source})", "session_id"
+    else:
+        key = _DAY if by == "day" else f"n.{by}"
+        named = names_filter(selection, "n.")
+        source = (
+            "SELECT f.at_us AS at_us, f.a_spans AS a_spans, f.a_errors AS a_errors, f.a_cost_usd AS a_cost_usd, "
+            "f.a_input_tokens AS a_input_tokens, f.a_output_tokens AS a_output_tokens, n.call AS call, n.operation AS operation, "
+            f"{'NULL' if by == 'day' else key} AS k FROM ({relation(selection, step_us, ['at_us', 'series'], DRAWN)}) f {_NAMED} "
+            f"WHERE {named}"
+        )
+        key = _DAY if by == "day" else "k"
+    money = ", ".join(f"sumIf(a_{name}, call)" for name in ("cost_usd", "input_tokens", "output_tokens"))
+    rows = client.ask(
+        f"SELECT intDiv(at_us, {step_us}) * {step_us} AS step, {key} AS shown_key, sumIf(a_spans, {counted}), "
+        f"sumIf(a_errors, {counted}), {money} FROM ({source}) WHERE {shown} GROUP BY step, shown_key "
+        "ORDER BY step, shown_key NULLS LAST"
+    )
+    return [Point(*row) for row in rows]
+
+
+def groups(
+    client: Client, selection: Selection, by: GroupBy, *, order: OrderBy, limit: int, latency: bool
+) -> Sequence[Group]:
+    """A table by session, day or workflow."""
+    made = "calls" if by == "workflow" else "spans"
+    source, key = _group_source(selection, by)
+    money = ", ".join(f"sum(a_{name}) AS m_{name}" for name in ALL_MONEY)
+    ordered = f"ORDER BY {_ORDER[order]} LIMIT {int(limit)}" if order != "p95" else ""
+    rows = client.ask(
+        f"SELECT {key} AS key, sum(a_spans) AS calls, sum(a_errors) AS m_errors, {money}, sum(a_duration_us), sum(a_{made}) "
+        f"FROM ({source}) GROUP BY key {ordered}"
+    )
+    spread = _spread(client, selection, by, [row[0] for row in rows] if order != "p95" else None)
+    found = [_group(row, spread.get(row[0], {}), latency) for row in rows]
+    return sorted(found, key=lambda group: sort_key(group, order))[:limit]
+
+
+def unpriced(
+    client: Client, selection: Selection, limit: int
+) -> Sequence[tuple[str | None, str | None, int, str | None]]:
+    """(provider, model, calls, reason) of calls without a known price, most calls first."""
+    source = relation(
+        selection, HOUR_US, ["series", "cost_reason"], "count() AS a_n", Where("unpriced = 1"), by_hour_only=True
+    )
+    named = names_filter(selection, "n.")
+    rows = client.ask(
+        f"SELECT n.provider AS provider, n.model AS model, sum(f.a_n) AS calls, f.cost_reason AS reason FROM ({source}) f {_NAMED} "
+        f"WHERE {named} GROUP BY provider, model, reason "
+        f"ORDER BY calls DESC, provider NULLS LAST, model NULLS LAST, reason NULLS LAST LIMIT {int(limit)}"
+    )
+    return [(provider, model, calls, reason) for provider, model, calls, reason in rows]
+
+
+def history(
+    client: Client, names: Mapping[int, Key], selection: Selection, by: NamedBy, key: str | None, step_us: int
+) -> Sequence[Step]:
+    """How what is called ``key`` went in each step."""
+    counted, calls = series_of(selection, by, key, names)
+    spreads: dict[int, dict[int, int]] = defaultdict(dict)
+    steps: dict[int, list[Any]] = defaultdict(lambda: [0] * (len(COUNTS) + len(MONEY)))
+    at = f"intDiv(at_us, {int(step_us)}) * {int(step_us)} AS step"
+    if counted:
+        source = relation(selection, step_us, ["at_us", "series", "bin"], "count() AS a_n", _of(counted))
+        for step, each, spans in client.ask(f"SELECT {at}, bin, sum(a_n) FROM ({source}) GROUP BY step, bin"):
+            if each != UNTIMED:
+                spreads[step][each] = spans
+    if counted | calls:
+        values = (*COUNTS, *MONEY)
+        source = relation(selection, step_us, ["at_us", "series"], values_of(values), _of(counted | calls))
+        added = ", ".join(f"sum(a_{name})" for name in values)
+        for step, number, *sums in client.ask(f"SELECT {at}, series, {added} FROM ({source}) GROUP BY step, series"):
+            for place, value in enumerate(sums):
+                if number in (counted if place < len(COUNTS) else calls):
+                    steps[step][place] += value
+    return [step_of(start_us, spreads[start_us], *steps[start_us]) for start_us in sorted(steps)]
+
+
+def _of(series: frozenset[int]) -> Where:
+    return Where(f"series IN ({', '.join(map(str, sorted(series)))})")
+
+
+def _workflows(selection: Selection) -> str:
+    """Root spans with the sums of their traces."""
+    where = traces_filter(selection).add("root_span_id IS NOT NULL")
+    money = ", ".join(ALL_MONEY)
+    return (
+        "SELECT start_us AS at_us, name, 1 AS spans, status = 'error' AS errors, greatest(assumeNotNull(root_duration_us), 0) "
+        f"AS duration_us, assumeNotNull({_ROOT_BIN}) AS bin, calls, {money} FROM (SELECT name, start_us, status, root_duration_us, calls, "
+        f"{money} FROM traces FINAL WHERE {where})"
+    )
+
+
+def _group_source(selection: Selection, by: GroupBy) -> tuple[str, str]:
+    """The rows that are put together, and the expression of their key."""
+    named = names_filter(selection)
+    if by == "workflow":
+        made = ", ".join(f"{name} AS a_{name}" for name in ("spans", "errors", "duration_us", "calls", *ALL_MONEY))
+        return f"SELECT name, {made} FROM ({_workflows(selection)})", "name"
+    if by == "session":
+        if named:
+            # No projection knows sessions and names.
+            raw = replace(selection, sessions=selection.sessions)
+            return relation(raw, 1, ["session_id"], VALUES, named.add("call = 1")), "session_id"
+        return relation(selection, HOUR_US, ["session_id"], VALUES, Where("call = 1"), by_hour_only=True), "session_id"
+    every = ", ".join(f"f.a_{name} AS a_{name}" for name in SUMS)
+    source = relation(selection, _DAY_US, ["at_us", "series"], VALUES)
+    of_names = names_filter(selection, "n.").add("n.call")
+    return f"SELECT f.at_us AS at_us, {every} FROM ({source}) f {_NAMED} WHERE {of_names}", _DAY
+
+
+def _spread(
+    client: Client, selection: Selection, by: GroupBy, keys: list[str | None] | None
+) -> dict[str | None, dict[int, int]]:
+    """The latency histogram of each key."""
+    if keys == []:
+        return {}
+    if by == "workflow":
+        source, key = f"SELECT name AS key, bin, 1 AS a_n FROM ({_workflows(selection)})", "name"
+        key = "key"
+    elif by == "session":
+        named = names_filter(selection).add("call = 1")
+        if keys is not None:
+            named.add(chosen("session_id", keys))
+        source, key = relation(selection, 1, ["session_id", "bin"], "count() AS a_n", named), "session_id"
+    else:
+        of_names = names_filter(selection, "n.").add("n.call")
+        rows = relation(selection, _DAY_US, ["at_us", "series", "bin"], "count() AS a_n")
+        source = f"SELECT f.at_us AS at_us, f.bin AS bin, f.a_n AS a_n FROM ({rows}) f {_NAMED} WHERE {of_names}"
+        key = _DAY
+    spread: dict[str | None, dict[int, int]] = defaultdict(dict)
+    for name, number, spans in client.ask(
+        f"SELECT {key} AS shown_key, bin, sum(a_n) FROM ({source}) GROUP BY shown_key, bin"
+    ):
+        if number != UNTIMED:
+            spread[name][int(number)] = spans
+    return spread
+
+
+def _group(row: tuple[Any, ...], spread: Mapping[int, int], latency: bool) -> Group:
+    key, calls, errors, *money, duration, made = row
+    p50, p95, p99 = percentiles(spread, 0.5, 0.95, 0.99)
+    mean = round(duration / calls) if calls else None
+    return Group(*(key, calls, errors, *money, p50, p95, p99, mean, made, tuple(histogram(spread)) if latency else ()))

@@ -1,0 +1,354 @@
+"""The list of traces, and all of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from typing import Any, Final
+
+from ai_dev_squad_dashboard.store.base import (
+    Fingerprint,
+    Selection,
+    Trace,
+    TraceFilters,
+    TraceOrder,
+    TracePage,
+    TraceRow,
+)
+from ai_dev_squad_dashboard.store.cursors import unpack
+from ai_dev_squad_dashboard.store.ids import hex_bytes
+from ai_dev_squad_dashboard.store.orders import DURATION, TRACE_ORDERS, cursor_behind, place_of, total_in, value_of
+from ai_dev_squad_dashboard.store.outline import LOOP, Outline, OutlineSpan
+from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow, SpanRow
+from ai_dev_squad_dashboard.store.search_words import Term, terms_of
+
+from .client import Client, Rows
+from .filters import began, bounded, in_time, names_filter, of_runs, windows
+from .literals import Where, fixed, literal
+from .logs import lines_of, logs_of, running_of
+from .rows import SPAN_COLUMNS, TRACE_COLUMNS, span_row, trace_row
+from .search import among_traces
+
+__all__ = ["captured", "details", "fingerprints", "outline", "span", "trace", "traces"]
+
+_AT_LEAST: Final = {
+    "min_duration_us": DURATION,
+    "min_cost_usd": "cost_usd",
+    "min_tokens": "input_tokens + output_tokens",
+    "min_calls": "calls",
+    "min_spans": "spans",
+    "min_errors": "errors",
+}
+"""Filter → what of a trace is at least that."""
+_BY_START: Final = "start_us, parent_span_id IS NOT NULL, seq"
+_OUTLINE: Final = (
+    "lower(hex(span_id)), lower(hex(parent_span_id)), start_us, duration_us, name, operation, status, agent, usage_source, "
+    "cost_usd, input_tokens, output_tokens, error_type, substringUTF8(error_message, 1, 300), first_chunk_us"
+)
+_MOST_LOOPS: Final = 100
+_COMPARED: Final = "(usage_source IS NOT NULL OR operation IN ('execute_tool', 'retrieval'))"
+
+
+def traces(
+    client: Client,
+    selection: Selection,
+    filters: TraceFilters,
+    *,
+    text: str,
+    order: TraceOrder,
+    after: str | None,
+    limit: int,
+) -> TracePage:
+    """A page of traces. Filters by names, operation and tool hold for one and the same span; words for the whole trace."""
+    terms = terms_of(text)
+    if not terms and text.strip():
+        return TracePage((), None)  # nothing in it is a word
+    where = of_runs(selection).among("session_id", selection.sessions)
+    _filter(where, filters)
+    inside = names_filter(selection)
+    for column in ("operation", "tool"):
+        value = filters.get(column)
+        inside.add(f"{column} = {literal(str(value))}" if value is not None else "")
+    told = None if after is None else total_in(after, "traces", order)
+    total = None if terms else _total(client, where, inside, selection) if told is None else told
+    end_us = selection.end_us
+    if after is not None:
+        behind, trace_id = _place(after, order)
+        key = TRACE_ORDERS[order].expression
+        where.add(f"({key} < {behind!r} OR ({key} = {behind!r} AND trace_id < {fixed(trace_id)}))")
+        if order == "newest":
+            end_us = min(end_us, int(behind) + 1)
+    rows = _rows(client, where, inside, terms, selection.start_us, end_us, limit + 1, order)
+    page = tuple(map(trace_row, rows[:limit]))
+    more = None
+    if len(rows) > limit:
+        more = cursor_behind("traces", order, value_of(page[-1], order), page[-1].trace_id, total)
+    return TracePage(page, more, total)
+
+
+def trace(client: Client, trace_id: str, limit: int) -> Trace | None:
+    """A whole trace, also one of which nothing has finished yet."""
+    own = hex_bytes(trace_id, 32)
+    if own is None:
+        return None
+    running = tuple(running_of(client, own))
+    row = _row_of(client, own)
+    if row is None:
+        return _unfinished(client, own, running, limit) if running else None
+    start, last, end = row[-3:]
+    spans = client.ask(
+        f"SELECT {SPAN_COLUMNS} FROM spans WHERE trace_id = {fixed(own)} AND start_us BETWEEN {start} AND {last} "
+        f"ORDER BY {_BY_START} LIMIT {int(limit) + 1}"
+    )
+    clashes = client.number(f"SELECT count() FROM clashes FINAL WHERE trace_id = {fixed(own)}")
+    return Trace(
+        trace_row(row[:-3]),
+        tuple(map(span_row, spans[:limit])),
+        logs_of(client, own, start, end, limit),
+        running,
+        len(spans) > limit,
+        clashes,
+    )
+
+
+def outline(client: Client, trace_id: str, limit: int) -> Outline | None:
+    """The operations of a trace, also of one of which nothing has finished yet."""
+    own = hex_bytes(trace_id, 32)
+    if own is None:
+        return None
+    running = tuple(running_of(client, own))
+    row = _row_of(client, own)
+    if row is None:
+        if not running:
+            return None
+        begun = _unfinished(client, own, running, 20_000)
+        told = tuple(line for line in begun.logs if line.event_type == LOOP)
+        return Outline(begun.row, (), running, truncated=False, clashes=0, lines=len(begun.logs), told=told)
+    start, last, end = row[-3:]
+    spans: Rows = []
+    if limit:  # sorting all of them for none would take as long as for some
+        spans = client.ask(
+            f"SELECT {_OUTLINE} FROM spans WHERE trace_id = {fixed(own)} AND start_us BETWEEN {start} AND {last} "
+            f"ORDER BY {_BY_START} LIMIT {int(limit) + 1}"
+        )
+    return Outline(
+        trace_row(row[:-3]),
+        tuple(map(OutlineSpan._make, spans[:limit])),
+        running,
+        truncated=len(spans) > limit or not limit,
+        clashes=client.number(f"SELECT count() FROM clashes FINAL WHERE trace_id = {fixed(own)}"),
+        lines=lines_of(client, own, start, end),
+        told=logs_of(client, own, start, end, _MOST_LOOPS, LOOP),
+    )
+
+
+def span(client: Client, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
+    """One span with its details and text, and its log lines."""
+    of_trace, own = hex_bytes(trace_id, 32), hex_bytes(span_id, 16)
+    row = _row_of(client, of_trace) if of_trace is not None else None
+    if row is None or of_trace is None or own is None:
+        return None
+    start, last, end = row[-3:]
+    key = f"trace_id = {fixed(of_trace)} AND span_id = {fixed(own)} AND start_us BETWEEN {start} AND {last}"
+    found = client.ask(f"SELECT {SPAN_COLUMNS}, batch FROM spans WHERE {key} ORDER BY arrived_us, batch LIMIT 1")
+    if not found:
+        return None
+    # Who lost a race has left its content here: that of the span's own batch is meant.
+    content = client.ask(
+        f"SELECT details, text FROM content WHERE {key} ORDER BY batch != {found[0][-1]} LIMIT 1",
+        as_bytes=True,
+    )
+    long, text = content[0] if content else (None, None)
+    logs = logs_of(client, of_trace, start, end, 10_000)
+    told = span_row(found[0][:-1], long, None if text is None else text.decode())
+    return told, tuple(line for line in logs if line.span_id == span_id.lower())
+
+
+def details(client: Client, trace_id: str, limit: int) -> Iterator[tuple[str, bytes]]:
+    """(span_id, details) of each span of a trace that has details, by start."""
+    for _, span_id, content in _content(client, trace_id, limit, "1"):
+        yield span_id.hex(), content
+
+
+def fingerprints(client: Client, trace_id: str, limit: int) -> dict[str, Fingerprint]:
+    """What calls are compared by."""
+    found = {}
+    for _, span_id, content in _content(client, trace_id, limit, _COMPARED):
+        told = _fingerprint(content)
+        if told is not None:
+            found[span_id.hex()] = told
+    return found
+
+
+def captured(client: Client, selection: Selection) -> tuple[int, int]:
+    """Model calls with captured content, and all of them."""
+    named = names_filter(selection).add(in_time(selection)).add("call = 1")
+    of_content = f"SELECT trace_id, span_id FROM content WHERE {in_time(selection)} AND text IS NOT NULL"
+    ((having, every),) = client.ask(
+        f"SELECT countIf((trace_id, span_id) IN ({of_content})), count() FROM spans WHERE {named}"
+    )
+    return having, every
+
+
+def _filter(where: Where, filters: TraceFilters) -> None:
+    """The filters that hold for whole traces."""
+    given: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
+    status = given.get("status")
+    if status == "failed_step":
+        where.add("status <> 'error' AND errors > 0")
+    elif status is not None:
+        where.add(f"status = {literal(status)}")
+    if "name" in given:
+        where.add(f"name = {literal(given['name'])}")
+    for name, expression in _AT_LEAST.items():
+        if name in given:
+            where.add(f"{expression} >= {literal(given[name])}")
+    if "error_group" in given:
+        group = literal(given["error_group"])
+        where.add(f"trace_id IN (SELECT trace_id FROM spans WHERE status = 'error' AND error_group = {group})")
+    marked = _marked(given)
+    where.add(f"trace_id IN (SELECT trace_id FROM marks WHERE {marked})" if marked else "")
+
+
+def _marked(given: dict[str, Any]) -> Where:
+    """On the marks: those that are asked for, one and the same."""
+    where = Where()
+    if "mark" in given:
+        where.add("1" if given["mark"] == "any" else f"label = {literal(given['mark'])}")
+    for name, sign in (("min_score", ">="), ("max_score", "<=")):
+        where.add(f"score {sign} {literal(given[name])}" if name in given else "")
+    return where.add("comment IS NOT NULL" if given.get("noted") else "")
+
+
+def _place(cursor: str, order: TraceOrder) -> tuple[float, bytes]:
+    behind, row_id = place_of(cursor, "traces", order, TRACE_ORDERS[order])
+    trace_id = hex_bytes(row_id, 32)
+    if trace_id is None:
+        unpack(cursor, "a trace")  # it was not made here
+    assert trace_id is not None
+    return behind, trace_id
+
+
+def _total(client: Client, where: Where, inside: Where, selection: Selection) -> int:
+    """How many traces match."""
+    condition = _condition(client, where, inside, (), selection.start_us, selection.end_us)
+    return 0 if condition is None else client.number(f"SELECT count() FROM traces FINAL WHERE {condition}")
+
+
+def _rows(
+    client: Client,
+    where: Where,
+    inside: Where,
+    terms: tuple[Term, ...],
+    start_us: int,
+    end_us: int,
+    limit: int,
+    order: TraceOrder,
+) -> Rows:
+    """The first ``limit`` traces; the newest ones are looked for in windows that grow, where looking takes long."""
+    whole = order != "newest" or not (inside or terms)
+    rows: Rows = []
+    for begin, end in [(start_us, end_us)] if whole else windows(client, start_us, end_us):
+        condition = _condition(client, where, inside, terms, begin, end)
+        if condition is not None:
+            rows += client.ask(
+                f"SELECT {TRACE_COLUMNS} FROM traces FINAL WHERE {condition} "
+                f"ORDER BY {TRACE_ORDERS[order].expression} DESC, trace_id DESC LIMIT {limit - len(rows)}"
+            )
+        if len(rows) >= limit:
+            break
+    return rows
+
+
+def _condition(
+    client: Client, where: Where, inside: Where, terms: Sequence[Term], start_us: int, end_us: int
+) -> Where | None:
+    """What holds for a trace that began between these times; ``None`` where there is none."""
+    found = Where(began(start_us, end_us)).add(str(where) if where else "")
+    if inside or terms:
+        ((rows, last),) = client.ask(f"SELECT count(), max(last_start_us) FROM traces WHERE {began(start_us, end_us)}")
+        if not rows:
+            return None
+        within = f"start_us BETWEEN {bounded(start_us)} AND {last}"
+        found.add(f"trace_id IN (SELECT trace_id FROM spans WHERE {within} AND {inside})" if inside else "")
+        found.add(str(among_traces(tuple(terms), within)) if terms else "")
+    return found
+
+
+def _row_of(client: Client, trace_id: bytes) -> tuple[Any, ...] | None:
+    rows = client.ask(
+        f"SELECT {TRACE_COLUMNS}, start_us, last_start_us, end_us FROM traces FINAL WHERE trace_id = {fixed(trace_id)} LIMIT 1"
+    )
+    return rows[0] if rows else None
+
+
+def _unfinished(client: Client, trace_id: bytes, running: Sequence[OpenRow], limit: int) -> Trace:
+    first = min(running, key=lambda row: (row.parent_span_id is not None, row.start_us))
+    start, end = min(row.start_us for row in running), max(row.start_us for row in running)
+    row = TraceRow(
+        trace_id=first.trace_id,
+        root_span_id=None,
+        name=first.name,
+        operation=first.operation,
+        framework=first.framework,
+        service=None,
+        session_id=first.session_id,
+        status="running",
+        error_type=None,
+        start_us=start,
+        duration_us=end - start,
+        spans=0,
+        errors=0,
+        calls=0,
+        tools=0,
+        input_tokens=0,
+        output_tokens=0,
+        cost_usd=0.0,
+        unpriced_calls=0,
+    )
+    return Trace(row, (), logs_of(client, trace_id, start, end, limit), tuple(running), truncated=False)
+
+
+def _content(client: Client, trace_id: str, limit: int, condition: str) -> Iterator[tuple[int, bytes, bytes]]:
+    """(batch, span, details) of the first spans of a trace that have some, by start."""
+    own = hex_bytes(trace_id, 32)
+    row = _row_of(client, own) if own is not None else None
+    if row is None or own is None:
+        return
+    key = f"trace_id = {fixed(own)} AND start_us BETWEEN {row[-3]} AND {row[-2]}"
+    wanted = client.ask(
+        f"SELECT batch, span_id FROM spans WHERE {key} AND {condition} ORDER BY {_BY_START} LIMIT {int(limit)}"
+    )
+    places = {each: place for place, each in enumerate(wanted)}
+    found = [
+        tuple(each)
+        for each in client.ask(
+            f"SELECT batch, span_id, details FROM content WHERE {key} AND details IS NOT NULL",
+            as_bytes=True,
+        )
+        if each[:2] in places
+    ]
+    yield from sorted(dict.fromkeys(found), key=lambda each: places[each[:2]])
+
+
+def _fingerprint(content: bytes) -> Fingerprint | None:
+    try:
+        told = json.loads(content)
+    except ValueError:
+        return None
+    given, came = (told.get("input"), told.get("output")) if isinstance(told, dict) else (None, None)
+    if given is None and came is None:
+        return None
+    several = given if isinstance(given, list) else []
+    return Fingerprint(
+        None if given is None else _hash(given),
+        None if given is None else _hash(several[-2:]),
+        len(several),
+        None if came is None else _hash(came),
+    )
+
+
+def _hash(value: object) -> int:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")

@@ -1,0 +1,297 @@
+"""Writing: a batch in steps, each of which may be repeated. Whoever repeats a batch that failed finds what of it is there already.
+
+There are no transactions, and several dashboards may write at once. So known spans are left out first; afterwards a writer looks
+again, and of several rows of one span everybody deletes all but the one that came first. Positions are written last.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Final
+from uuid import uuid4
+
+from ai_dev_squad_dashboard.store.base import Written
+from ai_dev_squad_dashboard.store.clashes import clashes_with
+from ai_dev_squad_dashboard.store.rows import Batch, LogRow, OpenRow, SpanRow
+from ai_dev_squad_dashboard.store.series import MAX_SERIES
+from ai_dev_squad_dashboard.store.tombstones import Tombstones
+
+from .client import Client
+from .delete import bury_traces, load, remove
+from .facts import LAST_LOG, LAST_SPAN, RELAYED, facts, note_facts
+from .incoming import (
+    Columns,
+    Identity,
+    content_columns,
+    identity_of,
+    log_columns,
+    mended,
+    metric_columns,
+    open_columns,
+    span_columns,
+)
+from .literals import fixed
+from .marks import write_marks
+from .rows import OPEN_COLUMNS
+from .series import SeriesBook
+from .summaries import LONGEST_IDS, renew
+
+__all__ = ["Writer"]
+
+_NEAR_US: Final = 60_000_000
+"""How far apart two senders may tell the start of one span."""
+
+
+class Writer:
+    """Writes batches, one after the other."""
+
+    def __init__(self, client: Client, max_series: int = MAX_SERIES) -> None:
+        self._client = client
+        self.series = SeriesBook(client, max_series)
+        self.tombstones = Tombstones()
+        self._buried = -1
+        self._lock = threading.Lock()
+        self._own = uuid4().bytes
+        self._may_run = client.number("SELECT count() FROM running WHERE closed = 0") > 0
+        told = facts(client)
+        self._relayed = RELAYED in told
+        self._known, self._last_log = int(told.get(LAST_SPAN, "0")), int(told.get(LAST_LOG, "0"))
+
+    def write(self, batch: Batch) -> Written:
+        """Store a batch. When it returns, all of it is stored; when it raises, it may be repeated as it is."""
+        with self._lock:
+            self._know_deletions()
+            kept, late = self.tombstones.kept(batch)
+            if late:  # only now it turns out to whom these belong
+                remove(self._client, {bytes.fromhex(trace_id) for trace_id in late})
+                bury_traces(self._client, late)
+            return self._write(kept)
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The highest numbers that were given out: a deletion must not have them given out again."""
+        return {LAST_SPAN: self.newest(), LAST_LOG: self._newest_log()}
+
+    def _know_deletions(self) -> None:
+        buried = self._client.number("SELECT count() FROM tombstones")
+        if buried != self._buried:
+            load(self._client, self.tombstones)
+            self._buried = buried
+
+    def _write(self, batch: Batch) -> Written:
+        first: dict[Identity, SpanRow] = {}
+        for row in batch.spans:
+            first.setdefault(identity_of(row), row)
+        # All columns before the first insert: what cannot be stored leaves nothing of its batch behind.
+        metrics, opened = metric_columns(batch.metrics), self._begun(batch.opened)
+        opened_columns, _ = open_columns(opened), (span_columns(first), log_columns(batch.logs))
+        stored = self._stored(first)
+        fresh = {each: row for each, row in first.items() if each not in stored}
+        lost = self._spans(dict(sorted(fresh.items(), key=_start))) if fresh else 0
+        if first:
+            starts = [row.start_us for row in first.values()]
+            renew(self._client, {trace for trace, _ in first}, min(starts), max(starts))
+            self._close(first)
+        clashes = self._clashes(batch.spans, first, stored) if len(fresh) < len(batch.spans) else 0
+        if opened:
+            self._open(opened, opened_columns)
+        if batch.logs:
+            self._logs(batch)
+        if batch.metrics:
+            self._client.insert("metrics", metrics, _token("metrics", batch.metrics))
+        self.note_positions(batch.positions)
+        kept = len(fresh) - lost
+        return Written(spans=kept, duplicates=len(batch.spans) - kept, logs=len(batch.logs), clashes=clashes)
+
+    def note_positions(self, positions: Mapping[str, str]) -> None:
+        """How far sources have been read."""
+        if positions:
+            columns: Columns = {
+                "source": mended(positions),
+                "position": mended(positions.values()),
+                "at_ns": [time.time_ns()] * len(positions),
+            }
+            self._client.insert("positions", columns)
+
+    def _stored(self, spans: Mapping[Identity, SpanRow]) -> dict[Identity, tuple[int, str, str]]:
+        """What is known of the spans that are stored: start, name and operation."""
+        found: dict[Identity, tuple[int, str, str]] = {}
+        for among, start_us, end_us in _parts(spans):
+            # A trace may have spans of its own far from those of the batch, one of which has the same id.
+            rows = self._client.ask(
+                f"SELECT min(start_us), max(last_start_us) FROM traces WHERE {among[0]} HAVING count() > 0"
+            )
+            first, last = rows[0] if rows else (start_us, end_us)
+            begin, end = min(start_us - _NEAR_US, first), max(end_us + _NEAR_US, last)
+            for trace, span, *told in self._client.ask(
+                f"SELECT trace_id, span_id, start_us, name, operation FROM spans WHERE start_us BETWEEN {_time(begin)} "
+                f"AND {_time(end)} AND {among[0]} AND span_id IN ({among[1]})"
+            ):
+                found[trace, span] = (told[0], told[1], told[2])
+        return {each: told for each, told in found.items() if each in spans}
+
+    def _spans(self, spans: dict[Identity, SpanRow]) -> int:
+        """Store spans that are new, and return how many somebody else stored first."""
+        token = blake2b(b"".join(trace + span for trace, span in spans), digest_size=16).hexdigest()
+        batch = int.from_bytes(blake2b(token.encode() + self._own, digest_size=8).digest(), "big")
+        columns, size = span_columns(spans), len(spans)
+        newest = self.newest()
+        columns["series"] = self.series.numbers(list(spans.values()))
+        columns["seq"] = range(newest + 1, newest + 1 + size)
+        columns["arrived_us"] = [time.time_ns() // 1000] * size
+        columns["batch"] = [batch] * size
+        self._client.insert("content", {**content_columns(spans), "batch": columns["batch"]}, f"content {token}")
+        self._client.insert("spans", columns, token)
+        return sum(row[-1] == batch for row in self._settle(spans))
+
+    def newest(self) -> int:
+        """The number of the newest span."""
+        newest = self._client.number(f"SELECT max(seq) FROM spans WHERE seq >= {self._known}")
+        self._known = max(self._known, newest)
+        return self._known
+
+    def _newest_log(self) -> int:
+        newest = self._client.number(f"SELECT max(id) FROM logs WHERE id >= {self._last_log}")
+        self._last_log = max(self._last_log, newest)
+        return self._last_log
+
+    def _settle(self, spans: Mapping[Identity, SpanRow]) -> list[tuple[Any, ...]]:
+        """Delete all rows of a span but the first: two may have stored the same one at the same time. What is deleted by both of
+        them is deleted once.
+        """
+        gone: list[tuple[Any, ...]] = []
+        for among, start_us, end_us in _parts(spans):
+            near = f"start_us BETWEEN {_time(start_us - _NEAR_US)} AND {_time(end_us + _NEAR_US)}"
+            several = self._client.ask(
+                f"SELECT trace_id, span_id, arraySort(groupArray((arrived_us, batch))) FROM spans WHERE {near} AND {among[0]} "
+                "GROUP BY trace_id, span_id HAVING count() > 1"
+            )
+            losers = [(trace, span, *row) for trace, span, rows in several for row in rows[1:]]
+            if losers:
+                which = ", ".join(
+                    f"({fixed(trace)}, {fixed(span)}, {arrived}, {batch})" for trace, span, arrived, batch in losers
+                )
+                self._client.do(
+                    f"DELETE FROM spans WHERE {near} AND (trace_id, span_id, arrived_us, batch) IN ({which})",
+                    settings={"lightweight_deletes_sync": 2},
+                )
+            gone += losers
+        return gone
+
+    def _clashes(
+        self,
+        spans: Sequence[SpanRow],
+        first: Mapping[Identity, SpanRow],
+        stored: Mapping[Identity, tuple[int, str, str]],
+    ) -> int:
+        """Note spans that are others than those of their id, and return how many were not noted before."""
+        kept = {each: (row.start_us, row.name, row.operation) for each, row in first.items()} | dict(stored)
+        others = {
+            (*each, row.start_us, row.name): None for row in spans if clashes_with(row, *kept[each := identity_of(row)])
+        }
+        if not others:
+            return 0
+        traces = ", ".join({fixed(trace) for trace, *_ in others})
+        known = set(
+            self._client.ask(f"SELECT trace_id, span_id, start_us, name FROM clashes WHERE trace_id IN ({traces})")
+        )
+        new = [each for each in others if each not in known]
+        if new:
+            columns = zip(("trace_id", "span_id", "start_us", "name"), zip(*new, strict=True), strict=True)
+            self._client.insert("clashes", dict(columns))
+        return len(new)
+
+    def _begun(self, opened: Sequence[OpenRow]) -> dict[Identity, OpenRow]:
+        first: dict[Identity, OpenRow] = {}
+        for row in opened:
+            first.setdefault(identity_of(row), row)
+        return first
+
+    def _open(self, opened: Mapping[Identity, OpenRow], columns: Columns) -> None:
+        """Note operations that have begun; those that have ended already as closed, so that they stay so."""
+        ended: set[Identity] = set()
+        for among, start_us, end_us in _parts(opened):
+            near = f"start_us BETWEEN {_time(start_us - _NEAR_US)} AND {_time(end_us + _NEAR_US)}"
+            ended |= {
+                (trace, span)
+                for trace, span in self._client.ask(
+                    f"SELECT trace_id, span_id FROM spans WHERE {near} AND {among[0]} AND span_id IN ({among[1]})"
+                )
+            }
+        columns["closed"] = [int(each in ended) for each in opened]
+        self._client.insert("running", columns)
+        self._may_run = True
+
+    def _close(self, spans: Mapping[Identity, SpanRow]) -> None:
+        """What has ended runs no more."""
+        if not self._may_run:
+            return
+        for among, _, _ in _parts(spans):
+            self._client.do(
+                f"INSERT INTO running ({OPEN_COLUMNS}, closed) SELECT {OPEN_COLUMNS}, 1 FROM running FINAL "
+                f"WHERE closed = 0 AND {among[0]} AND span_id IN ({among[1]})"
+            )
+
+    def _logs(self, batch: Batch) -> None:
+        if batch.relayed and not self._relayed:
+            note_facts(self._client, {RELAYED: "1"})
+            self._relayed = True
+        logs = write_marks(self._client, batch.logs)
+        if self._relayed:
+            logs = self._unknown(logs)
+        if not logs:
+            return
+        columns = log_columns(logs)
+        newest = self._newest_log()
+        columns["id"] = range(newest + 1, newest + 1 + len(logs))
+        self._client.insert("logs", columns, _token("logs", logs))
+
+    def _unknown(self, logs: Sequence[LogRow]) -> list[LogRow]:
+        """The lines that are new: the same line of a journal may come from a collector and from the file."""
+        times = [row.time_us for row in logs if row.source == "journal"]
+        if not times:
+            return list(logs)
+        seen: set[tuple[Any, ...]] = set(
+            self._client.ask(
+                "SELECT time_us, level, event_type, message, lower(hex(trace_id)), lower(hex(span_id)) FROM logs "
+                f"WHERE time_us BETWEEN {min(times)} AND {max(times)} AND source = 'journal'"
+            )
+        )
+        kept = []
+        for row in logs:
+            ids = ((text or "").lower() or None for text in (row.trace_id, row.span_id))
+            key = (row.time_us, *mended(row[1:4]), *ids)
+            if row.source != "journal" or key not in seen:
+                kept.append(row)
+                seen.add(key if row.source == "journal" else ())
+        return kept
+
+
+def _start(each: tuple[Identity, SpanRow]) -> int:
+    return each[1].start_us
+
+
+def _time(moment: int) -> int:
+    return max(-(1 << 62), min(1 << 62, moment))
+
+
+def _parts(rows: Mapping[Identity, SpanRow | OpenRow]) -> Iterator[tuple[tuple[str, str], int, int]]:
+    """As many of the rows as one statement may name: the condition on their traces, their spans, and from when to when they are."""
+    items = sorted(rows.items())
+    for place in range(0, len(items), LONGEST_IDS):
+        part = items[place : place + LONGEST_IDS]
+        traces = ", ".join(dict.fromkeys(fixed(trace) for (trace, _), _ in part))
+        ids = ", ".join(dict.fromkeys(fixed(span) for (_, span), _ in part))
+        starts = [row.start_us for _, row in part]
+        yield (f"trace_id IN ({traces})", ids), min(starts), max(starts)
+
+
+def _token(table: str, rows: Iterable[Any]) -> str:
+    """Tells a repeated batch from another one."""
+    digest = blake2b(table.encode(), digest_size=16)
+    for row in rows:
+        digest.update(repr(row).encode("utf-8", "replace"))
+    return digest.hexdigest()

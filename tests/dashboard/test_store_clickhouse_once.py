@@ -1,0 +1,263 @@
+"""What the store on ClickHouse promises beyond the contract: spans count once whatever fails and whoever sends them, tables are made in
+steps that may be interrupted, and one definition spells both a server and a cluster.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from clickhouse_engine import new_url, opened, requires_engine
+from sample import sample, trace_id
+from store_contract import ALL, DAY, HOUR, SECOND, T0, near, span
+from store_oracle import Oracle
+
+from ai_dev_squad_dashboard.app import create_app, running
+from ai_dev_squad_dashboard.settings import DashboardSettings
+from ai_dev_squad_dashboard.store import Store, StoreError, open_store
+from ai_dev_squad_dashboard.store.base import Selection
+from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
+
+pytest.importorskip("clickhouse_connect")
+
+from ai_dev_squad_dashboard.store.clickhouse.address import Address
+from ai_dev_squad_dashboard.store.clickhouse.client import Client
+from ai_dev_squad_dashboard.store.clickhouse.migrations import migrate
+from ai_dev_squad_dashboard.store.clickhouse.schema import TABLES, statements
+from ai_dev_squad_dashboard.store.clickhouse.store import ClickHouseStore
+from ai_dev_squad_dashboard.store.clickhouse.write import Writer
+
+
+def calls(first: int, count: int, **more: Any) -> list[SpanRow]:
+    """Model calls of runs of five, a minute apart."""
+    told = {"operation": "chat", "model": "m", "usage_source": "provider", "cost_usd": 0.25, "input_tokens": 3, **more}
+    return [
+        span(f"{first + n // 5:032x}", n % 5 + 1, None if n % 5 == 0 else 1, T0 + n * 60 * SECOND, SECOND, "m", **told)
+        for n in range(count)
+    ]
+
+
+def holds_once(store: Store, spans: list[SpanRow]) -> None:
+    """The store answers as one that had each of these spans once, in sums, tables, lists and roll-ups."""
+    oracle = Oracle(spans)
+    for selection in (ALL, Selection(T0 + HOUR // 2, T0 + 3 * HOUR + 1)):
+        near(store.totals(selection), oracle.totals(selection))
+        for by in ("model", "session", "day"):
+            exact = oracle.groups(selection, by)
+            for group in store.groups(selection, by):
+                near(group, exact[group.key])
+    listed = {row.trace_id: row.spans for row in store.traces(ALL, limit=1000).rows}
+    assert listed == {trace: row["spans"] for trace, row in oracle.traces().items()}
+    assert store.state().spans == len(spans)
+
+
+@pytest.mark.parametrize(
+    "url, expected",
+    [
+        ("clickhouse://", Address("localhost", 8123, "ai_dev_squad")),
+        ("clickhouse://box/squad?secure=1&verify=0", Address("box", 8443, "squad", secure=True, verify=False)),
+        ("clickhouse://a%40b:p%2Fw@[::1]:9000/x_1", Address("::1", 9000, "x_1", "a@b", "p/w")),
+    ],
+)
+def test_what_a_url_says(url: str, expected: Address) -> None:
+    """Host, port, database, user and password, with ClickHouse's own defaults."""
+    assert Address.of(url) == expected
+    assert "p/w" not in f"{expected!r} {expected}"
+
+
+@pytest.mark.parametrize(
+    "url, told",
+    [
+        ("clickhouse://box/two/parts", "database 'two/parts'; use letters"),
+        ("clickhouse://box/1x", "database '1x'"),
+        ("clickhouse://box:0x/x", "no port between 1 and 65535"),
+        ("clickhouse://box/x?compress=1", "option 'compress'; use secure, verify"),
+        (
+            "clickhouse://u:secret@box/x?secure=maybe",
+            "store 'clickhouse://u:…@box/x?secure=maybe' has secure=maybe; use 1 or 0",
+        ),
+    ],
+)
+def test_a_url_that_cannot_be_is_refused(url: str, told: str) -> None:
+    """The message names what is wrong, what is allowed, and no password."""
+    with pytest.raises(StoreError) as error:
+        Address.of(url)
+    assert told in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_a_server_that_is_away_is_said_to_be() -> None:
+    """With its address and the cure."""
+    with pytest.raises(StoreError, match=r"clickhouse://default@127\.0\.0\.1:9/x does not answer .*start the server"):
+        open_store("clickhouse://127.0.0.1:9/x")
+
+
+def test_one_definition_spells_a_server_and_a_cluster() -> None:
+    """On a cluster each server has its own replicated table, and one is over all of them, sharded by trace."""
+    (one,) = statements("traces", "squad")
+    local, distributed = statements("traces", "squad", "ours")
+    assert "ENGINE = ReplacingMergeTree(spans) PARTITION BY" in one
+    assert "traces_local ON CLUSTER 'ours'" in local
+    assert "ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{uuid}', '{replica}', spans)" in local
+    assert "replicated_deduplication_window = 10000" in local
+    assert distributed == (
+        "CREATE TABLE IF NOT EXISTS squad.traces ON CLUSTER 'ours' AS squad.traces_local "
+        "ENGINE = Distributed('ours', 'squad', 'traces_local', cityHash64(trace_id))"
+    )
+    assert all(len(statements(name, "squad", "ours")) == 2 for name in TABLES)
+
+
+@requires_engine
+def test_making_the_tables_goes_on_where_it_was_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step is recorded, and done once."""
+    client = Client(Address.of(new_url()))
+    ran: list[str] = []
+    left = [9]
+
+    def do(statement: str, **more: Any) -> None:
+        if "schema_versions" not in statement and "DATABASE" not in statement:
+            if not left[0]:
+                raise StoreError("the cable was pulled")
+            left[0] -= 1
+            ran.append(statement)
+        Client.do(client, statement, **more)
+
+    monkeypatch.setattr(client, "do", do)
+    with pytest.raises(StoreError, match="cable"):
+        migrate(client)
+    left[0] = 1000
+    migrate(client)
+    assert len(ran) == len(set(ran)) == len(TABLES)
+    migrate(client)
+    assert len(ran) == len(TABLES)
+    client.do("INSERT INTO schema_versions VALUES (99, 0, 0)")
+    with pytest.raises(StoreError, match=r"newer version of the dashboard .*version 99.*upgrade"):
+        migrate(client)
+    client.close()
+
+
+@requires_engine
+def test_a_batch_that_failed_anywhere_is_repeated_and_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever statement of it fails: repeated as it is, everything of it is there, once."""
+    url = new_url()
+    spans: list[SpanRow] = []
+    with opened(url) as store:
+        assert isinstance(store, ClickHouseStore)
+        client: Any = store._client
+        for fails_at in range(40):
+            batch = Batch(
+                spans=calls(100 * fails_at + 1, 7, session_id=f"s{fails_at}"),
+                logs=[LogRow(T0 + fails_at, "INFO", "log", f"line {fails_at}")],
+                opened=[OpenRow(f"{100 * fails_at + 1:032x}", f"{n:016x}", None, T0, "x", "chat") for n in (1, 99)],
+                metrics=[MetricRow(T0 + fails_at, "queue", "gauge", "1", None, 1.0, None, b"{}")],
+                positions={"journal:/a": str(fails_at)},
+            )
+            left = [fails_at]
+
+            def failing(method: Any, left: list[int] = left) -> Any:
+                def run(*arguments: Any, **more: Any) -> Any:
+                    if left[0] == 0:
+                        left[0] = -1
+                        raise StoreError("the cable was pulled")
+                    left[0] -= 1
+                    return method(*arguments, **more)
+
+                return run
+
+            with monkeypatch.context() as patch:
+                for name in ("ask", "do", "insert"):
+                    patch.setattr(client, name, failing(getattr(client, name)))
+                try:
+                    store.write(batch)
+                except StoreError:
+                    store.write(batch)
+            spans += batch.spans
+            if left[0] > 0:  # there was no statement of that number
+                break
+        assert fails_at > 10
+        holds_once(store, spans)
+        assert [line.message for line in store.logs(ALL).rows] == [f"line {n}" for n in range(fails_at, -1, -1)]
+        assert [metric.points for metric in store.metric_names()] == [fails_at + 1]
+        assert {row.span_id for row in store.running(0)} == {f"{99:016x}"}
+        assert store.positions() == {"journal:/a": str(fails_at)}
+
+
+@requires_engine
+def test_what_two_receivers_store_at_once_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same spans by two dashboards that both saw them missing, told a little differently, before and after the engine merges."""
+    looked = Writer._stored
+    both_looked = threading.Barrier(2)
+
+    def stored(self: Writer, spans: Any) -> Any:
+        found = looked(self, spans)
+        both_looked.wait(30)
+        return found
+
+    monkeypatch.setattr(Writer, "_stored", stored)
+    url = new_url()
+    with opened(url) as one, opened(url) as other:
+        spans: list[SpanRow] = []
+        for turn in range(2):
+            whole = calls(1000 * turn + 1, 160, source="journal")
+            mine, theirs = whole[:120], [row._replace(source="otlp") for row in whole[40:]]
+            senders = [
+                threading.Thread(target=store.write, args=(Batch(spans=rows),))
+                for store, rows in ((one, mine), (other, theirs))
+            ]
+            for sender in senders:
+                sender.start()
+            for sender in senders:
+                sender.join()
+            spans += whole
+        for store in (one, other):
+            holds_once(store, spans)
+        assert isinstance(one, ClickHouseStore)
+        for table in ("spans", "traces"):
+            one._client.do(f"OPTIMIZE TABLE {table} FINAL")
+        holds_once(one, spans)
+
+
+@requires_engine
+def test_what_was_deleted_does_not_come_back_by_another_dashboard() -> None:
+    """A deletion holds for every process that writes, from its next batch on."""
+    from ai_dev_squad_dashboard.store.deletions import Subject
+
+    url = new_url()
+    gone, kept = calls(1, 5, user_id="ada"), calls(2, 5, user_id="bob")
+    with opened(url) as one, opened(url) as other:
+        one.write(Batch(spans=gone + kept))
+        done = one.delete(Subject("user", "ada"), by="a test", at_us=T0 + DAY)
+        assert (done.traces, done.spans) == (1, 5)
+        assert other.write(Batch(spans=gone)).spans == 0
+        assert one.deletions() == [done]
+        assert one.compact()
+        for store in (one, other):
+            holds_once(store, kept)
+
+
+@requires_engine
+def test_the_dashboard_answers_from_it(tmp_path: Path) -> None:
+    """Every page that a visitor opens first, with what the store holds; free questions are refused with the cure."""
+    now_us = time.time_ns() // 1000
+    settings = DashboardSettings(store=new_url(), db=tmp_path / "dashboard.duckdb", logs=(tmp_path,))
+    app = create_app(settings, follow=False)
+    try:
+        whole = Batch()
+        for each in sample(now_us):
+            for name in ("spans", "logs", "opened", "metrics"):
+                getattr(whole, name).extend(getattr(each, name))
+        running(app).store.write(whole)
+        client = app.test_client()
+        pages = ("/", "/traces", f"/traces/{trace_id('failed')}", "/costs", "/sessions", "/logs", "/errors", "/health")
+        assert {page: client.get(page).status_code for page in pages} == dict.fromkeys(pages, 200)
+        assert "ClickHouse" in client.get("/health").text
+        assert not settings.db.exists()
+    finally:
+        running(app).close()
