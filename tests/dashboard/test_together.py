@@ -363,6 +363,38 @@ def test_the_one_that_does_not_watch_shows_and_changes_the_same(tmp_path: Path, 
             each.close()  # type: ignore[union-attr]
 
 
+def test_what_came_while_redis_was_away_is_told_afterwards_and_once(
+    tmp_path: Path, redis: str, server: RedisServer
+) -> None:
+    """Nothing can be decided meanwhile, so nothing is; then reading goes on where it stopped."""
+    store, clock = open_memory_store(), Clock()
+    queue = IngestQueue(store, max_pending_rows=1_000)
+    state = shared_state(redis)
+    assert state is not None
+    watching = SharedAlerting(
+        store, queue, DashboardSettings(db=tmp_path / "x.duckdb"), Rules(), clock=clock, shared=state
+    )
+    try:
+        watching.make_rule({"name": "dear", "measure": "cost_usd", "over": "1h", "above": 5, "by": ["agent"]})
+        watching.tick()
+        server.kill()
+        try:
+            queue.submit(Batch(spans=[call(number) for number in range(6)])).result(30)
+            with pytest.raises(OutboxError, match="does not answer"):
+                watching.tick()
+        finally:
+            server.start()
+        state._rests_until = 0.0
+        for _ in range(3):
+            watching.tick()
+        assert [past.alert.title for past in watching.outbox.history()] == ["dear, agent coder"]  # type: ignore[union-attr]
+    finally:
+        watching.stop()
+        queue.close()
+        store.close()
+        state.close()
+
+
 def test_a_lease_is_one_process_s_at_a_time(redis: str) -> None:
     """Kept by who has it, taken by another when it is let go or runs out, and lost by who cannot ask for it in time."""
     now = [0.0]
