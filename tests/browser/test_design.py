@@ -35,7 +35,7 @@ def test_a_narrow_page_is_accessible_and_does_not_scroll_sideways(dashboard, bro
 
 ROWS = """() => {
     const found = [];
-    for (const grid of document.querySelectorAll(".grid, .tiles, .sql-page, .trace-body")) {
+    for (const grid of document.querySelectorAll(".grid, .tiles, .sql-page, .trace-summary, .trace-body")) {
         const cards = [...grid.querySelectorAll(":scope > *, :scope > div > .card:only-child")].filter((one) => one.matches(".card, .tile, .tree-pane, .span-pane, .sql-main"));
         const rows = Map.groupBy(cards, (card) => Math.round(card.getBoundingClientRect().top));
         for (const row of rows.values()) {
@@ -54,7 +54,11 @@ ROWS = """() => {
 def test_no_row_of_cards_has_a_hole(dashboard, browse, width):
     """Cards beside each other end together, and the last one reaches the edge, wide as narrow; what scrolls keeps its tree in view."""
     page = browse(width=width, height=900)
-    run = page.request.get(f"{dashboard}/api/traces?status=error&limit=1").json()["rows"][0]["trace_id"]
+    rows = [
+        page.request.get(f"{dashboard}/api/traces?{which}&limit=1").json()["rows"][0]
+        for which in ("status=error", "name=analyst")
+    ]
+    runs = [f"/traces/{row['trace_id']}" for row in rows]
     for path in (
         "/",
         "/costs",
@@ -63,7 +67,7 @@ def test_no_row_of_cards_has_a_hole(dashboard, browse, width):
         "/alerts",
         "/sql",
         "/history?by=tool&name=read_file",
-        f"/traces/{run}",
+        *runs,
     ):
         page.goto(dashboard + path)
         assert (path, page.evaluate(ROWS)) == (path, [])
@@ -92,6 +96,18 @@ def test_narrow_filters_stand_in_two_columns_and_units_beside_their_fields(dashb
     )
     assert len(gaps) == 6
     assert max(gaps) < 80
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_an_open_menu_of_the_list_stays_on_the_page(dashboard, browse, width):
+    """At least, Marks: all of their fields can be seen and reached."""
+    page = browse(width=width, height=900)
+    page.goto(f"{dashboard}/traces")
+    for menu in ("#least", "#marking"):
+        page.locator(f"{menu} summary").click()
+        box = page.locator(f"{menu} .menu-body").bounding_box()
+        assert (menu, box["x"] >= 0, box["x"] + box["width"] <= width) == (menu, True, True)
+        page.locator(f"{menu} summary").click()
 
 
 @pytest.mark.parametrize("path", PAGES[:-1])
