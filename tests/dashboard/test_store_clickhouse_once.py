@@ -4,6 +4,7 @@ steps that may be interrupted, and one definition spells both a server and a clu
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from store_contract import ALL, DAY, HOUR, SECOND, T0, near, span
 from store_oracle import Oracle
 
 from ai_dev_squad_dashboard.app import create_app, running
+from ai_dev_squad_dashboard.cli import main
 from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import Store, StoreError, open_store
 from ai_dev_squad_dashboard.store.base import Selection
@@ -261,3 +263,24 @@ def test_the_dashboard_answers_from_it(tmp_path: Path) -> None:
         assert not settings.db.exists()
     finally:
         running(app).close()
+
+
+@requires_engine
+def test_the_doctor_tries_a_server_and_leaves_nothing_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    """Tables, writing, counting once, words, merging and deleting, in a database that is gone afterwards."""
+    url = new_url()
+    assert main(["doctor", "--store", url, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [finding["verdict"] for finding in told["findings"]] == ["ok"] * 8
+    with opened(url) as store:
+        assert isinstance(store, ClickHouseStore)
+        assert store._client.number("SELECT count() FROM system.databases WHERE name LIKE '%probe%'") == 0
+
+
+def test_the_doctor_says_what_keeps_a_server_from_being_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """One that is away is a problem with a cure, and what is no server is a wrong question."""
+    assert main(["doctor", "--store", "clickhouse://u:secret@127.0.0.1:9/x"]) == 1
+    assert main(["doctor", "--store", "duckdb:///x.duckdb"]) == 2
+    told = "".join(capsys.readouterr())
+    assert "does not answer" in told
+    assert "secret" not in told

@@ -19,6 +19,11 @@ def register(subparsers: Any) -> None:
         help="check what is installed and captured",
         description="Look at packages, settings, the journal and known traps. The exit code is 1 when there is a problem.",
     )
+    parser.add_argument(
+        "--store",
+        metavar="URL",
+        help="try a ClickHouse server instead: write and read a few rows in a database of its own, which is dropped afterwards",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: auto)")
     parser.set_defaults(run=_run)
@@ -27,7 +32,12 @@ def register(subparsers: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     from ai_dev_squad_dashboard.commands.doctor_checks import examine
 
-    findings = examine()
+    if options.store is None:
+        findings = examine()
+    else:
+        from ai_dev_squad_dashboard.commands.doctor_store import examine_store
+
+        findings = list(examine_store(options.store))
     problems = sum(finding.verdict == "problem" for finding in findings)
     warnings = sum(finding.verdict == "warning" for finding in findings)
     if options.json:
