@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -17,6 +18,7 @@ from ai_dev_squad_dashboard.store.rows import Batch, OpenRow, SpanRow
 from ai_dev_squad_dashboard.views import costs, overview
 from ai_dev_squad_dashboard.views.advice import AdviceReport, advice
 from ai_dev_squad_dashboard.views.costs import Costs, UnknownPrice
+from ai_dev_squad_dashboard.views.kept import kept
 from ai_dev_squad_dashboard.views.marked import Marks
 from ai_dev_squad_dashboard.views.overview import Overview, RunningNow
 from ai_dev_squad_dashboard.views.timeline import Chart, Series
@@ -337,3 +339,22 @@ def test_advice_is_made_once_a_minute_for_each_question(site):
     assert later([("framework", "langgraph")], 30).calls == 2
     assert later([("framework", "crewai")], 30).calls == 1
     assert later([], 61).calls == 3
+
+
+def test_an_answer_that_took_long_may_get_old(site):
+    """Twenty times as old as it took to find; for other names, other filters or another question it is asked for at once."""
+    now, asked = [0.0], []
+
+    def ask(took, what="calls", address="range=1h"):
+        def find():
+            now[0] += took
+            asked.append(what)
+            return len(asked)
+
+        return kept(site.store, Query.parse(parse_qsl(address)), what, find, lambda: now[0])
+
+    assert [ask(2), ask(2), ask(0, "steps"), ask(0, "steps"), ask(1, address="range=1h&model=m")] == [1, 1, 2, 3, 4]
+    now[0] = 41.9
+    assert ask(2) == 1
+    now[0] = 42.0
+    assert ask(2) == 5

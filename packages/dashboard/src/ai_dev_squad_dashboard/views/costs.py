@@ -8,9 +8,10 @@ from typing import Any, Final
 from ai_dev_squad_dashboard.budgets import Budget, ReportedBudget, reported, watched
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
-from ai_dev_squad_dashboard.store.base import Group, GroupBy, OrderBy, Selection, Store, ToolCalls, ToolInput, Totals
+from ai_dev_squad_dashboard.store.base import Group, GroupBy, OrderBy, Store, ToolCalls, ToolInput, Totals
 
 from .advice import AdviceReport, advice
+from .kept import kept
 from .marked import MarkedRuns, Marks, marks
 from .timeline import Chart, chart
 
@@ -88,7 +89,7 @@ def build(site: Site, query: Query) -> Costs:
     split: GroupBy = "framework" if by in {"tool", "session", "day"} else by
     totals, previous = store.with_previous(selection)
     thought, marked = marks(store, query)
-    tools, made_usd = _tools(store, selection) if by == "tool" else ((), 0.0)
+    tools, made_usd = _tools(store, query) if by == "tool" else ((), 0.0)
     return Costs(
         totals=totals,
         previous=previous,
@@ -109,10 +110,11 @@ def build(site: Site, query: Query) -> Costs:
     )
 
 
-def _tools(store: Store, selection: Selection) -> tuple[tuple[ToolCost, ...], float]:
+def _tools(store: Store, query: Query) -> tuple[tuple[ToolCost, ...], float]:
     """The tools, and what the model calls beneath them cost."""
+    selection = query.selection
     read = {each.tool: each for each in store.tool_inputs(selection, 10 * MOST)}
-    made = {each.tool: each for each in store.tool_calls(selection, 10 * MOST)}
+    made = {each.tool: each for each in kept(store, query, "calls", lambda: store.tool_calls(selection, 10 * MOST))}
     called = {
         group.key: group for group in store.groups(selection, "tool", order="calls", limit=10 * MOST) if group.key
     }

@@ -10,6 +10,7 @@ from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import Group, NamedBy, Step, ToolCalls, ToolInput, ToolStep
 
+from .kept import kept
 from .timeline import Chart, Series, starts_of
 
 __all__ = ["BY", "PAGE", "History", "build"]
@@ -17,6 +18,7 @@ __all__ = ["BY", "PAGE", "History", "build"]
 BY: Final[tuple[NamedBy, ...]] = get_args(NamedBy)
 _EVERY: Final = 1_000_000
 """More names than a store keeps apart."""
+_MOST: Final = 1_000
 _P50, _P95, _OK, _FAILED, _COST, _INPUT, _OUTPUT = 3, 5, 1, 2, 3, 3, 1
 _Row = TypeVar("_Row", ToolCalls, ToolInput)
 _Step = TypeVar("_Step", Step, ToolStep)
@@ -62,7 +64,11 @@ def build(site: Site, query: Query) -> History:
     steps = tuple(store.history(selection, by, name, query.step_us))
     groups = store.groups(selection, by, limit=_EVERY)
     tool = name if by == "tool" else None
-    spent = () if tool is None else tuple(store.tool_steps(selection, tool, query.step_us))
+    spent = (
+        ()
+        if tool is None
+        else kept(store, query, ("steps", tool), lambda: tuple(store.tool_steps(selection, tool, query.step_us)))
+    )
     starts = starts_of(
         [*(step.start_us for step in steps), *(step.start_us for step in spent)], selection, query.step_us
     )
@@ -87,7 +93,9 @@ def build(site: Site, query: Query) -> History:
             ("input", _INPUT, lambda step: step.input_tokens), ("output", _OUTPUT, lambda step: step.output_tokens)
         ),
         spent=spent,
-        made=_named(() if tool is None else store.tool_calls(selection, _EVERY), tool),
+        made=_named(
+            () if tool is None else kept(store, query, "calls", lambda: store.tool_calls(selection, _MOST)), tool
+        ),
         read=_named(() if tool is None else store.tool_inputs(selection, _EVERY), tool),
     )
 
