@@ -26,6 +26,7 @@ from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store import Store, StoreError, open_store
 from ai_dev_squad_dashboard.store.base import Selection
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
+from ai_dev_squad_dashboard.store.sql_answers import SqlError
 
 pytest.importorskip("clickhouse_connect")
 
@@ -261,6 +262,10 @@ def test_the_dashboard_answers_from_it(tmp_path: Path) -> None:
         assert {page: client.get(page).status_code for page in pages} == dict.fromkeys(pages, 200)
         assert "ClickHouse" in client.get("/health").text
         assert not settings.db.exists()
+        with pytest.raises(SqlError, match="ask the server itself"):
+            running(app).store.sql("SELECT 1")
+        with pytest.raises(StoreError, match="BACKUP DATABASE"):
+            running(app).store.backup(tmp_path / "copy")
     finally:
         running(app).close()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ai_dev_squad_dashboard.settings import DashboardSettings
-from ai_dev_squad_dashboard.store import StoreError, open_memory_store, open_store, opening
+from ai_dev_squad_dashboard.store import StoreError, open_memory_store, open_store
 
 
 @pytest.mark.parametrize("url", ["duckdb:///new/own.duckdb", "DuckDB:///new/own.duckdb", "new/own.duckdb"])
@@ -61,9 +61,10 @@ def test_a_third_engine_is_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
         def load(self) -> Any:
             return open_own
 
-    monkeypatch.setattr(
-        opening, "entry_points", lambda group: [Point("own", "x:y", group)] if group == "ai_dev_squad.stores" else []
-    )
+    def points(group: str) -> list[metadata.EntryPoint]:
+        return [Point("own", "x:y", group)] if group == "ai_dev_squad.stores" else []
+
+    monkeypatch.setattr(metadata, "entry_points", points)
     open_store("own://a/b?c=d", memory_limit_mib=7).close()
     assert asked == [("own://a/b?c=d", {"memory_limit_mib": 7})]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -63,7 +62,9 @@ def _opener(url: str) -> Callable[..., Store]:
         module, _, name = _BUILT_IN[scheme].partition(":")
         opener: Any = getattr(import_module(module), name)
         return opener  # type: ignore[no-any-return]
-    found = {point.name: point for point in entry_points(group=GROUP)}
+    from importlib import metadata  # takes longer to load than a path takes to open
+
+    found = {point.name: point for point in metadata.entry_points(group=GROUP)}
     if scheme not in found:
         raise StoreError(
             f"store {without_password(url)!r} is of an engine that is not installed; use one of "

@@ -55,7 +55,7 @@ from ai_dev_squad_dashboard.store.figures import Figure, FigureName
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, OpenRow, SpanRow
 from ai_dev_squad_dashboard.store.runs import Related, Run, TaskRuns
 from ai_dev_squad_dashboard.store.series import MAX_SERIES
-from ai_dev_squad_dashboard.store.sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
+from ai_dev_squad_dashboard.store.sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer, SqlError
 from ai_dev_squad_dashboard.store.summary import NAMES, ORDERS, Summary
 
 from . import delete, failures, figures, find, logs, marks, runs, sessions, sums, tool_calls, traces, upkeep
@@ -309,7 +309,7 @@ class ClickHouseStore:
         return upkeep.compact(self._client)
 
     def sql(self, question: str, *, max_rows: int = MAX_ROWS, max_seconds: float = MAX_SECONDS) -> SqlAnswer:
-        raise UnsupportedError(LACKS["sql"])
+        raise SqlError(LACKS["sql"])
 
     def backup(self, target: Path) -> None:
         raise UnsupportedError(LACKS["backup"])
