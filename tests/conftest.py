@@ -132,6 +132,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.undated)
 
 
+def pytest_collection_finish() -> None:
+    """Leave what the frameworks' modules hold, which stays to the end, out of every collection that a test or its end asks for."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_report_header() -> str:
     """Say in the first lines what is under test: the built wheels or the source tree."""
     return f"under test: {Path(guard.__file__).parent}"
