@@ -1067,6 +1067,7 @@ class StoreContract(Opens):
             "plan the week",
             "ada",
             1,
+            "squad",
             "Plan the week",
             "Done.",
         )

@@ -253,6 +253,8 @@ def _split(spans: Iterable[SpanRow], key: Callable[[SpanRow], Any]) -> dict[Any,
 def _key(span: SpanRow, by: str) -> str | None:
     if by == "day":
         return datetime.fromtimestamp(span.start_us / 1e6, timezone.utc).strftime("%Y-%m-%d")
+    if by == "program":
+        return span.service if span.framework is None else span.framework
     return getattr(span, "session_id" if by == "session" else by)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from flask import Flask
 
 import ai_dev_squad_dashboard
 from ai_dev_squad_dashboard.app import create_app, running
+from ai_dev_squad_dashboard.formats import moment
 from ai_dev_squad_dashboard.layout import Filter, Option, change, filters
 from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.query import Query
@@ -40,6 +42,32 @@ def app(tmp_path):
     made = create_app(DashboardSettings(logs=(tmp_path,), db=tmp_path / "db"), store=open_memory_store(), follow=False)
     yield made
     running(made).close()
+
+
+def test_what_has_no_framework_goes_by_its_service(app):
+    """In the list of sessions, on a session's own page, in the charts and the list of the overview; what has neither is unknown."""
+    now = int(time.time() * 1_000_000)
+    call = {"operation": "chat", "usage_source": "provider", "cost_usd": 1.0, "input_tokens": 1, "output_tokens": 1}
+    rows = [("1", "langgraph", "squad"), ("2", None, "billing-bot"), ("3", None, None)]
+    running(app).store.write(Batch(spans=[
+        SpanRow(digit * 32, digit * 16, None, now - 9_000_000, 5, "run", framework=framework, service=service,
+                session_id=f"session-{digit}", **call) for digit, framework, service in rows
+    ]))  # fmt: skip
+    client = app.test_client()
+    keys = {series["key"] for series in client.get("/api/overview").json["cost"]["series"]}
+    assert keys == {"langgraph", "billing-bot", None}
+    shown = re.compile(r'<span class="key"><span class="swatch hue-\d" aria-hidden="true"></span>([^<]+)</span>')
+    assert set(shown.findall(client.get("/sessions").text)) == {"langgraph", "billing-bot", "(unknown)"}
+    assert shown.findall(client.get("/sessions/session-2").text) == ["billing-bot"]
+    hues = dict(re.findall(r'swatch (hue-\d)" aria-hidden="true"></span>(billing-bot)<', client.get("/").text))
+    assert list(hues.values()) == ["billing-bot"]
+
+
+def test_moments_that_follow_closely_have_milliseconds():
+    """Those of runs, operations and lines; a day is told without."""
+    assert "22 Nov 12:00:00.007<" in moment(NOW + 7_900, "exact")
+    assert "22 Nov 12:00:00.000<" in moment(NOW, "time")
+    assert "22 Nov 12:00:00<" in moment(NOW + 7_900)
 
 
 def test_a_file_is_kept_for_ever_under_the_version_of_all_files(folder):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
 
 from .addresses import session_url
 
-__all__ = ["attach", "count", "day_time", "duration", "iso", "moment", "money", "percent", "quantity"]
+__all__ = ["attach", "count", "day_time", "duration", "iso", "moment", "money", "percent", "program", "quantity"]
 
 NONE = "\N{EN DASH}"
 _DAY_TIME = "%d %b %H:%M:%S"
+_EXACT = frozenset({"exact", "time"})
+"""Styles for what follows closely upon one another."""
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -20,7 +23,7 @@ def attach(environment: Environment) -> None:
     """Add the filters, and ``moment``, to templates."""
     environment.globals["moment"] = moment
     environment.filters["session_url"] = session_url
-    for filter_ in (count, day_time, duration, iso, money, percent, quantity):
+    for filter_ in (count, day_time, duration, iso, money, percent, program, quantity):
         environment.filters[filter_.__name__] = filter_
     environment.trim_blocks = True
     environment.lstrip_blocks = True
@@ -86,6 +89,12 @@ def quantity(value: float | None, unit: str | None) -> str:
     return f"{TIMES}{value:.2f}" if unit == "ratio" else count(value)
 
 
+def program(row: Any) -> str | None:
+    """By what a row of something that ran is known: its framework, or its service where none is."""
+    framework: str | None = row.framework
+    return framework or getattr(row, "service", None)
+
+
 def iso(us: int | None) -> str:
     """Microseconds since 1970 as ISO 8601, UTC, for machines; nothing for what is in no calendar."""
     at = _calendar(us)
@@ -113,11 +122,14 @@ def _calendar(us: int | None) -> datetime | None:
 def moment(us: int | None, style: str = "moment") -> Markup:
     """A moment as HTML: UTC for everybody, the reader's own time with scripts.
 
-    ``style`` says how they write it: ``moment``, ``time``, ``short``, ``ago`` or ``since``. Pages have hundreds of moments, so this is
+    ``style`` says how they write it: ``moment``, ``exact`` and ``time`` with milliseconds, ``short``, ``ago`` or ``since``. Pages have hundreds of moments, so this is
     no macro.
     """
     at = _calendar(us)
     if at is None:
         return Markup("\N{EN DASH}")
+    written = at.strftime(_DAY_TIME)
+    if style in _EXACT:
+        written += f".{at.microsecond // 1000:03d}"
     # Nothing in it is anybody's text but the style, which templates write.
-    return Markup(f'<time datetime="{_iso(at)}" data-style="{style}">{at.strftime(_DAY_TIME)}</time>')  # noqa: S704
+    return Markup(f'<time datetime="{_iso(at)}" data-style="{style}">{written}</time>')  # noqa: S704

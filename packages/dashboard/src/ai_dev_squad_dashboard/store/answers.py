@@ -173,6 +173,8 @@ class Session:
     """Of the newest trace that names one."""
     failed_steps: int = 0
     """Traces that did not fail as a whole, but in which something did."""
+    service: str | None = None
+    """Of the oldest trace that names one."""
     asked: str | None = None
     """How the newest question begins; ``None`` where content was not captured."""
     answered: str | None = None

@@ -40,6 +40,7 @@ from .figures import Figure, FigureName
 from .outline import Outline
 from .rows import Batch, LogRow, OpenRow, SpanRow
 from .selection import (
+    DrawnBy,
     ErrorOrder,
     GroupBy,
     MarkedBy,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BadCursorError",
     "Choices",
+    "DrawnBy",
     "ErrorExample",
     "ErrorGroup",
     "ErrorOrder",
@@ -152,7 +154,7 @@ class Store(Protocol):
     def with_previous(self, selection: Selection) -> tuple[Totals, Totals]:
         """The sums over a selection and over ``selection.before``, for less than the two of them."""
 
-    def timeline(self, selection: Selection, step_us: int, by: GroupBy = "framework") -> Sequence[Point]:
+    def timeline(self, selection: Selection, step_us: int, by: DrawnBy = "framework") -> Sequence[Point]:
         """Sums per step and key, ascending; steps are aligned to multiples of ``step_us``; empty steps are left out."""
 
     def groups(

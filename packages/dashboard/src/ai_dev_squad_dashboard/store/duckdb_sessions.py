@@ -38,12 +38,13 @@ SELECT session_id, arg_min(framework, start_us) AS framework, min(start_us) AS s
     count(*) FILTER (status = 'error') AS errors, sum(calls)::BIGINT AS calls, sum(input_tokens) AS input_tokens,
     sum(output_tokens) AS output_tokens, round(sum(cost_usd), 9) AS cost_usd, sum(unpriced)::BIGINT AS unpriced,
     arg_max(name, start_us) AS last_name, arg_max(user_id, start_us) AS user_id,
-    count(*) FILTER (status <> 'error' AND errors > 0) AS failed_steps, string_agg(DISTINCT lower(name), chr(0)) AS names
+    count(*) FILTER (status <> 'error' AND errors > 0) AS failed_steps, arg_min(service, start_us) AS service,
+    string_agg(DISTINCT lower(name), chr(0)) AS names
 FROM traces
 """
 _SHOWN: Final = (
     "session_id, framework, start_us, end_us, turns, errors, calls, input_tokens, output_tokens, cost_usd, unpriced, "
-    "last_name, user_id, failed_steps"
+    "last_name, user_id, failed_steps, service"
 )
 _USER: Final = """
 SELECT {key} AS key, count(*) AS runs, count(*) FILTER (status = 'error') AS errors,

@@ -26,6 +26,7 @@ from . import (
 )
 from .base import (
     Choices,
+    DrawnBy,
     ErrorGroup,
     ErrorOrder,
     Facets,
@@ -123,7 +124,7 @@ class DuckDBStore(BesideCost):
         before, now = self._summaries([selection.before, selection])
         return now.totals(), before.totals()
 
-    def timeline(self, selection: Selection, step_us: int, by: GroupBy = "framework") -> Sequence[Point]:
+    def timeline(self, selection: Selection, step_us: int, by: DrawnBy = "framework") -> Sequence[Point]:
         orders.known(by, duckdb_sums.KEYS, "group by")
         with self._file.reading() as cursor:
             return duckdb_sums.timeline(cursor, selection, step_us, by)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import duckdb
 
 from . import duckdb_facts as facts
-from .base import Group, GroupBy, OrderBy, Point, Selection
+from .base import DrawnBy, Group, GroupBy, OrderBy, Point, Selection
 from .duckdb_facts import Relation, Where, bins, names_filter, runs_filter, sessions, sums
 from .duckdb_rollup import HOUR_US, SUMS
 from .percentiles import BINS_PER_OCTAVE, histogram, percentiles
@@ -23,6 +23,7 @@ _EPOCH: Final = date(1970, 1, 1)
 
 KEYS: Final[dict[str, str]] = {
     **{name: name for name in ("framework", "provider", "model", "agent", "tool", "operation", "service")},
+    "program": "coalesce(framework, service)",
     "session": "session_id",
     "day": f"at_us // {_DAY_US}",
     "workflow": "name",
@@ -47,7 +48,7 @@ _ORDER: Final[dict[str, str]] = {
 }
 
 
-def timeline(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int, by: GroupBy) -> Sequence[Point]:
+def timeline(cursor: duckdb.DuckDBPyConnection, selection: Selection, step_us: int, by: DrawnBy) -> Sequence[Point]:
     """Sums per step and key."""
     if step_us < 1:
         raise ValueError(f"step_us {step_us!r} is not positive; use microseconds, such as 3_600_000_000")
@@ -103,7 +104,7 @@ def unpriced(
 
 
 def _relation(
-    cursor: duckdb.DuckDBPyConnection, selection: Selection, by: GroupBy, step_us: int, columns: Iterable[str] = SUMS
+    cursor: duckdb.DuckDBPyConnection, selection: Selection, by: DrawnBy, step_us: int, columns: Iterable[str] = SUMS
 ) -> Relation:
     if by == "workflow":
         return _workflows(selection)
@@ -168,7 +169,7 @@ def _chosen(by: GroupBy, keys: list[str | None] | None) -> Relation:
     return f"({KEYS[by]} IN (SELECT unnest(?)){nameless})", [[key for key in keys if key is not None]]
 
 
-def _name(by: GroupBy, key: Any) -> str | None:
+def _name(by: DrawnBy, key: Any) -> str | None:
     """The key as it is shown: formatting a day once a row of the answer is faster than once a row of the tables."""
     return str(_EPOCH + timedelta(days=key)) if by == "day" else key
 

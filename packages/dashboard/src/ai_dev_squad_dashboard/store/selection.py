@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypedDict
+from typing import Final, Literal, TypeAlias, TypedDict
 
 __all__ = [
     "FILTERS",
+    "DrawnBy",
     "ErrorOrder",
     "GroupBy",
     "MarkedBy",
@@ -23,6 +24,9 @@ GroupBy = Literal[
     "framework", "provider", "model", "agent", "tool", "operation", "service", "session", "day", "workflow"
 ]
 """What rows are put together by. ``session`` reads spans, ``workflow`` the names of root spans, the others roll-ups."""
+
+DrawnBy: TypeAlias = GroupBy | Literal["program"]
+"""What is drawn over time: also by ``program``, which is the framework, or the service where none is known."""
 
 NamedBy = Literal["framework", "provider", "model", "agent", "tool", "operation", "service"]
 """Names that spans have of their own."""

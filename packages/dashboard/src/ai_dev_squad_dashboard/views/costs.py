@@ -8,7 +8,7 @@ from typing import Any, Final
 from ai_dev_squad_dashboard.budgets import Budget, ReportedBudget, reported, watched
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
-from ai_dev_squad_dashboard.store.base import Group, GroupBy, OrderBy, Store, ToolCalls, ToolInput, Totals
+from ai_dev_squad_dashboard.store.base import DrawnBy, Group, OrderBy, Store, ToolCalls, ToolInput, Totals
 
 from .advice import AdviceReport, advice
 from .kept import kept
@@ -63,7 +63,7 @@ class Costs:
     by: str
     """What the chart and the table are split by."""
     chart: Chart
-    """USD over time; split by framework where ``by`` is ``tool``, ``session`` or ``day``."""
+    """USD over time; split by framework, or by service where none is known, where ``by`` is ``tool``, ``session`` or ``day``."""
     groups: tuple[Group, ...]
     """Days come in their order, tools by their calls, all others by cost."""
     tools: tuple[ToolCost, ...]
@@ -86,7 +86,7 @@ def build(site: Site, query: Query) -> Costs:
     """The costs of the span of time, split by one name."""
     store, selection = site.store, query.selection
     by: Any = query.choice("by", BY, "model")
-    split: GroupBy = "framework" if by in {"tool", "session", "day"} else by
+    split: DrawnBy = "program" if by in {"tool", "session", "day"} else by
     totals, previous = store.with_previous(selection)
     thought, marked = marks(store, query)
     tools, made_usd = _tools(store, query) if by == "tool" else ((), 0.0)

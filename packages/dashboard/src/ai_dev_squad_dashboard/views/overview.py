@@ -42,9 +42,9 @@ class Overview:
     previous: Totals
     """The same over the span of time of equal length just before."""
     cost: Chart
-    """USD by framework."""
+    """USD by framework, or by service where none is known."""
     tokens: Chart
-    """Input and output tokens by framework."""
+    """Input and output tokens, likewise."""
     rank: str
     """What the three tables are ordered by: ``cost``, ``p95`` or ``calls``."""
     agents: tuple[Group, ...]
@@ -64,7 +64,7 @@ def build(site: Site, query: Query) -> Overview:
     store, selection = site.store, query.selection
     rank = query.choice("rank", RANKS, "cost")
     totals, previous = store.with_previous(selection)
-    points = store.timeline(selection, query.step_us)
+    points = store.timeline(selection, query.step_us, "program")
     running = running_now(site, query)
     going_on = {row.trace_id for row in running}
     return Overview(

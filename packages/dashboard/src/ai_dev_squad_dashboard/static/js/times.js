@@ -2,8 +2,9 @@
 
 const STYLES = {
   moment: { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false },
+  exact: { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false },
   short: { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hour12: false },
-  time: { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false },
+  time: { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false },
   day: { day: "2-digit", month: "short", year: "numeric" },
 };
 const formats = new Map();

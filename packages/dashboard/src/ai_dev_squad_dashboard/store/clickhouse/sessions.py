@@ -50,6 +50,7 @@ _SESSION: Final = {
     "last_name": f"argMax(name, {_WHEN})",
     "user_id": f"argMaxIf(tuple(user_id), {_WHEN}, user_id IS NOT NULL).1",
     "failed_steps": "countIf(status <> 'error' AND errors > 0)",
+    "service": f"argMinIf(tuple(service), {_WHEN}, service IS NOT NULL).1",
     "asked": f"argMaxIf(tuple(asked), {_WHEN}, asked IS NOT NULL).1",
     "answered": f"argMaxIf(tuple(answered), {_WHEN}, answered IS NOT NULL).1",
 }

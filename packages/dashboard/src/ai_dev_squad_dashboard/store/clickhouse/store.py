@@ -12,6 +12,7 @@ from ai_dev_squad.costs import CostEntry
 from ai_dev_squad_dashboard.store import orders
 from ai_dev_squad_dashboard.store.base import (
     Choices,
+    DrawnBy,
     ErrorGroup,
     ErrorOrder,
     Facets,
@@ -108,8 +109,8 @@ class ClickHouseStore:
     def with_previous(self, selection: Selection) -> tuple[Totals, Totals]:
         return self.totals(selection), self.totals(selection.before)
 
-    def timeline(self, selection: Selection, step_us: int, by: GroupBy = "framework") -> Sequence[Point]:
-        orders.known(by, sums.KEYS, "group by")
+    def timeline(self, selection: Selection, step_us: int, by: DrawnBy = "framework") -> Sequence[Point]:
+        orders.known(by, sums.DRAWN_BY, "group by")
         return sums.timeline(self._client, selection, step_us, by)
 
     def groups(

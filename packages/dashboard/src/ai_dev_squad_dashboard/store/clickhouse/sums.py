@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from ai_dev_squad_dashboard.store.base import Group, GroupBy, NamedBy, OrderBy, Point, Selection, Step
+from ai_dev_squad_dashboard.store.base import DrawnBy, Group, GroupBy, NamedBy, OrderBy, Point, Selection, Step
 from ai_dev_squad_dashboard.store.history import COUNTS, MONEY, series_of, step_of
 from ai_dev_squad_dashboard.store.percentiles import BINS_PER_OCTAVE, histogram, percentiles
 from ai_dev_squad_dashboard.store.series import Key
@@ -21,12 +21,13 @@ from .pieces import DRAWN, VALUES, relation, values_of
 from .schema import HOUR_US, UNTIMED
 from .series import SeriesBook
 
-__all__ = ["KEYS", "groups", "history", "summarise", "timeline", "unpriced"]
+__all__ = ["DRAWN_BY", "KEYS", "groups", "history", "summarise", "timeline", "unpriced"]
 
 _DAY_US: Final = 24 * HOUR_US
 _DAY: Final = "toString(toDate(fromUnixTimestamp64Micro(at_us, 'UTC')))"
 KEYS: Final = (*NAMES, "session", "day", "workflow")
 """What rows are put together by."""
+DRAWN_BY: Final = (*KEYS, "program")
 _COUNTED: Final[Mapping[str, str]] = {"tool": "operation = 'execute_tool'", "agent": "operation = 'invoke_agent'"}
 """Which spans ``calls`` counts, where it is not model calls."""
 _SHOWN: Final[Mapping[str, str]] = {"tool": _COUNTED["tool"], "agent": f"(call OR {_COUNTED['agent']})"}
@@ -62,7 +63,7 @@ def summarise(client: Client, book: SeriesBook, selection: Selection) -> Summary
     return Summary(book.names(list(sums)), sums, bins)
 
 
-def timeline(client: Client, selection: Selection, step_us: int, by: GroupBy) -> Sequence[Point]:
+def timeline(client: Client, selection: Selection, step_us: int, by: DrawnBy) -> Sequence[Point]:
     """Sums per step and key."""
     if step_us < 1:
         raise ValueError(f"step_us {step_us!r} is not positive; use microseconds, such as 3_600_000_000")
@@ -76,7 +77,7 @@ def timeline(client: Client, selection: Selection, step_us: int, by: GroupBy) ->
         source = relation(selection, 1, ["at_us", "session_id"], DRAWN, names_filter(selection).add("call = 1"))
         source, key = f"SELECT *, 1 AS call FROM ({source})", "session_id"
     else:
-        key = _DAY if by == "day" else f"n.{by}"
+        key = _DAY if by == "day" else "coalesce(n.framework, n.service)" if by == "program" else f"n.{by}"
         named = names_filter(selection, "n.")
         source = (
             "SELECT f.at_us AS at_us, f.a_spans AS a_spans, f.a_errors AS a_errors, f.a_cost_usd AS a_cost_usd, "
