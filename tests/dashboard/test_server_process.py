@@ -314,9 +314,9 @@ def test_threads_share_few_heaps(tmp_path):
     program = """
 import ctypes, re, sys, threading
 from pathlib import Path
-from ai_dev_squad_dashboard.commands import dashboard
+from ai_dev_squad_dashboard.commands import tuning
 if sys.argv[1] == "tuned":
-    dashboard._tune_memory()
+    tuning.tune_memory()
 together = threading.Barrier(9)
 def work():
     together.wait()

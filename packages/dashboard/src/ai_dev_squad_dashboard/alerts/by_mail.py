@@ -73,7 +73,8 @@ def send(receiver: Receiver, message: Message, _: int) -> None:
                 f"{where} answered {error.smtp_code} {_line(str(said))[:200]}", refused=permanent
             ) from None
         except (OSError, smtplib.SMTPException) as error:
-            if cut.is_set() or isinstance(error, TimeoutError):
+            # smtplib calls it a broken connection when its own wait for an answer is over.
+            if cut.is_set() or isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
                 raise DeliveryError(f"{where} did not answer within {receiver.timeout_s:g} s") from None
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise DeliveryError(f"{where} cannot be reached ({reason})") from None
