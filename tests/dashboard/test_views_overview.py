@@ -18,9 +18,9 @@ from ai_dev_squad_dashboard.store.rows import Batch, OpenRow, SpanRow
 from ai_dev_squad_dashboard.views import costs, overview
 from ai_dev_squad_dashboard.views.advice import AdviceReport, advice
 from ai_dev_squad_dashboard.views.costs import Costs, UnknownPrice
-from ai_dev_squad_dashboard.views.kept import kept
 from ai_dev_squad_dashboard.views.marked import Marks
 from ai_dev_squad_dashboard.views.overview import Overview, RunningNow
+from ai_dev_squad_dashboard.views.recent_answers import recent
 from ai_dev_squad_dashboard.views.timeline import Chart, Series
 
 SECOND = 1_000_000
@@ -351,7 +351,7 @@ def test_an_answer_that_took_long_may_get_old(site):
             asked.append(what)
             return len(asked)
 
-        return kept(site.store, Query.parse(parse_qsl(address)), what, find, lambda: now[0])
+        return recent(site.store, Query.parse(parse_qsl(address)), what, find, lambda: now[0])
 
     assert [ask(2), ask(2), ask(0, "steps"), ask(0, "steps"), ask(1, address="range=1h&model=m")] == [1, 1, 2, 3, 4]
     now[0] = 41.9

@@ -11,8 +11,8 @@ from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import DrawnBy, Group, OrderBy, Store, ToolCalls, ToolInput, Totals
 
 from .advice import AdviceReport, advice
-from .kept import kept
 from .marked import MarkedRuns, Marks, marks
+from .recent_answers import recent
 from .timeline import Chart, chart
 
 __all__ = ["PAGE", "Costs", "ToolCost", "UnknownPrice", "build"]
@@ -114,7 +114,7 @@ def _tools(store: Store, query: Query) -> tuple[tuple[ToolCost, ...], float]:
     """The tools, and what the model calls beneath them cost."""
     selection = query.selection
     read = {each.tool: each for each in store.tool_inputs(selection, 10 * MOST)}
-    made = {each.tool: each for each in kept(store, query, "calls", lambda: store.tool_calls(selection, 10 * MOST))}
+    made = {each.tool: each for each in recent(store, query, "calls", lambda: store.tool_calls(selection, 10 * MOST))}
     called = {
         group.key: group for group in store.groups(selection, "tool", order="calls", limit=10 * MOST) if group.key
     }

@@ -10,7 +10,7 @@ from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import Group, NamedBy, Step, ToolCalls, ToolInput, ToolStep
 
-from .kept import kept
+from .recent_answers import recent
 from .timeline import Chart, Series, starts_of
 
 __all__ = ["BY", "PAGE", "History", "build"]
@@ -67,7 +67,7 @@ def build(site: Site, query: Query) -> History:
     spent = (
         ()
         if tool is None
-        else kept(store, query, ("steps", tool), lambda: tuple(store.tool_steps(selection, tool, query.step_us)))
+        else recent(store, query, ("steps", tool), lambda: tuple(store.tool_steps(selection, tool, query.step_us)))
     )
     starts = starts_of(
         [*(step.start_us for step in steps), *(step.start_us for step in spent)], selection, query.step_us
@@ -94,7 +94,7 @@ def build(site: Site, query: Query) -> History:
         ),
         spent=spent,
         made=_named(
-            () if tool is None else kept(store, query, "calls", lambda: store.tool_calls(selection, _MOST)), tool
+            () if tool is None else recent(store, query, "calls", lambda: store.tool_calls(selection, _MOST)), tool
         ),
         read=_named(() if tool is None else store.tool_inputs(selection, _EVERY), tool),
     )

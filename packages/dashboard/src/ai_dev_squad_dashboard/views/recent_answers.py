@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import Store
 
-__all__ = ["TIMES", "kept"]
+__all__ = ["TIMES", "recent"]
 
 TIMES: Final = 20
 """How many times as old as it took to find it an answer may get: so finding it takes at most a twentieth of a processor."""
@@ -24,7 +24,7 @@ _lock = threading.Lock()
 _Answer = TypeVar("_Answer")
 
 
-def kept(
+def recent(
     store: Store,
     query: Query,
     what: Hashable,
