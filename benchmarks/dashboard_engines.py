@@ -1,0 +1,188 @@
+"""The store's two engines side by side: the file of one machine, and ClickHouse.
+
+Both are given the same runs over seven days, in batches of 5,000 as a receiver writes them, and asked the same questions, by turns.
+ClickHouse is the real engine in a process of its own (chDB) behind a small HTTP front, so one client and one loopback are part of
+what is measured, and neither a network nor a second machine is. Batches are made apart from the measurement.
+
+    python benchmarks/dashboard_engines.py [--spans 1000000]
+
+It needs ``chdb`` and ``clickhouse-connect``: ``pip install --group engine`` and the dashboard's extra ``clickhouse``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dashboard_store import RANGES, questions
+from report import Report, Target, main, p50_p95
+from week_of_spans import WEEK_US, batch
+
+from ai_dev_squad_dashboard.store import Selection, open_store
+
+_FRONT = Path(__file__).resolve().parents[1] / "tests" / "dashboard" / "clickhouse_front.py"
+_BATCH = 5_000
+_PAGES = {"overview (page)": (100, 200), "costs (page)": (100, 200)}
+_LISTS = ("trace list", "one trace", "search, common word", "search, absent word")
+_MOST_US = 70
+"""Microseconds of a processor that writing a span to ClickHouse may take."""
+
+
+@dataclass
+class Engine:
+    """A store, and whose processor it takes."""
+
+    name: str
+    store: Any
+    directory: Path
+    server: int | None = None
+    """The process that does the work, where it is not this one."""
+    took: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0
+
+    def processor_s(self) -> float:
+        """Seconds of a processor that this one, and the server, have taken so far."""
+        return time.process_time() + (0.0 if self.server is None else _cpu_s(self.server))
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())
+
+
+def _cpu_s(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mib(process: int | str) -> float:
+    """What a process held of memory at most."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
+@contextmanager
+def duckdb_engine(directory: Path) -> Iterator[Engine]:
+    """A file, as on one machine."""
+    store = open_store(directory / "store.duckdb")
+    try:
+        yield Engine("DuckDB", store, directory)
+    finally:
+        store.close()
+
+
+@contextmanager
+def clickhouse_engine(directory: Path) -> Iterator[Engine]:
+    """The engine in a process, behind HTTP."""
+    with subprocess.Popen(
+        [sys.executable, str(_FRONT), str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as front:
+        assert front.stdin is not None
+        assert front.stdout is not None
+        store = open_store(f"clickhouse://default@127.0.0.1:{int(front.stdout.readline())}/bench")
+        try:
+            yield Engine("ClickHouse", store, directory, front.pid)
+        finally:
+            store.close()
+            front.stdin.close()
+
+
+def fill(engines: list[Engine], spans: int, now_us: int) -> None:
+    """A week of spans into each, batch by batch in turn."""
+    step_us = WEEK_US // spans
+    for number in range(spans // _BATCH):
+        rows = batch(_BATCH, now_us - WEEK_US + number * _BATCH * step_us, step_us)
+        for engine in engines:
+            cpu, started = engine.processor_s(), time.perf_counter()
+            engine.store.write(rows)
+            engine.took.append(time.perf_counter() - started)
+            engine.cpu_s += engine.processor_s() - cpu
+        if number % 20 == 19:
+            print(f"  {(number + 1) * _BATCH:,} spans", flush=True, file=sys.stderr)
+
+
+def ask(engines: list[Engine], now_us: int, repetitions: int) -> dict[tuple[str, str], list[float]]:
+    """Question and range → p50 and p95 in milliseconds of each engine, which take turns."""
+    asked = {}
+    for engine in engines:
+        ids = [row.trace_id for row in engine.store.traces(Selection(now_us - WEEK_US, now_us), limit=200).rows]
+        asked[engine.name] = questions(engine.store, ids)
+    found: dict[tuple[str, str], list[float]] = {}
+    for name in asked[engines[0].name]:
+        for label, (length_us, _) in RANGES.items():
+            took: dict[str, list[float]] = {engine.name: [] for engine in engines}
+            for number in range(repetitions + 1):
+                # Never the same moment twice, so that nothing is answered from what was answered before.
+                chosen = Selection(now_us - length_us - number, now_us + number)
+                for engine in engines:
+                    started = time.perf_counter()
+                    asked[engine.name][name](chosen)
+                    took[engine.name].append((time.perf_counter() - started) * 1000)
+            found[name, label] = [part for engine in engines for part in p50_p95(took[engine.name][1:])]
+    return found
+
+
+def measure(options: argparse.Namespace) -> Report:
+    """Fill both, ask both."""
+    spans = getattr(options, "spans", None) or (100_000 if options.quick else 1_000_000)
+    names = ("DuckDB", "ClickHouse")
+    columns = {
+        "question": "",
+        "range": "",
+        **{f"{name}, {part} ms": ",.1f" for name in names for part in ("p50", "p95")},
+    }
+    report = Report(title="The store's two engines", how="", columns=columns)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory, ExitStack() as held:
+        places = [Path(directory, name) for name in ("duckdb", "clickhouse")]
+        for place in places:
+            place.mkdir()
+        opened = zip((duckdb_engine, clickhouse_engine), places, strict=True)
+        engines = [held.enter_context(engine(place)) for engine, place in opened]
+        now_us = time.time_ns() // 1000
+        fill(engines, spans, now_us)
+        for (name, label), numbers in ask(engines, now_us, 3 if options.quick else 20).items():
+            report.rows.append(dict(zip(columns, (name, label, *numbers), strict=True)))
+        written = "; ".join(
+            f"{engine.name} {engine.cpu_s / spans * 1e6:.0f} us of a processor and {sum(engine.took) / spans * 1e6:.0f} us a span, "
+            f"{engine.size() / spans:.0f} bytes a span on disk, at most {memory_mib(engine.server or 'self'):,.0f} MiB"
+            for engine in engines
+        )
+        report.how = (
+            f"{spans:,} spans over 7 days on {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end. Writing in batches of "
+            f"{_BATCH:,}, indexes of words that are kept up later left out: {written}. DuckDB's memory is that of the measuring "
+            "process, too."
+        )
+        report.targets = _targets(report, engines[1].cpu_s / spans * 1e6)
+    report.used({name: version(name) for name in ("duckdb", "chdb", "clickhouse-connect")})
+    return report
+
+
+def _targets(report: Report, written_us: float) -> list[Target]:
+    p95 = {(row["question"], row["range"]): row["ClickHouse, p95 ms"] for row in report.rows}
+    limits = {(name, label): ms for name, both in _PAGES.items() for label, ms in zip(RANGES, both, strict=True)}
+    limits |= {(name, label): 100 for name in _LISTS for label in RANGES}
+    found = [
+        Target(
+            f"ClickHouse, {name}, {label}: at most {ms} ms p95", f"{p95[name, label]:.0f} ms", p95[name, label] <= ms
+        )
+        for (name, label), ms in limits.items()
+    ]
+    promise = f"ClickHouse: writing at most {_MOST_US} us of a processor a span"
+    return [*found, Target(promise, f"{written_us:.0f} us", written_us <= _MOST_US)]
+
+
+def _add(arguments: argparse.ArgumentParser) -> None:
+    arguments.add_argument("--spans", type=int, help="how many spans are stored; 1,000,000 when it is not said")
+
+
+if __name__ == "__main__":
+    main(measure, None, __doc__, _add)
