@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from .outline import LOOP, Outline, OutlineSpan
 from .rows import LogRow, SpanRow
 from .search_index import IndexReader
 from .search_words import terms_of
+from .unfinished import unfinished
 
 __all__ = ["TRACE_COLUMNS", "captured", "details", "fingerprints", "outline", "span", "trace", "trace_row", "traces"]
 
@@ -149,7 +150,7 @@ def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Trace
     running = tuple(running_of(cursor, number)) if number is not None else ()
     row = _row_of(cursor, number)
     if row is None:
-        return _unfinished(running, cursor, number) if running else None
+        return unfinished(running, lambda start, end: logs_of(cursor, number, start, end, 20_000)) if running else None
     start, last, end = row[-3:]
     spans = cursor.execute(
         f"SELECT {_SPAN_BARE} FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "  # noqa: S608
@@ -176,7 +177,7 @@ def outline(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Out
     if row is None:
         if not running:
             return None
-        begun = _unfinished(running, cursor, number)
+        begun = unfinished(running, lambda start, end: logs_of(cursor, number, start, end, 20_000))
         told = tuple(line for line in begun.logs if line.event_type == LOOP)
         return Outline(begun.row, (), running, truncated=False, clashes=0, lines=len(begun.logs), told=told)
     start, last, end = row[-3:]
@@ -336,34 +337,6 @@ def _row_of(cursor: duckdb.DuckDBPyConnection, number: int | None) -> tuple[Any,
         f"SELECT {TRACE_COLUMNS}, start_us, last_start_us, end_us FROM traces WHERE trace_id = ?::UHUGEINT",  # noqa: S608
         [number],
     )
-
-
-def _unfinished(running: Sequence[Any], cursor: duckdb.DuckDBPyConnection, number: int | None) -> Trace:
-    first = min(running, key=lambda row: (row.parent_span_id is not None, row.start_us))
-    start = min(row.start_us for row in running)
-    end = max(row.start_us for row in running)
-    row = TraceRow(
-        trace_id=first.trace_id,
-        root_span_id=None,
-        name=first.name,
-        operation=first.operation,
-        framework=first.framework,
-        service=None,
-        session_id=first.session_id,
-        status="running",
-        error_type=None,
-        start_us=start,
-        duration_us=end - start,
-        spans=0,
-        errors=0,
-        calls=0,
-        tools=0,
-        input_tokens=0,
-        output_tokens=0,
-        cost_usd=0.0,
-        unpriced_calls=0,
-    )
-    return Trace(row, (), logs_of(cursor, number, start, end, 20_000), tuple(running), truncated=False)
 
 
 def _checked(cursor: str, trace_id: str) -> None:

@@ -14,14 +14,14 @@ from ai_dev_squad_dashboard.store.base import (
     TraceFilters,
     TraceOrder,
     TracePage,
-    TraceRow,
 )
 from ai_dev_squad_dashboard.store.cursors import unpack
 from ai_dev_squad_dashboard.store.ids import hex_bytes
 from ai_dev_squad_dashboard.store.orders import DURATION, TRACE_ORDERS, cursor_behind, place_of, total_in, value_of
 from ai_dev_squad_dashboard.store.outline import LOOP, Outline, OutlineSpan
-from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow, SpanRow
+from ai_dev_squad_dashboard.store.rows import LogRow, SpanRow
 from ai_dev_squad_dashboard.store.search_words import Term, terms_of
+from ai_dev_squad_dashboard.store.unfinished import unfinished
 
 from .client import Client, Rows
 from .filters import began, bounded, in_time, names_filter, of_runs, windows
@@ -95,7 +95,7 @@ def trace(client: Client, trace_id: str, limit: int) -> Trace | None:
     running = tuple(running_of(client, own))
     row = _row_of(client, own)
     if row is None:
-        return _unfinished(client, own, running, limit) if running else None
+        return unfinished(running, lambda start, end: logs_of(client, own, start, end, limit)) if running else None
     start, last, end = row[-3:]
     spans = client.ask(
         f"SELECT {SPAN_COLUMNS} FROM spans WHERE trace_id = {fixed(own)} AND start_us BETWEEN {start} AND {last} "
@@ -122,7 +122,7 @@ def outline(client: Client, trace_id: str, limit: int) -> Outline | None:
     if row is None:
         if not running:
             return None
-        begun = _unfinished(client, own, running, 20_000)
+        begun = unfinished(running, lambda start, end: logs_of(client, own, start, end, 20_000))
         told = tuple(line for line in begun.logs if line.event_type == LOOP)
         return Outline(begun.row, (), running, truncated=False, clashes=0, lines=len(begun.logs), told=told)
     start, last, end = row[-3:]
@@ -281,33 +281,6 @@ def _row_of(client: Client, trace_id: bytes) -> tuple[Any, ...] | None:
         f"SELECT {TRACE_COLUMNS}, start_us, last_start_us, end_us FROM traces FINAL WHERE trace_id = {fixed(trace_id)} LIMIT 1"
     )
     return rows[0] if rows else None
-
-
-def _unfinished(client: Client, trace_id: bytes, running: Sequence[OpenRow], limit: int) -> Trace:
-    first = min(running, key=lambda row: (row.parent_span_id is not None, row.start_us))
-    start, end = min(row.start_us for row in running), max(row.start_us for row in running)
-    row = TraceRow(
-        trace_id=first.trace_id,
-        root_span_id=None,
-        name=first.name,
-        operation=first.operation,
-        framework=first.framework,
-        service=None,
-        session_id=first.session_id,
-        status="running",
-        error_type=None,
-        start_us=start,
-        duration_us=end - start,
-        spans=0,
-        errors=0,
-        calls=0,
-        tools=0,
-        input_tokens=0,
-        output_tokens=0,
-        cost_usd=0.0,
-        unpriced_calls=0,
-    )
-    return Trace(row, (), logs_of(client, trace_id, start, end, limit), tuple(running), truncated=False)
 
 
 def _content(client: Client, trace_id: str, limit: int, condition: str) -> Iterator[tuple[int, bytes, bytes]]:
