@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -14,6 +15,9 @@ from typing import Self
 import pytest
 
 __all__ = ["Cable", "RedisServer", "free_port", "need_redis"]
+
+_CLOCK = frozenset({"LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "FAKETIME"})
+"""By what another clock is given to a process."""
 
 
 def need_redis() -> None:
@@ -49,8 +53,12 @@ class RedisServer:
         """Start it, and wait until it answers."""
         self.directory.mkdir(parents=True, exist_ok=True)
         command = ["redis-server", "--bind", self.host, "--port", str(self.port), "--save", "", "--dir", self.directory]
+        # Where the tests run on a changed clock, the server keeps the machine's, as another host would; it would not start with theirs.
+        environ = {name: value for name, value in os.environ.items() if name not in _CLOCK}
         with (self.directory / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen([*command, "--protected-mode", "no", *self._arguments], stdout=log)
+            self._process = subprocess.Popen(
+                [*command, "--protected-mode", "no", *self._arguments], stdout=log, env=environ
+            )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
