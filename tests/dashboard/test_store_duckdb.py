@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,3 +111,18 @@ def test_a_bin_tells_a_duration_to_five_percent(duration_us: int) -> None:
     number = bin_of(duration_us)
     assert duration_us <= upper_us(number) + 1
     assert percentiles({number: 3}, 0.5) == pytest.approx((max(duration_us, 1),), rel=0.05, abs=1)
+
+
+def test_a_checkpoint_waits_for_what_the_engine_is_not_done_with(tmp_path: Path) -> None:
+    """A transaction that is about to end puts a checkpoint off, and fails nothing."""
+    file = File(tmp_path / "store.duckdb", 256)
+    store = DuckDBStore(file)
+    store.write(Batch(spans=[span("a" * 32, 1, None, T0, 1, "x")]))
+    other = file._connection.cursor()
+    other.execute("BEGIN; UPDATE spans SET name = 'other'")
+    ending = threading.Timer(0.1, other.execute, ("ROLLBACK",))
+    ending.start()
+    file.checkpoint()
+    ending.join()
+    assert file.log_is_gone()
+    store.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ CHECKPOINT_BYTES: Final = 128 << 20
 """The size of the log at which it is moved into the file. Each checkpoint writes the newest rows again, up to some hundred
 thousand of them, so rarely is less work; but a store that was killed reads its log when it is opened."""
 
+_DONE_S: Final = 2.0
+"""How long the engine may hold on to a transaction that has ended."""
 EXCHANGE_S: Final = 5.0
 """How long new questions wait for those under way to end, so that a file that was written anew can take the place of the old."""
 
@@ -274,7 +277,7 @@ class File:
             # DuckDB 1.5 waits for ever when this runs on a connection that has read Arrow data.
             cursor = connection.cursor()
             try:
-                cursor.execute("CHECKPOINT")
+                _move_log(cursor)
             finally:
                 cursor.close()
             self._checkpoint_bytes = CHECKPOINT_BYTES
@@ -353,3 +356,17 @@ def copy_database(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
 def quoted(text: str) -> str:
     """A text as SQL writes it, where a bound value is not possible."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _move_log(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Nobody else writes, by our own lock, yet the engine may take a moment to be done with a transaction that has ended."""
+    deadline = time.monotonic() + _DONE_S
+    while True:
+        try:
+            cursor.execute("CHECKPOINT")
+        except duckdb.TransactionException:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
