@@ -15,6 +15,7 @@ from .base import Selection
 from .duckdb_answers import one
 from .duckdb_rollup import HOUR_US, MINUTE_US, SUMS, TIMED
 from .selection import FILTERS
+from .windows import growing
 
 __all__ = [
     "Relation",
@@ -37,7 +38,7 @@ __all__ = [
 Relation: TypeAlias = tuple[str, list[Any]]
 """A question, and the values bound to it."""
 
-_FIRST_WINDOW_US: Final = 5 * 60_000_000
+_GROWS: Final = 4
 
 _RAW: Final[dict[str, str]] = {
     "spans": "1",
@@ -134,11 +135,7 @@ def windows(
     if row is None or row[0] is None:
         return
     start_us, end_us = max(start_us, row[0]), min(end_us, row[1] + 1)
-    length = _FIRST_WINDOW_US
-    while end_us > start_us:
-        begin = max(start_us, end_us - length)
-        yield begin, end_us
-        end_us, length = begin, length * 4
+    yield from growing(start_us, end_us, _GROWS)
 
 
 def sums(

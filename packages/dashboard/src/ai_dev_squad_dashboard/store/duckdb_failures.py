@@ -12,9 +12,9 @@ import duckdb
 
 from .base import ErrorExample, ErrorGroup, ErrorOrder, Selection
 from .duckdb_facts import names_filter, runs_filter
-from .failures import EXAMPLES, FOLDED_IDS, FOLDED_NUMBERS, MESSAGE_LENGTH, TREND, trend_of
+from .failures import FOLDED_IDS, FOLDED_NUMBERS, MESSAGE_LENGTH, NEWEST, ORDERS, TREND, group_of
 
-__all__ = ["ORDERS", "errors", "write_failures"]
+__all__ = ["errors", "write_failures"]
 
 FOLDED: Final = (
     f"left(regexp_replace(regexp_replace(coalesce(error_message, ''), '{FOLDED_IDS}', '#', 'g'), '{FOLDED_NUMBERS}', '#', 'g'), "
@@ -30,12 +30,6 @@ FROM spans WHERE status = 'error'
 """  # noqa: S608
 """Failed spans as the table of failures has them."""
 
-ORDERS: Final[dict[str, str]] = {
-    "count": "failed DESC, last_us DESC, error_group",
-    "runs": "runs DESC, last_us DESC, error_group",
-    "last": "last_us DESC, error_group",
-    "first": "first_us DESC, error_group",
-}
 # The engine takes longer to hand over an integer of 128 bits than all the rest of a group.
 _HALVES: Final = f"(trace_id >> 64)::UBIGINT AS high, (trace_id & {(1 << 64) - 1}::UHUGEINT)::UBIGINT AS low"
 
@@ -62,33 +56,12 @@ def errors(
         "own AS (SELECT f.* FROM f ANTI JOIN failures c ON c.trace_id = f.trace_id AND c.parent_span_id = f.span_id) "
         "SELECT error_group, any_value(error_type), any_value(operation), any_value(name), any_value(message), "
         "count(*) AS failed, count(DISTINCT trace_id) AS runs, min(start_us) AS first_us, max(start_us) AS last_us, "
-        "list((start_us - ?) // ?), max({'at': start_us, 'high': high, 'low': low, 'span': span_id}, 32) "
+        f"list((start_us - ?) // ?), max({{'at': start_us, 'high': high, 'low': low, 'span': span_id}}, {NEWEST}) "
         f"FROM own GROUP BY error_group ORDER BY {ORDERS[order]} LIMIT {int(limit)}",
         [*where.values, selection.start_us, step],
     ).fetchall()
-    return tuple(
-        ErrorGroup(
-            id=row[0],
-            error_type=row[1],
-            operation=row[2],
-            name=row[3],
-            message=row[4],
-            count=row[5],
-            runs=row[6],
-            first_us=row[7],
-            last_us=row[8],
-            trend=trend_of(row[9]),
-            examples=_examples(row[10]),
-        )
-        for row in rows
-    )
+    return tuple(group_of(row[:9], row[9], map(_example, row[10])) for row in rows)
 
 
-def _examples(newest: list[dict[str, int]]) -> tuple[ErrorExample, ...]:
-    """The newest failure of each of the newest runs."""
-    found: dict[str, ErrorExample] = {}
-    for each in newest:
-        trace_id = f"{each['high']:016x}{each['low']:016x}"
-        if trace_id not in found and len(found) < EXAMPLES:
-            found[trace_id] = ErrorExample(trace_id, format(each["span"], "016x"), each["at"])
-    return tuple(found.values())
+def _example(failed: dict[str, int]) -> ErrorExample:
+    return ErrorExample(f"{failed['high']:016x}{failed['low']:016x}", format(failed["span"], "016x"), failed["at"])

@@ -9,7 +9,7 @@ import duckdb
 
 from .duckdb_answers import number
 from .duckdb_rollup import TIMED
-from .figures import COLUMNS, FIGURE_NAMES, MOST_USD, NANO, Figure, FigureName, Kind
+from .figures import COLUMNS, FIGURE_NAMES, MOST_US, MOST_USD, NANO, Figure, FigureName, Kind
 
 __all__ = ["figures", "newest_span"]
 
@@ -20,8 +20,7 @@ _KINDS: Final = (
 )
 # A stated start and duration may be anything; what ends before it starts ended when it started, and a clock that is ahead must
 # not put off what is known now.
-_MOST_US: Final = (1 << 62) - 1
-_END: Final = f"least(least(start_us, {_MOST_US}) + least(greatest(duration_us, 0), {_MOST_US}), ?)"
+_END: Final = f"least(least(start_us, {MOST_US}) + least(greatest(duration_us, 0), {MOST_US}), ?)"
 _BIN: Final = Figure._fields.index("bin") + 1
 
 

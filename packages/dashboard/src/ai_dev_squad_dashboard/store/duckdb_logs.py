@@ -20,14 +20,13 @@ from .rows import LogRow, OpenRow
 from .search_index import IndexReader
 from .search_newest import Asked
 from .search_words import terms_of
+from .windows import SLACK_US
 
-__all__ = ["LOG_COLUMNS", "SLACK_US", "entries", "log_row", "logs", "logs_of", "metric_names", "running", "running_of"]
+__all__ = ["LOG_COLUMNS", "entries", "log_row", "logs", "logs_of", "metric_names", "running", "running_of"]
 
 LOG_COLUMNS: Final = (
     "time_us, level, event_type, message, framework, service, session_id, agent, trace_id, span_id, source, details"
 )
-SLACK_US: Final = 3_600_000_000
-"""How far from its trace a log line may lie to be found with it."""
 _OPEN: Final = "trace_id, span_id, parent_span_id, start_us, name, operation, framework, session_id, agent"
 
 

@@ -14,19 +14,18 @@ from .duckdb_answers import number
 from .duckdb_columns import REAL, TEXT, WHOLE, id_columns, registered
 from .duckdb_excerpts import TRACE_ID
 from .duckdb_facts import Where, names_filter, traces_filter
-from .marks import EVENT, Mark, mark_of
+from .marks import EVENT, OF_SPANS, SAME_US, Mark, in_order, mark_of, most_used
+from .orders import known
 from .rows import LogRow
 
-__all__ = ["MARKED_BY", "labels", "marked", "write_marks"]
+__all__ = ["labels", "marked", "write_marks"]
 
-_SAME_US: Final = 1_000_000
-"""What says the same of the same within this time is one mark: a program may write a line and send an event of it."""
 _DAY_US: Final = 86_400_000_000
 _EPOCH: Final = date(1970, 1, 1)
 _SPAN_ID: Final = "nullif(i.span_id, 0)"
 _KNOWN: Final = f"""
 SELECT place FROM incoming i WHERE EXISTS (
-    SELECT 1 FROM marks m WHERE m.time_us BETWEEN ? AND ? AND abs(m.time_us - i.time_us) <= {_SAME_US} AND m.trace_id = {TRACE_ID}
+    SELECT 1 FROM marks m WHERE m.time_us BETWEEN ? AND ? AND abs(m.time_us - i.time_us) <= {SAME_US} AND m.trace_id = {TRACE_ID}
     AND m.span_id IS NOT DISTINCT FROM {_SPAN_ID} AND m.name = i.name AND m.score IS NOT DISTINCT FROM i.score
     AND m.label IS NOT DISTINCT FROM i.label AND m.comment IS NOT DISTINCT FROM i.comment
 )
@@ -46,10 +45,6 @@ _OF_TRACES: Final = {
     "day": f"start_us // {_DAY_US}",
 }
 """What a run has one of → where it stands."""
-_OF_SPANS: Final = ("model", "provider", "agent", "tool")
-"""What several of may have taken part in a run."""
-MARKED_BY: Final = (*_OF_SPANS, *_OF_TRACES)
-_MOST_LABELS: Final = 20
 
 
 def write_marks(connection: duckdb.DuckDBPyConnection, logs: Sequence[LogRow]) -> list[LogRow]:
@@ -69,8 +64,8 @@ def write_marks(connection: duckdb.DuckDBPyConnection, logs: Sequence[LogRow]) -
     columns |= {"made_by": (TEXT, [mark.by for *_, mark in fresh]), "score": (REAL, [mark.score for *_, mark in fresh])}
     times = [mark.time_us for *_, mark in fresh]
     with registered(connection, "incoming", columns):
-        known = connection.execute(_KNOWN, [min(times) - _SAME_US, max(times) + _SAME_US]).fetchall()
-        stored = [place for (place,) in known]
+        rows = connection.execute(_KNOWN, [min(times) - SAME_US, max(times) + SAME_US]).fetchall()
+        stored = [place for (place,) in rows]
         connection.execute(_INSERT, [stored])
     again.update(stored)
     return [line for place, line in enumerate(logs) if place not in again]
@@ -82,7 +77,7 @@ def _repeated(found: Collection[tuple[int, LogRow, Mark]]) -> set[int]:
     again = set()
     for place, line, mark in sorted(found, key=lambda each: (each[2].time_us, each[0])):
         key = (str(line.trace_id).lower(), mark.span_id, mark.name, mark.score, mark.label, mark.comment)
-        if key in last and mark.time_us - last[key] <= _SAME_US:
+        if key in last and mark.time_us - last[key] <= SAME_US:
             again.add(place)
         else:
             last[key] = mark.time_us
@@ -93,8 +88,7 @@ def marked(
     cursor: duckdb.DuckDBPyConnection, selection: Selection, by: MarkedBy, good_score: float | None, limit: int
 ) -> Sequence[Marked]:
     """What was thought of the runs of a selection. A run speaks once for each name that was judged, by its newest score and label."""
-    if by not in MARKED_BY:
-        raise ValueError(f"cannot put marks together by {by!r}; use one of {', '.join(MARKED_BY)}")
+    known(by, (*OF_SPANS, *_OF_TRACES), "put marks together by")
     if not number(cursor, "SELECT count(*) FROM marks"):
         return []
     where = traces_filter(selection)
@@ -118,12 +112,11 @@ def marked(
     found = []
     for key, judged, _, whole, runs, scored, mean, deviation, lowest, highest, high, cost_usd, unpriced in rows:
         if whole:
-            told = sorted(labelled[key, judged], key=lambda each: (-each[1], each[0]))[:_MOST_LABELS]
             shown = str(_EPOCH + timedelta(days=key)) if by == "day" else key
             scores = scored, mean, deviation, lowest, highest
-            found.append(Marked(shown, judged, runs, *scores, tuple(told), high, cost_usd, unpriced))
-    order = _days_first if by == "day" else _most_first
-    return sorted(found, key=order)[:limit]
+            told = most_used(labelled[key, judged])
+            found.append(Marked(shown, judged, runs, *scores, told, high, cost_usd, unpriced))
+    return in_order(found, by)[:limit]
 
 
 def labels(cursor: duckdb.DuckDBPyConnection, selection: Selection, limit: int) -> tuple[str, ...]:
@@ -148,11 +141,3 @@ def _keys(cursor: duckdb.DuckDBPyConnection, selection: Selection, by: str, wher
         "AND trace_id IN (SELECT trace_id FROM runs)"
     )
     return Where([question], [first, last, *named.values])
-
-
-def _most_first(each: Marked) -> tuple[Any, ...]:
-    return (-each.runs, each.key is None, each.key or "", each.name)
-
-
-def _days_first(each: Marked) -> tuple[Any, ...]:
-    return (each.key or "", each.name)

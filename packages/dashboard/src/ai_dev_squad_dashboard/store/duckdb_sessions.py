@@ -18,6 +18,7 @@ from .base import (
     UserOrder,
     UserPage,
 )
+from .choices import MOST_USERS, choices_of
 from .duckdb_answers import one
 from .duckdb_excerpts import described, last_said
 from .duckdb_facts import Where, traces_filter
@@ -27,9 +28,6 @@ from .orders import SESSION_ORDERS, USER_ORDERS, cursor_behind
 
 __all__ = ["choices", "session", "sessions", "users"]
 
-_MOST_USERS: Final = 200
-_MOST_KEYS: Final = 50
-_MOST_VALUES: Final = 50
 
 # Sums of money are rounded, because the last digits of a sum depend on the order in which it was added up, and a cursor has to
 # find its place again.
@@ -148,18 +146,12 @@ def choices(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Choices:
     moments = [selection.start_us, selection.end_us]
     names = cursor.execute(
         "SELECT user_id FROM traces WHERE user_id IS NOT NULL AND start_us >= ? AND start_us < ? "  # noqa: S608
-        f"GROUP BY user_id ORDER BY count(*) DESC, user_id LIMIT {_MOST_USERS}",
+        f"GROUP BY user_id ORDER BY count(*) DESC, user_id LIMIT {MOST_USERS}",
         moments,
     ).fetchall()
-    labels: dict[str, list[str]] = {}
-    for key, value in cursor.execute(
+    labels = cursor.execute(
         "SELECT key, value FROM (SELECT key, value, count(*) AS runs FROM labels WHERE start_us >= ? AND start_us < ? "
         "GROUP BY key, value) ORDER BY sum(runs) OVER (PARTITION BY key) DESC, key, runs DESC, value",
         moments,
-    ).fetchall():
-        if key in labels or len(labels) < _MOST_KEYS:
-            labels.setdefault(key, []).append(value)
-    return Choices(
-        tuple(name for (name,) in names),
-        tuple((key, tuple(values[:_MOST_VALUES])) for key, values in labels.items()),
-    )
+    ).fetchall()
+    return choices_of(names, labels)

@@ -66,6 +66,7 @@ from .duckdb_mend import mend
 from .duckdb_rollup import ROLL_EVERY
 from .duckdb_summary import summarise
 from .duckdb_write import Writer
+from .failures import ORDERS as ERROR_ORDERS
 from .figures import Figure, FigureName
 from .rows import Batch, LogRow, OpenRow, SpanRow
 from .runs import Related, Run, TaskRuns
@@ -255,7 +256,7 @@ class DuckDBStore(BesideCost):
     ) -> Sequence[ErrorGroup]:
         with self._file.reading() as cursor:
             return duckdb_failures.errors(
-                cursor, selection, order=orders.allowed(order, duckdb_failures.ORDERS), group=group, limit=limit
+                cursor, selection, order=orders.allowed(order, ERROR_ORDERS), group=group, limit=limit
             )
 
     def session(self, session_id: str, limit: int = 200) -> tuple[Session, tuple[TraceRow, ...]] | None:

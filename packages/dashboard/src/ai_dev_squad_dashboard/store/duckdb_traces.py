@@ -16,14 +16,15 @@ from .duckdb_answers import one
 from .duckdb_columns import SPAN_COLUMNS, hexed, split_trace_id
 from .duckdb_excerpts import described
 from .duckdb_facts import Where, names_filter, runs_filter, windows
-from .duckdb_logs import LOG_COLUMNS, SLACK_US, log_row, logs_of, running_of
+from .duckdb_logs import LOG_COLUMNS, log_row, logs_of, running_of
 from .duckdb_order import after as cursor_after
-from .orders import DURATION, SKEWED, TRACE_ORDERS, cursor_behind, total_in, value_of
-from .outline import LOOP, Outline, OutlineSpan
+from .orders import AT_LEAST, DURATION, SKEWED, TRACE_ORDERS, cursor_behind, total_in, value_of
+from .outline import LOOP, MOST_LOOPS, Outline, OutlineSpan
 from .rows import LogRow, SpanRow
 from .search_index import IndexReader
 from .search_words import terms_of
-from .unfinished import unfinished
+from .unfinished import unfinished, unfinished_outline
+from .windows import SLACK_US
 
 __all__ = ["TRACE_COLUMNS", "captured", "details", "fingerprints", "outline", "span", "trace", "trace_row", "traces"]
 
@@ -39,7 +40,6 @@ _OUTLINE: Final = (
     "lpad(lower(hex(span_id)), 16, '0'), lpad(lower(hex(parent_span_id)), 16, '0'), start_us, duration_us, name, operation, "
     "status, agent, usage_source, cost_usd, input_tokens, output_tokens, error_type, left(error_message, 300), first_chunk_us"
 )
-_MOST_LOOPS: Final = 100
 
 
 def traces(
@@ -92,17 +92,6 @@ def traces(
     return TracePage(page, more, total, complete)
 
 
-_AT_LEAST: Final = {
-    "min_duration_us": DURATION,
-    "min_cost_usd": "cost_usd",
-    "min_tokens": "input_tokens + output_tokens",
-    "min_calls": "calls",
-    "min_spans": "spans",
-    "min_errors": "errors",
-}
-"""Filter → what of a trace is at least that."""
-
-
 def _filtered(filters: TraceFilters) -> Where:
     """The filters that hold for whole traces."""
     given = {name: value for name, value in filters.items() if value is not None}
@@ -114,7 +103,7 @@ def _filtered(filters: TraceFilters) -> Where:
         where.add("status = ?", status)
     if "name" in given:
         where.add("name = ?", given["name"])
-    for name, expression in _AT_LEAST.items():
+    for name, expression in AT_LEAST.items():
         if name in given:
             where.add(f"{expression} >= ?", given[name])
     if "error_group" in given:
@@ -177,9 +166,7 @@ def outline(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Out
     if row is None:
         if not running:
             return None
-        begun = unfinished(running, lambda start, end: logs_of(cursor, number, start, end, 20_000))
-        told = tuple(line for line in begun.logs if line.event_type == LOOP)
-        return Outline(begun.row, (), running, truncated=False, clashes=0, lines=len(begun.logs), told=told)
+        return unfinished_outline(running, lambda start, end: logs_of(cursor, number, start, end, 20_000))
     start, last, end = row[-3:]
     spans: list[tuple[Any, ...]] = []
     if limit:  # sorting all of them for none would take as long as for some
@@ -191,7 +178,7 @@ def outline(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Out
     lines = "FROM logs WHERE trace_id = ?::UHUGEINT AND time_us BETWEEN ? AND ?"
     around = [number, start - SLACK_US, end + SLACK_US]
     loops = cursor.execute(
-        f"SELECT {LOG_COLUMNS} {lines} AND event_type = ? ORDER BY time_us, id LIMIT {_MOST_LOOPS}", [*around, LOOP]
+        f"SELECT {LOG_COLUMNS} {lines} AND event_type = ? ORDER BY time_us, id LIMIT {MOST_LOOPS}", [*around, LOOP]
     )
     told = tuple(log_row(line) for line in loops.fetchall())
     (described_row,) = described(cursor, [trace_row(row[:-3])])

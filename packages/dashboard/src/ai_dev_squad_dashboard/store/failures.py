@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
-__all__ = ["EXAMPLES", "FOLDED_IDS", "FOLDED_NUMBERS", "MESSAGE_LENGTH", "TREND", "trend_of"]
+from .answers import ErrorExample, ErrorGroup
+
+__all__ = ["FOLDED_IDS", "FOLDED_NUMBERS", "MESSAGE_LENGTH", "NEWEST", "ORDERS", "TREND", "group_of"]
 
 FOLDED_IDS: Final = (
     "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|0x[0-9a-fA-F]+|"
@@ -17,10 +20,28 @@ MESSAGE_LENGTH: Final = 300
 """Characters of a message that are kept."""
 TREND: Final = 24
 """Steps of a trend."""
-EXAMPLES: Final = 3
+ORDERS: Final[dict[str, str]] = {
+    "count": "failed DESC, last_us DESC, error_group",
+    "runs": "runs DESC, last_us DESC, error_group",
+    "last": "last_us DESC, error_group",
+    "first": "first_us DESC, error_group",
+}
+"""What the groups are sorted by, as both engines read it."""
+NEWEST: Final = 32
+"""The newest failures among which examples are looked for."""
+_EXAMPLES: Final = 3
 
 
-def trend_of(steps: list[int]) -> tuple[int, ...]:
+def group_of(told: Sequence[Any], steps: Iterable[int], newest: Iterable[ErrorExample]) -> ErrorGroup:
+    """A group: its fields as far as the trend, the step of the trend in which each failure was, and the newest failures."""
+    examples: dict[str, ErrorExample] = {}
+    for each in newest:
+        if len(examples) < _EXAMPLES:
+            examples.setdefault(each.trace_id, each)
+    return ErrorGroup(*(*told, _trend_of(steps), tuple(examples.values())))
+
+
+def _trend_of(steps: Iterable[int]) -> tuple[int, ...]:
     """How many there are in each step."""
     trend = [0] * TREND
     for step in steps:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import Final, Literal, NamedTuple, get_args
 
-__all__ = ["COLUMNS", "FIGURE_NAMES", "MOST_USD", "NANO", "SUMS", "Figure", "FigureName", "Kind"]
+__all__ = ["COLUMNS", "FIGURE_NAMES", "MOST_US", "MOST_USD", "NANO", "SUMS", "Figure", "FigureName", "Kind"]
 
 FigureName = Literal["framework", "service", "session", "user", "agent", "tool", "provider", "model", "budget"]
 FIGURE_NAMES: Final[tuple[FigureName, ...]] = get_args(FigureName)
@@ -31,6 +31,8 @@ NANO: Final = 1_000_000_000
 """Parts of a dollar that are counted."""
 MOST_USD: Final = 1_000_000
 """US dollars: ten times what a span is believed to cost."""
+MOST_US: Final = (1 << 62) - 1
+"""Microseconds of a stated start or duration that can be added up."""
 
 
 class Kind(IntFlag):

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from .rows import LogRow
+from .selection import MarkedBy
+from .sums import Marked
 
-__all__ = ["BY", "COMMENT", "EVENT", "LABEL", "NAME", "SCORE", "Mark", "mark_of"]
+__all__ = [
+    "BY",
+    "COMMENT",
+    "EVENT",
+    "LABEL",
+    "NAME",
+    "OF_SPANS",
+    "SAME_US",
+    "SCORE",
+    "Mark",
+    "in_order",
+    "mark_of",
+    "most_used",
+]
 
 EVENT: Final = "gen_ai.evaluation.result"
 """The type of the event."""
@@ -21,6 +36,11 @@ LABEL: Final = "gen_ai.evaluation.score.label"
 COMMENT: Final = "gen_ai.evaluation.explanation"
 BY: Final = "ai_dev_squad.mark.by"
 _LONGEST: Final = 256
+SAME_US: Final = 1_000_000
+"""What says the same of the same within this time is one mark: a program may write a line and send an event of it."""
+OF_SPANS: Final = ("model", "provider", "agent", "tool")
+"""Of what several may have taken part in a run."""
+_MOST_LABELS: Final = 20
 
 
 class _Details(msgspec.Struct):
@@ -79,3 +99,15 @@ def _number(given: Mapping[str, Any]) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def most_used(labels: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """So many labels as are told, of (label, runs), the most used first."""
+    return tuple(sorted(labels, key=lambda each: (-each[1], each[0]))[:_MOST_LABELS])
+
+
+def in_order(found: Iterable[Marked], by: MarkedBy) -> list[Marked]:
+    """Days as they come, all else by how many runs were judged; what has no name comes last among equals."""
+    if by == "day":
+        return sorted(found, key=lambda each: (each.key or "", each.name))
+    return sorted(found, key=lambda each: (-each.runs, each.key is None, each.key or "", each.name))

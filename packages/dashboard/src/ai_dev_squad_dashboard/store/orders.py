@@ -12,6 +12,7 @@ from .clocks import EARLY_US, LATE_US
 from .cursors import pack, unpack
 
 __all__ = [
+    "AT_LEAST",
     "DURATION",
     "SESSION_ORDERS",
     "SKEWED",
@@ -33,6 +34,15 @@ SKEWED: Final = (
 """Of a trace: whether clocks of its senders differ."""
 DURATION: Final = f"(CASE WHEN {SKEWED} THEN greatest(root_duration_us, 0) ELSE end_us - start_us END)"
 """Of a trace: how long it took; where clocks differ, by the clock of its root."""
+AT_LEAST: Final[Mapping[str, str]] = {
+    "min_duration_us": DURATION,
+    "min_cost_usd": "cost_usd",
+    "min_tokens": "input_tokens + output_tokens",
+    "min_calls": "calls",
+    "min_spans": "spans",
+    "min_errors": "errors",
+}
+"""Filter of the list of traces → what of a trace is at least that, as both engines read it."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ from ai_dev_squad.schema import Status, UsageSource
 from .answers import TraceRow
 from .rows import LogRow, OpenRow
 
-__all__ = ["LOOP", "Outline", "OutlineSpan"]
+__all__ = ["LOOP", "MOST_LOOPS", "Outline", "OutlineSpan"]
 
 LOOP: Final = "agent.loop"
 """The event by which a program tells of a loop."""
+MOST_LOOPS: Final = 100
+"""Of them, how many an outline has."""
 
 
 class OutlineSpan(NamedTuple):

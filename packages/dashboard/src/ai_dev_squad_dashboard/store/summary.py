@@ -72,6 +72,21 @@ class _Sum:
             self.calls += sums[_PLACE["spans"]]
             self.money = [total + sums[_PLACE[name]] for total, name in zip(self.money, MONEY, strict=True)]
 
+    def named(self) -> dict[str, Any]:
+        """What calls cost and how long they took in the mean, as answers name it."""
+        cost, unpriced, given, made, read, written, thought, saving = self.money
+        return {
+            "cost_usd": float(cost),
+            "unpriced_calls": unpriced,
+            "input_tokens": given,
+            "output_tokens": made,
+            "cache_read_tokens": read,
+            "cache_write_tokens": written,
+            "reasoning_tokens": thought,
+            "cache_saving_usd": float(saving),
+            "mean_us": round(self.duration_us / self.counted) if self.counted else None,
+        }
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -103,25 +118,16 @@ class Summary:
                 self._pour(of_calls, number)
             if key[_ROOT]:
                 self._pour(of_runs, number)
-        cost, unpriced, given, made, read, written, thought, saving = calls.money
         return Totals(
             calls=calls.counted,
             call_errors=calls.errors,
             runs=runs.counted,
             run_errors=runs.errors,
             spans=calls.spans,
-            cost_usd=float(cost),
-            unpriced_calls=unpriced,
-            input_tokens=given,
-            output_tokens=made,
-            cache_read_tokens=read,
-            cache_write_tokens=written,
-            reasoning_tokens=thought,
             estimated_calls=estimated,
             uncounted_calls=uncounted,
-            cache_saving_usd=float(saving),
+            **calls.named(),
             **_named_percentiles("", of_calls),
-            mean_us=round(calls.duration_us / calls.counted) if calls.counted else None,
             **_named_percentiles("run_", of_runs),
         )
 
@@ -192,26 +198,17 @@ def sort_key(group: Group, order: OrderBy) -> tuple[Any, ...]:
 
 
 def _group(key: str | None, row: _Sum, spread: dict[int, int], latency: bool) -> Group:
-    cost, unpriced, given, made, read, written, thought, saving = row.money
     return Group(
         key=key,
         calls=row.counted,
         errors=row.errors,
-        cost_usd=float(cost),
-        unpriced_calls=unpriced,
-        input_tokens=given,
-        output_tokens=made,
-        cache_read_tokens=read,
-        cache_write_tokens=written,
-        reasoning_tokens=thought,
-        cache_saving_usd=float(saving),
+        **row.named(),
         **_named_percentiles("", spread),
-        mean_us=round(row.duration_us / row.counted) if row.counted else None,
         model_calls=row.calls,
         latency=tuple(histogram(spread)) if latency else (),
     )
 
 
-def _named_percentiles(prefix: str, spread: dict[int, int]) -> dict[str, int | None]:
+def _named_percentiles(prefix: str, spread: dict[int, int]) -> dict[str, Any]:
     names = (f"{prefix}p50_us", f"{prefix}p95_us", f"{prefix}p99_us")
     return dict(zip(names, percentiles(spread, 0.5, 0.95, 0.99), strict=True))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from .answers import Trace, TraceRow
+from .outline import LOOP, Outline
 from .rows import LogRow, OpenRow
 
-__all__ = ["unfinished"]
+__all__ = ["unfinished", "unfinished_outline"]
 
 
 def unfinished(running: Sequence[OpenRow], lines: Callable[[int, int], tuple[LogRow, ...]]) -> Trace:
@@ -36,3 +37,10 @@ def unfinished(running: Sequence[OpenRow], lines: Callable[[int, int], tuple[Log
         unpriced_calls=0,
     )
     return Trace(row, (), lines(start, end), tuple(running), truncated=False)
+
+
+def unfinished_outline(running: Sequence[OpenRow], lines: Callable[[int, int], tuple[LogRow, ...]]) -> Outline:
+    """The same, as far as its tree needs it."""
+    begun = unfinished(running, lines)
+    told = tuple(line for line in begun.logs if line.event_type == LOOP)
+    return Outline(begun.row, (), tuple(running), truncated=False, clashes=0, lines=len(begun.logs), told=told)

@@ -12,7 +12,7 @@ from ai_dev_squad_dashboard.store.base import DrawnBy, Group, OrderBy, Store, To
 
 from .advice import AdviceReport, advice
 from .marked import MarkedRuns, Marks, marks
-from .recent_answers import recent
+from .recent_answers import calls_of_tools
 from .timeline import Chart, chart
 
 __all__ = ["PAGE", "Costs", "ToolCost", "UnknownPrice", "build"]
@@ -114,7 +114,7 @@ def _tools(store: Store, query: Query) -> tuple[tuple[ToolCost, ...], float]:
     """The tools, and what the model calls beneath them cost."""
     selection = query.selection
     read = {each.tool: each for each in store.tool_inputs(selection, 10 * MOST)}
-    made = {each.tool: each for each in recent(store, query, "calls", lambda: store.tool_calls(selection, 10 * MOST))}
+    made = {each.tool: each for each in calls_of_tools(store, query)}
     called = {
         group.key: group for group in store.groups(selection, "tool", order="calls", limit=10 * MOST) if group.key
     }

@@ -10,7 +10,7 @@ from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import Group, NamedBy, Step, ToolCalls, ToolInput, ToolStep
 
-from .recent_answers import recent
+from .recent_answers import calls_of_tools, recent
 from .timeline import Chart, Series, starts_of
 
 __all__ = ["BY", "PAGE", "History", "build"]
@@ -18,7 +18,6 @@ __all__ = ["BY", "PAGE", "History", "build"]
 BY: Final[tuple[NamedBy, ...]] = get_args(NamedBy)
 _EVERY: Final = 1_000_000
 """More names than a store keeps apart."""
-_MOST: Final = 1_000
 _P50, _P95, _OK, _FAILED, _COST, _INPUT, _OUTPUT = 3, 5, 1, 2, 3, 3, 1
 _Row = TypeVar("_Row", ToolCalls, ToolInput)
 _Step = TypeVar("_Step", Step, ToolStep)
@@ -93,9 +92,7 @@ def build(site: Site, query: Query) -> History:
             ("input", _INPUT, lambda step: step.input_tokens), ("output", _OUTPUT, lambda step: step.output_tokens)
         ),
         spent=spent,
-        made=_named(
-            () if tool is None else recent(store, query, "calls", lambda: store.tool_calls(selection, _MOST)), tool
-        ),
+        made=_named(() if tool is None else calls_of_tools(store, query), tool),
         read=_named(() if tool is None else store.tool_inputs(selection, _EVERY), tool),
     )
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from ai_dev_squad_dashboard.query import Query
-from ai_dev_squad_dashboard.store.base import Store
+from ai_dev_squad_dashboard.store.base import Store, ToolCalls
 
-__all__ = ["TIMES", "recent"]
+__all__ = ["TIMES", "calls_of_tools", "recent"]
 
 TIMES: Final = 20
 """How many times as old as it took to find it an answer may get: so finding it takes at most a twentieth of a processor."""
 _MOST: Final = 32
+_MOST_TOOLS: Final = 1_000
 
 _answers: WeakKeyDictionary[Store, OrderedDict[Hashable, tuple[float, Any]]] = WeakKeyDictionary()
 _lock = threading.Lock()
@@ -49,3 +50,8 @@ def recent(
         while len(known) > _MOST:
             known.popitem(last=False)
     return answer
+
+
+def calls_of_tools(store: Store, query: Query) -> Sequence[ToolCalls]:
+    """The model calls that tools made themselves, the dearest first: one answer for all pages."""
+    return recent(store, query, "calls", lambda: store.tool_calls(query.selection, _MOST_TOOLS))

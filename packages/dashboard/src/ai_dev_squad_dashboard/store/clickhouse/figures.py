@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ai_dev_squad_dashboard.store.figures import COLUMNS, FIGURE_NAMES, MOST_USD, NANO, Figure, FigureName, Kind
+from ai_dev_squad_dashboard.store.figures import (
+    COLUMNS,
+    FIGURE_NAMES,
+    MOST_US,
+    MOST_USD,
+    NANO,
+    Figure,
+    FigureName,
+    Kind,
+)
 
 from .client import Client
 from .schema import UNTIMED
@@ -16,7 +25,6 @@ _KINDS: Final = (
     f"{Kind.SPAN:d} + if(parent_span_id IS NULL, {Kind.RUN:d}, 0) + if(usage_source IS NOT NULL, {Kind.CALL:d}, 0) "
     f"+ multiIf(operation = 'execute_tool', {Kind.TOOL:d}, operation = 'invoke_agent', {Kind.AGENT:d}, 0)"
 )
-_MOST_US: Final = (1 << 62) - 1
 
 
 def newest_span(client: Client, known: int) -> int:
@@ -38,7 +46,7 @@ def figures(
 ) -> Sequence[Figure]:
     """The spans numbered above ``after`` and up to ``until``, put together."""
     # A stated start and duration may be anything; and a clock that is ahead must not put off what is known now.
-    end = f"least(least(start_us, {_MOST_US}) + least(greatest(duration_us, 0), {_MOST_US}), {int(now_us)})"
+    end = f"least(least(start_us, {MOST_US}) + least(greatest(duration_us, 0), {MOST_US}), {int(now_us)})"
     names = ", ".join(
         f"{COLUMNS[name] if name in by and name in COLUMNS else 'NULL'} AS f_{name}" for name in FIGURE_NAMES
     )

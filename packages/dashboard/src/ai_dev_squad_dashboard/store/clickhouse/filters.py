@@ -7,6 +7,7 @@ from typing import Final
 
 from ai_dev_squad_dashboard.store.base import Selection
 from ai_dev_squad_dashboard.store.selection import FILTERS
+from ai_dev_squad_dashboard.store.windows import growing
 
 from .client import Client
 from .literals import Where, literal, many
@@ -14,6 +15,7 @@ from .schema import HOUR_US
 
 __all__ = [
     "began",
+    "behind",
     "bounded",
     "chosen",
     "in_time",
@@ -24,7 +26,6 @@ __all__ = [
     "windows",
 ]
 
-_FIRST_WINDOW_US: Final = 5 * 60_000_000
 _GROWS: Final = 8
 _MOST_US: Final = 1 << 62
 
@@ -92,11 +93,7 @@ def windows(
     if not rows:
         return
     start_us, end_us = max(start_us, oldest), min(end_us, newest + 1)
-    length = _FIRST_WINDOW_US
-    while end_us > start_us:
-        begin = max(start_us, end_us - length)
-        yield begin, end_us
-        end_us, length = begin, length * _GROWS
+    yield from growing(start_us, end_us, _GROWS)
 
 
 def chosen(column: str, keys: list[str | None]) -> str:
@@ -106,3 +103,8 @@ def chosen(column: str, keys: list[str | None]) -> str:
     if len(named) < len(keys):
         conditions.append(f"{column} IS NULL")
     return f"({' OR '.join(conditions)})" if conditions else "0"
+
+
+def behind(expression: str, value: float, tie: str) -> str:
+    """The condition that a row comes behind one whose key is ``value``; ``tie`` says it of rows whose key is the same."""
+    return f"({expression} < {value!r} OR ({expression} = {value!r} AND {tie}))"

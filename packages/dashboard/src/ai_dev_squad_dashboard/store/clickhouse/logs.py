@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from ai_dev_squad.costs import CostEntry
 from ai_dev_squad_dashboard.store.base import LogPage, MetricName, Selection
@@ -12,6 +11,7 @@ from ai_dev_squad_dashboard.store.ids import hex_bytes
 from ai_dev_squad_dashboard.store.ledger import ENTRY_COLUMNS, entry_of
 from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow
 from ai_dev_squad_dashboard.store.search_words import terms_of
+from ai_dev_squad_dashboard.store.windows import SLACK_US
 
 from .client import Client, Rows
 from .filters import bounded, in_time, names_filter, spans_filter
@@ -20,9 +20,6 @@ from .rows import LOG_COLUMNS, OPEN_COLUMNS, log_row, open_row
 from .search import has_words
 
 __all__ = ["entries", "lines_of", "logs", "logs_of", "metric_names", "running", "running_of"]
-
-_SLACK_US: Final = 3_600_000_000
-"""How far from its trace a log line may lie to be found with it."""
 
 
 def logs(
@@ -123,7 +120,7 @@ def entries(client: Client, selection: Selection, limit: int) -> Sequence[CostEn
 
 
 def _near(trace_id: bytes, start_us: int, end_us: int) -> Where:
-    between = f"{bounded(start_us) - _SLACK_US} AND {bounded(end_us) + _SLACK_US}"
+    between = f"{bounded(start_us) - SLACK_US} AND {bounded(end_us) + SLACK_US}"
     return Where(f"trace_id = {fixed(trace_id)}", f"time_us BETWEEN {between}")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ai_dev_squad_dashboard.store.base import Marked, MarkedBy, Selection
 from ai_dev_squad_dashboard.store.ids import hex_bytes
-from ai_dev_squad_dashboard.store.marks import EVENT, Mark, mark_of
+from ai_dev_squad_dashboard.store.marks import EVENT, OF_SPANS, SAME_US, Mark, in_order, mark_of, most_used
 from ai_dev_squad_dashboard.store.orders import known
 from ai_dev_squad_dashboard.store.rows import LogRow
 
@@ -22,8 +22,6 @@ from .schema import HOUR_US
 
 __all__ = ["labels", "marked", "write_marks"]
 
-_SAME_US: Final = 1_000_000
-"""What says the same of the same within this time is one mark: a program may write a line and send an event of it."""
 _OF_TRACES: Final = {
     "framework": "framework",
     "service": "service",
@@ -34,9 +32,6 @@ _OF_TRACES: Final = {
     "day": f"toString(toDate(fromUnixTimestamp64Micro(intDiv(start_us, {HOUR_US}) * {HOUR_US}, 'UTC')))",
 }
 """What a run has one of, and where it stands."""
-_OF_SPANS: Final = ("model", "provider", "agent", "tool")
-"""What several of may have taken part in a run."""
-_MOST_LABELS: Final = 20
 
 
 def write_marks(client: Client, logs: Sequence[LogRow]) -> list[LogRow]:
@@ -53,7 +48,7 @@ def write_marks(client: Client, logs: Sequence[LogRow]) -> list[LogRow]:
     again, fresh = set(), []
     for place, line, mark in sorted(found, key=lambda each: (each[2].time_us, each[0])):
         key = bytes.fromhex(str(line.trace_id)), _same(mark)
-        if any(abs(mark.time_us - time_us) <= _SAME_US for time_us in last[key]):
+        if any(abs(mark.time_us - time_us) <= SAME_US for time_us in last[key]):
             again.add(place)
         else:
             fresh.append((key, line, mark))
@@ -80,7 +75,7 @@ def marked(
     client: Client, selection: Selection, by: MarkedBy, good_score: float | None, limit: int
 ) -> Sequence[Marked]:
     """What was thought of the runs of a selection. A run speaks once for each name that was judged, by its newest score and label."""
-    known(by, (*_OF_SPANS, *_OF_TRACES), "put marks together by")
+    known(by, (*OF_SPANS, *_OF_TRACES), "put marks together by")
     where = traces_filter(selection).add("trace_id IN (SELECT trace_id FROM marks)")
     shown = _OF_TRACES.get(by, "NULL")
     runs = {
@@ -102,8 +97,7 @@ def marked(
         for key in keys.get(trace, ()):
             told[key, name].append((score, label, *runs[trace][1:]))
     found = [_marked(key, name, some, good_score) for (key, name), some in told.items()]
-    days = by == "day"
-    return sorted(found, key=lambda each: _place(each, days=days))[:limit]
+    return in_order(found, by)[:limit]
 
 
 def labels(client: Client, selection: Selection, limit: int) -> tuple[str, ...]:
@@ -141,12 +135,8 @@ def _marked(key: str | None, name: str, some: Sequence[tuple[Any, ...]], good_sc
         stdev(scores) if len(scores) > 1 else None,
         min(scores, default=None),
         max(scores, default=None),
-        tuple(sorted(counted.items(), key=lambda each: (-each[1], each[0]))[:_MOST_LABELS]),
+        most_used(counted.items()),
         0 if good_score is None else sum(score >= good_score for score in scores),
         sum(cost_usd for *_, cost_usd, _ in some),
         sum(unpriced for *_, unpriced in some),
     )
-
-
-def _place(each: Marked, *, days: bool) -> tuple[Any, ...]:
-    return (each.key or "", each.name) if days else (-each.runs, each.key is None, each.key or "", each.name)

@@ -15,19 +15,17 @@ from ai_dev_squad_dashboard.store.base import (
     UserOrder,
     UserPage,
 )
+from ai_dev_squad_dashboard.store.choices import MOST_USERS, choices_of
 from ai_dev_squad_dashboard.store.orders import SESSION_ORDERS, USER_ORDERS, Key, cursor_behind, place_of
 
 from .client import Client, Rows
-from .filters import began, traces_filter
+from .filters import began, behind, traces_filter
 from .literals import Where, literal
 from .rows import TRACE_COLUMNS, trace_row
 from .schema import HOUR_US
 
 __all__ = ["choices", "session", "sessions", "users"]
 
-_MOST_USERS: Final = 200
-_MOST_KEYS: Final = 50
-_MOST_VALUES: Final = 50
 _WHEN: Final = "(start_us, trace_id)"
 
 # Sums of money are rounded, because the last digits of a sum depend on the order in which it was added up, and a cursor has to
@@ -86,7 +84,7 @@ def _page(
 
 
 def sessions(
-    client: Client, selection: Selection, *, text: str, order: SessionOrder, behind: str | None, limit: int
+    client: Client, selection: Selection, *, text: str, order: SessionOrder, cursor: str | None, limit: int
 ) -> SessionPage:
     """Sessions put together from their traces in the selection. Each word occurs in a session's id or a trace's name."""
     where = traces_filter(selection).add("session_id IS NOT NULL")
@@ -100,11 +98,9 @@ def sessions(
             )
         made = made.replace("GROUP BY key)", f"GROUP BY key HAVING {having})")
     key, place = SESSION_ORDERS[order], Where()
-    if behind is not None:
-        value, row_id = place_of(behind, "sessions", order, key)
-        place.add(
-            f"({key.expression} < {value!r} OR ({key.expression} = {value!r} AND session_id > {literal(row_id)}))"
-        )
+    if cursor is not None:
+        value, row_id = place_of(cursor, "sessions", order, key)
+        place.add(behind(key.expression, value, f"session_id > {literal(row_id)}"))
     rows, total = _page(client, made, _SESSION, place, key, "session_id", limit)
     page = rows[:limit]
     more = cursor_behind("sessions", order, page[-1][-1], page[-1][0]) if len(rows) > limit else None
@@ -131,7 +127,7 @@ def users(
     key: str | None,
     text: str,
     order: UserOrder,
-    behind: str | None,
+    cursor: str | None,
     limit: int,
 ) -> UserPage:
     """Users, or the values of a member of metadata, put together from the traces in the selection."""
@@ -147,11 +143,9 @@ def users(
     if found:
         made = f"SELECT * FROM ({made}) WHERE {found}"
     sort, place = USER_ORDERS[order], Where()
-    if behind is not None:
-        value, row_id = place_of(behind, "users", order, sort)
-        place.add(
-            f"({sort.expression} < {value!r} OR ({sort.expression} = {value!r} AND {_PLACE} > {literal(row_id)}))"
-        )
+    if cursor is not None:
+        value, row_id = place_of(cursor, "users", order, sort)
+        place.add(behind(sort.expression, value, f"{_PLACE} > {literal(row_id)}"))
     answer, total = _page(client, made, _USER, place, sort, _PLACE, limit)
     page = answer[:limit]
     more = None
@@ -166,17 +160,11 @@ def choices(client: Client, selection: Selection) -> Choices:
     within = began(selection.start_us, selection.end_us)
     names = client.ask(
         f"SELECT user_id FROM traces FINAL WHERE {within} AND user_id IS NOT NULL GROUP BY user_id "
-        f"ORDER BY count() DESC, user_id LIMIT {_MOST_USERS}"
+        f"ORDER BY count() DESC, user_id LIMIT {MOST_USERS}"
     )
-    labels: dict[str, list[str]] = {}
-    for key, value in client.ask(
+    labels = client.ask(
         "SELECT key, value FROM (SELECT pair.1 AS key, pair.2 AS value, count() AS runs FROM ("
         f"SELECT arrayJoin(labels) AS pair FROM traces FINAL WHERE {within}) GROUP BY key, value) "
         "ORDER BY sum(runs) OVER (PARTITION BY key) DESC, key, runs DESC, value"
-    ):
-        if key in labels or len(labels) < _MOST_KEYS:
-            labels.setdefault(key, []).append(value)
-    return Choices(
-        tuple(name for (name,) in names),
-        tuple((key, tuple(values[:_MOST_VALUES])) for key, values in labels.items()),
     )
+    return choices_of(names, labels)

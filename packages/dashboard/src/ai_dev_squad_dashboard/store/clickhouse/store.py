@@ -52,6 +52,7 @@ from ai_dev_squad_dashboard.store.base import (
 )
 from ai_dev_squad_dashboard.store.capabilities import Lacks
 from ai_dev_squad_dashboard.store.deletions import Deletion, Extent, Subject
+from ai_dev_squad_dashboard.store.failures import ORDERS as ERROR_ORDERS
 from ai_dev_squad_dashboard.store.figures import Figure, FigureName
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, OpenRow, SpanRow
 from ai_dev_squad_dashboard.store.runs import Related, Run, TaskRuns
@@ -196,7 +197,7 @@ class ClickHouseStore:
         limit: int = 50,
     ) -> SessionPage:
         orders.allowed(order, orders.SESSION_ORDERS)
-        return sessions.sessions(self._client, selection, text=text, order=order, behind=cursor, limit=limit)
+        return sessions.sessions(self._client, selection, text=text, order=order, cursor=cursor, limit=limit)
 
     def users(
         self,
@@ -209,7 +210,7 @@ class ClickHouseStore:
         limit: int = 50,
     ) -> UserPage:
         orders.allowed(order, orders.USER_ORDERS)
-        return sessions.users(self._client, selection, key=key, text=text, order=order, behind=cursor, limit=limit)
+        return sessions.users(self._client, selection, key=key, text=text, order=order, cursor=cursor, limit=limit)
 
     def choices(self, selection: Selection) -> Choices:
         return sessions.choices(self._client, selection)
@@ -217,7 +218,7 @@ class ClickHouseStore:
     def errors(
         self, selection: Selection, *, order: ErrorOrder = "count", group: str | None = None, limit: int = 100
     ) -> Sequence[ErrorGroup]:
-        orders.allowed(order, failures.ORDERS)
+        orders.allowed(order, ERROR_ORDERS)
         return failures.errors(self._client, selection, order=order, group=group, limit=limit)
 
     def session(self, session_id: str, limit: int = 200) -> tuple[Session, tuple[TraceRow, ...]] | None:

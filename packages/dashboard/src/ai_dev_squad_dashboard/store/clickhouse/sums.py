@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from ai_dev_squad_dashboard.store.base import DrawnBy, Group, GroupBy, NamedBy, OrderBy, Point, Selection, Step
@@ -176,8 +175,7 @@ def _group_source(selection: Selection, by: GroupBy) -> tuple[str, str]:
     if by == "session":
         if named:
             # No projection knows sessions and names.
-            raw = replace(selection, sessions=selection.sessions)
-            return relation(raw, 1, ["session_id"], VALUES, named.add("call = 1")), "session_id"
+            return relation(selection, 1, ["session_id"], VALUES, named.add("call = 1")), "session_id"
         return relation(selection, HOUR_US, ["session_id"], VALUES, Where("call = 1"), by_hour_only=True), "session_id"
     every = ", ".join(f"f.a_{name} AS a_{name}" for name in SUMS)
     source = relation(selection, _DAY_US, ["at_us", "series"], VALUES)
@@ -192,8 +190,7 @@ def _spread(
     if keys == []:
         return {}
     if by == "workflow":
-        source, key = f"SELECT name AS key, bin, 1 AS a_n FROM ({_workflows(selection)})", "name"
-        key = "key"
+        source, key = f"SELECT name AS key, bin, 1 AS a_n FROM ({_workflows(selection)})", "key"
     elif by == "session":
         named = names_filter(selection).add("call = 1")
         if keys is not None:

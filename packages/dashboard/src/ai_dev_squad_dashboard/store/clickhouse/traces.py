@@ -17,14 +17,14 @@ from ai_dev_squad_dashboard.store.base import (
 )
 from ai_dev_squad_dashboard.store.cursors import unpack
 from ai_dev_squad_dashboard.store.ids import hex_bytes
-from ai_dev_squad_dashboard.store.orders import DURATION, TRACE_ORDERS, cursor_behind, place_of, total_in, value_of
-from ai_dev_squad_dashboard.store.outline import LOOP, Outline, OutlineSpan
+from ai_dev_squad_dashboard.store.orders import AT_LEAST, TRACE_ORDERS, cursor_behind, place_of, total_in, value_of
+from ai_dev_squad_dashboard.store.outline import LOOP, MOST_LOOPS, Outline, OutlineSpan
 from ai_dev_squad_dashboard.store.rows import LogRow, SpanRow
 from ai_dev_squad_dashboard.store.search_words import Term, terms_of
-from ai_dev_squad_dashboard.store.unfinished import unfinished
+from ai_dev_squad_dashboard.store.unfinished import unfinished, unfinished_outline
 
 from .client import Client, Rows
-from .filters import began, bounded, in_time, names_filter, of_runs, windows
+from .filters import began, behind, bounded, in_time, names_filter, of_runs, windows
 from .literals import Where, fixed, literal
 from .logs import lines_of, logs_of, running_of
 from .rows import SPAN_COLUMNS, TRACE_COLUMNS, span_row, trace_row
@@ -32,21 +32,11 @@ from .search import among_traces
 
 __all__ = ["captured", "details", "fingerprints", "outline", "span", "trace", "traces"]
 
-_AT_LEAST: Final = {
-    "min_duration_us": DURATION,
-    "min_cost_usd": "cost_usd",
-    "min_tokens": "input_tokens + output_tokens",
-    "min_calls": "calls",
-    "min_spans": "spans",
-    "min_errors": "errors",
-}
-"""Filter → what of a trace is at least that."""
 _BY_START: Final = "start_us, parent_span_id IS NOT NULL, seq"
 _OUTLINE: Final = (
     "lower(hex(span_id)), lower(hex(parent_span_id)), start_us, duration_us, name, operation, status, agent, usage_source, "
     "cost_usd, input_tokens, output_tokens, error_type, substringUTF8(error_message, 1, 300), first_chunk_us"
 )
-_MOST_LOOPS: Final = 100
 _COMPARED: Final = "(usage_source IS NOT NULL OR operation IN ('execute_tool', 'retrieval'))"
 
 
@@ -74,11 +64,10 @@ def traces(
     total = None if terms else _total(client, where, inside, selection) if told is None else told
     end_us = selection.end_us
     if after is not None:
-        behind, trace_id = _place(after, order)
-        key = TRACE_ORDERS[order].expression
-        where.add(f"({key} < {behind!r} OR ({key} = {behind!r} AND trace_id < {fixed(trace_id)}))")
+        value, trace_id = _place(after, order)
+        where.add(behind(TRACE_ORDERS[order].expression, value, f"trace_id < {fixed(trace_id)}"))
         if order == "newest":
-            end_us = min(end_us, int(behind) + 1)
+            end_us = min(end_us, int(value) + 1)
     rows = _rows(client, where, inside, terms, selection.start_us, end_us, limit + 1, order)
     page = tuple(map(trace_row, rows[:limit]))
     more = None
@@ -122,9 +111,7 @@ def outline(client: Client, trace_id: str, limit: int) -> Outline | None:
     if row is None:
         if not running:
             return None
-        begun = unfinished(running, lambda start, end: logs_of(client, own, start, end, 20_000))
-        told = tuple(line for line in begun.logs if line.event_type == LOOP)
-        return Outline(begun.row, (), running, truncated=False, clashes=0, lines=len(begun.logs), told=told)
+        return unfinished_outline(running, lambda start, end: logs_of(client, own, start, end, 20_000))
     start, last, end = row[-3:]
     spans: Rows = []
     if limit:  # sorting all of them for none would take as long as for some
@@ -139,7 +126,7 @@ def outline(client: Client, trace_id: str, limit: int) -> Outline | None:
         truncated=len(spans) > limit or not limit,
         clashes=client.number(f"SELECT count() FROM clashes FINAL WHERE trace_id = {fixed(own)}"),
         lines=lines_of(client, own, start, end),
-        told=logs_of(client, own, start, end, _MOST_LOOPS, LOOP),
+        told=logs_of(client, own, start, end, MOST_LOOPS, LOOP),
     )
 
 
@@ -201,7 +188,7 @@ def _filter(where: Where, filters: TraceFilters) -> None:
         where.add(f"status = {literal(status)}")
     if "name" in given:
         where.add(f"name = {literal(given['name'])}")
-    for name, expression in _AT_LEAST.items():
+    for name, expression in AT_LEAST.items():
         if name in given:
             where.add(f"{expression} >= {literal(given[name])}")
     if "error_group" in given:
@@ -222,12 +209,12 @@ def _marked(given: dict[str, Any]) -> Where:
 
 
 def _place(cursor: str, order: TraceOrder) -> tuple[float, bytes]:
-    behind, row_id = place_of(cursor, "traces", order, TRACE_ORDERS[order])
+    value, row_id = place_of(cursor, "traces", order, TRACE_ORDERS[order])
     trace_id = hex_bytes(row_id, 32)
     if trace_id is None:
         unpack(cursor, "a trace")  # it was not made here
     assert trace_id is not None
-    return behind, trace_id
+    return value, trace_id
 
 
 def _total(client: Client, where: Where, inside: Where, selection: Selection) -> int:
