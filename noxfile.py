@@ -323,7 +323,7 @@ def web(session: nox.Session) -> None:
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         session.skip("there is no Chromium on this machine; on Debian: apt-get install chromium")
-    install(session, "test", "web", packages=("core", "dashboard", "testing"))
+    install(session, "test", "web", packages=("core", "cli", "dashboard", "testing"))
     if session.posargs:
         run_pytest(session, *session.posargs, environment={"CHROMIUM": browser})
         return
@@ -366,7 +366,7 @@ def deploy(session: nox.Session) -> None:
     `nox -s deploy -- --check` only checks, which takes seconds; other arguments after -- go to tools/deploy/image.py. What a machine
     lacks is said and skipped.
     """
-    install(session, "deploy", packages=("core", "dashboard"), extras=False)
+    install(session, "deploy", packages=("core", "cli", "dashboard"), extras=False)
     session.run("python", "tools/deploy/check.py")
     if session.posargs != ["--check"]:
         session.run("python", "tools/deploy/image.py", *session.posargs)

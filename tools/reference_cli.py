@@ -8,21 +8,24 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from ai_dev_squad_dashboard.cli import make_parser
+from ai_dev_squad_cli import make_parser
 
 __all__ = ["cli_page"]
 
 _INTRODUCTION = """\
 # Command line
 
-`ai-dev-squad` comes with the package `ai-dev-squad-dashboard`; other packages may add commands of their own. Exit codes: 0 fine, 1 it
+`ai-dev-squad` comes with the package `ai-dev-squad-cli`, and other packages add commands to it. Exit codes: 0 fine, 1 it
 could not be done (`logs grep` found nothing, `doctor` found a problem), 2 it was asked wrongly, 130 it was interrupted.
 `ai-dev-squad --version` shows the versions.
 """
 
+_PAGES = ("ai_dev_squad_cli.", "ai_dev_squad_dashboard.")
+"""Packages whose commands stand on the page; others have pages of their own."""
+
 
 def cli_page() -> str:
-    """The page in Markdown: every command of the dashboard's package with its arguments."""
+    """The page in Markdown: every command of the command line itself and of the dashboard, with its arguments."""
     return "\n".join([_INTRODUCTION, *(_section(parser) for parser in _commands(make_parser()))])
 
 
@@ -34,7 +37,7 @@ def _commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentPars
                 deeper = list(_commands(child))
                 if deeper:
                     yield from deeper
-                elif getattr(child.get_default("run"), "__module__", "").startswith("ai_dev_squad_dashboard."):
+                elif getattr(child.get_default("run"), "__module__", "").startswith(_PAGES):
                     yield child
 
 

@@ -7,9 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -349,33 +347,6 @@ def test_moments_may_be_long_ago() -> None:
     assert moment_us("1d") - moment_us("24h") < 10_000_000
     with pytest.raises(CommandError):
         moment_us("5 parsecs")
-
-
-class Point:
-    """An entry point of another package."""
-
-    def __init__(self, name: str, load: Any) -> None:
-        self.name, self.value, self.load = name, f"{name}:register", load
-
-
-@pytest.fixture
-def _other_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    def register(subparsers: Any) -> None:
-        subparsers.add_parser("wave").set_defaults(run=lambda options: print("hello") or 7)
-
-    def broken() -> Any:
-        raise ImportError("no such module")
-
-    points = [Point("wave", lambda: register), Point("broken", broken)]
-    monkeypatch.setattr(metadata, "entry_points", lambda group: points if group == "ai_dev_squad.commands" else [])
-
-
-@pytest.mark.usefixtures("_other_commands")
-def test_other_packages_add_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    """A registered command runs with its exit code; a package that fails to load is named and takes nothing away."""
-    code, out, err = run(capsys, "wave")
-    assert (code, out) == (7, "hello\n")
-    assert err == "ai-dev-squad: the commands of broken:register are left out: no such module\n"
 
 
 def test_output_into_a_closed_pipe_is_no_error(logs: Path) -> None:

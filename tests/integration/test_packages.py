@@ -27,7 +27,7 @@ MAY_IMPORT = {
     **{name: {"ai_dev_squad"} for name in ADAPTERS},
     "ai_dev_squad_testing": {"ai_dev_squad"},
     "ai_dev_squad_cli": {"ai_dev_squad"},
-    "ai_dev_squad_dashboard": {"ai_dev_squad"},
+    "ai_dev_squad_dashboard": {"ai_dev_squad", "ai_dev_squad_cli"},
     # Its programs are a user's programs: they observe each framework.
     "ai_dev_squad_parity": {"ai_dev_squad", "ai_dev_squad_testing", "ai_dev_squad_dashboard", *ADAPTERS},
 }

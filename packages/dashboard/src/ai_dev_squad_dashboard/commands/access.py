@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from ai_dev_squad_dashboard.commands import CommandError, say, show_json
+from ai_dev_squad_dashboard.commands import CommandError, say, show_json, told
 
 __all__ = ["asked_password", "register"]
 
@@ -26,14 +26,14 @@ def register(subparsers: Any) -> None:
         help="to look, to look and act, or to send",
     )
     token.add_argument("--json", action="store_true", help="print token and digest as JSON")
-    token.set_defaults(run=_token)
+    token.set_defaults(run=told(_token))
     password = subparsers.add_parser(
         "password",
         help="make the hash of a password to log in with",
         description="Ask for a password and print its argon2 hash for DASHBOARD_PASSWORD_HASH.",
     )
     password.add_argument("--stdin", action="store_true", help="read the password from the first line of stdin")
-    password.set_defaults(run=_password)
+    password.set_defaults(run=told(_password))
 
 
 def _token(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ai_dev_squad_dashboard.commands import CommandError, say
+from ai_dev_squad_dashboard.commands import CommandError, say, told
 
 __all__ = ["register"]
 
@@ -26,7 +26,7 @@ def register(subparsers: Any) -> None:
         description="Read a file of rules, name every mistake with its cure, and say which secrets are not there.",
     )
     check.add_argument("file", type=Path, metavar="FILE", help="the file of rules, TOML")
-    check.set_defaults(run=_check)
+    check.set_defaults(run=told(_check))
     test = commands.add_parser(
         "test",
         help="send receivers a test",
@@ -34,7 +34,7 @@ def register(subparsers: Any) -> None:
     )
     test.add_argument("file", type=Path, metavar="FILE", help="the file of rules, TOML")
     test.add_argument("receiver", nargs="?", metavar="RECEIVER", help="only this one")
-    test.set_defaults(run=_test)
+    test.set_defaults(run=told(_test))
 
 
 def _read(path: Path) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ai_dev_squad_dashboard.commands import log_paths, moment_us, say, show_json, table
+from ai_dev_squad_dashboard.commands import log_paths, moment_us, say, show_json, table, told
 
 __all__ = ["register"]
 
@@ -42,7 +42,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--by", choices=_KEYS, default="model", help="what to sum up by (default: model)")
     parser.add_argument("--since", metavar="TIME", help="only newer calls: 30m, 24h, 7d, or a date (default: all)")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=told(_run))
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ai_dev_squad_dashboard.commands import CommandError, say
+from ai_dev_squad_dashboard.commands import CommandError, say, told
 from ai_dev_squad_dashboard.commands.tuning import tune_interpreter, tune_memory
 
 __all__ = ["register"]
@@ -37,7 +37,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--grpc-port", type=int, metavar="PORT", help="also receive OTLP over gRPC, usually on 4317")
     parser.add_argument("--alerts", type=Path, metavar="FILE", help="the rules of alerts, TOML")
     parser.add_argument("--open", action="store_true", help="open a browser once it runs")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=told(_run))
 
 
 def _run(options: argparse.Namespace) -> int:

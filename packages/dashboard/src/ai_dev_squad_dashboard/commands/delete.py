@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_dev_squad_dashboard.commands import CommandError, log_paths, say
+from ai_dev_squad_dashboard.commands import CommandError, log_paths, say, told
 from ai_dev_squad_dashboard.commands.places import add_place, place_of
 from ai_dev_squad_dashboard.store_url import without_password
 
@@ -43,7 +43,7 @@ def register(subparsers: Any) -> None:
         "--journal", nargs="*", metavar="PATH", help="also journals: files, or directories of them (default: logs)"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=told(_run))
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ai_dev_squad_dashboard.commands import say, show_json, wants_colour
+from ai_dev_squad_dashboard.commands import say, show_json, told, wants_colour
 
 __all__ = ["register"]
 
@@ -26,7 +26,7 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: auto)")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=told(_run))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -69,7 +69,7 @@ def examine(environ: Environment = os.environ) -> list[Finding]:
 def _packages(environ: Environment) -> Iterator[Finding]:
     yield Finding("packages", "ok", f"Python {'.'.join(map(str, sys.version_info[:3]))} at {sys.executable}")
     adapters = tuple(f"ai-dev-squad-{framework}" for framework in FRAMEWORKS)
-    for name in ("ai-dev-squad", "ai-dev-squad-dashboard", *adapters, *_OTHERS):
+    for name in ("ai-dev-squad", "ai-dev-squad-cli", "ai-dev-squad-dashboard", *adapters, *_OTHERS):
         version = installed(name)
         if version is None:
             continue

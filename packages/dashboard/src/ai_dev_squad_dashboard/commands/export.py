@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ai_dev_squad_dashboard.commands import CommandError, moment_us, say
+from ai_dev_squad_dashboard.commands import CommandError, moment_us, say, told
 from ai_dev_squad_dashboard.commands.places import add_place, place_of
 
 __all__ = ["register"]
@@ -34,7 +34,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "-o", "--output", required=True, metavar="FILE", help="the file to write; - for standard output"
     )
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=told(_run))
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import msgspec
 
-from ai_dev_squad_dashboard.commands import CommandError, say
+from ai_dev_squad_dashboard.commands import CommandError, say, told
 from ai_dev_squad_dashboard.commands.places import add_place, place_of
 from ai_dev_squad_dashboard.store_url import without_password
 
@@ -35,7 +35,7 @@ def register(subparsers: Any) -> None:
     add_place(goal)
     goal.add_argument("--url", help="a running dashboard to send OTLP files to, such as http://127.0.0.1:8080")
     parser.add_argument("--token", help="an ingest token for --url (better: AI_DEV_SQUAD_TOKEN)")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=told(_run))
 
 
 @dataclass

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ai_dev_squad_dashboard.commands import CommandError, log_paths, moment_us, say, wants_colour
+from ai_dev_squad_dashboard.commands import CommandError, log_paths, moment_us, say, told, wants_colour
 
 __all__ = ["all_lines", "register"]
 
@@ -26,14 +26,14 @@ def register(subparsers: Any) -> None:
     tail = commands.add_parser("tail", help="show the newest lines", description="Show the newest lines of journals.")
     tail.add_argument("-n", "--lines", type=int, default=20, help="how many lines (default: 20)")
     tail.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
-    tail.set_defaults(run=_tail)
+    tail.set_defaults(run=told(_tail))
     grep = commands.add_parser(
         "grep", help="search all lines", description="Show the lines in which a regular expression is found."
     )
     grep.add_argument("pattern", help="a regular expression, searched in names, messages, errors and captured content")
     grep.add_argument("-i", "--ignore-case", action="store_true", help="upper and lower case are the same")
     grep.add_argument("--since", metavar="TIME", help="only newer lines: 30m, 24h, 7d, or a date")
-    grep.set_defaults(run=_grep)
+    grep.set_defaults(run=told(_grep))
     for command in (tail, grep):
         command.add_argument(
             "path", nargs="*", help="journal directories or files (default: AI_DEV_SQUAD_LOG_DIR or logs)"

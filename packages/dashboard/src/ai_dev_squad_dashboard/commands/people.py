@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_dev_squad_dashboard.commands import CommandError, say, show_json
+from ai_dev_squad_dashboard.commands import CommandError, say, show_json, told
 from ai_dev_squad_dashboard.commands.access import asked_password
 from ai_dev_squad_dashboard.roles import ROLES
 
@@ -32,7 +32,7 @@ def register(subparsers: Any) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     show = actions.add_parser("list", help="show names and roles")
     show.add_argument("--json", action="store_true", help="print them as JSON")
-    show.set_defaults(run=_list)
+    show.set_defaults(run=told(_list))
     add = actions.add_parser("add", help="add a person, or give one another password or role")
     add.add_argument("name")
     add.add_argument(
@@ -41,14 +41,14 @@ def register(subparsers: Any) -> None:
         help="look; act: also delete, mark and change rules; administer: also see and end sessions (default: look)",
     )
     add.add_argument("--stdin", action="store_true", help="read the password from the first line of stdin")
-    add.set_defaults(run=_add)
+    add.set_defaults(run=told(_add))
     role = actions.add_parser("role", help="change what a person may do; the password stays")
     role.add_argument("name")
     role.add_argument("role", choices=ROLES)
-    role.set_defaults(run=_role)
+    role.set_defaults(run=told(_role))
     remove = actions.add_parser("remove", help="remove a person")
     remove.add_argument("name")
-    remove.set_defaults(run=_remove)
+    remove.set_defaults(run=told(_remove))
 
 
 def _list(options: argparse.Namespace) -> None:

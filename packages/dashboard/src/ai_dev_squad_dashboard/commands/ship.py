@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ai_dev_squad_dashboard.commands import CommandError, log_paths, say
+from ai_dev_squad_dashboard.commands import CommandError, log_paths, say, told
 
 __all__ = ["register"]
 
@@ -39,7 +39,7 @@ def register(subparsers: Any) -> None:
         help=f"what remembers how far was sent (default: {_STATE} beside the first journal)",
     )
     parser.add_argument("--once", action="store_true", help="send what is written now, and end")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=told(_run))
 
 
 def _run(options: argparse.Namespace) -> int:
