@@ -30,7 +30,7 @@ TABLE = ROOT / "packages/core/src/ai_dev_squad/costs/prices/prices.json"
 GOLDEN = ROOT / "tests/core/data/prices_golden.json"
 
 UNITS = {
-    # our name: genai-prices' key. USD per million tokens, but for `request`: USD per thousand requests.
+    # our name: genai-prices' key. USD per million tokens, but for requests and searches: USD per thousand.
     "input": "input_mtok",
     "output": "output_mtok",
     "cache_read": "cache_read_mtok",
@@ -41,6 +41,11 @@ UNITS = {
     "cache_audio_read": "cache_audio_read_mtok",
     "reasoning_output": "output_reasoning_mtok",
     "request": "requests_kcount",
+    "web_search": "web_searches_kcount",
+    "file_search": "storage_searches_kcount",
+    "image_input": "input_image_mtok",
+    "image_output": "output_image_mtok",
+    "cache_image_read": "cache_image_read_mtok",
 }
 TIERS = {
     ("processing", "batch"): "batch",
@@ -149,7 +154,7 @@ def encode(content: dict[str, Any]) -> str:
 def exact(price: gp.ModelPrice) -> bool:
     """Whether six decimals hold every price of the row, and no unit is priced that we do not count."""
     for key, value in price.__dict__.items():
-        if value is None or key in {"web_searches_kcount", "storage_searches_kcount"}:
+        if value is None:
             continue
         steps = [value.base, *(tier.price for tier in value.tiers)] if isinstance(value, gp.TieredPrices) else [value]
         if key not in UNITS.values() or any(step != round(step, 6) for step in steps):
@@ -188,6 +193,15 @@ def golden(
         "output_reasoning_tokens": usage["output_tokens"] // 3,
     }
     usage |= {key: value for key, value in optional.items() if pick.random() < 0.5}
+    beside = {
+        # Of one search: how often Google's older models count a prompt that searched several times, the source leaves open.
+        "web_searches": ("web_searches_kcount", 1 if provider.id == "google" else pick.randrange(1, 9)),
+        "storage_searches": ("storage_searches_kcount", pick.randrange(1, 9)),
+        "output_image_tokens": ("output_image_mtok", usage["output_tokens"] // 2),
+    }
+    if "cache_read_tokens" not in usage:  # the source asks for each overlap of two
+        beside["input_image_tokens"] = ("input_image_mtok", size // 16)
+    usage |= {kind: count for kind, (key, count) in beside.items() if price.__dict__.get(key) is not None}
     cost = price.calc_price(gp.Usage(**usage))["total_price"]
     return {
         "provider": provider.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -291,10 +292,10 @@ def test_pictures_and_speech_are_calls_too(captured: Captured) -> None:
     graph(draw=draw).invoke({"answers": 0})
 
     calls = captured.closing("generate_content")
-    # gpt-image-1: 5 USD per million tokens of text, 40 USD of a picture. Of gpt-image-1.5 the table has the price of text.
+    # Both: 5 USD per million tokens of text; of a picture 40 USD, and 32.
     assert [(line.name, line.agent_id, line.cost and line.cost.usd) for line in calls] == [
         ("gpt-image-1", "draw", 0.16665),
-        ("gpt-image-1.5", "draw", None),
+        ("gpt-image-1.5", "draw", 0.13337),
         ("unknown", "draw", None),
     ]
     assert [line.usage for line in calls] == [
@@ -419,3 +420,73 @@ async def test_a_stream_of_a_graph_that_is_given_up_costs_what_had_come(
     assert line.cost.usd == pytest.approx(line.usage.input_tokens * 2.5e-6 + line.usage.output_tokens * 10e-6)
     server.settle()
     assert [call.outcome for call in server.truth.calls] == ["client_closed"]
+
+
+SEARCHED = {
+    "/v1/responses": {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "status": "completed",
+        "model": "gpt-4o",
+        "output": [
+            {
+                "type": "web_search_call",
+                "id": "ws_1",
+                "status": "completed",
+                "action": {"type": "search", "query": "tea"},
+            },
+            {
+                "type": "message",
+                "id": "msg_1",
+                "role": "assistant",
+                "status": "completed",
+                "content": [{"type": "output_text", "text": "Tea.", "annotations": []}],
+            },
+        ],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {"input_tokens": 1_000, "output_tokens": 100, "total_tokens": 1_100},
+    }
+}
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_searches_of_the_providers_own_are_billed(captured: Captured, streaming: bool) -> None:
+    """What the framework's report of usage has no field for is read on the wire, plain and streamed (litellm#15227)."""
+    whole = SEARCHED["/v1/responses"]
+    events = [{"type": "response.created", "response": {**whole, "output": [], "usage": None}}]
+    events.append({"type": "response.completed", "response": whole})
+    stream = "".join(
+        f"event: {event['type']}\ndata: {json.dumps({**event, 'sequence_number': number})}\n\n"
+        for number, event in enumerate(events)
+    )
+    answers = httpx.MockTransport(
+        lambda request: (
+            httpx.Response(200, text=stream, headers={"content-type": "text/event-stream"})
+            if streaming
+            else httpx.Response(200, json=whole)
+        )
+    )
+    asked = ChatOpenAI(
+        model="gpt-4o",
+        api_key=SecretStr("sk-test"),
+        use_responses_api=True,
+        streaming=streaming,
+        http_client=httpx.Client(transport=answers),
+    )
+
+    def look_up(state: State) -> State:
+        asked.invoke("What is tea?")
+        return {"answers": 1}
+
+    graph(look_up=look_up).invoke({"answers": 0})
+
+    (line,) = captured.closing("chat")
+    assert line.usage == Usage(
+        input_tokens=1_000, output_tokens=100, web_searches=1, file_searches=0, source="provider"
+    )
+    # 1,000 x 2.50 + 100 x 10 for a million, and 10 for a thousand searches
+    assert line.cost is not None
+    assert line.cost.usd == 0.0135

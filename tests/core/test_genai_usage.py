@@ -88,6 +88,16 @@ def as_object(value: Any) -> Any:
             id="anthropic",
         ),
         pytest.param(
+            {"input_tokens": 200, "output_tokens": 30, "server_tool_use": {"web_search_requests": 2}},
+            usage(200, 30, web_searches=2),
+            id="anthropic, with searches",
+        ),
+        pytest.param(
+            {"input_tokens": 200, "output_tokens": 30, "web_searches": 1, "file_searches": 2},
+            usage(200, 30, web_searches=1, file_searches=2),
+            id="what was counted in an answer",
+        ),
+        pytest.param(
             {
                 "input_tokens": 3_774,
                 "output_tokens": 30,

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ai_dev_squad.costs.money import PICO, to_pico
 from ai_dev_squad.costs.prices.catalog import catalog
@@ -34,6 +35,10 @@ def usages(draw: st.DrawFn) -> Usage:
         reasoning_output_tokens=draw(counts),
         audio_input_tokens=draw(counts),
         audio_output_tokens=draw(counts),
+        image_input_tokens=draw(counts),
+        image_output_tokens=draw(counts),
+        web_searches=draw(counts),
+        file_searches=draw(counts),
         source="provider",
     )
 
@@ -52,8 +57,13 @@ def prices(draw: st.DrawFn) -> Price:
             audio_input=draw(own_rates),
             audio_output=draw(own_rates),
             cache_audio_read=draw(own_rates),
+            image_input=draw(own_rates),
+            image_output=draw(own_rates),
+            cache_image_read=draw(own_rates),
             reasoning_output=draw(own_rates),
             request=draw(own_rates),
+            web_search=draw(own_rates),
+            file_search=draw(own_rates),
         )
 
     tiers = tuple((start, draw_rates()) for start in sorted(draw(st.sets(st.sampled_from([1, 200_000, 272_000])))))
@@ -208,13 +218,17 @@ def test_the_parts_add_up_to_the_whole(price, used):
     split = disjoint(used)
     assert min(split) >= 0
     assert sum(part.tokens for part in parts.values()) == sum(split)
-    assert sum(split[:6]) == max(
+    assert sum(split[:8]) == max(
         used.input_tokens,
         (used.cache_read_input_tokens or 0)
         + max(used.cache_write_input_tokens or 0, used.cache_write_1h_input_tokens or 0),
-        used.audio_input_tokens or 0,
+        (used.audio_input_tokens or 0) + (used.image_input_tokens or 0),
     )
-    assert sum(split[6:]) == max(used.output_tokens, used.audio_output_tokens or 0, used.reasoning_output_tokens or 0)
+    assert sum(split[8:]) == max(
+        used.output_tokens,
+        (used.audio_output_tokens or 0) + (used.image_output_tokens or 0),
+        used.reasoning_output_tokens or 0,
+    )
 
 
 @given(prices(), usages())
@@ -229,16 +243,16 @@ def test_more_tokens_never_cost_less(price, used, more_in, more_out):
     flat = Price("test/model", price.rates, source="user")
     seen = disjoint(used)
     more = Usage(
-        input_tokens=sum(seen[:6]) + more_in,
-        output_tokens=sum(seen[6:]) + more_out,
+        input_tokens=sum(seen[:8]) + more_in,
+        output_tokens=sum(seen[8:]) + more_out,
         cache_read_input_tokens=used.cache_read_input_tokens,
         cache_write_input_tokens=used.cache_write_input_tokens,
         cache_write_1h_input_tokens=used.cache_write_1h_input_tokens,
         source="provider",
     )
     less = Usage(
-        input_tokens=sum(seen[:6]),
-        output_tokens=sum(seen[6:]),
+        input_tokens=sum(seen[:8]),
+        output_tokens=sum(seen[8:]),
         cache_read_input_tokens=used.cache_read_input_tokens,
         cache_write_input_tokens=used.cache_write_input_tokens,
         cache_write_1h_input_tokens=used.cache_write_1h_input_tokens,
@@ -249,7 +263,10 @@ def test_more_tokens_never_cost_less(price, used, more_in, more_out):
 
 @given(usages())
 def test_a_call_lies_between_its_cheapest_and_its_dearest_rate(used):
-    """However usage is cut into subsets, no token costs less than the cheapest rate or more than the dearest."""
+    """However text and sound are cut into subsets, no token costs less than the cheapest rate or more than the dearest."""
+    used = structs.replace(
+        used, image_input_tokens=None, image_output_tokens=None, web_searches=None, file_searches=None
+    )
     price = PriceList().find("gpt-4o-mini-realtime-preview", "openai")
     assert isinstance(price, Price)
     tokens = sum(disjoint(used))

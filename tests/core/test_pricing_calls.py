@@ -184,15 +184,55 @@ def test_audio_with_a_price_of_your_own():
         ("gemini-2.5-pro", "google", usage(1_000, 0, image_input_tokens=900), 0.00125),
         # 100 x 0.30 + 900 x 1.00
         ("gemini-2.5-flash", "google", usage(1_000, 0, audio_input_tokens=900), 0.00093),
-        # A picture that is made costs twelve times what the table's text costs.
-        ("gemini-2.5-flash-image", "google", usage(10, 1_290, image_output_tokens=1_290), None),
-        ("gpt-image-1", "openai", usage(1_000, 0, image_input_tokens=900), None),
+        # 10 x 0.30 + 1,290 x 30; 100 x 5 + 900 x 10
+        ("gemini-2.5-flash-image", "google", usage(10, 1_290, image_output_tokens=1_290), 0.038703),
+        ("gpt-image-1", "openai", usage(1_000, 0, image_input_tokens=900), 0.0095),
+        # The table has one price of what this draws and writes: a picture costs twelve times as much.
+        ("gemini-2.5-flash", "google", usage(10, 1_290, image_output_tokens=1_290), None),
         ("gpt-4o", "openai", usage(1_000, 0, image_input_tokens=0, audio_output_tokens=0), 0.0025),
     ],
 )
 def test_kinds_of_token_that_share_a_price(model, provider, used, usd):
     """A kind without a row of its own costs what text costs only where its maker sells it so."""
     assert cost(model, provider, used).usd == usd
+
+
+# --- searches, which are billed by the piece --------------------------------------------------------------------------
+# https://platform.openai.com/docs/pricing, https://platform.claude.com/docs/en/about-claude/pricing#web-search-tool and
+# https://ai.google.dev/gemini-api/docs/pricing, as the table has them.
+
+
+@pytest.mark.parametrize(
+    "model, provider, used, usd",
+    [
+        # 1,000 x 2.50 + 100 x 10 for a million, 10 for a thousand searches of the web, 2.50 of files
+        ("gpt-4o", "openai", usage(1_000, 100, web_searches=3, file_searches=2), 0.0385),
+        # 1,000 x 3 + 100 x 15 for a million, 10 for a thousand searches
+        ("claude-sonnet-4-5", "anthropic", usage(1_000, 100, web_searches=2), 0.0245),
+        # A grounded prompt, however often it searched: 35 for a thousand; later each search: 14 for a thousand.
+        ("gemini-2.5-flash", "google", usage(1_000, 100, web_searches=3), 0.03555),
+        ("gemini-3-flash-preview", "google", usage(1_000, 100, web_searches=3), 0.0428),
+    ],
+)
+def test_searches_cost_beside_the_tokens(model, provider, used, usd):
+    """A search that the provider makes is billed beside its tokens (langfuse#15856, litellm#15227, litellm#16996)."""
+    assert cost(model, provider, used).usd == usd
+
+
+def test_searches_without_a_price_are_said_to_be_missing():
+    """The amount is what is known at least, and the reason says what it lacks: 1,000 x 0.59 + 100 x 0.79 for a million."""
+    found = cost("llama-3.3-70b-versatile", "groq", usage(1_000, 100, web_searches=1))
+    assert (found.usd, found.reason) == (0.000669, "without web search (1), which has no price in the list")
+
+
+def test_searches_and_pictures_with_a_price_of_your_own():
+    """1,000 x 1 + 100 x 2 + 50 pictures' tokens x 30 for a million, and 2 searches of 5 a thousand."""
+    tracker = CostTracker()
+    tracker.add_pricing_model(
+        ModelPricing("ours", "custom", 0.001, 0.002, image_output_cost_per_1k_tokens=0.03, web_search_cost_per_1k=5)
+    )
+    used = usage(1_000, 150, image_output_tokens=50, web_searches=2)
+    assert tracker.price("ours", "custom", used).usd == 0.0127
 
 
 # --- tokens that nobody counted ---------------------------------------------------------------------------------------

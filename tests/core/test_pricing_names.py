@@ -143,6 +143,8 @@ def test_published_prices_can_be_read_in_the_guides_form():
         0.01,
         128_000,
         cache_read_cost_per_1k_tokens=0.00125,
+        web_search_cost_per_1k=10.0,
+        file_search_cost_per_1k=2.5,
         date=READ_ON,
         source="genai-prices",
     )

@@ -22,6 +22,10 @@ FIELDS = {
     "cache_read_tokens": "cache_read_input_tokens",
     "cache_write_tokens": "cache_write_input_tokens",
     "output_reasoning_tokens": "reasoning_output_tokens",
+    "input_image_tokens": "image_input_tokens",
+    "output_image_tokens": "image_output_tokens",
+    "web_searches": "web_searches",
+    "storage_searches": "file_searches",
 }
 
 

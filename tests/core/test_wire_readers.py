@@ -83,6 +83,45 @@ STREAMS = {
             "done": True,
         },
     ),
+    "OpenAI's responses, with searches": (
+        SSE,
+        sse(
+            {"type": "response.output_item.done", "item": {"type": "web_search_call", "action": {"type": "search"}}},
+            {
+                "type": "response.completed",
+                "response": {
+                    "id": "r",
+                    "model": "m",
+                    "output": [
+                        {"type": "web_search_call", "action": {"type": "search", "query": "tea"}},
+                        {"type": "web_search_call", "action": {"type": "open_page", "url": "https://a.example"}},
+                        {"type": "web_search_call"},
+                        {"type": "file_search_call", "queries": ["tea"]},
+                        {"type": "message", "content": [{"text": "web_search_call"}]},
+                    ],
+                    "usage": {"input_tokens": 5, "output_tokens": 6},
+                },
+            },
+        ),
+        {
+            "events": 2,
+            "model": "m",
+            "response_id": "r",
+            "usage": {"input_tokens": 5, "output_tokens": 6, "web_searches": 2, "file_searches": 1},
+            "done": True,
+        },
+    ),
+    "Gemini's, grounded": (
+        JSON,
+        json.dumps(
+            {
+                "responseId": "g",
+                "candidates": [{"groundingMetadata": {"webSearchQueries": ["tea", "green tea"]}}, {"index": 1}],
+                "usageMetadata": {"promptTokenCount": 2},
+            }
+        ).encode(),
+        {"events": 1, "response_id": "g", "usage": {"promptTokenCount": 2, "web_searches": 2}},
+    ),
     "Cohere's first": (
         SSE,
         sse({"event_type": "stream-end", "response": {"generation_id": "g", "meta": {"billed_units": {"x": 1}}}}),

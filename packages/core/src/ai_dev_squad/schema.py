@@ -101,6 +101,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     audio_output_tokens: int | None = None
     image_input_tokens: int | None = None
     image_output_tokens: int | None = None
+    web_searches: int | None = None
+    """Searches of the web that the provider made for this call and bills by the piece, beside the tokens."""
+    file_searches: int | None = None
+    """The same of files that the user keeps with the provider."""
     source: UsageSource
 
 

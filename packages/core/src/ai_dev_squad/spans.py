@@ -35,6 +35,8 @@ _USAGE_KEYS = {
     "audio_output_tokens": keys.USAGE_AUDIO_OUTPUT_TOKENS,
     "image_input_tokens": keys.USAGE_IMAGE_INPUT_TOKENS,
     "image_output_tokens": keys.USAGE_IMAGE_OUTPUT_TOKENS,
+    "web_searches": keys.USAGE_WEB_SEARCHES,
+    "file_searches": keys.USAGE_FILE_SEARCHES,
     "source": keys.USAGE_SOURCE,
 }
 _COST_KEYS = {

@@ -6,6 +6,7 @@ Where the names are from:
 - xAI, reasoning beside the completion, and the cost in ticks: https://docs.x.ai/developers/cost-tracking
 - Anthropic, the cache beside the input, by how long it is kept:
   https://docs.claude.com/en/docs/build-with-claude/prompt-caching
+- Its searches: https://platform.claude.com/docs/en/about-claude/pricing#web-search-tool
 - Gemini: https://ai.google.dev/api/generate-content#UsageMetadata
 - Bedrock: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html and
   ``…/API_runtime_CacheDetail.html``
@@ -19,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ai_dev_squad.genai.reports import plain
+from ai_dev_squad.genai.reports import FILE_SEARCHES, WEB_SEARCHES, plain
 from ai_dev_squad.schema import Usage
 
 __all__ = ["counted"]
@@ -143,6 +144,7 @@ def _checked(
     thought: int | None = None,
     heard: tuple[int | None, int | None] = (None, None),
     seen: tuple[int | None, int | None] = (None, None),
+    searched: tuple[int | None, int | None] = (None, None),
 ) -> Usage | None:
     """The usage, each whole at least as large as its parts: those tokens were counted, wherever that was."""
     if not asked and not said:
@@ -170,6 +172,8 @@ def _checked(
         audio_output_tokens=heard[1],
         image_input_tokens=seen[0],
         image_output_tokens=seen[1],
+        web_searches=searched[0],
+        file_searches=searched[1],
         source="provider",
     )
 
@@ -219,6 +223,10 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
             _either(_count(inputs, "image_tokens"), detail(inputs, "image")),
             _either(_count(outputs, "image_tokens"), detail(outputs, "image")),
         ),
+        "searched": (
+            _either(_count(_inside(report, "server_tool_use"), "web_search_requests"), _count(report, WEB_SEARCHES)),
+            _count(report, FILE_SEARCHES),
+        ),
     }
 
 
@@ -248,6 +256,7 @@ def _gemini(report: Mapping[str, Any]) -> dict[str, Any]:
         "thought": thought,
         "heard": (_of_modality(inputs, "AUDIO"), _of_modality(outputs, "AUDIO")),
         "seen": (_of_modality(inputs, "IMAGE"), _of_modality(outputs, "IMAGE")),
+        "searched": (_count(report, WEB_SEARCHES), None),
     }
 
 

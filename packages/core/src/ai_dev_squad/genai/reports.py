@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["found", "inside", "merged", "plain"]
+__all__ = ["FILE_SEARCHES", "WEB_SEARCHES", "found", "inside", "merged", "plain"]
+
+WEB_SEARCHES, FILE_SEARCHES = "web_searches", "file_searches"
+"""How many of them an answer tells of, where its report of usage does not: whoever reads the answer counts them."""
 
 COUNTS = frozenset(
     {
@@ -53,6 +56,8 @@ COUNTS = frozenset(
         "generation_token_count",
         # Ollama; Cohere
         *("prompt_eval_count", "eval_count", "billed_units", "tokens"),
+        # Searches of the provider's own: Anthropic's report, and what was counted in an answer
+        *("server_tool_use", WEB_SEARCHES, FILE_SEARCHES),
         # Money
         *("cost", "cost_details", "is_byok", "cost_in_usd_ticks"),
     }
@@ -63,7 +68,7 @@ _DETAILS = frozenset(
     {
         *("cached_tokens", "cache_write_tokens", "cache_creation_tokens", "cache_creation_token_details"),
         *("reasoning_tokens", "thinking_tokens", "audio_tokens", "image_tokens"),
-        *("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"),
+        *("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens", "web_search_requests"),
         *("modality", "tokenCount", "token_count", "ttl", "total_cost", "upstream_inference_cost"),
     }
 )
@@ -75,7 +80,7 @@ _INSIDE = (
 """Where answers and events of a stream hold a report: Anthropic's ``message_start`` in ``message``, OpenAI's
 ``response.completed`` in ``response``, Cohere's ``message-end`` in ``delta``, Groq's last chunk in ``x_groq``."""
 _DEEPEST = 3
-_AMBIGUOUS = frozenset({"tokens", "results", "cost", "cost_details", "is_byok"})
+_AMBIGUOUS = frozenset({"tokens", "results", "cost", "cost_details", "is_byok", WEB_SEARCHES, FILE_SEARCHES})
 """Names that answers use for other things as well, or that frameworks move out of the report."""
 
 

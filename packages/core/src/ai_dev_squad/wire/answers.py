@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ai_dev_squad.genai.reports import merged
+from ai_dev_squad.genai.reports import FILE_SEARCHES, WEB_SEARCHES, merged
 
 __all__ = ["Answer"]
 
@@ -22,6 +22,7 @@ _LAST = {"message_stop", "message-end", "response.completed", "response.incomple
 _REPORT = re.compile(r'"(?:usage|usageMetadata|meta)"\s*:\s*(?=\{)')
 _COUNTS = re.compile(r'"(prompt_eval_count|eval_count|inputTextTokenCount)"\s*:\s*(\d+)')
 _NAMES = re.compile(r'"(id|model)"\s*:\s*"([^"\\]{1,200})"')
+_SEARCH_CALL, _SEARCH_QUERIES = re.compile(rb"_search_call"), re.compile(rb"webSearchQueries")
 _read_object = json.JSONDecoder().raw_decode
 
 
@@ -52,11 +53,26 @@ class _Said(msgspec.Struct, gc=False):
     results: Any = None
     prompt_token_count: Any = None
     generation_token_count: Any = None
+    output: msgspec.Raw = _NOTHING
+    candidates: msgspec.Raw = _NOTHING
     message: msgspec.Raw = _NOTHING
     response: msgspec.Raw = _NOTHING
     delta: msgspec.Raw = _NOTHING
     bytes: Any = None
     metrics: Any = msgspec.field(default=None, name="amazon-bedrock-invocationMetrics")
+
+
+class _Item(msgspec.Struct, gc=False):
+    """One item of what OpenAI's responses put out."""
+
+    type: Any = None
+    action: Any = None
+
+
+class _Candidate(msgspec.Struct, gc=False):
+    """One of Gemini's answers."""
+
+    groundingMetadata: Any = None  # noqa: N815
 
 
 # Counts that stand in the answer itself: Ollama, and Amazon's and Meta's models at Bedrock.
@@ -70,6 +86,8 @@ _BARE = (
 )
 _decode = msgspec.json.Decoder(_Said).decode
 _decode_list = msgspec.json.Decoder(list[_Said]).decode
+_decode_items = msgspec.json.Decoder(list[_Item]).decode
+_decode_candidates = msgspec.json.Decoder(list[_Candidate]).decode
 
 
 class Answer:
@@ -153,6 +171,11 @@ class Answer:
         if said.error is not None:
             self.error = said.error or self.error
         self._hear_counts(said)
+        # Both name the searches of the provider's own in the answer, beside what was found.
+        if said.output is not _NOTHING and _SEARCH_CALL.search(memoryview(said.output)):
+            self.count(_openai_searches(said.output))
+        elif said.candidates is not _NOTHING and _SEARCH_QUERIES.search(memoryview(said.candidates)):
+            self.count(_gemini_searches(said.candidates))
 
     def _hear_inside(self, text: bytes | msgspec.Raw) -> None:
         if bytes(memoryview(text)[:1]) != b"{":  # such as Ollama's, the text itself
@@ -188,6 +211,33 @@ class Answer:
         if said.inputTextTokenCount is not None and isinstance(said.results, list):
             counts = [{"tokenCount": result.get("tokenCount")} for result in said.results if isinstance(result, dict)]
             self.count({"results": counts})
+
+
+def _openai_searches(output: msgspec.Raw) -> dict[str, int]:
+    """The searches among a response's items; opening a page that was found, or looking through it, costs nothing.
+
+    https://platform.openai.com/docs/guides/tools-web-search#output-and-citations
+    """
+    try:
+        items = _decode_items(output)
+    except msgspec.MsgspecError:
+        return {}
+    web = sum(item.type == "web_search_call" and _action(item) == "search" for item in items)
+    return {WEB_SEARCHES: web, FILE_SEARCHES: sum(item.type == "file_search_call" for item in items)}
+
+
+def _action(item: _Item) -> Any:
+    return item.action.get("type", "search") if isinstance(item.action, dict) else "search"
+
+
+def _gemini_searches(candidates: msgspec.Raw) -> dict[str, int]:
+    """https://ai.google.dev/api/generate-content#GroundingMetadata"""
+    try:
+        grounded = [candidate.groundingMetadata for candidate in _decode_candidates(candidates)]
+    except msgspec.MsgspecError:
+        return {}
+    asked = [found.get("webSearchQueries") for found in grounded if isinstance(found, dict)]
+    return {WEB_SEARCHES: sum(len(queries) for queries in asked if isinstance(queries, list))}
 
 
 def _tier(value: Any) -> str | None:

@@ -282,6 +282,8 @@ def _usage(values: Attributes) -> Usage:
         audio_output_tokens=tokens(get(keys.USAGE_AUDIO_OUTPUT_TOKENS)),
         image_input_tokens=tokens(get(keys.USAGE_IMAGE_INPUT_TOKENS)),
         image_output_tokens=tokens(get(keys.USAGE_IMAGE_OUTPUT_TOKENS)),
+        web_searches=tokens(get(keys.USAGE_WEB_SEARCHES)),
+        file_searches=tokens(get(keys.USAGE_FILE_SEARCHES)),
         source=source,
     )
 

@@ -35,6 +35,10 @@ _COVERED = {
     "google": frozenset({"audio_input", "audio_output", "image_input"}),
     "x-ai": frozenset({"image_input"}),
 }
+_PIECES = frozenset({"request", "web_search", "file_search"})
+# Up to Gemini 2.5, Google bills a prompt that was grounded in a search, later models each search:
+# https://ai.google.dev/gemini-api/docs/pricing
+_GROUNDED_ONCE = re.compile(r"gemini-[12]\b")
 # What these answer is a picture and nothing else, and so is their price of output. Those that also talk, such as gpt-image-1.5,
 # have another price for that: https://platform.openai.com/docs/pricing
 _PICTURES = re.compile(r"gpt-image-(1|1-mini|2|2\.5-\w+)")
@@ -132,6 +136,7 @@ class Catalog(msgspec.Struct):
             since=since,
             until=until,
             covers=MODALITIES if free else _covered(owner, model.id),
+            searched_once=owner == "google" and _GROUNDED_ONCE.match(model.id) is not None,
         )
 
     def _rates(self, row: Sequence[Rate]) -> tuple[Rates, tuple[tuple[int, Rates], ...]]:
@@ -141,10 +146,10 @@ class Catalog(msgspec.Struct):
 
         def at_size(size: int) -> Rates:
             values = {unit: _step(rate, size) for unit, rate in zip(self.units, row, strict=False)}
-            # Requests are priced by the thousand, tokens by the million.
+            # Pieces are priced by the thousand, tokens by the million.
             return Rates(
                 **{
-                    unit: round(value * (1_000_000_000 if unit == "request" else 1_000_000))
+                    unit: round(value * (1_000_000_000 if unit in _PIECES else 1_000_000))
                     for unit, value in values.items()
                     if value is not None
                 }

@@ -48,7 +48,7 @@ def provider_name(provider: ModelProvider | str) -> str:
 
 @dataclass
 class ModelPricing:
-    """What a model costs, in US dollars per thousand tokens.
+    """What a model costs, in US dollars per thousand tokens, or pieces.
 
     The keyword fields are for tokens with a price of their own; left out, they cost what other tokens of their side
     cost. ``local=True`` declares a model that costs nothing. Raises ``ValueError`` for a price that is negative, not
@@ -66,7 +66,12 @@ class ModelPricing:
     """Cache writes that live for an hour; left out, they cost what other cache writes cost."""
     audio_input_cost_per_1k_tokens: float | None = field(default=None, kw_only=True)
     audio_output_cost_per_1k_tokens: float | None = field(default=None, kw_only=True)
+    image_input_cost_per_1k_tokens: float | None = field(default=None, kw_only=True)
+    image_output_cost_per_1k_tokens: float | None = field(default=None, kw_only=True)
     reasoning_output_cost_per_1k_tokens: float | None = field(default=None, kw_only=True)
+    web_search_cost_per_1k: float | None = field(default=None, kw_only=True)
+    """A thousand searches of the web that the provider makes, in US dollars."""
+    file_search_cost_per_1k: float | None = field(default=None, kw_only=True)
     local: bool = field(default=False, kw_only=True)
     """Runs on the user's own machine: 0 is its real price."""
     date: str | None = field(default=None, kw_only=True)
@@ -78,7 +83,7 @@ class ModelPricing:
             raise ValueError(f"model_name {self.model_name!r} is not a name; give the model's name, such as 'gpt-4o'")
         provider_name(self.provider)
         for item in fields(self):
-            if item.name.endswith("_per_1k_tokens"):
+            if "_cost_per_1k" in item.name:
                 self._check_price(item.name, getattr(self, item.name), optional=item.default is None)
         window: Any = self.context_window
         if window is not None and (isinstance(window, bool) or not isinstance(window, int) or window <= 0):
@@ -90,11 +95,12 @@ class ModelPricing:
     def _check_price(self, name: str, value: Any, *, optional: bool) -> None:
         if value is None and optional:
             return
+        what = "tokens" if name.endswith("_tokens") else "pieces"
         good = isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
         if not good or not math.isfinite(value) or value < 0:
             raise ValueError(
-                f"{name} of {self.model_name!r} is {value!r}; allowed: a finite number of US dollars per 1,000 tokens, 0 "
-                f"or more. A price per million tokens is divided by 1,000"
+                f"{name} of {self.model_name!r} is {value!r}; allowed: a finite number of US dollars per 1,000 {what}, 0 "
+                f"or more. A price per million {what} is divided by 1,000"
             )
 
     @property
@@ -107,18 +113,22 @@ class ModelPricing:
         self.__post_init__()
         name = provider_name(self.provider)
         if self.local:
-            source, rates = "local", Rates(input=0, output=0)
+            source, rates = "local", Rates(input=0, output=0, web_search=0, file_search=0)
         else:
             source = self.source
             rates = Rates(
-                input=_pico_per_token(self.input_cost_per_1k_tokens),
-                output=_pico_per_token(self.output_cost_per_1k_tokens),
-                cache_read=_pico_per_token(self.cache_read_cost_per_1k_tokens),
-                cache_write=_pico_per_token(self.cache_write_cost_per_1k_tokens),
-                cache_write_1h=_pico_per_token(self.cache_write_1h_cost_per_1k_tokens),
-                audio_input=_pico_per_token(self.audio_input_cost_per_1k_tokens),
-                audio_output=_pico_per_token(self.audio_output_cost_per_1k_tokens),
-                reasoning_output=_pico_per_token(self.reasoning_output_cost_per_1k_tokens),
+                input=_pico_each(self.input_cost_per_1k_tokens),
+                output=_pico_each(self.output_cost_per_1k_tokens),
+                cache_read=_pico_each(self.cache_read_cost_per_1k_tokens),
+                cache_write=_pico_each(self.cache_write_cost_per_1k_tokens),
+                cache_write_1h=_pico_each(self.cache_write_1h_cost_per_1k_tokens),
+                audio_input=_pico_each(self.audio_input_cost_per_1k_tokens),
+                audio_output=_pico_each(self.audio_output_cost_per_1k_tokens),
+                image_input=_pico_each(self.image_input_cost_per_1k_tokens),
+                image_output=_pico_each(self.image_output_cost_per_1k_tokens),
+                reasoning_output=_pico_each(self.reasoning_output_cost_per_1k_tokens),
+                web_search=_pico_each(self.web_search_cost_per_1k),
+                file_search=_pico_each(self.file_search_cost_per_1k),
             )
         return Price(
             f"{name}/{self.model_name}", rates, source=source, date=self.date, context_window=self.context_window
@@ -143,13 +153,17 @@ class ModelPricing:
             cache_write_1h_cost_per_1k_tokens=per_1k(price.rates.cache_write_1h),
             audio_input_cost_per_1k_tokens=per_1k(price.rates.audio_input),
             audio_output_cost_per_1k_tokens=per_1k(price.rates.audio_output),
+            image_input_cost_per_1k_tokens=per_1k(price.rates.image_input),
+            image_output_cost_per_1k_tokens=per_1k(price.rates.image_output),
             reasoning_output_cost_per_1k_tokens=per_1k(price.rates.reasoning_output),
+            web_search_cost_per_1k=per_1k(price.rates.web_search),
+            file_search_cost_per_1k=per_1k(price.rates.file_search),
             date=price.date,
             source=price.source,
         )
 
 
-def _pico_per_token(usd_per_1k: float | None) -> int | None:
+def _pico_each(usd_per_1k: float | None) -> int | None:
     """Exact for up to nine decimals; a price too small for that counts as one pico-dollar, never as nothing."""
     if usd_per_1k is None:
         return None

@@ -21,8 +21,13 @@ _PRICES = {
     "cache_write_1h": "cache_write_1h_cost_per_1k_tokens",
     "audio_input": "audio_input_cost_per_1k_tokens",
     "audio_output": "audio_output_cost_per_1k_tokens",
+    "image_input": "image_input_cost_per_1k_tokens",
+    "image_output": "image_output_cost_per_1k_tokens",
     "reasoning_output": "reasoning_output_cost_per_1k_tokens",
+    "web_search": "web_search_cost_per_1k",
+    "file_search": "file_search_cost_per_1k",
 }
+_PIECES = {"web_search", "file_search"}  # in both, USD per thousand
 _FACTS = {"context_window", "local", "date", "source"}
 
 
@@ -104,10 +109,11 @@ def _pricing(key: str, row: Any, file: Path) -> ModelPricing:
             isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e9
         ):
             raise ValueError(
-                f"{where}: {name} is {value!r}; allowed: US dollars per million tokens, a number from 0 up, such as 2.5"
+                f"{where}: {name} is {value!r}; allowed: US dollars per {'thousand' if name in _PIECES else 'million tokens'}, a "
+                f"number from 0 up, such as 2.5"
             )
         # Through decimals: 0.15 a million is 0.00015 a thousand, not the float beside it.
-        given[argument] = None if value is None else float(f"{value / 1000:.15g}")
+        given[argument] = None if value is None else float(f"{value / _thousands(name):.15g}")
     known = {item.value: item for item in ModelProvider}
     try:
         return ModelPricing(model, known.get(provider, provider), **given)
@@ -120,9 +126,13 @@ def _row(pricing: ModelPricing) -> dict[str, Any]:
     for name, argument in _PRICES.items():
         value = getattr(pricing, argument)
         if value is not None:
-            row[name] = float(f"{value * 1000:.15g}")
+            row[name] = float(f"{value * _thousands(name):.15g}")
     facts = {name: getattr(pricing, name) for name in sorted(_FACTS)}
     return row | {name: value for name, value in facts.items() if value not in {None, False} and value != "user"}
+
+
+def _thousands(name: str) -> int:
+    return 1 if name in _PIECES else 1000
 
 
 def _section(content: dict[str, Any], name: str, kind: type, file: Path) -> Any:

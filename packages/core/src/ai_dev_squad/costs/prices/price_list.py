@@ -274,7 +274,7 @@ class PriceList:
         if (house in self.local and not (house == "ollama" and name.endswith("cloud"))) or any(
             place in self.local for place in places
         ):
-            return Price(f"{house}/{model}", Rates(input=0, output=0), source="local")
+            return Price(f"{house}/{model}", Rates(input=0, output=0, web_search=0, file_search=0), source="local")
         return failed
 
     def _listed(self, model: str, provider: str, question: _Question) -> Price | UnknownPrice:

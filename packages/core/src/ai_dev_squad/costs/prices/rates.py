@@ -21,7 +21,8 @@ __all__ = ["MODALITIES", "Part", "Price", "Rates", "UnknownPrice", "disjoint"]
 class Rates:
     """Picodollars per token. ``None`` means "no price of its own": the tokens then cost what the whole costs.
 
-    For audio and images that holds only where ``Price.covers`` says so.
+    For audio and images that holds only where ``Price.covers`` says so. The last three are per piece: what a provider
+    bills beside the tokens.
     """
 
     input: int | None = None
@@ -32,9 +33,14 @@ class Rates:
     audio_input: int | None = None
     audio_output: int | None = None
     cache_audio_read: int | None = None
+    image_input: int | None = None
+    image_output: int | None = None
+    cache_image_read: int | None = None
     reasoning_output: int | None = None
     request: int | None = None
-    """Picodollars per call, on top of the tokens."""
+    """Each call."""
+    web_search: int | None = None
+    file_search: int | None = None
 
     def per_token(self) -> _Tokens:
         """The rate of each disjoint kind of token."""
@@ -48,14 +54,17 @@ class Rates:
             cache_write_1h=written if self.cache_write_1h is None else self.cache_write_1h,
             audio_input=whole_in if self.audio_input is None else self.audio_input,
             cache_audio_read=read if self.cache_audio_read is None else self.cache_audio_read,
+            image_input=whole_in if self.image_input is None else self.image_input,
+            cache_image_read=read if self.cache_image_read is None else self.cache_image_read,
             output=whole_out,
             audio_output=whole_out if self.audio_output is None else self.audio_output,
+            image_output=whole_out if self.image_output is None else self.image_output,
             reasoning_output=whole_out if self.reasoning_output is None else self.reasoning_output,
         )
 
 
 class _Tokens(NamedTuple):
-    """Something for each disjoint kind of token: the first six add up to the input, the other three to the output."""
+    """Something for each disjoint kind of token: the first eight add up to the input, the other four to the output."""
 
     input: int
     cache_read: int
@@ -63,8 +72,11 @@ class _Tokens(NamedTuple):
     cache_write_1h: int
     audio_input: int
     cache_audio_read: int
+    image_input: int
+    cache_image_read: int
     output: int
     audio_output: int
+    image_output: int
     reasoning_output: int
 
     def differences(self) -> tuple[int, int, int, int, int, int]:
@@ -82,36 +94,41 @@ class _Tokens(NamedTuple):
 def disjoint(usage: Usage) -> _Tokens:
     """The tokens of a call, each in exactly one kind: ``input`` and ``output`` are what no subset claims.
 
-    Subsets that exceed their whole raise it, because those tokens were seen. Where cached and audio tokens together
-    exceed the input, the overlap is cached audio. Negative counts are taken as 0.
+    Subsets that exceed their whole raise it, because those tokens were seen. Where cached, audio and image tokens
+    together exceed the input, the overlap is cached audio, then cached images. Negative counts are taken as 0.
     """
     whole_in = max(0, usage.input_tokens or 0)
     read = max(0, usage.cache_read_input_tokens or 0)
     kept = max(0, usage.cache_write_1h_input_tokens or 0)
     written = max(0, usage.cache_write_input_tokens or 0, kept)
     heard = max(0, usage.audio_input_tokens or 0)
+    seen = max(0, usage.image_input_tokens or 0)
     whole_out = max(0, usage.output_tokens or 0)
     said = max(0, usage.audio_output_tokens or 0)
+    drawn = max(0, usage.image_output_tokens or 0)
     thought = max(0, usage.reasoning_output_tokens or 0)
-    heard_again = 0
-    whole_in = max(whole_in, read + written, heard)
-    twice = read + written + heard - whole_in
-    if twice > 0:
-        heard_again = min(twice, read)
-        read -= heard_again
-        heard -= twice
-    whole_out = max(whole_out, said, thought)
-    thought = min(thought, whole_out - said)
+    whole_in = max(whole_in, read + written, heard + seen)
+    rest = whole_in - read - written - heard - seen
+    twice = max(0, -rest)
+    heard_twice = min(twice, heard)
+    heard_again = min(heard_twice, read)
+    seen_twice = twice - heard_twice
+    seen_again = min(seen_twice, read - heard_again)
+    whole_out = max(whole_out, said + drawn, thought)
+    thought = min(thought, whole_out - said - drawn)
     return _Tokens(
-        whole_in - read - written - heard - heard_again,
-        read,
-        written - kept,
-        kept,
-        heard,
-        heard_again,
-        whole_out - said - thought,
-        said,
-        thought,
+        input=max(0, rest),
+        cache_read=read - heard_again - seen_again,
+        cache_write=written - kept,
+        cache_write_1h=kept,
+        audio_input=heard - heard_twice,
+        cache_audio_read=heard_again,
+        image_input=seen - seen_twice,
+        cache_image_read=seen_again,
+        output=whole_out - said - drawn - thought,
+        audio_output=said,
+        image_output=drawn,
+        reasoning_output=thought,
     )
 
 
@@ -149,6 +166,7 @@ class Price:
         "label",
         "note",
         "rates",
+        "searched_once",
         "since",
         "source",
         "tiers",
@@ -170,6 +188,7 @@ class Price:
         since: float = -math.inf,
         until: float = math.inf,
         covers: frozenset[str] = MODALITIES,
+        searched_once: bool = False,
     ) -> None:
         self.label = label
         """The price as ``provider/model``, with ``@tier`` when a service tier has its own."""
@@ -190,6 +209,8 @@ class Price:
         self.covers = covers
         """Of ``audio_input``, ``audio_output``, ``image_input`` and ``image_output``: those that cost what text costs.
         The others are unknown, unless they have a rate of their own."""
+        self.searched_once = searched_once
+        """Whether a call that searches the web costs one search, however often it did."""
         self.dated = until != math.inf or since != -math.inf
         self._per_token = rates.per_token()
         self._steps = tuple((start, step, step.per_token()) for start, step in reversed(tiers))
@@ -203,7 +224,8 @@ class Price:
     def cost(self, usage: Usage) -> Cost:
         """What the call cost. ``usd`` is ``None`` when the tokens were not counted or have no price; never raises.
 
-        ``price`` is named also where only the count of one side is missing.
+        ``price`` is named also where only the count of one side is missing. Searches without a price are left out, and
+        ``reason`` says so.
         """
         try:
             whole_in, whole_out = usage.input_tokens, usage.output_tokens
@@ -216,40 +238,32 @@ class Price:
                 or usage.audio_output_tokens
                 or usage.image_input_tokens
                 or usage.image_output_tokens
+                or usage.web_searches
+                or usage.file_searches
             ):
-                unknown = self._unknown(usage)
-                if unknown is not None:
-                    return unknown
+                return self._unknown(usage) or self._whole(usage)
+            read = usage.cache_read_input_tokens or 0
+            written = usage.cache_write_input_tokens or 0
+            thought = usage.reasoning_output_tokens or 0
+            # Or-ing integers gives a negative number exactly when one of them is negative.
+            if ((whole_in - read - written) | read | (written - kept) | kept | (whole_out - thought) | thought) < 0:
                 pico = self._sum(usage)
             else:
-                read = usage.cache_read_input_tokens or 0
-                written = usage.cache_write_input_tokens or 0
-                thought = usage.reasoning_output_tokens or 0
-                # Or-ing integers gives a negative number exactly when one of them is negative.
-                if ((whole_in - read - written) | read | (written - kept) | kept | (whole_out - thought) | thought) < 0:
-                    pico = self._sum(usage)
-                else:
-                    # Whole numbers at the base rate, each subset only the difference to it: the same sum, sooner.
-                    base_in, less_read, more_written, more_kept, base_out, more_thought = self._fast
-                    for start, fast in self._fast_steps:
-                        if whole_in > start:
-                            base_in, less_read, more_written, more_kept, base_out, more_thought = fast
-                            break
-                    pico = (
-                        whole_in * base_in
-                        + read * less_read
-                        + written * more_written
-                        + kept * more_kept
-                        + whole_out * base_out
-                        + thought * more_thought
-                    )
-            return Cost(
-                usd=pico / PICO,
-                price=self.label,
-                price_date=self.date,
-                price_source=self.source,
-                reason=self._kept_note if kept else self.note,
-            )
+                # Whole numbers at the base rate, each subset only the difference to it: the same sum, sooner.
+                base_in, less_read, more_written, more_kept, base_out, more_thought = self._fast
+                for start, fast in self._fast_steps:
+                    if whole_in > start:
+                        base_in, less_read, more_written, more_kept, base_out, more_thought = fast
+                        break
+                pico = (
+                    whole_in * base_in
+                    + read * less_read
+                    + written * more_written
+                    + kept * more_kept
+                    + whole_out * base_out
+                    + thought * more_thought
+                )
+            return self._priced(pico, self._kept_note if kept else self.note)
         except (TypeError, ValueError, OverflowError) as error:
             return Cost(usd=None, reason=f"the token counts are not whole numbers ({error}): set Usage from integers")
 
@@ -260,6 +274,7 @@ class Price:
         """
         tokens = disjoint(usage)
         rates, request = self._at(tokens)
+        pieces = self._pieces(usage)
         parts = {
             kind: Part(count, rate / 1_000_000, count * rate / PICO)
             for kind, count, rate in zip(_Tokens._fields, tokens, rates, strict=True)
@@ -267,18 +282,48 @@ class Price:
         }
         if request:
             parts["request"] = Part(0, 0.0, request / PICO)
+        parts |= {kind: Part(0, 0.0, count * rate / PICO) for kind, count, rate in pieces if rate}
         return parts
+
+    def _whole(self, usage: Usage) -> Cost:
+        """The cost of a call with more than text in it."""
+        unpriced = " and ".join(
+            f"{kind.replace('_', ' ')} ({count})" for kind, count, rate in self._pieces(usage) if rate is None
+        )
+        note = self._kept_note if usage.cache_write_1h_input_tokens else self.note
+        return self._priced(
+            self._sum(usage), f"without {unpriced}, which has no price in the list" if unpriced else note
+        )
+
+    def _pieces(self, usage: Usage) -> list[tuple[str, int, int | None]]:
+        """``(kind, how many, picodollars of each)`` of what is billed by the piece."""
+        searches = usage.web_searches or 0
+        searches = min(searches, 1) if self.searched_once else searches
+        kinds = (
+            ("web_search", searches, self.rates.web_search),
+            ("file_search", usage.file_searches or 0, self.rates.file_search),
+        )
+        return [(kind, count, rate) for kind, count, rate in kinds if count > 0]
+
+    def _priced(self, pico: int, reason: str | None) -> Cost:
+        return Cost(
+            usd=pico / PICO,
+            price=self.label,
+            price_date=self.date,
+            price_source=self.source,
+            reason=reason,
+        )
 
     def _sum(self, usage: Usage) -> int:
         tokens = disjoint(usage)
         rates, request = self._at(tokens)
         tokens_pico: int = sum(map(mul, tokens, rates))
-        return tokens_pico + request
+        return tokens_pico + request + sum(count * (rate or 0) for _, count, rate in self._pieces(usage))
 
     def _at(self, tokens: _Tokens) -> tuple[_Tokens, int]:
         """The rates for a call of this size, and the price of the call itself."""
         if self._steps:
-            size = sum(tokens[:6])
+            size = sum(tokens[:8])
             for start, step, per_token in self._steps:
                 if size > start:
                     return per_token, step.request or 0
