@@ -14,7 +14,7 @@ from ai_dev_squad_cli.terminal import CommandError
 
 __all__ = ["main", "make_parser"]
 
-_BUILT_IN: Mapping[str, str] = {}
+_BUILT_IN: Mapping[str, str] = {"logs": "logs", "costs": "costs", "doctor": "doctor"}
 """Each command's module in ``commands``."""
 _GROUP = "ai_dev_squad.commands"
 _ELSEWHERE: Mapping[str, str] = {

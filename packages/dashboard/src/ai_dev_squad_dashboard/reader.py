@@ -13,10 +13,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ai_dev_squad.runs import MODEL_OPERATIONS
 from ai_dev_squad_dashboard.ingest.counting import Counting
 from ai_dev_squad_dashboard.ingest.otlp_shapes import Event, Link, Origin, Span
 from ai_dev_squad_dashboard.ingest.pricing import Prices
-from ai_dev_squad_dashboard.ingest.translate import MODEL_OPERATIONS, translated
+from ai_dev_squad_dashboard.ingest.translate import translated
 from ai_dev_squad_dashboard.store.rows import SpanRow
 
 __all__ = ["Event", "Link", "ReadSpan", "Span", "SpanRow", "read_spans"]

@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
+from ai_dev_squad.events.finder import JournalFinder
 from ai_dev_squad.events.follow import JournalFollower, JournalPosition
 from ai_dev_squad.events.reader import BadLine
 from ai_dev_squad.schema import JournalLine
-from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
 from ai_dev_squad_dashboard.otlp_post import Answer
 from ai_dev_squad_dashboard.private_file import write_private
 

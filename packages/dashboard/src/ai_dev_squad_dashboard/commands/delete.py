@@ -123,8 +123,8 @@ def _alerts_beside(db: Path) -> Iterator[Outbox | None]:
 
 
 def _from_journals(options: argparse.Namespace, kind: str, name: str) -> None:
+    from ai_dev_squad.events.finder import JournalFinder
     from ai_dev_squad.events.removal import remove_from_journals
-    from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
 
     journals = JournalFinder(log_paths(options.journal)).find().journals
     removed = remove_from_journals(journals, **{f"{kind}_ids": (name,)})

@@ -1,54 +1,79 @@
-"""``ai-dev-squad doctor``: what is installed, what is captured, and what would surprise you, each with its cure."""
+"""What the dashboard adds to ``ai-dev-squad doctor``: its settings and its store, and trying a store that is a server."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from ai_dev_squad_dashboard.commands import say, show_json, told, wants_colour
+from ai_dev_squad_cli.commands.doctor import show_findings
+from ai_dev_squad_cli.doctor_checks import Environment, Finding
+from ai_dev_squad_cli.versions import installed
+from ai_dev_squad_dashboard.commands import told
 
-__all__ = ["register"]
-
-_COLOURS = {"ok": "32", "note": "36", "warning": "33", "problem": "1;31"}
+__all__ = ["look", "register"]
 
 
 def register(subparsers: Any) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "doctor",
-        help="check what is installed and captured",
-        description="Look at packages, settings, the journal and known traps. The exit code is 1 when there is a problem.",
-    )
+    """Add to the command."""
+    parser = subparsers.choices["doctor"]
     parser.add_argument(
         "--store",
         metavar="URL",
         help="try a ClickHouse server instead: write and read a few rows in a database of its own, which is dropped afterwards",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: auto)")
-    parser.set_defaults(run=told(_run))
+    examine_all = parser.get_default("run")
 
-
-def _run(options: argparse.Namespace) -> int:
-    from ai_dev_squad_dashboard.commands.doctor_checks import examine
-
-    if options.store is None:
-        findings = examine()
-    else:
+    def run(options: argparse.Namespace) -> int | None:
+        if options.store is None:
+            return int(examine_all(options))
         from ai_dev_squad_dashboard.commands.doctor_store import examine_store
 
-        findings = list(examine_store(options.store))
-    problems = sum(finding.verdict == "problem" for finding in findings)
-    warnings = sum(finding.verdict == "warning" for finding in findings)
-    if options.json:
-        show_json({"healthy": not problems, "findings": findings})
-        return 1 if problems else 0
-    colour = wants_colour(options.color)
-    for finding in findings:
-        verdict = finding.verdict.ljust(7)
-        shown = f"\x1b[{_COLOURS[finding.verdict]}m{verdict}\x1b[0m" if colour else verdict
-        say(f"{shown}  {finding.area}: {finding.message}")
-        if finding.cure:
-            say(f"{' ' * 9}→ {finding.cure}")
-    say(f"{problems} problems, {warnings} warnings" if problems or warnings else "All is well.")
-    return 1 if problems else 0
+        return show_findings(list(examine_store(options.store)), options)
+
+    parser.set_defaults(run=told(run), looks=(*parser.get_default("looks"), look))
+
+
+def look(environ: Environment) -> Iterator[Finding]:
+    """At the dashboard's settings, its store and its index of words."""
+    from ai_dev_squad_dashboard.settings import DashboardSettings, is_loopback
+
+    try:
+        settings = DashboardSettings.from_environment(environ)
+    except ValueError as error:
+        yield Finding("dashboard", "problem", f"its settings are not valid: {error}", "correct or unset that variable")
+        return
+    size = settings.db.stat().st_size if settings.db.is_file() else None
+    store = f"{settings.db}, {size / 2**20:.1f} MiB" if size is not None else f"{settings.db}, made at the first start"
+    who = "whoever can reach it" if not settings.needs_login else "those with a token or the password"
+    reach = "this machine only" if is_loopback(settings.host) else f"{settings.host}"
+    if settings.store is not None:
+        store = settings.place_shown
+    yield Finding("dashboard", "ok", f"store {store}; port {settings.port} for {reach}, open to {who}")
+    if settings.store is None:
+        yield _index(settings.db)
+    if settings.grpc_port is not None and installed("grpcio") is None:
+        yield Finding(
+            "dashboard",
+            "problem",
+            f"OTLP over gRPC is to be received on port {settings.grpc_port}, but grpcio is not installed",
+            "pip install 'ai-dev-squad-dashboard[grpc]', or unset DASHBOARD_GRPC_PORT",
+        )
+
+
+def _index(db: Path) -> Finding:
+    from ai_dev_squad_dashboard.sqlite_words import NO_FTS5, is_available, lines_beside, traces_beside
+
+    if not is_available():
+        return Finding(
+            "dashboard",
+            "warning",
+            NO_FTS5,
+            "use a Python whose SQLite has it, such as that of python.org or of uv",
+        )
+    path = traces_beside(db)
+    files = [each for each in (path, lines_beside(path)) if each.is_file()]
+    size = sum(each.stat().st_size for each in files) / 2**20
+    said = f"{path}, {size:.1f} MiB with that of logs" if files else f"{path}, made at the first start"
+    return Finding("dashboard", "ok", f"index of words {said}; Health says how far it is")

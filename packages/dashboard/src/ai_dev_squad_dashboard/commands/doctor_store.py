@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ai_dev_squad_cli.doctor_checks import Finding
 from ai_dev_squad_dashboard.commands import CommandError
-from ai_dev_squad_dashboard.commands.doctor_checks import Finding
 from ai_dev_squad_dashboard.store import StoreError
 from ai_dev_squad_dashboard.store_url import without_password
 

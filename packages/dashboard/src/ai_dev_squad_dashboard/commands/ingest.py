@@ -50,8 +50,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _sorted_out(paths: list[Path]) -> _Files:
+    from ai_dev_squad.events.finder import JournalFinder
     from ai_dev_squad.events.rotation import rotated_files
-    from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
 
     files = _Files()
     for path in paths:

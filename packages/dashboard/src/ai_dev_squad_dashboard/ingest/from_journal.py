@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.runs import MODEL_OPERATIONS
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Usage
 from ai_dev_squad_dashboard.ingest import plausible
 from ai_dev_squad_dashboard.ingest.carried import carried
@@ -24,10 +25,7 @@ from ai_dev_squad_dashboard.ingest.labels import labels_of
 from ai_dev_squad_dashboard.ingest.pricing import Prices, Said
 from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow, SpanRow
 
-__all__ = ["MODEL_OPERATIONS", "JournalRows", "microseconds", "rows"]
-
-MODEL_OPERATIONS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
-"""The operations that use tokens and cost money."""
+__all__ = ["JournalRows", "microseconds", "rows"]
 
 _OPENING = frozenset({EventType.AGENT_START, EventType.TASK_START, EventType.TOOL_CALL, EventType.LLM_REQUEST})
 _CONTENT: Final[Mapping[str, str]] = {

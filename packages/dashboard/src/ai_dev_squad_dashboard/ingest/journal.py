@@ -14,9 +14,9 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from pathlib import Path
 
+from ai_dev_squad.events.finder import JournalFinder
 from ai_dev_squad_dashboard.ingest.counting import Counting
 from ai_dev_squad_dashboard.ingest.from_journal import JournalRows
-from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
 from ai_dev_squad_dashboard.ingest.journal_source import JournalSource, JournalState, batch_of, source_name
 from ai_dev_squad_dashboard.ingest.pricing import Prices
 from ai_dev_squad_dashboard.ingest.queue import Busy, IngestQueue

