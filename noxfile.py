@@ -249,7 +249,9 @@ def everything(session: nox.Session) -> dict[str, list[str]]:
     for package in PACKAGES.keys() - packages:
         session.warn(f"{package} does not claim Python {session.python}: its tests are left out")
     adapters = sorted(package.removeprefix("adapters/") for package in packages if package.startswith("adapters/"))
-    groups = {name: sorted(map(str, Path("tests/adapters").glob(f"test_{name}_*.py"))) for name in adapters}
+    groups = {
+        name: sorted(map(str, Path("tests/adapters").glob(f"test_{name.replace('-', '_')}_*.py"))) for name in adapters
+    }
     own = {"adapters", "browser", "core", "dashboard", "guide", "testing", "wire"}
     others = sorted(folder.name for folder in Path("tests").iterdir() if folder.is_dir() and folder.name not in own)
     lab, core, dashboard = shares(2, *others), shares(2, "core", "guide", "testing"), shares(2, "dashboard")

@@ -43,13 +43,20 @@ KEPT_VARIABLES = {"AI_DEV_SQUAD_TEST_WHEELS"}
 # on adapters that break them, each in a pytest of its own. Prices, reports of usage and redaction are pure functions of text
 # and numbers. Of an adapter the contract, contexts, the truth of numbers and the wire are proven on each; how a framework's
 # objects are translated depends on no interpreter.
+_ADAPTERS = tuple(
+    sorted(path.name.replace("-", "_") for path in (ROOT / "packages/adapters").iterdir() if path.is_dir())
+)
+
+
+def _of_each_adapter(*subjects: str) -> tuple[str, ...]:
+    """The adapters' test files on these subjects, where they have one."""
+    files = (f"tests/adapters/test_{name}_{subject}.py" for name in _ADAPTERS for subject in subjects)
+    return tuple(file for file in files if (ROOT / file).is_file())
+
+
 _RULES = tuple(f"tests/testing/test_{what}.py" for what in ("contract_report", "contract_rules", "plugin"))
 ONCE = (
-    *(
-        f"tests/adapters/test_{framework}_{what}.py"
-        for framework in ("autogen", "crewai", "langgraph")
-        for what in ("budgets", "content", "known_bugs", "translate", "tree")
-    ),
+    *_of_each_adapter("budgets", "content", "known_bugs", "translate", "tree"),
     *(f"tests/core/test_{what}" for what in ("advice", "genai_", "pricing", "redaction")),
     "tests/dashboard/",
     "tests/integration/test_packages.py",
@@ -70,11 +77,7 @@ EVERYWHERE = (
 # translated, words that are looked for, questions that are refused, processes that are started and judged by what they called or
 # kept. Not the lab's commands, reports and comparisons, which write and read moments.
 UNDATED = (
-    *(
-        f"tests/adapters/test_{framework}_{what}.py"
-        for framework in ("autogen", "crewai", "langgraph")
-        for what in ("content", "known_bugs", "translate", "tree")
-    ),
+    *_of_each_adapter("content", "known_bugs", "translate", "tree"),
     "tests/core/test_redaction",
     "tests/dashboard/test_fuzz_corpus.py",
     "tests/dashboard/test_search.py",

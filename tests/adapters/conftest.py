@@ -15,14 +15,16 @@ from typing import Any
 
 import pytest
 
+from ai_dev_squad.frameworks import adapted_frameworks
 from ai_dev_squad.operations import open_operations
 from ai_dev_squad_testing import Captured, capture
 from ai_dev_squad_testing.fixtures import serving
 from ai_dev_squad_testing.model_server import ModelServer
 
-# CrewAI's own telemetry starts when CrewAI is imported, and looks for its server; so does the offer to send traces.
-os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
+# What a framework sends by itself starts when it is imported, and looks for its server.
+for _info in adapted_frameworks().values():
+    for _variable, _value in _info.quiet.items():
+        os.environ.setdefault(_variable, _value)
 # Where it keeps knowledge is decided at that moment, too, for the whole process.
 _crewai_storage = tempfile.TemporaryDirectory(prefix="crewai-tests-")
 os.environ.setdefault("CREWAI_STORAGE_DIR", _crewai_storage.name)

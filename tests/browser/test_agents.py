@@ -81,7 +81,7 @@ def test_the_frameworks_stand_side_by_side(dashboard, page, shoot):
     matrix = page.get_by_role("region", name="Frameworks side by side")
 
     assert [text.strip() for text in matrix.locator("thead th").all_inner_texts()] == [
-        "autogen", "crewai", "langgraph", "openai-agents",
+        "autogen", "crewai", "langgraph", "openai_agents",
     ]  # fmt: skip
     expect(matrix.locator("tr").filter(has_text="A run, p50")).to_have_count(1)
     expect(matrix.locator(".best")).to_have_count(0)

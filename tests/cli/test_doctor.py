@@ -85,7 +85,7 @@ def test_a_framework_that_nothing_observes_is_told(install: Install) -> None:
     install(langgraph="1.2.4", autogen_core="0.7.5", autogen_agentchat="0.7.5", ai_dev_squad_autogen="0.1.0")
     assert [(finding.verdict, finding.message) for finding in found("frameworks")] == [
         ("warning", "langgraph 1.2.4 is installed, but nothing observes it"),
-        ("ok", "autogen-core 0.7.5, autogen-agentchat 0.7.5, observed by ai-dev-squad-autogen"),
+        ("ok", "autogen-agentchat 0.7.5, autogen-core 0.7.5, observed by ai-dev-squad-autogen"),
     ]
 
 

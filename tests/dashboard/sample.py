@@ -715,7 +715,7 @@ def _partial(now_us: int) -> Batch:
 
 def _foreign(now_us: int) -> Batch:
     """``foreign``: another program's spans, some of them no operation of an agent."""
-    run = Run("foreign", "openai-agents", now_us - 36 * MINUTE, service="shop")
+    run = Run("foreign", "openai_agents", now_us - 36 * MINUTE, service="shop")
     root = run.span("other", "POST /checkout", None, 0, 3.1, journal=False)
     agent = run.span("invoke_agent", "support", root, 0.1, 2.8, agent="support", journal=False)
     run.call(

@@ -260,7 +260,7 @@ def test_what_vercel_is_told_of_session_and_user_is_understood():
 def test_a_turn_of_a_conversation_is_a_run(operation: str):
     """What other frameworks call a whole turn."""
     row = row_of({"gen_ai.operation.name": operation}, scope="agent_framework")
-    assert (row.operation, row.framework) == ("invoke_workflow", "agent-framework")
+    assert (row.operation, row.framework) == ("invoke_workflow", "agent_framework")
 
 
 def facts(row: SpanRow) -> tuple[Any, ...]:

@@ -56,10 +56,10 @@ def test_what_has_no_framework_goes_by_its_service(app):
     client = app.test_client()
     keys = {series["key"] for series in client.get("/api/overview").json["cost"]["series"]}
     assert keys == {"langgraph", "billing-bot", None}
-    shown = re.compile(r'<span class="key"><span class="swatch hue-\d" aria-hidden="true"></span>([^<]+)</span>')
+    shown = re.compile(r'<span class="key"><span class="swatch hue-\d+" aria-hidden="true"></span>([^<]+)</span>')
     assert set(shown.findall(client.get("/sessions").text)) == {"langgraph", "billing-bot", "(unknown)"}
     assert shown.findall(client.get("/sessions/session-2").text) == ["billing-bot"]
-    hues = dict(re.findall(r'swatch (hue-\d)" aria-hidden="true"></span>(billing-bot)<', client.get("/").text))
+    hues = dict(re.findall(r'swatch (hue-\d+)" aria-hidden="true"></span>(billing-bot)<', client.get("/").text))
     assert list(hues.values()) == ["billing-bot"]
 
 

@@ -89,7 +89,7 @@ def names(view: traces.TracesView) -> list[str]:
         ({"q": "PYTEST timed"}, {"failed"}),
         ({"q": "picture CHART"}, {"multimodal"}),
         ({"q": "nobody wrote this"}, set()),
-        ({"framework": "openai-agents"}, {"foreign"}),
+        ({"framework": "openai_agents"}, {"foreign"}),
         ({"session": "approval-7"}, {"interrupted", "resumed"}),
     ],
     ids=str,

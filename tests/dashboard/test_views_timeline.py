@@ -87,5 +87,5 @@ def test_a_framework_has_the_same_colour_everywhere():
     for others in (["crewai", None], ["langgraph", "autogen", "crewai"], [None]):
         assert hues(["mine", *others])["mine"] == mine
     assert hues(["mine", "crewai", None]) == {"crewai": 2, "mine": mine, None: 4}
-    assert sorted(hues([str(number) for number in range(8)]).values()) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert sorted(hues([str(number) for number in range(11)]).values()) == [*range(1, 12)]
     assert set(hues([*(str(number) for number in range(9)), "crewai"]).values()) == {2, 4, 5, 6, 7, 8}

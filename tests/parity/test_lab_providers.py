@@ -9,11 +9,11 @@ import pytest
 
 from ai_dev_squad_dashboard.lab_results import load_providers
 from ai_dev_squad_parity.lab.command import main
-from ai_dev_squad_parity.lab.scenario import FRAMEWORKS
 from ai_dev_squad_parity.providers import spec
+from ai_dev_squad_parity.providers.clients import with_providers
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", with_providers())
 def test_a_framework_says_of_each_provider_how_it_is_asked(framework):
     """It has a client, or says why not, for each row of the table, in the table's order."""
     source = Path(spec.__file__).with_name(f"on_{framework}.py").read_text()
@@ -23,7 +23,7 @@ def test_a_framework_says_of_each_provider_how_it_is_asked(framework):
     assert all(value.func.id in {"Client", "Cannot"} for value in clients.values)
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", with_providers())
 def test_what_a_framework_cannot_has_a_public_page_of_its_own(framework):
     """Each reason names the page that says so, and no page stands for two."""
     source = Path(spec.__file__).with_name(f"on_{framework}.py").read_text()
@@ -40,7 +40,7 @@ def test_plain_and_streamed_are_what_was_billed(tmp_path, capsys):
 
     table = load_providers(tmp_path / "providers.json")
     assert [(cell.framework, cell.streamed, cell.verdict) for cell in table.cells] == [
-        (framework, streamed, "passes") for framework in FRAMEWORKS for streamed in (False, True)
+        (framework, streamed, "passes") for framework in with_providers() for streamed in (False, True)
     ]
     for cell in table.cells:
         (captured,), (true,) = cell.captured, cell.truth

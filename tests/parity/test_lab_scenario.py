@@ -7,11 +7,11 @@ import ast
 import pytest
 
 from ai_dev_squad_parity.lab.scenario import (
-    FRAMEWORKS,
     Cannot,
     Expected,
     Program,
     ScenarioError,
+    columns,
     find_scenarios,
     load_program,
     load_scenario,
@@ -62,23 +62,27 @@ def test_a_scenario_is_read_side_by_side(name):
     assert 1 <= scenario.purpose.count(". ") + 1 <= 3
     assert scenario.purpose.endswith(".")
     assert set(scenario.overrides) <= set(scenario.notes)
-    assert set(scenario.notes) <= set(FRAMEWORKS)
-    for framework in FRAMEWORKS:
+    frameworks = columns(find_scenarios().values())
+    assert set(scenario.notes) <= set(frameworks)
+    for framework in frameworks:
         source = (folder / f"on_{framework}.py").read_text()
         assert len(source.splitlines()) <= 60
         assert max(map(len, source.splitlines())) <= 120
         module = ast.parse(source)
         functions = {node.name for node in module.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+        assigned = {ast.unparse(node.targets[0]) for node in module.body if isinstance(node, ast.Assign)}
         assert ast.get_docstring(module)
-        assert {"build", *scenario.phases} <= functions
+        assert {"build", *scenario.phases} <= functions or "CANNOT" in assigned
 
 
 @pytest.mark.parametrize("name", find_scenarios())
 def test_a_scenario_is_read_without_the_frameworks(name):
-    """`spec.py` imports nothing but the standard library and the lab, because the frameworks may live elsewhere."""
-    tree = ast.parse((find_scenarios()[name] / "spec.py").read_text())
-    modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-    assert {module for module in modules if not module.startswith("ai_dev_squad")} <= {"dataclasses", "pathlib"}
+    """`spec.py` and what says how a framework differs import nothing but the standard library and the lab, because the frameworks may live elsewhere."""
+    folder = find_scenarios()[name]
+    trees = [ast.parse(path.read_text()) for path in (folder / "spec.py", *folder.glob("expected_*.py"))]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    modules = [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    assert {module for module in modules if not module.startswith("ai_dev_squad")} <= {"dataclasses", "pathlib", "spec"}
 
 
 def test_a_folder_is_a_scenario_and_its_programs(folder):
@@ -104,6 +108,50 @@ def test_programs_of_two_scenarios_do_not_mix(folder, tmp_path):
     assert isinstance(first, Program)
     assert isinstance(second, Program)
     assert (first.phases["run"](None), second.phases["run"](None)) == ("hello", "tell")
+
+
+def test_a_framework_says_for_itself_where_it_differs(folder):
+    """`expected_<framework>.py` has a note, and an expectation made from the scenario's; the spec need not know of it."""
+    ours = folder / "expected_pydantic_ai.py"
+    ours.write_text(
+        "from dataclasses import replace\nfrom spec import SCENARIO\n"
+        "NOTE = 'It says more.'\nEXPECTED = replace(SCENARIO.expected, agents=('a',))\n"
+    )
+    (folder / "expected_agent_framework.py").write_text("NOTE = 'It waits.'\n")
+
+    scenario = load_scenario(folder)
+
+    assert scenario.expected_of("pydantic_ai") == Expected(answer="hi", agents=("a",))
+    assert scenario.expected_of("agent_framework") == scenario.expected_of("langgraph") == Expected(answer="hi")
+    assert scenario.notes == {"pydantic_ai": "It says more.", "agent_framework": "It waits."}
+
+
+@pytest.mark.parametrize(
+    "file, text, message",
+    [
+        ("expected_crewai.py", "NOTE = 'x'", "speaks of crewai, and spec.py does too; say it in one of them"),
+        ("expected_autogen.py", "EXPECTED = None", 'needs NOTE = "why", and EXPECTED = Expected(...) where it differs'),
+        ("expected_autogen.py", "NOTE = 'x'\nEXPECTED = 7", 'needs NOTE = "why", and EXPECTED = Expected(...) where it differs'),
+    ],
+)  # fmt: skip
+def test_a_difference_that_cannot_be_read_names_the_cure(folder, file, text, message):
+    """A framework is spoken of in one place, always with the reason."""
+    (folder / file).write_text(text)
+    with pytest.raises(ScenarioError) as raised:
+        load_scenario(folder)
+    assert str(raised.value) == f"{folder / file} {message}"
+
+
+def test_the_columns_are_the_frameworks_that_have_a_program(folder):
+    """One program makes a column, in the matrix's order; without any, each framework's is missing."""
+    (folder / "on_autogen.py").write_text("")
+    other = folder.parent / "tell"
+    other.mkdir()
+    (other / "on_crewai.py").write_text("")
+
+    assert columns([folder]) == ("langgraph", "autogen")
+    assert columns([folder, other]) == ("langgraph", "crewai", "autogen")
+    assert len(columns([])) >= 6
 
 
 def test_a_framework_may_say_that_it_cannot(folder):

@@ -88,9 +88,7 @@ def test_the_demo_names_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> N
     def lacks(base_url: str) -> None:
         raise ImportError("No module named 'autogen_ext'")
 
-    monkeypatch.setattr(
-        demo_frameworks, "FRAMEWORKS", {"autogen": ("AutoGen", lacks), "fine": ("Fine", lambda base_url: None)}
-    )
+    monkeypatch.setattr(demo_frameworks, "others", lambda: {"autogen": lacks, "fine": lambda base_url: None})
     told: list[tuple[str, str]] = []
     ran = demo_frameworks.run_others("s", 0.0, lambda name: None, lambda name, error: told.append((name, str(error))))
     assert [framework for framework, _ in ran] == ["fine"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ai_dev_squad.frameworks import adapted_frameworks
 from ai_dev_squad_cli.versions import fits, installed, requirements
 
 if TYPE_CHECKING:
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Environment", "Finding", "Look", "examine"]
 
 Verdict = Literal["ok", "note", "warning", "problem"]
-
-FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
-    "langgraph": ("langgraph",),
-    "crewai": ("crewai",),
-    "autogen": ("autogen-core", "autogen-agentchat"),
-}
-"""Each framework that there is an adapter for, and the distributions it comes in."""
 
 _OTHERS = ("ai-dev-squad-testing", "ai-dev-squad-parity")
 _EXPORTERS = {
@@ -65,7 +59,7 @@ def examine(environ: Environment = os.environ, more: Sequence[Look] = ()) -> lis
 
 def _packages(environ: Environment) -> Iterator[Finding]:
     yield Finding("packages", "ok", f"Python {'.'.join(map(str, sys.version_info[:3]))} at {sys.executable}")
-    adapters = tuple(f"ai-dev-squad-{framework}" for framework in FRAMEWORKS)
+    adapters = tuple(str(info.adapter) for info in adapted_frameworks().values())
     for name in ("ai-dev-squad", "ai-dev-squad-cli", "ai-dev-squad-dashboard", *adapters, *_OTHERS):
         version = installed(name)
         if version is None:
@@ -91,9 +85,9 @@ def _misfits(name: str) -> Iterator[tuple[str, str, str | None]]:
 
 def _frameworks(environ: Environment) -> Iterator[Finding]:
     present = False
-    for framework, distributions in FRAMEWORKS.items():
-        versions = [f"{name} {version}" for name in distributions if (version := installed(name))]
-        adapter = f"ai-dev-squad-{framework}"
+    for info in adapted_frameworks().values():
+        versions = [f"{name} {version}" for name in info.packages if (version := installed(name))]
+        adapter = str(info.adapter)
         if not versions:
             continue
         present = True
@@ -102,12 +96,13 @@ def _frameworks(environ: Environment) -> Iterator[Finding]:
                 "frameworks",
                 "warning",
                 f"{', '.join(versions)} is installed, but nothing observes it",
-                f"pip install {adapter}, then: import ai_dev_squad_{framework}; ai_dev_squad_{framework}.observe(...)",
+                f"pip install {adapter}, then: import {info.module}; {info.module}.observe(...)",
             )
         else:
             yield Finding("frameworks", "ok", f"{', '.join(versions)}, observed by {adapter}")
     if not present:
-        yield Finding("frameworks", "note", "none of LangGraph, CrewAI and AutoGen is installed in this environment")
+        titles = ", ".join(info.title for info in adapted_frameworks().values())
+        yield Finding("frameworks", "note", f"none of these is installed in this environment: {titles}")
 
 
 def _budget_store(settings: Settings) -> Finding:
@@ -249,26 +244,18 @@ def _traps(environ: Environment) -> Iterator[Finding]:
     def is_set(name: str) -> bool:
         return environ.get(name, "").strip().lower() in _TRUE
 
-    if installed("crewai") and not is_set("CREWAI_DISABLE_TELEMETRY") and not is_set("OTEL_SDK_DISABLED"):
-        yield Finding(
-            "telemetry",
-            "warning",
-            "CrewAI sends usage data to its maker; without a network that holds up the end of a program for about 10 s",
-            "CREWAI_DISABLE_TELEMETRY=true, set before CrewAI is imported",
-        )
+    for info in adapted_frameworks().values():
+        own = info.telemetry
+        if own is None or not any(map(installed, info.packages)) or is_set(own.off):
+            continue
+        if not (own.opentelemetry and is_set("OTEL_SDK_DISABLED")):
+            yield Finding("telemetry", "warning" if own.harm == "warning" else "note", own.message, own.cure)
     if is_set("OTEL_SDK_DISABLED"):
         yield Finding(
             "telemetry",
             "warning",
             "OTEL_SDK_DISABLED switches off the spans of every library, ours as well; the journal is written all the same",
             "unset OTEL_SDK_DISABLED; CREWAI_DISABLE_TELEMETRY=true is enough to keep CrewAI quiet",
-        )
-    if installed("autogen-core") and not is_set("AUTOGEN_DISABLE_RUNTIME_TRACING"):
-        yield Finding(
-            "telemetry",
-            "note",
-            "AutoGen traces its own messages as well: about eleven spans a turn, when the program has a tracer provider",
-            "AUTOGEN_DISABLE_RUNTIME_TRACING=true leaves them out",
         )
     sending = [name for name in ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2") if is_set(name)]
     if sending:

@@ -25,10 +25,11 @@ from rich.text import Text
 
 import ai_dev_squad
 from ai_dev_squad import JournalLine
+from ai_dev_squad.frameworks import framework_title
 from ai_dev_squad_langgraph import observe
 from ai_dev_squad_testing.model_server import ModelServer, Truth
 
-from .demo_frameworks import FRAMEWORKS, framework_table, run_others
+from .demo_frameworks import framework_table, run_others
 from .demo_view import budget_table, cost_table, run_tree, truth_table
 from .lab.report import succeeded
 from .squad import on_langgraph, spec
@@ -128,7 +129,7 @@ def compare(
     ai_dev_squad.flush()
     written = list(ai_dev_squad.read_journal(log_dir))
     runs = {
-        FRAMEWORKS[framework][0]: ([line for line in written if line.session_id == f"{session}-{framework}"], truth)
+        framework_title(framework): ([line for line in written if line.session_id == f"{session}-{framework}"], truth)
         for framework, truth in truths.items()
     }
     table, equal = framework_table({first[0]: first[1:], **runs})

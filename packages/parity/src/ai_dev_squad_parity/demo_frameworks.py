@@ -4,50 +4,57 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
+import inspect
 import io
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 import ai_dev_squad
 from ai_dev_squad import JournalLine
+from ai_dev_squad.frameworks import adapted_frameworks, framework_title
 from ai_dev_squad_testing.model_server import ModelServer, Truth
 
 from .demo_view import token_cells, truth_table, usd
 from .squad import spec
 
-__all__ = ["FRAMEWORKS", "framework_table", "run_others"]
+__all__ = ["SHOWN_FIRST", "framework_table", "others", "run_others"]
 
 
-def _crewai(base_url: str) -> None:
-    # Offline, CrewAI's own telemetry holds up the end of the process for ten seconds; it is ours that is shown here.
-    os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
-    os.environ.setdefault("CREWAI_DISABLE_VERSION_CHECK", "true")
-    from ai_dev_squad_crewai import observe
-
-    from .squad import on_crewai
-
-    on_crewai.run(observe(on_crewai.build(base_url)))
+SHOWN_FIRST = "langgraph"
+"""The framework of the demo's first half."""
 
 
-def _autogen(base_url: str) -> None:
-    from ai_dev_squad_autogen import observe
+def others() -> dict[str, Callable[[str], None]]:
+    """What is run besides it, where the demo has a squad: framework → a run against a model server."""
+    folder = Path(__file__).with_name("squad")
+    return {
+        name: partial(_run, name)
+        for name in adapted_frameworks()
+        if name != SHOWN_FIRST and (folder / f"on_{name}.py").is_file()
+    }
 
-    from .squad import on_autogen
 
-    asyncio.run(on_autogen.run(observe(on_autogen.build(base_url))))
+def _run(framework: str, base_url: str) -> None:
+    info = adapted_frameworks()[framework]
+    for variable, value in info.quiet.items():
+        os.environ.setdefault(variable, value)
+    adapter = importlib.import_module(str(info.module))
+    squad = importlib.import_module(f"ai_dev_squad_parity.squad.on_{framework}")
+    state = squad.run(adapter.observe(squad.build(base_url)))
+    if inspect.isawaitable(state):
+        asyncio.run(_wait(state))
 
 
-FRAMEWORKS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "crewai": ("CrewAI", _crewai),
-    "autogen": ("AutoGen", _autogen),
-}
-"""What is run besides LangGraph."""
+async def _wait(state: Awaitable[Any]) -> None:
+    await state
 
 
 def run_others(
@@ -58,7 +65,8 @@ def run_others(
     A framework that lacks something is left out, and ``on_missing`` is told its name and what could not be imported. Each run is a
     session of its own, ``SESSION-FRAMEWORK``.
     """
-    for framework, (name, run) in FRAMEWORKS.items():
+    for framework, run in others().items():
+        name = framework_title(framework)
         on_begin(name)
         missing: ImportError | None = None
         with ModelServer(spec.script(pace)) as server, ai_dev_squad.session(f"{session}-{framework}"), _quiet():

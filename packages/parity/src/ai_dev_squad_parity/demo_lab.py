@@ -30,6 +30,7 @@ from .lab.fork_server import preloaded
 from .lab.provider_table import run_providers
 from .lab.runner import Plan, run
 from .lab.scenario import find_scenarios
+from .providers.clients import with_providers
 from .providers.spec import PROVIDERS
 
 __all__ = ["ask_providers", "check_dashboard", "dashboard", "run_lab"]
@@ -48,7 +49,7 @@ def run_lab(console: Console, log_dir: str, scenarios: Sequence[str], repeat: in
     plan = Plan(found, repeat=repeat, jobs=jobs, preload=preloaded("ours"), traces=traces)
     console.rule("[bold]The parity lab: the same programs on every framework")
     began = time.monotonic()
-    matrix = run(plan, terminal.Progress(len(found) * len(plan.frameworks)))
+    matrix = run(plan, terminal.Progress(len(found) * len(plan.columns)))
     write_results(matrix, output)
     terminal.say(f"\n{terminal.overview(matrix)} in {time.monotonic() - began:.0f} s")
     return matrix
@@ -56,10 +57,10 @@ def run_lab(console: Console, log_dir: str, scenarios: Sequence[str], repeat: in
 
 def ask_providers(console: Console, log_dir: str) -> LabProviders:
     """Ask every provider whose client is installed, on every framework, and write the table where the dashboard looks for it."""
-    plan = Plan({}, jobs=min(2, os.cpu_count() or 1), preload=preloaded("ours"))
+    plan = Plan({}, frameworks=with_providers(), jobs=min(2, os.cpu_count() or 1), preload=preloaded("ours"))
     console.rule("[bold]Providers: the frameworks' real clients, plain and streamed")
     began = time.monotonic()
-    table = run_providers(tuple(PROVIDERS), plan, terminal.Progress(len(PROVIDERS) * len(plan.frameworks) * 2))
+    table = run_providers(tuple(PROVIDERS), plan, terminal.Progress(len(PROVIDERS) * len(plan.columns) * 2))
     write_providers(table, Path(log_dir) / "parity")
     terminal.say(f"\n{terminal.providers(table)} in {time.monotonic() - began:.0f} s")
     return table

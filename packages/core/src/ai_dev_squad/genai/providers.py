@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 __all__ = [
-    "FRAMEWORK_NAMES",
     "OPEN_ENDPOINTS",
     "convention_name",
     "is_known",
@@ -96,9 +95,6 @@ _PROVIDERS = (
     _Provider("voyageai", "voyageai", ("voyage",), ("api.voyageai.com",)),
     _Provider("zai", "zai", ("z_ai",), ("api.z.ai",)),
 )
-
-FRAMEWORK_NAMES = frozenset({"autogen", "crewai", "langchain", "langgraph", "llamaindex"})
-"""Names that instrumentations write for a provider though they are frameworks, which are none."""
 
 OPEN_ENDPOINTS = frozenset(
     {"openai", "litellm", "openai_like", "custom_openai", "openai-compatible", "unknown", "custom"}

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad.genai.providers import FRAMEWORK_NAMES, convention_name
+from ai_dev_squad.frameworks import framework_called
+from ai_dev_squad.genai.providers import convention_name
 
 from .foreign_content import (
     Entries,
@@ -166,7 +167,7 @@ def provider_of(value: Any) -> str | None:
     name = value.lower()
     if name.endswith(_API_SUFFIXES):
         name = name[: name.rindex(".")]
-    return None if name in FRAMEWORK_NAMES else convention_name(name)[:256]
+    return None if framework_called(name) else convention_name(name)[:256]
 
 
 def framework_of(scope: str, given: Attributes) -> str | None:
@@ -182,7 +183,7 @@ def framework_of(scope: str, given: Attributes) -> str | None:
             return "langgraph"
     if found is None:
         system = given.get("gen_ai.system")
-        return system if isinstance(system, str) and system in FRAMEWORK_NAMES else None
+        return framework_called(system) if isinstance(system, str) else None
     return found
 
 

@@ -7,6 +7,7 @@ and Pydantic AI, Vercel's AI SDK 5, AutoGen 0.7, CrewAI 1.15, and the older name
 from __future__ import annotations
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.frameworks import known_frameworks
 
 __all__ = ["CONTENT", "COST", "FRAMEWORKS", "KINDS", "LISTS", "NAMES", "OPERATIONS", "SPAN_NAMES"]
 
@@ -246,26 +247,5 @@ SPAN_NAMES = {
 }
 """Instrumentation → spans that are told by nothing but their name → operation."""
 
-FRAMEWORKS = {
-    "langgraph": "langgraph",
-    "crewai": "crewai",
-    "autogen": "autogen",
-    "agent_framework": "agent-framework",
-    "langchain": "langchain",
-    "llama_index": "llama-index",
-    "llamaindex": "llama-index",
-    "openai_agents": "openai-agents",
-    "openai-agents": "openai-agents",
-    "pydantic-ai": "pydantic-ai",
-    "pydantic_ai": "pydantic-ai",
-    "smolagents": "smolagents",
-    "google_adk": "google-adk",
-    "gcp.vertex.agent": "google-adk",
-    "semantic_kernel": "semantic-kernel",
-    "haystack": "haystack",
-    "agno": "agno",
-    "dspy": "dspy",
-    "strands": "strands",
-    "claude_agent_sdk": "claude-agent-sdk",
-}
+FRAMEWORKS = {scope: name for name, info in known_frameworks().items() for scope in info.scopes}
 """What stands in the name of an instrumentation → the framework it observes."""

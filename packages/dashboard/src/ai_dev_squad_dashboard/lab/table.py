@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ai_dev_squad.frameworks import known_frameworks
 from ai_dev_squad_dashboard.hues import hues
 from ai_dev_squad_dashboard.lab_results import LabCell, LabResult, LabSummary, Verdict
 from ai_dev_squad_dashboard.matrix_file import FileProblem
@@ -229,7 +230,8 @@ def entry(cell: LabCell, measured: Mapping[str, Figure]) -> LabEntry:
 def versions_of(results: Sequence[LabResult], key: Key) -> tuple[str | None, dict[str, str]]:
     """The framework's own version, and those of all that took part."""
     versions = next((result.versions.get(key[0], {}) for result in results if result.observer == key[1]), {})
-    own = next((value for name, value in versions.items() if name.startswith(key[0])), None)
+    info = known_frameworks().get(key[0])
+    own = versions.get(info.packages[0] if info is not None and info.packages else key[0])
     return own, versions
 
 

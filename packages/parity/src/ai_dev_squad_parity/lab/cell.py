@@ -23,19 +23,13 @@ from typing import Any
 
 import msgspec
 
+from ai_dev_squad.frameworks import adapted_frameworks
 from ai_dev_squad_parity.lab.observers import make
 from ai_dev_squad_parity.lab.scenario import Cannot, Program, Scenario, load_program, load_scenario
 from ai_dev_squad_parity.providers.clients import Client, Missing, client_of, missing_of, program_of
 from ai_dev_squad_parity.providers.spec import PROVIDERS, scenario_of
 
 __all__ = ["Order", "Outcome", "Raised", "Report", "Span", "SpanEvent", "main"]
-
-DISTRIBUTIONS = {
-    "langgraph": ("langgraph", "langchain-core", "langchain-openai", "ai-dev-squad", "ai-dev-squad-langgraph"),
-    "crewai": ("crewai", "openai", "ai-dev-squad", "ai-dev-squad-crewai"),
-    "autogen": ("autogen-agentchat", "autogen-ext", "openai", "ai-dev-squad", "ai-dev-squad-autogen"),
-}
-"""Whose versions a result names."""
 
 
 class Order(msgspec.Struct, kw_only=True):
@@ -284,7 +278,9 @@ def _program(order: Order) -> tuple[Scenario, Program | Cannot | Missing, tuple[
     scenario = load_scenario(folder)
     missing = missing_of(scenario.needs)
     program = missing or load_program(folder, order.framework, scenario.phases)
-    return scenario, program, DISTRIBUTIONS.get(order.framework, ())
+    info = adapted_frameworks().get(order.framework)
+    named = () if info is None else (*info.packages, *info.clients, "ai-dev-squad", str(info.adapter))
+    return scenario, program, named
 
 
 def _versions(distributions: tuple[str, ...]) -> dict[str, str]:
@@ -313,7 +309,7 @@ def _peak_mib() -> float:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
-    os.environ.setdefault("CREWAI_DISABLE_VERSION_CHECK", "true")
+    for info in adapted_frameworks().values():
+        for variable, value in info.quiet.items():
+            os.environ.setdefault(variable, value)
     sys.exit(main())

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad_parity.lab.observers import OBSERVERS
-from ai_dev_squad_parity.lab.scenario import BUILT_IN, FRAMEWORKS, ScenarioError, find_scenarios, load_scenario
+from ai_dev_squad_parity.lab.scenario import BUILT_IN, FRAMEWORKS, ScenarioError, columns, find_scenarios, load_scenario
+from ai_dev_squad_parity.providers.clients import with_providers
 from ai_dev_squad_parity.providers.spec import PROVIDERS
 
 if TYPE_CHECKING:
@@ -92,7 +93,12 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     add = run.add_argument
     add("scenario", nargs="*", metavar="SCENARIO", help="names (`parity list`); all of them without any")
     _add_scenarios(run)
-    add("--framework", action="append", choices=FRAMEWORKS, help=f"{', '.join(FRAMEWORKS)}; repeatable (default: all)")
+    add(
+        "--framework",
+        action="append",
+        choices=FRAMEWORKS,
+        help=f"{', '.join(FRAMEWORKS)}; repeatable (default: all that there are programs for)",
+    )
     add(
         "--provider", nargs="+", default=[], metavar="NAME", choices=("all", *PROVIDERS),
         help=f"instead of scenarios, ask these providers through each framework's real clients: all, {', '.join(PROVIDERS)}",
@@ -184,7 +190,7 @@ def _run(options: argparse.Namespace) -> int:
     plan = _plan(options)
     preflight.check(plan, capped=not options.no_cap)
     output = options.output or default_output()
-    total = len(plan.scenarios) * len(plan.frameworks)
+    total = len(plan.scenarios) * len(plan.columns)
     if not options.quiet:
         terminal.say(f"{total} cells, {plan.jobs} at a time; results go to {output}")
     matrix = run(plan, (lambda cell: None) if options.quiet else terminal.Progress(total))
@@ -210,7 +216,7 @@ def _run_providers(options: argparse.Namespace) -> int:
         )
     output = options.output or default_output()
     chosen = [name for name in PROVIDERS if "all" in options.provider or name in options.provider]
-    frameworks = tuple(name for name in FRAMEWORKS if name in (options.framework or FRAMEWORKS))
+    frameworks = tuple(name for name in FRAMEWORKS if name in (options.framework or with_providers()))
     plan = Plan(
         {},
         frameworks=frameworks,
@@ -246,7 +252,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     scenarios = {name: found[name] for name in dict.fromkeys(options.scenario or found)}
     return Plan(
         scenarios=scenarios,
-        frameworks=tuple(name for name in FRAMEWORKS if name in (options.framework or FRAMEWORKS)),
+        frameworks=tuple(name for name in FRAMEWORKS if name in (options.framework or ())),
         observer=options.observer,
         repeat=options.repeat,
         jobs=options.jobs,
@@ -343,13 +349,15 @@ def _diff(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> None:
     from ai_dev_squad_parity.lab.terminal import say
 
-    for name, folder in find_scenarios(options.scenarios).items():
+    found = find_scenarios(options.scenarios)
+    everywhere = columns(found.values())
+    for name, folder in found.items():
         try:
             title = load_scenario(folder).title
         except (ScenarioError, ImportError) as error:
             title = f"cannot be used: {error}"
-        programs = [framework for framework in FRAMEWORKS if (folder / f"on_{framework}.py").is_file()]
-        say(f"{name:<22} {title}" + ("" if len(programs) == len(FRAMEWORKS) else f"  (only {', '.join(programs)})"))
+        programs = columns([folder])
+        say(f"{name:<22} {title}" + ("" if programs == everywhere else f"  (only {', '.join(programs)})"))
 
 
 def _show(options: argparse.Namespace) -> None:

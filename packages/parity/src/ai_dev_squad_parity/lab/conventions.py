@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ai_dev_squad.genai.providers import FRAMEWORK_NAMES
+from ai_dev_squad.frameworks import framework_called
 from ai_dev_squad_parity.lab.cell import Span
 
 __all__ = ["breaches", "violations"]
@@ -122,7 +122,7 @@ def _deprecated(span: Span, operation: str, rule: _Rule) -> Iterator[str]:
 
 
 def _provider(span: Span, operation: str, rule: _Rule) -> Iterator[str]:
-    if str(span.attributes.get("gen_ai.provider.name")).lower() in FRAMEWORK_NAMES:
+    if framework_called(str(span.attributes.get("gen_ai.provider.name"))):
         yield f"gen_ai.provider.name names a framework, {span.attributes['gen_ai.provider.name']!r}"
 
 

@@ -18,20 +18,15 @@ import sys
 import time
 from pathlib import Path
 
+from ai_dev_squad.frameworks import adapted_frameworks
 from ai_dev_squad_parity.lab import cell
 
 __all__ = ["main", "preloaded", "printed_by"]
 
 # What a client of OpenAI imports when it is made and asked for the first time.
 _CLIENT = ("openai.resources", "openai.types", "openai.lib.streaming.chat", "httpcore", "h11")
-_PROGRAMS = {
-    "langgraph": ("langchain.agents", "langchain_openai", "langgraph.graph", *_CLIENT),
-    "crewai": ("crewai", *_CLIENT),
-    "autogen": ("autogen_agentchat.teams", "autogen_ext.models.openai", "anyio.streams.tls", *_CLIENT),
-}
 # What observing imports when it begins; none of it does anything before.
 _OBSERVING = tuple(f"ai_dev_squad.{name}" for name in ("compat", "costs", "events", "redaction", "tracing"))
-_OURS = "ai_dev_squad"
 
 
 def preloaded(observer: str) -> dict[str, tuple[str, ...]]:
@@ -41,10 +36,10 @@ def preloaded(observer: str) -> dict[str, tuple[str, ...]]:
     """
     if sys.platform != "linux":
         return {}
-    observing = {
-        framework: (*_OBSERVING, f"{_OURS}_{framework}") if observer == "ours" else () for framework in _PROGRAMS
+    return {
+        name: (*info.preload, *_CLIENT, *((*_OBSERVING, str(info.module)) if observer == "ours" else ()))
+        for name, info in adapted_frameworks().items()
     }
-    return {framework: (*names, *observing[framework]) for framework, names in _PROGRAMS.items()}
 
 
 def printed_by(order_file: Path) -> Path:
@@ -78,7 +73,7 @@ def _import(names: list[str]) -> float:
         # What cannot be imported is the cell's to say, which imports it too.
         with contextlib.suppress(Exception):
             importlib.import_module(name)
-        total_ms += 0 if name.startswith(_OURS) else (time.perf_counter() - began) * 1000
+        total_ms += 0 if name.startswith("ai_dev_squad") else (time.perf_counter() - began) * 1000
     return total_ms
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+from ai_dev_squad.frameworks import Instrumentor, adapted_frameworks, known_frameworks
 
 __all__ = ["DOCUMENTATION", "OBSERVERS", "Observer", "make"]
 
@@ -16,28 +19,6 @@ DOCUMENTATION = {
     "openllmetry": "https://www.traceloop.com/docs/openllmetry/introduction",
 }
 """Where a peer says what it does."""
-
-_Instrumentors = tuple[tuple[str, dict[str, Any]], ...]
-
-_INSTRUMENTORS: dict[tuple[str, str], _Instrumentors] = {
-    ("openinference", "langgraph"): (("openinference.instrumentation.langchain:LangChainInstrumentor", {}),),
-    # Without the event listener, as its quickstart has it, this one sees no model call of CrewAI's own clients.
-    ("openinference", "crewai"): (
-        ("openinference.instrumentation.crewai:CrewAIInstrumentor", {"use_event_listener": True}),
-    ),
-    ("openinference", "autogen"): (
-        ("openinference.instrumentation.autogen_agentchat:AutogenAgentChatInstrumentor", {}),
-    ),
-    ("openllmetry", "langgraph"): (("opentelemetry.instrumentation.langchain:LangchainInstrumentor", {}),),
-    # The one of CrewAI sees crews, tasks and agents; the model calls are for the one of the client that CrewAI uses.
-    ("openllmetry", "crewai"): (
-        ("opentelemetry.instrumentation.crewai:CrewAIInstrumentor", {}),
-        ("opentelemetry.instrumentation.openai:OpenAIInstrumentor", {}),
-    ),
-    # There is none of AutoGen; its users have the one of its client, beside the spans that AutoGen makes itself.
-    ("openllmetry", "autogen"): (("opentelemetry.instrumentation.openai:OpenAIInstrumentor", {}),),
-}
-"""What observes which framework, each with the options by which it sees the most."""
 
 
 class Observer(Protocol):
@@ -67,7 +48,12 @@ def make(
     """
     if observer == "ours":
         return _Ours(framework, log_dir, content=content, budget_usd=budget_usd, gateway=gateway)
-    return _Peer(_INSTRUMENTORS[observer, framework], everywhere=observer == "openllmetry")
+    instrumentors = known_frameworks()[framework].instrumentors.get(observer, ())
+    if not instrumentors:
+        raise ImportError(
+            f"{observer} has no instrumentor of {framework} that this lab knows; see {DOCUMENTATION[observer]}"
+        )
+    return _Peer(instrumentors, everywhere=observer == "openllmetry")
 
 
 class _Ours:
@@ -80,7 +66,7 @@ class _Ours:
         self._left: list[str] = []
         self._spans: Any = None
         self._open = operations.open_operations
-        self._adapter = importlib.import_module(f"ai_dev_squad_{framework}")
+        self._adapter = importlib.import_module(str(adapted_frameworks()[framework].module))
         ai_dev_squad.configure(log_dir=str(log_dir), capture_content=content, handle_sigterm=False)
         guard.forget()
         if content:
@@ -111,7 +97,7 @@ class _Ours:
 class _Peer:
     """OpenTelemetry instrumentors: they patch their framework, whatever the program is."""
 
-    def __init__(self, instrumentors: _Instrumentors, *, everywhere: bool) -> None:
+    def __init__(self, instrumentors: Sequence[Instrumentor], *, everywhere: bool) -> None:
         from opentelemetry.sdk.trace import TracerProvider
 
         self._spans = _memory_exporter()
@@ -119,10 +105,10 @@ class _Peer:
         self._provider = _of_the_process() if everywhere else TracerProvider()
         self._provider.add_span_processor(_processor(self._spans))
         self._instrumentors = []
-        for name, options in instrumentors:
-            module, _, attribute = name.partition(":")
+        for one in instrumentors:
+            module, _, attribute = one.name.partition(":")
             instrumentor = getattr(importlib.import_module(module), attribute)()
-            instrumentor.instrument(tracer_provider=self._provider, **options)
+            instrumentor.instrument(tracer_provider=self._provider, **one.options)
             self._instrumentors.append(instrumentor)
 
     def observe(self, program: Any) -> Any:

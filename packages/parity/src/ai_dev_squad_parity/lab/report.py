@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree as ET  # only written, never parsed
 
+from ai_dev_squad.frameworks import framework_title, known_frameworks
 from ai_dev_squad_dashboard.lab_results import LabCell, LabMeasure, LabResult
 
 __all__ = [
-    "FRAMEWORK_NAMES",
     "MEASURES",
     "badge",
     "frameworks_of",
@@ -19,10 +19,6 @@ __all__ = [
     "succeeded",
     "summary",
 ]
-
-FRAMEWORK_NAMES: Mapping[str, str] = {"langgraph": "LangGraph", "crewai": "CrewAI", "autogen": "AutoGen"}
-_HEADS: Mapping[str, str] = {"langgraph": "langgraph", "crewai": "crewai", "autogen": "autogen-agentchat"}
-"""The distribution whose version stands in the head of a column."""
 
 MEASURES: Mapping[str, str] = {
     "wall": "wall time",
@@ -52,8 +48,9 @@ def frameworks_of(matrix: LabResult) -> tuple[str, ...]:
 
 def heading(matrix: LabResult, framework: str) -> str:
     """The name of a framework with its version, where it is known."""
-    version = matrix.versions.get(framework, {}).get(_HEADS.get(framework, framework), "")
-    return f"{FRAMEWORK_NAMES.get(framework, framework)} {version}".rstrip()
+    info = known_frameworks().get(framework)
+    head = info.packages[0] if info is not None and info.packages else framework
+    return f"{framework_title(framework)} {matrix.versions.get(framework, {}).get(head, '')}".rstrip()
 
 
 def summary(cells: Sequence[LabCell]) -> str:

@@ -20,10 +20,11 @@ from typing import Any
 
 import msgspec
 
+from ai_dev_squad.frameworks import adapted_frameworks
 from ai_dev_squad_dashboard.lab_results import VERSION, LabCell, LabResult, LabScenario
 from ai_dev_squad_parity.lab.cell import Order, Report
 from ai_dev_squad_parity.lab.processes import Processes
-from ai_dev_squad_parity.lab.scenario import FRAMEWORKS, Scenario, ScenarioError, load_scenario
+from ai_dev_squad_parity.lab.scenario import Scenario, ScenarioError, columns, load_scenario
 from ai_dev_squad_parity.lab.verdict import Ended, judge, refuse
 from ai_dev_squad_testing.model_server import ModelServer, Truth
 
@@ -38,7 +39,8 @@ class Plan:
 
     scenarios: Mapping[str, Path]
     """Name → folder."""
-    frameworks: tuple[str, ...] = FRAMEWORKS
+    frameworks: tuple[str, ...] = ()
+    """Empty: those that there are programs for."""
     observer: str = "ours"
     repeat: int = 0
     """How often each program is run unobserved and observed, to measure; 0 only scores."""
@@ -58,11 +60,17 @@ class Plan:
     traces: Path | None = None
     """A journal that the scored runs are also written to, for a dashboard."""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The frameworks whose cells are run, in the order of the matrix."""
+        return self.frameworks or columns(self.scenarios.values())
+
 
 def run(plan: Plan, on_cell: Callable[[LabCell], None] = lambda cell: None) -> LabResult:
     """Run every cell. ``on_cell`` hears of each as it ends, in the caller's thread or another."""
     scenarios: dict[str, Scenario | ScenarioError] = {name: _load(folder) for name, folder in plan.scenarios.items()}
     versions: dict[str, dict[str, str]] = {}
+    frameworks = plan.columns
     with processes(plan) as started_by, ThreadPoolExecutor(max_workers=max(1, plan.jobs)) as pool:
 
         def one(name: str, framework: str) -> LabCell:
@@ -77,7 +85,7 @@ def run(plan: Plan, on_cell: Callable[[LabCell], None] = lambda cell: None) -> L
             on_cell(cell)
             return cell
 
-        waiting = [pool.submit(one, name, framework) for name in scenarios for framework in plan.frameworks]
+        waiting = [pool.submit(one, name, framework) for name in scenarios for framework in frameworks]
         cells = tuple(future.result() for future in waiting)
     return LabResult(
         version=VERSION,
@@ -86,7 +94,7 @@ def run(plan: Plan, on_cell: Callable[[LabCell], None] = lambda cell: None) -> L
         model_server=plan.model_server,
         repeat=plan.repeat,
         machine=machine(plan.jobs),
-        versions={name: versions[name] for name in plan.frameworks if name in versions},
+        versions={name: versions[name] for name in frameworks if name in versions},
         scenarios=tuple(_info(name, plan.scenarios[name], scenario) for name, scenario in scenarios.items()),
         cells=cells,
     )
@@ -185,7 +193,7 @@ def _share(plan: Plan, scenario: Scenario) -> float | None:
     if plan.cap_usd is None:
         return None
     runs = _rounds(plan, scenario) + len(scenario.phases)
-    return plan.cap_usd / (len(plan.scenarios) * len(plan.frameworks) * runs)
+    return plan.cap_usd / (len(plan.scenarios) * len(plan.columns) * runs)
 
 
 _writing = threading.Lock()
@@ -229,9 +237,7 @@ def processes(plan: Plan) -> Processes:
     environment = {
         **os.environ,
         # Frameworks that send usage home, or ask for a newer release, would wait for it, and be counted for waiting.
-        "CREWAI_DISABLE_TELEMETRY": "true",
-        "CREWAI_TRACING_ENABLED": "false",
-        "CREWAI_DISABLE_VERSION_CHECK": "true",
+        **{variable: value for info in adapted_frameworks().values() for variable, value in info.quiet.items()},
         "AUTOGEN_DISABLE_RUNTIME_TRACING": os.environ.get("AUTOGEN_DISABLE_RUNTIME_TRACING", "false"),
         # LiteLLM fetches its price list when it is imported, and waits for it where there is no network.
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",

@@ -3,18 +3,22 @@
 A scenario is a folder: ``spec.py`` with ``SCENARIO = Scenario(...)``, and ``on_<framework>.py`` for each framework, with
 ``build(base_url, model)``, which returns what an adapter's ``observe`` takes, and ``run(program)``, plain or asynchronous,
 which returns the answer as a text. The key is in ``OPENAI_API_KEY``, where every client looks for it.
+
+Where a framework honestly does it otherwise, ``expected_<framework>.py`` says so in ``NOTE`` and ``EXPECTED``; like ``spec.py`` it
+imports no framework, and may import from ``spec``. A few frameworks' stand in the scenario's ``notes`` and ``overrides``.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ai_dev_squad.frameworks import adapted_frameworks
 from ai_dev_squad_testing.model_server import Script
 
 __all__ = [
@@ -25,13 +29,14 @@ __all__ = [
     "Program",
     "Scenario",
     "ScenarioError",
+    "columns",
     "find_scenarios",
     "load_program",
     "load_scenario",
 ]
 
-FRAMEWORKS = ("langgraph", "crewai", "autogen")
-"""The frameworks the lab knows, in the order of the matrix."""
+FRAMEWORKS = tuple(adapted_frameworks())
+"""The frameworks the lab knows, in the order of the matrix: those that have an adapter."""
 
 BUILT_IN = Path(__file__).resolve().parents[1] / "scenarios"
 """The folder of the scenarios that come with the lab."""
@@ -148,8 +153,19 @@ def find_scenarios(folder: Path = BUILT_IN) -> dict[str, Path]:
     return found
 
 
+def columns(scenarios: Iterable[Path]) -> tuple[str, ...]:
+    """The frameworks that at least one of these scenarios has a program for, in the order of the matrix.
+
+    One that has some programs and lacks others is a column: what is missing fails until it is written, or says why not. Where no
+    program is found at all, each framework's is missing.
+    """
+    folders = tuple(scenarios)
+    found = tuple(name for name in FRAMEWORKS if any((folder / f"on_{name}.py").is_file() for folder in folders))
+    return found or FRAMEWORKS
+
+
 def load_scenario(folder: Path) -> Scenario:
-    """The scenario of a folder. Raises ``ScenarioError``."""
+    """The scenario of a folder, with what its ``expected_<framework>.py`` say. Raises ``ScenarioError``."""
     module = _load(folder / "spec.py")
     scenario = getattr(module, "SCENARIO", None)
     if not isinstance(scenario, Scenario):
@@ -158,7 +174,24 @@ def load_scenario(folder: Path) -> Scenario:
         raise ScenarioError(
             f"{folder / 'spec.py'} names itself {scenario.name!r}; use the folder's name {folder.name!r}"
         )
-    return scenario
+    return _with_deviations(folder, scenario)
+
+
+def _with_deviations(folder: Path, scenario: Scenario) -> Scenario:
+    """The scenario with each framework's own expectation and note, from a file of that framework's."""
+    overrides, notes = dict(scenario.overrides), dict(scenario.notes)
+    for path in sorted(folder.glob("expected_*.py")):
+        framework = path.stem.removeprefix("expected_")
+        if framework in overrides or framework in notes:
+            raise ScenarioError(f"{path} speaks of {framework}, and spec.py does too; say it in one of them")
+        module = _load(path)
+        note, expected = getattr(module, "NOTE", None), getattr(module, "EXPECTED", None)
+        if not isinstance(note, str) or not isinstance(expected, Expected | None):
+            raise ScenarioError(f'{path} needs NOTE = "why", and EXPECTED = Expected(...) where it differs')
+        notes[framework] = note
+        if expected is not None:
+            overrides[framework] = expected
+    return replace(scenario, overrides=overrides, notes=notes)
 
 
 def load_program(folder: Path, framework: str, phases: tuple[str, ...] = ("run",)) -> Program | Cannot:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ai_dev_squad_parity.lab.scenario import Cannot, Program
+from ai_dev_squad_parity.lab.scenario import FRAMEWORKS, Cannot, Program
 from ai_dev_squad_parity.providers.spec import Provider
 
-__all__ = ["Client", "Missing", "client_of", "missing_of", "program_of"]
+__all__ = ["Client", "Missing", "client_of", "missing_of", "program_of", "with_providers"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class Missing:
     """What must be installed first."""
 
     distributions: tuple[str, ...]
+
+
+def with_providers() -> tuple[str, ...]:
+    """The frameworks that say of each provider how it is asked, in the order of the matrix."""
+    return tuple(name for name in FRAMEWORKS if Path(__file__).with_name(f"on_{name}.py").is_file())
 
 
 def client_of(framework: str, provider: Provider, *, streamed: bool) -> Client | Cannot | Missing:
