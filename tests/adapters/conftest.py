@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.name.startswith(("test_memory_stays_flat", "test_concurrent_runs_never_mix")):
             item.add_marker(pytest.mark.once)
             item.add_marker(pytest.mark.undated)
-        if item.path.name.startswith(("test_crewai", "test_autogen")):
+        if item.path.name.startswith(("test_crewai", "test_autogen", "test_agent_framework")):
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
 
 
@@ -117,6 +117,23 @@ async def autogen_chat() -> AsyncIterator[Callable[..., Any]]:
     yield model
     for client in clients:
         await client.close()
+
+
+@pytest.fixture
+async def agent_framework_chat() -> AsyncIterator[Callable[..., Any]]:
+    """``agent_framework_chat(server)`` is Agent Framework's own client for OpenAI, talking to it over HTTP."""
+    from agent_framework_openai import OpenAIChatCompletionClient
+
+    clients = []
+
+    def model(server: ModelServer, **options: Any) -> Any:
+        settings = {"model": "gpt-4o-mini", "base_url": server.base_url, "api_key": "sk-test"}
+        clients.append(OpenAIChatCompletionClient(**{**settings, **options}))
+        return clients[-1]
+
+    yield model
+    for client in clients:
+        await client.client.close()
 
 
 @pytest.fixture

@@ -251,3 +251,20 @@ def test_a_wrapped_call_looks_at_its_result(captured):
     assert list(observed_stream(body, lambda *_: begin(cls=Looking, made_current=False))()) == [1]
     assert taken == [1, 2]
     assert ends(captured) == [("work", "ok", False)]
+
+
+def test_a_stream_may_go_on_after_the_end_of_its_call(captured):
+    """What ended it from outside leaves the steps that follow where their consumer is."""
+    call, seen = begin(made_current=False), []
+
+    def words():
+        for word in ("one", "two"):
+            seen.append(current_operation())
+            yield word
+
+    stream = observed_stream(words, lambda *_: call)()
+    next(stream)
+    call.end()
+
+    assert (list(stream), seen) == (["two"], [call.operation, None])
+    assert otel_context.get_current() is not None

@@ -231,12 +231,13 @@ class Invocation(Steps):
     # --- as a call that is wrapped --------------------------------------------------------------------------------------
 
     def enter(self) -> Any:
-        """Its span is current within the step."""
-        return attach(self._between or self.context)  # type: ignore[arg-type]
+        """Its span is current within the step; once it has ended, a stream that goes on does so where it is."""
+        return attach(self._between or self.context or current_context())
 
     def leave(self, token: Any) -> None:
         """The caller's context is as it was. What the step made current beyond its end stays so for the next step."""
-        self._between = current_context()
+        if not self.ended:
+            self._between = current_context()
         detach(token)
 
     def returned(self, result: Any) -> None:

@@ -1,0 +1,260 @@
+"""What Agent Framework's objects do that is worth an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent_framework import ResponseStream
+
+from ai_dev_squad import attributes as keys
+from ai_dev_squad import operations, runtime
+from ai_dev_squad.genai.messages import bounded
+from ai_dev_squad.marks import Mark
+from ai_dev_squad.schema import ErrorInfo, EventType
+from ai_dev_squad_agent_framework import _translate
+from ai_dev_squad_agent_framework._invocation import FRAMEWORK, MARKS, RESUMPTIONS, Call
+from ai_dev_squad_agent_framework._streams import follow
+
+__all__ = ["AgentRun", "ExecutorRun", "ModelCall", "StepRun", "ToolCall", "WorkflowRun"]
+
+_UNNAMED = Mark()
+
+
+class _Streamed(Call):
+    """A call that returns its result, or a stream of it."""
+
+    def returned(self, result: Any) -> None:
+        if isinstance(result, ResponseStream):
+            follow(result, self)
+        else:
+            super().returned(result)
+
+
+# --- agents -----------------------------------------------------------------------------------------------------------
+
+
+class AgentRun(_Streamed):
+    """One run of an agent."""
+
+    kind = operations.AGENT
+    ran: set[str]
+    """The tool calls that were observed themselves."""
+
+    @classmethod
+    def open(cls, agent: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+        """For ``run``."""
+        above, mark = Call.current(), MARKS.find(agent)
+        if above is None and mark is None:
+            return None
+        if above is not None and above.subject is agent and above.kind is cls.kind:
+            return None  # its class calls the one that it derives from
+        mark = mark or _UNNAMED
+        name = mark.name or getattr(agent, "name", None) or type(agent).__name__
+        session = getattr(kwargs.get("session"), "session_id", None)
+        run = cls(agent)
+        run.ran = set()
+        attributes = {"agent_framework.agent.type": type(agent).__name__}
+        if session:
+            attributes[keys.CONVERSATION_ID] = session
+        run.start(name, attributes=attributes, agent_id=name, session_id=session, task=mark.task)
+        if answers := _translate.approved(args[0] if args else kwargs.get("messages")):
+            _resume(run, answers)
+        return run
+
+    def take(self, item: Any) -> None:
+        for content in _translate.Answer((item,)).contents():
+            if (question := _translate.asked_person(content)) is not None:
+                _interrupt(self, question)
+            elif (target := _translate.handed_to(content)) is not None:
+                self.status = "handoff"
+                message = f"{self.operation.name} hands off"
+                self.operation.event(EventType.AGENT_HANDOFF, message, {"to": runtime.pipeline().redactor.text(target)})
+
+    def look_back(self, messages: Any) -> None:
+        """The next question to the model tells of calls that never reached a tool, as there is none of that name."""
+        for call_id, name, told in _translate.tools_not_run(messages, self.ran):
+            self.ran.add(call_id)
+            _not_run(self, call_id, name, told)
+
+
+def _not_run(run: AgentRun, call_id: str, name: str, told: str) -> None:
+    pipeline = runtime.pipeline()
+    operation = operations.start(
+        operations.TOOL,
+        pipeline.redactor.text(name),  # the model's invention
+        framework=FRAMEWORK,
+        parent=run.operation,
+        attributes={keys.TOOL_TYPE: "function", keys.TOOL_CALL_ID: call_id},
+    )
+    operation.note_arguments(None)
+    operation.note_result(told)
+    operation.fail(
+        ErrorInfo(type="unknown_tool", message=pipeline.redactor.text(told) if pipeline.capture_content else "")
+    )
+
+
+def _interrupt(run: Call, question: str) -> None:
+    """It ends with a question to a person, for which others may wait, too."""
+    run.status = "interrupted"
+    RESUMPTIONS.interrupted(run.operation, question if run.parent is None else None, {"request_id": question})
+
+
+def _resume(run: Call, answers: list[str]) -> None:
+    """It begins with the answer to what an earlier run asked a person."""
+    RESUMPTIONS.resumed(run.operation, answers[0] if run.parent is None else None, {"request_id": answers[0]})
+
+
+# --- workflows --------------------------------------------------------------------------------------------------------
+
+
+class WorkflowRun(Call):
+    """A workflow at work, of either kind, from its message to its last event."""
+
+    kind = operations.WORKFLOW
+
+    @classmethod
+    def open(cls, workflow: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+        """For the generator of events through which every way of running it goes."""
+        mark = MARKS.find(workflow)
+        if mark is None and Call.current() is None:
+            return None
+        mark = mark or _UNNAMED
+        name = mark.name or _translate.workflow_name(workflow.name)
+        run = cls(workflow)
+        attributes = {"agent_framework.workflow.type": type(workflow).__name__}
+        run.start(name, attributes=attributes, agent_id=name, task=mark.task)
+        if responses := kwargs.get("responses"):
+            _resume(run, [str(identity) for identity in responses])
+        return run
+
+    def take(self, item: Any) -> None:
+        if item.type == "request_info":
+            _interrupt(self, str(item.request_id))
+
+
+class ExecutorRun(Call):
+    """An executor that handles a message."""
+
+    kind = operations.TASK
+
+    @classmethod
+    def open(cls, executor: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+        """For ``execute``."""
+        if Call.current() is None:
+            return None
+        run = cls(executor)
+        run.start(str(executor.id), attributes={"agent_framework.executor.type": type(executor).__name__})
+        return run
+
+
+class StepRun(Call):
+    """A step of a functional workflow."""
+
+    kind = operations.TASK
+
+    @classmethod
+    def open(cls, step: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+        """For its call."""
+        if Call.current() is None:
+            return None
+        run = cls(step)
+        run.start(str(step.name), attributes={"agent_framework.executor.type": type(step).__name__})
+        return run
+
+
+# --- tools ------------------------------------------------------------------------------------------------------------
+
+
+class ToolCall(Call):
+    """A tool at work."""
+
+    kind = operations.TOOL
+
+    @classmethod
+    def open(cls, tool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+        """For ``invoke``. Raises ``CallRefused`` when it may not be called."""
+        above = Call.current()
+        if above is None and MARKS.find(tool) is None:
+            return None
+        pipeline = runtime.pipeline()
+        attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
+        call_id = kwargs.get("tool_call_id")
+        if call_id:
+            attributes[keys.TOOL_CALL_ID] = call_id
+            if isinstance(above, AgentRun):
+                above.ran.add(call_id)
+        arguments = kwargs.get("arguments")
+        if arguments is None:
+            arguments = getattr(kwargs.get("context"), "arguments", None)
+        if pipeline.capture_content:
+            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(arguments)
+        call = cls(tool)
+        call.start(tool.name, attributes=attributes)
+        call.admit(arguments)
+        return call
+
+    def take(self, item: Any) -> None:
+        pipeline = runtime.pipeline()
+        result = _translate.text_of(item)
+        self.operation.note_result(result)
+        if pipeline.capture_content:
+            self.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(result)})
+
+
+# --- model calls ------------------------------------------------------------------------------------------------------
+
+
+class ModelCall(_Streamed):
+    """One request to a model and its answer."""
+
+    kind = operations.CHAT
+    updates: list[Any] | None = None
+    """What was streamed so far."""
+
+    @classmethod
+    def open(cls, client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+        """For ``get_response``. Raises ``CallRefused`` when it may not be asked."""
+        above = Call.current()
+        if above is None and MARKS.find(client) is None:
+            return None  # shared with a part of the program that nobody observes
+        messages = args[0] if args else kwargs.get("messages") or ()
+        options = kwargs.get("options") or {}
+        if isinstance(above, AgentRun):
+            above.look_back(messages)
+        request = _translate.model_request(client, messages, options)
+        attributes = _translate.model_attributes(client, options, stream=bool(kwargs.get("stream")))
+        pipeline = runtime.pipeline()
+        if pipeline.capture_content:
+            said = bounded(_translate.messages_content(messages, options), pipeline.settings.max_messages)
+            attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(said)
+        call = cls(client)
+        call.start(request.model, attributes=attributes, request=request)
+        call.reserve()
+        return call
+
+    def take(self, item: Any) -> None:
+        """An update of a stream, or the whole answer."""
+        if self.updates is None:
+            self.operation.first_chunk()
+            self.updates = []
+            self.operation.output = lambda: _translate.Answer(self.updates or ()).text()  # in case it is left early
+        self.updates.append(item)
+
+    def returned(self, result: Any) -> None:
+        if result is None:
+            self._answered(_translate.Answer(self.updates or ()))
+        elif not isinstance(result, ResponseStream):
+            self._answered(_translate.Answer((result,)))
+            result = None
+        super().returned(result)
+
+    def _answered(self, answer: _translate.Answer) -> None:
+        operation = self.operation
+        operation.usage = answer.usage()
+        operation.output = answer.text
+        operation.note_result(answer, _translate.compared)
+        operation.annotate(answer.attributes())
+        pipeline = runtime.pipeline()
+        if pipeline.capture_content:
+            operation.annotate({keys.OUTPUT_MESSAGES: pipeline.redactor.value([answer.message()])})

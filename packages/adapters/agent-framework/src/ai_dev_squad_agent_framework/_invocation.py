@@ -1,0 +1,104 @@
+"""What all observed calls of Agent Framework have in common, and which objects are observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from ai_dev_squad import operations
+from ai_dev_squad.context import current_operation
+from ai_dev_squad.genai.errors import classify
+from ai_dev_squad.invocation import Invocation
+from ai_dev_squad.marks import Marks
+from ai_dev_squad.operations import Kind, ModelRequest, Operation
+from ai_dev_squad.refusal import CallRefused
+from ai_dev_squad.resumption import Resumptions
+from ai_dev_squad.schema import ErrorInfo
+from ai_dev_squad_agent_framework._refusals import carried_by
+
+__all__ = ["FRAMEWORK", "MARKS", "RESUMPTIONS", "Call", "is_wanted"]
+
+FRAMEWORK = "agent_framework"
+MARKS = Marks()
+RESUMPTIONS = Resumptions()
+"""By the ids of what a person was asked."""
+
+
+class Call(Invocation, framework=FRAMEWORK):
+    """An observed call under way. What it has begun and left open ends before it."""
+
+    kind: ClassVar[Kind]
+    parent: Call | None
+    operation: Operation
+
+    def __init__(self, subject: Any) -> None:
+        super().__init__(Call.current())
+        self.subject = subject
+
+    def start(
+        self,
+        name: str,
+        *,
+        attributes: dict[str, Any] | None = None,
+        agent_id: str | None = None,
+        session_id: str | None = None,
+        request: ModelRequest | None = None,
+        task: str | None = None,
+    ) -> None:
+        """Start the operation, below whatever is current here."""
+        operation = operations.start(
+            self.kind,
+            name,
+            framework=FRAMEWORK,
+            parent=current_operation(),
+            attributes=attributes,
+            agent_id=agent_id,
+            session_id=session_id,
+            request=request,
+            task=task,
+        )
+        self.begin(operation)
+        if self.parent is not None:
+            self.parent.hold(self)
+
+    def reserve(self) -> None:
+        """Set money aside for a model call. Raises ``CallRefused`` when it may not be made."""
+        with self._refusing():
+            self.operation.reserve()
+
+    def admit(self, arguments: Any) -> None:
+        """Say what a tool is called with. Raises ``CallRefused`` when it may not be."""
+        self.operation.note_arguments(arguments)
+        with self._refusing():
+            self.operation.admit()
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """A call that is refused has ended before it began."""
+        try:
+            yield
+        except CallRefused as refusal:
+            self.end(refusal)
+            raise
+
+    def raised(self, error: BaseException) -> None:
+        self.end(carried_by(error))
+
+    def end(self, error: BaseException | ErrorInfo | None = None) -> bool:
+        if self.below and not self.ended:
+            status = classify(error) if isinstance(error, BaseException) else self.status
+            if self.parent is None or status not in {"ok", "interrupted", "handoff"}:
+                self.sweep(status)
+        return super().end(error)
+
+    def left(self) -> None:
+        """Its consumer has dropped the stream."""
+        if not self.ended:
+            self.status = "closed_early"
+            self.end()
+
+
+def is_wanted(subject: Any) -> bool:
+    """Whether a call of ``subject`` is observed here: for itself, or because it is part of an observed run."""
+    return Call.current() is not None or MARKS.find(subject) is not None

@@ -1,0 +1,201 @@
+"""Where Agent Framework begins and ends things: methods of its classes, wrapped once for the process.
+
+A wrapped method looks up whether its object is observed, or is used inside an observed run, and is the original otherwise.
+Our operations lie around the framework's own spans, and around all middleware.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import agent_framework
+from agent_framework import (
+    BaseAgent,
+    BaseChatClient,
+    Executor,
+    FunctionalWorkflow,
+    FunctionTool,
+    MiddlewareTermination,
+    StepWrapper,
+    UserInputRequiredException,
+    Workflow,
+)
+from agent_framework._middleware import FunctionMiddlewarePipeline
+from agent_framework._workflows._functional import WorkflowInterrupted
+from agent_framework.observability import ChatTelemetryLayer
+
+from ai_dev_squad.patching import Patches
+from ai_dev_squad.refusal import CallRefused
+from ai_dev_squad.steps import Steps, observed_astream, observed_call
+from ai_dev_squad.tracing import register_control_flow
+from ai_dev_squad_agent_framework._calls import AgentRun, ExecutorRun, ModelCall, StepRun, ToolCall, WorkflowRun
+from ai_dev_squad_agent_framework._invocation import MARKS, Call, is_wanted
+from ai_dev_squad_agent_framework._refusals import Passing
+
+__all__ = ["install", "watch_agents"]
+
+register_control_flow(UserInputRequiredException, "interrupted")
+register_control_flow(WorkflowInterrupted, "interrupted")
+register_control_flow(MiddlewareTermination, "ok")
+
+_patches = Patches()
+_Function = Callable[..., Any]
+_Opener = Callable[[Any, tuple[Any, ...], dict[str, Any]], "Steps | None"]
+
+
+def install() -> None:
+    """Watch the framework's classes from now on. Harmless when repeated."""
+    for owner, name, wrapper in (
+        (BaseAgent, "__init__", _watching_class),
+        (ChatTelemetryLayer, "get_response", _asking),
+        (BaseChatClient, "get_response", _asking_plainly),
+        (FunctionTool, "invoke", _in_tool_loop(ToolCall.open)),
+        (FunctionMiddlewarePipeline, "execute", _in_tool_loop(None)),
+        (Workflow, "_run_core", _events),
+        (FunctionalWorkflow, "_run_core", _events),
+        (Executor, "execute", _executing),
+        (StepWrapper, "__call__", _stepping),
+    ):
+        _patches.wrap(owner, name, wrapper, mark=f"ai_dev_squad {owner.__name__}")
+    definition = getattr(agent_framework, "FunctionalWorkflowDefinition", None)  # not in the earliest releases
+    if definition is not None:
+        _patches.wrap(definition, "build", _marking_built)
+    for cls in _below(BaseAgent):
+        watch_agents(cls)
+
+
+def watch_agents(cls: type) -> None:
+    """Observe the agents of this class: every class has a ``run`` of its own, whatever it derives from."""
+    for base in cls.__mro__:
+        if "run" in vars(base) and (base is cls or issubclass(base, BaseAgent)):
+            _patches.wrap(base, "run", _running, mark="ai_dev_squad agent")
+
+
+def _below(cls: type) -> Iterator[type]:
+    children: list[type] = cls.__subclasses__()
+    for child in children:
+        yield child
+        yield from _below(child)
+
+
+def _watching_class(original: _Function) -> _Function:
+    @functools.wraps(original)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        cls: Any = type(self)
+        _watch_once(cls)
+        original(self, *args, **kwargs)
+
+    return init
+
+
+@functools.lru_cache(maxsize=1024)
+def _watch_once(cls: Any) -> None:
+    watch_agents(cls)
+
+
+def _marking_built(original: _Function) -> _Function:
+    @functools.wraps(original)
+    def build(self: Any, *args: Any, **kwargs: Any) -> Any:
+        built, mark = original(self, *args, **kwargs), MARKS.find(self)
+        if mark is not None:
+            MARKS.mark(built, mark)
+        return built
+
+    return build
+
+
+# --- how they are wrapped ---------------------------------------------------------------------------------------------
+
+
+def _opened(opener: _Opener) -> Callable[[tuple[Any, ...], Any], Steps | None]:
+    return lambda args, kwargs: opener(args[0], args[1:], kwargs)
+
+
+def _either_way(original: _Function, opener: _Opener) -> _Function:
+    """A method that returns an awaitable, or with ``stream=True`` a stream.
+
+    The awaitable is begun when it is awaited: one that is dropped has never been a call.
+    """
+    whole = observed_call(original, _opened(opener), asynchronous=True)
+    streamed = observed_call(original, _opened(opener), asynchronous=False)
+
+    @functools.wraps(original)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not is_wanted(self):
+            return original(self, *args, **kwargs)
+        return (streamed if kwargs.get("stream") else whole)(self, *args, **kwargs)
+
+    return call
+
+
+def _running(original: _Function) -> _Function:
+    whole = observed_call(original, _opened(AgentRun.open), asynchronous=True)
+    streamed = observed_call(original, _opened(AgentRun.open), asynchronous=False)
+
+    async def unwrapping(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await whole(self, *args, **kwargs)
+        except Passing as passing:
+            refusal = passing.refusal
+        raise refusal
+
+    @functools.wraps(original)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        above = Call.current()
+        if (above is None and MARKS.find(self) is None) or (above is not None and above.subject is self):
+            return original(self, *args, **kwargs)
+        return (streamed if kwargs.get("stream") else unwrapping)(self, *args, **kwargs)
+
+    return run
+
+
+def _asking(original: _Function) -> _Function:
+    return _either_way(original, ModelCall.open)
+
+
+def _asking_plainly(original: _Function) -> _Function:
+    """For clients without the layer that most have, above which each request is seen."""
+    observed = _either_way(original, ModelCall.open)
+
+    @functools.wraps(original)
+    def get_response(self: Any, *args: Any, **kwargs: Any) -> Any:
+        function = original if isinstance(self, ChatTelemetryLayer) else observed
+        return function(self, *args, **kwargs)
+
+    return get_response
+
+
+def _in_tool_loop(opener: _Opener | None) -> Callable[[_Function], _Function]:
+    """What an agent calls between two questions to its model: a refusal passes it by, up to the agent."""
+
+    def wrapper(original: _Function) -> _Function:
+        observed = original if opener is None else observed_call(original, _opened(opener))
+
+        @functools.wraps(original)
+        async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            above = Call.current()
+            try:
+                return await observed(self, *args, **kwargs)
+            except CallRefused as refused:
+                if not isinstance(above, AgentRun):
+                    raise
+                refusal = refused
+            raise Passing(refusal)
+
+        return call
+
+    return wrapper
+
+
+def _events(original: _Function) -> _Function:
+    return observed_astream(original, _opened(WorkflowRun.open))
+
+
+def _executing(original: _Function) -> _Function:
+    return observed_call(original, _opened(ExecutorRun.open))
+
+
+def _stepping(original: _Function) -> _Function:
+    return observed_call(original, _opened(StepRun.open))

@@ -1,0 +1,67 @@
+"""Follow a ``ResponseStream`` to whichever end it has, through the hooks that it has for that.
+
+The call's span is current while the stream is pulled, in whichever task, and nowhere between two pulls.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from agent_framework import ResponseStream
+
+from ai_dev_squad.guard import guarded
+from ai_dev_squad_agent_framework._invocation import Call
+from ai_dev_squad_agent_framework._refusals import Passing
+
+__all__ = ["follow"]
+
+
+def follow(stream: ResponseStream[Any, Any], call: Call) -> None:
+    """``call`` ends with the stream: exhausted, failed, closed or dropped."""
+    pulls = _Pulls(stream, call)
+    stream.with_pull_context_manager(lambda: pulls)
+    stream.with_transform_hook(pulls.take)
+    stream.with_cleanup_hook(pulls.over)
+    weakref.finalize(stream, call.left).atexit = False
+
+
+class _Pulls:
+    """What stands around each pull of a stream."""
+
+    __slots__ = ("call", "stream", "token")
+
+    def __init__(self, stream: ResponseStream[Any, Any], call: Call) -> None:
+        # The stream holds this, and would not be collected when it is dropped if this held the stream.
+        self.stream = weakref.ref(stream)
+        self.call = call
+        self.token: Any = None
+
+    def __enter__(self) -> None:
+        self.token = self.call.enter()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        call = self.call
+        call.leave(self.token)
+        if error is None:
+            return
+        if isinstance(error, StopAsyncIteration):
+            call.returned(None)
+            return
+        call.raised(error)
+        if isinstance(error, Passing):
+            raise error.refusal
+
+    @guarded("reading a stream")
+    def take(self, update: Any) -> None:
+        """An update is about to reach the consumer."""
+        self.call.take(update)
+
+    @guarded("observing the end of a stream")
+    def over(self) -> None:
+        """The stream cleans up. If no pull said that it is over, it was closed, or a later hook of its own failed."""
+        error = getattr(self.stream(), "_stream_error", None)
+        if error is None:
+            self.call.left()
+        else:
+            self.call.raised(error)

@@ -1,0 +1,92 @@
+"""The Agent Framework adapter holds the contract of all adapters."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Never
+
+from agent_framework import Agent, Workflow, WorkflowBuilder, WorkflowContext, executor
+from agent_framework_openai import OpenAIChatCompletionClient
+from agent_framework_orchestrations import ConcurrentBuilder, SequentialBuilder
+
+from ai_dev_squad import attributes as keys
+from ai_dev_squad import session
+from ai_dev_squad_agent_framework import observe, unobserve
+from ai_dev_squad_testing import AdapterContract, Captured
+from ai_dev_squad_testing.fixtures import Serve
+from ai_dev_squad_testing.model_server import reply
+
+
+def client_at(base_url: str, model: str = "gpt-4o-mini") -> OpenAIChatCompletionClient:
+    """A real client, talking to the scripted model."""
+    return OpenAIChatCompletionClient(model=model, base_url=base_url, api_key="sk-test")
+
+
+class TestAgentFramework(AdapterContract):
+    """Agents and workflows with ``OpenAIChatCompletionClient``."""
+
+    framework = "agent_framework"
+    lacks = {
+        "run": "Agent Framework runs under asyncio only",
+        "stream": "Agent Framework streams under asyncio only",
+    }
+
+    def observe(self, program: Any) -> Any:
+        return observe(program)
+
+    def test_a_task_may_be_said_where_it_is_observed(self, captured: Captured, serve: Serve) -> None:
+        """``observe(..., task=...)`` labels the runs of this program, and goes before what the session says."""
+        server = serve(reply("one", times=2))
+        program = self.asking_in(self.main_mode, server.base_url)
+
+        with session("desk", task="other"):
+            self.finish(observe(program, task="refund"))
+
+        said = {(line.metadata or {}).get(keys.TASK_LABEL) for line in captured.lines if line.parent_span_id is None}
+        assert said == {"refund"}
+
+    def unobserve(self, program: Any) -> Any:
+        return unobserve(program)
+
+    def asking(self, base_url: str, *, streaming: bool = False, model: str = "gpt-4o-mini") -> Any:
+        return Agent(client_at(base_url, model), name="clerk")
+
+    def with_tool(self, base_url: str, tool: Callable[[str], str]) -> Any:
+        return Agent(client_at(base_url), name="clerk", tools=[tool])
+
+    def two_agents(self, base_url: str) -> Any:
+        client = client_at(base_url)
+        planner = Agent(client, "Here you plan.", name="planner")
+        coder = Agent(client, "Here you code.", name="coder")
+        return SequentialBuilder(participants=[planner, coder]).build()
+
+    def in_parallel(self, base_url: str) -> Any:
+        client = client_at(base_url)
+        return ConcurrentBuilder(
+            participants=[Agent(client, name=name) for name in ("left", "middle", "right")]
+        ).build()
+
+    def working(self, work: Callable[[], None]) -> Any:
+        @executor(id="worker")
+        async def worker(text: str, context: WorkflowContext[Never, str]) -> None:
+            work()
+            await context.yield_output("worked")
+
+        return WorkflowBuilder(start_executor=worker).build()
+
+    async def arun(self, program: Any, question: str) -> str:
+        result = await program.run(question)
+        return str(result.get_outputs()[-1]) if isinstance(program, Workflow) else result.text
+
+    async def astream(self, program: Any, question: str) -> AsyncIterator[str]:
+        stream = program.run(question, stream=True)
+        try:
+            async for update in stream:
+                if isinstance(program, Workflow):
+                    if update.type == "output":
+                        yield str(update.data)
+                elif update.text:
+                    yield update.text
+        finally:
+            if hasattr(stream, "close"):  # not in every release
+                await stream.close()
