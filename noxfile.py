@@ -94,7 +94,8 @@ def wheel(session: nox.Session, package: str) -> Path | None:
     if package not in _wheels:
         folder = session.cache_dir.resolve() / "wheels" / package
         shutil.rmtree(folder, ignore_errors=True)
-        if not uv(session, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT / "packages" / package)):
+        # Of the sdist, as a user's installer may do it.
+        if not uv(session, "build", "--quiet", "--out-dir", str(folder), str(ROOT / "packages" / package)):
             return None
         (_wheels[package],) = folder.glob("*.whl")
     return _wheels[package]
@@ -348,10 +349,10 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
-def build(session: nox.Session) -> None:
-    """Build sdist and wheel of every package into dist/."""
-    for package in PACKAGES:
-        uv(session, "build", "--out-dir", str(ROOT / "dist"), str(ROOT / "packages" / package))
+def release(session: nox.Session) -> None:
+    """Build every package into dist/ as it would be published, twice, and refuse what differs, lacks something or is described wrongly."""
+    uv(session, "pip", "install", "--quiet", "uv>=0.9,<1", *nox.project.dependency_groups(WORKSPACE, "release"))
+    session.run("python", "tools/release/check.py", str(ROOT / "dist"))
 
 
 @nox.session
