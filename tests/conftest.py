@@ -62,7 +62,6 @@ ONCE = (
     "tests/integration/test_packages.py",
     "tests/integration/test_walls.py",
     "tests/parity/",
-    "tests/upgrade/",
     *_RULES,
 )
 EVERYWHERE = (

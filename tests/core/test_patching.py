@@ -247,6 +247,22 @@ def test_a_half_applied_set_up_is_undone(greeter):
     assert dict(vars(greeter.Base)) == before
 
 
+def test_what_is_wrapped_again_and_again_does_not_pile_up() -> None:
+    """An adapter asks for its seams with each object that it observes; what undoes them is kept once."""
+
+    class Door:
+        def open(self) -> str:
+            return "open"
+
+    with Patches() as patches:
+        for _ in range(3):
+            patches.wrap_all([(Door, "open", loud)])
+
+        assert len(patches._exit_callbacks) == 1  # type: ignore[attr-defined]
+
+    assert Door().open() == "open"
+
+
 def test_patches_of_one_attribute_are_undone_in_reverse_order(greeter):
     """The first patch is the last to go."""
     before = dict(vars(greeter.Base))

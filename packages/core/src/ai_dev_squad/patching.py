@@ -58,9 +58,9 @@ class Patches(ExitStack):
     def wrap_all(self, seams: Iterable[tuple[Any, str, _Wrapper]]) -> None:
         """Wrap each ``(owner, name, wrapper)``, all or none. Raises what ``wrap`` raises."""
         with Patches() as attempt:
-            for owner, name, wrapper in seams:
-                attempt.wrap(owner, name, wrapper)
-            self.push(attempt.pop_all())
+            replaced = [attempt.wrap(owner, name, wrapper) for owner, name, wrapper in seams]
+            if any(replaced):  # what is asked for again and again must not pile up here
+                self.push(attempt.pop_all())
 
 
 def is_patched(function: Any) -> bool:
