@@ -62,6 +62,7 @@ ONCE = (
     "tests/integration/test_packages.py",
     "tests/integration/test_walls.py",
     "tests/parity/",
+    "tests/upgrade/",
     *_RULES,
 )
 EVERYWHERE = (

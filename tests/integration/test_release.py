@@ -1,0 +1,116 @@
+"""A version is made of what is unreleased, in all files that name it, and a wrong one is refused before anything is written."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ADAPTER = """\
+[project]
+name = "ai-dev-squad-tiny"
+version = "0.1.3"
+dependencies = ["ai-dev-squad>=0.1,<0.2", "tiny>=1,<2"]
+"""
+CORE = """\
+[project]
+name = "ai-dev-squad"
+version = "0.1.0"
+dependencies = ["msgspec>=0.21,<1"]
+"""
+CHANGES = "# Changelog\n\n## Unreleased\n\n### Fixed\n\n- A sum.\n\n## 0.1.0 (2026-11-22)\n\n- The first.\n"
+
+
+@pytest.fixture(scope="module")
+def prepare() -> ModuleType:
+    """The program."""
+    spec = importlib.util.spec_from_file_location("prepare", ROOT / "tools" / "release" / "prepare.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Core and an adapter that builds on it."""
+    for name, project in (("core", CORE), ("tiny", ADAPTER)):
+        folder = tmp_path / "packages" / name
+        folder.mkdir(parents=True)
+        (folder / "pyproject.toml").write_text(project, encoding="utf-8")
+        (folder / "CHANGELOG.md").write_text(CHANGES, encoding="utf-8")
+    return tmp_path
+
+
+def written(tree: Path) -> dict[str, str]:
+    """Every file, by its path."""
+    return {
+        str(path.relative_to(tree)): path.read_text(encoding="utf-8")
+        for path in sorted(tree.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_version_is_written_wherever_it_is_named(prepare: ModuleType, tree: Path) -> None:
+    """Its package, its changelog, and the range of the package that builds on it."""
+    before = written(tree)
+    changed = prepare.prepare(tree, "ai-dev-squad", "0.2.0", "2026-12-01")
+
+    assert [str(path.relative_to(tree)) for path in changed] == [
+        "packages/core/CHANGELOG.md",
+        "packages/core/pyproject.toml",
+        "packages/tiny/pyproject.toml",
+    ]
+    assert written(tree) == {
+        **before,
+        "packages/core/CHANGELOG.md": CHANGES.replace("Unreleased\n", "Unreleased\n\n## 0.2.0 (2026-12-01)\n"),
+        "packages/core/pyproject.toml": CORE.replace("0.1.0", "0.2.0"),
+        "packages/tiny/pyproject.toml": ADAPTER.replace("<0.2", "<0.3"),
+    }
+
+
+def test_a_range_that_holds_already_stays(prepare: ModuleType, tree: Path) -> None:
+    """A mended core needs nothing of its adapters."""
+    prepare.prepare(tree, "ai-dev-squad", "0.1.1", "2026-12-01")
+
+    assert written(tree)["packages/tiny/pyproject.toml"] == ADAPTER
+
+
+@pytest.mark.parametrize(
+    "distribution, version, changes, message",
+    [
+        (
+            "ai-dev-squad-none",
+            "0.2.0",
+            CHANGES,
+            "'ai-dev-squad-none' is not one of ours; allowed: ai-dev-squad, ai-dev-squad-tiny",
+        ),
+        ("ai-dev-squad", "0.1.0", CHANGES, "'0.1.0' is not higher than 0.1.0; allowed: 0.1.1 and up"),
+        ("ai-dev-squad", "next", CHANGES, "'next' is none; write it like 0.2.0"),
+        (
+            "ai-dev-squad",
+            "0.1.1",
+            CHANGES.replace("Fixed", "Breaking"),
+            "breaks what 0.1.0 promised.*allowed: 0.2.0 and up",
+        ),
+        (
+            "ai-dev-squad",
+            "0.2.0",
+            CHANGES.replace("### Fixed\n\n- A sum.\n", ""),
+            "nothing stands under '## Unreleased'",
+        ),
+    ],
+)
+def test_a_wrong_version_changes_nothing(
+    prepare: ModuleType, tree: Path, distribution: str, version: str, changes: str, message: str
+) -> None:
+    """What is refused says what is allowed."""
+    (tree / "packages/core/CHANGELOG.md").write_text(changes, encoding="utf-8")
+    before = written(tree)
+    with pytest.raises(ValueError, match=message):
+        prepare.prepare(tree, distribution, version, "2026-12-01")
+    assert written(tree) == before
