@@ -44,7 +44,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.name.startswith(("test_memory_stays_flat", "test_concurrent_runs_never_mix")):
             item.add_marker(pytest.mark.once)
             item.add_marker(pytest.mark.undated)
-        if item.path.name.startswith(("test_crewai", "test_autogen", "test_agent_framework", "test_openai_agents")):
+        if item.path.name.startswith(
+            ("test_crewai", "test_autogen", "test_agent_framework", "test_openai_agents", "test_pydantic_ai")
+        ):
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
 
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import inspect
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
 
 import pytest
@@ -17,6 +17,7 @@ from ai_dev_squad.steps import (
     observed,
     observed_astream,
     observed_call,
+    observed_context,
     observed_stream,
     stepped,
 )
@@ -432,3 +433,61 @@ async def test_streams_at_the_same_time_keep_their_contexts_apart():
         return [(step, current.get()) async for step in observed_astream(anumbers, Watch().open)()]
 
     assert await asyncio.gather(*(consume() for _ in range(20))) == [[(step, "outside") for step in STEPS]] * 20
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("ends", ["well", "by the block", "by the manager", "swallowed", "at once"])
+async def test_a_context_manager_is_a_step_where_it_is_entered_and_where_it_is_left(watch, ends, inside):
+    """The block is the caller's own unless it is inside; whoever raises, it is told once, and comes out unchanged."""
+    where = []
+
+    @asynccontextmanager
+    async def connection():
+        """A connection."""
+        where.append(current.get())
+        if ends == "at once":
+            raise OSError("refused")
+        try:
+            yield "connected"
+        except ValueError:
+            if ends != "swallowed":
+                raise
+        finally:
+            where.append(current.get())
+        if ends == "by the manager":
+            raise OSError("reset")
+
+    observed_connection = observed_context(connection, watch.open, inside=inside)
+    raised = None
+    try:
+        async with observed_connection() as item:
+            where.append((item, current.get()))
+            if ends in {"by the block", "swallowed"}:
+                raise ValueError
+    except (OSError, ValueError) as error:
+        raised = type(error).__name__
+
+    told = {
+        "well": ("returned", None),
+        "by the block": ("raised", "ValueError"),
+        "by the manager": ("raised", "OSError"),
+        "swallowed": ("returned", None),
+        "at once": ("raised", "OSError"),
+    }[ends]
+    assert watch.told == ([told] if ends == "at once" else ["connected", told])
+    assert raised == (told[1] if told[0] == "raised" else None)
+    block = ("connected", "inside" if inside else "outside")
+    assert where == (["inside"] if ends == "at once" else ["inside", block, "inside"])
+    assert current.get() == "outside"
+    assert observed_connection.__doc__ == "A connection."
+
+
+async def test_a_context_manager_that_is_not_observed():
+    """Where nothing is opened, the manager is what it is."""
+
+    @asynccontextmanager
+    async def connection(name):
+        yield name
+
+    async with observed_context(connection, lambda *_: None)("plain") as item:
+        assert item == "plain"

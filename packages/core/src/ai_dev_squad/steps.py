@@ -1,9 +1,9 @@
 """Calls of every kind in steps: what is observed works step by step, and ends exactly once.
 
 A function and a coroutine are one step; a generator is one for each item. ``Steps`` says what happens around each step
-and at the end; ``observed_call``, ``observed_stream`` and ``observed_astream`` make the function that stands in for the
-original: the same results, items, values sent in, exceptions and return values, and between two items the consumer's
-own context.
+and at the end; ``observed_call``, ``observed_stream``, ``observed_astream`` and ``observed_context`` make the function that
+stands in for the original: the same results, items, values sent in, exceptions and return values, and between two items
+the consumer's own context.
 """
 
 from __future__ import annotations
@@ -11,12 +11,23 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from ai_dev_squad.guard import report
 from ai_dev_squad.refusal import CallRefused
 
-__all__ = ["Open", "Steps", "astepped", "observed", "observed_astream", "observed_call", "observed_stream", "stepped"]
+__all__ = [
+    "Open",
+    "Steps",
+    "astepped",
+    "observed",
+    "observed_astream",
+    "observed_call",
+    "observed_context",
+    "observed_stream",
+    "stepped",
+]
 
 
 class Steps:
@@ -218,6 +229,48 @@ def observed_astream(original: Callable[..., Any], open_steps: Open) -> Callable
         _tell(steps.returned, None)
 
     return stream
+
+
+def observed_context(
+    original: Callable[..., Any], open_steps: Open, *, inside: bool = False
+) -> Callable[..., AbstractAsyncContextManager[Any]]:
+    """A function that observes the asynchronous context manager that ``original`` returns.
+
+    Entering it and leaving it are a step each, and the block in between is the caller's own; with ``inside``, all of it
+    is one step. ``take`` is given what is entered.
+    """
+
+    @functools.wraps(original)
+    @asynccontextmanager
+    async def context(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+        steps = _opened(open_steps, args, kwargs)
+        if steps is None:
+            async with original(*args, **kwargs) as item:
+                yield item
+            return
+        token = steps.enter()
+        is_within = True
+        try:
+            async with original(*args, **kwargs) as item:
+                if not inside:
+                    steps.leave(token)
+                    is_within = False
+                _tell(steps.take, item)
+                try:
+                    yield item
+                finally:
+                    if not inside:
+                        token = steps.enter()
+                        is_within = True
+        except BaseException as error:
+            if is_within:
+                steps.leave(token)
+            _tell(steps.raised, error)
+            raise
+        steps.leave(token)
+        _tell(steps.returned, None)
+
+    return context
 
 
 def stepped(items: Iterator[Any], steps: Steps) -> Generator[Any, Any, Any]:

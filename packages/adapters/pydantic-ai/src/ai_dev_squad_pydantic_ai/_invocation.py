@@ -1,0 +1,76 @@
+"""What the observed calls of Pydantic AI have in common. A call is found again through the context."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from opentelemetry import trace
+
+from ai_dev_squad import operations
+from ai_dev_squad.context import current_context, current_operation
+from ai_dev_squad.invocation import Invocation
+from ai_dev_squad.marks import Marks
+from ai_dev_squad.operations import Kind, ModelRequest, Operation
+from ai_dev_squad.refusal import CallRefused
+
+__all__ = ["FRAMEWORK", "MARKS", "Call"]
+
+FRAMEWORK = "pydantic_ai"
+MARKS = Marks()
+"""What is observed."""
+
+
+class Call(Invocation, framework=FRAMEWORK):
+    """An observed call under way. It is wrapped, so that its end is never missed."""
+
+    kind: ClassVar[Kind]
+    parent: Call | None
+    operation: Operation
+
+    def __init__(self, subject: Any, parent: Call | None) -> None:
+        self.subject, self.parent = subject, parent
+
+    def start(
+        self,
+        name: str,
+        *,
+        attributes: dict[str, Any] | None = None,
+        agent_id: str | None = None,
+        request: ModelRequest | None = None,
+        task: str | None = None,
+    ) -> None:
+        """Start the operation. Raises ``CallRefused`` when it is a model call that may not be made."""
+        here = current_context()
+        above, parent, context = self.parent, None, None
+        if above is not None and (above.ended or above is not Call.current()):
+            # The context belongs to something else, or nothing: the call above knows better.
+            parent = above.operation
+            context = here = above.context or trace.set_span_in_context(parent.span, here)
+        operation = operations.start(
+            self.kind,
+            name,
+            framework=FRAMEWORK,
+            parent=parent or current_operation(here),
+            context=context,
+            attributes=attributes,
+            agent_id=agent_id,
+            request=request,
+            task=task,
+        )
+        self.begin(operation, here=here)
+        if above is not None and not above.ended:
+            above.hold(self)
+        if request is not None:
+            self._or_refuse(operation.reserve)
+
+    def admit(self, arguments: Any) -> None:
+        """Say what a tool is called with. Raises ``CallRefused`` when it may not be."""
+        self.operation.note_arguments(arguments)
+        self._or_refuse(self.operation.admit)
+
+    def _or_refuse(self, ask: Any) -> None:
+        try:
+            ask()
+        except CallRefused as refusal:
+            self.end(refusal)
+            raise
