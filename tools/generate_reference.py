@@ -23,6 +23,7 @@ from typing import Any
 
 import reference_cli  # beside this file
 import reference_http
+import reference_mcp
 import reference_sql
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,6 +75,7 @@ def makers() -> dict[Path, Callable[[], str]]:
         reference / "journal.schema.json": journal_schema,
         reference / "cli.md": reference_cli.cli_page,
         reference / "http-api.md": reference_http.http_page,
+        reference / "mcp.md": reference_mcp.mcp_page,
         reference / "sql.md": reference_sql.sql_page,
         ROOT / "tests" / "typing" / "public_names.txt": lambda: "\n".join(public_names()) + "\n",
     }

@@ -15,22 +15,30 @@ from ai_dev_squad_dashboard.commands import CommandError
 __all__ = ["answer_of", "asked"]
 
 
-def asked(url: str, path: str, *, method: str = "GET", token: str | None = None, kind: str = "read") -> Any:
-    """The JSON that the dashboard at ``url`` answers. Raises ``CommandError`` with what it says instead."""
-    with answer_of(url, path, method=method, token=token, kind=kind) as answer:
+def asked(
+    url: str, path: str, *, method: str = "GET", token: str | None = None, kind: str = "read", body: Any = None
+) -> Any:
+    """The JSON that the dashboard at ``url`` answers, to ``body`` sent as JSON where there is one. Raises ``CommandError`` with what
+    it says instead.
+    """
+    with answer_of(url, path, method=method, token=token, kind=kind, body=body) as answer:
         return json.load(answer)
 
 
 @contextmanager
 def answer_of(
-    url: str, path: str, *, method: str = "GET", token: str | None = None, kind: str = "read"
+    url: str, path: str, *, method: str = "GET", token: str | None = None, kind: str = "read", body: Any = None
 ) -> Iterator[IO[bytes]]:
     """The open answer, to be read in pieces. ``kind`` is the token that it takes; ``AI_DEV_SQUAD_TOKEN`` has it when absent."""
     token = token or os.environ.get("AI_DEV_SQUAD_TOKEN")
     headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     if not url.startswith(("http://", "https://")):
         raise CommandError(f"{url!r} is no address of a dashboard; write it like http://127.0.0.1:8080", 2)
-    asking = Request(url.rstrip("/") + path, method=method, headers=headers)  # noqa: S310 - looked at above
+    data = None
+    if body is not None:
+        method, data = "POST", json.dumps(body).encode()
+        headers["Content-Type"] = "application/json"
+    asking = Request(url.rstrip("/") + path, data, headers, method=method)  # noqa: S310 - looked at above
     try:
         with urlopen(asking, timeout=600) as answer:  # noqa: S310 - the user's own address
             yield answer

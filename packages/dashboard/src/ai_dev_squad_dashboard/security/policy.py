@@ -56,8 +56,13 @@ EXEMPT: Final = (
 SENDING: Final = "/v1/"
 """Below this path things are sent; everywhere else one looks."""
 
-LOOKING: Final = frozenset({"security.log_out", "access.end_session", "sql.ask", "sql.from_form"})
+LOOKING: Final = frozenset({"security.log_out", "access.end_session", "sql.ask", "sql.from_form", "mcp.answer"})
 """The endpoints that change nothing although they are posted to. Whatever else is not GET is acting, and needs the right to."""
+
+ASKED_IN_JSON: Final = frozenset({"sql.ask", "mcp.answer"})
+"""Of those the ones that programs ask, which have no form. JSON comes from no form of another site, and from its scripts only after
+a question in advance, which nobody answers here.
+"""
 
 MAX_FORM: Final = 64 * 1024
 MAX_QUERY: Final = 16 * 1024
@@ -171,7 +176,8 @@ class Guard:
                     "(DASHBOARD_ACT_TOKENS)."
                 )
         # No other site can make a browser add a token, and OTLP clients are no browsers: the Origin was checked.
-        if asking.method not in _SAFE and not sending and not principal.by_token:
+        asked_in_json = asking.endpoint in ASKED_IN_JSON and asking.mimetype == "application/json"
+        if asking.method not in _SAFE and not sending and not principal.by_token and not asked_in_json:
             self._form_checked(asking, principal)
         return principal
 

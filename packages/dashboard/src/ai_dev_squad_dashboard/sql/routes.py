@@ -18,7 +18,7 @@ from ai_dev_squad_dashboard.takeaway.tables import Column
 
 from .page import PAGE, build
 
-__all__ = ["create_blueprint"]
+__all__ = ["as_record", "create_blueprint"]
 
 SHOWN = 500
 """Rows that the page shows; files have all."""
@@ -88,13 +88,17 @@ def _accepted() -> str:
 
 
 def _as_json(answer: SqlAnswer) -> Response:
-    body = {
+    return Response(msgspec.json.encode(as_record(answer)), mimetype="application/json")
+
+
+def as_record(answer: SqlAnswer) -> dict[str, Any]:
+    """An answer as JSON has it."""
+    return {
         "columns": [{"name": name, "type": kind} for name, kind in zip(answer.columns, answer.types, strict=True)],
         "rows": [[_plain(value) for value in row] for row in answer.rows],
         "truncated": answer.truncated,
         "took_ms": round(answer.took_ms, 1),
     }
-    return Response(msgspec.json.encode(body), mimetype="application/json")
 
 
 def _as_file(answer: SqlAnswer, kind: str) -> Response:
