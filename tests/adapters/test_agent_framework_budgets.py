@@ -57,7 +57,9 @@ async def result_of(program: Any, *, stream: bool) -> Any:
 async def test_an_agent_raises_it(
     captured: Captured, serve: Serve, agent_framework_chat: Chat, budgets: BudgetManager, stream: bool
 ) -> None:
-    """The call that would break the limit is never made; the agent raises ``BudgetExceeded`` itself."""
+    """The call that would break the limit is never made; the agent raises ``BudgetExceeded`` itself. Wanted by
+    agent-framework PR#5073, agent-framework#6397 and agent-framework#6934.
+    """
     server = serve(ANSWER)
     allow(budgets, 1)
     ann = observe(Agent(agent_framework_chat(server, model="gpt-4o"), name="ann", default_options=LIMITED))
