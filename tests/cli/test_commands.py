@@ -8,6 +8,8 @@ from importlib import metadata
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from ai_dev_squad_cli import CommandError, main, moment_us
 
@@ -140,3 +142,20 @@ def test_a_date_and_a_span_of_time_name_a_moment():
     assert moment_us("2026-01-01") == 1_767_225_600_000_000
     with pytest.raises(CommandError, match="write 30m, 24h, 7d or 2w"):
         moment_us("soon")
+
+
+def test_it_brings_few_packages():
+    """Whoever installs the command alone gets at most twelve packages, itself included, and neither a server nor a database."""
+    found: set[str] = set()
+    waiting = [Requirement("ai-dev-squad-cli")]
+    while waiting:
+        wanted = waiting.pop()
+        found.add(canonicalize_name(wanted.name))
+        for text in metadata.requires(wanted.name) or ():
+            needed = Requirement(text)
+            applies = needed.marker is None or needed.marker.evaluate({"extra": ""})
+            if applies and canonicalize_name(needed.name) not in found:
+                waiting.append(needed)
+
+    assert len(found) <= 12, sorted(found)
+    assert found & {"flask", "duckdb", "requests", "tiktoken"} == set()

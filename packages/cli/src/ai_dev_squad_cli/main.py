@@ -14,7 +14,9 @@ from ai_dev_squad_cli.terminal import CommandError
 
 __all__ = ["main", "make_parser"]
 
-_BUILT_IN: Mapping[str, str] = {"logs": "logs", "costs": "costs", "doctor": "doctor"}
+_BUILT_IN: Mapping[str, str] = {
+    name: name for name in ("tail runs show diff costs budgets logs replay redact doctor completion".split())
+}
 """Each command's module in ``commands``."""
 _GROUP = "ai_dev_squad.commands"
 _ELSEWHERE: Mapping[str, str] = {
@@ -36,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     debugging = bool(os.environ.get("AI_DEV_SQUAD_DEBUG"))
     try:
-        options = make_parser(given).parse_args(given)
+        parser = make_parser(given)
+        if "_ARGCOMPLETE" in os.environ:
+            _complete(parser)
+        options = parser.parse_args(given)
         return int(options.run(options) or 0)
     except CommandError as error:
         if debugging and error.__cause__ is not None:
@@ -56,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_parser(given: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser of all commands; only of the one that ``given`` begins with, when there is one of that name."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="ai-dev-squad", description="See what your AI agents do and cost: live, offline, from journals and OTLP."
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
@@ -74,6 +79,13 @@ def make_parser(given: Sequence[str] = ()) -> argparse.ArgumentParser:
             _left_out(where, error)
     _refuse_missing(given, subparsers.choices)
     return parser
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answer a shell that asks what could come next. Does not return."""
+    import argcomplete
+
+    argcomplete.autocomplete(parser)
 
 
 def _entry_points() -> list[Any]:
@@ -112,6 +124,23 @@ def _refuse_missing(given: Sequence[str], known: Mapping[str, Any]) -> None:
 def _failed(message: str, code: int) -> int:
     print(f"ai-dev-squad: {message}", file=sys.stderr)  # noqa: T201
     return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Takes several files after options as well as before them: ``show last --json logs``. Before 3.13 argparse by itself does not."""
+
+    _is_mixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse has it."""
+        takes_many = any(action.nargs == "*" and not action.option_strings for action in self._actions)
+        if self._is_mixing or not takes_many:
+            return super().parse_known_args(args, namespace)
+        self._is_mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_mixing = False
 
 
 class _Version(argparse.Action):

@@ -6,7 +6,8 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
-from ai_dev_squad_cli.terminal import log_paths, moment_us, say, show_json, table
+from ai_dev_squad_cli.reading import add_paths, all_lines, since_us
+from ai_dev_squad_cli.terminal import log_paths, say, show_json, table
 
 __all__ = ["CostGroup", "register", "show_costs"]
 
@@ -35,7 +36,7 @@ def register(subparsers: Any) -> None:
         help="what model calls cost",
         description="Sum up what model calls used and cost, from journals.",
     )
-    parser.add_argument("path", nargs="*", help="journal directories or files (default: AI_DEV_SQUAD_LOG_DIR or logs)")
+    add_paths(parser)
     parser.add_argument("--by", choices=_KEYS, default="model", help="what to sum up by (default: model)")
     parser.add_argument("--since", metavar="TIME", help="only newer calls: 30m, 24h, 7d, or a date (default: all)")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -70,13 +71,12 @@ def show_costs(groups: list[CostGroup], options: argparse.Namespace) -> None:
 
 def _journaled(options: argparse.Namespace) -> list[CostGroup]:
     from ai_dev_squad.runs import step_of
-    from ai_dev_squad_cli.commands.logs import all_lines
 
-    since_us = 0 if options.since is None else moment_us(options.since)
+    first_us = since_us(options)
     groups: dict[str | None, CostGroup] = {}
     for line in all_lines(log_paths(options.path)):
         step = step_of(line)
-        if step is None or not step.is_call or line.status is None or step.started.timestamp() * 1e6 < since_us:
+        if step is None or not step.is_call or line.status is None or step.started.timestamp() * 1e6 < first_us:
             continue
         key = (
             line.timestamp.date().isoformat()

@@ -11,9 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from ai_dev_squad_cli.reading import add_paths, all_lines, no_journal
 from ai_dev_squad_cli.terminal import CommandError, log_paths, moment_us, say, wants_colour
 
-__all__ = ["all_lines", "register"]
+__all__ = ["register", "register_tail"]
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _POLL_S = 0.2
@@ -23,10 +24,7 @@ def register(subparsers: Any) -> None:
     """Add the commands."""
     parser = subparsers.add_parser("logs", help="read journals on the terminal")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    tail = commands.add_parser("tail", help="show the newest lines", description="Show the newest lines of journals.")
-    tail.add_argument("-n", "--lines", type=int, default=20, help="how many lines (default: 20)")
-    tail.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
-    tail.set_defaults(run=_tail)
+    register_tail(commands)
     grep = commands.add_parser(
         "grep", help="search all lines", description="Show the lines in which a regular expression is found."
     )
@@ -34,17 +32,25 @@ def register(subparsers: Any) -> None:
     grep.add_argument("-i", "--ignore-case", action="store_true", help="upper and lower case are the same")
     grep.add_argument("--since", metavar="TIME", help="only newer lines: 30m, 24h, 7d, or a date")
     grep.set_defaults(run=_grep)
-    for command in (tail, grep):
-        command.add_argument(
-            "path", nargs="*", help="journal directories or files (default: AI_DEV_SQUAD_LOG_DIR or logs)"
-        )
-        command.add_argument("--level", type=str.upper, choices=_LEVELS, help="this level and worse")
-        for name in ("agent", "session", "framework", "event", "trace"):
-            command.add_argument(f"--{name}", help=f"only lines of this {name}")
-        command.add_argument("--json", action="store_true", help="print the lines as they are in the journal")
-        command.add_argument(
-            "--color", choices=("auto", "always", "never"), default="auto", help="colour (default: auto)"
-        )
+    _add_filters(grep)
+
+
+def register_tail(subparsers: Any) -> None:
+    """Add ``tail``: it stands by itself, and below ``logs``."""
+    tail = subparsers.add_parser("tail", help="show the newest lines", description="Show the newest lines of journals.")
+    tail.add_argument("-n", "--lines", type=int, default=20, help="how many lines (default: 20)")
+    tail.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
+    _add_filters(tail)
+    tail.set_defaults(run=_tail)
+
+
+def _add_filters(command: Any) -> None:
+    add_paths(command)
+    command.add_argument("--level", type=str.upper, choices=_LEVELS, help="this level and worse")
+    for name in ("agent", "session", "framework", "event", "trace"):
+        command.add_argument(f"--{name}", help=f"only lines of this {name}")
+    command.add_argument("--json", action="store_true", help="print the lines as they are in the journal")
+    command.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colour (default: auto)")
 
 
 def _tail(options: argparse.Namespace) -> None:
@@ -57,7 +63,7 @@ def _tail(options: argparse.Namespace) -> None:
     finder = JournalFinder(paths)
     journals = finder.find().journals
     if not journals and not options.follow:
-        raise _no_journal(paths)
+        raise no_journal(paths)
     with ExitStack() as opened:
         followers: dict[Path, Any] = {}
         newest: list[Any] = []
@@ -130,19 +136,6 @@ def _grep(options: argparse.Namespace) -> int:
     return 0 if found else 1
 
 
-def all_lines(paths: list[Path]) -> Iterator[Any]:
-    """The lines of the journals in directories, or in files, oldest file first. Raises ``CommandError`` when there are none."""
-    from ai_dev_squad.events.finder import JournalFinder
-    from ai_dev_squad.events.reader import read_journal
-
-    directories = [path for path in paths if not path.is_file()]
-    journals = [path for path in paths if path.is_file()] + list(JournalFinder(directories).find().journals)
-    if not journals:
-        raise _no_journal(paths)
-    for journal in journals:
-        yield from read_journal(journal)
-
-
 def _texts(line: Any) -> Iterator[str]:
     yield line.message
     yield from (text for text in (line.name, line.event_type, line.trace_id, line.session_id, line.agent_id) if text)
@@ -181,10 +174,3 @@ def _shower(options: argparse.Namespace) -> Callable[[Any], None]:
         return lambda line: say(encode(line).decode())
     colour = wants_colour(options.color)
     return lambda line: say(format_line(line, colour=colour))
-
-
-def _no_journal(paths: list[Path]) -> CommandError:
-    places = ", ".join(map(str, paths))
-    return CommandError(
-        f"no journal in {places}; run an observed program first, or name the directory it writes to (its setting log_dir)"
-    )

