@@ -373,6 +373,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """Build the documentation as a site into dist/site, refuse a dead link or anchor, and look at its pages in a real browser."""
+    uv(session, "pip", "install", "--quiet", *nox.project.dependency_groups(WORKSPACE, "site"))
+    session.run("mkdocs", "build", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("python", "tools/site/check.py", "dist/site")
+
+
+@nox.session
 def release(session: nox.Session) -> None:
     """Build every package into dist/ as it would be published, twice, and refuse what differs, lacks something or is described wrongly."""
     uv(session, "pip", "install", "--quiet", "uv>=0.9,<1", *nox.project.dependency_groups(WORKSPACE, "release"))

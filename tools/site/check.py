@@ -1,0 +1,76 @@
+"""Look at the site as a reader does, in a real browser:
+
+    python tools/site/check.py dist/site
+
+A page of each kind, light and dark, wide and narrow: axe finds nothing, nothing is wider than the screen, the console is silent, and no
+request goes to anybody else. Ends with 1 when something was found.
+"""
+
+# ruff: noqa: INP001 - a program beside the packages, not a part of one
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, sync_playwright
+
+PAGES = ("", "all-pages/", "tutorial/first-graph/", "how-to/set-prices/", "reference/settings/", "explanation/costs/", "404.html")
+SCREENS = ((1440, 900), (390, 844))
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class names it
+        """Nothing."""
+
+
+def faults(browser: Browser, base: str) -> Iterator[str]:
+    """What is wrong with the pages."""
+    for width, height in SCREENS:
+        for scheme in ("light", "dark"):
+            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
+            page = context.new_page()
+            said: list[str] = []
+            page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+            page.on("request", lambda request: said.append(f"asks {request.url}") if base not in request.url else None)
+            for path in PAGES:
+                page.goto(base + path)
+                where = f"/{path} at {width} px, {scheme}"
+                found = Axe().run(page).response["violations"]
+                yield from (f"{where}: {one['id']}: {one['help']} ({one['nodes'][0]['target']})" for one in found)
+                if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                    yield f"{where}: it is wider than the screen"
+                yield from (f"{where}: {text}" for text in said)
+                said.clear()
+            context.close()
+
+
+def main() -> int:
+    """Serve the site on the loopback and walk its pages."""
+    handler = functools.partial(Quiet, directory=str(Path(sys.argv[1]).resolve()))
+    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+    if chromium is None:
+        print("skipped: there is no Chromium on this machine; on Debian: apt-get install chromium")
+        return 0
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as playwright:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        found = list(faults(browser, f"http://127.0.0.1:{server.server_address[1]}/"))
+        browser.close()
+        server.shutdown()
+    print(*found, sep="\n")
+    print(f"{len(PAGES)} pages, {len(SCREENS)} widths, light and dark: {len(found)} faults")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
