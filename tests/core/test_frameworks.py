@@ -114,10 +114,16 @@ def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_adapter_by_others_brings_its_own_row(strangers: Path) -> None:
-    """Its file is read without importing it; a name that is taken stays whose it was."""
-    (strangers / "framework.toml").write_text('[toy]\ntitle = "Toy"\nadapter = "toy-watch"\n[crewai]\ntitle = "Mine"\n')
+    """Its file is read without importing it; one that had no adapter gets it, and one that has keeps its own."""
+    (strangers / "framework.toml").write_text(
+        '[toy]\ntitle = "Toy"\nadapter = "toy-watch"\n[crewai]\ntitle = "Mine"\nadapter = "mine"\n'
+        '[agno]\ntitle = "Agno"\nadapter = "agno-watch"\nscopes = ["agno.trace"]\n'
+    )
 
-    assert [*adapted_frameworks()][-1] == "toy"
+    rows = adapted_frameworks()
+
+    assert [*rows][-2:] == ["agno", "toy"]
+    assert {*rows["agno"].scopes} == {"agno", "agno.trace"}
     assert (framework_title("toy"), framework_title("crewai")) == ("Toy", "CrewAI")
 
 

@@ -12,7 +12,7 @@ import importlib.metadata
 import importlib.util
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -106,7 +106,8 @@ class FrameworkInfo:
 def known_frameworks() -> Mapping[str, FrameworkInfo]:
     """Name → framework, those of other people's adapters last. Read once a process.
 
-    What cannot be read of a package by others is logged and left out.
+    An adapter by others adds one, or gives one that is only known from other people's spans its adapter. What cannot be read of such a
+    package is logged and left out.
     """
     return _known()
 
@@ -145,7 +146,9 @@ def _known() -> Mapping[str, FrameworkInfo]:
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         try:
             for name, info in read_frameworks(_file_of(entry)).items():
-                found.setdefault(name, info)
+                ours = found.get(name)
+                if ours is None or ours.adapter is None:
+                    found[name] = info if ours is None else replace(info, scopes=tuple({*info.scopes, *ours.scopes}))
         except FrameworkError as error:
             guard.report(f"reading the framework {entry.name}", error)
     return MappingProxyType(found)
