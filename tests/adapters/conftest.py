@@ -139,6 +139,29 @@ async def agent_framework_chat() -> AsyncIterator[Callable[..., Any]]:
 
 
 @pytest.fixture
+async def openai_agents_model() -> AsyncIterator[Callable[..., Any]]:
+    """``openai_agents_model(server)`` is the SDK's model for OpenAI's chat completions, talking to it over HTTP.
+
+    ``responses=True``: for the Responses API. Other options are those of OpenAI's client. The SDK's own traces are off.
+    """
+    from agents import OpenAIChatCompletionsModel, OpenAIResponsesModel, set_tracing_disabled
+    from openai import AsyncOpenAI
+
+    set_tracing_disabled(True)
+    clients: list[AsyncOpenAI] = []
+
+    def model(
+        server: ModelServer, name: str = "gpt-4o-mini-2024-07-18", *, responses: bool = False, **options: Any
+    ) -> Any:
+        clients.append(AsyncOpenAI(base_url=server.base_url, api_key="sk-test", **options))
+        return (OpenAIResponsesModel if responses else OpenAIChatCompletionsModel)(name, clients[-1])
+
+    yield model
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
 def crewai_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """CrewAI keeps its files in the test's own directory and asks nobody anything."""
     monkeypatch.setenv("CREWAI_TESTING", "true")
