@@ -6,8 +6,6 @@ A page of each kind, light and dark, wide and narrow: axe finds nothing, nothing
 request goes to anybody else. Ends with 1 when something was found.
 """
 
-# ruff: noqa: INP001 - a program beside the packages, not a part of one
-
 from __future__ import annotations
 
 import functools
@@ -20,9 +18,17 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
-PAGES = ("", "all-pages/", "tutorial/first-graph/", "how-to/set-prices/", "reference/settings/", "explanation/costs/", "404.html")
+PAGES = (
+    "",
+    "all-pages/",
+    "tutorial/first-graph/",
+    "how-to/set-prices/",
+    "reference/settings/",
+    "explanation/costs/",
+    "404.html",
+)
 SCREENS = ((1440, 900), (390, 844))
 
 
@@ -33,15 +39,21 @@ class Quiet(SimpleHTTPRequestHandler):
         """Nothing."""
 
 
+def heard(page: Page, base: str) -> list[str]:
+    """What the console complains of from now on, and whom the page asks that is not its own server."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: said.append(f"asks {request.url}") if base not in request.url else None)
+    return said
+
+
 def faults(browser: Browser, base: str) -> Iterator[str]:
     """What is wrong with the pages."""
     for width, height in SCREENS:
         for scheme in ("light", "dark"):
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
             page = context.new_page()
-            said: list[str] = []
-            page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-            page.on("request", lambda request: said.append(f"asks {request.url}") if base not in request.url else None)
+            said = heard(page, base)
             for path in PAGES:
                 page.goto(base + path)
                 where = f"/{path} at {width} px, {scheme}"

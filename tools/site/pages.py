@@ -3,8 +3,6 @@
 MkDocs calls these functions while it builds: https://www.mkdocs.org/dev-guide/plugins/#events
 """
 
-# ruff: noqa: INP001 - a program beside the packages, not a part of one
-
 from __future__ import annotations
 
 import os
