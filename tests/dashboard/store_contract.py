@@ -1216,10 +1216,12 @@ class StoreContract(Opens):
         expected = [
             Figure(Kind.SPAN | Kind.RUN, **minute, bin=bin_of(9 * SECOND), duration_us=9 * SECOND),
             Figure(Kind.SPAN | Kind.AGENT, **minute, agent="planner", bin=bin_of(8 * SECOND), duration_us=8 * SECOND),
-            Figure(Kind.SPAN | Kind.CALL, **minute, **call, cost_nano=NANO // 4, input_tokens=100, output_tokens=20),
+            Figure(Kind.SPAN | Kind.CALL, **minute, **call, cost_nano=NANO // 4, input_tokens=100, output_tokens=20,
+                   first_bin=bin_of(300_000), cache_read_tokens=64, cache_write_tokens=4, reasoning_tokens=8),
             Figure(Kind.SPAN | Kind.TOOL, **minute, agent="planner", errors=1, bin=bin_of(SECOND), duration_us=SECOND),
-            Figure(Kind.SPAN | Kind.CALL, **minute, **{**call, "bin": bin_of(SECOND), "duration_us": SECOND}, input_tokens=50),
-            Figure(Kind.SPAN | Kind.RUN | Kind.CALL, **late, model="llama", errors=1, bin=bin_of(4 * SECOND), duration_us=4 * SECOND),
+            Figure(Kind.SPAN | Kind.CALL, **minute, **{**call, "bin": bin_of(SECOND), "duration_us": SECOND}, input_tokens=50, unpriced=1),
+            Figure(Kind.SPAN | Kind.RUN | Kind.CALL, **late, model="llama", errors=1, bin=bin_of(4 * SECOND), duration_us=4 * SECOND,
+                   unpriced=1),
         ]  # fmt: skip
         whole = [each._replace(kinds=int(each.kinds)) for each in expected]
         assert sorted(found, key=repr) == sorted(whole, key=repr)

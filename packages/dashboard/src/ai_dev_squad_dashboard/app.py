@@ -40,6 +40,7 @@ from .ingest.queue import IngestQueue, Retention
 from .live_limit import LiveLimit
 from .marks.routes import create_blueprint as create_marks_blueprint
 from .mcp.http import create_blueprint as create_mcp_blueprint
+from .metrics.routes import create_blueprint as create_metrics_blueprint
 from .page import Site
 from .settings import DashboardSettings
 from .sharing import changes_of, shared_events, shared_state
@@ -137,6 +138,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     app.register_blueprint(create_sql_blueprint(site))
     app.register_blueprint(create_marks_blueprint(site))
     app.register_blueprint(create_mcp_blueprint(site))
+    app.register_blueprint(create_metrics_blueprint(site))
     app.register_blueprint(trace_export.create_blueprint(site))
     app.register_blueprint(parity_export.create_blueprint(site))
     app.register_blueprint(alert_routes.create_blueprint(site))

@@ -71,6 +71,9 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _answer(problem: Problem) -> Response:
-    if request.path.startswith(("/api/", "/v1/", "/mcp")) or request.accept_mimetypes.best == "application/json":
+    if (
+        request.path.startswith(("/api/", "/v1/", "/mcp", "/metrics"))
+        or request.accept_mimetypes.best == "application/json"
+    ):
         return json_response({"error": problem}, problem.status)
     return Response(render_template("problem.html", problem=problem), problem.status, mimetype="text/html")

@@ -86,6 +86,13 @@ class Figure(NamedTuple):
     """The bin of their durations (``percentiles.bin_of``), where it was asked for."""
     level: float = 0.0
     """Of a kind that is a state, not a sum."""
+    first_bin: int | None = None
+    """The bin of the time until the first piece of their answers, where bins were asked for."""
+    unpriced: int = 0
+    """Model calls whose cost is unknown, hence not in ``cost_nano``."""
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 SUMS: Final = slice(Figure._fields.index("count"), Figure._fields.index("bin"))

@@ -15,6 +15,7 @@ from ai_dev_squad_dashboard.store.figures import (
     FigureName,
     Kind,
 )
+from ai_dev_squad_dashboard.store.percentiles import BINS_PER_OCTAVE
 
 from .client import Client
 from .schema import UNTIMED
@@ -24,6 +25,10 @@ __all__ = ["figures", "newest_span"]
 _KINDS: Final = (
     f"{Kind.SPAN:d} + if(parent_span_id IS NULL, {Kind.RUN:d}, 0) + if(usage_source IS NOT NULL, {Kind.CALL:d}, 0) "
     f"+ multiIf(operation = 'execute_tool', {Kind.TOOL:d}, operation = 'invoke_agent', {Kind.AGENT:d}, 0)"
+)
+_FIRST_BIN: Final = (
+    "multiIf(first_chunk_us IS NULL OR first_chunk_us < 0, NULL, first_chunk_us > 1, "
+    f"toInt32(ceil({BINS_PER_OCTAVE} * log2(first_chunk_us))), 0)"
 )
 
 
@@ -52,12 +57,15 @@ def figures(
     )
     since = "" if since_us is None else f" AND {end} >= {int(since_us)}"
     number = f"if(bin = {UNTIMED}, NULL, bin)" if latency else "NULL"
+    first = _FIRST_BIN if latency else "NULL"
     keys = ", ".join(f"f_{name}" for name in FIGURE_NAMES)
     nano = f"toInt64(floor(least(ifNull(cost_usd, 0), {MOST_USD}) * {NANO} + 0.5))"
     rows = client.ask(
         f"SELECT {_KINDS} AS f_kinds, intDiv({end}, {int(step_us)}) * {int(step_us)} AS f_at, {names}, count(), "
         f"countIf(status = 'error'), sum({nano}), ifNull(sum(input_tokens), 0), ifNull(sum(output_tokens), 0), "
-        f"sum(greatest(duration_us, 0)), {number} AS f_bin FROM spans WHERE seq > {int(after)} AND seq <= {int(until)}{since} "
-        f"GROUP BY f_kinds, f_at, {keys}, f_bin"
+        f"sum(greatest(duration_us, 0)), {number} AS f_bin, 0.0, {first} AS f_first, "
+        "countIf(usage_source IS NOT NULL AND cost_usd IS NULL), ifNull(sum(cache_read_tokens), 0), ifNull(sum(cache_write_tokens), 0), "
+        f"ifNull(sum(reasoning_tokens), 0) FROM spans WHERE seq > {int(after)} AND seq <= {int(until)}{since} "
+        f"GROUP BY f_kinds, f_at, {keys}, f_bin, f_first"
     )
     return [Figure(*row) for row in rows]
