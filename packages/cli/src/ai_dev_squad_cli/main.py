@@ -21,7 +21,8 @@ _BUILT_IN: Mapping[str, str] = {
 _GROUP = "ai_dev_squad.commands"
 _ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(
-        "alerts dashboard delete export ingest mcp password people receive ship token".split(), "ai-dev-squad-dashboard"
+        "alerts dashboard delete export ingest mcp password people receive ship store token".split(),
+        "ai-dev-squad-dashboard",
     ),
     "adapter": "ai-dev-squad-testing",
     "gate": "ai-dev-squad-testing",

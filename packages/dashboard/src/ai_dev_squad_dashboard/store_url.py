@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["is_url", "without_password"]
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+__all__ = ["is_url", "path_of", "without_password"]
 
 
 def is_url(place: str) -> bool:
@@ -17,3 +20,9 @@ def without_password(place: str) -> str:
     scheme, _, rest = place.partition("://")
     user, at, host = rest.rpartition("@")
     return f"{scheme}://{user.partition(':')[0]}{':…' if ':' in user else ''}{at}{host}"
+
+
+def path_of(url: str) -> Path | None:
+    """The file that a URL such as ``duckdb:///logs/dashboard.duckdb`` names; ``None`` for one that names none."""
+    parts = urlsplit(url)
+    return None if parts.scheme != "duckdb" or parts.netloc or len(parts.path) < 2 else Path(unquote(parts.path[1:]))

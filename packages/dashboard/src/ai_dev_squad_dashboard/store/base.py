@@ -1,17 +1,12 @@
-"""The questions that pages ask of a store, and the shapes of its answers. No SQL stands elsewhere, no Flask in here.
+"""``Store``: what pages, receivers and commands know of where spans are kept. No SQL stands elsewhere, no Flask in here.
 
-A second engine implements ``Store`` and passes the same contract test. Times are microseconds since 1970, UTC;
+A further engine implements ``Store`` and passes the same contract. Times are microseconds since 1970, UTC;
 ``*_us`` durations are microseconds; money is USD; ``None`` means unknown, never zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, Unpack
-
-from ai_dev_squad.costs import CostEntry
+from typing import Protocol
 
 from .answers import (
     Choices,
@@ -35,10 +30,9 @@ from .answers import (
     Written,
 )
 from .capabilities import Lacks
-from .deletions import Deletion, Extent, Subject
-from .figures import Figure, FigureName
+from .keeping import Moving, Positions, Upkeep, Writing
 from .outline import Outline
-from .rows import Batch, LogRow, OpenRow, SpanRow
+from .questions import Questions
 from .selection import (
     DrawnBy,
     ErrorOrder,
@@ -52,11 +46,7 @@ from .selection import (
     TraceOrder,
     UserOrder,
 )
-from .sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
 from .sums import Group, Marked, Point, Step, ToolCalls, ToolInput, ToolStep, Totals, Unpriced
-
-if TYPE_CHECKING:
-    from .runs import Related, Run, TaskRuns
 
 __all__ = [
     "BadCursorError",
@@ -125,247 +115,12 @@ class BadCursorError(ValueError):
     """A page's cursor that this store did not give out."""
 
 
-class Store(Protocol):
+class Store(Questions, Writing, Positions, Upkeep, Moving, Protocol):
     """Every method may be called from any thread. Methods raise ``StoreError`` when the engine cannot answer."""
 
     @property
     def lacks(self) -> Lacks:
         """What of ``capabilities`` the engine lacks → why, and what to do instead."""
-
-    def snapshot(self) -> AbstractContextManager[None]:
-        """What this thread asks inside the block is answered from the rows of one moment, so that the numbers of a page agree.
-        What is written meanwhile is seen after the block. An engine that lacks ``snapshot`` promises that for sums only.
-        """
-
-    def write(self, batch: Batch) -> Written:
-        """Store a batch in one transaction. When it returns, all of it is on disk; when it raises, none of it is, or, where the engine
-        lacks ``one_transaction``, it may be repeated as it is. Spans that are there already are counted as duplicates and change nothing.
-        """
-
-    def position(self, source: str) -> str | None:
-        """How far ``source`` has been read, as the last batch said."""
-
-    def positions(self) -> Mapping[str, str]:
-        """All positions, by source."""
-
-    def totals(self, selection: Selection) -> Totals:
-        """The sums over a selection."""
-
-    def with_previous(self, selection: Selection) -> tuple[Totals, Totals]:
-        """The sums over a selection and over ``selection.before``, for less than the two of them."""
-
-    def timeline(self, selection: Selection, step_us: int, by: DrawnBy = "framework") -> Sequence[Point]:
-        """Sums per step and key, ascending; steps are aligned to multiples of ``step_us``; empty steps are left out."""
-
-    def groups(
-        self, selection: Selection, by: GroupBy, *, order: OrderBy = "cost", limit: int = 50, latency: bool = False
-    ) -> Sequence[Group]:
-        """A table by one key, the largest first (``key``: ascending). ``latency`` adds the histograms."""
-
-    def history(self, selection: Selection, by: NamedBy, key: str | None, step_us: int) -> Sequence[Step]:
-        """How what is called ``key`` went in each step, ascending, empty steps left out; sums as those of ``groups``."""
-
-    def tool_inputs(self, selection: Selection, limit: int = 100) -> Sequence[ToolInput]:
-        """What results of tools took in the input of model calls of the selection, the dearest first."""
-
-    def tool_calls(self, selection: Selection, limit: int = 100) -> Sequence[ToolCalls]:
-        """The model calls of the selection that tools made themselves, the dearest first."""
-
-    def tool_steps(self, selection: Selection, tool: str, step_us: int) -> Sequence[ToolStep]:
-        """What one tool cost in each step, ascending, empty steps left out."""
-
-    def marked(
-        self, selection: Selection, by: MarkedBy, *, good_score: float | None = None, limit: int = 100
-    ) -> Sequence[Marked]:
-        """What was thought of the runs that began in the selection and have its names, those of most runs first (by ``day``:
-        ascending). A run counts under each model, provider, agent and tool that took part in it, with its whole cost.
-        """
-
-    def mark_labels(self, selection: Selection, limit: int = 50) -> Sequence[str]:
-        """The labels of marks that were made since the selection began, the most used first."""
-
-    def traces(
-        self,
-        selection: Selection,
-        *,
-        text: str = "",
-        order: TraceOrder = "newest",
-        cursor: str | None = None,
-        limit: int = 50,
-        **filters: Unpack[TraceFilters],
-    ) -> TracePage:
-        """Traces whose first span began in the selection. ``text``: every word occurs in names, errors or captured content of its
-        spans, whatever its case and accents, a word of three letters or more also as a part of another. Raises ``BadCursorError``.
-        """
-
-    def find(self, text: str, limit: int = 10) -> Sequence[Found]:
-        """What has ``text`` for an id, of all times: a trace (32 hexadecimal digits in any case, with or without dashes, as a
-        ``traceparent``, or the first eight or more), a span (16, or the first eight or more), a session or a user, also by the beginning
-        of its id, unless that is letters only. Exact ones come first, then the newest.
-        """
-
-    def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None:
-        """A whole trace, its first ``limit`` spans by start, those of one start as they came; ``None`` when nothing of it is there."""
-
-    def outline(self, trace_id: str, limit: int = 200_000) -> Outline | None:
-        """A trace as ``trace`` gives it, of each span only what a tree shows; ``limit=0``: whatever is not a span."""
-
-    def span(self, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
-        """One span with its details and text, and its log lines."""
-
-    def fingerprints(self, trace_id: str, limit: int = 20_000) -> Mapping[str, Fingerprint]:
-        """By which the first tool and model calls of a trace can be compared, by their span ids: those with captured content."""
-
-    def details(self, trace_id: str, limit: int = 20_000) -> Iterator[tuple[str, bytes]]:
-        """(span_id, details) of each span of a trace that has details, by start."""
-
-    def run(self, trace_id: str) -> Run | None:
-        """The whole run that a trace is of: with what it goes on with, and what goes on with it; ``None`` when the trace is not
-        there.
-        """
-
-    def runs(self, selection: Selection, *, names: Sequence[str] = (), limit: int = 2_000) -> Sequence[Run]:
-        """The newest runs whose first trace began in the selection and has its names; ``names`` are those of runs."""
-
-    def related(self, trace_id: str, limit: int = 4) -> Sequence[Related]:
-        """Runs worth comparing with that of a trace, each once with the best reason, at most ``limit`` for each reason."""
-
-    def tasks(self, selection: Selection, limit: int = 100) -> Sequence[TaskRuns]:
-        """What runs that began in the selection were asked to do, by the programs' own labels, the most frequent first."""
-
-    def sessions(
-        self,
-        selection: Selection,
-        *,
-        text: str = "",
-        order: SessionOrder = "newest",
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> SessionPage:
-        """Sessions with a trace in the selection, the largest (or most recently active) first. ``text`` occurs in the id or
-        the last name.
-        """
-
-    def users(
-        self,
-        selection: Selection,
-        *,
-        key: str | None = None,
-        text: str = "",
-        order: UserOrder = "cost",
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> UserPage:
-        """Users with a trace in the selection; with ``key``, the values of that member of metadata instead. ``text`` occurs in
-        the id. Raises ``BadCursorError``.
-        """
-
-    def choices(self, selection: Selection) -> Choices:
-        """The users, tags and metadata of traces that began in the selection's time, whatever its filters."""
-
-    def errors(
-        self, selection: Selection, *, order: ErrorOrder = "count", group: str | None = None, limit: int = 100
-    ) -> Sequence[ErrorGroup]:
-        """What failed on its own account, by type, place and message. With ``group`` only the one of this id."""
-
-    def session(self, session_id: str, limit: int = 200) -> tuple[Session, tuple[TraceRow, ...]] | None:
-        """A session and its newest traces, oldest of them first."""
-
-    def logs(
-        self,
-        selection: Selection,
-        *,
-        levels: Sequence[str] = (),
-        event_types: Sequence[str] = (),
-        text: str = "",
-        trace_id: str | None = None,
-        cursor: str | None = None,
-        after: str | None = None,
-        limit: int = 200,
-    ) -> LogPage:
-        """Log lines. ``after``: only lines stored after that ``newest`` cursor (live tail), oldest of them first."""
-
-    def running(self, since_us: int, limit: int = 100) -> Sequence[OpenRow]:
-        """Operations that have begun at ``since_us`` or later and not ended, newest first."""
-
-    def facets(self, selection: Selection) -> Facets:
-        """The names there are to choose from."""
-
-    def entries(self, selection: Selection, limit: int = 10_000) -> Sequence[CostEntry]:
-        """The newest model calls, as ledger entries, for the advice report."""
-
-    def unpriced(self, selection: Selection, limit: int = 100) -> Sequence[Unpriced]:
-        """(provider, model, calls, reason) of calls without a known price, most calls first."""
-
-    def newest_span(self, known: int = 0) -> int:
-        """The number of the newest span, 0 without any. Spans are numbered as they arrive. ``known``: one of before, which
-        makes the answer cheap.
-        """
-
-    def figures(
-        self,
-        after: int,
-        until: int,
-        *,
-        by: Sequence[FigureName],
-        step_us: int,
-        now_us: int,
-        since_us: int | None = None,
-        latency: bool = False,
-    ) -> Sequence[Figure]:
-        """The spans numbered above ``after`` and up to ``until``, put together by kind, by the names in ``by`` (all others are
-        ``None``) and by the step in which they ended; at ``now_us`` those that say that they end later. ``since_us``: only
-        those that ended then or later. ``latency`` adds the bins of their durations.
-        """
-
-    def metric_names(self, limit: int = 200) -> Sequence[MetricName]:
-        """The OpenTelemetry metrics that were received, by name."""
-
-    def state(self) -> StoreState:
-        """How the store is."""
-
-    def search_state(self) -> SearchState:
-        """How far the words of what is stored are indexed."""
-
-    def captured(self, selection: Selection) -> tuple[int, int]:
-        """How many model calls of the selection carry captured content, and how many there are."""
-
-    def export(self, kind: Literal["spans", "logs"], selection: Selection, target: Path, file_format: str) -> int:
-        """Write spans or logs as ``jsonl``, ``csv`` or ``parquet`` to ``target``. Returns the number of rows."""
-
-    def retain(self, *, oldest_us: int | None = None, max_bytes: int | None = None) -> int:
-        """Delete whole days from the oldest on, until nothing is older than ``oldest_us`` and the store fits ``max_bytes``.
-        Returns the number of spans deleted.
-        """
-
-    def extent(self, subject: Subject) -> Extent:
-        """How much is stored of a subject."""
-
-    def delete(self, subject: Subject, *, by: str, at_us: int) -> Deletion:
-        """Delete all that is stored of a subject, in one transaction: afterwards every answer is that of a store which never
-        had it, and what of it is written again is left out: of a trace always, else what began before ``at_us``. What
-        remains is that ``by`` deleted something, and how much. The file may still hold its words until ``compact``.
-        """
-
-    def deletions(self, limit: int = 100) -> Sequence[Deletion]:
-        """What was deleted by ``delete``, newest first."""
-
-    def compact(self) -> bool:
-        """Write the file anew without what was deleted. False when a question took too long: ``retain`` tries again then."""
-
-    def sql(self, question: str, *, max_rows: int = MAX_ROWS, max_seconds: float = MAX_SECONDS) -> SqlAnswer:
-        """Answer one SELECT over the views of ``sql_views``. Raises ``SqlError`` when it may not be asked, cannot be answered, or
-        takes too much time or memory.
-        """
-
-    def backup(self, target: Path) -> None:
-        """Write a consistent copy to ``target``, which must not exist, while the store goes on working."""
-
-    def mend(self) -> None:
-        """See whether the file is still there, and write it anew when it is not; some microseconds when all is well.
-
-        Raises ``StoreBegunAnewError`` when nothing of it could be saved.
-        """
 
     def close(self) -> None:
         """Write what is pending and let go of the file. Twice is harmless."""

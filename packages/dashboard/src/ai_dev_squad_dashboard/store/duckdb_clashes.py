@@ -10,7 +10,7 @@ import duckdb
 from .duckdb_answers import number
 from .duckdb_columns import TEXT, WHOLE, id_columns, registered
 from .duckdb_excerpts import TRACE_ID
-from .rows import SpanRow
+from .rows import Clash, SpanRow
 
 __all__ = ["write_clashes"]
 
@@ -20,7 +20,7 @@ ANTI JOIN clashes c ON c.trace_id = i.trace_id AND c.span_id = i.span_id AND c.s
 """  # noqa: S608
 
 
-def write_clashes(connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> int:
+def write_clashes(connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow | Clash]) -> int:
     """Note the spans; returns how many were not noted before, as when a batch is sent again."""
     before = number(connection, "SELECT count(*) FROM clashes")
     columns = id_columns([span.trace_id for span in spans], {"span_id": [span.span_id for span in spans]})

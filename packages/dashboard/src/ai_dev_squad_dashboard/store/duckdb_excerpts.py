@@ -15,7 +15,7 @@ from .base import TraceRow
 from .duckdb_columns import HEXED, TEXT, WHOLE, id_columns, registered
 from .rows import SpanRow, label_pairs
 
-__all__ = ["TRACE_ID", "described", "last_said", "write_excerpts", "write_labels"]
+__all__ = ["ANSWERED_PLACE", "ASKED_PLACE", "TRACE_ID", "described", "last_said", "write_excerpts", "write_labels"]
 
 TRACE_ID: Final = "(trace_high::UHUGEINT << 64) | trace_low::UHUGEINT"
 """A trace's id out of the columns that ``id_columns`` makes."""
@@ -23,6 +23,10 @@ TRACE_ID: Final = "(trace_high::UHUGEINT << 64) | trace_low::UHUGEINT"
 _BEHIND: Final = 1 << 62
 """What is added to the place of whatever is no root: a root's word counts before all others."""
 _LATEST: Final = 1 << 61
+_OF_SPAN: Final = f"CASE WHEN parent_span_id IS NULL THEN 0 ELSE {_BEHIND} END"
+ASKED_PLACE: Final = f"{_OF_SPAN} + start_us"
+ANSWERED_PLACE: Final = f"{_OF_SPAN} + {_LATEST} - start_us - duration_us"
+"""The place of what a span says, as ``write_excerpts`` numbers it."""
 
 
 def write_labels(connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> None:

@@ -63,6 +63,7 @@ from .deletions import Deletion, Extent, Subject
 from .duckdb_beside import BesideCost
 from .duckdb_file import File
 from .duckdb_mend import mend
+from .duckdb_moving import Moves
 from .duckdb_rollup import ROLL_EVERY
 from .duckdb_summary import summarise
 from .duckdb_write import Writer
@@ -78,7 +79,7 @@ from .summary import NAMES, ORDERS, Summary
 __all__ = ["DuckDBStore"]
 
 
-class DuckDBStore(BesideCost):
+class DuckDBStore(BesideCost, Moves):
     """``Store`` on DuckDB. ``index``: the file of the index of words; without it, a search reads."""
 
     lacks: Lacks = {}  # noqa: RUF012 - nothing

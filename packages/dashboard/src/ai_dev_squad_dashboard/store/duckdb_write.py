@@ -218,6 +218,8 @@ class Writer:
                 spans, are_new, clashes = self._fresh(connection, batch.spans)
                 if spans:
                     self._spans(connection, spans, are_new)
+                if batch.clashes:
+                    clashes += write_clashes(connection, batch.clashes)
                 if batch.relayed and not self._relayed:
                     connection.execute("INSERT OR IGNORE INTO meta VALUES ('relayed', 1)")
                     self._relayed = True

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from ai_dev_squad_dashboard.sqlite_words import traces_beside
-from ai_dev_squad_dashboard.store_url import is_url, without_password
+from ai_dev_squad_dashboard.store_url import is_url, path_of, without_password
 
 from .base import Store, StoreError
 from .duckdb_file import File
@@ -43,12 +42,12 @@ def open_store(place: Path | str, *, memory_limit_mib: int = 1024) -> Store:
 
 def open_file(url: str, *, memory_limit_mib: int) -> Store:
     """The store of a URL such as ``duckdb:///logs/dashboard.duckdb``; a path from the root has four slashes."""
-    parts = urlsplit(url)
-    if parts.netloc or len(parts.path) < 2:
+    path = path_of(url)
+    if path is None:
         raise StoreError(
             f"store {url!r} names no file; use duckdb:///logs/dashboard.duckdb, with four slashes for a path from the root"
         )
-    return open_store(Path(unquote(parts.path[1:])), memory_limit_mib=memory_limit_mib)
+    return open_store(path, memory_limit_mib=memory_limit_mib)
 
 
 def open_memory_store() -> Store:

@@ -13,7 +13,7 @@ import msgspec
 
 from ai_dev_squad.schema import Status, UsageSource
 
-__all__ = ["Batch", "Carried", "LogRow", "MetricRow", "OpenRow", "Source", "SpanRow", "label_pairs"]
+__all__ = ["Batch", "Carried", "Clash", "LogRow", "MetricRow", "OpenRow", "Source", "SpanRow", "label_pairs"]
 
 Source = Literal["journal", "otlp"]
 """How a row came here."""
@@ -164,6 +164,15 @@ class MetricRow(NamedTuple):
     """JSON object: ``attributes``, and ``buckets`` or ``quantiles`` where there are some."""
 
 
+class Clash(NamedTuple):
+    """A span that came with the id of another one, which is stored. It is counted and not stored."""
+
+    trace_id: str
+    span_id: str
+    start_us: int
+    name: str
+
+
 @dataclass
 class Batch:
     """What is written in one transaction: all of it, or nothing."""
@@ -176,6 +185,8 @@ class Batch:
     """How far each source has been read, by the source's own name: committed with the rows, so nothing is read twice."""
     relayed: bool = False
     """Whether journal lines in it came another way than by their file, which may be read as well."""
+    clashes: list[Clash] = field(default_factory=list)
+    """Those that another store has noted; what is new is noticed while writing."""
 
     def __len__(self) -> int:
         return len(self.spans) + len(self.logs) + len(self.opened) + len(self.metrics)

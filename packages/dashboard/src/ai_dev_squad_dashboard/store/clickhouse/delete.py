@@ -6,7 +6,7 @@ It is noted first what was deleted, so what is written meanwhile is left out alr
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from ai_dev_squad_dashboard.store.deletions import ATTRIBUTES, COLUMNS, Deletion, Extent, Subject
@@ -18,7 +18,7 @@ from .facts import KEY, facts, note_facts
 from .literals import fixed, literal, many
 from .schema import HOUR_US
 
-__all__ = ["bury_traces", "delete", "extent", "load", "recorded", "remove"]
+__all__ = ["bury_names", "bury_traces", "delete", "extent", "load", "note_deletions", "recorded", "remove"]
 
 _AT_A_TIME: Final = 2_000
 _AT_ONCE: Final = {"lightweight_deletes_sync": 2}
@@ -28,7 +28,7 @@ _ALSO_OF_SESSIONS: Final = ("logs", "running", "marks")
 
 def load(client: Client, tombstones: Tombstones) -> None:
     """Tell what the store keeps of deletions."""
-    rows = client.ask("SELECT kind, digest, until_us FROM tombstones FINAL")
+    rows = client.ask("SELECT kind, digest, until_us FROM tombstones FINAL ORDER BY until_us")
     tombstones.know(
         bytes.fromhex(facts(client).get(KEY, "")),
         (digest for kind, digest, _ in rows if kind == "trace"),
@@ -58,10 +58,18 @@ def delete(client: Client, subject: Subject, by: str, at_us: int, numbers: dict[
     _bury(client, {subject, *(Subject("session", each) for each in sessions)}, traces, at_us)
     remove(client, traces, sessions, subject)
     done = Deletion(at_us, by, subject.kind, found.traces, found.spans, found.logs, None)
-    names = ("at_us", "done_by", "kind", "traces", "spans", "logs", "compacted_us")
-    values = (done.at_us, done.by, done.kind, done.traces, done.spans, done.logs, None)
-    client.insert("deletions", {name: [value] for name, value in zip(names, values, strict=True)})
+    note_deletions(client, [done])
     return done
+
+
+def note_deletions(client: Client, done: Sequence[Deletion]) -> None:
+    """Record what was deleted."""
+    if done:
+        names = ("at_us", "done_by", "kind", "traces", "spans", "logs", "compacted_us")
+        rows = [
+            (each.at_us, each.by, each.kind, each.traces, each.spans, each.logs, each.compacted_us) for each in done
+        ]
+        client.insert("deletions", dict(zip(names, zip(*rows, strict=True), strict=True)))
 
 
 def remove(
@@ -98,10 +106,16 @@ def _bury(client: Client, subjects: Iterable[Subject], traces: Collection[bytes]
     if key is None:
         key = secrets.token_bytes(32).hex()
         note_facts(client, {KEY: key})
-    digests = [digest_of(bytes.fromhex(key), each.kind, each.id).hex() for each in others]
-    client.insert(
-        "tombstones", {"kind": [each.kind for each in others], "digest": digests, "until_us": [at_us] * len(others)}
-    )
+    bury_names(client, {digest_of(bytes.fromhex(key), each.kind, each.id): at_us for each in others})
+
+
+def bury_names(client: Client, until: Mapping[bytes, int]) -> None:
+    """Keep of each of these hashes of names until when what it names is left out."""
+    if until:
+        digests = [digest.hex() for digest in until]
+        client.insert(
+            "tombstones", {"kind": ["name"] * len(until), "digest": digests, "until_us": list(until.values())}
+        )
 
 
 def _meant(client: Client, subject: Subject) -> set[bytes]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ai_dev_squad_dashboard.store.base import StoreError
 from ai_dev_squad_dashboard.store.ids import hex_bytes
 from ai_dev_squad_dashboard.store.percentiles import bin_of
-from ai_dev_squad_dashboard.store.rows import LogRow, MetricRow, OpenRow, SpanRow, label_pairs
+from ai_dev_squad_dashboard.store.rows import Clash, LogRow, MetricRow, OpenRow, SpanRow, label_pairs
 from ai_dev_squad_dashboard.store.search_words import LONGEST, document
 
 from .schema import SPAN, TABLES, UNTIMED
@@ -37,7 +37,7 @@ _MOST: Final = 1 << 63
 _PLAIN_LEVELS: Final = frozenset({"DEBUG", "INFO"})
 
 
-def identity_of(row: SpanRow | OpenRow) -> Identity:
+def identity_of(row: SpanRow | OpenRow | Clash) -> Identity:
     """Raises ``StoreError`` for a text that is no id."""
     return _id(row.trace_id, 32), _id(row.span_id, 16)
 

@@ -16,11 +16,11 @@ from ai_dev_squad_dashboard.store.rows import LogRow
 
 from .client import Client
 from .filters import bounded, names_filter, traces_filter
-from .incoming import mended
+from .incoming import Columns, mended
 from .literals import fixed
 from .schema import HOUR_US
 
-__all__ = ["labels", "marked", "write_marks"]
+__all__ = ["labels", "marked", "new_marks"]
 
 _OF_TRACES: Final = {
     "framework": "framework",
@@ -34,13 +34,13 @@ _OF_TRACES: Final = {
 """What a run has one of, and where it stands."""
 
 
-def write_marks(client: Client, logs: Sequence[LogRow]) -> list[LogRow]:
-    """Keep the marks among the lines. Returns the lines without those that tell of a mark once more."""
+def new_marks(client: Client, logs: Sequence[LogRow]) -> tuple[Columns, list[LogRow]]:
+    """The marks among the lines that are not kept yet, as columns, and the lines without those that tell of a mark once more."""
     found = [
         (place, line, mark_of(line)) for place, line in enumerate(logs) if line.event_type == EVENT and line.trace_id
     ]
     if not found:
-        return list(logs)
+        return {}, list(logs)
     traces = ", ".join({fixed(bytes.fromhex(str(line.trace_id))) for _, line, _ in found})
     last: dict[tuple[bytes, int], list[int]] = defaultdict(list)
     for trace, same, time_us in client.ask(f"SELECT trace_id, same, time_us FROM marks WHERE trace_id IN ({traces})"):
@@ -53,12 +53,13 @@ def write_marks(client: Client, logs: Sequence[LogRow]) -> list[LogRow]:
         else:
             fresh.append((key, line, mark))
             last[key].append(mark.time_us)
+    columns: Columns = {}
     if fresh:
         texts = {
             name: mended(getattr(mark, field) for *_, mark in fresh)
             for name, field in (("name", "name"), ("label", "label"), ("comment", "comment"), ("made_by", "by"))
         }
-        columns: dict[str, Sequence[Any]] = {
+        columns = {
             "trace_id": [trace for (trace, _), *_ in fresh],
             "span_id": [hex_bytes(mark.span_id, 16) for *_, mark in fresh],
             "time_us": [mark.time_us for *_, mark in fresh],
@@ -67,8 +68,7 @@ def write_marks(client: Client, logs: Sequence[LogRow]) -> list[LogRow]:
             "same": [same for (_, same), *_ in fresh],
             **texts,
         }
-        client.insert("marks", columns)
-    return [line for place, line in enumerate(logs) if place not in again]
+    return columns, [line for place, line in enumerate(logs) if place not in again]
 
 
 def marked(

@@ -52,6 +52,7 @@ from ai_dev_squad_dashboard.store.base import (
 )
 from ai_dev_squad_dashboard.store.capabilities import Lacks
 from ai_dev_squad_dashboard.store.deletions import Deletion, Extent, Subject
+from ai_dev_squad_dashboard.store.extracts import Extract, Kept
 from ai_dev_squad_dashboard.store.failures import ORDERS as ERROR_ORDERS
 from ai_dev_squad_dashboard.store.figures import Figure, FigureName
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, OpenRow, SpanRow
@@ -60,7 +61,7 @@ from ai_dev_squad_dashboard.store.series import MAX_SERIES
 from ai_dev_squad_dashboard.store.sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer, SqlError
 from ai_dev_squad_dashboard.store.summary import NAMES, ORDERS, Summary
 
-from . import delete, failures, figures, find, logs, marks, runs, sessions, sums, tool_calls, traces, upkeep
+from . import delete, extract, failures, figures, find, logs, marks, runs, sessions, sums, tool_calls, traces, upkeep
 from .client import Client
 from .migrations import migrate
 from .write import Writer
@@ -309,6 +310,17 @@ class ClickHouseStore:
 
     def compact(self) -> bool:
         return upkeep.compact(self._client)
+
+    def extract(self, after: str = "", limit: int = 5_000) -> Extract | None:
+        return extract.extract(self._client, after, limit)
+
+    def kept(self) -> Kept:
+        return extract.kept(self._client)
+
+    def keep(self, kept: Kept) -> None:
+        extract.keep(self._client, kept)
+        self._writer.learn()
+        self._writer.note_positions(kept.positions or {})
 
     def sql(self, question: str, *, max_rows: int = MAX_ROWS, max_seconds: float = MAX_SECONDS) -> SqlAnswer:
         raise SqlError(LACKS["sql"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 from uuid import uuid4
@@ -34,7 +34,7 @@ from .incoming import (
     span_columns,
 )
 from .literals import fixed
-from .marks import write_marks
+from .marks import new_marks
 from .rows import OPEN_COLUMNS
 from .series import SeriesBook
 from .summaries import LONGEST_IDS, renew
@@ -56,9 +56,15 @@ class Writer:
         self._lock = threading.Lock()
         self._own = uuid4().bytes
         self._may_run = client.number("SELECT count() FROM running WHERE closed = 0") > 0
-        told = facts(client)
+        self._known = self._last_log = 0
+        self.learn()
+
+    def learn(self) -> None:
+        """Take what is noted of the whole store."""
+        told = facts(self._client)
         self._relayed = RELAYED in told
-        self._known, self._last_log = int(told.get(LAST_SPAN, "0")), int(told.get(LAST_LOG, "0"))
+        self._known = max(self._known, int(told.get(LAST_SPAN, "0")))
+        self._last_log = max(self._last_log, int(told.get(LAST_LOG, "0")))
 
     def write(self, batch: Batch) -> Written:
         """Store a batch. When it returns, all of it is stored; when it raises, it may be repeated as it is."""
@@ -96,6 +102,7 @@ class Writer:
             renew(self._client, {trace for trace, _ in first}, min(starts), max(starts))
             self._close(first)
         clashes = self._clashes(batch.spans, first, stored) if len(fresh) < len(batch.spans) else 0
+        clashes += self._note_clashes([(*identity_of(row), row.start_us, row.name) for row in batch.clashes])
         if opened:
             self._open(opened, opened_columns)
         if batch.logs:
@@ -143,7 +150,8 @@ class Writer:
         columns["seq"] = range(newest + 1, newest + 1 + size)
         columns["arrived_us"] = [time.time_ns() // 1000] * size
         columns["batch"] = [batch] * size
-        self._client.insert("content", {**content_columns(spans), "batch": columns["batch"]}, f"content {token}")
+        # By the number: whoever repeats the batch in another process has another one, by which the texts are found.
+        self._client.insert("content", {**content_columns(spans), "batch": columns["batch"]}, f"content {batch}")
         self._client.insert("spans", columns, token)
         return sum(row[-1] == batch for row in self._settle(spans))
 
@@ -192,6 +200,9 @@ class Writer:
         others = {
             (*each, row.start_us, row.name): None for row in spans if clashes_with(row, *kept[each := identity_of(row)])
         }
+        return self._note_clashes(others)
+
+    def _note_clashes(self, others: Collection[tuple[bytes, bytes, int, str]]) -> int:
         if not others:
             return 0
         traces = ", ".join({fixed(trace) for trace, *_ in others})
@@ -239,15 +250,17 @@ class Writer:
         if batch.relayed and not self._relayed:
             note_facts(self._client, {RELAYED: "1"})
             self._relayed = True
-        logs = write_marks(self._client, batch.logs)
+        marks, logs = new_marks(self._client, batch.logs)
         if self._relayed:
             logs = self._unknown(logs)
-        if not logs:
-            return
-        columns = log_columns(logs)
-        newest = self._newest_log()
-        columns["id"] = range(newest + 1, newest + 1 + len(logs))
-        self._client.insert("logs", columns, _token("logs", logs))
+        if logs:
+            columns = log_columns(logs)
+            newest = self._newest_log()
+            columns["id"] = range(newest + 1, newest + 1 + len(logs))
+            # The token is of all lines: which of them are left out may differ when the batch is repeated.
+            self._client.insert("logs", columns, _token("logs", batch.logs))
+        if marks:  # behind the lines: a mark that is known leaves out its line
+            self._client.insert("marks", marks)
 
     def _unknown(self, logs: Sequence[LogRow]) -> list[LogRow]:
         """The lines that are new: the same line of a journal may come from a collector and from the file."""
