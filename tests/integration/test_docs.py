@@ -28,6 +28,7 @@ PAGES = sorted(
         *ROOT.glob("*.md"),
         *(ROOT / "docs").rglob("*.md"),
         *ROOT.glob("packages/**/README.md"),
+        ROOT / "llms.txt",
         *ROOT.glob("benchmarks/*.md"),
         *ROOT.glob("deploy/**/*.md"),
     ]
@@ -148,6 +149,13 @@ def test_every_page_is_reached_from_the_index():
                 waiting.append(destination)
     pages = {page for page in PAGES if page.is_relative_to(ROOT / "docs")}
     assert sorted(str(page.relative_to(ROOT)) for page in pages - reached) == []
+
+
+def test_coding_agents_are_told_of_every_adapter():
+    """Whoever is told how to set us up by llms.txt finds each framework's distribution and page."""
+    told = (ROOT / "llms.txt").read_text(encoding="utf-8")
+    adapters = sorted(path.parent.name for path in ROOT.glob("packages/adapters/*/pyproject.toml"))
+    assert [name for name in adapters if f"-{name}" not in told or f"observe-{name}.md" not in told] == []
 
 
 def links(text: str) -> list[str]:
