@@ -82,6 +82,20 @@ async def test_a_person_may_say_no_on_autogen() -> None:
     assert len(server.truth.steps_left) == 1
 
 
+@pytest.mark.parametrize(("answer", "notes"), [("yes", spec.EXPECTED.notes), ("no", "")])
+async def test_the_squad_on_pydantic_ai(answer: str, notes: str) -> None:
+    """A graph with a loop, agents with tools, structured answers and a person, without whose approval nothing is released."""
+    from ai_dev_squad_parity.squad import on_pydantic_ai
+
+    with ModelServer(spec.script()) as server:
+        state = await on_pydantic_ai.run(on_pydantic_ai.build(server.base_url, approve=lambda question: answer))
+
+    if answer == "yes":
+        is_as_specified(server.truth)
+    assert state == {"patches": "\n".join(spec.EXPECTED.patches), "notes": notes, "reviews": 2}
+    assert len(server.truth.steps_left) == (answer == "no")
+
+
 def test_the_demo_names_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A framework that lacks a distribution is told with what could not be imported, and the others run."""
 

@@ -40,27 +40,16 @@ def build(base_url: str, model: str) -> Any:
         return result.output
 
     @graph.step
-    async def review(ctx: StepContext[Work, None, str]) -> Review:
-        return (await reviewer.run(ctx.inputs)).output
+    async def review(ctx: StepContext[Work, None, str]) -> str:
+        said = (await reviewer.run(ctx.inputs)).output
+        return ctx.state.code if said.approved else said.feedback
 
-    @graph.step
-    async def send_back(ctx: StepContext[Work, None, Review]) -> str:
-        return ctx.inputs.feedback
-
-    @graph.step
-    async def release(ctx: StepContext[Work, None, Review]) -> str:
-        return ctx.state.code
-
+    back = graph.match(str, matches=lambda text: not text.startswith("def")).to(code)
     graph.add(
         graph.edge_from(graph.start_node).to(plan),
-        graph.edge_from(plan, send_back).to(code),
+        graph.edge_from(plan).to(code),
         graph.edge_from(code).to(review),
-        graph.edge_from(review).to(
-            graph.decision()
-            .branch(graph.match(Review, matches=lambda review: review.approved).to(release))
-            .branch(graph.match(Review).to(send_back))
-        ),
-        graph.edge_from(release).to(graph.end_node),
+        graph.edge_from(review).to(graph.decision().branch(back).branch(graph.match(str).to(graph.end_node))),
     )
     return graph.build()
 
