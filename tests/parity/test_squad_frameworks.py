@@ -82,7 +82,7 @@ async def test_a_person_may_say_no_on_autogen() -> None:
     assert len(server.truth.steps_left) == 1
 
 
-@pytest.mark.parametrize(("answer", "notes"), [("yes", spec.EXPECTED.notes), ("no", "")])
+@pytest.mark.parametrize("answer, notes", [("yes", spec.EXPECTED.notes), ("no", "")])
 async def test_the_squad_on_pydantic_ai(answer: str, notes: str) -> None:
     """A graph with a loop, agents with tools, structured answers and a person, without whose approval nothing is released."""
     from ai_dev_squad_parity.squad import on_pydantic_ai
