@@ -45,7 +45,7 @@ def here() -> str:
 async def test_in_everything_that_an_agent_calls(
     captured: Captured, serve: Serve, agent_framework_chat: Chat, stream: bool
 ) -> None:
-    """Tools of both kinds are in their tool, middleware and providers in their agent, and the consumer in nothing."""
+    """Tools of both kinds, and middleware around them, are in their tool, all else in the agent, the consumer in nothing."""
     seen: dict[str, set[str]] = {}
 
     def note(where: str) -> None:
@@ -100,7 +100,7 @@ async def test_in_everything_that_an_agent_calls(
 
     assert seen == {
         "agent middleware": {"invoke_agent clerk"},
-        "function middleware": {"invoke_agent clerk"},
+        "function middleware": {"execute_tool plain", "execute_tool coroutine"},
         "chat middleware": {"invoke_agent clerk"},
         "provider": {"invoke_agent clerk"},
         "plain tool": {"execute_tool plain"},

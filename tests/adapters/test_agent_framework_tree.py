@@ -96,6 +96,7 @@ async def test_hand_offs(captured: Captured, serve: Serve, agent_framework_chat:
 
     agents = [(line.name, line.status) for line in captured.closing("invoke_agent")]
     assert agents == [("triage", "handoff"), ("billing", "ok")]
+    assert [(line.name, line.status) for line in captured.closing("execute_tool")] == [("handoff_to_billing", "ok")]
     events = [(line.message, line.metadata) for line in captured.lines if line.event_type == "agent.handoff"]
     assert events == [("triage hands off", {"to": "billing"})]
     assert len({line.trace_id for line in captured.lines}) == 1

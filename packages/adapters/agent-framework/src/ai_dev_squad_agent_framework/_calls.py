@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent_framework import ResponseStream
+from agent_framework import MiddlewareTermination, ResponseStream
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
+from ai_dev_squad.context import current_operation
 from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.marks import Mark
 from ai_dev_squad.schema import ErrorInfo, EventType
@@ -57,7 +58,9 @@ class AgentRun(_Streamed):
         attributes = {"agent_framework.agent.type": type(agent).__name__}
         if session:
             attributes[keys.CONVERSATION_ID] = session
-        run.start(name, attributes=attributes, agent_id=name, session_id=session, task=mark.task)
+        # Inside of a run the framework makes sessions of its own for its agents: the run is of one.
+        outermost = session if current_operation() is None else None
+        run.start(name, attributes=attributes, agent_id=name, session_id=outermost, task=mark.task)
         if answers := _translate.approved(args[0] if args else kwargs.get("messages")):
             _resume(run, answers)
         return run
@@ -167,32 +170,55 @@ class StepRun(Call):
 
 
 class ToolCall(Call):
-    """A tool at work."""
+    """A tool at work, with the middleware around it, which may answer in its place."""
 
     kind = operations.TOOL
+    awaits_tool: bool = False
+    """Whether only middleware has been called so far."""
 
     @classmethod
     def open(cls, tool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
-        """For ``invoke``. Raises ``CallRefused`` when it may not be called."""
+        """For ``invoke`` of a tool. Raises ``CallRefused`` when it may not be called."""
         above = Call.current()
         if above is None and MARKS.find(tool) is None:
             return None
-        pipeline = runtime.pipeline()
+        if isinstance(above, ToolCall) and above.awaits_tool and above.subject is tool:
+            above.awaits_tool = False
+            return None  # the middleware has let it pass
+        arguments = kwargs.get("arguments")
+        if arguments is None:
+            arguments = getattr(kwargs.get("context"), "arguments", None)
+        return cls._begin(tool, arguments, kwargs.get("tool_call_id"))
+
+    @classmethod
+    def open_middleware(cls, middleware: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+        """For all function middleware around a tool, which calls the tool in the end, or does not."""
+        if Call.current() is None:
+            return None
+        context = args[0] if args else kwargs["context"]
+        call = cls._begin(context.function, context.arguments, context.metadata.get("call_id"))
+        call.awaits_tool = True
+        return call
+
+    @classmethod
+    def _begin(cls, tool: Any, arguments: Any, call_id: str | None) -> ToolCall:
+        pipeline, above = runtime.pipeline(), Call.current()
         attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
-        call_id = kwargs.get("tool_call_id")
         if call_id:
             attributes[keys.TOOL_CALL_ID] = call_id
             if isinstance(above, AgentRun):
                 above.ran.add(call_id)
-        arguments = kwargs.get("arguments")
-        if arguments is None:
-            arguments = getattr(kwargs.get("context"), "arguments", None)
         if pipeline.capture_content:
             attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(arguments)
         call = cls(tool)
         call.start(tool.name, attributes=attributes)
         call.admit(arguments)
         return call
+
+    def raised(self, error: BaseException) -> None:
+        if isinstance(error, MiddlewareTermination):  # with an answer in the tool's place, as a hand-off's
+            self.take(error.result)
+        super().raised(error)
 
     def take(self, item: Any) -> None:
         pipeline = runtime.pipeline()

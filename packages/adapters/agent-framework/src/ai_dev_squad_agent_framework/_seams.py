@@ -52,7 +52,7 @@ def install() -> None:
         (ChatTelemetryLayer, "get_response", _asking),
         (BaseChatClient, "get_response", _asking_plainly),
         (FunctionTool, "invoke", _in_tool_loop(ToolCall.open)),
-        (FunctionMiddlewarePipeline, "execute", _in_tool_loop(None)),
+        (FunctionMiddlewarePipeline, "execute", _in_tool_loop(ToolCall.open_middleware)),
         (Workflow, "_run_core", _events),
         (FunctionalWorkflow, "_run_core", _events),
         (Executor, "execute", _executing),
@@ -167,11 +167,11 @@ def _asking_plainly(original: _Function) -> _Function:
     return get_response
 
 
-def _in_tool_loop(opener: _Opener | None) -> Callable[[_Function], _Function]:
+def _in_tool_loop(opener: _Opener) -> Callable[[_Function], _Function]:
     """What an agent calls between two questions to its model: a refusal passes it by, up to the agent."""
 
     def wrapper(original: _Function) -> _Function:
-        observed = original if opener is None else observed_call(original, _opened(opener))
+        observed = observed_call(original, _opened(opener))
 
         @functools.wraps(original)
         async def call(self: Any, *args: Any, **kwargs: Any) -> Any:

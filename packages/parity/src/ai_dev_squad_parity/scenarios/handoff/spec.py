@@ -21,8 +21,9 @@ REQUEST = "Why was I billed twice?"
 
 def _hand_over(request: ModelRequest) -> Step:
     """By a tool where the framework has one for it, else in a word."""
-    if "transfer_to_billing" in request.tools:
-        return tool_calls(call("transfer_to_billing"), usage=tokens(100, 12))
+    for tool in ("transfer_to_billing", "handoff_to_billing"):
+        if tool in request.tools:
+            return tool_calls(call(tool), usage=tokens(100, 12))
     return reply("billing", usage=tokens(100, 12))
 
 
