@@ -59,6 +59,7 @@ ONCE = (
     *_of_each_adapter("budgets", "content", "known_bugs", "translate", "tree"),
     *(f"tests/core/test_{what}" for what in ("advice", "genai_", "pricing", "redaction")),
     "tests/dashboard/",
+    "tests/integration/test_mcp_context.py",
     "tests/integration/test_packages.py",
     "tests/integration/test_walls.py",
     "tests/parity/",

@@ -384,6 +384,23 @@ async def test_runs_in_one_trace_are_one_run(
     """)
 
 
+@pytest.mark.parametrize("squad", [list, tuple, dict], ids=lambda kind: kind.__name__)
+async def test_a_squad(captured: Captured, serve: Serve, openai_agents_model: Model, squad: Any) -> None:
+    """All agents of a list, tuple or dictionary are observed, and not any more."""
+    model = openai_agents_model(serve(reply("x", times=4)))
+    agents = [Agent(name=name, model=model) for name in ("planner", "coder")]
+    given = {agent.name: agent for agent in agents} if squad is dict else squad(agents)
+
+    assert observe(given) is given
+    for agent in agents:
+        await Runner.run(agent, "go")
+    unobserve(given)
+    for agent in agents:
+        await Runner.run(agent, "go")
+
+    assert [line.name for line in captured.closing("invoke_workflow")] == ["planner", "coder"]
+
+
 async def test_an_error_in_an_observed_trace(captured: Captured) -> None:
     """The workflow fails as its block does, and what comes after is not in it."""
     with pytest.raises(LookupError), observe(trace("squad")):
@@ -478,7 +495,7 @@ async def test_an_agent_is_forgotten(captured: Captured, serve: Serve, openai_ag
     assert gone() is None
 
 
-@pytest.mark.parametrize("thing", [object(), "agent", [], Agent], ids=repr)
+@pytest.mark.parametrize("thing", [object(), "agent", [object()], Agent], ids=repr)
 def test_other_things_are_refused(thing: Any) -> None:
     """The error names what is given and what is allowed."""
     with pytest.raises(TypeError, match=r"cannot observe '.+'; allowed: an Agent, a Model, a trace\(\), Runner or"):

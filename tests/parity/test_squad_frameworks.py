@@ -1,4 +1,4 @@
-"""The same dev squad on CrewAI, AutoGen and Agent Framework comes to what its spec says, unobserved."""
+"""The same dev squad on each framework comes to what its spec says, unobserved."""
 
 from __future__ import annotations
 
@@ -92,6 +92,39 @@ async def test_a_person_may_say_no_on_autogen() -> None:
 
     assert server.truth.totals.calls == spec.EXPECTED.calls - 1
     assert len(server.truth.steps_left) == 1
+
+
+@pytest.mark.parametrize("answer, notes", [("yes", spec.EXPECTED.notes), ("no", "")])
+async def test_the_squad_on_pydantic_ai(answer: str, notes: str) -> None:
+    """A graph with a loop, agents with tools, structured answers and a person, without whose approval nothing is released."""
+    from ai_dev_squad_parity.squad import on_pydantic_ai
+
+    with ModelServer(spec.script()) as server:
+        state = await on_pydantic_ai.run(on_pydantic_ai.build(server.base_url, approve=lambda question: answer))
+
+    if answer == "yes":
+        is_as_specified(server.truth)
+    assert state == {"patches": "\n".join(spec.EXPECTED.patches), "notes": notes, "reviews": 2}
+    assert len(server.truth.steps_left) == (answer == "no")
+
+
+@pytest.mark.parametrize("approved", [True, False])
+async def test_the_squad_on_openai_agents(approved: bool) -> None:
+    """Plain Python with a loop, agents with tools, structured answers and a person's approval."""
+    from agents import set_tracing_disabled
+
+    from ai_dev_squad_parity.squad import on_openai_agents
+
+    set_tracing_disabled(True)
+    with ModelServer(spec.script()) as server:
+        state = await on_openai_agents.run(on_openai_agents.build(server.base_url), approve=lambda patches: approved)
+
+    assert tuple(state["patches"][task] for task in sorted(state["patches"])) == spec.EXPECTED.patches
+    assert (state["notes"], state["reviews"]) == (spec.EXPECTED.notes if approved else "", 2)
+    if approved:
+        is_as_specified(server.truth)
+    else:
+        assert len(server.truth.steps_left) == 1
 
 
 def test_the_demo_names_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:

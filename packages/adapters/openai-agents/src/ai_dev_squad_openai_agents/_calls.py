@@ -14,6 +14,7 @@ from ai_dev_squad.context import current_context, current_operation
 from ai_dev_squad.invocation import Invocation
 from ai_dev_squad.marks import Mark, Marks
 from ai_dev_squad.operations import Kind, ModelRequest, Operation
+from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.resumption import Resumptions
 from ai_dev_squad.schema import ErrorInfo, EventType
@@ -26,6 +27,7 @@ FRAMEWORK = "openai_agents"
 OBSERVED = Marks()
 """What was given to ``observe``."""
 _GROUP = "__ai_dev_squad_group__"
+_opening = ForkSafeLock()
 _waiting = Resumptions()
 """Runs that wait for a person, by the tool calls that are to be approved of: a state that was saved knows these."""
 
@@ -97,6 +99,12 @@ class Group(Call):
         return None if found is None or found.ended else found
 
     @classmethod
+    def around(cls, trace: Any, mark: Mark) -> Group:
+        """The workflow of the trace that a run stands in; the first run begins it."""
+        with _opening:  # threads may begin runs in one trace
+            return cls.of(trace) or cls.open(trace, Mark(task=mark.task))
+
+    @classmethod
     def open(cls, trace: Any, mark: Mark) -> Group:
         """Begin the workflow of a trace. It ends with the trace."""
         group = cls(Call.current())
@@ -134,7 +142,7 @@ class Run(Call):
         mark = mark or Mark()
         trace = _translate.enclosing_trace()
         if above is None and trace is not None:
-            above = Group.of(trace) or Group.open(trace, Mark(task=mark.task))
+            above = Group.around(trace, mark)
         run = cls(above)
         config = settings.get("run_config")
         name = mark.name or _translate.workflow_name(config) or _translate.agent_name(given, agent)

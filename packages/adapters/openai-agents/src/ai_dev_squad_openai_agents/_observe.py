@@ -6,7 +6,7 @@ Importing the SDK takes seconds, so that is left to the program: whoever holds a
 from __future__ import annotations
 
 import sys
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ai_dev_squad import runtime
 from ai_dev_squad.marks import Mark
@@ -17,13 +17,15 @@ T = TypeVar("T")
 
 
 def observe(thing: T, *, name: str | None = None, task: str | None = None) -> T:
-    """Observe an agent, a model, a trace or the runner of the OpenAI Agents SDK.
+    """Observe an agent, a squad of agents, a model, a trace or the runner of the OpenAI Agents SDK.
 
     Every run is logged, traced, counted and priced from now on. The same object is returned; its type, fields and results
     stay as they are, and observing twice changes nothing more.
 
     - an ``Agent``: the runs that begin with it, with all that happens in them, whoever it is handed to. ``agent.clone()``
       is observed, too
+    - a list, tuple or dictionary of agents, as a squad in plain Python has them: each of them. Their runs in the block of one
+      ``trace()`` are one run
     - a ``Model``: its calls, also outside of observed runs
     - ``trace("name")``: what happens in its block is one run, a plain Python workflow
     - ``Runner``, or an ``AgentRunner``: every run that goes through it
@@ -40,10 +42,13 @@ def observe(thing: T, *, name: str | None = None, task: str | None = None) -> T:
         raise _unknown(thing)
     from ai_dev_squad_openai_agents import _seams
 
-    if not _seams.is_observable(thing):
-        raise _unknown(thing)
+    parts = _parts(thing)
+    for part in parts:
+        if not _seams.is_observable(part):
+            raise _unknown(part)
     _seams.install()
-    _seams.observe(thing, Mark(name, task))
+    for part in parts:
+        _seams.observe(part, Mark(name, task))
     return thing
 
 
@@ -52,12 +57,20 @@ def unobserve(thing: T) -> T:
     if "agents" in sys.modules:
         from ai_dev_squad_openai_agents import _seams
 
-        _seams.unobserve(thing)
+        for part in _parts(thing):
+            _seams.unobserve(part)
     return thing
+
+
+def _parts(thing: Any) -> list[Any]:
+    """What is to be observed: the thing itself, or all that it holds."""
+    if isinstance(thing, dict):
+        return list(thing.values())
+    return list(thing) if isinstance(thing, (list, tuple)) else [thing]
 
 
 def _unknown(thing: object) -> TypeError:
     return TypeError(
         f"cannot observe {type(thing).__name__!r}; allowed: an Agent, a Model, a trace(), Runner or an AgentRunner of the "
-        "OpenAI Agents SDK"
+        "OpenAI Agents SDK, or a list, tuple or dict of these"
     )

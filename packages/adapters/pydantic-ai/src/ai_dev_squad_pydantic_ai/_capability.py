@@ -56,6 +56,14 @@ class Observing(AbstractCapability[Any]):
             return await handler(args)
         return await observed_call(handler, lambda *_: ToolCall.open(run, call, args), asynchronous=True)(args)
 
+    async def wrap_output_process(self, ctx: Any, *, output_context: Any, output: Any, handler: Any) -> Any:
+        # A function that is called for the run's output, such as one that hands over, is a tool to the model.
+        run, call = self._run, output_context.tool_call
+        if run is None or call is None or not output_context.has_function or ctx.partial_output:
+            return await handler(output)
+        arguments = call.args_as_dict()
+        return await observed_call(handler, lambda *_: ToolCall.open(run, call, arguments), asynchronous=True)(output)
+
     async def on_tool_validate_error(self, ctx: Any, *, call: Any, tool_def: Any, args: Any, error: Any) -> Any:
         if self._run is not None and self._run.is_new(call.tool_call_id):
             self._run.not_executed(call.tool_call_id, call.tool_name, str(error), "tool_not_executed")

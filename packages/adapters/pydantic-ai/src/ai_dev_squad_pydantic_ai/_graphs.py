@@ -75,13 +75,18 @@ def _observed_iter(original: Callable[..., Any]) -> Callable[..., Any]:
     observed = observed_context(original, GraphRun.open, inside=True)
 
     def iterate(graph: Any, *args: Any, **kwargs: Any) -> Any:
-        if MARKS.find(graph) is None:
+        if MARKS.find(graph) is None and (Call.cause() is None or _runs_an_agent(graph)):
             return original(graph, *args, **kwargs)
         if graph.name is None and kwargs.get("infer_name", True):
             graph.name = _name_in(sys._getframe(2), graph)  # as the framework does, which would look in a frame of ours
         return observed(graph, *args, **kwargs)
 
     return iterate
+
+
+def _runs_an_agent(graph: Any) -> bool:
+    """Whether it is the framework's own, by which an agent is run: that is an operation already."""
+    return str(getattr(graph.state_type, "__module__", "")).startswith("pydantic_ai.")
 
 
 def _name_in(frame: Any, thing: Any) -> str | None:

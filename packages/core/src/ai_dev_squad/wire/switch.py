@@ -12,7 +12,7 @@ from ai_dev_squad.guard import report
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.process import ForkSafeLock, after_fork
 from ai_dev_squad.schema import EventType
-from ai_dev_squad.wire import openai_usage
+from ai_dev_squad.wire import mcp_context, openai_usage
 from ai_dev_squad.wire.coverage import SELF_CHECK
 from ai_dev_squad.wire.imports import call_after_import
 from ai_dev_squad.wire.observer import WireObserver
@@ -59,6 +59,7 @@ def _watch(emit: Emit, *, wire: bool) -> ExitStack:
     if wire:
         patches = undo.enter_context(Patches())
         _listen(undo, LIBRARIES, lambda module: let_through(module, patches))
+        _listen(undo, mcp_context.MODULES, lambda module: mcp_context.carry(module, patches))
         _Watching.tap = undo.enter_context(install(WireObserver(lambda: tell(emit))))
     return undo
 

@@ -76,6 +76,13 @@ def _unasked(sent: dict[str, Any]) -> Sequence[dict[str, Any]]:
     return [{**sent, "usage": {**counts, "total_tokens": _MISTRAL.total_tokens}} if ends else sent]
 
 
+def _openrouter(sent: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    """OpenRouter: who answered, why they stopped in their own word, and what it costs."""
+    choices = [{**choice, "native_finish_reason": choice["finish_reason"]} for choice in sent["choices"]]
+    usage = {**sent["usage"], "cost": _OPENROUTER_USD} if sent.get("usage") else None
+    return [{**sent, "provider": "OpenAI", "choices": choices, **({} if usage is None else {"usage": usage})}]
+
+
 _MISTRAL = tokens(1200, 96)
 _OPENROUTER_USD = 0.0063
 
@@ -93,7 +100,7 @@ _ROWS = (
     Provider("ollama", "Ollama", "api/chat", "llama3.1", tokens(26, 9), "ollama"),
     Provider("openrouter", "OpenRouter", "chat completions with its own cost", "openai/gpt-4o-mini", tokens(1200, 96),
              "openrouter", cost_usd=_OPENROUTER_USD,
-             rewrite=_with_usage(lambda usage: {**usage, "cost": _OPENROUTER_USD})),
+             rewrite=_openrouter),
     Provider("deepseek", "DeepSeek", "chat completions with cache hits", "deepseek-chat", tokens(1200, 96, cached=800),
              "deepseek", rewrite=_with_usage(_cache_hits)),
     Provider("litellm", "Mistral through LiteLLM", "chat completions", "mistral-large-latest", _MISTRAL, "mistral_ai",

@@ -22,9 +22,11 @@ REQUEST = "Write about figs."
 
 
 def _write(request: ModelRequest) -> Step:
-    """Asking the user is a tool where the framework has one for it."""
+    """Asking the user, or what a user has to approve of, is a tool where the framework has one for it."""
     if "transfer_to_user" in request.tools:
         return tool_calls(call("transfer_to_user"), text="Figs are sweet.", usage=tokens(100, 12))
+    if "publish" in request.tools:
+        return tool_calls(call("publish", input="Figs are sweet."), usage=tokens(100, 12))
     return reply("Figs are sweet.", usage=tokens(100, 12))
 
 

@@ -1,0 +1,18 @@
+"""An agent that is given five seconds."""
+
+import asyncio
+from typing import Any
+
+from pydantic_ai import Agent
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.openai import OpenAIProvider
+from spec import PATIENCE_S, REQUEST, SYSTEM
+
+
+def build(base_url: str, model: str) -> Agent:
+    llm = OpenAIChatModel(model, provider=OpenAIProvider(base_url=base_url))
+    return Agent(llm, name="assistant", instructions=SYSTEM)
+
+
+async def run(agent: Any) -> str:
+    return (await asyncio.wait_for(agent.run(REQUEST), PATIENCE_S)).output

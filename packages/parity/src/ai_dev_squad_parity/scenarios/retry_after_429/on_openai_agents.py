@@ -1,0 +1,17 @@
+"""An agent."""
+
+from typing import Any
+
+from agents import Agent, OpenAIChatCompletionsModel, Runner
+from openai import AsyncOpenAI
+from spec import REQUEST, SYSTEM
+
+
+def build(base_url: str, model: str) -> Agent:
+    client = AsyncOpenAI(base_url=base_url)
+    return Agent(name="assistant", instructions=SYSTEM, model=OpenAIChatCompletionsModel(model, client))
+
+
+async def run(agent: Any) -> str:
+    result = await Runner.run(agent, REQUEST)
+    return result.final_output

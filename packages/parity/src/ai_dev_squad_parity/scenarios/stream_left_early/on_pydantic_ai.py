@@ -1,0 +1,23 @@
+"""An agent whose stream is read until there is enough."""
+
+from typing import Any
+
+from pydantic_ai import Agent
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.openai import OpenAIProvider
+from spec import REQUEST, SYSTEM
+
+
+def build(base_url: str, model: str) -> Agent:
+    llm = OpenAIChatModel(model, provider=OpenAIProvider(base_url=base_url))
+    return Agent(llm, name="assistant", instructions=SYSTEM)
+
+
+async def run(agent: Any) -> str:
+    answer = ""
+    async with agent.run_stream(REQUEST) as result:
+        async for piece in result.stream_text(delta=True, debounce_by=None):
+            answer += piece
+            if len(answer) > 200:
+                break
+    return answer

@@ -1,0 +1,23 @@
+"""An agent whose answer is an object."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_ai import Agent
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.openai import OpenAIProvider
+from spec import REQUEST, SYSTEM
+
+
+class City(BaseModel):
+    name: str
+    country: str
+
+
+def build(base_url: str, model: str) -> Agent:
+    llm = OpenAIChatModel(model, provider=OpenAIProvider(base_url=base_url))
+    return Agent(llm, name="clerk", instructions=SYSTEM, output_type=City)
+
+
+async def run(agent: Any) -> str:
+    return (await agent.run(REQUEST)).output.country
