@@ -166,7 +166,7 @@ HOLDS_BACK = "adapters/crewai"
 
 
 @nox.session(python=PYTHONS[0])
-@nox.parametrize("packages", [tuple(PACKAGES), ("core", "testing", HOLDS_BACK)], ids=["together", "alone"])
+@nox.parametrize("packages", [tuple(PACKAGES), ("core", "cli", "testing", HOLDS_BACK)], ids=["together", "alone"])
 def floor(session: nox.Session, packages: tuple[str, ...]) -> None:
     """Run all tests with the oldest releases that the packages claim to support; and those of CrewAI's alone with its own."""
     # Only what is asked for by name is taken at its lowest, so the packages' own requirements are named.
@@ -323,7 +323,7 @@ def run_pytest(session: nox.Session, *args: str, environment: Mapping[str, str] 
 def newest(session: nox.Session) -> None:
     """Run the contracts of the adapters that CrewAI's pins hold back, on the newest releases. Arguments after -- go to pytest."""
     adapters = [package for package in claimed(session) if package.startswith("adapters/") and package != HOLDS_BACK]
-    install(session, "test", packages=("core", "testing", *adapters))
+    install(session, "test", packages=("core", "cli", "testing", *adapters))
     if session.posargs:
         run_pytest(session, *session.posargs)
         return

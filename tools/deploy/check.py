@@ -240,6 +240,13 @@ def collectors() -> Iterator[tuple[str, Finding]]:
         yield f"collector/{path.name}: validate", ran(program, "validate", f"--config={path}")
 
 
+def pipelines() -> Iterator[tuple[str, Finding]]:
+    """The gate's action and job, by the schemas of GitHub and GitLab."""
+    gate = DEPLOY / "gate"
+    yield "action: schema", ran("check-jsonschema", "--builtin-schema", "vendor.github-actions", gate / "action.yml")
+    yield "job: schema", ran("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", gate / "gitlab.yml")
+
+
 def style() -> Iterator[tuple[str, Finding]]:
     """What is YAML, and no template of it."""
     files = [path for path in DEPLOY.rglob("*.y*ml") if "templates" not in path.parts]
@@ -254,7 +261,15 @@ def skip(what: str, why: str) -> None:
 def main() -> int:
     """Check all of it, and say each thing."""
     failed = 0
-    parts: list[Callable[[], Iterator[tuple[str, Finding]]]] = [style, docker, helm, manifests, systemd, collectors]
+    parts: list[Callable[[], Iterator[tuple[str, Finding]]]] = [
+        style,
+        docker,
+        helm,
+        manifests,
+        systemd,
+        collectors,
+        pipelines,
+    ]
     for part in parts:
         for name, finding in part():
             failed += finding is not None
