@@ -29,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("directory", type=Path)
     parser.add_argument("--empty", action="store_true")
+    parser.add_argument("--six", action="store_true", help="the lab has run on six frameworks")
     parser.add_argument("--budgets", default="")
     parser.add_argument("--read-token", default="")
     parser.add_argument("--password-hash")
@@ -49,7 +50,7 @@ def main() -> None:
     store = open_store(settings.db)
     if not arguments.empty:
         _module("sample").fill(store, time.time_ns() // 1000)
-        _module("parity_files").fill(settings.logs[0])
+        _module("parity_files").fill(settings.logs[0], frameworks=6 if arguments.six else 3)
     app = create_app(settings, store=store)
     serve(app, running(app).settings)
 

@@ -255,3 +255,56 @@ def test_your_runs_of_one_task_stand_side_by_side(browse, violations, dashboard:
     wide = browse(scheme="dark")
     wide.goto(page.url)
     assert violations(wide) == []
+
+
+@pytest.fixture(scope="module")
+def six(served) -> str:
+    """The address of a dashboard whose lab has run on six frameworks."""
+    return served("--six").url
+
+
+def test_six_columns_are_chosen_and_pinned_by_keyboard(browse, violations, awake, six):
+    """With more than a few frameworks they fold into a menu: each can be left out, and one put first, where it stays."""
+    page = browse(width=1024)
+    page.goto(f"{six}/parity-matrix")
+    awake(page)
+    heads = page.get_by_role("region", name="Scenarios by framework").locator("table").first.locator("thead .key")
+    expect(heads).to_have_text(["langgraph", "crewai", "autogen", "agent_framework", "openai_agents", "pydantic_ai"])
+
+    menu = page.locator("#lab-frameworks")
+    menu.locator("summary").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Pin pydantic_ai").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"\?pin=pydantic_ai$"))
+    expect(heads).to_have_text(["pydantic_ai", "langgraph", "crewai", "autogen", "agent_framework", "openai_agents"])
+    expect(menu.locator("summary")).to_have_text("All 6 frameworks, pydantic_ai first")
+    before = heads.first.bounding_box()
+    region = page.get_by_role("region", name="Scenarios by framework")
+    region.evaluate("element => element.scrollLeft = 9999")
+    assert region.evaluate("element => element.scrollLeft") > 100
+    assert heads.first.bounding_box() == before
+
+    if menu.get_attribute("open") is None:
+        menu.locator("summary").click()
+    menu.get_by_role("link", name="crewai", exact=True).click()
+    expect(heads).to_have_text(["pydantic_ai", "langgraph", "autogen", "agent_framework", "openai_agents"])
+    expect(menu.locator("summary")).to_have_text("5 of 6 frameworks, pydantic_ai first")
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize(
+    "width, scheme, view", [(360, "light", ""), (390, "dark", "?show=overhead&pin=autogen"), (1440, "dark", "")]
+)
+def test_six_columns_are_read_on_any_page(browse, violations, six, width, scheme, view):
+    """Nothing is wider than the page; on a narrow one a line is its frameworks, named, one below the other, and still a table."""
+    page = browse(scheme=scheme, width=width)
+    page.goto(f"{six}/parity-matrix{view}")
+    line = page.get_by_role("row").filter(has_text="Plain call")
+    expect(line.get_by_role("cell")).to_have_count(6)
+
+    boxes = [cell.bounding_box() for cell in line.get_by_role("cell").all()]
+    assert len({round(box["y"]) for box in boxes}) == (1 if width == 1440 else 6)
+    assert all(box["x"] + box["width"] <= width for box in boxes)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert violations(page) == []

@@ -65,8 +65,27 @@ def test_without_results_there_is_only_where_they_would_be(tmp_path):
     nothing = {"passes": 0, "adapter can't": 0, "framework can't": 0, "not installed": 0, "fails": 0}
 
     assert see(tmp_path) == Lab(
-        str(tmp_path / "parity"), None, "capture", (), (), (), 0, nothing, 0, None, (), (), (), (), ()
+        str(tmp_path / "parity"), None, "capture", (), (), (), 0, nothing, 0, None, (), (), None, (), (), ()
     )
+
+
+def test_a_pinned_framework_stands_first(tmp_path):
+    """Its columns lead, the others keep their order; one that is not shown pins nothing."""
+    parity_files.write(tmp_path / "parity" / "parity.json", parity_files.six())
+
+    def columns(query):
+        view = see(tmp_path, query)
+        return view.pinned, [column.framework for column in view.columns]
+
+    others = ["langgraph", "crewai", "agent_framework", "openai_agents", "pydantic_ai"]
+    assert columns("pin=autogen") == ("autogen", ["autogen", *others])
+    assert columns("pin=autogen&framework=crewai&framework=autogen") == ("autogen", ["autogen", "crewai"])
+    assert columns("pin=autogen&framework=crewai") == (None, ["crewai"])
+    assert [(column.version, column.hue) for column in see(tmp_path).columns[3:]] == [
+        ("2.68.0", 9),
+        ("2.68.0", 10),
+        ("2.68.0", 11),
+    ]
 
 
 def test_a_run_is_rows_of_scenarios_and_columns_of_frameworks(tmp_path):
@@ -132,6 +151,7 @@ def test_a_run_is_rows_of_scenarios_and_columns_of_frameworks(tmp_path):
             ),
         ),
         frameworks=("langgraph", "crewai", "autogen"),
+        pinned=None,
         observers=("ours",),
         history=view.history,
         problems=(),

@@ -90,6 +90,22 @@ def test_the_dashboards_command_line_has_the_lab(tmp_path, capsys):
     )
 
 
+def test_a_move_is_told_from_a_run(tmp_path, monkeypatch, capsys):
+    """All scenarios in one page, one scenario's program line by line; what is not in the run names the cure."""
+    run = Path(__file__).parents[1] / "dashboard" / "data" / "parity.json"
+
+    assert main(["move", "langgraph", "autogen", "--from", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("# LangGraph 1.2.22 → AutoGen 0.7.5\n\n3 of 3 scenarios pass on both.\n")
+    assert main(["move", "langgraph", "autogen", "plain_call", "--from", str(run)]) == 0
+    assert capsys.readouterr().out.startswith("--- before\n+++ after\n@@ ")
+
+    assert main(["move", "langgraph", "pydantic_ai", "--from", str(run)]) == 1
+    assert "the run has no cells of 'pydantic_ai', only of langgraph, crewai, autogen; " in capsys.readouterr().err
+    assert main(["move", "langgraph", "autogen", "gone", "--from", str(run)]) == 1
+    assert "the run has no scenario 'gone'; it has handoff, plain_call, tool_call" in capsys.readouterr().err
+
+
 def test_asking_for_help_imports_no_framework():
     """The command line is made quickly: neither frameworks nor what judges a run is imported for its parsers."""
     program = (

@@ -108,6 +108,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         {"enum": ["passes", "adapter can't", "framework can't", "not installed", "fails"]},
     ),
     "text": ("Only scenarios with these words in their names, purposes, reasons and notes.", _TEXT),
+    "pin": ("The framework whose column stands first.", _TEXT),
     "run": ("A run of the lab, by its id; the newest when absent.", _TEXT),
     "observer": (
         "Also the newest run through this instrumentation; repeat it for several.",

@@ -102,7 +102,7 @@ GUIDE: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
     ),
 }
 
-LAB: Final = ("show", "verdict", "text", "run", "observer")
+LAB: Final = ("show", "verdict", "text", "pin", "run", "observer")
 """Arguments that choose of the lab's matrix."""
 
 OTHERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {

@@ -22,7 +22,7 @@ from ai_dev_squad_dashboard.safe_text import no_formula, safe_line
 from .figures import NAMES, SHOWS
 from .table import OBSERVERS, Lab, LabColumn, LabEntry, LabRow, result_cell
 
-__all__ = ["as_csv", "as_html", "as_markdown"]
+__all__ = ["as_csv", "as_html", "as_markdown", "markdown_row", "markdown_text"]
 
 _COLUMNS: Final[Mapping[str, str]] = {
     "wall": "wall_ms",
@@ -68,10 +68,10 @@ def as_markdown(lab: Lab) -> str:
     lines = [
         "# Parity matrix",
         "",
-        f"Run of {day_time(lab.run.created_us)} UTC, {_text(_model(lab))}, {lab.run.repeat} repeats. {_text(_tally(lab))}.",
+        f"Run of {day_time(lab.run.created_us)} UTC, {markdown_text(_model(lab))}, {lab.run.repeat} repeats. {markdown_text(_tally(lab))}.",
         "",
         *(
-            [_text(", ".join(f"{name} {value}" for name, value in lab.run.machine.items())), ""]
+            [markdown_text(", ".join(f"{name} {value}" for name, value in lab.run.machine.items())), ""]
             if lab.run.machine
             else []
         ),
@@ -83,7 +83,7 @@ def as_markdown(lab: Lab) -> str:
     if any(figure.lowest for _, _, cell in _cells(lab) for figure in cell.figures.values()):
         lines += ["A value in bold is lowest beyond doubt: no other interval reaches it.", ""]
     reasons = [
-        f"- {_text(f'{row.title} on {_head(column)}: {cell.verdict}. {cell.reason} {cell.source or str()} {cell.note}')}"
+        f"- {markdown_text(f'{row.title} on {_head(column)}: {cell.verdict}. {cell.reason} {cell.source or str()} {cell.note}')}"
         for row, column, cell in _cells(lab)
         if cell.reason or cell.note
     ]
@@ -94,12 +94,12 @@ def _table(lab: Lab, title: str, name: str | None) -> Iterator[str]:
     """The verdicts, or a measure, of every cell."""
     yield f"## {title}"
     yield ""
-    yield _row("Scenario", *(_text(_head(column)) for column in lab.columns))
-    yield _row("---", *("---" if name is None else "---:" for _ in lab.columns))
+    yield markdown_row("Scenario", *(markdown_text(_head(column)) for column in lab.columns))
+    yield markdown_row("---", *("---" if name is None else "---:" for _ in lab.columns))
     for row in lab.rows:
-        yield _row(_text(row.title), *(_cell(cell, name) for cell in row.cells))
+        yield markdown_row(markdown_text(row.title), *(_cell(cell, name) for cell in row.cells))
     if name is None:
-        yield _row("**passes**", *(f"**{_passed(column)}**" for column in lab.columns))
+        yield markdown_row("**passes**", *(f"**{_passed(column)}**" for column in lab.columns))
 
 
 def as_html(lab: Lab, results: Sequence[LabResult]) -> str:
@@ -195,14 +195,14 @@ def _cell(cell: LabEntry | None, name: str | None) -> str:
         return NONE
     figure = cell.figures[name]
     words = f"{quantity(figure.median, figure.unit)}" + (f" ({figure.spread})" if figure.spread else "")
-    return f"**{_text(words)}**" if figure.lowest else _text(words)
+    return f"**{markdown_text(words)}**" if figure.lowest else markdown_text(words)
 
 
-def _row(*cells: str) -> str:
+def markdown_row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _text(text: str) -> str:
+def markdown_text(text: str) -> str:
     """Text in one line that Markdown leaves as it is."""
     line = safe_line(text.strip(), 1000)
     for sign in "\\`*_[]<>|#~":

@@ -118,6 +118,8 @@ class Lab:
     """What differs between the columns over the scenarios shown, whatever the view."""
     frameworks: tuple[str, ...]
     """The frameworks of the run, to filter by."""
+    pinned: str | None
+    """The framework whose column stands first, and stays while the others are scrolled."""
     observers: tuple[str, ...]
     """Instrumentations that there are runs through."""
     history: tuple[PastRun, ...]
@@ -132,19 +134,20 @@ def tabulate(
     frameworks: Sequence[str] = (),
     verdict: str = "",
     text: str = "",
+    pin: str = "",
     runs: Sequence[LabSummary] = (),
     directory: str = "",
     problems: tuple[FileProblem, ...] = (),
 ) -> Lab:
     """The matrix of the first of ``results``, with what others observed of the same scenarios beside it.
 
-    ``frameworks`` leaves others out, ``verdict`` and ``text`` leave out scenarios without them. ``runs`` are those of the
-    history.
+    ``frameworks`` leaves others out, ``verdict`` and ``text`` leave out scenarios without them. The columns of ``pin`` stand first.
+    ``runs`` are those of the history.
     """
     if not results:
-        return Lab(directory, None, show, SHOWS[show], (), (), 0, tally(()), 0, None, (), (), (), (), problems)
+        return Lab(directory, None, show, SHOWS[show], (), (), 0, tally(()), 0, None, (), (), None, (), (), problems)
     run = results[0]
-    columns = columns_of(results, frameworks)
+    columns = columns_of(results, frameworks, pin)
     rows = []
     for scenario in _scenarios(results):
         cells = tuple(result_cell(results, column, scenario) for column in columns)
@@ -170,6 +173,7 @@ def tabulate(
         unit=next(iter(units), None),
         differences=differences(rows),
         frameworks=tuple(dict.fromkeys(cell.framework for result in results for cell in result.cells)),
+        pinned=pin if any(framework == pin for framework, _ in columns) else None,
         observers=tuple(dict.fromkeys(one.observer for one in runs)),
         history=history(runs, run.id),
         problems=problems,
@@ -185,12 +189,12 @@ def run_info(run: LabResult) -> RunInfo:
 Key = tuple[str, str]
 
 
-def columns_of(results: Sequence[LabResult], frameworks: Sequence[str] = ()) -> tuple[Key, ...]:
-    """(framework, observer) of each column: a framework's observers stand beside one another."""
+def columns_of(results: Sequence[LabResult], frameworks: Sequence[str] = (), pin: str = "") -> tuple[Key, ...]:
+    """(framework, observer) of each column: a framework's observers stand beside one another, those of ``pin`` first."""
     keys = dict.fromkeys((cell.framework, result.observer) for result in results for cell in result.cells)
     order = {name: at for at, name in enumerate(dict.fromkeys(framework for framework, _ in keys))}
     shown = [key for key in keys if not frameworks or key[0] in frameworks]
-    return tuple(sorted(shown, key=lambda key: order[key[0]]))
+    return tuple(sorted(shown, key=lambda key: (key[0] != pin, order[key[0]])))
 
 
 def result_cell(results: Sequence[LabResult], key: Key, scenario: str) -> LabCell | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_squad_parity.lab.move_command import add_move
 from ai_dev_squad_parity.lab.observers import OBSERVERS
 from ai_dev_squad_parity.lab.scenario import BUILT_IN, FRAMEWORKS, ScenarioError, columns, find_scenarios, load_scenario
 from ai_dev_squad_parity.providers.clients import with_providers
@@ -87,6 +88,8 @@ def _add_commands(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--file", type=Path, metavar="FILE", help="write it there instead")
     _add_input(export)
     export.set_defaults(run=_export)
+
+    add_move(commands, _add_input, _read)
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:

@@ -31,6 +31,7 @@ def open_table(logs: Sequence[Path], query: Query) -> tuple[Lab, tuple[LabResult
         frameworks=query.selection.frameworks,
         verdict=verdict,
         text=query.get("text"),
+        pin=query.get("pin"),
         runs=runs,
         directory=str(logs[0] / "parity") if logs else "logs/parity",
         problems=problems,
