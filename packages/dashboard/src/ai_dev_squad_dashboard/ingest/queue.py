@@ -360,6 +360,7 @@ def _merged(waiting: Sequence[_Waiting]) -> Batch:
         merged.metrics += one.batch.metrics
         merged.positions.update(one.batch.positions)
         merged.relayed |= one.batch.relayed
+        merged.clashes += one.batch.clashes
     return merged
 
 

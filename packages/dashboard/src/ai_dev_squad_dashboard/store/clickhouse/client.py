@@ -15,10 +15,12 @@ from ai_dev_squad_dashboard.store.base import StoreError
 from .address import Address
 from .schema import TABLES
 
-__all__ = ["Client", "Rows"]
+__all__ = ["RAW", "Client", "Rows"]
 
 Rows = list[tuple[Any, ...]]
 
+RAW: Final[Mapping[str, Any]] = {"optimize_use_projections": 0, "max_query_size": 8 << 20}
+"""For questions about rows as they are: no projection of sums helps, and looking for one in each part takes longer than reading."""
 _WRITING: Final[Mapping[str, Any]] = {"async_insert": 0, "insert_deduplicate": 1, "deduplicate_insert": "enable"}
 """Batches are large already, and a repeated one has to be known again."""
 _CONNECTIONS: Final = 32
@@ -61,9 +63,9 @@ class Client:
             raise self._explained(error) from error
         return [tuple(row) for row in answer.result_rows]
 
-    def number(self, question: str) -> int:
+    def number(self, question: str, *, settings: Mapping[str, Any] | None = None) -> int:
         """The whole number that is the answer, 0 for no row and for NULL."""
-        rows = self.ask(question)
+        rows = self.ask(question, settings=settings)
         return int(rows[0][0] or 0) if rows else 0
 
     def do(self, statement: str, *, settings: Mapping[str, Any] | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from ai_dev_squad_dashboard.store.base import Selection
 from ai_dev_squad_dashboard.store.selection import FILTERS
-from ai_dev_squad_dashboard.store.windows import growing
+from ai_dev_squad_dashboard.store.windows import FIRST_US, growing
 
 from .client import Client
 from .literals import Where, literal, many
@@ -26,7 +26,8 @@ __all__ = [
     "windows",
 ]
 
-_GROWS: Final = 8
+_GROWS: Final = 16
+_WORTH_ASKING: Final = 4_000
 _MOST_US: Final = 1 << 62
 
 
@@ -93,7 +94,8 @@ def windows(
     if not rows:
         return
     start_us, end_us = max(start_us, oldest), min(end_us, newest + 1)
-    yield from growing(start_us, end_us, _GROWS)
+    # Planning takes as long as reading some thousand rows: fewer are no reason to ask once more.
+    yield from growing(start_us, end_us, _GROWS, max(FIRST_US, (newest - oldest) * _WORTH_ASKING // rows))
 
 
 def chosen(column: str, keys: list[str | None]) -> str:

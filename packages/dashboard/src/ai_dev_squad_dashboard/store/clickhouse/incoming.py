@@ -34,6 +34,9 @@ Identity = tuple[bytes, bytes]
 
 _TOO_LONG: Final = re.compile(f"([^ ]{{{LONGEST}}})[^ ]+")
 _MOST: Final = 1 << 63
+_TEXTS: Final = {str, type(None)}
+_NUMBERS: Final = {int, type(None)}
+"""What the values of nearly all columns are: seen at once, where each by itself would take most of the time of a batch."""
 _PLAIN_LEVELS: Final = frozenset({"DEBUG", "INFO"})
 
 
@@ -45,13 +48,17 @@ def identity_of(row: SpanRow | OpenRow | Clash) -> Identity:
 def span_columns(spans: Mapping[Identity, SpanRow]) -> Columns:
     """The columns of spans that their rows tell."""
     rows = list(spans.values())
+    told = (
+        dict(zip(SpanRow._fields, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(SpanRow._fields, ())
+    )
     columns: Columns = {"trace_id": [trace for trace, _ in spans], "span_id": [span for _, span in spans]}
-    columns["parent_span_id"] = [_given(row.parent_span_id, 16) for row in rows]
+    columns["parent_span_id"] = [_given(each, 16) for each in told["parent_span_id"]]
     for name, kind in list(SPAN.items())[3:]:
-        columns[name] = _column(name, kind, [getattr(row, name) for row in rows])
+        columns[name] = _column(name, kind, told[name])
     columns["asked"] = mended(row.asked or None for row in rows)
     columns["answered"] = mended(row.answered or None for row in rows)
-    columns["pairs"] = [_pairs(row.labels) for row in rows]
+    pairs = {labels: _pairs(labels) for labels in set(told["labels"])}  # spans of a trace mostly repeat them
+    columns["pairs"] = [pairs[labels] for labels in told["labels"]]
     columns["resumed"] = [_other(row.resumes, trace) for (trace, _), row in spans.items()]
     # Another span may tell of the same call, so only the call itself says what it was given.
     columns["carried"] = [
@@ -129,8 +136,11 @@ def metric_columns(metrics: Sequence[MetricRow]) -> Columns:
     }
 
 
-def mended(values: Iterable[str | None]) -> list[str | None]:
+def mended(values: Iterable[str | None]) -> Sequence[str | None]:
     """Text that UTF-8 cannot hold is mended."""
+    values = values if isinstance(values, (list, tuple)) else list(values)
+    if all(map(str.isascii, filter(None, values))):
+        return values
     return [value if value is None or value.isascii() else _mended(value) for value in values]
 
 
@@ -138,16 +148,22 @@ def _mended(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _column(name: str, kind: str, values: list[Any]) -> Sequence[Any]:
+def _column(name: str, kind: str, values: Sequence[Any]) -> Sequence[Any]:
     if "String" in kind:
-        if not all(value is None or isinstance(value, str) for value in values):
+        if not set(map(type, values)) <= _TEXTS and not all(
+            value is None or isinstance(value, str) for value in values
+        ):
             wrong = next(value for value in values if value is not None and not isinstance(value, str))
             raise StoreError(f"a row's {name} {wrong!r:.40} is no text; correct it where it is read")
         return mended(values)
     return _real(values) if "Float" in kind else _whole(name, values)
 
 
-def _whole(name: str, values: list[Any]) -> list[Any]:
+def _whole(name: str, values: Sequence[Any]) -> Sequence[Any]:
+    if set(map(type, values)) <= _NUMBERS:
+        given = [value for value in values if value is not None]
+        if not given or (min(given) >= -_MOST and max(given) < _MOST):
+            return values
     for value in values:
         if value is not None and not (isinstance(value, int) and -_MOST <= value < _MOST):
             raise StoreError(
@@ -156,7 +172,7 @@ def _whole(name: str, values: list[Any]) -> list[Any]:
     return values
 
 
-def _real(values: list[Any]) -> list[Any]:
+def _real(values: Sequence[Any]) -> Sequence[Any]:
     return [value if value is None or math.isfinite(value) else None for value in values]
 
 
@@ -186,4 +202,7 @@ def _pairs(labels: str | None) -> list[tuple[str, str]]:
 
 def _words(*lines: str | None) -> str:
     """The words of some texts, between spaces, each as long as is compared."""
-    return _mended(_TOO_LONG.sub(r"\1", document([line for line in lines if line])))
+    words = document([line for line in lines if line])
+    if max(map(len, words.split(" ")), default=0) > LONGEST:
+        words = _TOO_LONG.sub(r"\1", words)
+    return words if words.isascii() else _mended(words)

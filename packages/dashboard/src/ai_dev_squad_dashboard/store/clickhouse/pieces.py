@@ -6,7 +6,7 @@ a question a level: planning a part takes the engine longer than reading it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from ai_dev_squad_dashboard.store.base import Selection
@@ -39,13 +39,19 @@ def relation(
     where: Where | None = None,
     *,
     by_hour_only: bool = False,
+    with_before: bool = False,
 ) -> str:
     """A question for ``values`` by ``keys``, of which ``at_us`` is told as finely as ``step_us``. It may have several rows for one key.
 
-    ``where``: conditions on columns that the projection has as well. ``by_hour_only``: there is none of five minutes.
+    ``where``: conditions on columns that the projection has as well. ``by_hour_only``: there is none of five minutes. ``with_before``:
+    over ``selection.before`` as well, which ``is_now``, a further key, tells apart.
     """
     parts = []
-    for unit, ranges in _ranges(selection, step_us, by_hour_only=by_hour_only).items():
+    found = _ranges(selection, step_us, by_hour_only=by_hour_only)
+    if with_before:
+        for unit, ranges in _ranges(selection.before, step_us, by_hour_only=by_hour_only).items():
+            found[unit] = [*found.get(unit, []), *ranges]
+    for unit, ranges in found.items():
         at = f"intDiv(start_us, {unit})" if unit else "start_us"
         either = " OR ".join(
             f"({at} >= {start // (unit or 1)} AND {at} < {end // (unit or 1)})" for start, end in ranges
@@ -54,19 +60,24 @@ def relation(
         if not unit:
             runs = spans_filter(selection)
             condition.add(str(runs) if runs else "")
-        shown = [f"{at} * {unit or 1} AS at_us" if key == "at_us" else key for key in keys]
+        # Nothing that is added up already lies on both sides of where the selection begins.
+        known = {
+            "at_us": f"{at} * {unit or 1} AS at_us",
+            "is_now": f"{at} >= {-(-bounded(selection.start_us) // (unit or 1))} AS is_now",
+        }
+        shown = [known.get(key, key) for key in keys]
         # Only inside FROM (...): at the top of a statement these settings would hold for all of its parts.
         parts.append(
             f"(SELECT {', '.join([*shown, values])} FROM spans WHERE {condition} GROUP BY {', '.join(keys)}"
             f"{'' if unit else ' SETTINGS optimize_use_projections = 0'})"
         )
     if not parts:  # an empty span of time
-        shown = ["start_us AS at_us" if key == "at_us" else key for key in keys]
+        shown = [{"at_us": "start_us AS at_us", "is_now": "1 AS is_now"}.get(key, key) for key in keys]
         return f"SELECT {', '.join([*shown, values])} FROM spans WHERE 0 GROUP BY {', '.join(keys)}"
     return " UNION ALL ".join(parts)
 
 
-def _ranges(selection: Selection, step_us: int, *, by_hour_only: bool) -> Mapping[int, list[tuple[int, int]]]:
+def _ranges(selection: Selection, step_us: int, *, by_hour_only: bool) -> dict[int, list[tuple[int, int]]]:
     """The length of what is added up already, 0 for spans → from when to when it is read."""
     left = [(bounded(selection.start_us), bounded(selection.end_us))]
     if left[0][0] >= left[0][1]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal, Unpack
+from typing import Any, Final, Literal, Unpack
 
 from ai_dev_squad.costs import CostEntry
 from ai_dev_squad_dashboard.store import orders
@@ -109,7 +109,12 @@ class ClickHouseStore:
         return self._summary(selection).totals()
 
     def with_previous(self, selection: Selection) -> tuple[Totals, Totals]:
-        return self.totals(selection), self.totals(selection.before)
+        found = getattr(self._held, "found", None)
+        now, before = sums.summarise(self._client, self._writer.series, selection, with_before=True)
+        assert before is not None
+        if found is not None:
+            found[_period(selection)] = now
+        return now.filtered(selection).totals(), before.filtered(selection).totals()
 
     def timeline(self, selection: Selection, step_us: int, by: DrawnBy = "framework") -> Sequence[Point]:
         orders.known(by, sums.DRAWN_BY, "group by")
@@ -122,7 +127,9 @@ class ClickHouseStore:
         orders.allowed(order, ORDERS)
         if by in NAMES:
             return self._summary(selection).groups(by, order, limit, latency)
-        return sums.groups(self._client, selection, by, order=order, limit=limit, latency=latency)
+        return sums.groups(
+            self._client, self._writer.series.names(), selection, by, order=order, limit=limit, latency=latency
+        )
 
     def history(self, selection: Selection, by: NamedBy, key: str | None, step_us: int) -> Sequence[Step]:
         orders.known(by, NAMES, "tell the history of a")
@@ -259,7 +266,7 @@ class ClickHouseStore:
         return logs.entries(self._client, selection, limit)
 
     def unpriced(self, selection: Selection, limit: int = 100) -> Sequence[Unpriced]:
-        return sums.unpriced(self._client, selection, limit)
+        return sums.unpriced(self._client, self._writer.series.names(), selection, limit)
 
     def newest_span(self, known: int = 0) -> int:
         return figures.newest_span(self._client, known)
@@ -337,11 +344,16 @@ class ClickHouseStore:
     def _summary(self, selection: Selection) -> Summary:
         """What several questions of a page are answered from: asked for once inside a snapshot."""
         found = getattr(self._held, "found", None)
-        key = (selection.start_us, selection.end_us, selection.runs)
+        key = _period(selection)
         if found is not None and key in found:
             known: Summary = found[key]
             return known.filtered(selection)
-        made = sums.summarise(self._client, self._writer.series, selection)
+        made, _ = sums.summarise(self._client, self._writer.series, selection)
         if found is not None:
             found[key] = made
         return made.filtered(selection)
+
+
+def _period(selection: Selection) -> tuple[Any, ...]:
+    """What a summary is of: names are filtered afterwards."""
+    return selection.start_us, selection.end_us, selection.runs

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from .client import Client
+from .client import RAW, Client
 from .literals import fixed
 from .schema import HOUR_US, TRACE
 
@@ -85,5 +85,6 @@ def renew(client: Client, traces: Collection[bytes], start_us: int, end_us: int)
             f"INSERT INTO traces ({', '.join(TRACE)}) SELECT {_SHOWN} FROM (SELECT trace_id, "
             f"groupUniqArray(intDiv(start_us, {HOUR_US})) AS hours, {_MADE} FROM (SELECT * FROM spans "
             f"WHERE start_us BETWEEN {begin} AND {end} AND {among} ORDER BY arrived_us, batch LIMIT 1 BY trace_id, span_id) "
-            "GROUP BY trace_id)"
+            "GROUP BY trace_id)",
+            settings=RAW,
         )

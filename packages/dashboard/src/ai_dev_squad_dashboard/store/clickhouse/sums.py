@@ -9,9 +9,9 @@ from typing import Any, Final
 from ai_dev_squad_dashboard.store.base import DrawnBy, Group, GroupBy, NamedBy, OrderBy, Point, Selection, Step
 from ai_dev_squad_dashboard.store.history import COUNTS, MONEY, series_of, step_of
 from ai_dev_squad_dashboard.store.percentiles import BINS_PER_OCTAVE, histogram, percentiles
-from ai_dev_squad_dashboard.store.series import Key
+from ai_dev_squad_dashboard.store.series import FIELDS, Key
 from ai_dev_squad_dashboard.store.summary import MONEY as ALL_MONEY
-from ai_dev_squad_dashboard.store.summary import NAMES, SUMS, Summary, sort_key
+from ai_dev_squad_dashboard.store.summary import NAMES, SUMS, Summary, sort_key, wanted_places
 
 from .client import Client
 from .filters import chosen, names_filter, traces_filter
@@ -30,6 +30,7 @@ DRAWN_BY: Final = (*KEYS, "program")
 _COUNTED: Final[Mapping[str, str]] = {"tool": "operation = 'execute_tool'", "agent": "operation = 'invoke_agent'"}
 """Which spans ``calls`` counts, where it is not model calls."""
 _SHOWN: Final[Mapping[str, str]] = {"tool": _COUNTED["tool"], "agent": f"(call OR {_COUNTED['agent']})"}
+_PROVIDER, _MODEL, _CALL = (FIELDS.index(name) for name in ("provider", "model", "call"))
 _NAMED: Final = "JOIN (SELECT * FROM series FINAL) n ON f.series = n.id"
 _ORDER: Final[Mapping[str, str]] = {
     "cost": "m_cost_usd DESC, calls DESC, key NULLS LAST",
@@ -44,22 +45,28 @@ _ROOT_BIN: Final = (
 )
 
 
-def summarise(client: Client, book: SeriesBook, selection: Selection) -> Summary:
-    """The sums and histograms of each series over a selection's time and runs, whatever the names."""
-    sums: dict[int, tuple[Any, ...]] = {}
+def summarise(
+    client: Client, book: SeriesBook, selection: Selection, *, with_before: bool = False
+) -> tuple[Summary, Summary | None]:
+    """The sums and histograms of each series over a selection's time and runs, whatever the names; and the same of the time before
+    it, out of the same statements: planning one takes longer than reading its rows.
+    """
+    sums: tuple[dict[int, tuple[Any, ...]], ...] = ({}, {})
+    spreads: tuple[dict[int, dict[int, int]], ...] = (defaultdict(dict), defaultdict(dict))
     added = ", ".join(f"sum(a_{name})" for name in SUMS)
-    for series, *row in client.ask(
-        f"SELECT series, {added} FROM ({relation(selection, _DAY_US, ['series'], VALUES)}) GROUP BY series"
-    ):
-        sums[series] = tuple(row)
-    bins: dict[int, dict[int, int]] = defaultdict(dict)
-    for series, each, spans in client.ask(
-        f"SELECT series, bin, sum(a_n) FROM ({relation(selection, _DAY_US, ['series', 'bin'], 'count() AS a_n')}) "
-        "GROUP BY series, bin"
+    keys = ["is_now", "series"]
+    source = relation(selection, _DAY_US, keys, VALUES, with_before=with_before)
+    for is_now, series, *row in client.ask(f"SELECT is_now, series, {added} FROM ({source}) GROUP BY is_now, series"):
+        sums[is_now][series] = tuple(row)
+    source = relation(selection, _DAY_US, [*keys, "bin"], "count() AS a_n", with_before=with_before)
+    for is_now, series, each, spans in client.ask(
+        f"SELECT is_now, series, bin, sum(a_n) FROM ({source}) GROUP BY is_now, series, bin"
     ):
         if each != UNTIMED:
-            bins[series][each] = spans
-    return Summary(book.names(list(sums)), sums, bins)
+            spreads[is_now][series][each] = spans
+    names = book.names([*sums[0], *sums[1]])
+    before = Summary(names, sums[0], spreads[0]) if with_before else None
+    return Summary(names, sums[1], spreads[1]), before
 
 
 def timeline(client: Client, selection: Selection, step_us: int, by: DrawnBy) -> Sequence[Point]:
@@ -95,36 +102,46 @@ def timeline(client: Client, selection: Selection, step_us: int, by: DrawnBy) ->
 
 
 def groups(
-    client: Client, selection: Selection, by: GroupBy, *, order: OrderBy, limit: int, latency: bool
+    client: Client,
+    names: Mapping[int, Key],
+    selection: Selection,
+    by: GroupBy,
+    *,
+    order: OrderBy,
+    limit: int,
+    latency: bool,
 ) -> Sequence[Group]:
     """A table by session, day or workflow."""
     made = "calls" if by == "workflow" else "spans"
-    source, key = _group_source(selection, by)
+    source, key = _group_source(names, selection, by)
     money = ", ".join(f"sum(a_{name}) AS m_{name}" for name in ALL_MONEY)
     ordered = f"ORDER BY {_ORDER[order]} LIMIT {int(limit)}" if order != "p95" else ""
     rows = client.ask(
         f"SELECT {key} AS key, sum(a_spans) AS calls, sum(a_errors) AS m_errors, {money}, sum(a_duration_us), sum(a_{made}) "
         f"FROM ({source}) GROUP BY key {ordered}"
     )
-    spread = _spread(client, selection, by, [row[0] for row in rows] if order != "p95" else None)
+    spread = _spread(client, names, selection, by, [row[0] for row in rows] if order != "p95" else None)
     found = [_group(row, spread.get(row[0], {}), latency) for row in rows]
     return sorted(found, key=lambda group: sort_key(group, order))[:limit]
 
 
 def unpriced(
-    client: Client, selection: Selection, limit: int
+    client: Client, names: Mapping[int, Key], selection: Selection, limit: int
 ) -> Sequence[tuple[str | None, str | None, int, str | None]]:
     """(provider, model, calls, reason) of calls without a known price, most calls first."""
     source = relation(
         selection, HOUR_US, ["series", "cost_reason"], "count() AS a_n", Where("unpriced = 1"), by_hour_only=True
     )
-    named = names_filter(selection, "n.")
-    rows = client.ask(
-        f"SELECT n.provider AS provider, n.model AS model, sum(f.a_n) AS calls, f.cost_reason AS reason FROM ({source}) f {_NAMED} "
-        f"WHERE {named} GROUP BY provider, model, reason "
-        f"ORDER BY calls DESC, provider NULLS LAST, model NULLS LAST, reason NULLS LAST LIMIT {int(limit)}"
-    )
-    return [(provider, model, calls, reason) for provider, model, calls, reason in rows]
+    filters = wanted_places(selection)
+    found: dict[tuple[str | None, str | None, str | None], int] = defaultdict(int)
+    for series, reason, spans in client.ask(
+        f"SELECT series, cost_reason, sum(a_n) FROM ({source}) GROUP BY series, cost_reason"
+    ):
+        key = names[series]
+        if all(key[place] in wanted for place, wanted in filters.items()):
+            found[key[_PROVIDER], key[_MODEL], reason] += spans
+    rows = sorted(found.items(), key=lambda each: (-each[1], *((name is None, name or "") for name in each[0])))
+    return [(provider, model, calls, reason) for (provider, model, reason), calls in rows[:limit]]
 
 
 def history(
@@ -152,7 +169,7 @@ def history(
 
 
 def _of(series: frozenset[int]) -> Where:
-    return Where(f"series IN ({', '.join(map(str, sorted(series)))})")
+    return Where(f"series IN ({', '.join(map(str, sorted(series)))})" if series else "0")
 
 
 def _workflows(selection: Selection) -> str:
@@ -166,7 +183,7 @@ def _workflows(selection: Selection) -> str:
     )
 
 
-def _group_source(selection: Selection, by: GroupBy) -> tuple[str, str]:
+def _group_source(names: Mapping[int, Key], selection: Selection, by: GroupBy) -> tuple[str, str]:
     """The rows that are put together, and the expression of their key."""
     named = names_filter(selection)
     if by == "workflow":
@@ -177,14 +194,23 @@ def _group_source(selection: Selection, by: GroupBy) -> tuple[str, str]:
             # No projection knows sessions and names.
             return relation(selection, 1, ["session_id"], VALUES, named.add("call = 1")), "session_id"
         return relation(selection, HOUR_US, ["session_id"], VALUES, Where("call = 1"), by_hour_only=True), "session_id"
-    every = ", ".join(f"f.a_{name} AS a_{name}" for name in SUMS)
-    source = relation(selection, _DAY_US, ["at_us", "series"], VALUES)
-    of_names = names_filter(selection, "n.").add("n.call")
-    return f"SELECT f.at_us AS at_us, {every} FROM ({source}) f {_NAMED} WHERE {of_names}", _DAY
+    return relation(selection, _DAY_US, ["at_us", "series"], VALUES, _calls(names, selection)), _DAY
+
+
+def _calls(names: Mapping[int, Key], selection: Selection) -> Where:
+    """On the series: those of model calls with the names of the selection."""
+    filters = wanted_places(selection)
+    return _of(
+        frozenset(
+            number
+            for number, key in names.items()
+            if key[_CALL] and all(key[place] in wanted for place, wanted in filters.items())
+        )
+    )
 
 
 def _spread(
-    client: Client, selection: Selection, by: GroupBy, keys: list[str | None] | None
+    client: Client, names: Mapping[int, Key], selection: Selection, by: GroupBy, keys: list[str | None] | None
 ) -> dict[str | None, dict[int, int]]:
     """The latency histogram of each key."""
     if keys == []:
@@ -197,9 +223,7 @@ def _spread(
             named.add(chosen("session_id", keys))
         source, key = relation(selection, 1, ["session_id", "bin"], "count() AS a_n", named), "session_id"
     else:
-        of_names = names_filter(selection, "n.").add("n.call")
-        rows = relation(selection, _DAY_US, ["at_us", "series", "bin"], "count() AS a_n")
-        source = f"SELECT f.at_us AS at_us, f.bin AS bin, f.a_n AS a_n FROM ({rows}) f {_NAMED} WHERE {of_names}"
+        source = relation(selection, _DAY_US, ["at_us", "series", "bin"], "count() AS a_n", _calls(names, selection))
         key = _DAY
     spread: dict[str | None, dict[int, int]] = defaultdict(dict)
     for name, number, spans in client.ask(

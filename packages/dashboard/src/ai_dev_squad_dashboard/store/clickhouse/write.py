@@ -19,7 +19,7 @@ from ai_dev_squad_dashboard.store.rows import Batch, LogRow, OpenRow, SpanRow
 from ai_dev_squad_dashboard.store.series import MAX_SERIES
 from ai_dev_squad_dashboard.store.tombstones import Tombstones
 
-from .client import Client
+from .client import RAW, Client
 from .delete import bury_traces, load, remove
 from .facts import LAST_LOG, LAST_SPAN, RELAYED, facts, note_facts
 from .incoming import (
@@ -124,18 +124,24 @@ class Writer:
             self._client.insert("positions", columns)
 
     def _stored(self, spans: Mapping[Identity, SpanRow]) -> dict[Identity, tuple[int, str, str]]:
-        """What is known of the spans that are stored: start, name and operation."""
+        """What is known of the spans that are stored: start, name and operation. Of a trace of which nothing is told nothing is
+        looked for: who stored it without coming to tell of it is found by ``_settle``.
+        """
+        known: dict[bytes, tuple[int, int]] = {}
+        for own in _among({trace for trace, _ in spans}):
+            for trace, first, last in self._client.ask(
+                f"SELECT trace_id, min(start_us), max(last_start_us) FROM traces WHERE {own} GROUP BY trace_id"
+            ):
+                known[trace] = (first, last)
         found: dict[Identity, tuple[int, str, str]] = {}
-        for among, start_us, end_us in _parts(spans):
+        for among, start_us, end_us in _parts({each: row for each, row in spans.items() if each[0] in known}):
             # A trace may have spans of its own far from those of the batch, one of which has the same id.
-            rows = self._client.ask(
-                f"SELECT min(start_us), max(last_start_us) FROM traces WHERE {among[0]} HAVING count() > 0"
-            )
-            first, last = rows[0] if rows else (start_us, end_us)
-            begin, end = min(start_us - _NEAR_US, first), max(end_us + _NEAR_US, last)
+            begin = min(start_us - _NEAR_US, *(first for first, _ in known.values()))
+            end = max(end_us + _NEAR_US, *(last for _, last in known.values()))
             for trace, span, *told in self._client.ask(
                 f"SELECT trace_id, span_id, start_us, name, operation FROM spans WHERE start_us BETWEEN {_time(begin)} "
-                f"AND {_time(end)} AND {among[0]} AND span_id IN ({among[1]})"
+                f"AND {_time(end)} AND {among[0]} AND span_id IN ({among[1]})",
+                settings=RAW,
             ):
                 found[trace, span] = (told[0], told[1], told[2])
         return {each: told for each, told in found.items() if each in spans}
@@ -157,7 +163,7 @@ class Writer:
 
     def newest(self) -> int:
         """The number of the newest span."""
-        newest = self._client.number(f"SELECT max(seq) FROM spans WHERE seq >= {self._known}")
+        newest = self._client.number(f"SELECT max(seq) FROM spans WHERE seq >= {self._known}", settings=RAW)
         self._known = max(self._known, newest)
         return self._known
 
@@ -171,11 +177,13 @@ class Writer:
         them is deleted once.
         """
         gone: list[tuple[Any, ...]] = []
-        for among, start_us, end_us in _parts(spans):
-            near = f"start_us BETWEEN {_time(start_us - _NEAR_US)} AND {_time(end_us + _NEAR_US)}"
+        starts = [row.start_us for row in spans.values()]
+        near = f"start_us BETWEEN {_time(min(starts) - _NEAR_US)} AND {_time(max(starts) + _NEAR_US)}"
+        for among in _among({trace for trace, _ in spans}):
             several = self._client.ask(
-                f"SELECT trace_id, span_id, arraySort(groupArray((arrived_us, batch))) FROM spans WHERE {near} AND {among[0]} "
-                "GROUP BY trace_id, span_id HAVING count() > 1"
+                f"SELECT trace_id, span_id, arraySort(groupArray((arrived_us, batch))) FROM spans WHERE {near} AND {among} "
+                "GROUP BY trace_id, span_id HAVING count() > 1",
+                settings=RAW,
             )
             losers = [(trace, span, *row) for trace, span, rows in several for row in rows[1:]]
             if losers:
@@ -229,7 +237,8 @@ class Writer:
             ended |= {
                 (trace, span)
                 for trace, span in self._client.ask(
-                    f"SELECT trace_id, span_id FROM spans WHERE {near} AND {among[0]} AND span_id IN ({among[1]})"
+                    f"SELECT trace_id, span_id FROM spans WHERE {near} AND {among[0]} AND span_id IN ({among[1]})",
+                    settings=RAW,
                 )
             }
         columns["closed"] = [int(each in ended) for each in opened]
@@ -289,6 +298,13 @@ def _start(each: tuple[Identity, SpanRow]) -> int:
 
 def _time(moment: int) -> int:
     return max(-(1 << 62), min(1 << 62, moment))
+
+
+def _among(traces: Collection[bytes]) -> Iterator[str]:
+    """The condition on as many of the traces as one statement may name."""
+    ids = sorted(traces)
+    for place in range(0, len(ids), LONGEST_IDS):
+        yield f"trace_id IN ({', '.join(map(fixed, ids[place : place + LONGEST_IDS]))})"
 
 
 def _parts(rows: Mapping[Identity, SpanRow | OpenRow]) -> Iterator[tuple[tuple[str, str], int, int]]:
