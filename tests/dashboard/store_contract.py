@@ -48,6 +48,7 @@ from ai_dev_squad_dashboard.store.base import (
     Written,
 )
 from ai_dev_squad_dashboard.store.capabilities import Capability
+from ai_dev_squad_dashboard.store.copying import Copied, copy_store, differences
 from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, NANO, SUMS, Figure, FigureName, Kind
 from ai_dev_squad_dashboard.store.outline import OutlineSpan
@@ -1394,6 +1395,24 @@ class StoreContract(Opens):
             rows = list(csv.DictReader(file))
         assert [row["name"] for row in rows] == ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "plain"]
         assert {row["duration_us"] for row in rows} == {"-1"}
+
+    def test_all_rows_move_to_another_store(self, store: Store) -> None:
+        """Rows come out in pieces and go into a store of the same engine once, with what was deleted and how far sources are read."""
+        store.write(morning())
+        store.write(
+            Batch(
+                logs=[mark(RUN, "metadata", score=0.5)], opened=[OpenRow("b" * 32, f"{1:016x}", None, T0, "on", "task")]
+            )
+        )
+        store.delete(Subject("trace", OTHER_RUN), by="ada", at_us=T0 + DAY)
+        with self.opened() as copy:
+            assert copy_store(store, copy, "store", limit=4) == Copied(spans=5, logs=4, metrics=3)
+            assert differences(store, copy) == []
+            assert copy.span(RUN, f"{3:016x}") == store.span(RUN, f"{3:016x}")
+            assert copy.traces(ALL).rows == store.traces(ALL).rows
+            assert copy_store(store, copy, "store", limit=4) == Copied(resumed=True)
+            copy.write(Batch(spans=[span(OTHER_RUN, 2, None, T0, SECOND, "again")]))
+            assert differences(store, copy) == []
 
     def test_a_closed_store_says_so(self, store: Store) -> None:
         """Closing twice is harmless; whoever asks afterwards is told."""
