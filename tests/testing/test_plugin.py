@@ -8,6 +8,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 FIXTURES = '''
     """A test each of what holds and of what does not."""
     import json
@@ -103,3 +105,108 @@ def test_a_test_run_that_uses_none_of_it_imports_nothing_of_ours():
     )
 
     assert "1 passed" in printed, printed
+
+
+COSTS = '''
+    """A test of one call, one of two calls with a tool, and one that asks a model without a price."""
+    import pytest
+
+    from ai_dev_squad import operations
+    from ai_dev_squad.schema import Usage
+
+    CALLS = {calls}
+
+    def ask(parent, model="gpt-4o-mini"):
+        request = operations.ModelRequest(model, "openai")
+        call = operations.start(operations.CHAT, model, framework="mine", parent=parent, request=request)
+        call.usage = Usage(input_tokens=1000, output_tokens=500, source="provider")
+        call.stop()
+
+    def agent():
+        return operations.start(operations.AGENT, "helpdesk", framework="mine", session_id="s1")
+
+    def test_one(observed):
+        run = agent()
+        ask(run)
+        run.stop()
+        assert (observed.calls, observed.tokens, observed.cost_usd) == (1, 1500, 0.00045)
+        assert (observed.tools, observed.loops, observed.status) == ([], [], "ok")
+
+    def test_two(observed):
+        run = agent()
+        for _ in range(CALLS):
+            ask(run)
+        for name in ("search", "book"):
+            operations.start(operations.TOOL, name, framework="mine", parent=run).stop()
+        run.fail(ValueError("gave up"))
+        assert (observed.tools, observed.status) == (["search", "book"], "error")
+        assert 0 <= observed.duration_ms < 3_600_000
+
+    def test_unpriced(observed):
+        run = agent()
+        ask(run, "a-model-of-mine")
+        run.stop()
+        assert observed.tokens == 1500
+        with pytest.raises(AssertionError, match="the cost of 1 of 1 model calls is unknown .a-model-of-mine."):
+            observed.cost_usd
+
+    def test_nothing(observed):
+        assert (observed.calls, observed.cost_usd, observed.status) == (0, 0, "ok")
+'''
+
+
+def costs(calls: int, *options: str) -> tuple[int, list[str]]:
+    """The exit code, and the lines of the cost report, of tests of which one makes so many calls."""
+    Path("test_mine.py").write_text(textwrap.dedent(COSTS.replace("{calls}", str(calls))), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts="]
+    command += ["-p", "ai_dev_squad_testing.plugin", *options, "test_mine.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert " failed" not in done.stdout, done.stdout
+    part = done.stdout.partition("cost of observed tests")[2].splitlines()[1:]
+    return done.returncode, [" ".join(line.split()) for line in part if "test_mine.py::" in line]
+
+
+@pytest.mark.once
+def test_a_test_that_costs_more_than_on_main_is_told_and_stopped_where_asked():
+    """Each test with what it took, the dearest first; a baseline tells what grew, and a limit fails the run; unknown is not zero."""
+    kept = costs(2, "--cost-report", "--cost-save=costs.json")
+    told = costs(3, "--cost-baseline=costs.json", "--cost-limit=0.6")
+    stopped = costs(3, "--cost-baseline=costs.json", "--cost-limit=0.4")
+    part = costs(3, "--cost-baseline=costs.json", "--cost-limit=0.4", "-k", "one")
+
+    assert kept == (
+        0,
+        [
+            "$0.000900 2 calls 3,000 tokens test_mine.py::test_two",
+            "$0.000450 1 calls 1,500 tokens test_mine.py::test_one",
+            "cost unknown 1 calls 1,500 tokens test_mine.py::test_unpriced",
+        ],
+    )
+    assert (told[0], len(told[1])) == (0, 3)
+    assert (stopped[0], sorted(stopped[1][3:])) == (
+        1,
+        [
+            "test_mine.py::test_two costs 50% more than in the baseline",
+            "test_mine.py::test_two takes in calls 50% more than in the baseline",
+            "test_mine.py::test_two takes in tokens 50% more than in the baseline",
+        ],
+    )
+    assert part == (0, ["$0.000450 1 calls 1,500 tokens test_mine.py::test_one"])
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--cost-baseline=x.json"], "is neither a baseline nor a result of the lab"),
+        (["--cost-limit=0.1"], "--cost-limit needs --cost-baseline"),
+    ],
+)
+@pytest.mark.once
+def test_a_baseline_that_is_none_is_said_before_anything_runs(options, message):
+    """With its name and what could stand there; a limit without a baseline has nothing to hold against."""
+    Path("x.json").write_text("[]")
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-p", "ai_dev_squad_testing.plugin", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 4
+    assert message in done.stderr

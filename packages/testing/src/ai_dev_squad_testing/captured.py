@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad import guard, operations, runtime
-from ai_dev_squad.schema import JournalLine
+from ai_dev_squad.runs import Run, Step, runs_in
+from ai_dev_squad.schema import EventType, JournalLine
 from ai_dev_squad.wire.coverage import SELF_CHECK
 
 if TYPE_CHECKING:
@@ -53,6 +54,58 @@ class Captured:
     def opening(self) -> list[JournalLine]:
         """The lines that started an operation, in order."""
         return [line for line in self.lines if line.operation and not line.status and line.event_type in _OPENING]
+
+    # --- for plain assertions: `assert observed.calls == 2` -----------------------------------------------------------
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs, by start."""
+        return list(runs_in(self.lines))
+
+    @property
+    def calls(self) -> int:
+        """How many model calls there were."""
+        return sum(len(run.calls) for run in self.runs)
+
+    @property
+    def tools(self) -> list[str]:
+        """The names of the tools that were called, in the order in which they started."""
+        steps = [step for run in self.runs for step in run.steps if step.operation == "execute_tool"]
+        return [step.name for step in sorted(steps, key=lambda step: step.started)]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read and written by all model calls. Raises ``AssertionError`` where a call's are unknown."""
+        self._all_known("tokens", [step for run in self.runs for step in run.calls if step.usage.source == "missing"])
+        return sum(run.input_tokens + run.output_tokens for run in self.runs)
+
+    @property
+    def cost_usd(self) -> float:
+        """What all model calls cost, in US dollars. Raises ``AssertionError`` where a call has no known cost: unknown is not zero."""
+        self._all_known("cost", [step for run in self.runs for step in run.calls if step.cost_usd is None])
+        return sum(run.cost_usd for run in self.runs)
+
+    @property
+    def duration_ms(self) -> float:
+        """What the longest run took, in milliseconds."""
+        return max((run.duration_ms or 0.0 for run in self.runs), default=0.0)
+
+    @property
+    def status(self) -> str:
+        """How the runs ended: ``ok``, or the status of the first that ended otherwise."""
+        return next((run.status for run in self.runs if run.status != "ok"), "ok")
+
+    @property
+    def loops(self) -> list[str]:
+        """What was told of agents that go round."""
+        return [line.message for line in self.lines if line.event_type == EventType.AGENT_LOOP]
+
+    def _all_known(self, what: str, unknown: list[Step]) -> None:
+        if unknown:
+            names = ", ".join(sorted({step.name for step in unknown}))
+            raise AssertionError(
+                f"the {what} of {len(unknown)} of {self.calls} model calls is unknown ({names}); look at their status, or set a price"
+            )
 
     def tree(self) -> str:
         """The operations as an indented text, one a line: what, name, status. Siblings in the order they started."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ai_dev_squad_testing.contract_report import Tally
     from ai_dev_squad_testing.model_server import ModelServer
 
-__all__ = ["isolated_runtime", "observed_runs", "scripted_model"]
+__all__ = ["isolated_runtime", "model_server", "observed", "observed_runs", "scripted_model"]
 
 
 @pytest.fixture
@@ -37,12 +37,20 @@ def isolated_runtime() -> Iterator[None]:
 
 
 @pytest.fixture
-def observed_runs() -> Iterator[Captured]:
+def observed_runs(request: pytest.FixtureRequest) -> Iterator[Captured]:
     """All that is observed in the test, spans included; the test fails if an operation is still open at its end."""
+    from ai_dev_squad_testing.cost_report import note_costs
     from ai_dev_squad_testing.fixtures import whole_runs
 
     with whole_runs() as captured:
         yield captured
+        note_costs(request.node, captured)
+
+
+@pytest.fixture
+def observed(observed_runs: Captured) -> Captured:
+    """``observed_runs`` by its short name: ``assert observed.calls == 2``."""
+    return observed_runs
 
 
 @pytest.fixture
@@ -73,13 +81,22 @@ def scripted_model() -> Iterator[Callable[..., ModelServer]]:
         pytest.fail("\n".join(wrong), pytrace=False)
 
 
+@pytest.fixture
+def model_server(scripted_model: Callable[..., ModelServer]) -> Callable[..., ModelServer]:
+    """``scripted_model`` by the name of what it starts."""
+    return scripted_model
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--contract-report``."""
-    parser.getgroup("ai-dev-squad").addoption(
-        "--contract-report",
-        metavar="FILE",
-        help="write how far each adapter holds the contract, as JSON",
-    )
+    """Add ``--contract-report``, and what says of each test what it cost."""
+    add = parser.getgroup("ai-dev-squad").addoption
+    add("--contract-report", metavar="FILE", help="write how far each adapter holds the contract, as JSON")
+    add("--cost-report", action="store_true", help="say what the model calls of each observed test took")
+    add("--cost-baseline", metavar="FILE", help="say what tests take more than in this file (implies --cost-report)")
+    add("--cost-save", metavar="FILE", help="keep what tests take as such a file")
+    add(
+        "--cost-limit", type=float, metavar="SHARE", help="fail when a test takes this much more, such as 0.1 for 10 %%"
+    )  # fmt: skip
 
 
 @pytest.hookimpl(wrapper=True)
@@ -95,8 +112,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Count contract tests, in the process that prints the summary."""
+    """Count contract tests, and costs where that is asked, in the process that prints the summary."""
     config.pluginmanager.register(_ContractSummary(config))
+    wanted = ("--cost-report", "--cost-baseline", "--cost-save", "--cost-limit")
+    # A worker of pytest-xdist hands its reports on; the process that prints them sums up.
+    if not hasattr(config, "workerinput") and any(config.getoption(name) not in {None, False} for name in wanted):
+        from ai_dev_squad_testing.cost_report import CostSummary
+
+        config.pluginmanager.register(CostSummary(config))
 
 
 class _ContractSummary:
