@@ -23,10 +23,17 @@ OURS = "ours"
 _LANGGRAPH = ["langgraph", "langgraph-checkpoint", "langchain-core"]
 _AUTOGEN = ["autogen-agentchat", "autogen-core"]
 _CREWAI = ["crewai"]
-_PINNED = {*_LANGGRAPH, *_AUTOGEN, *_CREWAI}
+_AGENT_FRAMEWORK = ["agent-framework-core"]
+_PINNED = {*_LANGGRAPH, *_AUTOGEN, *_CREWAI, *_AGENT_FRAMEWORK}
 _EXPORTER = "opentelemetry-exporter-otlp-proto-http"
 REQUIREMENTS = {
     "openinference": [*_LANGGRAPH, "openinference-instrumentation-langchain", "opentelemetry-sdk", _EXPORTER],
+    "openinference-agent-framework": [
+        *_AGENT_FRAMEWORK,
+        "openinference-instrumentation-agent-framework",
+        "opentelemetry-sdk",
+        _EXPORTER,
+    ],
     "openinference-autogen": [
         *_AUTOGEN,
         "autogen-ext[openai]",  # without it, it does not start

@@ -30,6 +30,7 @@ _BENCHMARKS = (
     "wire_overhead",
     "langgraph_overhead",
     "autogen_overhead",
+    "agent_framework_overhead",
     "crewai_overhead",
     "dead_endpoint",
     "memory",

@@ -18,6 +18,7 @@ from agent_framework import (
     ContextProvider,
     FunctionInvocationContext,
     FunctionMiddleware,
+    ResponseStream,
     WorkflowBuilder,
     WorkflowContext,
     executor,
@@ -33,6 +34,10 @@ Serve = Callable[..., ModelServer]
 Chat = Callable[..., Any]
 Next = Callable[[], Awaitable[None]]
 USAGE = tokens(100, 10)
+CLOSES = pytest.mark.skipif(
+    not hasattr(ResponseStream, "close"),
+    reason="this release resets what it set in another context, and closes no stream",
+)
 
 
 def here() -> str:
@@ -135,6 +140,7 @@ async def test_in_executors(captured: Captured, stream: bool) -> None:
     assert (seen, outside | {here()}) == (["task first", "task second"], {"nothing"})
 
 
+@CLOSES
 async def test_a_stream_that_is_read_elsewhere(
     captured: Captured, serve: Serve, agent_framework_chat: Chat, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -186,6 +192,7 @@ async def test_context_variables_of_the_program(captured: Captured, serve: Serve
     assert (seen, variable.get()) == (["outer"], "outer")
 
 
+@CLOSES
 async def test_a_workflow_stream_that_is_left(
     captured: Captured, serve: Serve, agent_framework_chat: Chat, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -201,8 +208,7 @@ async def test_a_workflow_stream_that_is_left(
         async for event in stream:
             if event.type in {"output", "intermediate", "data"}:
                 break
-        if hasattr(stream, "close"):
-            await stream.close()
+        await stream.close()
 
     with caplog.at_level(logging.WARNING, logger="opentelemetry"):
         await asyncio.create_task(first_words())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Never
 
@@ -88,5 +89,8 @@ class TestAgentFramework(AdapterContract):
                 elif update.text:
                     yield update.text
         finally:
-            if hasattr(stream, "close"):  # not in every release
+            if hasattr(stream, "close"):
                 await stream.close()
+            else:  # earlier releases end a stream when it is collected
+                del stream
+                gc.collect()

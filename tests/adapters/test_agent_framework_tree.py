@@ -1,7 +1,6 @@
 """What belongs to what: one run is one trace, whatever Agent Framework is made of, and each thing ends once, as it ended."""
 
-from __future__ import annotations
-
+# Without `from __future__ import annotations`: earlier releases read the annotations of handlers as they stand.
 from collections.abc import Awaitable, Callable
 from typing import Any, Never
 
@@ -105,7 +104,7 @@ async def test_hand_offs(captured: Captured, serve: Serve, agent_framework_chat:
 async def test_workflows_inside_of_workflows(captured: Captured, serve: Serve, agent_framework_chat: Chat) -> None:
     """A workflow as an executor of another one, with agentless executors around it."""
     client = agent_framework_chat(serve(reply("plan", usage=USAGE)))
-    inner = SequentialBuilder(participants=[Agent(client, name="planner")]).build()
+    inner = observe(SequentialBuilder(participants=[Agent(client, name="planner")]).build(), name="inner")
 
     @executor(id="first")
     async def first(text: str, context: WorkflowContext[str]) -> None:
@@ -124,7 +123,7 @@ async def test_workflows_inside_of_workflows(captured: Captured, serve: Serve, a
         "invoke_workflow outer: ok",
         "  task first: ok",
         "  task middle: ok",
-        "    invoke_workflow Sequential: ok",
+        "    invoke_workflow inner: ok",
         "      task input-conversation: ok",
         "      task planner: ok",
         "        invoke_agent planner: ok",

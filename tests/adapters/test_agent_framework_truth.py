@@ -13,6 +13,7 @@ from agent_framework import (
     AgentSession,
     ChatContext,
     Message,
+    ResponseStream,
     chat_middleware,
 )
 from agent_framework_openai import OpenAIChatClient
@@ -36,6 +37,9 @@ from ai_dev_squad_testing.model_server import (
 Serve = Callable[..., ModelServer]
 Chat = Callable[..., Any]
 USAGE = tokens(200, 30, cached=64, reasoning=12)
+CLOSES = pytest.mark.skipif(
+    not hasattr(ResponseStream, "close"), reason="this release closes no stream, nor does it clean up after one"
+)
 
 
 def look_up(word: str) -> str:
@@ -187,7 +191,10 @@ async def test_an_unobserved_agent_with_the_same_client(
     for agent in agents[::2]:
         observe(agent)
 
-    await asyncio.gather(*(agent.run("hi") for agent in agents))
+    async def run(agent: Agent) -> None:
+        await agent.run("hi")
+
+    await asyncio.gather(*map(run, agents))
 
     assert sorted(line.name or "" for line in captured.closing("invoke_agent")) == [
         f"agent-{n}" for n in range(0, 10, 2)
@@ -242,19 +249,17 @@ async def test_a_workflow_as_an_agent(captured: Captured, serve: Serve, agent_fr
     await observe(workflow.as_agent(name="hosted")).run("go")
 
     equals_the_bill(captured, server, traces=1)
-    assert captured.tree().splitlines()[:2] == ["invoke_agent hosted: ok", "  invoke_workflow Sequential: ok"]
+    assert [line.operation for line in captured.opening()][:2] == ["invoke_agent", "invoke_workflow"]
 
 
 LONG = reply("one two three four five six seven eight", usage=tokens(150, 9), chunk_size=2, per_chunk=0.02)
 
 
+@CLOSES
 async def test_a_stream_that_is_closed(captured: Captured, serve: Serve, agent_framework_chat: Chat) -> None:
     """What had arrived is estimated, and says so."""
     server = serve(LONG)
     stream = observe(Agent(agent_framework_chat(server), name="clerk")).run("hi", stream=True)
-    if not hasattr(stream, "close"):
-        pytest.skip("this release cannot close a stream")
-
     async for update in stream:
         if update.text:
             break
@@ -267,6 +272,7 @@ async def test_a_stream_that_is_closed(captured: Captured, serve: Serve, agent_f
     assert captured.tree() == "invoke_agent clerk: closed_early\n  chat gpt-4o-mini: closed_early"
 
 
+@CLOSES
 async def test_a_stream_that_is_dropped(captured: Captured, serve: Serve, agent_framework_chat: Chat) -> None:
     """``break`` closes nothing: the stream ends when it is collected, its agent not before what it has begun."""
     server = serve(LONG)

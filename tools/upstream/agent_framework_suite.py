@@ -1,0 +1,86 @@
+"""Run Agent Framework's own test suite twice, unobserved and with every agent, workflow and client observed, and compare.
+
+What must hold, and how it's checked, is the same as for LangGraph: see ``langgraph_suite``. Only real spans are left out: the suite
+counts those of the provider that it shares with whoever is observed.
+
+    git clone https://github.com/microsoft/agent-framework
+    python tools/upstream/agent_framework_suite.py --checkout agent-framework [pytest arguments]
+
+The suite is the one of the *installed* version, by its tag ``python-VERSION``: the source distribution ships no tests. What it needs to
+run stands here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from langgraph_suite import CHECKS, ROOT, details, judge, pip, run_pytest, run_unobserved, table, under_test
+
+PACKAGE = "agent-framework-core"
+FOLDER = "python/packages/core"
+NEEDS = ("mcp[ws]<2", "numpy", "pytest-asyncio>=1,<2", "pytest-retry", "pytest-timeout", "pytest-xdist", "aiohttp")
+
+
+def fetch(checkout: Path, version: str, into: Path) -> Path:
+    """Unpack the suite of this version without the package, so that its tests import the installed one."""
+    suite = into / "suite"
+    if suite.is_dir():
+        return suite
+    archive = ["git", "-C", str(checkout), "archive", f"python-{version}", FOLDER]
+    done = subprocess.run(archive, capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode().strip()
+        raise SystemExit(
+            f"{checkout} has no {FOLDER} at the tag python-{version} ({said}); fetch its tags, or install a tagged version"
+        )
+    into.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as packed:
+        wanted = [
+            member for member in packed if member.name.startswith((f"{FOLDER}/tests/", f"{FOLDER}/pyproject.toml"))
+        ]
+        packed.extractall(into / "unpacked", members=wanted, filter="data")
+    (into / "unpacked" / FOLDER).rename(suite)
+    return suite
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkout", type=Path, required=True, help="a clone of microsoft/agent-framework")
+    parser.add_argument("--observe", default="ai_dev_squad_agent_framework:observe", metavar="MODULE:FUNC")
+    parser.add_argument("--workers", type=int, default=2, help="pytest-xdist processes (default 2)")
+    parser.add_argument("--reruns", type=int, default=3, help="how often a differing test is rerun each way")
+    parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "upstream", help="where suites and results are")
+    parser.add_argument("--no-install", action="store_true", help="the test dependencies are there already")
+    options, arguments = parser.parse_known_args(argv)
+    os.environ |= {"UPSTREAM_PLUGIN": "observe_agent_framework_plugin", "UPSTREAM_SPANS": "off"}
+
+    version = importlib.metadata.version(PACKAGE)
+    work = options.cache.resolve() / f"{PACKAGE}-{version}"
+    suite = fetch(options.checkout, version, work)
+    if not options.no_install:
+        constraints = work / "constraints.txt"
+        constraints.write_text("\n".join(under_test(PACKAGE)), encoding="utf-8")
+        pip("install", *NEEDS, f"agent-framework-openai=={version}", "--constraint", str(constraints))
+    arguments = ["-m", "not integration", "-n", str(options.workers), "--dist", "worksteal", *(arguments or ["tests"])]
+
+    unobserved = run_unobserved(suite, arguments, work / "unobserved")
+    observed = run_pytest(suite, arguments, work / "observed", options.observe)
+    verdicts = judge(suite, work, options.observe, unobserved, observed, options.reruns)
+    print(table(PACKAGE, version, unobserved, observed, verdicts))
+    print(*details(observed, verdicts), sep="\n")
+    print(f"\nEverything is in {work}")
+    counts = {observed.total("started"), observed.total("ended")}
+    differ = any(words.startswith("differs") for words in verdicts.values())
+    return int(differ or len(counts) != 1 or counts == {0} or any(observed.total(name) for name in CHECKS))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
