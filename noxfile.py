@@ -209,6 +209,7 @@ nox.options.sessions = [
     "newest",
     "wire",
     "web",
+    "cluster",
 ]
 
 
@@ -259,7 +260,7 @@ def everything(session: nox.Session) -> dict[str, list[str]]:
     for package in PACKAGES.keys() - packages:
         session.warn(f"{package} does not claim Python {session.python}: its tests are left out")
     groups = {package: tests_of(package) for package in sorted(packages) if package.startswith("adapters/")}
-    own = {"adapters", "browser", "core", "dashboard", "guide", "testing", "wire"}
+    own = {"adapters", "browser", "cluster", "core", "dashboard", "guide", "testing", "wire"}
     others = sorted(folder.name for folder in Path("tests").iterdir() if folder.is_dir() and folder.name not in own)
     lab, core, dashboard = shares(2, *others), shares(2, "core", "guide", "testing"), shares(2, "dashboard")
     groups |= {**lab, **core, **dashboard}
@@ -357,6 +358,26 @@ def web(session: nox.Session) -> None:
         run_pytest(session, *session.posargs, environment={"CHROMIUM": browser})
         return
     run_groups(session, shares(6, "browser"), environment={"CHROMIUM": browser})
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """Break, one after the other, the parts of an installation beyond one machine, on hosts made of network namespaces.
+
+    A balancer, two dashboards, two receivers, Redis and the engine of ClickHouse. A fault of each kind; with ``-- --long`` all of
+    them, some ten minutes. Other arguments after -- go to pytest.
+    """
+    lacks = [name for name in ("ip", "haproxy", "redis-server") if shutil.which(name) is None]
+    if lacks:
+        session.skip(
+            f"there is no {lacks[0]} on this machine; on Debian: apt-get install iproute2 haproxy redis-server"
+        )
+    if os.name != "posix" or os.geteuid() != 0:
+        session.skip("network namespaces are made by root only")
+    install(session, "test", "engine", packages=("core", "cli", "dashboard", "testing"))
+    given = [each for each in session.posargs if each != "--long"]
+    is_long = {"AI_DEV_SQUAD_CLUSTER_LONG": "1"} if "--long" in session.posargs else {}
+    run_pytest(session, "-rs", *(given or ["tests/cluster"]), environment=is_long)
 
 
 @nox.session

@@ -72,7 +72,7 @@ def reply(handler: http.server.BaseHTTPRequestHandler, status: int, text: str = 
 
 
 @contextmanager
-def serving(answer: Answer | None = None) -> Iterator[Server]:
+def serving(answer: Answer | None = None, *, host: str = "127.0.0.1") -> Iterator[Server]:
     """A server that takes POSTs until the block ends."""
     server = Server()
     if answer is not None:
@@ -91,8 +91,8 @@ def serving(answer: Answer | None = None) -> Iterator[Server]:
         def handle_error(self, *_: object) -> None:
             pass  # who asks may go away: that is what some tests are about
 
-    httpd = Quiet(("127.0.0.1", 0), Handler)
-    server.url = f"http://127.0.0.1:{httpd.server_address[1]}/hook/T0SECRET"
+    httpd = Quiet((host, 0), Handler)
+    server.url = f"http://{host}:{httpd.server_address[1]}/hook/T0SECRET"
     thread = threading.Thread(target=httpd.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

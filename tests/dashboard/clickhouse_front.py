@@ -1,6 +1,6 @@
 """As much of ClickHouse's HTTP interface as its client asks for, before the engine in this process: a server for tests.
 
-``python clickhouse_front.py DIRECTORY`` prints the port it listens on, and ends with its standard input. No users, no quotas, no
+``python clickhouse_front.py DIRECTORY [HOST [PORT]]`` prints the port it listens on, and ends with its standard input. No users, no quotas, no
 compression, no sessions, no streaming. Settings are set and unset around each statement, as the engine knows no others.
 """
 
@@ -124,11 +124,11 @@ def _summary(found: Any, written: int) -> str:
     return json.dumps({name: str(value) for name, value in told.items()})
 
 
-def main(directory: str) -> None:
+def main(directory: str, host: str = "127.0.0.1", port: str = "0") -> None:
     """Serve until nobody is interested any more."""
     Handler.directory = directory
     kept = chdb.connect(directory)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, int(port)), Handler)
     server.daemon_threads = True
     print(server.server_address[1], flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -138,4 +138,4 @@ def main(directory: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

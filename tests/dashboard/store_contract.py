@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -1153,6 +1154,33 @@ class StoreContract(Opens):
         writer.join()
         seen += [row.message for row in store.logs(ALL, after=page.newest).rows]
         assert seen == [str(n) for n in range(120)]
+
+    def test_a_line_that_comes_by_two_ways_is_one_and_lines_of_two_are_two(self, store: Store) -> None:
+        """Lines of a journal count once however they come, in one batch or in two; whose they are and what they say tells them apart."""
+        line = LogRow(T0, "INFO", "log", "again", session_id="monday", agent="planner", details=b'{"metadata":{"n":1}}')
+        others = [
+            line._replace(session_id="tuesday"),
+            line._replace(agent=None),
+            line._replace(details=b'{"metadata":{"n":2}}'),
+            line._replace(details=None),
+            line._replace(trace_id=RUN, span_id=f"{1:016x}"),
+        ]
+        store.write(Batch(logs=[line, line, others[0]], relayed=True))
+        store.write(Batch(logs=[*others, line]))
+        store.write(Batch(logs=[line, *others], relayed=True))
+        assert sorted(map(repr, store.logs(ALL).rows)) == sorted(map(repr, [line, *others]))
+
+    def test_who_reads_on_is_given_parts(self, store: Store) -> None:
+        """From a number on, the newest of so many spans: what lies between is as many; behind the newest there is nothing."""
+        store.write(Batch(spans=[span(RUN, n, None, T0 + n, 1, "x") for n in range(1, 6)]))
+        places = [0]
+        for _ in range(4):
+            places.append(store.newest_span(places[-1], at_most=2))
+        figures = [
+            sum(figure.count for figure in store.figures(after, until, by=(), step_us=MINUTE, now_us=T0 + MINUTE))
+            for after, until in itertools.pairwise(places)
+        ]
+        assert (figures, places[-1]) == ([2, 2, 1, 0], store.newest_span())
 
     def test_what_runs_disappears_when_its_span_arrives(self, store: Store) -> None:
         """An operation is shown from its beginning to its end, whichever of the two is told first."""

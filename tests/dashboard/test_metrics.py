@@ -177,7 +177,7 @@ def test_a_store_that_fails_is_told(client: FlaskClient, store: Store, monkeypat
     """A store that does not answer makes ``store_up`` 0 and no error; what arrived meanwhile is counted when it answers again."""
     scraped(client)
 
-    def fail(known: int = 0) -> int:
+    def fail(known: int = 0, **_: float) -> int:
         raise StoreError("the disk is gone")
 
     with monkeypatch.context() as failing:

@@ -47,6 +47,79 @@ def calls(first: int, count: int, **more: Any) -> list[SpanRow]:
     ]
 
 
+@requires_engine
+def test_who_reads_on_misses_no_writer_that_was_slower() -> None:
+    """Two writers give out numbers without knowing of one another: a lower one may be stored later, so readers leave the newest alone."""
+    url = new_url()
+    with opened(url) as one, opened(url) as other:
+        stored: list[int] = []
+        insert = one._writer._client.insert  # type: ignore[attr-defined]
+
+        def slower(table: str, *given: Any) -> None:
+            if table == "spans":
+                other.write(Batch(spans=calls(500, 3), logs=[LogRow(T0, "INFO", "log", "other")]))
+                stored.append(other.newest_span())
+            insert(table, *given)
+
+        one._writer._client.insert = slower  # type: ignore[attr-defined, method-assign]
+        one.write(Batch(spans=calls(1, 3), logs=[LogRow(T0, "INFO", "log", "one")]))
+
+        numbers = one._client.ask("SELECT seq FROM spans ORDER BY seq")  # type: ignore[attr-defined]
+        assert len(set(numbers)) == 6
+        # Whoever had read up to the other's would have missed these three.
+        assert sum(number < stored[0] for (number,) in numbers) >= 3
+        assert [one.newest_span(settled_s=3600.0), len(one.logs(ALL, settled_s=3600.0).rows)] == [0, 0]
+        assert [one.newest_span(), len(one.logs(ALL).rows)] == [numbers[-1][0], 2]
+
+
+@requires_engine
+def test_a_writer_that_does_not_know_how_long_it_took_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An insert that failed may have been done, and one that took long may have been overtaken: readers count anew."""
+    with opened() as store:
+        writer = store._writer  # type: ignore[attr-defined]
+        store.write(Batch(spans=calls(1, 3)))
+        in_time = store.late_spans()
+        with monkeypatch.context() as slow:
+            slow.setattr("ai_dev_squad_dashboard.store.clickhouse.write.SETTLED_S", 0.0)
+            store.write(Batch(spans=calls(10, 3)))
+        late = store.late_spans()
+        insert = writer._client.insert
+
+        def cut(table: str, *given: Any) -> None:
+            insert(table, *given)
+            if table == "spans":
+                raise StoreError("the answer was lost")
+
+        with monkeypatch.context() as lost:
+            lost.setattr(writer._client, "insert", cut)
+            with pytest.raises(StoreError):
+                store.write(Batch(spans=calls(20, 3)))
+        store.write(Batch(spans=calls(20, 3)))
+        again = store.late_spans()
+        store.write(Batch(spans=calls(30, 3)))
+
+        assert (in_time, late > 0, again > late, store.late_spans()) == (0, True, True, again)
+        assert store.totals(ALL).spans == 12
+
+
+@requires_engine
+def test_a_line_that_two_receivers_store_at_the_same_time_is_one() -> None:
+    """Both have looked before either has stored it."""
+    url = new_url()
+    line = Batch(logs=[LogRow(T0, "INFO", "log", "again"), LogRow(T0 + 1, "INFO", "log", "own")], relayed=True)
+    with opened(url) as one, opened(url) as other:
+        looked = one._writer._unknown  # type: ignore[attr-defined]
+
+        def late(logs: Any) -> Any:
+            found = looked(logs)
+            other.write(Batch(logs=line.logs[:1], relayed=True))
+            return found
+
+        one._writer._unknown = late  # type: ignore[attr-defined, method-assign]
+        one.write(line)
+        assert sorted(row.message for row in one.logs(ALL).rows) == ["again", "own"]
+
+
 def holds_once(store: Store, spans: list[SpanRow]) -> None:
     """The store answers as one that had each of these spans once, in sums, tables, lists and roll-ups."""
     oracle = Oracle(spans)

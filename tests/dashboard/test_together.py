@@ -33,10 +33,11 @@ from ai_dev_squad_dashboard.alerts.outbox import OutboxError, Place
 from ai_dev_squad_dashboard.alerts.shared_alerting import SharedAlerting
 from ai_dev_squad_dashboard.alerts.shared_outbox import SharedOutbox
 from ai_dev_squad_dashboard.app import running
+from ai_dev_squad_dashboard.cli import main
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue
 from ai_dev_squad_dashboard.server import DashboardServer
-from ai_dev_squad_dashboard.sharing import shared_state
-from ai_dev_squad_dashboard.store import open_memory_store
+from ai_dev_squad_dashboard.sharing import retains, shared_state
+from ai_dev_squad_dashboard.store import open_memory_store, open_store
 from ai_dev_squad_dashboard.store.rows import Batch
 
 TOKEN = "a token that may look"
@@ -419,6 +420,54 @@ def test_a_lease_is_one_process_s_at_a_time(redis: str) -> None:
     finally:
         for state in (one, other, away):
             state.close()
+
+
+def test_one_of_several_deletes_what_is_old(redis: str) -> None:
+    """The first that comes keeps it; who cannot ask does not begin; a dashboard that is alone needs nobody."""
+    one, other, away = (shared_state(url) for url in (redis, redis, "redis://127.0.0.1:1/0"))
+    asked = [retains(state, 3600.0) for state in (one, other, away, None)]
+    try:
+        assert [[ask() for ask in asked] for _ in range(2)] == [[True, False, False, True]] * 2
+    finally:
+        for state in (one, other, away):
+            state.close()  # type: ignore[union-attr]
+
+
+def test_deleting_by_the_command_line_forgets_what_was_told_in_redis(
+    redis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A session that is deleted from a store is in no alert afterwards, as on the page; while Redis is away nothing is deleted."""
+    url = f"duckdb://{tmp_path / 'x.duckdb'}"
+    store = open_store(url)
+    store.write(Batch(spans=[call(1, session_id="monday"), call(2, session_id="tuesday")]))
+    store.close()
+    monkeypatch.setenv("DASHBOARD_SECRET_KEY", KEY)
+    command = ["delete", "--session", "monday", "--store", url, "--yes"]
+
+    monkeypatch.setenv("DASHBOARD_REDIS", "redis://127.0.0.1:1/0")
+    refused = main(command), capsys.readouterr().err
+    monkeypatch.setenv("DASHBOARD_REDIS", redis)
+    state = shared_state(redis)
+    assert state is not None
+    mine = SharedOutbox(state, lambda: True)
+    try:
+        for number, session in enumerate(("monday", "tuesday")):
+            told = Told(firing=True, since_us=1, last_us=1)
+            one = alert(group={"session": session})
+            mine.commit(Place(number, "x"), [(one, ["ops"])], [(("dear", (session,)), "c", told)])
+        done = main(command), capsys.readouterr().out
+        mine.refresh()
+        assert [mine.mentions("session", each) for each in ("monday", "tuesday")] == [False, True]
+    finally:
+        mine.close()
+        state.close()
+
+    assert refused[0] == 1
+    assert "redis://127.0.0.1:1/0, where dashboards keep alerts together, does not answer" in refused[1]
+    assert (done[0], done[1].splitlines()[-2:]) == (
+        0,
+        [f"1 run, 1 operation and 0 log lines deleted from {url}", "1 alert about it deleted"],
+    )
 
 
 def test_a_decision_of_who_lost_the_lease_is_not_kept(redis: str) -> None:

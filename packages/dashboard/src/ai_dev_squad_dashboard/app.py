@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import socket
-import threading
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flask import Flask
 from flask_socketio import SocketIO  # type: ignore[import-untyped]
 
-from ai_dev_squad.process import at_exit, forget
+from ai_dev_squad.process import at_exit
 
 from . import (
     alert_routes,
@@ -32,10 +32,11 @@ from . import (
 from .alerts import Rules, read_rules
 from .alerts.alerting import Alerting
 from .budgets import parse_budget
+from .held import Held
 from .ingest.journal import JournalTail
 from .ingest.otlp import create_blueprint as create_otlp_blueprint
 from .ingest.otlp import receiver
-from .ingest.otlp_grpc import GrpcServer, start_grpc_server
+from .ingest.otlp_grpc import start_grpc_server
 from .ingest.queue import IngestQueue, Retention
 from .live_limit import LiveLimit
 from .marks.routes import create_blueprint as create_marks_blueprint
@@ -43,7 +44,7 @@ from .mcp.http import create_blueprint as create_mcp_blueprint
 from .metrics.routes import create_blueprint as create_metrics_blueprint
 from .page import Site
 from .settings import DashboardSettings
-from .sharing import changes_of, shared_events, shared_state
+from .sharing import changes_of, retains, shared_events, shared_state
 from .sql.routes import create_blueprint as create_sql_blueprint
 from .store import Store, open_store
 from .takeaway.routes import create_blueprint as create_export_blueprint
@@ -55,44 +56,25 @@ if TYPE_CHECKING:
 __all__ = ["Running", "create_app", "running"]
 
 
-@dataclass
-class Running:
+@dataclass(kw_only=True)
+class Running(Held):
     """What an application holds open; ``close`` lets go of it."""
 
     settings: DashboardSettings
-    store: Store
-    queue: IngestQueue
     tail: JournalTail | None
     socketio: SocketIO
     live_limit: LiveLimit
     updater: live.RealTimeUpdater
     alerting: Alerting
-    readiness: probes.Readiness
-    grpc: GrpcServer | None = None
-    shared: SharedState | None = None
     events: SharedEvents | None = None
-    _closed: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def close(self, timeout: float = 5.0) -> None:
-        """Stop following, write what was accepted, close the store. Twice is harmless. ``timeout`` is in seconds."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-        forget(self.close)
-        self.updater.stop()
-        self.alerting.stop(timeout)
-        if self.events is not None:
-            self.events.stop()
-        if self.grpc is not None:
-            self.grpc.stop(timeout).wait(timeout)  # who was accepted is answered
-        if self.tail is not None:
-            self.tail.stop()
-        self.queue.close(timeout)
-        self.store.close()
-        if self.shared is not None:
-            self.shared.close()
+    def _watching(self, timeout: float) -> list[Callable[[], object]]:
+        steps: list[Callable[[], object]] = [self.updater.stop, lambda: self.alerting.stop(timeout)]
+        return steps if self.events is None else [*steps, self.events.stop]
+
+    def _bringing(self, timeout: float) -> list[Callable[[], object]]:
+        others = super()._bringing(timeout)
+        return others if self.tail is None else [*others, self.tail.stop]
 
 
 def create_app(settings: DashboardSettings | None = None, *, store: Store | None = None, follow: bool = True) -> Flask:
@@ -115,7 +97,13 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     store = store or open_store(settings.place, memory_limit_mib=settings.memory_limit_mib)
     retention = Retention(days=settings.retention_days, max_mib=settings.max_store_mib)
     told = None if shared is None else lambda _: shared.written()
-    queue = IngestQueue(store, max_pending_rows=settings.max_pending_rows, retention=retention, on_written=told)
+    queue = IngestQueue(
+        store,
+        max_pending_rows=settings.max_pending_rows,
+        retention=retention,
+        retains=retains(shared, retention.every_s),
+        on_written=told,
+    )
     received = receiver(queue.submit)
     host = None if settings.store is None else socket.gethostname()
     tail = JournalTail(settings.logs, queue, counting=received.counting, host=host) if follow else None
@@ -149,7 +137,17 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     socketio, live_limit, updater = live.attach(app, site, guard, events)
 
     held = Running(
-        settings, store, queue, tail, socketio, live_limit, updater, alerting, readiness, shared=shared, events=events
+        settings=settings,
+        store=store,
+        queue=queue,
+        readiness=readiness,
+        shared=shared,
+        tail=tail,
+        socketio=socketio,
+        live_limit=live_limit,
+        updater=updater,
+        alerting=alerting,
+        events=events,
     )
     app.extensions["ai_dev_squad"] = held
     # A WSGI server that ends tells nobody but the interpreter.

@@ -7,19 +7,19 @@ which of two spans tells of a call that counts already is known to the process t
 from __future__ import annotations
 
 import secrets
-import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 
-from ai_dev_squad.process import at_exit, forget
+from ai_dev_squad.process import at_exit
 
 from . import probes
+from .held import Held
 from .ingest.otlp import create_blueprint, receiver
-from .ingest.otlp_grpc import GrpcServer, start_grpc_server
+from .ingest.otlp_grpc import start_grpc_server
 from .ingest.queue import IngestQueue
 from .security import Guard, headers
 from .settings import ReceiverSettings
@@ -31,28 +31,9 @@ __all__ = ["Receiving", "create_receiver"]
 _NO_PAGES = "There are no pages here: POST OTLP to /v1/traces, /v1/logs or /v1/metrics, and look at the dashboard."
 
 
-@dataclass
-class Receiving:
+@dataclass(kw_only=True)
+class Receiving(Held):
     """What a receiver holds open; ``close`` lets go of it."""
-
-    store: Store
-    queue: IngestQueue
-    readiness: probes.Readiness
-    grpc: GrpcServer | None = None
-    _closed: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def close(self, timeout: float = 5.0) -> None:
-        """Take nothing more, write what was accepted, close the store. Twice is harmless. ``timeout`` is in seconds."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-        forget(self.close)
-        if self.grpc is not None:
-            self.grpc.stop(timeout).wait(timeout)  # who was accepted is answered
-        self.queue.close(timeout)
-        self.store.close()
 
 
 def create_receiver(settings: ReceiverSettings | None = None, *, store: Store | None = None) -> Flask:
@@ -69,7 +50,7 @@ def create_receiver(settings: ReceiverSettings | None = None, *, store: Store | 
     shared = shared_state(settings.redis)
     told = None if shared is None else lambda _: shared.written()  # so that live pages of dashboards are shown anew
     queue = IngestQueue(store, max_pending_rows=settings.max_pending_rows, on_written=told)
-    held = Receiving(store, queue, probes.Readiness(lambda: queue.writable))
+    held = Receiving(store=store, queue=queue, readiness=probes.Readiness(lambda: queue.writable), shared=shared)
     received = receiver(queue.submit)
     _attach(app, guard)
     app.register_blueprint(probes.create_blueprint(held.readiness))

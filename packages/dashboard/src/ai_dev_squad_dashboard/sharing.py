@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .shared_events import SharedEvents
     from .shared_state import SharedState
 
-__all__ = ["changes_of", "shared_events", "shared_state"]
+__all__ = ["changes_of", "retains", "shared_events", "shared_state"]
 
 
 def shared_state(url: str | None) -> SharedState | None:
@@ -34,6 +34,23 @@ def shared_events(shared: SharedState | None) -> SharedEvents | None:
     from .shared_events import SharedEvents
 
     return SharedEvents(shared)
+
+
+def retains(shared: SharedState | None, every_s: float) -> Callable[[], bool]:
+    """Asks whether it is on this process to delete what is old: always where it is alone, else when it has the lease, which it
+    keeps by asking every ``every_s`` seconds. While Redis is away nobody begins.
+    """
+    if shared is None:
+        return lambda: True
+    from .alerts.lease import Lease
+
+    lease = Lease(shared, "retention", lasts_s=2 * every_s)
+
+    def is_on_us() -> bool:
+        lease.hold()
+        return lease.is_held
+
+    return is_on_us
 
 
 def changes_of(store: Store, shared: SharedState | None, *, is_alone: bool) -> Callable[[], object]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from ai_dev_squad_dashboard.budgets import watched
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue
 from ai_dev_squad_dashboard.settings import DashboardSettings
-from ai_dev_squad_dashboard.store.base import BadCursorError, Selection, Store, StoreError
+from ai_dev_squad_dashboard.store.base import SETTLED_S, BadCursorError, Selection, Store, StoreError
 from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, Figure
 
 from .alert import Message, alert_of, trial
@@ -86,6 +86,7 @@ class Alerting:
         self._kept_us = 0
         self._levels_us = 0
         self._lost = 0
+        self._late: int | None = None
         self._pending: list[Decision] = []
         self._since_us = clock()
         self._version: tuple[int, int] | None = None
@@ -140,10 +141,18 @@ class Alerting:
             self._reread()
             if self._engine is None or self._outbox is None:
                 return
+            self._look_for_late()
             engine, outbox = self._engine, self._outbox
             more = True
             while more:
                 more = self._round(engine, outbox)
+
+    def _look_for_late(self) -> None:
+        """Count the windows anew when spans came too late to be read in their turn."""
+        late, before = self._store.late_spans(), self._late
+        self._late = late
+        if before is not None and late != before:
+            self._apply()
 
     def _round(self, engine: Engine, outbox: Outbox) -> bool:
         """Take in a bounded part of what arrived. Whether there is more."""
@@ -151,19 +160,20 @@ class Alerting:
         place = self._place
         if place is None:
             place = self._place = self._caught_up(engine, outbox, now_us)
-        last = self._store.newest_span(place.span)
-        if last < place.span:
+        until = self._store.newest_span(place.span, settled_s=SETTLED_S, at_most=_CHUNK)
+        if until < place.span:
             # The newest were deleted, or another store is in its place: what comes is new.
-            place = Place(last, place.logs)
-        until = min(last, place.span + _CHUNK)
+            place = Place(until, place.logs)
         figures = list(self._spans(engine, place.span, until, now_us))
         logs = self._logs(place.logs)
         figures += [found for row in logs.rows if (found := event(row, now_us)) is not None]
         figures += self._losses(now_us)
+        spent = self._levels(now_us)
+        # From here on nothing is asked of the store, which may be away: what was read is taken in, or read again.
         self._place = Place(until, logs.newest or place.logs)
-        self._pending += engine.step(now_us, figures, self._levels(now_us))
+        self._pending += engine.step(now_us, figures, spent)
         self._keep(engine, outbox, now_us)
-        return until < last or len(logs.rows) >= _LOG_LINES
+        return until > place.span or len(logs.rows) >= _LOG_LINES
 
     def _spans(self, engine: Engine, after: int, until: int, now_us: int) -> Iterable[Figure]:
         if until <= after:
@@ -174,12 +184,12 @@ class Alerting:
 
     def _logs(self, after: str) -> Any:
         try:
-            return self._store.logs(_ALL, event_types=EVENT_TYPES, after=after, limit=_LOG_LINES)
+            return self._read(after)
         except BadCursorError:
-            return self._store.logs(_ALL, event_types=EVENT_TYPES, after=self._newest_log(), limit=_LOG_LINES)
+            return self._read(self._store.logs(_ALL, settled_s=SETTLED_S, limit=1).newest or "")
 
-    def _newest_log(self) -> str:
-        return self._store.logs(_ALL, limit=1).newest or ""
+    def _read(self, after: str) -> Any:
+        return self._store.logs(_ALL, event_types=EVENT_TYPES, after=after, settled_s=SETTLED_S, limit=_LOG_LINES)
 
     def _losses(self, now_us: int) -> list[Figure]:
         state = self._queue.state()
@@ -264,9 +274,9 @@ class Alerting:
     def _caught_up(self, engine: Engine, outbox: Outbox, now_us: int) -> Place:
         """Fill the windows with what they held, up to the place that was read to."""
         place = outbox.place()
-        newest = self._store.logs(_ALL, limit=1)
+        newest = self._store.logs(_ALL, settled_s=SETTLED_S, limit=1)
         if place is None:
-            place = Place(self._store.newest_span(), newest.newest or "")
+            place = Place(self._store.newest_span(settled_s=SETTLED_S), newest.newest or "")
         elif not newest.rows:
             # Lines are numbered anew once all were deleted.
             place = Place(place.span, newest.newest or "")
@@ -328,7 +338,7 @@ class Alerting:
             return told.since_us if told is not None and told.firing else None
 
         found = ((group, value, holds, since(group)) for group, value, holds in engine.state_of(rule.name))
-        return tuple(heapq.nsmallest(limit, found, key=lambda each: (not each[2], _farness(rule, each[1]))))
+        return tuple(heapq.nsmallest(limit, found, key=lambda each: (not each[2], rule.distance(each[1]))))
 
     def make_rule(self, text: Mapping[str, Any]) -> Rule:
         """Make a rule, or replace the one of the page that has its name. Raises ``RuleFileError``."""
@@ -386,9 +396,3 @@ class Alerting:
 
 _LOG_LINES: Final = 5000
 _ALL: Final = Selection(0, _FOREVER)
-
-
-def _farness(rule: Rule, value: float | None) -> float:
-    if value is None:
-        return float("inf")
-    return -value if rule.above else value

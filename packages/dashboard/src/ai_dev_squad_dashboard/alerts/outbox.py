@@ -93,7 +93,7 @@ class Outbox:
     """The file. Every method may be called from any thread. Methods raise ``OutboxError``."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path: Path | str = path
         self._lock = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -116,6 +116,12 @@ class Rule:
         """The threshold in the numbers that are added up."""
         return self.threshold * MEASURES[self.measure].scale
 
+    def distance(self, value: float | None) -> float:
+        """By which values are ordered: the nearer to what it looks for, the less; unknown is the farthest."""
+        if value is None:
+            return float("inf")
+        return -value if self.above else value
+
     @property
     def condition(self) -> str:
         """What it looks at, for telling whether a rule of the same name is still the same question."""

@@ -77,7 +77,7 @@ class SharedOutbox(Outbox):
         self._pull = state.client.register_script(_PULL)
         self._keys = [state.key("alerts", name) for name in ("revision", "rows", "changed")]
         super().__init__(Path(":memory:"))
-        self.path = Path(state.place)
+        self.path = state.place
         self._connection.execute("CREATE TEMP TABLE changed (tab TEXT, id TEXT, PRIMARY KEY (tab, id))")
         for table, names in _KEYS.items():
             for event, row in (("INSERT", "new"), ("UPDATE", "new"), ("DELETE", "old")):

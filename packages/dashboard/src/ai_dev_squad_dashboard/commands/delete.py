@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ai_dev_squad_dashboard.commands import CommandError, log_paths, say, told
 from ai_dev_squad_dashboard.commands.places import add_place, place_of
@@ -16,10 +17,13 @@ from ai_dev_squad_dashboard.store_url import without_password
 
 if TYPE_CHECKING:
     from ai_dev_squad_dashboard.alerts.outbox import Outbox
+    from ai_dev_squad_dashboard.settings import DashboardSettings
 
 __all__ = ["register"]
 
 KINDS = ("trace", "session", "user")
+Alerts: TypeAlias = "Callable[[], AbstractContextManager[Outbox | None]]"
+"""Opens what alerts keep; ``None`` where nothing is kept."""
 
 
 def register(subparsers: Any) -> None:
@@ -67,12 +71,15 @@ def _from_store(options: argparse.Namespace, kind: Any, name: str) -> None:
     from ai_dev_squad_dashboard.store.deletions import Subject
 
     place = place_of(options)
-    db = place if isinstance(place, Path) else DashboardSettings.from_environment().db
+    if isinstance(place, Path):
+        alerts = partial(_alerts_beside, place)
+    else:
+        alerts = partial(_alerts_of, DashboardSettings.from_environment())
     shown = without_password(str(place))
     subject = Subject(kind, name.lower() if kind == "trace" else name)
     with opened(place, must_exist=True) as store:
         extent = store.extent(subject)
-        told = _told(db, kind, name)
+        told = _told(alerts, kind, name)
         if extent.is_nothing and not told:
             say(f"nothing is stored of the {kind} {name} in {shown}", error=True)
             if options.journal is None:
@@ -88,20 +95,47 @@ def _from_store(options: argparse.Namespace, kind: Any, name: str) -> None:
         store.compact()
         say(f"{_amount(done.traces, done.spans, done.logs)} deleted from {shown}")
         if told:
-            say(f"{_many(_forget_told(db, kind, name), 'alert')} about it deleted")
+            say(f"{_many(_forget_told(alerts, kind, name), 'alert')} about it deleted")
 
 
-def _told(db: Path, kind: str, name: str) -> bool:
-    """Whether alerts beside the store are about it."""
+def _told(alerts: Alerts, kind: str, name: str) -> bool:
+    """Whether alerts are about it."""
     from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES
 
-    with _alerts_beside(db) as outbox:
+    with alerts() as outbox:
         return outbox is not None and kind in FIGURE_NAMES and outbox.mentions(kind, name)
 
 
-def _forget_told(db: Path, kind: str, name: str) -> int:
-    with _alerts_beside(db) as outbox:
+def _forget_told(alerts: Alerts, kind: str, name: str) -> int:
+    with alerts() as outbox:
         return 0 if outbox is None else outbox.forget(kind, name)
+
+
+@contextmanager
+def _alerts_of(settings: DashboardSettings) -> Iterator[Outbox | None]:
+    """What alerts of a store keep that several dashboards may show: together in a Redis, or beside the file of one of them."""
+    from ai_dev_squad_dashboard.sharing import shared_state
+
+    shared = shared_state(settings.redis)
+    if shared is None:
+        with _alerts_beside(settings.db) as outbox:
+            yield outbox
+        return
+
+    from ai_dev_squad_dashboard.alerts.outbox import OutboxError
+    from ai_dev_squad_dashboard.alerts.shared_outbox import SharedOutbox
+
+    try:
+        together = SharedOutbox(shared, lambda: False)
+        try:
+            together.refresh()  # what cannot be asked must not pass for nothing
+            yield together
+        finally:
+            together.close()
+    except OutboxError as error:
+        raise CommandError(str(error)) from error
+    finally:
+        shared.close()
 
 
 @contextmanager

@@ -46,6 +46,8 @@ _REFUSALS = frozenset({"BudgetExceeded", "LoopDetected"})
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _SPAN_ID = re.compile(r"[0-9a-f]{16}")
 _encode = msgspec.json.Encoder().encode
+_encode_line = msgspec.json.Encoder(order="deterministic").encode
+"""The same bytes, in whatever order a shipper has written the keys of a line: by them a line is known when it comes again."""
 
 
 class JournalRows(NamedTuple):
@@ -256,7 +258,7 @@ def _log(line: JournalLine, time_us: int, trace_id: str | None, span_id: str | N
         links=line.links,
         metadata=metadata or None,
     )
-    encoded = _encode(details)
+    encoded = _encode_line(details)
     return LogRow(
         time_us=time_us,
         level=line.level,

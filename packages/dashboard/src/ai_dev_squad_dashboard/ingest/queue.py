@@ -95,7 +95,7 @@ class IngestQueue:
     """Writes batches to ``store`` from a thread of its own. Every method may be called from any thread.
 
     ``on_written`` hears of each commit, in the writing thread and after the senders: keep it short. ``group_rows`` bounds
-    a commit.
+    a commit. ``retains`` says, whenever it is time to delete what is old, whether it is on this process to do so.
     """
 
     def __init__(
@@ -105,12 +105,13 @@ class IngestQueue:
         max_pending_rows: int,
         on_written: OnWritten | None = None,
         retention: Retention | None = None,
+        retains: Callable[[], bool] = lambda: True,
         group_rows: int = GROUP_ROWS,
     ) -> None:
         self._store = store
         self._limit = max_pending_rows
         self._on_written = on_written
-        self._retention = retention
+        self._retention, self._retains = retention, retains
         self._group_rows = group_rows
         self._changed = threading.Condition()
         self._waiting: deque[_Waiting] = deque()
@@ -338,6 +339,8 @@ class IngestQueue:
         if retention is None or self._retain_at is None or time.monotonic() < self._retain_at:
             return
         self._retain_at = time.monotonic() + retention.every_s
+        if not self._retains():
+            return
         try:
             deleted = self._store.retain(
                 oldest_us=None if retention.days is None else _now_us() - retention.days * _DAY_US,

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from ai_dev_squad_dashboard.store.base import Store
+from ai_dev_squad_dashboard.store.base import SETTLED_S, Store
 from ai_dev_squad_dashboard.store.figures import NANO, Figure, Kind
 
 __all__ = ["MAX_SERIES", "OTHER", "Durations", "Names", "Sums", "Tally"]
@@ -85,15 +85,15 @@ class Tally:
         """Count what arrives from now on. Raises ``StoreError``."""
         with self._lock:
             if self._seen is None:
-                self._seen = self._store.newest_span()
+                self._seen = self._store.newest_span(settled_s=SETTLED_S)
 
     def refresh(self) -> None:
         """Add what arrived since. Raises ``StoreError``; then nothing is lost, the next time adds it."""
         with self._lock:
             if self._seen is None:
-                self._seen = self._store.newest_span()
+                self._seen = self._store.newest_span(settled_s=SETTLED_S)
                 return
-            newest = self._store.newest_span(self._seen)
+            newest = self._store.newest_span(self._seen, settled_s=SETTLED_S)
             if newest <= self._seen:
                 # A store that was begun anew numbers from the beginning.
                 self._seen = newest

@@ -6,7 +6,7 @@ A further engine implements ``Store`` and passes the same contract. Times are mi
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from .answers import (
     Choices,
@@ -49,6 +49,7 @@ from .selection import (
 from .sums import Group, Marked, Point, Step, ToolCalls, ToolInput, ToolStep, Totals, Unpriced
 
 __all__ = [
+    "SETTLED_S",
     "BadCursorError",
     "Choices",
     "DrawnBy",
@@ -109,6 +110,10 @@ class StoreBegunAnewError(StoreError):
 
 class UnsupportedError(StoreError):
     """The engine lacks it. The message names what to do instead."""
+
+
+SETTLED_S: Final = 3.0
+"""Seconds after which rows that were numbered are stored, unless their writer is in trouble: what readers of what follows wait."""
 
 
 class BadCursorError(ValueError):

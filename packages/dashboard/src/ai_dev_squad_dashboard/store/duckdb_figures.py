@@ -34,11 +34,13 @@ def _nano(usd: str) -> str:
     return f"round(least(coalesce({usd}, 0), {MOST_USD}) * {NANO})"
 
 
-def newest_span(cursor: duckdb.DuckDBPyConnection, known: int) -> int:
+def newest_span(cursor: duckdb.DuckDBPyConnection, known: int, at_most: int | None) -> int:
     """The number of the newest span; asked from one that is known, so that few rows are looked at."""
-    return number(cursor, "SELECT max(seq) FROM spans WHERE seq >= ?", [known]) or number(
+    newest = number(cursor, "SELECT max(seq) FROM spans WHERE seq >= ?", [known]) or number(
         cursor, "SELECT max(seq) FROM spans"
     )
+    # One process writes, and numbers follow one another.
+    return newest if at_most is None else min(newest, known + at_most)
 
 
 def figures(

@@ -58,7 +58,7 @@ from .base import (
     UserPage,
     Written,
 )
-from .capabilities import Lacks
+from .capabilities import Lacks, OneWriter
 from .deletions import Deletion, Extent, Subject
 from .duckdb_beside import BesideCost
 from .duckdb_file import File
@@ -79,7 +79,7 @@ from .summary import NAMES, ORDERS, Summary
 __all__ = ["DuckDBStore"]
 
 
-class DuckDBStore(BesideCost, Moves):
+class DuckDBStore(BesideCost, Moves, OneWriter):
     """``Store`` on DuckDB. ``index``: the file of the index of words; without it, a search reads."""
 
     lacks: Lacks = {}  # noqa: RUF012 - nothing
@@ -274,6 +274,7 @@ class DuckDBStore(BesideCost, Moves):
         trace_id: str | None = None,
         cursor: str | None = None,
         after: str | None = None,
+        settled_s: float = 0.0,
         limit: int = 200,
     ) -> LogPage:
         with self._file.reading() as reader, self.indexes.of_lines(text) if self.indexes else nullcontext() as index:
@@ -305,9 +306,9 @@ class DuckDBStore(BesideCost, Moves):
         with self._file.reading() as cursor:
             return duckdb_sums.unpriced(cursor, selection, limit)
 
-    def newest_span(self, known: int = 0) -> int:
+    def newest_span(self, known: int = 0, *, settled_s: float = 0.0, at_most: int | None = None) -> int:
         with self._file.reading() as cursor:
-            return duckdb_figures.newest_span(cursor, known)
+            return duckdb_figures.newest_span(cursor, known, at_most)
 
     def figures(
         self,

@@ -146,6 +146,8 @@ WHERE source <> 'journal' OR NOT EXISTS (
     WHERE l.time_us BETWEEN ? AND ? AND l.source = 'journal' AND l.time_us = incoming.time_us AND l.level = incoming.level
     AND l.event_type = incoming.event_type AND l.message = incoming.message
     AND coalesce(l.trace_id, 0) = {TRACE_ID} AND coalesce(l.span_id, 0) = incoming.span_id
+    AND l.session_id IS NOT DISTINCT FROM incoming.session_id AND l.agent IS NOT DISTINCT FROM incoming.agent
+    AND l.details IS NOT DISTINCT FROM incoming.details
 )
 """  # noqa: S608
 
@@ -326,11 +328,7 @@ class Writer:
     def _logs(self, connection: duckdb.DuckDBPyConnection, logs: Sequence[LogRow]) -> None:
         if self._relayed:
             # The same line may come from a collector and from the file, in any order.
-            logs = list(
-                {
-                    row[:4] + row[8:11] if row.source == "journal" else place: row for place, row in enumerate(logs)
-                }.values()
-            )
+            logs = list({row if row.source == "journal" else place: row for place, row in enumerate(logs)}.values())
         times, *texts, traces, ids, sources, details = zip(*logs, strict=True)
         columns = id_columns(traces, {"span_id": ids})
         columns["id"] = (WHOLE, range(self._next_log, self._next_log + len(logs)))

@@ -189,9 +189,12 @@ class Questions(Protocol):
         trace_id: str | None = None,
         cursor: str | None = None,
         after: str | None = None,
+        settled_s: float = 0.0,
         limit: int = 200,
     ) -> LogPage:
-        """Log lines. ``after``: only lines stored after that ``newest`` cursor (live tail), oldest of them first."""
+        """Log lines. ``after``: only lines stored after that ``newest`` cursor (live tail), oldest of them first. ``settled_s``: as
+        of ``newest_span``.
+        """
 
     def running(self, since_us: int, limit: int = 100) -> Sequence[OpenRow]:
         """Operations that have begun at ``since_us`` or later and not ended, newest first."""
@@ -205,9 +208,17 @@ class Questions(Protocol):
     def unpriced(self, selection: Selection, limit: int = 100) -> Sequence[Unpriced]:
         """(provider, model, calls, reason) of calls without a known price, most calls first."""
 
-    def newest_span(self, known: int = 0) -> int:
+    def newest_span(self, known: int = 0, *, settled_s: float = 0.0, at_most: int | None = None) -> int:
         """The number of the newest span, 0 without any. Spans are numbered as they arrive. ``known``: one of before, which
-        makes the answer cheap.
+        makes the answer cheap; ``at_most``: the newest of so many that follow it.
+
+        Where several processes write, one of them may still be storing spans of lower numbers. Who reads on from a number and
+        must see all asks for those only that were numbered ``settled_s`` seconds ago. Where one writes that changes nothing.
+        """
+
+    def late_spans(self) -> int:
+        """Changes when spans were stored so long after they were numbered that who reads on may have missed them; 0 where that never
+        was.
         """
 
     def figures(

@@ -11,7 +11,7 @@ import msgspec
 from ai_dev_squad.schema import LogLevel, registered_event_types
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
-from ai_dev_squad_dashboard.store.base import BadCursorError, Facets
+from ai_dev_squad_dashboard.store.base import SETTLED_S, BadCursorError, Facets
 from ai_dev_squad_dashboard.store.rows import LogRow
 
 __all__ = ["LEVELS", "PAGE", "LogLine", "Logs", "Tail", "build", "tail"]
@@ -88,8 +88,14 @@ class Tail:
 def build(site: Site, query: Query) -> Logs:
     """Lines of the span of time that match the filters."""
     cursor = query.get("cursor") or None
+    tails = query.live and cursor is None
     page = site.store.logs(
-        query.selection, cursor=cursor, limit=query.limit(SHOWN), trace_id=query.get("trace") or None, **_filters(query)
+        query.selection,
+        cursor=cursor,
+        settled_s=SETTLED_S if tails else 0.0,  # the tail brings what is newer
+        limit=query.limit(SHOWN),
+        trace_id=query.get("trace") or None,
+        **_filters(query),
     )
     return Logs(
         lines=_lines(page.rows),
@@ -101,7 +107,7 @@ def build(site: Site, query: Query) -> Logs:
         trace_id=query.get("trace") or None,
         known_event_types=_known(query),
         facets=site.store.facets(query.selection),
-        tails=query.live and cursor is None,
+        tails=tails,
     )
 
 
@@ -113,7 +119,9 @@ def tail(site: Site, query: Query, after: str | None) -> Tail:
     came: Sequence[LogRow] = ()
     if after is not None:
         try:
-            page = site.store.logs(selection, after=after, limit=CAUGHT_UP, trace_id=trace_id, **_filters(query))
+            page = site.store.logs(
+                selection, after=after, settled_s=SETTLED_S, limit=CAUGHT_UP, trace_id=trace_id, **_filters(query)
+            )
         except BadCursorError:
             after = None  # of a store that is gone: start again
         else:
@@ -121,7 +129,7 @@ def tail(site: Site, query: Query, after: str | None) -> Tail:
             if len(came) < CAUGHT_UP:
                 shown = tuple(reversed(came[-SHOWN:]))
                 return Tail(_lines(shown), page.newest, len(came) - len(shown))
-    page = site.store.logs(selection, limit=SHOWN, trace_id=trace_id, **_filters(query))
+    page = site.store.logs(selection, settled_s=SETTLED_S, limit=SHOWN, trace_id=trace_id, **_filters(query))
     return Tail(_lines(page.rows), page.newest, max(0, len(came) - SHOWN))
 
 

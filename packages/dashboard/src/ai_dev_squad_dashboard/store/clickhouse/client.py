@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ _WRITING: Final[Mapping[str, Any]] = {"async_insert": 0, "insert_deduplicate": 1
 _CONNECTIONS: Final = 32
 _SHOWN: Final = 400
 _BYTES: Final = {"*String": "bytes"}
+_ADDRESS: Final = re.compile(r" with url: \S+")
+"""What the client says of a server that is away: settings of a statement, before the reason."""
 
 
 class Client:
@@ -134,4 +137,5 @@ class Client:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:_SHOWN]
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return _ADDRESS.sub("", first)[:_SHOWN]

@@ -49,12 +49,11 @@ def extent(client: Client, subject: Subject) -> Extent:
     return _extent(client, subject, traces, _whole_sessions(client, subject, traces))
 
 
-def delete(client: Client, subject: Subject, by: str, at_us: int, numbers: dict[str, int]) -> Deletion:
-    """Delete a subject. ``numbers``: the highest ones that were given out."""
+def delete(client: Client, subject: Subject, by: str, at_us: int) -> Deletion:
+    """Delete a subject."""
     traces = _meant(client, subject)
     sessions = _whole_sessions(client, subject, traces)
     found = _extent(client, subject, traces, sessions)
-    note_facts(client, {name: str(value) for name, value in numbers.items()})
     _bury(client, {subject, *(Subject("session", each) for each in sessions)}, traces, at_us)
     remove(client, traces, sessions, subject)
     done = Deletion(at_us, by, subject.kind, found.traces, found.spans, found.logs, None)

@@ -8,13 +8,12 @@ from typing import Final
 
 from .client import Client
 
-__all__ = ["KEY", "LAST_LOG", "LAST_SPAN", "RELAYED", "facts", "note_facts"]
+__all__ = ["KEY", "LATE", "RELAYED", "facts", "note_facts"]
 
 KEY: Final = "tombstone_key"
 """What hashes of deleted names are keyed with."""
-LAST_LOG: Final = "last_log"
-LAST_SPAN: Final = "last_span"
-"""The highest numbers that were given out, as a deletion left them."""
+LATE: Final = "late"
+"""The newest number that was given out for spans which were then stored late."""
 RELAYED: Final = "relayed"
 """Whether lines of journals have come another way than by their file."""
 

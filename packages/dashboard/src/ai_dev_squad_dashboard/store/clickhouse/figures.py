@@ -18,6 +18,7 @@ from ai_dev_squad_dashboard.store.figures import (
 from ai_dev_squad_dashboard.store.percentiles import BINS_PER_OCTAVE
 
 from .client import Client
+from .numbering import settled_number
 from .schema import UNTIMED
 
 __all__ = ["figures", "newest_span"]
@@ -32,10 +33,16 @@ _FIRST_BIN: Final = (
 )
 
 
-def newest_span(client: Client, known: int) -> int:
+def newest_span(client: Client, known: int, settled_s: float, at_most: int | None) -> int:
     """The number of the newest span; asked from one that is known, so that few rows are looked at."""
-    newest = client.number(f"SELECT max(seq) FROM spans WHERE seq >= {int(known)}")
-    return newest or client.number("SELECT max(seq) FROM spans")
+    settled = f" AND seq <= {settled_number(settled_s)}" if settled_s else ""
+    if at_most is not None:
+        following = f"SELECT seq FROM spans WHERE seq > {int(known)}{settled} ORDER BY seq LIMIT {int(at_most)}"
+        if newest := client.number(f"SELECT max(seq) FROM ({following})"):
+            return newest
+    newest = client.number(f"SELECT max(seq) FROM spans WHERE seq >= {int(known)}{settled}")
+    # What was known may be newer than what is settled, or be gone.
+    return newest or min(known, client.number("SELECT max(seq) FROM spans"))
 
 
 def figures(

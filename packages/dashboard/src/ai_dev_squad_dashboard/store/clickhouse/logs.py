@@ -16,6 +16,7 @@ from ai_dev_squad_dashboard.store.windows import SLACK_US
 from .client import Client, Rows
 from .filters import bounded, in_time, names_filter, spans_filter
 from .literals import Where, fixed
+from .numbering import settled_number
 from .rows import LOG_COLUMNS, OPEN_COLUMNS, log_row, open_row
 from .search import has_words
 
@@ -32,10 +33,12 @@ def logs(
     trace_id: str | None,
     before: str | None,
     after: str | None,
+    settled_s: float,
     limit: int,
 ) -> LogPage:
     """Log lines. Filters by provider and model do not apply: lines have neither."""
-    newest, terms = client.number("SELECT max(id) FROM logs"), terms_of(text)
+    settled = f" WHERE id <= {settled_number(settled_s)}" if settled_s else ""
+    newest, terms = client.number(f"SELECT max(id) FROM logs{settled}"), terms_of(text)
     where = Where(in_time(selection, "time_us"))
     where.among("framework", selection.frameworks).among("agent", selection.agents)
     where.among("service", selection.services).among("level", levels).among("event_type", event_types)
@@ -51,7 +54,8 @@ def logs(
         where.add("0")  # nothing in it is a word
     if after is not None:
         (last,) = unpack(after, "logs", int)
-        rows = _select(client, where.add(f"id > {last}"), "id", limit)
+        where.add(f"id > {last}").add(f"id <= {newest}" if settled_s else "")
+        rows = _select(client, where, "id", limit)
         # A full page may have left lines behind: the next one starts at its end.
         newest = rows[-1][0] if len(rows) == limit else max(newest, int(last), *(row[0] for row in rows[-1:]))
         return LogPage(tuple(log_row(row[1:]) for row in rows), None, pack("logs", newest))

@@ -63,6 +63,7 @@ from ai_dev_squad_dashboard.store.summary import NAMES, ORDERS, Summary
 
 from . import delete, extract, failures, figures, find, logs, marks, runs, sessions, sums, tool_calls, traces, upkeep
 from .client import Client
+from .facts import LATE
 from .migrations import migrate
 from .write import Writer
 
@@ -242,6 +243,7 @@ class ClickHouseStore:
         trace_id: str | None = None,
         cursor: str | None = None,
         after: str | None = None,
+        settled_s: float = 0.0,
         limit: int = 200,
     ) -> LogPage:
         return logs.logs(
@@ -253,6 +255,7 @@ class ClickHouseStore:
             trace_id=trace_id,
             before=cursor,
             after=after,
+            settled_s=settled_s,
             limit=limit,
         )
 
@@ -268,8 +271,11 @@ class ClickHouseStore:
     def unpriced(self, selection: Selection, limit: int = 100) -> Sequence[Unpriced]:
         return sums.unpriced(self._client, self._writer.series.names(), selection, limit)
 
-    def newest_span(self, known: int = 0) -> int:
-        return figures.newest_span(self._client, known)
+    def newest_span(self, known: int = 0, *, settled_s: float = 0.0, at_most: int | None = None) -> int:
+        return figures.newest_span(self._client, known, settled_s, at_most)
+
+    def late_spans(self) -> int:
+        return self._client.number(f"SELECT toUInt64(value) FROM facts FINAL WHERE name = '{LATE}'")
 
     def figures(
         self,
@@ -294,7 +300,7 @@ class ClickHouseStore:
 
     def search_state(self) -> SearchState:
         # The server indexes words as it stores them.
-        spans, lines = self._client.ask("SELECT (SELECT max(seq) FROM spans), (SELECT max(id) FROM logs)")[0]
+        spans, lines = self._client.ask("SELECT (SELECT count() FROM spans), (SELECT count() FROM logs)")[0]
         return SearchState(True, spans, 0, 0, lines, 0)
 
     def captured(self, selection: Selection) -> tuple[int, int]:
@@ -310,7 +316,7 @@ class ClickHouseStore:
         return delete.extent(self._client, subject)
 
     def delete(self, subject: Subject, *, by: str, at_us: int) -> Deletion:
-        return delete.delete(self._client, subject, by, at_us, self._writer.numbers)
+        return delete.delete(self._client, subject, by, at_us)
 
     def deletions(self, limit: int = 100) -> Sequence[Deletion]:
         return delete.recorded(self._client, limit)

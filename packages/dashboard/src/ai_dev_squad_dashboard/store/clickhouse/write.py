@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
+from hashlib import blake2b, md5
 from typing import Any, Final
 from uuid import uuid4
 
-from ai_dev_squad_dashboard.store.base import Written
+from ai_dev_squad_dashboard.store.base import SETTLED_S, Written
 from ai_dev_squad_dashboard.store.clashes import clashes_with
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, OpenRow, SpanRow
 from ai_dev_squad_dashboard.store.series import MAX_SERIES
@@ -21,7 +21,7 @@ from ai_dev_squad_dashboard.store.tombstones import Tombstones
 
 from .client import RAW, Client
 from .delete import bury_traces, load, remove
-from .facts import LAST_LOG, LAST_SPAN, RELAYED, facts, note_facts
+from .facts import LATE, RELAYED, facts, note_facts
 from .incoming import (
     Columns,
     Identity,
@@ -35,12 +35,15 @@ from .incoming import (
 )
 from .literals import fixed
 from .marks import new_marks
+from .numbering import Numbering
 from .rows import OPEN_COLUMNS
 from .series import SeriesBook
 from .summaries import LONGEST_IDS, renew
 
 __all__ = ["Writer"]
 
+_LINE: Final = "time_us, level, event_type, message, session_id, agent"
+_DIGEST: Final = "lower(hex(MD5(ifNull(details, ''))))"
 _NEAR_US: Final = 60_000_000
 """How far apart two senders may tell the start of one span."""
 
@@ -56,15 +59,13 @@ class Writer:
         self._lock = threading.Lock()
         self._own = uuid4().bytes
         self._may_run = client.number("SELECT count() FROM running WHERE closed = 0") > 0
-        self._known = self._last_log = 0
+        self._numbering = Numbering(client)
+        self._is_late = False
         self.learn()
 
     def learn(self) -> None:
         """Take what is noted of the whole store."""
-        told = facts(self._client)
-        self._relayed = RELAYED in told
-        self._known = max(self._known, int(told.get(LAST_SPAN, "0")))
-        self._last_log = max(self._last_log, int(told.get(LAST_LOG, "0")))
+        self._relayed = RELAYED in facts(self._client)
 
     def write(self, batch: Batch) -> Written:
         """Store a batch. When it returns, all of it is stored; when it raises, it may be repeated as it is."""
@@ -75,11 +76,6 @@ class Writer:
                 remove(self._client, {bytes.fromhex(trace_id) for trace_id in late})
                 bury_traces(self._client, late)
             return self._write(kept)
-
-    @property
-    def numbers(self) -> dict[str, int]:
-        """The highest numbers that were given out: a deletion must not have them given out again."""
-        return {LAST_SPAN: self.newest(), LAST_LOG: self._newest_log()}
 
     def _know_deletions(self) -> None:
         buried = self._client.number("SELECT count() FROM tombstones")
@@ -109,6 +105,7 @@ class Writer:
             self._logs(batch)
         if batch.metrics:
             self._client.insert("metrics", metrics, _token("metrics", batch.metrics))
+        self._note_late()
         self.note_positions(batch.positions)
         kept = len(fresh) - lost
         return Written(spans=kept, duplicates=len(batch.spans) - kept, logs=len(batch.logs), clashes=clashes)
@@ -151,26 +148,26 @@ class Writer:
         token = blake2b(b"".join(trace + span for trace, span in spans), digest_size=16).hexdigest()
         batch = int.from_bytes(blake2b(token.encode() + self._own, digest_size=8).digest(), "big")
         columns, size = span_columns(spans), len(spans)
-        newest = self.newest()
         columns["series"] = self.series.numbers(list(spans.values()))
-        columns["seq"] = range(newest + 1, newest + 1 + size)
         columns["arrived_us"] = [time.time_ns() // 1000] * size
         columns["batch"] = [batch] * size
         # By the number: whoever repeats the batch in another process has another one, by which the texts are found.
         self._client.insert("content", {**content_columns(spans), "batch": columns["batch"]}, f"content {batch}")
-        self._client.insert("spans", columns, token)
+        self._insert_numbered(columns, size, token)
         return sum(row[-1] == batch for row in self._settle(spans))
 
-    def newest(self) -> int:
-        """The number of the newest span."""
-        newest = self._client.number(f"SELECT max(seq) FROM spans WHERE seq >= {self._known}", settings=RAW)
-        self._known = max(self._known, newest)
-        return self._known
+    def _insert_numbered(self, columns: Columns, size: int, token: str) -> None:
+        """Store spans as soon as they have numbers, and know if it took too long for who reads on, or nobody knows how long."""
+        before, self._is_late = self._is_late, True
+        began_s = time.monotonic()
+        columns["seq"] = self._numbering.take(size)
+        self._client.insert("spans", columns, token)
+        self._is_late = before or time.monotonic() - began_s > SETTLED_S / 2
 
-    def _newest_log(self) -> int:
-        newest = self._client.number(f"SELECT max(id) FROM logs WHERE id >= {self._last_log}")
-        self._last_log = max(self._last_log, newest)
-        return self._last_log
+    def _note_late(self) -> None:
+        if self._is_late:
+            note_facts(self._client, {LATE: str(self._numbering.newest)})
+            self._is_late = False
 
     def _settle(self, spans: Mapping[Identity, SpanRow]) -> list[tuple[Any, ...]]:
         """Delete all rows of a span but the first: two may have stored the same one at the same time. What is deleted by both of
@@ -264,12 +261,29 @@ class Writer:
             logs = self._unknown(logs)
         if logs:
             columns = log_columns(logs)
-            newest = self._newest_log()
-            columns["id"] = range(newest + 1, newest + 1 + len(logs))
+            columns["id"] = self._numbering.take(len(logs))
             # The token is of all lines: which of them are left out may differ when the batch is repeated.
             self._client.insert("logs", columns, _token("logs", batch.logs))
+            if self._relayed:
+                self._settle_lines(logs)
         if marks:  # behind the lines: a mark that is known leaves out its line
             self._client.insert("marks", marks)
+
+    def _settle_lines(self, logs: Sequence[LogRow]) -> None:
+        """Delete all rows of a line but the first: two may have stored the same one at the same time, as with spans."""
+        times = {row.time_us for row in logs if row.source == "journal"}
+        if not times:
+            return
+        among = f"source = 'journal' AND time_us IN ({', '.join(map(str, sorted(times)))})"
+        losers = self._client.ask(
+            f"SELECT arrayJoin(arraySlice(arraySort(groupArray(id)), 2)) FROM logs WHERE {among} "
+            f"GROUP BY {_LINE}, trace_id, span_id, {_DIGEST} HAVING count() > 1"
+        )
+        if losers:
+            which = ", ".join(str(number) for (number,) in losers)
+            self._client.do(
+                f"DELETE FROM logs WHERE {among} AND id IN ({which})", settings={"lightweight_deletes_sync": 2}
+            )
 
     def _unknown(self, logs: Sequence[LogRow]) -> list[LogRow]:
         """The lines that are new: the same line of a journal may come from a collector and from the file."""
@@ -278,18 +292,25 @@ class Writer:
             return list(logs)
         seen: set[tuple[Any, ...]] = set(
             self._client.ask(
-                "SELECT time_us, level, event_type, message, lower(hex(trace_id)), lower(hex(span_id)) FROM logs "
+                f"SELECT {_LINE}, lower(hex(trace_id)), lower(hex(span_id)), {_DIGEST} FROM logs "
                 f"WHERE time_us BETWEEN {min(times)} AND {max(times)} AND source = 'journal'"
             )
         )
         kept = []
         for row in logs:
-            ids = ((text or "").lower() or None for text in (row.trace_id, row.span_id))
-            key = (row.time_us, *mended(row[1:4]), *ids)
-            if row.source != "journal" or key not in seen:
+            if row.source != "journal":
                 kept.append(row)
-                seen.add(key if row.source == "journal" else ())
+            elif (key := _key_of(row)) not in seen:
+                kept.append(row)
+                seen.add(key)
         return kept
+
+
+def _key_of(row: LogRow) -> tuple[Any, ...]:
+    """By what a line of a journal is known when it comes again: ``_LINE``, its ids, and ``_DIGEST``."""
+    texts = mended([row.level, row.event_type, row.message, row.session_id, row.agent])
+    ids = ((text or "").lower() or None for text in (row.trace_id, row.span_id))
+    return (row.time_us, *texts, *ids, md5(row.details or b"", usedforsecurity=False).hexdigest())
 
 
 def _start(each: tuple[Identity, SpanRow]) -> int:
