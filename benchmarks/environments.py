@@ -24,7 +24,8 @@ _LANGGRAPH = ["langgraph", "langgraph-checkpoint", "langchain-core"]
 _AUTOGEN = ["autogen-agentchat", "autogen-core"]
 _CREWAI = ["crewai"]
 _AGENT_FRAMEWORK = ["agent-framework-core"]
-_PINNED = {*_LANGGRAPH, *_AUTOGEN, *_CREWAI, *_AGENT_FRAMEWORK}
+_OPENAI_AGENTS = ["openai-agents"]
+_PINNED = {*_LANGGRAPH, *_AUTOGEN, *_CREWAI, *_AGENT_FRAMEWORK, *_OPENAI_AGENTS}
 _EXPORTER = "opentelemetry-exporter-otlp-proto-http"
 REQUIREMENTS = {
     "openinference": [*_LANGGRAPH, "openinference-instrumentation-langchain", "opentelemetry-sdk", _EXPORTER],
@@ -42,6 +43,12 @@ REQUIREMENTS = {
         _EXPORTER,
     ],
     "openinference-crewai": [*_CREWAI, "openinference-instrumentation-crewai", "opentelemetry-sdk", _EXPORTER],
+    "openinference-openai-agents": [
+        *_OPENAI_AGENTS,
+        "openinference-instrumentation-openai-agents",
+        "opentelemetry-sdk",
+        _EXPORTER,
+    ],
     "openllmetry": [*_LANGGRAPH, "opentelemetry-instrumentation-langchain", "opentelemetry-sdk", _EXPORTER],
     "traceloop": [*_LANGGRAPH, "traceloop-sdk"],
     # It wants another OpenTelemetry than the newest; a resolver may then choose an old OpenLIT, which does not start.

@@ -31,6 +31,7 @@ _BENCHMARKS = (
     "langgraph_overhead",
     "autogen_overhead",
     "agent_framework_overhead",
+    "openai_agents_overhead",
     "crewai_overhead",
     "dead_endpoint",
     "memory",

@@ -65,6 +65,16 @@ INSTRUMENTORS = {
         "AutogenAgentChatInstrumentor",
         {},
     ),
+    "openinference-openai-agents": (
+        "openinference.instrumentation.openai_agents",
+        "OpenAIAgentsInstrumentor",
+        {},
+    ),
+    "openllmetry-openai-agents": (
+        "opentelemetry.instrumentation.openai_agents",
+        "OpenAIAgentsInstrumentor",
+        {},
+    ),
     "openllmetry-langchain": ("opentelemetry.instrumentation.langchain", "LangchainInstrumentor", {}),
     "openllmetry-openai": ("opentelemetry.instrumentation.openai", "OpenAIInstrumentor", {}),
     "openllmetry-crewai": ("opentelemetry.instrumentation.crewai", "CrewAIInstrumentor", {}),
@@ -126,6 +136,19 @@ def on_autogen(base_url: str) -> None:
     asyncio.run(main())
 
 
+def on_openai_agents(base_url: str) -> None:
+    from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool
+    from openai import AsyncOpenAI
+
+    async def main() -> None:
+        async with AsyncOpenAI(base_url=base_url, api_key="none") as client:
+            model = OpenAIChatCompletionsModel(MODEL, client)
+            agent = Agent(name="forecaster", instructions=SYSTEM, model=model, tools=[function_tool(weather)])
+            await Runner.run(agent, QUESTION)
+
+    asyncio.run(main())
+
+
 def on_openai(base_url: str) -> None:
     import openai
 
@@ -143,6 +166,7 @@ PROGRAMS: dict[str, Callable[[str], None]] = {
     "langgraph": on_langgraph,
     "crewai": on_crewai,
     "autogen": on_autogen,
+    "openai_agents": on_openai_agents,
     "openai": on_openai,
 }
 
@@ -190,7 +214,11 @@ def record(names: list[str], program: str) -> None:
 def versions(names: list[str], program: str) -> dict[str, str]:
     """The distributions that had a hand in it."""
     wanted = ["opentelemetry-sdk", "openai", *(["logfire"] if "logfire" in names else [])]
-    wanted += {"langgraph": ["langgraph", "langchain-openai"], "autogen": ["autogen-agentchat"]}.get(program, [program])
+    wanted += {
+        "langgraph": ["langgraph", "langchain-openai"],
+        "autogen": ["autogen-agentchat"],
+        "openai_agents": ["openai-agents"],
+    }.get(program, [program])
     wanted += [INSTRUMENTORS[name][0].replace(".", "-").replace("_", "-") for name in names if name in INSTRUMENTORS]
     return {name: importlib.metadata.version(name) for name in dict.fromkeys(wanted)}
 

@@ -267,6 +267,21 @@ async def test_models_of_the_programs_own(captured: Captured) -> None:
     assert outer.usage is None or not outer.usage.input_tokens
 
 
+class Loose(Canned):
+    """It streams events as mappings, of which the SDK makes what it can."""
+
+    async def stream_response(self, *args: Any, **kwargs: Any) -> Any:
+        yield {"type": "response.created"}
+
+
+async def test_a_stream_of_something_else(captured: Captured) -> None:
+    """What the SDK makes of it is the program's; the call is there."""
+    with pytest.raises(ModelBehaviorError, match="final response"):
+        await run(observe(Agent(name="clerk", model=Loose("loose"))), streamed=True)
+
+    assert [(line.operation, line.status) for line in captured.closing("chat")] == [("chat", "ok")]
+
+
 def test_a_release_that_has_moved_things(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said at ``observe``, with the cure, and nothing is replaced."""
     from agents import run

@@ -87,10 +87,16 @@ def test_calls_and_tokens_equal_the_truth(name: str, one_by_one: bool):
 
 @pytest.mark.parametrize(
     "name",
-    ["logfire.openai.json", "openinference-autogen-agentchat+openinference-openai.autogen.json"],
+    [
+        "logfire.openai.json",
+        "openinference-autogen-agentchat+openinference-openai.autogen.json",
+        "openinference-openai-agents.openai_agents.json",
+    ],
 )
 def test_what_a_sender_leaves_out_is_unknown_but_the_rest_is_counted(name: str):
-    """Logfire and OpenInference for AutoGen do not tell cached tokens; calls and tokens are right all the same."""
+    """Logfire and OpenInference, for AutoGen and the OpenAI Agents SDK, do not tell cached tokens; calls and tokens are right
+    all the same.
+    """
     assert sums(received(name)) == (2, 160, 0, 40)
 
 
@@ -201,6 +207,36 @@ def test_openinference_on_crewai_names_crew_agent_and_tool():
         ("invoke_agent", "Forecaster", "crewai", "Forecaster", None),
         ("invoke_workflow", "weather crew.kickoff", "crewai", None, None),
     ]
+
+
+def test_openinference_on_the_openai_agents_sdk_is_a_workflow_an_agent_and_its_turns():
+    """The SDK's trace is the workflow, which OpenInference calls an agent."""
+    rows = received("openinference-openai-agents.openai_agents.json")
+
+    assert sorted((row.operation, row.name, row.framework, row.agent) for row in rows) == [
+        ("chat", "gpt-4o-mini", "openai_agents", None),
+        ("chat", "gpt-4o-mini", "openai_agents", None),
+        ("execute_tool", "weather", "openai_agents", None),
+        ("invoke_agent", "forecaster", "openai_agents", "forecaster"),
+        ("invoke_workflow", "Agent workflow", "openai_agents", "Agent workflow"),
+        ("task", "Agent workflow", "openai_agents", None),
+        ("task", "turn", "openai_agents", None),
+        ("task", "turn", "openai_agents", None),
+    ]
+
+
+def test_openllmetry_on_the_openai_agents_sdk_tells_calls_without_tokens():
+    """With Chat Completions it says that there were calls, and nothing of what they took: that stays unknown."""
+    rows = received("openllmetry-openai-agents.openai_agents.json")
+
+    assert sorted((row.operation, row.name) for row in rows) == [
+        ("chat", "gpt-4o-mini"),
+        ("chat", "gpt-4o-mini"),
+        ("execute_tool", "weather"),
+        ("invoke_agent", "forecaster"),
+        ("invoke_workflow", "Agent Workflow"),
+    ]
+    assert {(row.framework, row.input_tokens, row.output_tokens) for row in rows} == {("openai_agents", None, None)}
 
 
 def test_messages_of_autogens_runtime_are_nothing_in_particular():

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agents import ModelResponse
+
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
 from ai_dev_squad.genai.messages import bounded
-from ai_dev_squad.genai.usage import tier_from, usage_from
+from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad_openai_agents import _translate
 from ai_dev_squad_openai_agents._calls import OBSERVED, Call, argument
 
@@ -59,11 +61,11 @@ class ModelCall(Call):
         return call
 
     def take(self, item: Any) -> None:
-        kind = getattr(item, "type", None)
-        if kind is None:
+        if isinstance(item, ModelResponse):
             self._answered(item, item.response_id)
             return
         self.operation.first_chunk()
+        kind = getattr(item, "type", None)  # a model of the program's own may yield what is no event of OpenAI's
         if kind == "response.output_text.delta":
             if self.said is None:
                 said = self.said = []
@@ -76,8 +78,9 @@ class ModelCall(Call):
         """``answer`` is the SDK's ``ModelResponse``, or the ``Response`` that ends a stream."""
         operation, request = self.operation, self.operation.request
         assert request is not None
-        operation.usage = usage_from(answer.usage, provider=request.provider, model=request.model)
-        operation.service_tier = tier_from(answer)
+        reported = _translate.reported_usage(answer.usage)
+        operation.usage = usage_from(reported, provider=request.provider, model=request.model)
+        operation.service_tier = getattr(answer, "service_tier", None)  # the SDK drops it from what it has as a whole
         output = answer.output
         operation.output = lambda: _translate.answer_text(output)
         operation.note_result(output, _translate.compared)

@@ -149,7 +149,7 @@ def operation_of(span: Span, values: Attributes, scope: str) -> str:
         operation = meanings.get(kind, "other") if isinstance(kind, str) else "other"
         if operation == "task" and (("crew_key" in given) or (not span.parent_span_id and kind == "CHAIN")):
             return "invoke_workflow"
-        if operation == "invoke_agent" and span.name == "crewai.workflow":
+        if operation == "invoke_agent" and (span.name == "crewai.workflow" or _is_trace(span, scope)):
             return "invoke_workflow"
         return operation
     if scope in SPAN_NAMES:
@@ -158,6 +158,11 @@ def operation_of(span: Span, values: Attributes, scope: str) -> str:
     if keys.REQUEST_MODEL in values and (keys.USAGE_INPUT_TOKENS in values or "gen_ai.system" in values):
         return "chat"
     return "other"
+
+
+def _is_trace(span: Span, scope: str) -> bool:
+    """Whether OpenInference has made an agent of a whole trace of the OpenAI Agents SDK, which is a workflow there."""
+    return scope == "openinference.instrumentation.openai_agents" and not span.parent_span_id
 
 
 def provider_of(value: Any) -> str | None:
