@@ -162,12 +162,22 @@ def on_openai(base_url: str) -> None:
         client.chat.completions.create(messages=messages, **options)
 
 
+def on_pydantic_ai(base_url: str) -> None:
+    from pydantic_ai import Agent
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    model = OpenAIChatModel(MODEL, provider=OpenAIProvider(base_url=base_url, api_key="none"))
+    Agent(model, name="forecaster", instructions=SYSTEM, tools=[weather]).run_sync(QUESTION)
+
+
 PROGRAMS: dict[str, Callable[[str], None]] = {
     "langgraph": on_langgraph,
     "crewai": on_crewai,
     "autogen": on_autogen,
     "openai_agents": on_openai_agents,
     "openai": on_openai,
+    "pydantic_ai": on_pydantic_ai,
 }
 
 
@@ -195,6 +205,11 @@ def record(names: list[str], program: str) -> None:
         from crewai.telemetry.tracing.session import telemetry_session
 
         session = telemetry_session("run-1", "forecast", [exporter], resource=Resource({"service.name": "forecast"}))
+    if "pydantic-ai-native" in names:
+        from pydantic_ai import Agent
+        from pydantic_ai.models.instrumented import InstrumentationSettings
+
+        Agent.instrument_all(InstrumentationSettings(tracer_provider=provider))
     for name in names:
         if name in INSTRUMENTORS:
             module, instrumentor, options = INSTRUMENTORS[name]
@@ -218,6 +233,7 @@ def versions(names: list[str], program: str) -> dict[str, str]:
         "langgraph": ["langgraph", "langchain-openai"],
         "autogen": ["autogen-agentchat"],
         "openai_agents": ["openai-agents"],
+        "pydantic_ai": ["pydantic-ai-slim"],
     }.get(program, [program])
     wanted += [INSTRUMENTORS[name][0].replace(".", "-").replace("_", "-") for name in names if name in INSTRUMENTORS]
     return {name: importlib.metadata.version(name) for name in dict.fromkeys(wanted)}

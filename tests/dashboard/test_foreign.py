@@ -75,6 +75,7 @@ COUNTED = [
     "openllmetry-crewai+openllmetry-openai.crewai.json",
     "crewai-native.crewai.json",
     "openllmetry-openai.autogen.json",
+    "pydantic-ai-native.pydantic_ai.json",
 ]
 
 
@@ -142,6 +143,20 @@ def test_openinference_on_langgraph_is_a_workflow_of_nodes_calls_and_a_tool():
     assert not any(name.startswith(("llm.input_messages", "output.value")) for name in details["attributes"])
     assert details["attributes"]["llm.finish_reason"] == "tool_calls"
     assert "How warm is it in Paris?" in (call.text or "")
+
+
+def test_pydantic_ais_own_spans_are_an_agent_its_calls_and_a_tool():
+    """Its scope names the framework; the session is its conversation."""
+    rows = received("pydantic-ai-native.pydantic_ai.json")
+
+    (conversation,) = {row.session_id for row in rows}
+    assert conversation
+    assert tree(rows) == [
+        ("chat", "gpt-4o-mini", "pydantic_ai", "forecaster", conversation),
+        ("execute_tool", "weather", "pydantic_ai", "forecaster", conversation),
+        ("chat", "gpt-4o-mini", "pydantic_ai", "forecaster", conversation),
+        ("invoke_agent", "forecaster", "pydantic_ai", "forecaster", conversation),
+    ]
 
 
 def test_a_second_observer_keeps_its_span_and_points_to_the_one_that_counts():
