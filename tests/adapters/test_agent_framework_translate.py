@@ -53,6 +53,14 @@ def test_a_request(client: dict[str, Any], model: str, provider: str) -> None:
     )
 
 
+def test_plain_words_are_a_prompt() -> None:
+    """A client may be asked in a text, alone or in a list."""
+    said = [{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]
+    asked: list[Any] = ["hi", ["hi"], Message("user", ["hi"]), [Message("user", ["hi"])]]
+    assert [_translate.messages_content(messages, {}) for messages in asked] == [said] * 4
+    assert list(_translate.tools_not_run(["hi"], set())) == []
+
+
 def look_up(word: str) -> str:
     """Look a word up."""
     return word

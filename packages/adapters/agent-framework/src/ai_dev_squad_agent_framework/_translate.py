@@ -84,10 +84,13 @@ def messages_content(messages: Sequence[Any], options: Mapping[str, Any]) -> lis
 def _asked(messages: Sequence[Any], options: Mapping[str, Any]) -> list[dict[str, Any]]:
     instructions = options.get("instructions")
     before = [{"role": "system", "content": str(instructions)}] if instructions else []
-    return [*before, *map(_message, messages)]
+    listed = messages if isinstance(messages, (list, tuple)) else (messages,)
+    return [*before, *map(_message, listed)]
 
 
 def _message(message: Any) -> dict[str, Any]:
+    if isinstance(message, str):  # a client may be asked in plain words
+        return {"role": "user", "content": message}
     contents = message.contents
     if len(contents) == 1 and contents[0].type == "text":
         return {"role": str(message.role), "content": contents[0].text}
@@ -289,7 +292,7 @@ def tools_not_run(messages: Sequence[Any], ran: set[str]) -> Iterator[tuple[str,
     """Calls of tools that failed before a tool ran, as there is none of that name: id, name and what the model is told."""
     names: dict[str, str] = {}
     for message in messages[-2:]:
-        for content in message.contents:
+        for content in getattr(message, "contents", ()):
             if content.type == "function_call":
                 names[content.call_id] = content.name
             elif content.type == "function_result" and content.exception and content.call_id not in ran:
