@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -91,7 +91,7 @@ def test_to_the_server_and_back_nothing_is_lost() -> None:
             assert differences(source, copy) == ["deleted runs: 2 in what is copied, 3 in the copy"]
 
 
-@settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=3, derandomize=True)
 @given(batches=BATCHES)
 def test_a_copy_of_any_rows_answers_alike(batches: list[list[SpanRow]]) -> None:
     """Whatever the rows, in however many batches they came, and wherever pieces of the copy end."""
