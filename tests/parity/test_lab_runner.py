@@ -15,7 +15,7 @@ from ai_dev_squad import read_journal
 from ai_dev_squad_dashboard import lab_results as results
 from ai_dev_squad_parity.lab import processes
 from ai_dev_squad_parity.lab.runner import Plan, run
-from ai_dev_squad_parity.lab.scenario import find_scenarios
+from ai_dev_squad_parity.lab.scenario import columns, find_scenarios
 from ai_dev_squad_parity.lab.template import write
 from ai_dev_squad_testing.model_server import ModelServer, reply, tokens
 
@@ -239,7 +239,7 @@ def test_the_template_passes_and_is_measured(tmp_path):
     assert (cell.measures["tokens"].median, cell.measures["quality"].median) == (230, 1.0)
     assert {line.trace_id for line in read_journal(traces) if line.trace_id} == set(cell.trace_ids)
     assert matrix.versions["langgraph"].keys() >= {"python", "langgraph", "ai-dev-squad", "ai-dev-squad-langgraph"}
-    assert matrix.scenarios[0].programs.keys() == {"langgraph", "crewai", "autogen"}
+    assert matrix.scenarios[0].programs.keys() == {*columns([find_scenarios()["plain_call"]])}
 
 
 def test_a_program_with_an_event_loop_can_be_repeated(tmp_path):

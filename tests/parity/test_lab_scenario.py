@@ -16,6 +16,7 @@ from ai_dev_squad_parity.lab.scenario import (
     load_program,
     load_scenario,
 )
+from ai_dev_squad_parity.lab.template import write
 
 SPEC = """\
 from ai_dev_squad_parity.lab.scenario import Expected, Scenario
@@ -83,6 +84,23 @@ def test_a_scenario_is_read_without_the_frameworks(name):
     nodes = [node for tree in trees for node in ast.walk(tree)]
     modules = [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
     assert {module for module in modules if not module.startswith("ai_dev_squad")} <= {"dataclasses", "pathlib", "spec"}
+
+
+def test_a_new_scenario_has_a_program_for_every_framework(tmp_path):
+    """They are those of the plain call, and take nothing from its spec that a new one has not."""
+    folder = write("my_task", tmp_path)
+
+    programs = {path.name: path.read_text() for path in folder.glob("on_*.py")}
+    assert {*programs} == {f"on_{name}.py" for name in columns(find_scenarios().values())}
+    nodes = [node for text in programs.values() for node in ast.walk(ast.parse(text))]
+    taken = [
+        alias.name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module == "spec"
+        for alias in node.names
+    ]
+    assert {*taken} == {"REQUEST", "SYSTEM"}
+    assert load_scenario(folder).expected == Expected(answer="Paris", agents=("assistant",))
 
 
 def test_a_folder_is_a_scenario_and_its_programs(folder):

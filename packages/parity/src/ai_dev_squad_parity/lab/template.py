@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping
 from pathlib import Path
 
-from ai_dev_squad_parity.lab.scenario import ScenarioError
+from ai_dev_squad_parity.lab.scenario import BUILT_IN, ScenarioError
 
 __all__ = ["write"]
 
@@ -44,72 +43,8 @@ SCENARIO = Scenario(
 )
 '''
 
-_LANGGRAPH = '''\
-"""The task on LangGraph."""
-
-from typing import Any
-
-from langchain.agents import create_agent
-from langchain_openai import ChatOpenAI
-from spec import REQUEST, SYSTEM
-
-
-def build(base_url: str, model: str) -> Any:
-    llm = ChatOpenAI(model=model, base_url=base_url)
-    return create_agent(llm, system_prompt=SYSTEM, name="assistant")
-
-
-def run(agent: Any) -> str:
-    result = agent.invoke({"messages": [("user", REQUEST)]})
-    return result["messages"][-1].content
-'''
-
-_CREWAI = '''\
-"""The task on CrewAI."""
-
-from typing import Any
-
-from crewai import LLM, Agent, Crew, Task
-from spec import REQUEST, SYSTEM
-
-
-def build(base_url: str, model: str) -> Crew:
-    llm = LLM(model=f"openai/{model}", base_url=base_url)
-    assistant = Agent(role="assistant", goal="Answer the question.", backstory=SYSTEM, llm=llm)
-    task = Task(description=REQUEST, expected_output="One sentence.", agent=assistant)
-    return Crew(agents=[assistant], tasks=[task])
-
-
-def run(crew: Any) -> str:
-    return crew.kickoff().raw
-'''
-
-_AUTOGEN = '''\
-"""The task on AutoGen."""
-
-from typing import Any
-
-from autogen_agentchat.agents import AssistantAgent
-from autogen_ext.models.openai import OpenAIChatCompletionClient
-from spec import REQUEST, SYSTEM
-
-
-def build(base_url: str, model: str) -> AssistantAgent:
-    client = OpenAIChatCompletionClient(model=model, base_url=base_url)
-    return AssistantAgent("assistant", client, system_message=SYSTEM)
-
-
-async def run(agent: Any) -> str:
-    result = await agent.run(task=REQUEST)
-    return result.messages[-1].content
-'''
-
-_FILES: Mapping[str, str] = {
-    "spec.py": _SPEC,
-    "on_langgraph.py": _LANGGRAPH,
-    "on_crewai.py": _CREWAI,
-    "on_autogen.py": _AUTOGEN,
-}
+_PROGRAMS = BUILT_IN / "plain_call"
+"""Whose programs it begins with: each framework's asks a model the ``REQUEST`` of its spec, with ``SYSTEM``."""
 
 
 def write(name: str, directory: Path) -> Path:
@@ -121,6 +56,7 @@ def write(name: str, directory: Path) -> Path:
         raise ScenarioError(f"{folder} is in use; choose another name, or another --directory")
     folder.mkdir(parents=True, exist_ok=True)
     title = name.replace("_", " ").strip().capitalize()
-    for file, text in _FILES.items():
-        (folder / file).write_text(text.replace("{name}", name).replace("{title}", title), encoding="utf-8")
+    (folder / "spec.py").write_text(_SPEC.replace("{name}", name).replace("{title}", title), encoding="utf-8")
+    for program in sorted(_PROGRAMS.glob("on_*.py")):
+        (folder / program.name).write_text(program.read_text(encoding="utf-8"), encoding="utf-8")
     return folder
