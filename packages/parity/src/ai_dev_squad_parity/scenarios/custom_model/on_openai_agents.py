@@ -12,7 +12,9 @@ class OurModel(Model):
     def __init__(self, address: str, model: str) -> None:
         self.address, self.model = address, model
 
-    async def get_response(self, system_instructions: Any, input: Any, *args: Any, **kwargs: Any) -> ModelResponse:  # noqa: A002
+    async def get_response(
+        self, system_instructions: Any, input: Any, *args: Any, **kwargs: Any  # noqa: A002
+    ) -> ModelResponse:  # fmt: skip
         said = [{"role": "system", "content": system_instructions}, *input]
         async with httpx.AsyncClient() as client:
             body = {"model": self.model, "messages": said}
