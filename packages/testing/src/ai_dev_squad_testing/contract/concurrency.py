@@ -66,7 +66,7 @@ class Concurrency(Harness):
 
         assert [re.findall(r"answer-(\d+)-", text)[-1:] for text in answers] == [[str(number)] for number in numbers]
         sessions: dict[str | None, set[str | None]] = {}
-        for line in captured.lines:
+        for line in (*captured.opening(), *captured.closing()):
             sessions.setdefault(line.trace_id, set()).add(line.session_id)
         assert sorted(map(sorted, sessions.values())) == sorted([f"session-{n}"] for n in numbers)  # type: ignore[arg-type]
         asked = {line.session_id: line.usage and line.usage.input_tokens for line in captured.closing("chat")}
