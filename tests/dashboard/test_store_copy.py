@@ -91,7 +91,7 @@ def test_to_the_server_and_back_nothing_is_lost() -> None:
             assert differences(source, copy) == ["deleted runs: 2 in what is copied, 3 in the copy"]
 
 
-@settings(deadline=None, max_examples=3, derandomize=True)
+@settings(deadline=None, max_examples=4)
 @given(batches=BATCHES)
 def test_a_copy_of_any_rows_answers_alike(batches: list[list[SpanRow]]) -> None:
     """Whatever the rows, in however many batches they came, and wherever pieces of the copy end."""
@@ -104,7 +104,7 @@ def test_a_copy_of_any_rows_answers_alike(batches: list[list[SpanRow]]) -> None:
 
 
 @requires_engine
-@settings(deadline=None, max_examples=1, derandomize=True)
+@settings(deadline=None, max_examples=1)
 @given(batches=BATCHES.filter(lambda batches: sum(map(len, batches)) > 8))
 def test_a_copy_of_any_rows_on_the_server_comes_back(batches: list[list[SpanRow]]) -> None:
     """The same between the engines, there and back."""

@@ -150,7 +150,7 @@ def choices(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Choices:
         moments,
     ).fetchall()
     labels = cursor.execute(
-        "SELECT key, value FROM (SELECT key, value, count(*) AS runs FROM labels WHERE start_us >= ? AND start_us < ? "
+        "SELECT key, value FROM (SELECT key, value, count(DISTINCT trace_id) AS runs FROM labels WHERE start_us >= ? AND start_us < ? "
         "GROUP BY key, value) ORDER BY sum(runs) OVER (PARTITION BY key) DESC, key, runs DESC, value",
         moments,
     ).fetchall()
