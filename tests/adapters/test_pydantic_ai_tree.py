@@ -431,13 +431,26 @@ async def test_a_graph_is_named_as_the_program_calls_it(captured: Captured, serv
     assert [line.name for line in captured.closing("invoke_workflow")] == ["my_graph"]
 
 
-async def test_an_agent_is_named_as_the_program_calls_it(captured: Captured, serve: Serve) -> None:
-    """Likewise, in every way of running it."""
-    my_agent = observe(Agent(model_at(serve(reply("done")))))
+@pytest.mark.parametrize("way", ["run", "run_stream", "run_stream_events"])
+@pytest.mark.parametrize("observing", [observe, lambda agent: agent], ids=["observed", "beside an observed one"])
+async def test_an_agent_is_named_as_the_program_calls_it(
+    captured: Captured, serve: Serve, way: str, observing: Any
+) -> None:
+    """Likewise, in each way in which the framework looks for it; also one that nobody observes."""
+    observe(Agent("test"))
+    my_agent = observing(Agent(model_at(serve(reply("done")))))
 
-    await my_agent.run("go")
+    if way == "run":
+        await my_agent.run("go")
+    elif way == "run_stream":
+        async with my_agent.run_stream("go") as result:
+            await result.get_output()
+    else:
+        async with my_agent.run_stream_events("go") as events:
+            [_ async for _ in events]
 
-    assert [line.name for line in captured.closing("invoke_agent")] == ["my_agent"]
+    assert my_agent.name == "my_agent"
+    assert {line.name for line in captured.closing("invoke_agent")} <= {"my_agent"}
 
 
 async def test_a_tool_that_takes_too_long(captured: Captured, serve: Serve) -> None:

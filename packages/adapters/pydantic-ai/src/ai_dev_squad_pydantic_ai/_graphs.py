@@ -13,7 +13,7 @@ from ai_dev_squad import operations
 from ai_dev_squad.marks import Mark
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.steps import observed_call, observed_context
-from ai_dev_squad_pydantic_ai._invocation import MARKS, Call
+from ai_dev_squad_pydantic_ai._invocation import MARKS, Call, name_in
 
 __all__ = ["GraphRun", "StepRun", "install"]
 
@@ -78,7 +78,7 @@ def _observed_iter(original: Callable[..., Any]) -> Callable[..., Any]:
         if MARKS.find(graph) is None and (Call.cause() is None or _runs_an_agent(graph)):
             return original(graph, *args, **kwargs)
         if graph.name is None and kwargs.get("infer_name", True):
-            graph.name = _name_in(sys._getframe(2), graph)  # as the framework does, which would look in a frame of ours
+            graph.name = name_in(sys._getframe(2), graph)  # as the framework does, which would look in a frame of ours
         return observed(graph, *args, **kwargs)
 
     return iterate
@@ -87,15 +87,6 @@ def _observed_iter(original: Callable[..., Any]) -> Callable[..., Any]:
 def _runs_an_agent(graph: Any) -> bool:
     """Whether it is the framework's own, by which an agent is run: that is an operation already."""
     return str(getattr(graph.state_type, "__module__", "")).startswith("pydantic_ai.")
-
-
-def _name_in(frame: Any, thing: Any) -> str | None:
-    """What the program calls a thing in the frame in which it uses it."""
-    for names in (frame.f_locals, frame.f_globals):
-        for name, value in names.items():
-            if value is thing:
-                return str(name)
-    return None
 
 
 def _observed_step(original: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -13,7 +13,7 @@ from ai_dev_squad.marks import Marks
 from ai_dev_squad.operations import Kind, ModelRequest, Operation
 from ai_dev_squad.refusal import CallRefused
 
-__all__ = ["FRAMEWORK", "MARKS", "Call"]
+__all__ = ["FRAMEWORK", "MARKS", "Call", "name_in"]
 
 FRAMEWORK = "pydantic_ai"
 MARKS = Marks()
@@ -74,3 +74,12 @@ class Call(Invocation, framework=FRAMEWORK):
         except CallRefused as refusal:
             self.end(refusal)
             raise
+
+
+def name_in(frame: Any, thing: Any) -> str | None:
+    """What the program calls a thing in the frame in which it uses it."""
+    for names in (frame.f_locals, frame.f_globals):
+        for name, value in names.items():
+            if value is thing:
+                return str(name)
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from ai_dev_squad.marks import Mark
 from ai_dev_squad.patching import Patches
 from ai_dev_squad_pydantic_ai import _graphs
 from ai_dev_squad_pydantic_ai._capability import Observing
-from ai_dev_squad_pydantic_ai._invocation import MARKS, Call
+from ai_dev_squad_pydantic_ai._invocation import MARKS, Call, name_in
 from ai_dev_squad_pydantic_ai._models import watch
 
 __all__ = ["observe", "unobserve"]
@@ -87,6 +88,8 @@ def _observing_events(original: Callable[..., Any]) -> Callable[..., Any]:
     """Of ``run_stream_events``, whose run is cancelled when its consumer leaves."""
 
     def run_stream_events(agent: Any, *args: Any, **kwargs: Any) -> Any:
+        if agent.name is None and kwargs.get("infer_name", True):
+            agent.name = name_in(sys._getframe(2), agent)  # as the framework does, which would look in a frame of ours
         kwargs, observer = _with_observer(agent, kwargs)
         events = original(agent, *args, **kwargs)
         if observer is not None:

@@ -188,7 +188,12 @@ def _asked(part: Any) -> dict[str, Any]:
 
 
 def _returned(part: Any) -> str:
-    return part.content if isinstance(part.content, str) else str(part.model_response_str())
+    if isinstance(part.content, str):
+        return part.content
+    try:
+        return str(part.model_response_str())
+    except Exception:  # noqa: BLE001 - a tool may return anything; the framework is about to say so itself
+        return f"<{type(part.content).__name__}>"
 
 
 def _given(piece: Any) -> Any:
