@@ -25,7 +25,8 @@ _AUTOGEN = ["autogen-agentchat", "autogen-core"]
 _CREWAI = ["crewai"]
 _AGENT_FRAMEWORK = ["agent-framework-core"]
 _OPENAI_AGENTS = ["openai-agents"]
-_PINNED = {*_LANGGRAPH, *_AUTOGEN, *_CREWAI, *_AGENT_FRAMEWORK, *_OPENAI_AGENTS}
+_PYDANTIC_AI = ["pydantic-ai-slim"]
+_PINNED = {*_LANGGRAPH, *_AUTOGEN, *_CREWAI, *_AGENT_FRAMEWORK, *_OPENAI_AGENTS, *_PYDANTIC_AI}
 _EXPORTER = "opentelemetry-exporter-otlp-proto-http"
 REQUIREMENTS = {
     "openinference": [*_LANGGRAPH, "openinference-instrumentation-langchain", "opentelemetry-sdk", _EXPORTER],
@@ -46,6 +47,12 @@ REQUIREMENTS = {
     "openinference-openai-agents": [
         *_OPENAI_AGENTS,
         "openinference-instrumentation-openai-agents",
+        "opentelemetry-sdk",
+        _EXPORTER,
+    ],
+    "openinference-pydantic-ai": [
+        *_PYDANTIC_AI,
+        "openinference-instrumentation-pydantic-ai",
         "opentelemetry-sdk",
         _EXPORTER,
     ],

@@ -32,6 +32,7 @@ _BENCHMARKS = (
     "autogen_overhead",
     "agent_framework_overhead",
     "openai_agents_overhead",
+    "pydantic_ai_overhead",
     "crewai_overhead",
     "dead_endpoint",
     "memory",

@@ -1,0 +1,154 @@
+"""What observing a run of a Pydantic AI agent costs: its own spans, ours and OpenInference's side by side.
+
+Each variant runs in its own process and its own environment; repetitions of a few runs go round the variants, so that the
+machine's other work hits all alike. The model answers at once, so that nothing but the frameworks is measured. *CPU* is
+that of the whole process per run, background threads and the flush after the repetition included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import environments
+from repetitions import interleaved
+from report import Report, Target, main, paired_ratio
+from variants import provider_to
+from worker import serve
+
+VARIANTS = {
+    "bare": environments.OURS,
+    "Pydantic AI's own spans": environments.OURS,
+    "ours: journal, costs": environments.OURS,
+    "ours: journal, costs, OTLP": environments.OURS,
+    "OpenInference": "openinference-pydantic-ai",
+}
+_LIMITS = {"ours: journal, costs": 1.3, "ours: journal, costs, OTLP": 1.5}
+_VERSIONS = (
+    "pydantic-ai-slim",
+    "opentelemetry-sdk",
+    "ai-dev-squad-pydantic-ai",
+    "openinference-instrumentation-pydantic-ai",
+)
+
+
+def _agent() -> Any:
+    """An agent that uses a tool once, with a model that answers at once."""
+    from pydantic_ai import Agent
+    from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
+    from pydantic_ai.models.function import FunctionModel
+
+    async def answer(messages: Any, info: Any) -> ModelResponse:
+        is_told = any(part.part_kind == "tool-return" for message in messages for part in message.parts)
+        return ModelResponse(parts=[TextPart("fine") if is_told else ToolCallPart("look_up", {"word": "fig"})])
+
+    async def look_up(word: str) -> str:
+        return word
+
+    return Agent(FunctionModel(answer), name="clerk", instructions="You are the clerk.", tools=[look_up])
+
+
+def _nothing() -> None:
+    """Nothing to hand over."""
+
+
+def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], Callable[[], object]]:
+    """What makes an agent an observed one, and how what is held is handed over."""
+    if name == "bare":
+        return lambda agent: agent, _nothing
+    if name.startswith("ours"):
+        import ai_dev_squad
+        from ai_dev_squad_pydantic_ai import observe
+
+        settings: dict[str, Any] = {"log_dir": tempfile.mkdtemp(prefix="bench-journal-"), "service_name": name}
+        if "OTLP" in name:
+            settings |= {"exporter": "otlp", "endpoint": endpoint, "protocol": "http/protobuf"}
+        ai_dev_squad.configure(**settings)
+        return observe, ai_dev_squad.flush
+    provider = provider_to(name, endpoint)
+    from pydantic_ai import Agent
+    from pydantic_ai.models.instrumented import InstrumentationSettings
+
+    if name == "OpenInference":  # which rewrites the framework's own spans
+        from openinference.instrumentation.pydantic_ai import OpenInferenceSpanProcessor
+
+        provider.add_span_processor(OpenInferenceSpanProcessor())
+    Agent.instrument_all(InstrumentationSettings(tracer_provider=provider))
+    return lambda agent: agent, provider.force_flush
+
+
+def _work(name: str) -> None:
+    """Run repetitions of the workload under the observation called ``name``."""
+    observe, flush = _switch_on(name, os.environ.get("BENCH_ENDPOINT"))
+    loop = asyncio.new_event_loop()
+
+    agent = observe(_agent())
+
+    def run(runs: int) -> dict[str, Any]:
+        walls, before = [], time.process_time()
+        for _ in range(runs):
+            started = time.perf_counter()
+            result = loop.run_until_complete(agent.run("What is a fig?"))
+            walls.append(time.perf_counter() - started)
+            assert result.output == "fine"
+        flush()
+        return {
+            "wall_us": median(walls) * 1e6,
+            "cpu_us": (time.process_time() - before) / runs * 1e6,
+            "versions": environments.versions(*_VERSIONS),
+        }
+
+    serve(run)
+
+
+def measure(options: argparse.Namespace) -> Report:
+    """Run the repetitions and compare."""
+    repetitions, runs = (3, 10) if options.quick else (25, 40)
+    answers, spans = interleaved(VARIANTS, __file__, repetitions=repetitions, runs=runs, first_runs=3, counted_runs=2)
+    return _report(answers, spans, repetitions, runs)
+
+
+def _report(answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], repetitions: int, runs: int) -> Report:
+    report = Report(
+        title="Observing a run of a Pydantic AI agent",
+        how=f"An agent that uses a tool once, a model that answers at once; median of {repetitions} interleaved repetitions of "
+        f"{runs} runs. CPU: the process per run, with background threads and flush. "
+        "Ratio: to bare, median of the repetitions' ratios.",
+        columns={
+            "variant": "",
+            "us": ",.0f",
+            "CPU us": ",.0f",
+            "best CPU us": ",.0f",
+            "CPU ratio": ".2f",
+            "spans": ".1f",
+        },
+    )
+    cpu = {name: [answer["cpu_us"] for answer in found] for name, found in answers.items()}
+    for name, found in answers.items():
+        report.rows.append(
+            {
+                "variant": name,
+                "us": median(answer["wall_us"] for answer in found),
+                "CPU us": median(cpu[name]),
+                "best CPU us": min(cpu[name]),
+                "CPU ratio": paired_ratio(cpu[name], cpu["bare"]),
+                "spans": spans[name],
+            }
+        )
+        report.used(found[-1]["versions"])
+    ratios = {name: paired_ratio(cpu[name], cpu["bare"]) for name in _LIMITS}
+    report.targets = [
+        Target(f"{name} / bare at most {limit}", f"{ratios[name]:.2f}", ratios[name] <= limit)
+        for name, limit in _LIMITS.items()
+    ]
+    return report
+
+
+if __name__ == "__main__":
+    main(measure, _work, __doc__)
