@@ -219,3 +219,33 @@ async def test_a_workflow_stream_that_is_left(
     assert set(ended) == {"invoke_workflow", "task", "invoke_agent", "chat"}
     assert ended["invoke_workflow"] == "closed_early"
     assert caplog.records == []
+
+
+async def test_a_task_that_outlives_its_run(captured: Captured, serve: Serve, agent_framework_chat: Chat) -> None:
+    """An agent that a tool has left running belongs to the tool, and its calls are its own (dd-trace-py#13795)."""
+    server = serve(tool_calls(call("judge_later")), reply("done"), reply("good"))
+    judge = Agent(agent_framework_chat(server), name="judge")
+    over, tasks = asyncio.Event(), []
+
+    async def judging() -> None:
+        await over.wait()
+        await judge.run("Was it good?")
+
+    async def judge_later() -> str:
+        tasks.append(asyncio.create_task(judging()))
+        return "soon"
+
+    await observe(Agent(agent_framework_chat(server), name="clerk", tools=[judge_later])).run("go")
+    over.set()
+    await asyncio.gather(*tasks)
+
+    assert captured.tree().replace(" gpt-4o-mini", "").splitlines() == [
+        "invoke_agent clerk: ok",
+        "  chat: ok",
+        "  execute_tool judge_later: ok",
+        "    invoke_agent judge: ok",
+        "      chat: ok",
+        "  chat: ok",
+    ]
+    assert [line.agent_id for line in captured.closing("chat")] == ["clerk", "clerk", "judge"]
+    assert here() == "nothing"

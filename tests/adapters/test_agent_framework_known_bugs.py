@@ -24,7 +24,7 @@ REPORTED = """
 agent-framework#1320, agent-framework#4062, agent-framework#2038, agent-framework#5511, agent-framework#6866,
 agent-framework#8397, agent-framework#5089, agent-framework#5528, agent-framework#5577, agent-framework#3623,
 agent-framework#5512, agent-framework#7797, agent-framework#2936, agent-framework#8559, agent-framework PR#5073,
-agent-framework#6397, agent-framework#6934, langfuse#11181
+agent-framework#6397, agent-framework#6934, langfuse#11181, dd-trace-py#13795
 """
 
 

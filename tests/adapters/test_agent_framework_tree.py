@@ -8,6 +8,7 @@ import pytest
 from agent_framework import (
     Agent,
     AgentContext,
+    AgentMiddleware,
     AgentResponse,
     AgentSession,
     BaseAgent,
@@ -173,6 +174,31 @@ async def test_an_agent_of_ones_own(captured: Captured, serve: Serve, agent_fram
 
     assert captured.tree() == tree(
         "invoke_agent polly: ok", "invoke_agent twice: ok", "  chat gpt-4o-mini: ok", "  chat gpt-4o-mini: ok"
+    )
+
+
+@pytest.mark.parametrize("derives", [False, True], ids=["its own class", "a derived class"])
+async def test_an_agent_that_runs_within_its_own_run(
+    captured: Captured, serve: Serve, agent_framework_chat: Chat, derives: bool
+) -> None:
+    """A run that middleware makes of the same agent is a run of its own; a class that calls its base's ``run`` is none."""
+
+    class Derived(Agent):
+        def run(self, *args: Any, **kwargs: Any) -> Any:
+            return super().run(*args, **kwargs)
+
+    class Again(AgentMiddleware):
+        async def process(self, context: AgentContext, call_next: Callable[[], Awaitable[None]]) -> None:
+            if context.messages[-1].text == "go":
+                await agent.run("first this")
+            await call_next()
+
+    client = agent_framework_chat(serve(reply("x", usage=USAGE, times=2)))
+    agent = observe((Derived if derives else Agent)(client, name="clerk", middleware=[Again()]))
+    await agent.run("go")
+
+    assert captured.tree() == tree(
+        "invoke_agent clerk: ok", "  invoke_agent clerk: ok", "    chat gpt-4o-mini: ok", "  chat gpt-4o-mini: ok"
     )
 
 

@@ -168,3 +168,51 @@ async def test_time_runs_out(captured: Captured, serve: Serve, openai_agents_mod
         ("invoke_agent", "cancelled"),
         ("invoke_workflow", "cancelled"),
     ]
+
+
+async def test_a_task_that_outlives_its_run(captured: Captured, serve: Serve, openai_agents_model: Model) -> None:
+    """An agent that a tool has left running belongs to the tool, and its calls are its own (dd-trace-py#13795)."""
+    server = serve(tool_calls(call("judge_later")), reply("done"), reply("good"))
+    judge = Agent(name="judge", model=openai_agents_model(server))
+    over, tasks = asyncio.Event(), []
+
+    async def judging() -> None:
+        await over.wait()
+        await Runner.run(judge, "Was it good?")
+
+    @function_tool
+    async def judge_later() -> str:
+        """Do not wait for it."""
+        tasks.append(asyncio.create_task(judging()))
+        return "soon"
+
+    clerk = observe(Agent(name="clerk", model=openai_agents_model(server), tools=[judge_later]))
+    await Runner.run(clerk, "go")
+    over.set()
+    await asyncio.gather(*tasks)
+
+    assert captured.tree().replace(" gpt-4o-mini-2024-07-18", "").splitlines() == [
+        "invoke_workflow clerk: ok",
+        "  invoke_agent clerk: ok",
+        "    chat: ok",
+        "    execute_tool judge_later: ok",
+        "      invoke_workflow judge: ok",
+        "        invoke_agent judge: ok",
+        "          chat: ok",
+        "    chat: ok",
+    ]
+    assert [line.agent_id for line in captured.closing("chat")] == ["clerk", "clerk", "judge"]
+    assert here() is None
+
+
+async def test_a_block_that_is_left_elsewhere(captured: Captured, serve: Serve, openai_agents_model: Model) -> None:
+    """What runs after the end of an observed trace is no part of it, wherever it has ended."""
+    agent = Agent(name="clerk", model=openai_agents_model(serve(reply("x", times=2))))
+    block = observe(trace("squad"))
+    block.start(mark_as_current=True)
+    await Runner.run(agent, "go")
+    await asyncio.create_task(asyncio.to_thread(block.finish))
+
+    await Runner.run(agent, "go")
+
+    assert [line.name for line in captured.closing("invoke_workflow")] == ["clerk", "squad"]

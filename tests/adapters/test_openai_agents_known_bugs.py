@@ -13,7 +13,7 @@ REPORTED = """
 openai-agents-python#435, openai-agents-python#515, openai-agents-python#538, openai-agents-python#634,
 openai-agents-python#948, openai-agents-python#1612, openai-agents-python#1909, openai-agents-python#2008,
 openai-agents-python#2036, openai-agents-python#2540, openai-agents-python#2557, openllmetry#4060, openinference#2530,
-sentry-python#5291
+sentry-python#5291, sentry-docs#14649, dd-trace-py#13795
 """
 
 

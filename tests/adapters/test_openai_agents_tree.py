@@ -401,6 +401,27 @@ async def test_a_squad(captured: Captured, serve: Serve, openai_agents_model: Mo
     assert [line.name for line in captured.closing("invoke_workflow")] == ["planner", "coder"]
 
 
+@pytest.mark.parametrize("disabled", [False, True], ids=["traces", "no traces"])
+async def test_a_trace_that_is_started_by_hand(
+    captured: Captured, serve: Serve, openai_agents_model: Model, disabled: bool
+) -> None:
+    """``start`` and ``finish`` are a block, too (sentry-docs#14649)."""
+    set_tracing_disabled(disabled)
+    agent = Agent(name="clerk", model=openai_agents_model(serve(reply("x"))))
+    squad = observe(trace("squad"))
+
+    squad.start(mark_as_current=True)
+    await Runner.run(agent, "go")
+    squad.finish(reset_current=True)
+
+    assert shape(captured) == is_tree("""
+        invoke_workflow squad: ok
+          invoke_workflow clerk: ok
+            invoke_agent clerk: ok
+              chat: ok
+    """)
+
+
 async def test_an_error_in_an_observed_trace(captured: Captured) -> None:
     """The workflow fails as its block does, and what comes after is not in it."""
     with pytest.raises(LookupError), observe(trace("squad")):

@@ -14,7 +14,7 @@ from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.marks import Mark
 from ai_dev_squad.schema import ErrorInfo, EventType
 from ai_dev_squad_agent_framework import _translate
-from ai_dev_squad_agent_framework._invocation import FRAMEWORK, MARKS, RESUMPTIONS, Call
+from ai_dev_squad_agent_framework._invocation import FRAMEWORK, MARKS, RESUMPTIONS, Call, is_wanted
 from ai_dev_squad_agent_framework._streams import follow
 
 __all__ = ["AgentRun", "ExecutorRun", "ModelCall", "StepRun", "ToolCall", "WorkflowRun"]
@@ -42,24 +42,35 @@ class AgentRun(_Streamed):
     ran: set[str]
     """The tool calls that were observed themselves."""
 
+    function: Any
+    """What was called: the ``run`` of its class."""
+
     @classmethod
-    def open(cls, agent: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+    def is_to_open(cls, agent: Any, function: Any) -> bool:
+        """Whether a call of ``function``, a ``run`` of its class, is a run of this agent that is observed."""
+        above = Call.cause()
+        if above is None:
+            return MARKS.find(agent) is not None
+        # Its class may call the one that it derives from; but what a run calls may run its agent again.
+        inherits = isinstance(above, AgentRun) and above.subject is agent and above.function is not function
+        return above.ended or not inherits
+
+    @classmethod
+    def open(cls, agent: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, function: Any) -> Call | None:
         """For ``run``."""
-        above, mark = Call.current(), MARKS.find(agent)
-        if above is None and mark is None:
+        if not cls.is_to_open(agent, function):
             return None
-        if above is not None and above.subject is agent and above.kind is cls.kind:
-            return None  # its class calls the one that it derives from
+        above, mark = Call.cause(), MARKS.find(agent)
         mark = mark or _UNNAMED
         name = mark.name or getattr(agent, "name", None) or type(agent).__name__
         session = getattr(kwargs.get("session"), "session_id", None)
         run = cls(agent)
-        run.ran = set()
+        run.ran, run.function = set(), function
         attributes = {"agent_framework.agent.type": type(agent).__name__}
         if session:
             attributes[keys.CONVERSATION_ID] = session
         # Inside of a run the framework makes sessions of its own for its agents: the run is of one.
-        outermost = session if current_operation() is None else None
+        outermost = session if above is None and current_operation() is None else None
         run.start(name, attributes=attributes, agent_id=name, session_id=outermost, task=mark.task)
         if answers := _translate.approved(args[0] if args else kwargs.get("messages")):
             _resume(run, answers)
@@ -120,7 +131,7 @@ class WorkflowRun(Call):
     def open(cls, workflow: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
         """For the generator of events through which every way of running it goes."""
         mark = MARKS.find(workflow)
-        if mark is None and Call.current() is None:
+        if mark is None and Call.cause() is None:
             return None
         mark = mark or _UNNAMED
         name = mark.name or _translate.workflow_name(workflow.name)
@@ -144,7 +155,7 @@ class ExecutorRun(Call):
     @classmethod
     def open(cls, executor: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
         """For ``execute``."""
-        if Call.current() is None:
+        if Call.cause() is None:
             return None
         run = cls(executor)
         run.start(str(executor.id), attributes={"agent_framework.executor.type": type(executor).__name__})
@@ -159,7 +170,7 @@ class StepRun(Call):
     @classmethod
     def open(cls, step: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
         """For its call."""
-        if Call.current() is None:
+        if Call.cause() is None:
             return None
         run = cls(step)
         run.start(str(step.name), attributes={"agent_framework.executor.type": type(step).__name__})
@@ -180,7 +191,7 @@ class ToolCall(Call):
     def open(cls, tool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
         """For ``invoke`` of a tool. Raises ``CallRefused`` when it may not be called."""
         above = Call.current()
-        if above is None and MARKS.find(tool) is None:
+        if above is None and not is_wanted(tool):
             return None
         if isinstance(above, ToolCall) and above.awaits_tool and above.subject is tool:
             above.awaits_tool = False
@@ -193,7 +204,7 @@ class ToolCall(Call):
     @classmethod
     def open_middleware(cls, middleware: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
         """For all function middleware around a tool, which calls the tool in the end, or does not."""
-        if Call.current() is None:
+        if Call.cause() is None:
             return None
         context = args[0] if args else kwargs["context"]
         call = cls._begin(context.function, context.arguments, context.metadata.get("call_id"))
@@ -242,7 +253,7 @@ class ModelCall(_Streamed):
     def open(cls, client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
         """For ``get_response``. Raises ``CallRefused`` when it may not be asked."""
         above = Call.current()
-        if above is None and MARKS.find(client) is None:
+        if above is None and not is_wanted(client):
             return None  # shared with a part of the program that nobody observes
         messages = args[0] if args else kwargs.get("messages") or ()
         options = kwargs.get("options") or {}

@@ -33,7 +33,7 @@ class Call(Invocation, framework=FRAMEWORK):
     operation: Operation
 
     def __init__(self, subject: Any) -> None:
-        super().__init__(Call.current())
+        super().__init__(Call.cause())
         self.subject = subject
 
     def start(
@@ -47,11 +47,14 @@ class Call(Invocation, framework=FRAMEWORK):
         task: str | None = None,
     ) -> None:
         """Start the operation, below whatever is current here."""
+        above = current_operation()
+        if above is None and self.parent is not None:
+            above = self.parent.operation  # it has ended: a task that a tool began may outlive it
         operation = operations.start(
             self.kind,
             name,
             framework=FRAMEWORK,
-            parent=current_operation(),
+            parent=above,
             attributes=attributes,
             agent_id=agent_id,
             session_id=session_id,
@@ -59,7 +62,7 @@ class Call(Invocation, framework=FRAMEWORK):
             task=task,
         )
         self.begin(operation)
-        if self.parent is not None:
+        if self.parent is not None and not self.parent.ended:
             self.parent.hold(self)
 
     def reserve(self) -> None:
@@ -101,4 +104,4 @@ class Call(Invocation, framework=FRAMEWORK):
 
 def is_wanted(subject: Any) -> bool:
     """Whether a call of ``subject`` is observed here: for itself, or because it is part of an observed run."""
-    return Call.current() is not None or MARKS.find(subject) is not None
+    return Call.cause() is not None or MARKS.find(subject) is not None

@@ -131,8 +131,9 @@ def _either_way(original: _Function, opener: _Opener) -> _Function:
 
 
 def _running(original: _Function) -> _Function:
-    whole = observed_call(original, _opened(AgentRun.open), asynchronous=True)
-    streamed = observed_call(original, _opened(AgentRun.open), asynchronous=False)
+    opener = functools.partial(AgentRun.open, function=original)
+    whole = observed_call(original, _opened(opener), asynchronous=True)
+    streamed = observed_call(original, _opened(opener), asynchronous=False)
 
     async def unwrapping(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -143,8 +144,7 @@ def _running(original: _Function) -> _Function:
 
     @functools.wraps(original)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        above = Call.current()
-        if (above is None and MARKS.find(self) is None) or (above is not None and above.subject is self):
+        if not AgentRun.is_to_open(self, original):
             return original(self, *args, **kwargs)
         return (streamed if kwargs.get("stream") else unwrapping)(self, *args, **kwargs)
 

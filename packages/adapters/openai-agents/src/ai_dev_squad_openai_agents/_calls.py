@@ -44,6 +44,12 @@ class Call(Invocation, framework=FRAMEWORK):
     parent: Call | None
     operation: Operation
 
+    @classmethod
+    def cause(cls) -> Any:
+        """As everywhere; but a block that was left in another context than it was entered in stays behind in that."""
+        found = super().cause()
+        return None if isinstance(found, Group) and found.ended else found
+
     def start(
         self,
         name: str,
@@ -58,7 +64,9 @@ class Call(Invocation, framework=FRAMEWORK):
         here = current_context()
         parent = self.parent
         # A run in a trace() finds that by the trace: it is not current in the block that the trace is opened for.
-        above = parent.operation if isinstance(parent, Group) else current_operation(here)
+        above = None if isinstance(parent, Group) else current_operation(here)
+        if above is None and parent is not None:
+            above = parent.operation  # also where it has ended: a task that a tool began may outlive it
         operation = operations.start(
             self.kind,
             name,
@@ -135,7 +143,7 @@ class Run(Call):
     @classmethod
     def open(cls, runner: Any, agent: Any, given: Any, settings: Mapping[str, Any]) -> Run | None:
         """Begin a run of ``agent``; ``None`` where nothing that is observed asks for it."""
-        above: Call | None = Call.current()
+        above: Call | None = Call.cause()
         mark = OBSERVED.find(agent) or OBSERVED.find(runner)
         if mark is None and above is None:
             return None

@@ -40,7 +40,7 @@ class ModelCall(Call):
 
     @classmethod
     def _open(cls, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, stream: bool) -> ModelCall | None:
-        model, above = args[0], Call.current()
+        model, above = args[0], Call.cause()
         own = OBSERVED.find(model)
         if (above is None and own is None) or (isinstance(above, ModelCall) and above.model is model):
             return None  # nobody observes it, or one of its methods calls another

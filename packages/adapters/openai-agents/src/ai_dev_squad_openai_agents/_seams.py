@@ -237,19 +237,21 @@ def _naming(original: Callable[..., Any]) -> Callable[..., Any]:
     return create_trace
 
 
-def _entering(original: Callable[..., Any]) -> Callable[..., Any]:
+def _starting(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def enter(self: Any) -> Any:
-        trace = original(self)
+    def start(self: Any, mark_as_current: bool = False) -> Any:
+        started = original(self, mark_as_current)
         mark = OBSERVED.find(self)
         if mark is not None and Group.of(self) is None:
             try:
-                Group.open(self, mark).make_current()
+                group = Group.open(self, mark)
+                if mark_as_current:
+                    group.make_current()
             except Exception as error:  # noqa: BLE001 - the user's program comes first
                 report("observing the start of a trace", error)
-        return trace
+        return started
 
-    return enter
+    return start
 
 
 def _leaving(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -302,6 +304,6 @@ _SEAMS: tuple[tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]
     *(
         (cls, name, wrapper)
         for cls in (TraceImpl, NoOpTrace)
-        for name, wrapper in (("__enter__", _entering), ("__exit__", _leaving), ("finish", _finishing))
+        for name, wrapper in (("start", _starting), ("__exit__", _leaving), ("finish", _finishing))
     ),
 )
