@@ -1,6 +1,7 @@
 """What belongs to what: one run is one trace, whatever Agent Framework is made of, and each thing ends once, as it ended."""
 
 # Without `from __future__ import annotations`: earlier releases read the annotations of handlers as they stand.
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Never
 
@@ -269,6 +270,47 @@ async def test_approval_of_a_tool(captured: Captured, serve: Serve, agent_framew
     waited, resumed = captured.closing("invoke_agent")
     links = [(link.trace_id, link.type) for link in resumed.links or ()]
     assert links == [(waited.trace_id, "resumes")]
+
+
+async def test_approval_that_is_asked_for_after_the_end(
+    captured: Captured, serve: Serve, agent_framework_chat: Chat
+) -> None:
+    """A run in a task that outlives the run that began it waits for a person as any does, and is resumed as any is."""
+    server = serve(
+        tool_calls(call("hand_in"), usage=USAGE),
+        reply("handed in", usage=USAGE),
+        tool_calls(call("publish", word="fig"), usage=USAGE),
+        reply("published", usage=USAGE),
+    )
+
+    @tool(approval_mode="always_require")
+    def publish(word: str) -> str:
+        return f"{word} is out"
+
+    editor = observe(Agent(agent_framework_chat(server), name="editor", tools=[publish]))
+    over, session, tasks = asyncio.Event(), AgentSession(), []
+
+    async def editing() -> AgentResponse:
+        await over.wait()
+        return await editor.run("publish fig", session=session)
+
+    async def hand_in() -> str:
+        tasks.append(asyncio.create_task(editing()))
+        return "thanks"
+
+    await observe(Agent(agent_framework_chat(server), name="author", tools=[hand_in])).run("go")
+    over.set()
+    (request,) = (await tasks[0]).user_input_requests
+    await editor.run(Message("user", [request.to_function_approval_response(approved=True)]), session=session)
+
+    author, waited, resumed = captured.closing("invoke_agent")
+    assert [(run.name, run.status) for run in (author, waited, resumed)] == [
+        ("author", "ok"),
+        ("editor", "interrupted"),
+        ("editor", "ok"),
+    ]
+    assert waited.trace_id == author.trace_id
+    assert [(link.trace_id, link.type) for link in resumed.links or ()] == [(waited.trace_id, "resumes")]
 
 
 class Asker(BaseExecutor):

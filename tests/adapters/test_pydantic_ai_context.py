@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -124,3 +125,34 @@ async def test_requests_on_the_wire(captured: Captured, agent: Agent[None, str],
             await result.get_output()
 
     assert [parent.split("-")[2] for parent in parents] == [line.span_id for line in captured.closing("chat")]
+
+
+async def test_a_task_that_outlives_its_run(captured: Captured, serve: Serve) -> None:
+    """An agent that a tool has left running belongs to the tool, and its calls are its own (dd-trace-py#13795)."""
+    server = serve(tool_calls(call("judge_later")), reply("done"), reply("good"))
+    model = OpenAIChatModel("gpt-4o-mini", provider=OpenAIProvider(base_url=server.base_url, api_key="any"))
+    judge = Agent(model, name="judge")
+    over, tasks = asyncio.Event(), []
+
+    async def judging() -> None:
+        await over.wait()
+        await judge.run("Was it good?")
+
+    async def judge_later() -> str:
+        tasks.append(asyncio.create_task(judging()))
+        return "soon"
+
+    await observe(Agent(model, name="clerk", tools=[judge_later])).run("go")
+    over.set()
+    await asyncio.gather(*tasks)
+
+    assert captured.tree().replace(" gpt-4o-mini-2024-07-18", "").replace(" gpt-4o-mini", "").splitlines() == [
+        "invoke_agent clerk: ok",
+        "  chat: ok",
+        "  execute_tool judge_later: ok",
+        "    invoke_agent judge: ok",
+        "      chat: ok",
+        "  chat: ok",
+    ]
+    assert [line.agent_id for line in captured.closing("chat")] == ["clerk", "clerk", "judge"]
+    assert here() is None

@@ -26,7 +26,8 @@ Serve = Callable[..., ModelServer]
 
 REPORTED = """
 pydantic-ai#3995, pydantic-ai#8551, pydantic-ai#8368, pydantic-ai#1524, pydantic-ai#5291, pydantic-ai#1516,
-pydantic-ai#7018, pydantic-ai#1147, pydantic-ai#1076, pydantic-ai#3439, pydantic-ai#3028, pydantic-ai#1434, opik#4716
+pydantic-ai#7018, pydantic-ai#1147, pydantic-ai#1076, pydantic-ai#3439, pydantic-ai#3028, pydantic-ai#1434, opik#4716,
+dd-trace-py#13795
 """
 
 

@@ -111,12 +111,12 @@ def _not_run(run: AgentRun, call_id: str, name: str, told: str) -> None:
 def _interrupt(run: Call, question: str) -> None:
     """It ends with a question to a person, for which others may wait, too."""
     run.status = "interrupted"
-    RESUMPTIONS.interrupted(run.operation, question if run.parent is None else None, {"request_id": question})
+    RESUMPTIONS.interrupted(run.operation, question if run.is_outermost else None, {"request_id": question})
 
 
 def _resume(run: Call, answers: list[str]) -> None:
     """It begins with the answer to what an earlier run asked a person."""
-    RESUMPTIONS.resumed(run.operation, answers[0] if run.parent is None else None, {"request_id": answers[0]})
+    RESUMPTIONS.resumed(run.operation, answers[0] if run.is_outermost else None, {"request_id": answers[0]})
 
 
 # --- workflows --------------------------------------------------------------------------------------------------------

@@ -65,6 +65,11 @@ class Call(Invocation, framework=FRAMEWORK):
         if self.parent is not None and not self.parent.ended:
             self.parent.hold(self)
 
+    @property
+    def is_outermost(self) -> bool:
+        """Whether nothing that is under way goes on after it; what it belongs to may have ended."""
+        return self.parent is None or self.parent.ended
+
     def reserve(self) -> None:
         """Set money aside for a model call. Raises ``CallRefused`` when it may not be made."""
         with self._refusing():
@@ -91,7 +96,7 @@ class Call(Invocation, framework=FRAMEWORK):
     def end(self, error: BaseException | ErrorInfo | None = None) -> bool:
         if self.below and not self.ended:
             status = classify(error) if isinstance(error, BaseException) else self.status
-            if self.parent is None or status not in {"ok", "interrupted", "handoff"}:
+            if self.is_outermost or status not in {"ok", "interrupted", "handoff"}:
                 self.sweep(status)
         return super().end(error)
 
