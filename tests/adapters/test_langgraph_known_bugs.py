@@ -31,7 +31,7 @@ from typing_extensions import TypedDict
 from ai_dev_squad import get_cost_tracker
 from ai_dev_squad.context import Scope
 from ai_dev_squad.operations import Operation, open_operations
-from ai_dev_squad_langgraph import _resume, observe
+from ai_dev_squad_langgraph import observe
 from ai_dev_squad_langgraph._handler import HANDLER
 from ai_dev_squad_langgraph._runs import RUNS, Run
 from ai_dev_squad_langgraph._scope import GraphRun
@@ -223,18 +223,6 @@ def test_memory_is_flat_over_thousands_of_runs() -> None:
         assert len(gc.get_objects()) - before < 500
         assert RUNS == {}
         assert open_operations() == []
-
-
-def test_conversations_that_nobody_resumes_are_forgotten(captured: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of conversations that wait, a bounded number is remembered, the latest ones (langfuse#2974)."""
-    monkeypatch.setattr(_resume, "_REMEMBERED", 3)
-    _resume._waiting.clear()
-    graph = graph_of(ask, checkpointer=InMemorySaver())
-
-    for number in range(5):
-        graph.invoke({"steps": []}, thread(f"t{number}"))
-
-    assert list(_resume._waiting) == ["t2", "t3", "t4"]
 
 
 # --- one model call is one operation ----------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ class Truth:
             self.spans + other.spans,
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
-            round(self.cost_usd + other.cost_usd, 6),
+            self.cost_usd + other.cost_usd,
         )
 
 

@@ -41,7 +41,7 @@ def test_the_later_run_is_linked_to_the_one_that_waited() -> None:
 
 
 def test_of_many_that_wait_the_oldest_are_forgotten() -> None:
-    """Thousands of runs that nobody answers leave nothing behind that grows."""
+    """Thousands of runs that nobody answers leave nothing behind that grows (langfuse#2974)."""
     resumptions, later = Resumptions(), []
     with capture():
         for number in range(4_097):

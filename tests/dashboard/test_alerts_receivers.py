@@ -137,7 +137,7 @@ def test_what_an_answer_means(status, headers, refused, wait_s):
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 999999 \xff\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 500],
+    [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 999999 \xff\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 10_500],
 )
 def test_what_speaks_no_http_is_no_answer(garbage):
     """Whatever comes back, it is an error in words, without the address's secret."""
