@@ -18,7 +18,7 @@ import environments
 from report import Report, Target, main
 from worker import in_turns, serve
 
-_SPANS = 500
+SPANS = 500
 _TEXT = " ".join(["the planner asks the coder for a function that merges two sorted lists"] * 14)[:1000]
 _LIMIT_US = 30.0
 _VARIANTS = (
@@ -98,7 +98,7 @@ def _request(attributes: Callable[[random.Random], dict[str, Any]]) -> dict[str,
             "endTimeUnixNano": str(now_ns + number * 1_000_000 + 700_000_000),
             "attributes": [{"key": key, "value": _value(value)} for key, value in attributes(draw).items()],
         }
-        for number in range(_SPANS)
+        for number in range(SPANS)
     ]
     resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "bench"}}]}
     return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "bench"}, "spans": spans}]}]}
@@ -114,6 +114,11 @@ def _protobuf(request: dict[str, Any]) -> bytes:
         for number, span in enumerate(spans.spans):
             span.trace_id, span.span_id, span.parent_span_id = b"t" * 16, number.to_bytes(8, "big"), b"p" * 8
     return bytes(message.SerializeToString())
+
+
+def genai_request() -> bytes:
+    """A request of ``SPANS`` model calls, in protobuf."""
+    return _protobuf(_request(_genai))
 
 
 def _walk(body: bytes) -> int:
@@ -178,7 +183,7 @@ def measure(options: argparse.Namespace) -> Report:
     repetitions, seconds = (2, 0.1) if options.quick else (9, 0.5)
     report = Report(
         title="Reading OTLP",
-        how=f"{_SPANS} model calls a request; microseconds of processor time a span, median of {repetitions} interleaved "
+        how=f"{SPANS} model calls a request; microseconds of processor time a span, median of {repetitions} interleaved "
         f"repetitions of {seconds:g} s.",
         columns={"names and encoding": "", "us/span": ".1f", "best us/span": ".1f", "spans/s on one core": ",.0f"},
     )
