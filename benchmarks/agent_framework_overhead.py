@@ -8,18 +8,15 @@ that of the whole process per run, background threads and the flush after the re
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-import tempfile
-import time
 from collections.abc import Callable
-from statistics import median
 from typing import Any
 
 import environments
+from overhead import compared, timed
 from repetitions import interleaved
-from report import Report, Target, main, paired_ratio
-from variants import provider_to
+from report import Report, main
+from variants import ours_to, provider_to
 from worker import serve
 
 RUNS_AT_ONCE = 20
@@ -86,14 +83,9 @@ def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], C
     if name == "bare":
         return lambda agent: agent, _nothing
     if name.startswith("ours"):
-        import ai_dev_squad
         from ai_dev_squad_agent_framework import observe
 
-        settings: dict[str, Any] = {"log_dir": tempfile.mkdtemp(prefix="bench-journal-"), "service_name": name}
-        if "OTLP" in name:
-            settings |= {"exporter": "otlp", "endpoint": endpoint, "protocol": "http/protobuf"}
-        ai_dev_squad.configure(**settings)
-        return observe, ai_dev_squad.flush
+        return observe, ours_to(name, endpoint)
     provider = provider_to(name, endpoint)
     if name == "OpenInference":
         from openinference.instrumentation.agent_framework import AgentFrameworkToOpenInferenceProcessor
@@ -108,74 +100,27 @@ def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], C
 def _work(name: str) -> None:
     """Run repetitions of the workload under the observation called ``name``."""
     observe, flush = _switch_on(name, os.environ.get("BENCH_ENDPOINT"))
-    loop = asyncio.new_event_loop()
 
-    def run(runs: int) -> dict[str, Any]:
-        walls, cpu = [], 0.0
+    async def some(agent: Any) -> None:
+        for _ in range(RUNS_AT_ONCE):
+            assert (await agent.run("go")).text == "fine"
 
-        async def some(agent: Any) -> None:
-            for _ in range(RUNS_AT_ONCE):
-                assert (await agent.run("go")).text == "fine"
-
-        for _ in range(runs):
-            agent = observe(_agent())
-            started, before = time.perf_counter(), time.process_time()
-            loop.run_until_complete(some(agent))
-            walls.append(time.perf_counter() - started)
-            cpu += time.process_time() - before
-        before = time.process_time()
-        flush()
-        cpu += time.process_time() - before
-        return {
-            "wall_us": median(walls) / RUNS_AT_ONCE * 1e6,
-            "cpu_us": cpu / runs / RUNS_AT_ONCE * 1e6,
-            "versions": environments.versions(*_VERSIONS),
-        }
-
-    serve(run)
+    serve(timed(lambda: observe(_agent()), some, flush, _VERSIONS, units=RUNS_AT_ONCE))
 
 
 def measure(options: argparse.Namespace) -> Report:
     """Run the repetitions and compare."""
     repetitions, runs = (3, 3) if options.quick else (25, 10)
     answers, spans = interleaved(VARIANTS, __file__, repetitions=repetitions, runs=runs, first_runs=3, counted_runs=2)
-    return _report(answers, {name: found / RUNS_AT_ONCE for name, found in spans.items()}, repetitions, runs)
-
-
-def _report(answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], repetitions: int, runs: int) -> Report:
-    report = Report(
-        title="Observing a run of an Agent Framework agent",
-        how=f"Two model calls and a tool, a model that answers at once; median of {repetitions} interleaved repetitions of "
+    return compared(
+        "Observing a run of an Agent Framework agent",
+        f"Two model calls and a tool, a model that answers at once; median of {repetitions} interleaved repetitions of "
         f"{runs * RUNS_AT_ONCE} runs. CPU: the process per run, with background threads and flush. "
         "Ratio: to bare, median of the repetitions' ratios.",
-        columns={
-            "variant": "",
-            "us": ",.0f",
-            "CPU us": ",.0f",
-            "best CPU us": ",.0f",
-            "CPU ratio": ".2f",
-            "spans": ".1f",
-        },
+        answers,
+        {name: found / RUNS_AT_ONCE for name, found in spans.items()},
+        _LIMITS,
     )
-    cpu = {name: [answer["cpu_us"] for answer in found] for name, found in answers.items()}
-    for name, found in answers.items():
-        report.rows.append(
-            {
-                "variant": name,
-                "us": median(answer["wall_us"] for answer in found),
-                "CPU us": median(cpu[name]),
-                "best CPU us": min(cpu[name]),
-                "CPU ratio": paired_ratio(cpu[name], cpu["bare"]),
-                "spans": spans[name],
-            }
-        )
-        report.used(found[-1]["versions"])
-    ratios = {name: paired_ratio(cpu[name], cpu["bare"]) for name in _LIMITS}
-    report.targets = [
-        Target(f"{name} / bare at most {limit}", f"{ratios[name]:.2f}", ratios[name] <= limit)
-        for name, limit in _LIMITS.items()
-    ]
-    return report
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 import environments
 from repetitions import interleaved
 from report import Report, Target, main, paired_ratio
-from variants import provider_to
+from variants import ours_to, provider_to
 from worker import serve
 
 _VARIANTS = {
@@ -89,14 +89,10 @@ def _switch_on(name: str) -> tuple[Any, Callable[[], object]]:
         provider = provider_to(name, endpoint)
         CrewAIInstrumentor().instrument(tracer_provider=provider)
         return _crew(), provider.force_flush
-    import ai_dev_squad
     from ai_dev_squad_crewai import observe
 
-    settings: dict[str, Any] = {"log_dir": tempfile.mkdtemp(prefix="bench-journal-"), "service_name": name}
-    if "OTLP" in name:
-        settings |= {"exporter": "otlp", "endpoint": endpoint, "protocol": "http/protobuf"}
-    ai_dev_squad.configure(**settings)
-    return observe(_crew()), ai_dev_squad.flush
+    flush = ours_to(name, endpoint)
+    return observe(_crew()), flush
 
 
 def _events(crew: Any) -> int:

@@ -9,18 +9,15 @@ is measured, the SDK's own traces are off; there they are made and handed to a p
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-import tempfile
-import time
 from collections.abc import Callable
-from statistics import median
 from typing import Any
 
 import environments
+from overhead import compared, timed
 from repetitions import interleaved
-from report import Report, Target, main, paired_ratio
-from variants import provider_to
+from report import Report, main
+from variants import ours_to, provider_to
 from worker import serve
 
 RUNS = 20
@@ -83,14 +80,9 @@ def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], C
     if name == "bare":
         return lambda agent: agent, _nothing
     if name.startswith("ours"):
-        import ai_dev_squad
         from ai_dev_squad_openai_agents import observe
 
-        settings: dict[str, Any] = {"log_dir": tempfile.mkdtemp(prefix="bench-journal-"), "service_name": name}
-        if "OTLP" in name:
-            settings |= {"exporter": "otlp", "endpoint": endpoint, "protocol": "http/protobuf"}
-        ai_dev_squad.configure(**settings)
-        return observe, ai_dev_squad.flush
+        return observe, ours_to(name, endpoint)
     if name == "OpenInference":
         from openinference.instrumentation.openai_agents import OpenAIAgentsInstrumentor
 
@@ -112,32 +104,15 @@ def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], C
 def _work(name: str) -> None:
     """Run repetitions of the workload under the observation called ``name``."""
     observe, flush = _switch_on(name, os.environ.get("BENCH_ENDPOINT"))
+
     from agents import Runner
 
-    loop = asyncio.new_event_loop()
-
-    async def repeat() -> None:
+    async def repeat(_: None) -> None:
         agent = observe(_agent())
         for _ in range(RUNS):
             assert (await Runner.run(agent, "go")).final_output == "fine"
 
-    def run(runs: int) -> dict[str, Any]:
-        walls, cpu = [], 0.0
-        for _ in range(runs):
-            started, before = time.perf_counter(), time.process_time()
-            loop.run_until_complete(repeat())
-            walls.append(time.perf_counter() - started)
-            cpu += time.process_time() - before
-        before = time.process_time()
-        flush()
-        cpu += time.process_time() - before
-        return {
-            "wall_us": median(walls) / RUNS * 1e6,
-            "cpu_us": cpu / runs / RUNS * 1e6,
-            "versions": environments.versions(*_VERSIONS),
-        }
-
-    serve(run)
+    serve(timed(lambda: None, repeat, flush, _VERSIONS, units=RUNS))
 
 
 def measure(options: argparse.Namespace) -> Report:
@@ -146,45 +121,15 @@ def measure(options: argparse.Namespace) -> Report:
     answers, spans = interleaved(
         VARIANTS, __file__, repetitions=repetitions, runs=repeats, first_runs=3, counted_runs=2
     )
-    return _report(answers, {name: found / RUNS for name, found in spans.items()}, repetitions, repeats)
-
-
-def _report(
-    answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], repetitions: int, repeats: int
-) -> Report:
-    report = Report(
-        title="Observing a run of the OpenAI Agents SDK",
-        how=f"An agent, two model calls and a tool call, a model that answers at once; median of {repetitions} interleaved "
+    return compared(
+        "Observing a run of the OpenAI Agents SDK",
+        f"An agent, two model calls and a tool call, a model that answers at once; median of {repetitions} interleaved "
         f"repetitions of {repeats * RUNS} runs. CPU: the process per run, with background threads and flush. "
         "Ratio: to bare, median of the repetitions' ratios.",
-        columns={
-            "variant": "",
-            "us": ",.0f",
-            "CPU us": ",.0f",
-            "best CPU us": ",.0f",
-            "CPU ratio": ".2f",
-            "spans": ".1f",
-        },
+        answers,
+        {name: found / RUNS for name, found in spans.items()},
+        _LIMITS,
     )
-    cpu = {name: [answer["cpu_us"] for answer in found] for name, found in answers.items()}
-    for name, found in answers.items():
-        report.rows.append(
-            {
-                "variant": name,
-                "us": median(answer["wall_us"] for answer in found),
-                "CPU us": median(cpu[name]),
-                "best CPU us": min(cpu[name]),
-                "CPU ratio": paired_ratio(cpu[name], cpu["bare"]),
-                "spans": spans[name],
-            }
-        )
-        report.used(found[-1]["versions"])
-    ratios = {name: paired_ratio(cpu[name], cpu["bare"]) for name in _LIMITS}
-    report.targets = [
-        Target(f"{name} / bare at most {limit}", f"{ratios[name]:.2f}", ratios[name] <= limit)
-        for name, limit in _LIMITS.items()
-    ]
-    return report
 
 
 if __name__ == "__main__":

@@ -8,18 +8,15 @@ that of the whole process per run, background threads and the flush after the re
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-import tempfile
-import time
 from collections.abc import Callable
-from statistics import median
 from typing import Any
 
 import environments
+from overhead import compared, timed
 from repetitions import interleaved
-from report import Report, Target, main, paired_ratio
-from variants import provider_to
+from report import Report, main
+from variants import ours_to, provider_to
 from worker import serve
 
 VARIANTS = {
@@ -63,14 +60,9 @@ def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], C
     if name == "bare":
         return lambda agent: agent, _nothing
     if name.startswith("ours"):
-        import ai_dev_squad
         from ai_dev_squad_pydantic_ai import observe
 
-        settings: dict[str, Any] = {"log_dir": tempfile.mkdtemp(prefix="bench-journal-"), "service_name": name}
-        if "OTLP" in name:
-            settings |= {"exporter": "otlp", "endpoint": endpoint, "protocol": "http/protobuf"}
-        ai_dev_squad.configure(**settings)
-        return observe, ai_dev_squad.flush
+        return observe, ours_to(name, endpoint)
     provider = provider_to(name, endpoint)
     from pydantic_ai import Agent
     from pydantic_ai.models.instrumented import InstrumentationSettings
@@ -86,68 +78,28 @@ def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], C
 def _work(name: str) -> None:
     """Run repetitions of the workload under the observation called ``name``."""
     observe, flush = _switch_on(name, os.environ.get("BENCH_ENDPOINT"))
-    loop = asyncio.new_event_loop()
 
     agent = observe(_agent())
 
-    def run(runs: int) -> dict[str, Any]:
-        walls, before = [], time.process_time()
-        for _ in range(runs):
-            started = time.perf_counter()
-            result = loop.run_until_complete(agent.run("What is a fig?"))
-            walls.append(time.perf_counter() - started)
-            assert result.output == "fine"
-        flush()
-        return {
-            "wall_us": median(walls) * 1e6,
-            "cpu_us": (time.process_time() - before) / runs * 1e6,
-            "versions": environments.versions(*_VERSIONS),
-        }
+    async def ask(agent: Any) -> None:
+        assert (await agent.run("What is a fig?")).output == "fine"
 
-    serve(run)
+    serve(timed(lambda: agent, ask, flush, _VERSIONS))
 
 
 def measure(options: argparse.Namespace) -> Report:
     """Run the repetitions and compare."""
     repetitions, runs = (3, 10) if options.quick else (25, 40)
     answers, spans = interleaved(VARIANTS, __file__, repetitions=repetitions, runs=runs, first_runs=3, counted_runs=2)
-    return _report(answers, spans, repetitions, runs)
-
-
-def _report(answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], repetitions: int, runs: int) -> Report:
-    report = Report(
-        title="Observing a run of a Pydantic AI agent",
-        how=f"An agent that uses a tool once, a model that answers at once; median of {repetitions} interleaved repetitions of "
+    return compared(
+        "Observing a run of a Pydantic AI agent",
+        f"An agent that uses a tool once, a model that answers at once; median of {repetitions} interleaved repetitions of "
         f"{runs} runs. CPU: the process per run, with background threads and flush. "
         "Ratio: to bare, median of the repetitions' ratios.",
-        columns={
-            "variant": "",
-            "us": ",.0f",
-            "CPU us": ",.0f",
-            "best CPU us": ",.0f",
-            "CPU ratio": ".2f",
-            "spans": ".1f",
-        },
+        answers,
+        spans,
+        _LIMITS,
     )
-    cpu = {name: [answer["cpu_us"] for answer in found] for name, found in answers.items()}
-    for name, found in answers.items():
-        report.rows.append(
-            {
-                "variant": name,
-                "us": median(answer["wall_us"] for answer in found),
-                "CPU us": median(cpu[name]),
-                "best CPU us": min(cpu[name]),
-                "CPU ratio": paired_ratio(cpu[name], cpu["bare"]),
-                "spans": spans[name],
-            }
-        )
-        report.used(found[-1]["versions"])
-    ratios = {name: paired_ratio(cpu[name], cpu["bare"]) for name in _LIMITS}
-    report.targets = [
-        Target(f"{name} / bare at most {limit}", f"{ratios[name]:.2f}", ratios[name] <= limit)
-        for name, limit in _LIMITS.items()
-    ]
-    return report
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 import environments
 from workload import build_graph
 
-__all__ = ["VARIANTS", "VERSIONS", "provider_to", "switch_on"]
+__all__ = ["VARIANTS", "VERSIONS", "ours_to", "provider_to", "switch_on"]
 
 Flush = Callable[[], object]
 
@@ -55,14 +55,21 @@ def switch_on(name: str, endpoint: str | None) -> tuple[Any, Flush]:
 
 
 def _ours(name: str, options: str, endpoint: str | None) -> tuple[Any, Flush]:
-    import ai_dev_squad
     from ai_dev_squad_langgraph import observe
 
+    flush = ours_to(name, endpoint, capture_content="content" in options)
+    return observe(build_graph()), flush
+
+
+def ours_to(name: str, endpoint: str | None, **more: Any) -> Flush:
+    """Configure ours as ``name`` says, with ``more`` settings, and return flush."""
+    import ai_dev_squad
+
     settings: dict[str, Any] = {"log_dir": tempfile.mkdtemp(prefix="bench-journal-"), "service_name": name}
-    if "OTLP" in options:
+    if "OTLP" in name:
         settings |= {"exporter": "otlp", "endpoint": endpoint, "protocol": "http/protobuf"}
-    ai_dev_squad.configure(**settings, capture_content="content" in options)
-    return observe(build_graph()), ai_dev_squad.flush
+    ai_dev_squad.configure(**settings, **more)
+    return ai_dev_squad.flush
 
 
 def provider_to(name: str, endpoint: str | None) -> Any:

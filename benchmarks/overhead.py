@@ -1,0 +1,89 @@
+"""What it costs to observe an asynchronous framework: how runs are timed, and how the variants are compared."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+import environments
+from report import Report, Target, paired_ratio
+
+__all__ = ["compared", "timed"]
+
+
+def timed(
+    prepare: Callable[[], Any],
+    work: Callable[[Any], Awaitable[None]],
+    flush: Callable[[], object],
+    versions: Sequence[str],
+    *,
+    units: int = 1,
+) -> Callable[..., dict[str, Any]]:
+    """What ``worker.serve`` takes: ``work(prepare())`` so many times, of which ``work`` and the ``flush`` at the end are timed.
+
+    ``units`` is how many runs, or turns, one ``work`` makes: the result is microseconds of each.
+    """
+    loop = asyncio.new_event_loop()
+
+    def run(runs: int) -> dict[str, Any]:
+        walls, cpu = [], 0.0
+        for _ in range(runs):
+            thing = prepare()
+            started, before = time.perf_counter(), time.process_time()
+            loop.run_until_complete(work(thing))
+            walls.append(time.perf_counter() - started)
+            cpu += time.process_time() - before
+        before = time.process_time()
+        flush()
+        cpu += time.process_time() - before
+        return {
+            "wall_us": median(walls) / units * 1e6,
+            "cpu_us": cpu / runs / units * 1e6,
+            "versions": environments.versions(*versions),
+        }
+
+    return run
+
+
+def compared(
+    title: str,
+    how: str,
+    answers: Mapping[str, list[dict[str, Any]]],
+    spans: Mapping[str, float],
+    limits: Mapping[str, float],
+) -> Report:
+    """The variants side by side. ``limits``: variant → how many times the processor time of ``bare`` it may take."""
+    report = Report(
+        title=title,
+        how=how,
+        columns={
+            "variant": "",
+            "us": ",.0f",
+            "CPU us": ",.0f",
+            "best CPU us": ",.0f",
+            "CPU ratio": ".2f",
+            "spans": ".1f",
+        },
+    )
+    cpu = {name: [answer["cpu_us"] for answer in found] for name, found in answers.items()}
+    for name, found in answers.items():
+        report.rows.append(
+            {
+                "variant": name,
+                "us": median(answer["wall_us"] for answer in found),
+                "CPU us": median(cpu[name]),
+                "best CPU us": min(cpu[name]),
+                "CPU ratio": paired_ratio(cpu[name], cpu["bare"]),
+                "spans": spans[name],
+            }
+        )
+        report.used(found[-1]["versions"])
+    ratios = {name: paired_ratio(cpu[name], cpu["bare"]) for name in limits}
+    report.targets = [
+        Target(f"{name} / bare at most {limit}", f"{ratios[name]:.2f}", ratios[name] <= limit)
+        for name, limit in limits.items()
+    ]
+    return report
