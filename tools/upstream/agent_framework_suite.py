@@ -12,7 +12,6 @@ run stands here.
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import io
 import os
@@ -22,7 +21,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from langgraph_suite import CHECKS, ROOT, details, judge, pip, run_pytest, run_unobserved, table, under_test
+from langgraph_suite import compare, install, suite_parser, under_test
 
 PACKAGE = "agent-framework-core"
 FOLDER = "python/packages/core"
@@ -52,13 +51,8 @@ def fetch(checkout: Path, version: str, into: Path) -> Path:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = suite_parser(__doc__, "ai_dev_squad_agent_framework:observe", spans=False)
     parser.add_argument("--checkout", type=Path, required=True, help="a clone of microsoft/agent-framework")
-    parser.add_argument("--observe", default="ai_dev_squad_agent_framework:observe", metavar="MODULE:FUNC")
-    parser.add_argument("--workers", type=int, default=2, help="pytest-xdist processes (default 2)")
-    parser.add_argument("--reruns", type=int, default=3, help="how often a differing test is rerun each way")
-    parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "upstream", help="where suites and results are")
-    parser.add_argument("--no-install", action="store_true", help="the test dependencies are there already")
     options, arguments = parser.parse_known_args(argv)
     os.environ |= {"UPSTREAM_PLUGIN": "observe_agent_framework_plugin", "UPSTREAM_SPANS": "off"}
 
@@ -66,20 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     work = options.cache.resolve() / f"{PACKAGE}-{version}"
     suite = fetch(options.checkout, version, work)
     if not options.no_install:
-        constraints = work / "constraints.txt"
-        constraints.write_text("\n".join(under_test(PACKAGE)), encoding="utf-8")
-        pip("install", *NEEDS, f"agent-framework-openai=={version}", "--constraint", str(constraints))
+        install(work, under_test(PACKAGE), *NEEDS, f"agent-framework-openai=={version}")
     arguments = ["-m", "not integration", "-n", str(options.workers), "--dist", "worksteal", *(arguments or ["tests"])]
-
-    unobserved = run_unobserved(suite, arguments, work / "unobserved")
-    observed = run_pytest(suite, arguments, work / "observed", options.observe)
-    verdicts = judge(suite, work, options.observe, unobserved, observed, options.reruns)
-    print(table(PACKAGE, version, unobserved, observed, verdicts))
-    print(*details(observed, verdicts), sep="\n")
-    print(f"\nEverything is in {work}")
-    counts = {observed.total("started"), observed.total("ended")}
-    differ = any(words.startswith("differs") for words in verdicts.values())
-    return int(differ or len(counts) != 1 or counts == {0} or any(observed.total(name) for name in CHECKS))
+    return compare(PACKAGE, version, suite, work, arguments, options)
 
 
 if __name__ == "__main__":

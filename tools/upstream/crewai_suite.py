@@ -11,7 +11,6 @@ in CrewAI's repository. What it needs to run stands here, because that distribut
 
 from __future__ import annotations
 
-import argparse
 import fnmatch
 import importlib.metadata
 import json
@@ -23,16 +22,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from langgraph_suite import (
-    CHECKS,
     HERE,
-    ROOT,
     Run,
     details,
+    differs,
     fetch,
+    install,
     judge,
-    pip,
     run_pytest,
     run_unobserved,
+    suite_parser,
     table,
     under_test,
 )
@@ -76,11 +75,9 @@ REASONS = {
 
 def install_test_dependencies(work: Path, version: str) -> None:
     """Install what the suite needs, without moving a version under test."""
-    constraints = work / "constraints.txt"
     # LiteLLM wants one very release of tiktoken, which no observed program has anything to do with.
     kept = [line for line in under_test(PACKAGE) if not line.startswith("tiktoken==")]
-    constraints.write_text("\n".join(kept), encoding="utf-8")
-    pip("install", *(need.format(version=version) for need in NEEDS), "--constraint", str(constraints))
+    install(work, kept, *(need.format(version=version) for need in NEEDS))
 
 
 def tokens_compared(observed: Path) -> dict[str, dict[str, list[int]]]:
@@ -147,13 +144,7 @@ def failing_either_way(unobserved: Run, observed: Run) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--observe", default="ai_dev_squad_crewai._marks:mark", metavar="MODULE:FUNC")
-    parser.add_argument("--workers", type=int, default=4, help="pytest-xdist processes (default 4)")
-    parser.add_argument("--reruns", type=int, default=3, help="how often a differing test is rerun each way")
-    parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "upstream", help="where suites and results are")
-    parser.add_argument("--no-install", action="store_true", help="the test dependencies are there already")
-    parser.add_argument("--no-spans", action="store_true", help="as without an exporter: journal lines, no real spans")
+    parser = suite_parser(__doc__, "ai_dev_squad_crewai._marks:mark", workers=4)
     options, arguments = parser.parse_known_args(argv)
     os.environ["UPSTREAM_PLUGIN"] = "observe_crewai_plugin"
     if options.no_spans:
@@ -187,10 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def failed(observed: Run, verdicts: Mapping[str, str], words: Mapping[str, str]) -> bool:
     """Whether anything was found that may not be."""
     explained = all(word == "equal" or reason_for(test, word) for test, word in words.items())
-    counts = {observed.total("started"), observed.total("ended")}
-    differ = any(verdict.startswith("differs") for verdict in verdicts.values())
-    unbalanced = len(counts) != 1 or counts == {0}
-    return differ or unbalanced or not explained or any(observed.total(name) for name in CHECKS)
+    return not explained or differs(observed, verdicts)
 
 
 if __name__ == "__main__":

@@ -136,10 +136,14 @@ def under_test(package: str) -> list[str]:
 
 def install_test_dependencies(suite: Path, package: str) -> None:
     """Install the suite's own dependency group, without moving a version under test."""
-    constraints = suite.parent / "constraints.txt"
-    constraints.write_text("\n".join(under_test(package)), encoding="utf-8")
-    group = f"{suite / 'pyproject.toml'}:test"
-    pip("install", "--group", group, "pytest-xdist", "--constraint", str(constraints))
+    install(suite.parent, under_test(package), "--group", f"{suite / 'pyproject.toml'}:test", "pytest-xdist")
+
+
+def install(work: Path, kept: Iterable[str], *needs: str) -> None:
+    """Install ``needs``, an argument of pip each, without moving the versions in ``kept``."""
+    constraints = work / "constraints.txt"
+    constraints.write_text("\n".join(kept), encoding="utf-8")
+    pip("install", *needs, "--constraint", str(constraints))
 
 
 def environment_key() -> str:
@@ -263,15 +267,52 @@ def details(observed: Run, verdicts: Mapping[str, str], limit: int = 20) -> list
     return lines
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--package", default="langgraph", help="langgraph (default) or langgraph-prebuilt")
-    parser.add_argument("--observe", default="ai_dev_squad_langgraph._observe:observe_in_place", metavar="MODULE:FUNC")
-    parser.add_argument("--workers", type=int, default=2, help="pytest-xdist processes (default 2)")
+def suite_parser(
+    description: str | None, observe: str, *, workers: int = 2, spans: bool = True
+) -> argparse.ArgumentParser:
+    """The options that the programs for all suites have. ``spans`` is whether the suite can be run with real ones."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--observe", default=observe, metavar="MODULE:FUNC")
+    parser.add_argument("--workers", type=int, default=workers, help="pytest-xdist processes (default %(default)s)")
     parser.add_argument("--reruns", type=int, default=3, help="how often a differing test is rerun each way")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "upstream", help="where suites and results are")
     parser.add_argument("--no-install", action="store_true", help="the test dependencies are there already")
-    parser.add_argument("--no-spans", action="store_true", help="as without an exporter: journal lines, no real spans")
+    if spans:
+        parser.add_argument(
+            "--no-spans", action="store_true", help="as without an exporter: journal lines, no real spans"
+        )
+    return parser
+
+
+def differs(observed: Run, verdicts: Mapping[str, str], counted: Sequence[str] = ("started", "ended")) -> bool:
+    """Whether anything was found that may not be: ``counted`` are to be equal, and not 0."""
+    counts = {observed.total(name) for name in counted}
+    changed = any(words.startswith("differs") for words in verdicts.values())
+    return changed or len(counts) != 1 or counts == {0} or any(observed.total(name) for name in CHECKS)
+
+
+def compare(
+    package: str,
+    version: str,
+    suite: Path,
+    work: Path,
+    arguments: Sequence[str],
+    options: argparse.Namespace,
+    counted: Sequence[str] = ("started", "ended"),
+) -> int:
+    """Run the suite both ways and print what came out. Returns the exit code: 1 on a difference."""
+    unobserved = run_unobserved(suite, arguments, work / "unobserved")
+    observed = run_pytest(suite, arguments, work / "observed", options.observe)
+    verdicts = judge(suite, work, options.observe, unobserved, observed, options.reruns)
+    print(table(package, version, unobserved, observed, verdicts))
+    print(*details(observed, verdicts), sep="\n")
+    print(f"\nEverything is in {work}")
+    return int(differs(observed, verdicts, counted))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = suite_parser(__doc__, "ai_dev_squad_langgraph._observe:observe_in_place")
+    parser.add_argument("--package", default="langgraph", help="langgraph (default) or langgraph-prebuilt")
     options, arguments = parser.parse_known_args(argv)
     spans = not options.no_spans
     if not spans:
@@ -283,19 +324,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.no_install:
         install_test_dependencies(suite, options.package)
     arguments = ["-n", str(options.workers), "--dist", "worksteal", *(arguments or ["tests"])]
-
-    unobserved = run_unobserved(suite, arguments, work / "unobserved")
-    observed = run_pytest(suite, arguments, work / "observed", options.observe)
-    verdicts = judge(suite, work, options.observe, unobserved, observed, options.reruns)
-    print(table(options.package, version, unobserved, observed, verdicts))
-    print(*details(observed, verdicts), sep="\n")
-    print(f"\nEverything is in {work}")
-    failed = any(words.startswith("differs") for words in verdicts.values())
-    counts = {
-        observed.total(name) for name in ("started", "ended", *(("spans_started", "spans_ended") if spans else ()))
-    }
-    unbalanced = len(counts) != 1 or counts == {0}
-    return int(failed or unbalanced or any(observed.total(name) for name in CHECKS))
+    counted = ("started", "ended", *(("spans_started", "spans_ended") if spans else ()))
+    return compare(options.package, version, suite, work, arguments, options, counted)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,13 @@ core files run, which take two minutes each way: agents, runs, tools, streams, g
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from langgraph_suite import CHECKS, ROOT, details, fetch, judge, pip, run_pytest, run_unobserved, table, under_test
+from langgraph_suite import compare, fetch, install, suite_parser, under_test
 
 PACKAGE = "openai-agents"
 NEEDS = (
@@ -38,19 +37,11 @@ def core_files(suite: Path) -> list[str]:
 
 def install_test_dependencies(work: Path) -> None:
     """Install what the suite needs, without moving a version under test."""
-    constraints = work / "constraints.txt"
-    constraints.write_text("\n".join(under_test(PACKAGE)), encoding="utf-8")
-    pip("install", *NEEDS, "--constraint", str(constraints))
+    install(work, under_test(PACKAGE), *NEEDS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--observe", default="ai_dev_squad_openai_agents:observe", metavar="MODULE:FUNC")
-    parser.add_argument("--workers", type=int, default=2, help="pytest-xdist processes (default 2)")
-    parser.add_argument("--reruns", type=int, default=3, help="how often a differing test is rerun each way")
-    parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "upstream", help="where suites and results are")
-    parser.add_argument("--no-install", action="store_true", help="the test dependencies are there already")
-    parser.add_argument("--no-spans", action="store_true", help="as without an exporter: journal lines, no real spans")
+    parser = suite_parser(__doc__, "ai_dev_squad_openai_agents:observe")
     options, arguments = parser.parse_known_args(argv)
     os.environ["UPSTREAM_PLUGIN"] = "observe_openai_agents_plugin"
     os.environ["OPENAI_API_KEY"] = "fake_key"  # as the suite's own instructions have it
@@ -65,16 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Its own options ask for plugins that no test needs.
     settings = ["-o", "addopts=", "-o", "asyncio_mode=auto", "-n", str(options.workers), "--dist", "loadgroup"]
     arguments = [*settings, *(arguments or core_files(suite))]
-
-    unobserved = run_unobserved(suite, arguments, work / "unobserved")
-    observed = run_pytest(suite, arguments, work / "observed", options.observe)
-    verdicts = judge(suite, work, options.observe, unobserved, observed, options.reruns)
-    print(table(PACKAGE, version, unobserved, observed, verdicts))
-    print(*details(observed, verdicts), sep="\n")
-    print(f"\nEverything is in {work}")
-    counts = {observed.total("started"), observed.total("ended")}
-    differ = any(words.startswith("differs") for words in verdicts.values())
-    return int(differ or len(counts) != 1 or counts == {0} or any(observed.total(name) for name in CHECKS))
+    return compare(PACKAGE, version, suite, work, arguments, options)
 
 
 if __name__ == "__main__":

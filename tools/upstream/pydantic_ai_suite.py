@@ -11,7 +11,6 @@ streams, tools, limits and requests; the others are about providers, whose answe
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import os
 import subprocess
@@ -19,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from langgraph_suite import CHECKS, ROOT, details, judge, pip, run_pytest, run_unobserved, table, under_test
+from langgraph_suite import compare, install, suite_parser, under_test
 
 PACKAGE = "pydantic-ai-slim"
 NEEDS = (
@@ -72,20 +71,12 @@ def extract(repository: Path, version: str, into: Path) -> Path:
 
 def install_test_dependencies(work: Path, version: str) -> None:
     """Install what the suite needs, without moving a version under test."""
-    constraints = work / "constraints.txt"
-    constraints.write_text("\n".join(under_test(PACKAGE)), encoding="utf-8")
-    pip("install", *(need.format(version=version) for need in NEEDS), "--constraint", str(constraints))
+    install(work, under_test(PACKAGE), *(need.format(version=version) for need in NEEDS))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = suite_parser(__doc__, "ai_dev_squad_pydantic_ai:observe")
     parser.add_argument("--repository", type=Path, required=True, help="a clone of pydantic/pydantic-ai with its tags")
-    parser.add_argument("--observe", default="ai_dev_squad_pydantic_ai:observe", metavar="MODULE:FUNC")
-    parser.add_argument("--workers", type=int, default=2, help="pytest-xdist processes (default 2)")
-    parser.add_argument("--reruns", type=int, default=3, help="how often a differing test is rerun each way")
-    parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "upstream", help="where suites and results are")
-    parser.add_argument("--no-install", action="store_true", help="the test dependencies are there already")
-    parser.add_argument("--no-spans", action="store_true", help="as without an exporter: journal lines, no real spans")
     options, arguments = parser.parse_known_args(argv)
     os.environ["UPSTREAM_PLUGIN"] = "observe_pydantic_ai_plugin"
     os.environ.pop("OPENAI_API_KEY", None)  # with a key, some tests ask the real service
@@ -100,16 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         install_test_dependencies(work, version)
     files = [f"tests/{name}.py" if "/" in name else f"tests/test_{name}.py" for name in FILES]
     arguments = ["-n", str(options.workers), "--dist", "worksteal", "-p", "no:pretty", *(arguments or files)]
-
-    unobserved = run_unobserved(suite, arguments, work / "unobserved")
-    observed = run_pytest(suite, arguments, work / "observed", options.observe)
-    verdicts = judge(suite, work, options.observe, unobserved, observed, options.reruns)
-    print(table(PACKAGE, version, unobserved, observed, verdicts))
-    print(*details(observed, verdicts), sep="\n")
-    print(f"\nEverything is in {work}")
-    counts = {observed.total("started"), observed.total("ended")}
-    differ = any(words.startswith("differs") for words in verdicts.values())
-    return int(differ or len(counts) != 1 or counts == {0} or any(observed.total(name) for name in CHECKS))
+    return compare(PACKAGE, version, suite, work, arguments, options)
 
 
 if __name__ == "__main__":
