@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any
 
-from ai_dev_squad.costs.prices.rates import Price, Rates
+from ai_dev_squad.costs.prices.rates import FREE, Price, Rates
 
 __all__ = ["ModelPricing", "ModelProvider", "is_name", "provider_name"]
 
@@ -113,7 +113,7 @@ class ModelPricing:
         self.__post_init__()
         name = provider_name(self.provider)
         if self.local:
-            source, rates = "local", Rates(input=0, output=0, web_search=0, file_search=0)
+            source, rates = "local", FREE
         else:
             source = self.source
             rates = Rates(

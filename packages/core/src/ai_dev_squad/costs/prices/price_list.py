@@ -15,7 +15,7 @@ from ai_dev_squad.costs.names import spellings
 from ai_dev_squad.costs.prices.addresses import is_address, is_private, is_sold_only, spellings_of_address
 from ai_dev_squad.costs.prices.catalog import catalog
 from ai_dev_squad.costs.prices.model_pricing import ModelPricing, ModelProvider, is_name, provider_name
-from ai_dev_squad.costs.prices.rates import Price, Rates, UnknownPrice
+from ai_dev_squad.costs.prices.rates import FREE, Price, UnknownPrice
 from ai_dev_squad.genai.providers import OPEN_ENDPOINTS, price_key
 from ai_dev_squad.schema import Cost, Usage
 
@@ -274,7 +274,7 @@ class PriceList:
         if (house in self.local and not (house == "ollama" and name.endswith("cloud"))) or any(
             place in self.local for place in places
         ):
-            return Price(f"{house}/{model}", Rates(input=0, output=0, web_search=0, file_search=0), source="local")
+            return Price(f"{house}/{model}", FREE, source="local")
         return failed
 
     def _listed(self, model: str, provider: str, question: _Question) -> Price | UnknownPrice:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ai_dev_squad.costs.money import PICO
 from ai_dev_squad.schema import Cost, Usage
 
-__all__ = ["MODALITIES", "Part", "Price", "Rates", "UnknownPrice", "disjoint"]
+__all__ = ["FREE", "MODALITIES", "Part", "Price", "Rates", "UnknownPrice", "disjoint"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,10 @@ class Rates:
             image_output=whole_out if self.image_output is None else self.image_output,
             reasoning_output=whole_out if self.reasoning_output is None else self.reasoning_output,
         )
+
+
+FREE = Rates(input=0, output=0, web_search=0, file_search=0)
+"""What runs on the user's own machine: nothing of it is billed."""
 
 
 class _Tokens(NamedTuple):
