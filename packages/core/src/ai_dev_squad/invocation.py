@@ -7,27 +7,40 @@ for its framework and begins one invocation for each thing that the framework re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 from weakref import WeakSet
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad import operations
 from ai_dev_squad.context import Scope, attach, current_context, detach, heal, with_operation
 from ai_dev_squad.genai.errors import classify
-from ai_dev_squad.operations import Operation
-from ai_dev_squad.schema import ErrorInfo, Status
+from ai_dev_squad.operations import Kind, ModelRequest, Operation
+from ai_dev_squad.schema import ErrorInfo, Link, Status
 from ai_dev_squad.steps import Steps
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Self, Unpack
 
-__all__ = ["Invocation"]
+__all__ = ["Beginning", "Invocation"]
 
 _WENT_WELL = frozenset({"ok", "interrupted", "handoff"})
 _TOLD_TO_STOP = frozenset({"cancelled", "closed_early"})
+
+
+class Beginning(TypedDict, total=False):
+    """What an operation begins with besides what it is and where, as for ``operations.start``."""
+
+    attributes: dict[str, Any] | None
+    agent_id: str | None
+    session_id: str | None
+    request: ModelRequest | None
+    links: Sequence[Link]
+    attempt: int | None
+    task: str | None
 
 
 class Invocation(Steps):
@@ -125,6 +138,24 @@ class Invocation(Steps):
             operation.annotate({keys.LATE: True})
         self._around = around = current_context() if here is None else here
         self.context, self._scope = with_operation(operation, around, **{self._key: self})
+
+    def begin_below(
+        self,
+        above: Operation | None,
+        kind: Kind,
+        name: str,
+        *,
+        context: Context | None = None,
+        here: Context | None = None,
+        **given: Unpack[Beginning],
+    ) -> Operation:
+        """Start the operation of this call below ``above``, and begin with it. Returns it.
+
+        ``context`` overrules where its span belongs, and ``here`` where the call takes place.
+        """
+        operation = operations.start(kind, name, framework=self.framework, parent=above, context=context, **given)
+        self.begin(operation, here=here)
+        return operation
 
     def make_current(self) -> None:
         """From here on in this context, until its end."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
-from ai_dev_squad import operations
 from ai_dev_squad.context import current_operation
 from ai_dev_squad.genai.errors import classify
-from ai_dev_squad.invocation import Invocation
+from ai_dev_squad.invocation import Beginning, Invocation
 from ai_dev_squad.marks import Marks
-from ai_dev_squad.operations import Kind, ModelRequest, Operation
+from ai_dev_squad.operations import Kind, Operation
 from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.resumption import Resumptions
 from ai_dev_squad.schema import ErrorInfo
@@ -36,32 +35,12 @@ class Call(Invocation, framework=FRAMEWORK):
         super().__init__(Call.cause())
         self.subject = subject
 
-    def start(
-        self,
-        name: str,
-        *,
-        attributes: dict[str, Any] | None = None,
-        agent_id: str | None = None,
-        session_id: str | None = None,
-        request: ModelRequest | None = None,
-        task: str | None = None,
-    ) -> None:
+    def start(self, name: str, **given: Unpack[Beginning]) -> None:
         """Start the operation, below whatever is current here."""
         above = current_operation()
         if above is None and self.parent is not None:
             above = self.parent.operation  # it has ended: a task that a tool began may outlive it
-        operation = operations.start(
-            self.kind,
-            name,
-            framework=FRAMEWORK,
-            parent=above,
-            attributes=attributes,
-            agent_id=agent_id,
-            session_id=session_id,
-            request=request,
-            task=task,
-        )
-        self.begin(operation)
+        self.begin_below(above, self.kind, name, **given)
         if self.parent is not None and not self.parent.ended:
             self.parent.hold(self)
 

@@ -6,7 +6,7 @@ started elsewhere, through the id of the team's run, which AutoGen keeps with ev
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 from weakref import WeakValueDictionary
 
 from autogen_core import MessageHandlerContext
@@ -14,10 +14,9 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 
-from ai_dev_squad import operations
 from ai_dev_squad.context import current_operation
-from ai_dev_squad.invocation import Invocation
-from ai_dev_squad.operations import Kind, ModelRequest, Operation
+from ai_dev_squad.invocation import Beginning, Invocation
+from ai_dev_squad.operations import Kind, Operation
 from ai_dev_squad.refusal import CallRefused
 
 __all__ = ["FRAMEWORK", "RUNS", "Call", "Options", "enclosing"]
@@ -53,15 +52,7 @@ class Call(Invocation, framework=FRAMEWORK):
     def __deepcopy__(self, memo: dict[int, Any]) -> Call:
         return self  # a copy of the team is not running
 
-    def start(
-        self,
-        name: str,
-        *,
-        attributes: dict[str, Any] | None = None,
-        agent_id: str | None = None,
-        request: ModelRequest | None = None,
-        task: str | None = None,
-    ) -> None:
+    def start(self, name: str, **given: Unpack[Beginning]) -> None:
         """Start the operation. Raises ``CallRefused`` when it is a model call that may not be made."""
         here = otel_context.get_current()
         above, parent, context = self.parent, None, None
@@ -69,19 +60,10 @@ class Call(Invocation, framework=FRAMEWORK):
             # The context belongs to something else, or nothing: the call above knows better.
             parent = above.operation
             context = here = above.context or trace.set_span_in_context(parent.span, above.place or here)
-        operation = operations.start(
-            self.kind,
-            name,
-            framework=FRAMEWORK,
-            parent=parent or current_operation(here),
-            context=context,
-            attributes=attributes,
-            agent_id=agent_id,
-            request=request,
-            task=task,
+        operation = self.begin_below(
+            parent or current_operation(here), self.kind, name, context=context, here=here, **given
         )
-        self.begin(operation, here=here)
-        if request is not None:
+        if operation.request is not None:
             operation.reserve()
 
     def admit(self, arguments: Any) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Unpack
 
 from ai_dev_squad import operations
-from ai_dev_squad.invocation import Invocation
-from ai_dev_squad.operations import Kind, ModelRequest, Operation
-from ai_dev_squad.schema import ErrorInfo, Link, Status
+from ai_dev_squad.invocation import Beginning, Invocation
+from ai_dev_squad.operations import Kind, Operation
+from ai_dev_squad.schema import ErrorInfo, Status
 
 __all__ = ["FRAMEWORK", "Call", "begin", "enclosing", "end", "find"]
 
@@ -87,37 +87,11 @@ def _below(call: Call) -> Iterator[Call]:
         yield from _below(child)
 
 
-def begin(
-    kind: str,
-    key: Any,
-    operation_kind: Kind,
-    name: str,
-    *,
-    attributes: dict[str, Any] | None = None,
-    agent_id: str | None = None,
-    session_id: str | None = None,
-    request: ModelRequest | None = None,
-    links: tuple[Link, ...] = (),
-    attempt: int | None = None,
-    task: str | None = None,
-) -> Call:
+def begin(kind: str, key: Any, operation_kind: Kind, name: str, **given: Unpack[Beginning]) -> Call:
     """Start an operation below what causes it, and make it current."""
     cause = Call.cause()
-    operation = operations.start(
-        operation_kind,
-        name,
-        framework=FRAMEWORK,
-        parent=None if cause is None else cause.operation,
-        attributes=attributes,
-        agent_id=agent_id,
-        session_id=session_id,
-        request=request,
-        links=links,
-        attempt=attempt,
-        task=task,
-    )
     call = Call(kind, key, cause)
-    call.begin(operation)
+    call.begin_below(None if cause is None else cause.operation, operation_kind, name, **given)
     call.make_current()
     if cause is not None and not cause.ended:
         cause.hold(call)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from agents.run_internal.run_steps import NextStepHandoff, NextStepInterruption, NextStepRunAgain
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
 from ai_dev_squad.context import current_context, current_operation
-from ai_dev_squad.invocation import Invocation
+from ai_dev_squad.invocation import Beginning, Invocation
 from ai_dev_squad.marks import Mark, Marks
-from ai_dev_squad.operations import Kind, ModelRequest, Operation
+from ai_dev_squad.operations import Kind, Operation
 from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.resumption import Resumptions
@@ -50,16 +50,7 @@ class Call(Invocation, framework=FRAMEWORK):
         found = super().cause()
         return None if isinstance(found, Group) and found.ended else found
 
-    def start(
-        self,
-        name: str,
-        *,
-        attributes: dict[str, Any] | None = None,
-        agent_id: str | None = None,
-        session_id: str | None = None,
-        request: ModelRequest | None = None,
-        task: str | None = None,
-    ) -> None:
+    def start(self, name: str, **given: Unpack[Beginning]) -> None:
         """Start the operation. Raises ``CallRefused`` when it is a model call that may not be made."""
         here = current_context()
         parent = self.parent
@@ -67,19 +58,8 @@ class Call(Invocation, framework=FRAMEWORK):
         above = None if isinstance(parent, Group) else current_operation(here)
         if above is None and parent is not None:
             above = parent.operation  # also where it has ended: a task that a tool began may outlive it
-        operation = operations.start(
-            self.kind,
-            name,
-            framework=FRAMEWORK,
-            parent=above,
-            attributes=attributes,
-            agent_id=agent_id,
-            session_id=session_id,
-            request=request,
-            task=task,
-        )
-        self.begin(operation, here=here)
-        if request is not None:
+        operation = self.begin_below(above, self.kind, name, here=here, **given)
+        if operation.request is not None:
             operation.reserve()
 
     def raised(self, error: BaseException) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from opentelemetry import trace
 
-from ai_dev_squad import operations
 from ai_dev_squad.context import current_context, current_operation
-from ai_dev_squad.invocation import Invocation
+from ai_dev_squad.invocation import Beginning, Invocation
 from ai_dev_squad.marks import Marks
-from ai_dev_squad.operations import Kind, ModelRequest, Operation
+from ai_dev_squad.operations import Kind, Operation
 from ai_dev_squad.refusal import CallRefused
 
 __all__ = ["FRAMEWORK", "MARKS", "Call", "name_in"]
@@ -30,15 +29,7 @@ class Call(Invocation, framework=FRAMEWORK):
     def __init__(self, subject: Any, parent: Call | None) -> None:
         self.subject, self.parent = subject, parent
 
-    def start(
-        self,
-        name: str,
-        *,
-        attributes: dict[str, Any] | None = None,
-        agent_id: str | None = None,
-        request: ModelRequest | None = None,
-        task: str | None = None,
-    ) -> None:
+    def start(self, name: str, **given: Unpack[Beginning]) -> None:
         """Start the operation. Raises ``CallRefused`` when it is a model call that may not be made."""
         here = current_context()
         above, parent, context = self.parent, None, None
@@ -46,21 +37,12 @@ class Call(Invocation, framework=FRAMEWORK):
             # The context belongs to something else, or nothing: the call above knows better.
             parent = above.operation
             context = here = above.context or trace.set_span_in_context(parent.span, here)
-        operation = operations.start(
-            self.kind,
-            name,
-            framework=FRAMEWORK,
-            parent=parent or current_operation(here),
-            context=context,
-            attributes=attributes,
-            agent_id=agent_id,
-            request=request,
-            task=task,
+        operation = self.begin_below(
+            parent or current_operation(here), self.kind, name, context=context, here=here, **given
         )
-        self.begin(operation, here=here)
         if above is not None and not above.ended:
             above.hold(self)
-        if request is not None:
+        if operation.request is not None:
             self._or_refuse(operation.reserve)
 
     def admit(self, arguments: Any) -> None:
