@@ -296,10 +296,11 @@ def test_a_real_prometheus_scrapes(store: Store, tmp_path: Path) -> None:
         for _ in range(300):
             time.sleep(0.1)
             try:
-                answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params=query).json()["data"]["result"]
-            except (httpx.HTTPError, KeyError):
+                # It answers "Service Unavailable" from the moment it listens until it has read its disk.
+                said = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params=query).raise_for_status()
+            except httpx.HTTPError:
                 continue
-            if answer:
+            if answer := said.json()["data"]["result"]:
                 seen = float(answer[0]["value"][1])
                 break
         assert seen == wanted
