@@ -457,13 +457,41 @@ def upstream(session: nox.Session, suite: str) -> None:
         session.run("python", f"tools/upstream/{suite}_suite.py", *session.posargs)
 
 
+def locked(session: nox.Session, requirements: Iterable[str], file: Path, *options: str) -> None:
+    """Write into ``file`` the releases that are chosen for ``requirements``."""
+    wanted = Path(session.virtualenv.location) / "wanted.in"
+    wanted.write_text("\n".join(requirements), encoding="utf-8")
+    uv(session, "pip", "compile", "--quiet", *options, "--output-file", str(file), str(wanted))
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write the newest releases of everything that an editor's environment has into requirements-dev.txt, for every Python and system."""
+    requirements = [*third_party(), *nox.project.dependency_groups(WORKSPACE, "dev")]
+    session.env["UV_CUSTOM_COMPILE_COMMAND"] = "nox -s lock"
+    options = ("--universal", "--upgrade", "--no-annotate", f"--python-version={PYTHONS[0]}")
+    locked(session, requirements, ROOT / "requirements-dev.txt", *options)
+
+
+@nox.session
+def dev(session: nox.Session) -> None:
+    """Make .venv for an editor and quick runs: every package in place, beside the releases of requirements-dev.txt."""
+    editable = [
+        f"--editable={ROOT / 'packages' / package}[{','.join(extras_of(data['project']))}]"
+        for package, data in PACKAGES.items()
+        if package in claimed(session)
+    ]
+    uv(session, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(ROOT / ".venv"))
+    into = ("--python", str(ROOT / ".venv"), "--requirements", str(ROOT / "requirements-dev.txt"))
+    uv(session, "pip", "install", "--quiet", *into, *editable)
+
+
 @nox.session
 def audit(session: nox.Session) -> None:
     """Look up known vulnerabilities in everything that users of all extras install."""
     uv(session, "pip", "install", "--quiet", *nox.project.dependency_groups(WORKSPACE, "audit"))
-    wanted, locked = (Path(session.virtualenv.location) / name for name in ("wanted.in", "locked.txt"))
-    wanted.write_text("\n".join(third_party()), encoding="utf-8")
-    uv(session, "pip", "compile", "--quiet", "--output-file", str(locked), str(wanted))
-    session.run("pip-audit", "--strict", "--disable-pip", "--no-deps", "--requirement", str(locked), *session.posargs)
+    chosen = Path(session.virtualenv.location) / "locked.txt"
+    locked(session, third_party(), chosen)
+    session.run("pip-audit", "--strict", "--disable-pip", "--no-deps", "--requirement", str(chosen), *session.posargs)
     # What the dashboard's wheel carries along from npm, by its lock file.
     session.run_install("npm", "audit", "--omit=dev", "--package-lock-only", "--prefix", str(FRONTEND), external=True)
