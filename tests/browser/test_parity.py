@@ -308,3 +308,52 @@ def test_six_columns_are_read_on_any_page(browse, violations, six, width, scheme
     assert all(box["x"] + box["width"] <= width for box in boxes)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert violations(page) == []
+
+
+def test_a_move_is_three_keys_from_anywhere(browse, violations, awake, six):
+    """The matrix, the pair that a maker proposes, a scenario: by keyboard, and each is an address."""
+    page = browse()
+    page.goto(f"{six}/")
+    awake(page)
+    page.get_by_role("link", name="Parity matrix").focus()
+    page.keyboard.press("Enter")
+    form = page.get_by_role("form", name="Move between frameworks")
+    expect(form.get_by_label("Moving from")).to_have_value("autogen")
+    form.get_by_role("button", name="Show").focus()
+    page.keyboard.press("Enter")
+
+    expect(page).to_have_url(re.compile(r"/parity-matrix/frameworks/move\?before=autogen&after=agent_framework$"))
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(r"AutoGen\s+→ to\s+Agent Framework"))
+    expect(page.locator(".move-totals tbody th").first).to_have_text(re.compile("Model calls"))
+    rows = page.get_by_role("region", name="Each scenario on both frameworks")
+    rows.get_by_role("link", name="Tool call").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"scenario=tool_call.*#programs$"))
+    expect(page.get_by_role("heading", name="Tool call: the programs")).to_be_in_viewport()
+    expect(page.locator(".program-column h3")).to_have_text([re.compile("AutoGen"), re.compile("Agent Framework")])
+    page.get_by_role("link", name="The way back").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(r"Agent Framework\s+→ to\s+AutoGen"))
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("width, scheme", [(390, "dark"), (1440, "light")])
+def test_a_move_is_read_on_any_page_without_scripts(browse, violations, six, width, scheme):
+    """Nothing is wider than the page; two programs stand side by side where there is room, else one below the other."""
+    page = browse(width=width, scheme=scheme, scripts=False)
+    page.goto(f"{six}/parity-matrix")
+    form = page.get_by_role("form", name="Move between frameworks")
+    form.locator("select[name=before]").select_option("langgraph")
+    form.locator("select[name=after]").select_option("crewai")
+    form.get_by_role("button", name="Show").click()
+
+    expect(page.get_by_role("heading", name="What has no counterpart")).to_be_visible()
+    expect(page.locator(".move-list").first.locator("a[href^=https]")).to_have_attribute(
+        "href", "https://docs.crewai.com/concepts"
+    )
+    columns = [column.bounding_box() for column in page.locator(".program-column").all()]
+    assert len({round(box["y"]) for box in columns}) == (1 if width == 1440 else 2)
+    assert all(box["x"] + box["width"] <= width for box in columns)
+    scripted = browse(width=width, scheme=scheme)
+    scripted.goto(page.url)
+    assert scripted.evaluate("document.documentElement.scrollWidth") == width
+    assert violations(scripted) == []

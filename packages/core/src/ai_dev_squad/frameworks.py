@@ -96,6 +96,8 @@ class FrameworkInfo:
     """What it sends or traces by itself."""
     instrumentors: Mapping[str, tuple[Instrumentor, ...]] = field(default_factory=dict)
     """``openinference``, ``openllmetry`` → what observes it there, in the order in which they are switched on."""
+    successor: str | None = None
+    """The framework that its maker sends its users to, by name."""
 
     @property
     def module(self) -> str | None:

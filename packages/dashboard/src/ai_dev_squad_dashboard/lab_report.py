@@ -6,12 +6,12 @@ Everything that a program or a model said is escaped.
 from __future__ import annotations
 
 from ai_dev_squad_dashboard.lab.export import as_csv, as_html, as_markdown
-from ai_dev_squad_dashboard.lab.move import LabMove, LabMoveRow, move
+from ai_dev_squad_dashboard.lab.move import LabMove, LabMoveRow, LabTotal, move
 from ai_dev_squad_dashboard.lab.move import as_markdown as move_markdown
 from ai_dev_squad_dashboard.lab.table import tabulate
 from ai_dev_squad_dashboard.lab_results import LabResult
 
-__all__ = ["LabMove", "LabMoveRow", "csv_table", "markdown", "move", "move_markdown", "standalone"]
+__all__ = ["LabMove", "LabMoveRow", "LabTotal", "csv_table", "markdown", "move", "move_markdown", "standalone"]
 
 
 def standalone(result: LabResult) -> str:

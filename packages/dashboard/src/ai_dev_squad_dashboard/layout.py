@@ -9,6 +9,8 @@ from typing import Any
 
 from flask import Flask
 
+from ai_dev_squad.frameworks import framework_title
+
 from . import static_files
 from .alerts import MEASURES
 from .find import url_of
@@ -63,6 +65,7 @@ def attach(app: Flask, site: Site) -> None:
         filters=lambda query, path: filters(site, query, path),
         change=change,
         found_url=url_of,
+        framework_title=framework_title,
         hues=hues,
         alert_measures=tuple(MEASURES),
         alert_names=FIGURE_NAMES,

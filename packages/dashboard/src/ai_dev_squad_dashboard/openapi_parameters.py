@@ -109,6 +109,9 @@ PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     ),
     "text": ("Only scenarios with these words in their names, purposes, reasons and notes.", _TEXT),
     "pin": ("The framework whose column stands first.", _TEXT),
+    "parity_move.before": ("The framework that is moved from; one that has a successor in the run when absent.", _TEXT),
+    "parity_move.after": ("The framework that is moved to.", _TEXT),
+    "parity_move.scenario": ("The scenario whose programs are told; the first when absent.", _TEXT),
     "run": ("A run of the lab, by its id; the newest when absent.", _TEXT),
     "observer": (
         "Also the newest run through this instrumentation; repeat it for several.",

@@ -9,7 +9,18 @@ from typing import Final
 from ai_dev_squad_dashboard.formats import quantity
 from ai_dev_squad_dashboard.lab_results import LabMeasure, LabOutcome
 
-__all__ = ["NAMES", "SHOWS", "VARIES", "Figure", "figures", "lowest", "shifted"]
+__all__ = [
+    "NAMES",
+    "SHOWS",
+    "VARIES",
+    "Figure",
+    "enough",
+    "figures",
+    "interval_high",
+    "interval_low",
+    "lowest",
+    "shifted",
+]
 
 SHOWS: Final[Mapping[str, tuple[str, ...]]] = {
     "capture": (),
@@ -79,18 +90,18 @@ def figures(cells: Sequence[LabOutcome | None]) -> tuple[dict[str, Figure], ...]
             continue
         passing = {at: value for at, value in found.items() if _passes(cells[at])}
         best = None if name in _NO_LOWEST else lowest(passing)
-        top = max(_high(value) for value in found.values())
+        top = max(interval_high(value) for value in found.values())
         for at, value in found.items():
             made[at][name] = Figure(
                 median=value.median,
-                low=_low(value),
-                high=_high(value),
+                low=interval_low(value),
+                high=interval_high(value),
                 unit=value.unit,
                 repeats=len(value.values),
                 lowest=at == best,
-                left=_percent(_low(value), top),
+                left=_percent(interval_low(value), top),
                 length=_percent(value.median, top),
-                right=_percent(_high(value), top),
+                right=_percent(interval_high(value), top),
             )
     return made
 
@@ -104,9 +115,9 @@ def lowest(measures: Mapping[int, LabMeasure]) -> int | None:
         return None
     ordered = sorted(measures, key=lambda at: measures[at].median)
     first, others = measures[ordered[0]], [measures[at] for at in ordered[1:]]
-    if first.unit in VARIES and any(len(measure.values) < _ENOUGH for measure in measures.values()):
+    if not enough(first.unit, *measures.values()):
         return None
-    return ordered[0] if all(_high(first) < _low(other) for other in others) else None
+    return ordered[0] if all(interval_high(first) < interval_low(other) for other in others) else None
 
 
 def shifted(before: LabMeasure, after: LabMeasure) -> bool:
@@ -115,21 +126,28 @@ def shifted(before: LabMeasure, after: LabMeasure) -> bool:
         return False
     if before.unit not in VARIES:
         return True
-    if min(len(before.values), len(after.values)) < _ENOUGH:
+    if not enough(before.unit, before, after):
         return False
-    apart = _high(before) < _low(after) or _high(after) < _low(before)
+    apart = interval_high(before) < interval_low(after) or interval_high(after) < interval_low(before)
     return apart and abs(after.median - before.median) > 0.1 * abs(before.median)
+
+
+def enough(unit: str, *measures: LabMeasure) -> bool:
+    """Whether measures say anything of one another: what varies from run to run says nothing with fewer than three repeats."""
+    return unit not in VARIES or all(len(one.values) >= _ENOUGH for one in measures)
 
 
 def _passes(cell: LabOutcome | None) -> bool:
     return cell is not None and cell.verdict == "passes"
 
 
-def _high(measured: LabMeasure) -> float:
+def interval_high(measured: LabMeasure) -> float:
+    """Where the interval ends; the median where there is none."""
     return measured.median if measured.interval is None else measured.interval.high
 
 
-def _low(measured: LabMeasure) -> float:
+def interval_low(measured: LabMeasure) -> float:
+    """Where the interval begins; the median where there is none."""
     return measured.median if measured.interval is None else measured.interval.low
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,12 +13,44 @@ from ai_dev_squad_dashboard.formats import NONE, quantity
 from ai_dev_squad_dashboard.lab_results import SIGNS, LabCell, LabMeasure, LabResult, Verdict
 
 from .export import markdown_row, markdown_text
+from .figures import NAMES, VARIES, enough, interval_high, interval_low
 from .table import versions_of
 
-__all__ = ["LabMove", "LabMoveRow", "as_markdown", "move"]
+__all__ = ["MEASURES", "LabMove", "LabMoveRow", "LabTotal", "as_markdown", "move"]
 
-MEASURES: Final[Mapping[str, str]] = {"calls": "Model calls", "tokens": "Tokens", "cost": "Cost", "wall": "Wall time"}
+MEASURES: Final[tuple[str, ...]] = ("calls", "tokens", "cost", "wall")
 """What is compared, by the lab's names."""
+
+
+@dataclass(frozen=True)
+class LabTotal:
+    """A measure, added up over the scenarios that pass on both and were measured on both."""
+
+    name: str
+    """The lab's name of it."""
+    title: str
+    scenarios: int
+    """How many scenarios are in it."""
+    before: float
+    """The sum of medians, and so is ``after``."""
+    after: float
+    unit: str
+    clear: bool
+    """Whether it changed beyond doubt: what varies from run to run needs three repeats, and intervals of the sums that stay apart."""
+
+    @property
+    def change(self) -> float | None:
+        """As a share of what it was; ``None`` of what was nothing."""
+        return (self.after - self.before) / self.before if self.before else None
+
+    @property
+    def words(self) -> str:
+        """The change as it may be told: in whole percent, ``none``, or that chance may have made it."""
+        if self.before == self.after:
+            return "none"
+        if not self.clear:
+            return "not clear"
+        return NONE if self.change is None else f"{100 * self.change:+.0f} %".replace("-", "\N{MINUS SIGN}")
 
 
 @dataclass(frozen=True)
@@ -45,10 +78,24 @@ class LabMoveRow:
         return self.verdicts == ("passes", "passes")
 
     @property
+    def lost(self) -> bool:
+        """Whether it is there before, and not after."""
+        return self.verdicts[0] == "passes" and self.verdicts[1] != "passes"
+
+    @property
     def difference(self) -> str:
         """What changes in the program, as a unified diff."""
         before, after = (text.splitlines(keepends=True) for text in self.programs)
         return "".join(difflib.unified_diff(before, after, "before", "after"))
+
+    @property
+    def lines(self) -> tuple[int, int]:
+        """How many lines of the program go, and how many come; what is blank does not count."""
+        before, after = ([line for line in text.splitlines() if line.strip()] for text in self.programs)
+        same = sum(
+            block.size for block in difflib.SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+        )
+        return len(before) - same, len(after) - same
 
 
 @dataclass(frozen=True)
@@ -63,20 +110,15 @@ class LabMove:
     rows: tuple[LabMoveRow, ...]
 
     @property
-    def totals(self) -> Mapping[str, tuple[int, float, float, str]]:
-        """Measure → in how many scenarios both pass and were measured, the sums before and after, the unit."""
-        found = {}
-        for name in MEASURES:
-            pairs = [row.measures[name] for row in self.rows if name in row.measures]
-            if pairs:
-                sums = (sum(before.median for before, _ in pairs), sum(after.median for _, after in pairs))
-                found[name] = (len(pairs), *sums, pairs[0][0].unit)
-        return found
+    def totals(self) -> tuple[LabTotal, ...]:
+        """The sums of each measure that scenarios have that pass on both."""
+        pairs = {name: [row.measures[name] for row in self.rows if name in row.measures] for name in MEASURES}
+        return tuple(_total(name, several) for name, several in pairs.items() if several)
 
     @property
     def without_counterpart(self) -> tuple[LabMoveRow, ...]:
         """What is there before, and not after."""
-        return tuple(row for row in self.rows if row.verdicts[0] == "passes" and row.verdicts[1] != "passes")
+        return tuple(row for row in self.rows if row.lost)
 
 
 def move(result: LabResult, before: str, after: str) -> LabMove:
@@ -117,6 +159,24 @@ def _measures(old: LabCell | None, new: LabCell | None) -> dict[str, tuple[LabMe
     return {name: (old.measures[name], new.measures[name]) for name in both}
 
 
+def _total(name: str, pairs: Sequence[tuple[LabMeasure, LabMeasure]]) -> LabTotal:
+    before, after = zip(*pairs, strict=True)
+    sums = [sum(one.median for one in side) for side in (before, after)]
+    unit = pairs[0][0].unit
+    clear = sums[0] != sums[1]
+    if unit in VARIES:
+        (low, high), (new_low, new_high) = _interval(before), _interval(after)
+        clear = enough(unit, *before, *after) and (high < new_low or new_high < low)
+    return LabTotal(name, NAMES[name], len(pairs), sums[0], sums[1], unit, clear)
+
+
+def _interval(side: Sequence[LabMeasure]) -> tuple[float, float]:
+    """The interval of a sum. The cells were measured independently, so their deviations add up as squares."""
+    middle = sum(one.median for one in side)
+    below, above = (math.hypot(*(edge(one) - one.median for one in side)) for edge in (interval_low, interval_high))
+    return middle - below, middle + above
+
+
 def as_markdown(found: LabMove) -> str:
     """A page: the sums, each scenario, what has no counterpart, and what is done otherwise."""
     return "\n".join(_lines(found)) + "\n"
@@ -130,14 +190,15 @@ def _lines(found: LabMove) -> Iterator[str]:
     yield f"{both} of {len(found.rows)} scenarios pass on both.\n"
     yield markdown_row("Measure", "Scenarios", before, after, "Change")
     yield markdown_row("---", "--:", "--:", "--:", "--:")
-    for name, (number, old, new, unit) in found.totals.items():
-        yield markdown_row(MEASURES[name], str(number), quantity(old, unit), quantity(new, unit), _change(old, new))
+    for total in found.totals:
+        sums = (quantity(value, total.unit) for value in (total.before, total.after))
+        yield markdown_row(total.title, str(total.scenarios), *sums, total.words)
     yield ""
-    yield markdown_row("Scenario", "Before", "After", *MEASURES.values())
-    yield markdown_row("---", "---", "---", *("--:" for _ in MEASURES))
+    yield markdown_row("Scenario", "Before", "After", "Lines", *(NAMES[name] for name in MEASURES))
+    yield markdown_row("---", "---", "---", *("--:" for _ in ("lines", *MEASURES)))
     for row in found.rows:
         signs = ("not run" if word is None else f"{SIGNS[word]} {word}" for word in row.verdicts)
-        yield markdown_row(markdown_text(row.title), *signs, *(_pair(row, name) for name in MEASURES))
+        yield markdown_row(markdown_text(row.title), *signs, _lines_of(row), *(_pair(row, name) for name in MEASURES))
     if found.without_counterpart:
         yield "\n## What has no counterpart\n"
         for row in found.without_counterpart:
@@ -156,8 +217,6 @@ def _pair(row: LabMoveRow, name: str) -> str:
     return words[0] if words[0] == words[1] else f"{words[0]} → {words[1]}"
 
 
-def _change(old: float, new: float) -> str:
-    """In whole percent of what it was; what was nothing has none."""
-    if not old:
-        return NONE
-    return "none" if new == old else f"{100 * (new - old) / old:+.0f} %"
+def _lines_of(row: LabMoveRow) -> str:
+    gone, come = row.lines
+    return f"\N{MINUS SIGN}{gone} +{come}" if all(row.programs) else NONE

@@ -24,7 +24,7 @@ from . import (
     traces,
     users,
 )
-from .parity import matrix, scenario
+from .parity import matrix, moving, scenario
 
 __all__ = ["PAGES"]
 
@@ -45,6 +45,7 @@ PAGES: tuple[Page, ...] = (
     history.PAGE,
     matrix.PAGE,
     scenario.PAGE,
+    moving.PAGE,
     alerts.PAGE,
     health.PAGE,
     delete.PAGE,
