@@ -238,6 +238,12 @@ CONTEXTS = [
         "private_key='[redacted:private-key]'",
     ),
     ("cut -----BEGIN EC PRIVATE KEY-----\nabc", "cut [redacted:private-key]"),
+    ("requests.get(url, auth=('bob', 'vq75ZU6HmGLG4d0e'))", "requests.get(url, auth=[redacted:authorization])"),
+    ("token = load(); token=4c8a126e2303c7d1; x", "token = load(); token=[redacted:token]; x"),
+    (
+        "token=k3y1-XXXXXXXXXXXXXXXXXXXX PWD=/home/a1b2c3d4/e5f6g7h8",
+        "token=k3y1-XXXXXXXXXXXXXXXXXXXX PWD=/home/a1b2c3d4/e5f6g7h8",
+    ),
 ]
 
 

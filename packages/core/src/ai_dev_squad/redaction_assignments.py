@@ -16,12 +16,21 @@ from ai_dev_squad.redaction_harmless import (
     is_piece_of_text,
     is_placeholder,
     is_prose,
+    is_random,
     is_reference,
     is_type,
     names_a_variable,
 )
 from ai_dev_squad.redaction_names import HEADER_KINDS, RECORD_NAMES, RECORD_VALUES, parameter_kind, secret_kind
-from ai_dev_squad.redaction_patterns import LABEL, SEPARATED, compile_scanner, entropy, family_at, kind_of_group
+from ai_dev_squad.redaction_patterns import (
+    LABEL,
+    SEPARATED,
+    compile_scanner,
+    entropy,
+    family_at,
+    kind_of_group,
+    may_be_token,
+)
 
 __all__ = ["Found", "command_form", "found", "label", "labelled", "passes_for_value"]
 
@@ -32,8 +41,6 @@ Found = tuple[int, int, str | None]
 
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _MAILBOX_CHARACTERS = _NAME_CHARACTERS + "+%'"
-# A value that was replaced already, and ends there whatever reads it; most of what a second look meets.
-_REPLACED = re.compile(rf"(\\{{0,7}}[\"'])?{LABEL.pattern}(?(1)\1|(?=[\r\n]|\Z))")
 _LINE_OF_COMMAND = re.compile(r"(?<!\\)\n|[|;]")
 _PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 # Most values hold neither quotation marks nor backslashes, and one run over them is faster than a look at each character.
@@ -120,8 +127,6 @@ def _is_credential(kind: str, value: str) -> bool:
 
 def _named(s: str, match: re.Match[str], group: str, floor: int) -> Found:
     start, end = match.start(), match.end()
-    if _REPLACED.match(s, end):
-        return start, end, None
     if group.startswith(SEPARATED):
         name_end = len(s[max(floor, start - 4) : start].rstrip("\"'\\ \t")) + max(floor, start - 4)
         name_start = _run_start(s, name_end, floor, _NAME_CHARACTERS, 48)
@@ -205,7 +210,9 @@ def _value_after(
     if value is None:
         return None
     text = value["v"]
-    if LABEL.fullmatch(text) or not text.strip("*[](){}. ") or text.startswith("-----BEGIN "):
+    if is_random(text):
+        return value
+    if (text[:1] == "[" and LABEL.fullmatch(text)) or not text.strip("*[](){}. ") or text.startswith("-----BEGIN "):
         return None
     if len(text) > _LONGEST_HARMLESS:
         return value
@@ -290,16 +297,14 @@ def _luhn(text: str) -> bool:
 
 def label(kind: str, value: str) -> str:
     """What to write instead of ``value``: one that is recognised by its shape is called by that, which says more."""
-    if LABEL.fullmatch(value) or not value:
+    if not value or (value[0] == "[" and LABEL.fullmatch(value)):
         return value
-    match = compile_scanner(contexts=False).search(value) if len(value) <= 4096 else None
-    if match is None:
-        return f"[redacted:{kind}]"
-    if match.lastgroup is None:
-        token = family_at(value, match.start())
-        return f"[redacted:{token[0] if token and token[1:] == (0, len(value)) else kind}]"
-    whole = match.end() == len(value) and match.start(match.lastgroup) == 0
-    return f"[redacted:{kind_of_group(match.lastgroup) if whole else kind}]"
+    if len(value) <= 4096 and may_be_token(value):
+        match = compile_scanner(contexts=False).search(value)
+        token = family_at(value, match.start()) if match is not None and match.lastgroup is None else None
+        if token is not None and token[1:] == (0, len(value)):
+            kind = token[0]
+    return f"[redacted:{kind}]"
 
 
 def labelled(kind: str, value: Any) -> Any:

@@ -17,6 +17,7 @@ __all__ = [
     "is_piece_of_text",
     "is_placeholder",
     "is_prose",
+    "is_random",
     "is_reference",
     "is_type",
     "names_a_variable",
@@ -57,6 +58,8 @@ _VERSION = re.compile(r"\d{1,5}(?:\.\d{1,6}){1,3}[\w.*]{0,8}")
 _CONSTANT = re.compile(r"[A-Z][A-Z0-9]{0,30}(?:_[A-Z0-9]{1,30}){1,8}")
 _LOGGED = re.compile(r"\\{0,7}[\"']\s{0,8},\s{0,40}\\{0,7}[\"'](?:logprob|bytes)\\{0,7}[\"']\s?:")
 _PATH = re.compile(r"(?:~|\.{1,2})?(?:/[a-z][a-z0-9_.-]{1,40}){1,12}/?(?::[a-z]{1,10})?")
+# Digits that stand among letters twice in one word, as no name, number, version, path or placeholder has them.
+_RANDOM = re.compile(r"(?=[\w+/=-]{16,400}\Z)(?!/|[\w-]{0,12}[xX]{4})[\w+/=-]*?\d++[A-Za-z]++\d++[A-Za-z]", re.ASCII)
 _CHARACTERS = frozenset("characters chars bytes digits letters".split())
 _FUNCTION_WORDS = frozenset(
     "a an and any are as at by can cannot for from has have if in into is it may must no not of on only or our please see"
@@ -65,6 +68,11 @@ _FUNCTION_WORDS = frozenset(
 )
 _NOUNS = frozenset("key keys password passwords secret secrets token tokens credential credentials".split())
 _WORDS_AFTER = re.compile(r"[ \t]{1,2}([A-Za-z]{1,20})[\s.,:;!?)']|[ \t]{1,2}([A-Za-z]{1,20})$")
+
+
+def is_random(value: str) -> bool:
+    """Whether ``value`` was drawn by a machine, so that no rule of this module has to be asked; most secrets are."""
+    return _RANDOM.match(value) is not None
 
 
 def is_placeholder(value: str) -> bool:
