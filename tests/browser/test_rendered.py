@@ -70,10 +70,13 @@ HUGE = [
 ]
 
 
-def send(page: Page, dashboard: str, texts: list[str], session: str = "") -> str:
-    """Send a run whose model call was given these texts; the address of the call's own page."""
+def send(page: Page, dashboard: str, texts: list[str | dict], session: str = "") -> str:
+    """Send a run whose model call was given these texts, or parts; the address of the call's own page."""
     trace_id, now = f"{time.time_ns():032x}", time.time_ns()
-    given = [{"role": "user", "parts": [{"type": "text", "content": text}]} for text in texts]
+    given = [
+        {"role": "user", "parts": [{"type": "text", "content": text} if isinstance(text, str) else text]}
+        for text in texts
+    ]
     attributes = {
         "gen_ai.operation.name": "chat",
         "gen_ai.request.model": "gpt-4o",
@@ -212,3 +215,23 @@ def test_without_scripts_content_is_as_written(browse, dashboard: str):
     expect(page.locator("pre.captured").first).to_contain_text("Ship **two** things")
     expect(page.get_by_role("button", name="Rendered")).to_have_count(0)
     assert urlsplit(page.url).path.startswith("/traces/")
+
+
+def test_a_captured_picture_is_drawn_on_demand(page: Page, violations, dashboard: str):
+    """A picture in a message is told of until the switch is pressed, and then drawn; one whose head lies is not."""
+    small, bomb = (
+        {"type": "blob", "modality": "image", "content": url.partition(",")[2]}
+        for url in (png(16, 16, 16), png(60_000, 60_000))
+    )
+    page.goto(send(page, dashboard, [small, bomb]))
+    told = page.locator(".part-media")
+    expect(told.first).to_contain_text("shown when Rendered is on")
+    assert page.locator("img[src^=data]").count() == 0
+    rendered(page, 3)
+    expect(page.locator("[data-rendered] img")).to_have_count(1)
+    expect(page.locator("[data-rendered] img")).to_have_js_property("naturalWidth", 16)
+    expect(page.get_by_text("picture too large or damaged")).to_be_visible()
+    expect(told.first).to_be_hidden()
+    assert violations(page) == []
+    page.get_by_role("button", name="Rendered").click()
+    expect(told.first).to_be_visible()

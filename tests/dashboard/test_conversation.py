@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,7 +133,7 @@ def test_anthropic_and_langchain_messages_are_read():
 
 
 def test_media_are_described_and_never_loaded():
-    """Kind, type and size or address are told; base64 content is not."""
+    """Kind, type and size or address are told; content that is no picture is not."""
     parts = [
         {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "A" * 400},
         {"type": "uri", "modality": "document", "uri": "https://x.test/r.pdf"},
@@ -146,6 +147,50 @@ def test_media_are_described_and_never_loaded():
         MessagePart("media", "audio · f1", Text("Hello", 5)),
         MessagePart("media", "image · data:image/png · 19 bytes"),
     )
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "iVBORw0KGgoAAAA="},
+        {"type": "blob", "modality": "image", "content": "iVBORw0KGgoAAAA="},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgoAAAA="}},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": "iVBORw0KGgoAAAA="}},
+    ],
+    ids=["GenAI", "no type", "OpenAI", "Anthropic, of another type than it says"],
+)
+def test_a_small_picture_that_was_captured_can_be_drawn(part):
+    """Whichever way it is written, it is known by how it begins."""
+    (message,) = read_conversation({"input": [{"role": "user", "parts": [part]}]}).messages
+    assert [each.picture for each in message.parts] == ["data:image/png;base64,iVBORw0KGgoAAAA="]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "iVBORw0KGgo… 90,000 more characters",
+        "iVBORw0KGgo" + "A" * 40_000,
+        "PHN2ZyBvbmxvYWQ9",
+        "",
+        None,
+        7,
+        ["iVBORw0KGgo"],
+    ],
+    ids=["cut", "large", "svg", "empty", "missing", "a number", "a list"],
+)
+def test_what_is_cut_or_large_or_no_picture_is_described_only(content):
+    """Half a picture, one of megabytes and a drawing that may carry scripts stay what they are called."""
+    part = {"type": "blob", "modality": "image", "mime_type": "image/png", "content": content}
+    (message,) = read_conversation({"input": [{"role": "user", "parts": [part]}]}).messages
+    assert [(each.kind, each.picture) for each in message.parts] == [("media", None)]
+
+
+def test_pictures_share_the_room_of_a_page():
+    """A hundred pictures are no page of four megabytes: what was said last has its picture."""
+    part = {"type": "blob", "modality": "image", "content": "iVBORw0KGgo" + "A" * 39_000}
+    messages = read_conversation({"input": [{"role": "user", "parts": [part]}] * 100}).messages
+    drawn = [bool(message.parts[0].picture) for message in messages]
+    assert drawn == [False] * 90 + [True] * 10
 
 
 def test_plain_text_is_a_message():

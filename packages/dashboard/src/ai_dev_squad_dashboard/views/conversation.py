@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from .texts import Budget, Text
 
@@ -40,6 +41,12 @@ MEDIA_TYPES: Mapping[str, str] = {
     "input_file": "file",
 }
 
+# The first bytes of each kind, in base64.
+_PICTURES: Final = {"iVBORw0KGgo": "png", "/9j/": "jpeg", "R0lGOD": "gif", "UklGR": "webp"}
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_LARGEST_PICTURE: Final = 40_000
+"""Characters of base64; the browser is given at most 50,000 to draw."""
+
 
 @dataclass(frozen=True)
 class MessagePart:
@@ -49,9 +56,11 @@ class MessagePart:
     title: str = ""
     """The tool's name, the medium, or the type of a part that is not known."""
     body: Text | None = None
-    """Text, arguments or result; ``None`` for media, which are never loaded."""
+    """Text, arguments or result; of media a transcript. Nothing is ever loaded from elsewhere."""
     id: str | None = None
     """What joins a tool call and its result."""
+    picture: str | None = None
+    """A ``data:`` URL of a small picture that was captured whole; the page draws it when its reader asks for it."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +202,7 @@ def _part(value: Any, budget: Budget) -> MessagePart:
         result = _first(value, ("response", "content", "output", "result", "server_tool_call_response"))
         return MessagePart("tool_result", _short(value.get("name")), budget.pretty(result), _id(value))
     if kind in MEDIA_TYPES:
-        return MessagePart("media", _medium(kind, value), _transcript(value, budget))
+        return MessagePart("media", _medium(kind, value), _transcript(value, budget), picture=_picture(value, budget))
     return MessagePart("other", _short(kind) or "part", budget.pretty(dict(value)))
 
 
@@ -228,12 +237,9 @@ def _id(value: Mapping[str, Any]) -> str | None:
 
 
 def _medium(kind: str, value: Mapping[str, Any]) -> str:
-    """What there is to see or hear: medium, type and address or size. The thing itself is never loaded."""
-    source = value.get("source")
-    inner = {**source, **value} if isinstance(source, Mapping) else dict(value)
-    url = inner.get("image_url")
-    address = _first(inner, ("uri", "url", "file_id")) or (url.get("url") if isinstance(url, Mapping) else url)
-    content = _first(inner, ("content", "data"))
+    """What there is to see or hear: medium, type and address or size."""
+    inner = _inner(value)
+    address, content = _address(inner), _first(inner, ("content", "data"))
     if isinstance(address, str) and address.startswith("data:"):
         content, address = address, address[:40].partition(";")[0]
     size = f"{len(content) * 3 // 4:,} bytes" if isinstance(content, str) else None
@@ -244,6 +250,28 @@ def _medium(kind: str, value: Mapping[str, Any]) -> str:
         size,
     )
     return " · ".join(_short(word) for word in words if word)
+
+
+def _inner(value: Mapping[str, Any]) -> dict[str, Any]:
+    source = value.get("source")
+    return {**source, **value} if isinstance(source, Mapping) else dict(value)
+
+
+def _address(inner: Mapping[str, Any]) -> Any:
+    url = inner.get("image_url")
+    return _first(inner, ("uri", "url", "file_id")) or (url.get("url") if isinstance(url, Mapping) else url)
+
+
+def _picture(value: Mapping[str, Any], budget: Budget) -> str | None:
+    """The picture in a part, known by how it begins, whatever the part calls it; ``None`` where it is cut, large, or none."""
+    inner = _inner(value)
+    address, content = _address(inner), _first(inner, ("content", "data"))
+    if isinstance(address, str) and address.startswith("data:"):
+        content = address.partition(",")[2]
+    if not isinstance(content, str) or len(content) > _LARGEST_PICTURE or not _BASE64.fullmatch(content):
+        return None
+    kind = next((kind for head, kind in _PICTURES.items() if content.startswith(head)), None)
+    return f"data:image/{kind};base64,{content}" if kind and budget.takes(len(content)) else None
 
 
 def _transcript(value: Mapping[str, Any], budget: Budget) -> Text | None:

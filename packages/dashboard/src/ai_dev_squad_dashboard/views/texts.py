@@ -41,6 +41,13 @@ class Budget:
         # Half of a surrogate pair is no text, and no encoder takes it.
         return Text(shown.encode("utf-8", "replace").decode(), len(text), is_json)
 
+    def takes(self, length: int) -> bool:
+        """Whether there is room for something of this length, which is shown whole or not at all."""
+        if length > self._left:
+            return False
+        self._left -= length
+        return True
+
     def pretty(self, value: Any) -> Text:
         """``value`` for reading: JSON indented, also when it comes as text; other text as it is."""
         if isinstance(value, str):

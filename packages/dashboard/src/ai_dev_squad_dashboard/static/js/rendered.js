@@ -1,6 +1,7 @@
 // The switch between content as it is written and as Markdown shows it. Off until the reader wants it; this browser remembers it.
 //
-// What may be rendered has `data-content`, `json` or `text`. Its own element stays in the page, hidden, with what was captured.
+// What may be rendered has `data-content`, `json` or `text`. Its own element stays in the page, hidden, with what was captured. Where what
+// is rendered is not what the element says, as with a picture, `data-markdown` has it.
 
 const STORED = "ai-dev-squad.rendered";
 const LABEL = "Rendered";
@@ -41,7 +42,7 @@ async function fragmentOf(text, json) {
 async function show(element) {
   let fragment;
   try {
-    fragment = await fragmentOf(element.textContent, element.dataset.content === "json");
+    fragment = await fragmentOf(element.dataset.markdown ?? element.textContent, element.dataset.content === "json");
   } catch (error) {
     console.warn("content is shown as it is written", error);
   }
