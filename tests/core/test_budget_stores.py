@@ -299,6 +299,42 @@ def test_reservations_of_others_count_at_once(place: Place) -> None:
 
 
 @every_ledger
+def test_what_is_settled_again_and_again_is_told_without_being_asked_for(place: Place) -> None:
+    """Calls that end one right after the other are told together, and the last of them too, though nothing follows it."""
+    manager, other = place.open(), place.open()
+    for each in (manager, other):
+        each.set_budget("d", 10_000, "daily", [], on_exceed="stop")
+    for number in range(1, 21):
+        manager.reserve(1.0).settle(1.0)
+        manager.reserve(1.0).release()
+        held = [manager.reserve(1.0) for _ in range(number)]
+        for reservation in held:
+            reservation.settle(0.5)
+        until(
+            lambda: (
+                (status := other.status()[0]).reserved_usd == 0 and status.spent_usd == manager.status()[0].spent_usd
+            )
+        )
+    assert spent(other) == {("d", None): 20 + 0.5 * 210}
+
+
+@every_ledger
+def test_a_thousand_reservations_are_given_back_at_once(place: Place) -> None:
+    """More than one statement of the ledger takes: the amounts are free again, and what was spent is counted."""
+    manager, other = place.open(), place.open()
+    for each in (manager, other):
+        each.set_budget("d", 1100, "daily", [], on_exceed="stop")
+    held = [manager.reserve(1.0) for _ in range(1100)]
+    with pytest.raises(BudgetExceeded):
+        other.reserve(1.0)
+    for reservation in held:
+        reservation.settle(0.5)
+    assert manager.flush()
+    other.reserve(550.0).release()
+    assert (spent(other), spent(manager)) == ({("d", None): 550.0}, {("d", None): 550.0})
+
+
+@every_ledger
 def test_all_limits_hold_or_nothing_is_set_aside(place: Place) -> None:
     """A call under two budgets of which one has no room leaves no reservation in the other."""
     manager = place.open()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
+from ai_dev_squad.background import Request
 from ai_dev_squad.costs.budgets.accounts import Account, BudgetAccounts, Crossing
 from ai_dev_squad.costs.budgets.amounts import Hold
 from ai_dev_squad.costs.budgets.book import Change, Changes
@@ -25,7 +26,7 @@ Target = tuple[BudgetAccounts, "Account | None", float]
 class Waiting:
     """A reservation that waits for the ledger's verdict."""
 
-    __slots__ = ("blocked", "hold", "is_away", "needed")
+    __slots__ = ("blocked", "hold", "is_away", "needed", "request")
 
     def __init__(self, hold: Hold, needed: int | None) -> None:
         self.hold, self.needed = hold, needed
@@ -33,6 +34,8 @@ class Waiting:
         """The position of the limit that has no room."""
         self.is_away = False
         """Whether it was decided without the ledger."""
+        self.request = Request()
+        """What its caller waits for."""
 
 
 @dataclass

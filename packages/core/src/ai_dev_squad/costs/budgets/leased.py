@@ -41,19 +41,11 @@ _FLUSH_TIMEOUT_S = 10.0
 _JOIN_TIMEOUT_S = 2.0
 _LOCK_TIMEOUT_S = 1.0
 _WARM_S = 600.0
+_GATHER_S = 0.01
+"""What is settled so soon after the last exchange is told together: each exchange would keep a reservation waiting."""
 
 Tell: TypeAlias = Callable[[Literal["WARNING", "INFO"], str, dict[str, Any]], None]
 """Receives level, message and facts when the ledger stops answering, and when it answers again."""
-
-
-class _Asking:
-    """A reservation whose caller waits."""
-
-    __slots__ = ("request", "waiting")
-
-    def __init__(self, waiting: Waiting) -> None:
-        self.waiting = waiting
-        self.request = Request()
 
 
 class LeasedStore:
@@ -80,7 +72,7 @@ class LeasedStore:
     def _begin(self) -> None:
         self._sender = uuid4().hex
         self._ids = count(1)
-        self._asking: deque[_Asking] = deque()
+        self._asking: deque[Waiting] = deque()
         self._pending = Pending(self._sender)
         self._flushes: list[Request] = []
         self._read_asked: deque[Request] = deque()
@@ -90,6 +82,7 @@ class LeasedStore:
         self._retry_at = 0.0
         self._used = self._spoke = -math.inf
         self._wakes_at = math.inf
+        self._gathers_until = -math.inf
         self._held: Callable[[list[Crossing]], None] | None = None
 
     def after_fork(self) -> None:
@@ -104,49 +97,51 @@ class LeasedStore:
         if not hold.amounts:
             return None
         hold.id = f"{self._sender}:{next(self._ids)}"
-        asking = _Asking(Waiting(hold, estimate))
+        waiting = Waiting(hold, estimate)
         if self._away_since is None and not self._has_interrupted:
-            if not self._ask_here(asking):
-                self._asking.append(asking)
+            if not self._ask_here(waiting):
+                self._asking.append(waiting)
                 self._drive()
-            if not asking.request.wait(self._timeout_s):
-                self._is_late(asking)
+            if not waiting.request.wait(self._timeout_s):
+                self._is_late(waiting)
         else:
-            asking.waiting.is_away = True
+            waiting.is_away = True
             self._worker.wake()
-        if asking.waiting.is_away:
-            return self._without_ledger(asking.waiting)
-        blocked = asking.waiting.blocked
+        if waiting.is_away:
+            return self._without_ledger(waiting)
+        blocked = waiting.blocked
         return None if blocked is None else self._book.refuse(hold, blocked, estimate)
 
-    def _ask_here(self, asking: _Asking) -> bool:
+    def _ask_here(self, waiting: Waiting) -> bool:
         """Ask in this thread, if that can be done at once: to switch threads takes longer than an exchange."""
         if self._asking or self._read_asked or not self._ledger.is_open:
             return False
         now = self._used = time.monotonic()
-        if not self._turning.run(lambda: self._answer_here(asking, now), 0):
+        if not self._turning.run(lambda: self._answer_here(waiting, now), 0):
             return False
         if self._wakes_at > now + self._lease_s / 3 or self._away_since is not None:
             self._worker.wake()
         return True
 
-    def _answer_here(self, asking: _Asking, now: float) -> bool:
+    def _answer_here(self, waiting: Waiting, now: float) -> bool:
         try:
             with self._locked():
-                draft = self._pending.asking(asking.waiting, self._lease_s)
+                draft = self._pending.asking(waiting, self._lease_s)
             reply = self._ledger.exchange(draft.exchange)
             if reply.refused[0] is not None and self._is_behind():
                 # What this process has given back, and the ledger does not know of, may make the room: asked with it.
                 return False
             self._settle(draft, reply, now)
-            asking.request.answer(True)
+            waiting.request.answer(True)
         except Exception as error:  # noqa: BLE001 - budgets must hold without the ledger; the user is told
-            self._failed(error, [asking], [])
+            self._failed(error, [waiting], [])
         return True
 
     def wake(self) -> None:
-        """Have what changed sent at once."""
-        self._drive()
+        """Have what changed sent at once, or, right after an exchange, in a few milliseconds with what else changes."""
+        # The thread says that it gathers no more before it looks at what changed, and this comes after the change.
+        if time.monotonic() >= self._gathers_until:
+            self._drive()
 
     def look(self) -> None:
         """Nothing: every answer says what others have spent."""
@@ -223,9 +218,9 @@ class LeasedStore:
             return self._book.keep_alone(waiting.hold, waiting.needed)
         return self._book.refuse_unreachable(waiting.hold, waiting.needed, self._ledger.place)
 
-    def _is_late(self, asking: _Asking) -> None:
+    def _is_late(self, waiting: Waiting) -> None:
         """The thread has no answer: it waits for a lock, a name or a machine that does not speak."""
-        asking.waiting.is_away = True
+        waiting.is_away = True
         self._gone(TimeoutError(f"no answer within {self._timeout_s:g} s"))
         self._worker.wake()
 
@@ -269,7 +264,11 @@ class LeasedStore:
 
     def _turn(self) -> float | None:
         """Say what there is to say. Returns the seconds until there is more."""
+        self._gathers_until = -math.inf
         self._flushes += self._worker.taken()
+        if (pause := self._spoke + _GATHER_S - time.monotonic()) > 0 and self._may_gather():
+            self._gathers_until = self._spoke + _GATHER_S
+            return pause
         with self._turning:
             pause = self._exchange(time.monotonic())
         behind = self._is_behind()
@@ -280,6 +279,10 @@ class LeasedStore:
             self._held = None if not behind else self._held
         return None if self._stopping and pause else pause
 
+    def _may_gather(self) -> bool:
+        """Whether nobody waits for what is said."""
+        return not (self._asking or self._read_asked or self._flushes or self._stopping or self._away_since is not None)
+
     def _exchange(self, now: float) -> float:
         """One exchange, if there is anything to say. Returns the seconds to wait then."""
         if self._away_since is not None and now < self._retry_at and not self._stopping:
@@ -289,14 +292,14 @@ class LeasedStore:
         taken = [self._asking.popleft() for _ in range(min(len(self._asking), _MOST_ASKS))]
         reads = [self._read_asked.popleft() for _ in range(len(self._read_asked))]
         try:
-            is_idle = not self._say_all([asking.waiting for asking in taken], now) and not reads
+            is_idle = not self._say_all(taken, now) and not reads
             if reads:
                 self._read_all(now)
         except Exception as error:  # noqa: BLE001 - budgets must hold without the ledger; the user is told
             self._failed(error, taken, reads)
             return max(0.0, self._retry_at - time.monotonic())
-        for asking in taken:
-            asking.request.answer(True)
+        for waiting in taken:
+            waiting.request.answer(True)
         for request in reads:
             request.answer(True)
         if is_idle:
@@ -360,7 +363,7 @@ class LeasedStore:
         finally:
             lock.release()
 
-    def _failed(self, error: Exception, taken: list[_Asking], reads: list[Request]) -> None:
+    def _failed(self, error: Exception, taken: list[Waiting], reads: list[Request]) -> None:
         """The ledger is away. Raises ``error`` if it is the program's own and says nothing of the ledger."""
         if interrupts(error):
             raise error
@@ -378,9 +381,9 @@ class LeasedStore:
     def _give_up(self) -> None:
         """Let nobody wait for a ledger that is away."""
         for _ in range(len(self._asking)):
-            asking = self._asking.popleft()
-            asking.waiting.is_away = True
-            asking.request.answer(False)
+            waiting = self._asking.popleft()
+            waiting.is_away = True
+            waiting.request.answer(False)
         for _ in range(len(self._read_asked)):
             self._read_asked.popleft().answer(False)
 

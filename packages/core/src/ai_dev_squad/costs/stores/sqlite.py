@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ai_dev_squad.costs.stores.exchange import Ask, Exchange, Held, Line, Reply, Sums, key_of_text, text_of_key
@@ -17,6 +17,7 @@ from ai_dev_squad.costs.stores.exchange import Ask, Exchange, Held, Line, Reply,
 __all__ = ["SQLiteLedger"]
 
 _MOST_ACCOUNTS = 100_000
+_MOST_IDS = 500  # of one statement; SQLite allows 999 in releases of old
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.0002, 0.002
 _FORMAT = 1
 _random = random.Random()  # noqa: S311 - no secret; the program's own sequence of chances is not ours to advance
@@ -174,8 +175,9 @@ class _Transaction:
             for line, account in zip(exchange.lines, accounts, strict=True):
                 account.spent = max(account.spent, line.known) + line.charge
                 account.unpriced = max(account.unpriced, line.known_unpriced) + line.unpriced
-        for held in exchange.given_back:
-            self._drop("id = ?", (held.hold,))
+        for start in range(0, len(exchange.given_back), _MOST_IDS):
+            ids = [held.hold for held in exchange.given_back[start : start + _MOST_IDS]]
+            self._drop(f"id IN ({', '.join('?' * len(ids))})", ids)
         for held in exchange.kept:
             self._keep(held)
         for line, account in zip(exchange.lines, accounts, strict=True):
@@ -211,11 +213,12 @@ class _Transaction:
     def _drop_lapsed(self) -> None:
         self._drop("until <= ?", (self._now,))
 
-    def _drop(self, condition: str, values: tuple[object, ...]) -> None:
-        rows = self._execute(f"SELECT id, budget, key, amount FROM hold WHERE {condition}", values).fetchall()  # noqa: S608 - conditions are of this class
-        for hold, budget, key, amount in rows:
+    def _drop(self, condition: str, values: Sequence[object]) -> None:
+        rows = self._execute(f"SELECT budget, key, amount FROM hold WHERE {condition}", values).fetchall()  # noqa: S608 - conditions are of this class
+        for budget, key, amount in rows:
             self._account(budget, key).reserved -= int(amount)
-            self._execute("DELETE FROM hold WHERE id = ? AND budget = ? AND key = ?", (hold, budget, key))
+        if rows:
+            self._execute(f"DELETE FROM hold WHERE {condition}", values)  # noqa: S608 - as above
 
     def _keep(self, held: Held) -> None:
         until = self._now + self._exchange.lease_s
