@@ -32,6 +32,7 @@ from . import (
 from .alerts import Rules, read_rules
 from .alerts.alerting import Alerting
 from .budgets import parse_budget
+from .forwarding import starting
 from .held import Held
 from .ingest.journal import JournalTail
 from .ingest.otlp import create_blueprint as create_otlp_blueprint
@@ -104,13 +105,14 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
         retains=retains(shared, retention.every_s),
         on_written=told,
     )
-    received = receiver(queue.submit)
+    forwarder = starting.forwarder(settings)
+    received = receiver(queue.submit, None if forwarder is None else forwarder.offer)
     host = None if settings.store is None else socket.gethostname()
     tail = JournalTail(settings.logs, queue, counting=received.counting, host=host) if follow else None
     alerting = _alerting(store, queue, settings, rules, shared)
     changes = changes_of(store, shared, is_alone=settings.store is None)
     sources = tail.states if tail is not None else tuple
-    site = Site(store, queue, settings, sources=sources, alerting=alerting, changes=changes)
+    site = Site(store, queue, settings, sources=sources, alerting=alerting, changes=changes, forwarder=forwarder)
 
     readiness = probes.Readiness(lambda: queue.writable)
 
@@ -148,6 +150,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
         updater=updater,
         alerting=alerting,
         events=events,
+        forwarder=forwarder,
     )
     app.extensions["ai_dev_squad"] = held
     # A WSGI server that ends tells nobody but the interpreter.

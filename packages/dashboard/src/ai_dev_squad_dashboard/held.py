@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ai_dev_squad.process import forget
 
+from .forwarding.forwarder import Forwarder
 from .ingest.otlp_grpc import GrpcServer
 from .ingest.queue import IngestQueue
 from .probes import Readiness
@@ -30,6 +31,7 @@ class Held:
     readiness: Readiness
     grpc: GrpcServer | None = None
     shared: SharedState | None = None
+    forwarder: Forwarder | None = None
     _closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -61,4 +63,7 @@ class Held:
     def _keeping(self, timeout: float) -> list[Callable[[], object]]:
         """How to end with everything kept. What others are told of the last rows goes through what is shared, so that is last."""
         steps: list[Callable[[], object]] = [lambda: self.queue.close(timeout), self.store.close]
+        forwarder = self.forwarder
+        if forwarder is not None:
+            steps.insert(1, lambda: forwarder.close(timeout))
         return steps if self.shared is None else [*steps, self.shared.close]

@@ -1,4 +1,4 @@
-"""One OTLP request over HTTP, in JSON, and what its receiver says of it."""
+"""One OTLP request over HTTP, and what its receiver says of it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def endpoint_for(url: str, signal: str) -> str:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout: float = 60.0) -> Answer:
-    """Send a request, gzipped, and wait for the answer, ``timeout`` seconds at most. Never raises for what a network does."""
+    """Send a request, in JSON unless ``headers`` say otherwise, gzipped, and wait for the answer, ``timeout`` seconds at most. Never
+    raises for what a network does.
+    """
     sent = {"Content-Type": "application/json", "Content-Encoding": "gzip", **headers}
     request = Request(url, gzip.compress(body, 1), sent)  # noqa: S310 - the user's own address
     try:
@@ -61,7 +63,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout: float = 
     except HTTPError as error:
         with error:
             said = error.read(_SHOWN).decode(errors="replace").strip()
-        problem = f"refused with status {error.code}: {said}" if said else f"refused with status {error.code}"
+        problem = f"refused with status {error.code}" + (f": {said}" if said and said.isprintable() else "")
         if error.code in {429, 502, 503, 504}:
             return Answer("later", problem, retry_after_s=_seconds(error.headers.get("Retry-After")))
         return Answer(_VERDICTS.get(error.code, "refused"), problem)

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from flask import request
 
 from .alerts.alerting import Alerting
+from .forwarding.forwarder import Forwarder
 from .ingest.queue import IngestQueue
 from .kept import Kept
 from .query import Query
@@ -40,6 +41,8 @@ class Site:
     """What watches the rules of alerts."""
     trees: Kept[Any] = field(default_factory=lambda: Kept(MOST_KEPT_ROWS, lambda tree: len(tree.rows)))
     """Trees of long runs that were looked at just now."""
+    forwarder: Forwarder | None = None
+    """What sends on what was received."""
     changes: Callable[[], object] = lambda: None
     """What differs once another process has written into the store."""
 

@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from ai_dev_squad.process import at_exit
 
 from . import probes
+from .forwarding import starting
 from .held import Held
 from .ingest.otlp import create_blueprint, receiver
 from .ingest.otlp_grpc import start_grpc_server
@@ -50,8 +51,10 @@ def create_receiver(settings: ReceiverSettings | None = None, *, store: Store | 
     shared = shared_state(settings.redis)
     told = None if shared is None else lambda _: shared.written()  # so that live pages of dashboards are shown anew
     queue = IngestQueue(store, max_pending_rows=settings.max_pending_rows, on_written=told)
-    held = Receiving(store=store, queue=queue, readiness=probes.Readiness(lambda: queue.writable), shared=shared)
-    received = receiver(queue.submit)
+    forwarder = starting.forwarder(settings)
+    readiness = probes.Readiness(lambda: queue.writable)
+    held = Receiving(store=store, queue=queue, readiness=readiness, shared=shared, forwarder=forwarder)
+    received = receiver(queue.submit, None if forwarder is None else forwarder.offer)
     _attach(app, guard)
     app.register_blueprint(probes.create_blueprint(held.readiness))
     app.register_blueprint(create_blueprint(queue.submit, settings, received))

@@ -98,6 +98,14 @@ class DashboardSettings:
     """Seconds between two updates that a page receives while something changes."""
     max_live_clients: int = 128
     """Live connections at the same time; further ones are refused and poll."""
+    forward: str | None = None
+    """Where OTLP that was received is sent on to: the address below which a second back end has ``/v1/traces``."""
+    forward_headers: tuple[str, ...] = field(default=(), repr=False)
+    """Headers to send with it: ``NAME=VALUE``, such as ``Authorization=Bearer abc``."""
+    forward_content: bool = False
+    """Whether captured content, and logs, are sent on as well. Without it neither leaves."""
+    forward_max_mib: int = 64
+    """What may wait to be sent on, in MiB; what comes beyond is dropped and counted."""
     budgets: tuple[str, ...] = ()
     """Budgets to watch: ``NAME=LIMIT/PERIOD``, USD per hour, day, week or month, as ``team=50/month``; with filters,
     ``team=50/month?agent=coder&framework=crewai``."""
@@ -109,7 +117,14 @@ class DashboardSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port {self.port!r} is not a port; use 1 to 65535, or 0 for any free one")
-        for name in ("retention_days", "max_store_mib", "max_request_mib", "max_pending_rows", "max_live_clients"):
+        for name in (
+            "retention_days",
+            "max_store_mib",
+            "max_request_mib",
+            "max_pending_rows",
+            "max_live_clients",
+            "forward_max_mib",
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} {value!r} is too small; use 1 or more")
@@ -125,6 +140,7 @@ class DashboardSettings:
             raise ValueError(
                 f"redis {without_password(self.redis)!r} is no address of a Redis; use one such as redis://host:6379/0"
             )
+        self._check_forward()
         self._check_credentials()
 
     @property
@@ -136,6 +152,24 @@ class DashboardSettings:
     def place_shown(self) -> str:
         """The same without a password."""
         return without_password(str(self.place))
+
+    def _check_forward(self) -> None:
+        # Of headers nothing is repeated: they are secrets.
+        if not all("=" in header and header.partition("=")[0].strip() for header in self.forward_headers):
+            raise ValueError("forward_headers has something without a name and a value; write it as NAME=VALUE")
+        if self.forward is None:
+            return
+        try:
+            where = urlsplit(self.forward)
+            port, host = where.port, where.hostname
+        except ValueError:
+            where, port, host = urlsplit(""), None, None
+        if where.scheme not in ("http", "https") or not host:
+            raise ValueError(
+                f"forward {without_password(self.forward)!r} is no address; use one such as http://collector:4318"
+            )
+        if port == self.port and is_loopback(host):
+            raise ValueError(f"forward {self.forward!r} is this dashboard itself; name the other back end")
 
     def _check_credentials(self) -> None:
         # None of these messages repeats the value: whoever mixes up a token and its digest would find the token in a log.

@@ -8,6 +8,7 @@ from typing import Any
 
 from ai_dev_squad_dashboard.commands import CommandError, say, told
 from ai_dev_squad_dashboard.commands.tuning import tune_interpreter, tune_memory
+from ai_dev_squad_dashboard.store_url import without_password
 
 __all__ = ["register"]
 
@@ -37,6 +38,9 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--grpc-port", type=int, metavar="PORT", help="also receive OTLP over gRPC, usually on 4317")
     parser.add_argument("--alerts", type=Path, metavar="FILE", help="the rules of alerts, TOML")
     parser.add_argument("--open", action="store_true", help="open a browser once it runs")
+    parser.add_argument(
+        "--forward", metavar="URL", help="send what is received on to a second back end that takes OTLP"
+    )
     parser.set_defaults(run=told(_run))
 
 
@@ -51,6 +55,7 @@ def _run(options: argparse.Namespace) -> int:
             host=options.host,
             port=options.port,
             grpc_port=options.grpc_port,
+            forward=options.forward,
             alerts=options.alerts,
         )
     except ValueError as error:
@@ -73,6 +78,8 @@ def _run(options: argparse.Namespace) -> int:
             )
         say(f"Store      {settings.place_shown}")
         say(f"OTLP       {url}v1/traces")
+        if settings.forward is not None:
+            say(f"Forwards   {without_password(settings.forward)}")
         say("Stop with Ctrl+C.")
         if options.open:
             import webbrowser

@@ -9,6 +9,7 @@ from typing import Any
 from ai_dev_squad_dashboard.commands import CommandError, say, told
 from ai_dev_squad_dashboard.commands.places import add_place
 from ai_dev_squad_dashboard.commands.tuning import tune_interpreter, tune_memory
+from ai_dev_squad_dashboard.store_url import without_password
 
 __all__ = ["register"]
 
@@ -28,6 +29,9 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--grpc-port", type=int, metavar="PORT", help="also receive OTLP over gRPC, usually on 4317; 0 takes a free one"
     )
+    parser.add_argument(
+        "--forward", metavar="URL", help="send what is received on to a second back end that takes OTLP"
+    )
     parser.set_defaults(run=told(_run))
 
 
@@ -36,7 +40,12 @@ def _run(options: argparse.Namespace) -> int:
 
     try:
         settings = ReceiverSettings.from_environment(
-            db=options.db, store=options.store, host=options.host, port=options.port, grpc_port=options.grpc_port
+            db=options.db,
+            store=options.store,
+            host=options.host,
+            port=options.port,
+            grpc_port=options.grpc_port,
+            forward=options.forward,
         )
     except ValueError as error:
         raise CommandError(str(error), 2) from None
@@ -59,6 +68,8 @@ def _run(options: argparse.Namespace) -> int:
         if grpc is not None:
             say(f"gRPC       {settings.host}:{grpc.bound_port}")
         say(f"Store      {settings.place_shown}")
+        if settings.forward is not None:
+            say(f"Forwards   {without_password(settings.forward)}")
         if is_file:
             say(
                 "A file is one process's: no dashboard can show it meanwhile. For both at once use a store such as clickhouse://…"

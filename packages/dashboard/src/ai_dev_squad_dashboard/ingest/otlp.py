@@ -20,7 +20,7 @@ from ai_dev_squad_dashboard.settings import DashboardSettings
 from ai_dev_squad_dashboard.store.base import StoreError
 
 from .otlp_body import BadBody, TooLarge, UnknownEncoding, read_body
-from .otlp_receive import SIGNALS, Encoding, Receiver, Rejected, Signal, Submit
+from .otlp_receive import SIGNALS, Encoding, Receiver, Rejected, Signal, Submit, Taken
 from .otlp_shapes import InvalidRequest
 from .pricing import Prices
 from .queue import Busy
@@ -40,9 +40,9 @@ _RESPONSES: dict[Signal, tuple[Any, str, str]] = {
 }
 
 
-def receiver(submit: Submit) -> Receiver:
-    """What takes requests, with the prices that the core's settings name. Share it between HTTP and gRPC."""
-    return Receiver(submit, Prices(get_settings().prices_file))
+def receiver(submit: Submit, taken: Taken | None = None) -> Receiver:
+    """What takes requests, with the prices that the core's settings name. Share it between HTTP and gRPC. ``taken`` is told of each."""
+    return Receiver(submit, Prices(get_settings().prices_file), taken=taken)
 
 
 def create_blueprint(submit: Submit, settings: DashboardSettings, into: Receiver | None = None) -> Blueprint:

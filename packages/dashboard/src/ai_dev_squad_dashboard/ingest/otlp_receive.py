@@ -24,11 +24,14 @@ from .relayed import line_in
 from .translate import rejection, translated
 from .translate_signals import evaluations, log_row, metric_rows
 
-__all__ = ["SIGNALS", "Encoding", "Receiver", "Rejected", "Signal", "Submit"]
+__all__ = ["SIGNALS", "Encoding", "Receiver", "Rejected", "Signal", "Submit", "Taken"]
 
 Signal = Literal["traces", "logs", "metrics"]
 Encoding = Literal["protobuf", "json"]
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
+
+Taken = Callable[[Signal, Encoding, bytes], object]
+"""Is told of each request whose content is on disk; it must not wait."""
 
 Submit = Callable[[Batch], "Future[Written]"]
 """``IngestQueue.submit``: raises ``Busy`` when too much waits."""
@@ -48,8 +51,14 @@ class Rejected:
 class Receiver:
     """Takes requests. Safe under threads; one for everything that writes into a store, so that each call counts once."""
 
-    def __init__(self, submit: Submit, prices: Prices | None = None, counting: Counting | None = None) -> None:
-        self._submit = submit
+    def __init__(
+        self,
+        submit: Submit,
+        prices: Prices | None = None,
+        counting: Counting | None = None,
+        taken: Taken | None = None,
+    ) -> None:
+        self._submit, self._taken = submit, taken
         self._prices = prices or Prices()
         self._reading = threading.Lock()
         self.counting = counting or Counting()
@@ -70,6 +79,8 @@ class Receiver:
                 self._submit(batch).result(PATIENCE_S)
             except NotYet:
                 raise StoreError(f"the store has not written this within {PATIENCE_S:g} s; send it again") from None
+            if self._taken is not None:
+                self._taken(signal, encoding, body)
         return rejected
 
     def _spans(self, encoding: Encoding, body: bytes, batch: Batch) -> Rejected:

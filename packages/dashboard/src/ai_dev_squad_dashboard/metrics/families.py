@@ -53,6 +53,7 @@ class SiteCollector(Collector):
         yield from found
         yield _gauge("store_up", "1 where the store answers, 0 where it does not.", float(answers))
         yield from _queue(self._site)
+        yield from _forwarded(self._site)
 
 
 def _arrived(tally: Tally) -> Iterator[Metric]:
@@ -135,6 +136,23 @@ def _queue(site: Site) -> Iterator[Metric]:
         yield _counter(name, about, (), {(): value})
     bad = sum(source.bad_lines for source in site.sources())
     yield _counter("bad_journal_lines", "Lines of journals that are none and were skipped.", (), {(): bad})
+
+
+def _forwarded(site: Site) -> Iterator[Metric]:
+    if site.forwarder is None:
+        return
+    state = site.forwarder.state()
+    ended = {"sent": state.sent, "dropped": state.dropped, "refused": state.refused}
+    yield _counter(
+        "forwarded_requests",
+        "Requests of OTLP sent on; outcome: sent, dropped because too much waited, refused by the other end.",
+        ("outcome",),
+        {(name,): count for name, count in ended.items()},
+    )
+    yield _counter(
+        "forward_retries", "Attempts to send on that were in vain and are repeated.", (), {(): state.retried}
+    )
+    yield _gauge("forward_waiting_bytes", "What waits to be sent on.", state.waiting_bytes)
 
 
 def _gauge(name: str, about: str, value: float) -> Metric:

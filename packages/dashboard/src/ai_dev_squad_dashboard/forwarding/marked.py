@@ -1,0 +1,138 @@
+"""A request of OTLP as it is sent on: marked with who forwards it, without captured content where that may not leave.
+
+The mark is an attribute of each resource, since headers do not survive a Collector on the way. A resource that bears our own mark
+has come back and is left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from ai_dev_squad_dashboard.ingest.foreign_names import CONTENT, LISTS
+from ai_dev_squad_dashboard.ingest.otlp_receive import Encoding, Signal
+
+__all__ = ["MARK", "is_content", "marked"]
+
+MARK: Final = "ai_dev_squad.forwarded_by"
+"""The resource's attribute that names who has forwarded it, one after the other, between blanks."""
+
+_PROTOBUF: Final[dict[Signal, tuple[Any, str]]] = {
+    "traces": (ExportTraceServiceRequest, "resource_spans"),
+    "logs": (ExportLogsServiceRequest, "resource_logs"),
+    "metrics": (ExportMetricsServiceRequest, "resource_metrics"),
+}
+_JSON: Final[dict[Signal, str]] = {
+    "traces": "resourceSpans",
+    "logs": "resourceLogs",
+    "metrics": "resourceMetrics",
+}
+_PREFIXES: Final = (
+    *LISTS,
+    "gen_ai.prompt",
+    "gen_ai.event.content",
+    "input.",
+    "output.",
+    "traceloop.entity.input",
+    "traceloop.entity.output",
+    "langfuse.observation.input",
+    "langfuse.observation.output",
+    "langfuse.trace.input",
+    "langfuse.trace.output",
+    "pydantic_ai.all_messages",
+    "llm.prompt",
+    "llm.completions",
+    "mlflow.spanInputs",
+    "mlflow.spanOutputs",
+)
+_FURTHER: Final = frozenset({"all_messages_events", "events", "tool_arguments", "tool_response", "logfire.json_schema"})
+_CONTENT: Final = CONTENT | _FURTHER
+
+
+def is_content(name: str) -> bool:
+    """Whether an attribute of this name holds what was asked or answered."""
+    # A prompt's name and version say nothing of what was asked.
+    return name in _CONTENT or (
+        name.startswith(_PREFIXES) and name not in ("gen_ai.prompt.name", "gen_ai.prompt.version")
+    )
+
+
+def marked(signal: Signal, encoding: Encoding, body: bytes, me: str, *, content: bool) -> bytes | None:
+    """The request as it is sent on by ``me``; ``None`` where nothing of it is. ``body`` is one that was received and understood."""
+    return _protobuf(signal, body, me, content) if encoding == "protobuf" else _json(signal, body, me, content)
+
+
+def _protobuf(signal: Signal, body: bytes, me: str, content: bool) -> bytes | None:
+    kind, field = _PROTOBUF[signal]
+    message = kind.FromString(body)
+    parts = getattr(message, field)
+    kept = [part for part in parts if _pass(part.resource.attributes, me)]
+    if not kept:
+        return None
+    if len(kept) < len(parts):
+        message = kind(**{field: kept})
+    if signal == "traces" and not content:
+        for part in getattr(message, field):
+            for scope in part.scope_spans:
+                for span in scope.spans:
+                    _without_content(span.attributes)
+                    for event in span.events:
+                        _without_content(event.attributes)
+    whole: bytes = message.SerializeToString()
+    return whole
+
+
+def _pass(attributes: Any, me: str) -> bool:
+    """Mark a resource; whether it was not here before."""
+    for each in attributes:
+        if each.key == MARK:
+            if me in each.value.string_value.split():
+                return False
+            each.value.string_value = f"{each.value.string_value} {me}"
+            return True
+    attributes.append(KeyValue(key=MARK, value=AnyValue(string_value=me)))
+    return True
+
+
+def _without_content(attributes: Any) -> None:
+    for index in reversed([index for index, each in enumerate(attributes) if is_content(each.key)]):
+        del attributes[index]
+
+
+def _json(signal: Signal, body: bytes, me: str, content: bool) -> bytes | None:
+    message = msgspec.json.decode(body, type=dict[str, Any])
+    kept = [part for part in message.get(_JSON[signal]) or () if isinstance(part, dict) and _pass_json(part, me)]
+    if not kept:
+        return None
+    if signal == "traces" and not content:
+        for part in kept:
+            for scope in _dicts(part.get("scopeSpans")):
+                for span in _dicts(scope.get("spans")):
+                    for each in (span, *_dicts(span.get("events"))):
+                        each["attributes"] = [
+                            pair for pair in _dicts(each.get("attributes")) if not is_content(str(pair.get("key")))
+                        ]
+    return msgspec.json.encode({**message, _JSON[signal]: kept})
+
+
+def _pass_json(part: dict[str, Any], me: str) -> bool:
+    resource = part["resource"] = part.get("resource") or {}
+    attributes = resource["attributes"] = list(_dicts(resource.get("attributes")))
+    for pair in attributes:
+        if pair.get("key") == MARK:
+            said = str((pair.get("value") or {}).get("stringValue", ""))
+            if me in said.split():
+                return False
+            pair["value"] = {"stringValue": f"{said} {me}"}
+            return True
+    attributes.append({"key": MARK, "value": {"stringValue": me}})
+    return True
+
+
+def _dicts(given: Any) -> list[dict[str, Any]]:
+    return [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []

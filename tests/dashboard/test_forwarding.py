@@ -1,0 +1,301 @@
+"""What is received is sent on to a second back end: whole, marked, without content, and never in the way of who sends."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from flask import Flask
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from werkzeug.serving import make_server
+
+from ai_dev_squad_dashboard.app import create_app
+from ai_dev_squad_dashboard.forwarding.forwarder import Forwarder
+from ai_dev_squad_dashboard.forwarding.marked import MARK, is_content, marked
+from ai_dev_squad_dashboard.ingest.otlp_json import read_spans as read_json
+from ai_dev_squad_dashboard.ingest.otlp_protobuf import read_spans as read_protobuf
+from ai_dev_squad_dashboard.otlp_post import Answer
+from ai_dev_squad_dashboard.receiving import create_receiver
+from ai_dev_squad_dashboard.settings import DashboardSettings, ReceiverSettings
+
+NOW_NS = time.time_ns()
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+class Backend:
+    """A second back end: it keeps what it gets, and answers what it is told, one after the other, then 200."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, dict[str, str], bytes]] = []
+        self.answers: list[tuple[int, dict[str, str]]] = []
+        self.open = threading.Event()
+        self.open.set()
+        backend = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = gzip.decompress(self.rfile.read(int(self.headers["Content-Length"])))
+                backend.open.wait(20)
+                status, headers = backend.answers.pop(0) if backend.answers else (200, {})
+                if status == 200:
+                    backend.got.append((self.path, dict(self.headers), body))
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    made = Backend()
+    thread = threading.Thread(target=made.server.serve_forever)
+    thread.start()
+    yield made
+    made.open.set()
+    made.server.shutdown()
+    thread.join()
+    made.server.server_close()
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        app.extensions["ai_dev_squad"].close()
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for it; a test that waits in vain is stuck, not slow."""
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)
+
+
+def request_of(*, resource: dict[str, str] | None = None, **attributes: str) -> dict[str, Any]:
+    def pairs(given: dict[str, str]) -> list[dict[str, Any]]:
+        return [{"key": key.replace("__", "."), "value": {"stringValue": value}} for key, value in given.items()]
+
+    span = {
+        "traceId": TRACE, "spanId": SPAN, "name": "work", "startTimeUnixNano": str(NOW_NS), "endTimeUnixNano": str(NOW_NS + 1000),
+        "attributes": pairs(attributes), "events": [{"timeUnixNano": str(NOW_NS), "name": "said", "attributes": pairs(attributes)}],
+    }  # fmt: skip
+    return {"resourceSpans": [{"resource": {"attributes": pairs(resource or {})}, "scopeSpans": [{"spans": [span]}]}]}
+
+
+def as_protobuf(request: dict[str, Any]) -> bytes:
+    from google.protobuf.json_format import ParseDict
+
+    message = ExportTraceServiceRequest()
+    ParseDict(request, message)
+    for part in message.resource_spans:  # this reads ids as base64
+        for span in part.scope_spans[0].spans:
+            span.trace_id, span.span_id = bytes.fromhex(TRACE), bytes.fromhex(SPAN)
+    return message.SerializeToString()
+
+
+def test_a_dashboard_sends_on_what_the_sdk_sent(backend: Backend, tmp_path: Path) -> None:
+    """Spans arrive at both back ends, with the headers that were set; what was asked and answered stays here."""
+    settings = DashboardSettings(
+        logs=(tmp_path,), db=tmp_path / "a.duckdb", forward=backend.url, forward_headers=("X-Team=blue",)
+    )
+    app = create_app(settings, follow=False)
+    with served(app) as url:
+        provider = TracerProvider(resource=Resource({"service.name": "shop"}))
+        provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{url}/v1/traces")))
+        span = provider.get_tracer("my").start_span(
+            "chat",
+            attributes={"gen_ai.operation.name": "chat", "gen_ai.input.messages": "[]", "gen_ai.prompt.name": "p"},
+        )
+        span.end()
+        provider.shutdown()
+        until(lambda: backend.got)
+        metrics = requests.get(f"{url}/metrics", timeout=10).text
+    ((path, headers, body),) = backend.got
+    assert (path, headers["X-Team"], headers["Content-Type"]) == ("/v1/traces", "blue", "application/x-protobuf")
+    ((origin, (sent,)),) = read_protobuf(body)
+    assert (origin.service, sent.span_id) == ("shop", format(span.get_span_context().span_id, "016x"))
+    assert sent.attributes == {"gen_ai.operation.name": "chat", "gen_ai.prompt.name": "p"}
+    assert 'ai_dev_squad_forwarded_requests_total{outcome="sent"} 1.0' in metrics
+
+
+def test_two_dashboards_that_forward_to_each_other_go_round_once(tmp_path: Path) -> None:
+    """What comes back is stored once and goes no further."""
+    first = Backend()  # whose address is known before there is a dashboard behind it
+    first.server.server_close()
+    settings = ReceiverSettings(db=tmp_path / "b.duckdb", forward=first.url)
+    other = create_receiver(settings)
+    with served(other) as url:
+        one = create_receiver(ReceiverSettings(db=tmp_path / "a.duckdb", forward=url, port=first.server.server_port))
+        server = make_server("127.0.0.1", first.server.server_port, one, threaded=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        assert requests.post(f"{first.url}/v1/traces", json=request_of(), timeout=10).status_code == 200
+        held, far = one.extensions["ai_dev_squad"], other.extensions["ai_dev_squad"]
+        until(lambda: far.forwarder.state().sent == 1)
+        until(lambda: held.forwarder.state().waiting == 0)
+        assert held.forwarder.state().sent == 1
+        assert (held.queue.state().written_spans, held.queue.state().duplicates) == (1, 1)
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        held.close()
+
+
+def test_a_dead_end_holds_nobody_up(tmp_path: Path) -> None:
+    """Nobody listens there: senders are answered, requests wait as far as they may, the rest is dropped, and closing ends soon."""
+    dead = Backend()
+    dead.server.server_close()
+    app = create_receiver(ReceiverSettings(db=tmp_path / "a.duckdb", forward=dead.url, forward_max_mib=1))
+    with served(app) as url:
+        for _ in range(3):
+            assert requests.post(f"{url}/v1/traces", json=request_of(note="x" * 400_000), timeout=20).status_code == 200
+        forwarder = app.extensions["ai_dev_squad"].forwarder
+        until(lambda: forwarder.state().retried)
+        state = forwarder.state()
+        assert (state.sent, state.dropped, state.waiting) == (0, 2, 1)
+        assert "refused" in str(state.last_problem)
+    assert (forwarder.state().dropped, forwarder.state().waiting) == (3, 0)
+
+
+def test_a_slow_end_holds_nobody_up(backend: Backend, tmp_path: Path) -> None:
+    """While the other end does not answer, senders are; once it does, all of it arrives, in order."""
+    backend.open.clear()
+    app = create_receiver(ReceiverSettings(db=tmp_path / "a.duckdb", forward=backend.url))
+    with served(app) as url:
+        for number in range(5):
+            assert requests.post(f"{url}/v1/traces", json=request_of(n=str(number)), timeout=20).status_code == 200
+        assert backend.got == []
+        backend.open.set()
+        until(lambda: len(backend.got) == 5)
+    assert [next(read_json(body))[1][0].attributes["n"] for _, _, body in backend.got] == ["0", "1", "2", "3", "4"]
+
+
+def test_what_is_to_come_again_comes_again(backend: Backend) -> None:
+    """429, 503 and a login that is refused are repeated, after the seconds that the other end asks for; 400 is for good."""
+    backend.answers = [(429, {"Retry-After": "0"}), (503, {"Retry-After": "0"}), (200, {}), (400, {}), (200, {})]
+    forwarder = Forwarder(backend.url, {}, content=True, max_bytes=1 << 20)
+    for number in range(3):
+        forwarder.offer("traces", "json", json.dumps(request_of(n=str(number))).encode())
+    until(lambda: len(backend.got) == 2)
+    forwarder.close()
+    state = forwarder.state()
+    assert (state.sent, state.refused, state.retried, state.dropped) == (2, 1, 2, 0)
+    assert [next(read_json(body))[1][0].attributes["n"] for _, _, body in backend.got] == ["0", "2"]
+
+
+def test_pauses_grow_and_end_at_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nobody answers, attempts become ever more seldom."""
+    waited: list[float] = []
+    answers = iter([Answer("away", "nobody")] * 8 + [Answer("taken")])
+    forwarder = Forwarder("http://x", {}, content=False, max_bytes=1 << 20, send=lambda *_: next(answers))
+    monkeypatch.setattr(forwarder._closing, "wait", waited.append)
+    forwarder.offer("traces", "json", json.dumps(request_of()).encode())
+    until(lambda: forwarder.state().sent)
+    assert waited == [1, 2, 4, 8, 16, 32, 60, 60]
+    forwarder.close()
+
+
+@pytest.mark.parametrize("encoding", ["json", "protobuf"])
+@pytest.mark.parametrize("content", [True, False])
+def test_a_request_is_marked_and_rid_of_content(encoding: Any, content: bool) -> None:
+    """Both encodings: the resource names who forwards it after those before; attributes of spans and events with content are gone."""
+    request = request_of(
+        resource={MARK: "before", "service.name": "shop"},
+        gen_ai__input__messages="secret", llm__input_messages__0__message__content="secret", gen_ai__request__model="m",
+    )  # fmt: skip
+    body = json.dumps(request).encode() if encoding == "json" else as_protobuf(request)
+    sent = marked("traces", encoding, body, "me", content=content)
+    assert sent is not None
+    ((origin, (span,)),) = (read_json if encoding == "json" else read_protobuf)(sent)
+    assert origin.resource == {MARK: "before me", "service.name": "shop"}
+    kept = {"gen_ai.request.model": "m"}
+    if content:
+        kept |= {"gen_ai.input.messages": "secret", "llm.input_messages.0.message.content": "secret"}
+    assert (span.attributes, span.events[0].attributes, span.span_id) == (kept, kept, SPAN)
+    assert marked("traces", encoding, sent, "me", content=content) is None
+
+
+def test_logs_leave_only_with_content() -> None:
+    """A log says whatever a program writes; without leave to send content none is sent on."""
+    sent: list[str] = []
+
+    def send(url: str, body: bytes, headers: Any) -> Answer:
+        sent.append(url)
+        return Answer("taken")
+
+    body = b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "x"}}]}]}]}'
+    for content in (False, True):
+        forwarder = Forwarder("http://x", {}, content=content, max_bytes=1 << 20, send=send)
+        forwarder.offer("logs", "json", body)
+        forwarder.close()
+    assert sent == ["http://x/v1/logs"]
+
+
+@pytest.mark.parametrize(
+    "name, is_one",
+    [("gen_ai.output.messages", True), ("gen_ai.prompt.0.content", True), ("gen_ai.prompt.version", False), ("input.value", True),
+     ("gen_ai.usage.input_tokens", False), ("traceloop.entity.name", False), ("pydantic_ai.all_messages", True)],
+)  # fmt: skip
+def test_content_is_known_by_its_name(name: str, is_one: bool) -> None:
+    """The conventions' names, and those of other instrumentations."""
+    assert is_content(name) is is_one
+
+
+@pytest.mark.parametrize(
+    "said, message",
+    [
+        ({"forward": "collector:4318"}, "is no address"),
+        ({"forward": "http://localhost:8080"}, "is this dashboard itself"),
+        ({"forward": "http://[::1]:x"}, "is no address"),
+        ({"forward": "http://c", "forward_headers": ("abc",)}, "without a name and a value"),
+        ({"forward": "http://c", "forward_max_mib": 0}, "too small"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(said: dict[str, Any], message: str) -> None:
+    """Before anything is opened, and without repeating a secret."""
+    with pytest.raises(ValueError, match=message):
+        DashboardSettings(**said)
+
+
+def test_the_environment_names_it_all() -> None:
+    """Address, headers, content and the bound of what waits."""
+    settings = DashboardSettings.from_environment(
+        {
+            "DASHBOARD_FORWARD": "http://c:4318",
+            "DASHBOARD_FORWARD_HEADERS": "Authorization=Bearer abc,X-Team=blue",
+            "DASHBOARD_FORWARD_CONTENT": "true",
+            "DASHBOARD_FORWARD_MAX_MIB": "8",
+        }
+    )
+    assert (settings.forward, settings.forward_content, settings.forward_max_mib) == ("http://c:4318", True, 8)
+    assert settings.forward_headers == ("Authorization=Bearer abc", "X-Team=blue")
+    assert "abc" not in repr(settings)
