@@ -23,9 +23,6 @@ from ai_dev_squad_testing import reset
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What several test files of the dashboard assert by; it has to be said before the first of them is imported.
-pytest.register_assert_rewrite("store_contract", "store_oracle")
-
 # The same examples in every run; `--hypothesis-profile=explore` looks for new ones.
 set_hypothesis_home_dir(ROOT / ".cache" / "hypothesis")
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True, database=None)

@@ -25,8 +25,6 @@ __all__ = ["answers"]
 _HOUR = 3_600_000_000
 _NOT_ALIKE = frozenset({"newest", "next"})
 """Cursors."""
-_BESIDE = frozenset({"models", "asked", "answered", "failures"})
-"""What an engine may leave out of a run's row where it stands beside other runs."""
 
 
 def answers(store: Store, selection: Selection) -> dict[str, Any]:
@@ -79,10 +77,7 @@ def answers(store: Store, selection: Selection) -> dict[str, Any]:
     names = [name for name in FIGURE_NAMES if name != "budget"]
     figures = store.figures(0, newest, by=names, step_us=_HOUR, now_us=selection.end_us, latency=True)
     found["figures"] = _sorted(figures)
-    return {
-        question: _plain(answer, _NOT_ALIKE | _BESIDE if question.startswith(("run", "related")) else _NOT_ALIKE)
-        for question, answer in found.items()
-    }
+    return {question: _plain(answer, _NOT_ALIKE) for question, answer in found.items()}
 
 
 def _of_trace(store: Store, trace_id: str) -> dict[str, Any]:

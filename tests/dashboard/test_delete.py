@@ -10,8 +10,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from store_contract import ALL, DAY, HOUR, MINUTE, SECOND, T0, span
-
 from ai_dev_squad_dashboard import DashboardSettings, create_app
 from ai_dev_squad_dashboard.app import running
 from ai_dev_squad_dashboard.security.tokens import new_token
@@ -21,6 +19,7 @@ from ai_dev_squad_dashboard.store.deletions import Deletion, Extent, Subject
 from ai_dev_squad_dashboard.store.duckdb_file import File
 from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, OpenRow
+from ai_dev_squad_testing.store_contract.sample import ALL, DAY, HOUR, MINUTE, SECOND, T0, span
 
 PERSON = "0a" * 16
 OTHER = "0b" * 16

@@ -11,8 +11,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from store_contract import OTHER_RUN, RUN, T0, morning
-
 import ai_dev_squad
 from ai_dev_squad import operations
 from ai_dev_squad_dashboard import DashboardSettings, create_app
@@ -22,6 +20,7 @@ from ai_dev_squad_dashboard.store import open_memory_store
 from ai_dev_squad_dashboard.store.base import Marked
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
 from ai_dev_squad_dashboard.views import marked
+from ai_dev_squad_testing.store_contract.sample import OTHER_RUN, RUN, T0, morning
 
 READ, READ_DIGEST = new_token("read")
 ACT, ACT_DIGEST = new_token("act")

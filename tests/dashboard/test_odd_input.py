@@ -15,7 +15,7 @@ from ai_dev_squad_dashboard.security.tokens import new_token
 from ai_dev_squad_dashboard.store import open_memory_store
 
 sys.path.insert(0, str(Path(__file__).parent))
-from store_contract import RUN, morning
+from ai_dev_squad_testing.store_contract.sample import RUN, morning
 
 TOKEN, DIGEST = new_token("act")
 ACTING = {"Authorization": f"Bearer {TOKEN}"}

@@ -9,8 +9,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from store_contract import RUN, morning
-
 from ai_dev_squad_dashboard import DashboardSettings, create_app
 from ai_dev_squad_dashboard.app import running
 from ai_dev_squad_dashboard.security.tokens import new_token
@@ -18,6 +16,7 @@ from ai_dev_squad_dashboard.sql.page import EXAMPLES
 from ai_dev_squad_dashboard.store import open_memory_store
 from ai_dev_squad_dashboard.store.sql_answers import SqlError
 from ai_dev_squad_dashboard.store.sql_views import VIEWS
+from ai_dev_squad_testing.store_contract.sample import RUN, morning
 
 READ, READ_DIGEST = new_token("read")
 LOOKING = {"Authorization": f"Bearer {READ}"}

@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from hypothesis import HealthCheck, given, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from clickhouse_engine import opened, requires_engine
-from store_contract import FIGURES_OF_ROWS, SUMS_OF_ROWS, TRACES_OF_ROWS, Opens, StoreContract, StoreProperties
+from clickhouse_engine import new_url, requires_engine
 
-from ai_dev_squad_dashboard.store import Store
-
-
-def few(test: Any, about: dict[str, Any]) -> Callable[..., None]:
-    """The same property for fewer rows: a database of its own takes as long as hundreds of questions."""
-    smaller = settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-    return smaller(given(**about)(test.hypothesis.inner_test))
+from ai_dev_squad_testing import StoreContract
 
 
 @requires_engine
 class TestContract(StoreContract):
-    """What is asked of known rows."""
+    """As it is used."""
 
-    def opened(self) -> AbstractContextManager[Store]:
-        return opened()
+    framework = "clickhouse"
+    examples = 4  # a database of its own takes as long as hundreds of questions
 
-
-@requires_engine
-class TestProperties(Opens):
-    """What holds for any rows."""
-
-    def opened(self) -> AbstractContextManager[Store]:
-        return opened()
-
-    test_sums_are_those_of_the_rows = few(StoreProperties.test_sums_are_those_of_the_rows, SUMS_OF_ROWS)
-    test_figures_are_those_of_the_rows = few(StoreProperties.test_figures_are_those_of_the_rows, FIGURES_OF_ROWS)
-    test_traces_are_those_of_the_rows = few(StoreProperties.test_traces_are_those_of_the_rows, TRACES_OF_ROWS)
+    @contextmanager
+    def place(self) -> Iterator[str]:
+        yield new_url()

@@ -17,8 +17,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from clickhouse_engine import new_url, opened, requires_engine
 from sample import sample, trace_id
-from store_contract import ALL, DAY, HOUR, SECOND, T0, near, span
-from store_oracle import Oracle
 
 from ai_dev_squad_dashboard.app import create_app, running
 from ai_dev_squad_dashboard.cli import main
@@ -27,6 +25,8 @@ from ai_dev_squad_dashboard.store import Store, StoreError, open_store
 from ai_dev_squad_dashboard.store.base import Selection
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
 from ai_dev_squad_dashboard.store.sql_answers import SqlError
+from ai_dev_squad_testing.store_contract.oracle import Oracle
+from ai_dev_squad_testing.store_contract.sample import ALL, DAY, HOUR, SECOND, T0, near, span
 
 pytest.importorskip("clickhouse_connect")
 

@@ -14,13 +14,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from clickhouse_engine import new_url, opened, requires_engine
 from store_answers import answers
-from store_contract import ALL, BATCHES, DAY, MINUTE, RUN, SECOND, T0, mark, morning, span
 
 from ai_dev_squad_dashboard.cli import main
 from ai_dev_squad_dashboard.store import Store, StoreError, open_memory_store, open_store
 from ai_dev_squad_dashboard.store.copying import Copied, copy_store, differences
 from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.rows import Batch, Carried, LogRow, MetricRow, OpenRow, SpanRow
+from ai_dev_squad_testing.store_contract.random_rows import BATCHES
+from ai_dev_squad_testing.store_contract.sample import ALL, DAY, MINUTE, RUN, SECOND, T0, mark, morning, span
 
 GONE = "00000000000000000000000000000bad"
 

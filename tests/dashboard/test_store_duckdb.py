@@ -14,8 +14,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # what a second engine's tests do as well
 
-from store_contract import ALL, T0, StoreContract, StoreProperties, span
-
 from ai_dev_squad_dashboard.store import Store, open_memory_store
 from ai_dev_squad_dashboard.store.base import Facets
 from ai_dev_squad_dashboard.store.duckdb_file import File
@@ -23,44 +21,43 @@ from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
 from ai_dev_squad_dashboard.store.percentiles import bin_of, percentiles, upper_us
 from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
 from ai_dev_squad_dashboard.store.series import OTHER
+from ai_dev_squad_testing import StoreContract
+from ai_dev_squad_testing.store_contract import StoreProperties
+from ai_dev_squad_testing.store_contract.sample import ALL, T0, span
 
 
 class TestInMemory(StoreProperties):
     """As tests of pages use it: everything is read from spans."""
 
     @contextmanager
-    def opened(self) -> Iterator[Store]:
-        store = open_memory_store()
-        try:
-            yield store
-        finally:
-            store.close()
+    def place(self) -> Iterator[str]:
+        yield "nowhere"
+
+    def open(self, place: str) -> Store:
+        return open_memory_store()
 
 
-class TestRolledUpEarly(StoreProperties):
+class TestRolledUpEarly(TestInMemory):
     """As a full store works: nearly everything is read from roll-ups."""
 
-    @contextmanager
-    def opened(self) -> Iterator[Store]:
-        store = DuckDBStore(File(None, 256), roll_every=5)
-        try:
-            yield store
-        finally:
-            store.close()
+    def open(self, place: str) -> Store:
+        return DuckDBStore(File(None, 256), roll_every=5)
 
 
 class TestInAFile(StoreContract):
     """As it is used."""
 
+    framework = "duckdb"
+    examples = 2  # in memory more are tried
+
     @contextmanager
-    def opened(self) -> Iterator[Store]:
+    def place(self) -> Iterator[str]:
         with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory, "store.duckdb")
-            store = DuckDBStore(File(path, 256), roll_every=3, index=path.with_suffix(".search"))
-            try:
-                yield store
-            finally:
-                store.close()
+            yield str(Path(directory, "store.duckdb"))
+
+    def open(self, place: str) -> Store:
+        path = Path(place)
+        return DuckDBStore(File(path, 256), roll_every=3, index=path.with_suffix(".search"))
 
 
 def test_the_table_of_spans_has_the_fields_of_a_row() -> None:

@@ -13,8 +13,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from store_contract import T0, morning, span
-
 from ai_dev_squad_dashboard import DashboardSettings, cli, create_app
 from ai_dev_squad_dashboard.app import running
 from ai_dev_squad_dashboard.server import DashboardServer
@@ -22,6 +20,7 @@ from ai_dev_squad_dashboard.store import open_memory_store
 from ai_dev_squad_dashboard.store.rows import Batch
 from ai_dev_squad_dashboard.takeaway import tables_of
 from ai_dev_squad_dashboard.views import PAGES
+from ai_dev_squad_testing.store_contract.sample import T0, morning, span
 
 RANGE = "from=2027-01-15T00:00:00Z&to=2027-01-16T00:00:00Z"
 MANY = 450

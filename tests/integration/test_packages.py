@@ -25,7 +25,8 @@ ADAPTERS = {name for name, folder in OURS.items() if folder.parent.name == "adap
 MAY_IMPORT = {
     "ai_dev_squad": set(),
     **{name: {"ai_dev_squad"} for name in ADAPTERS},
-    "ai_dev_squad_testing": {"ai_dev_squad"},
+    # Of the dashboard, the contract of stores knows what engines are made of.
+    "ai_dev_squad_testing": {"ai_dev_squad", "ai_dev_squad_dashboard"},
     "ai_dev_squad_cli": {"ai_dev_squad"},
     "ai_dev_squad_dashboard": {"ai_dev_squad", "ai_dev_squad_cli"},
     # Its programs are a user's programs: they observe each framework.
@@ -36,6 +37,7 @@ MAY_IMPORT = {
 READERS = {
     "ai_dev_squad_dashboard": {
         "ai_dev_squad_dashboard",
+        "ai_dev_squad_dashboard.engine",
         "ai_dev_squad_dashboard.lab_report",
         "ai_dev_squad_dashboard.lab_results",
         "ai_dev_squad_dashboard.reader",

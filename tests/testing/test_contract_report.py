@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ai_dev_squad_testing import AdapterContract, ContractError, ContractReport, run_contract
-from ai_dev_squad_testing.contract.rules import count_tests
+from ai_dev_squad_testing.contract_rules import count_tests
 
 ADAPTER = '''
     """A framework that is a function; its adapter emits nothing."""

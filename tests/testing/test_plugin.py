@@ -88,7 +88,7 @@ def test_fixtures_give_and_check_what_a_test_needs():
     assert "never asked for: 1: reply('Tomorrow.')" in printed
     assert "unexpected request: " in printed
     assert "still open at the end of the test: task plan" in printed
-    assert "contract of adapters" not in printed
+    assert "contracts" not in printed
 
 
 def test_a_test_run_that_uses_none_of_it_imports_nothing_of_ours():

@@ -1,10 +1,11 @@
-"""For tests of programs and of adapters: what is observed, a scripted model, and the contract that adapters hold.
+"""For tests of programs and of adapters: what is observed, a scripted model, and the contracts that adapters and stores hold.
 
     with ModelServer(Script([reply("Ship it.")])) as server, capture() as captured:
         my_agent(server.base_url).invoke("Review this patch.")
     assert captured.tree() == ...
 
-``ai_dev_squad_testing.model_server`` stands in for a paid model. ``AdapterContract`` needs the extra ``contract``.
+``ai_dev_squad_testing.model_server`` stands in for a paid model. ``AdapterContract`` needs the extra ``contract``,
+``StoreContract`` the extra ``store-contract``.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from ai_dev_squad_testing.contract import AdapterContract
     from ai_dev_squad_testing.contract_report import ContractError, ContractReport, run_contract
     from ai_dev_squad_testing.repeatable import fixed_ids_and_clock
+    from ai_dev_squad_testing.store_contract import StoreContract
 
 __all__ = [
     "AdapterContract",
     "Captured",
     "ContractError",
     "ContractReport",
+    "StoreContract",
     "capture",
     "fixed_ids_and_clock",
     "model_server",
@@ -35,6 +38,7 @@ _HOMES = {
     "Captured": "captured",
     "ContractError": "contract_report",
     "ContractReport": "contract_report",
+    "StoreContract": "store_contract",
     "capture": "captured",
     "fixed_ids_and_clock": "repeatable",
     "reset": "captured",

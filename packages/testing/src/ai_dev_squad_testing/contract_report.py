@@ -1,4 +1,4 @@
-"""How far an adapter holds the contract: counted while its tests run, told in a line."""
+"""How far an adapter or an engine holds its contract: counted while its tests run, told in a line."""
 
 from __future__ import annotations
 
@@ -9,30 +9,38 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["ContractError", "ContractReport", "Tally", "note", "run_contract"]
+__all__ = ["CONTRACTS", "ContractError", "ContractReport", "Tally", "main", "note", "run_contract"]
 
 
 class ContractError(Exception):
     """The contract's tests could not be run; the message has what pytest said, or what was looked for in vain."""
 
 
+CONTRACTS: Final = {
+    "ai_dev_squad_testing.contract": "AdapterContract",
+    "ai_dev_squad_testing.store_contract": "StoreContract",
+}
+"""Module → the contract in it."""
+
+
 @dataclass(frozen=True)
 class ContractReport:
-    """How far an adapter holds the contract. As text: ``contract 64 of 67; lacks: stream (answers come whole)``."""
+    """How far an adapter, or an engine for the store, holds its contract. As text: ``contract 64 of 67; lacks: stream (answers come whole)``."""
 
     adapter: str
     """The class that inherits the contract, as pytest names it: ``test_tiny.py::TestTiny``."""
     framework: str
+    """The framework, or the engine."""
     total: int
     """How many tests the contract has."""
     passed: int
     lacks: Mapping[str, str] = field(default_factory=dict)
-    """What the framework cannot do, with the reason: the tests that need it are skipped."""
+    """What the framework or the engine cannot do, with the reason: the tests that need it are skipped."""
     not_yet: Mapping[str, str] = field(default_factory=dict)
     """Tests that are expected to fail, with the reason."""
     failed: tuple[str, ...] = ()
@@ -66,12 +74,12 @@ def _by_reason(reasons: Mapping[str, str]) -> str:
 
 
 def run_contract(*tests: str | Path, options: Sequence[str] = ()) -> tuple[ContractReport, ...]:
-    """Run the contract's tests in these files with pytest, in a process of its own: a report for each adapter in them.
+    """Run the contract's tests in these files with pytest, in a process of its own: a report for each adapter or engine in them.
 
     ``options`` go to pytest, after ``-q``; what it prints goes where this process prints. Raises ``ContractError`` if pytest
-    could not run, or no class in the files inherits ``AdapterContract``.
+    could not run, or no class in the files inherits ``AdapterContract`` or ``StoreContract``.
     """
-    with tempfile.TemporaryDirectory(prefix="adapter-contract-") as folder:
+    with tempfile.TemporaryDirectory(prefix="contract-") as folder:
         file = Path(folder) / "reports.json"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "ai_dev_squad_testing.plugin", *options]
         done = subprocess.run([*command, f"--contract-report={file}", *map(str, tests)], check=False)  # noqa: S603
@@ -80,9 +88,21 @@ def run_contract(*tests: str | Path, options: Sequence[str] = ()) -> tuple[Contr
         named = ", ".join(map(str, tests)) or "the tests of this directory"
         raise ContractError(
             f"no contract was run in {named} (pytest ended with {done.returncode}): a class must inherit "
-            "ai_dev_squad_testing.AdapterContract, and its file must be importable"
+            "ai_dev_squad_testing.AdapterContract or StoreContract, and its file must be importable"
         )
     return reports
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """What ``python -m ai_dev_squad_testing.contract FILE ... -- OPTIONS`` does. Returns the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    cut = given.index("--") if "--" in given else len(given)
+    try:
+        reports = run_contract(*given[:cut], options=given[cut + 1 :])
+    except ContractError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0 if all(report.holds for report in reports) else 1
 
 
 def _read(file: Path) -> tuple[ContractReport, ...]:
@@ -94,24 +114,33 @@ def _read(file: Path) -> tuple[ContractReport, ...]:
 
 def note(item: pytest.Item, report: pytest.TestReport) -> None:
     """Write on the report of a contract's test whose it is and how many the contract has."""
-    from ai_dev_squad_testing.contract import AdapterContract
-    from ai_dev_squad_testing.contract.rules import count_tests
+    from ai_dev_squad_testing.contract_rules import count_tests
 
-    cls = getattr(item, "cls", None)
+    cls: Any = getattr(item, "cls", None)
+    contract = _contract_of(cls)
     name = str(getattr(item, "originalname", item.name))
-    if not (isinstance(cls, type) and issubclass(cls, AdapterContract) and hasattr(AdapterContract, name)):
+    if contract is None or not hasattr(contract, name):
         return
-    report.adapter_contract = {  # type: ignore[attr-defined]
+    report.contract_test = {  # type: ignore[attr-defined]
         "adapter": item.nodeid.rpartition("::")[0],
         "framework": cls.framework,
         "lacks": dict(cls.lacks),
-        "total": count_tests(cls, AdapterContract),
+        "total": count_tests(cls, contract),
         "test": item.name.removeprefix("test_"),
     }
 
 
+def _contract_of(cls: object) -> type | None:
+    """The contract that a class inherits. Whoever inherits one has imported it."""
+    for home, name in CONTRACTS.items():
+        contract = getattr(sys.modules.get(home), name, None)
+        if isinstance(cls, type) and isinstance(contract, type) and issubclass(cls, contract):
+            return contract
+    return None
+
+
 class Tally:
-    """Counts the reports of contract tests, adapter by adapter."""
+    """Counts the reports of contract tests, class by class."""
 
     def __init__(self) -> None:
         self._adapters: dict[str, dict[str, Any]] = {}
@@ -119,7 +148,7 @@ class Tally:
 
     def add(self, report: pytest.TestReport) -> None:
         """Take in one phase of one test."""
-        about: dict[str, Any] = report.adapter_contract
+        about: dict[str, Any] = report.contract_test
         self._adapters[about["adapter"]] = about
         outcomes = self._outcomes.setdefault(about["adapter"], {})
         if report.failed:

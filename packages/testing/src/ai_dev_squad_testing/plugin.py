@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures for tests of agents, and a line that says how far an adapter holds the contract.
+"""The pytest plugin: fixtures for tests of agents, and a line that says how far an adapter or an engine holds its contract.
 
 pytest loads it by itself wherever ai-dev-squad-testing is installed. A test run that uses none of it imports nothing of ours.
 """
@@ -90,7 +90,7 @@ def model_server(scripted_model: Callable[..., ModelServer]) -> Callable[..., Mo
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--contract-report``, and what says of each test what it cost."""
     add = parser.getgroup("ai-dev-squad").addoption
-    add("--contract-report", metavar="FILE", help="write how far each adapter holds the contract, as JSON")
+    add("--contract-report", metavar="FILE", help="write how far each adapter or engine holds its contract, as JSON")
     add("--cost-report", action="store_true", help="say what the model calls of each observed test took")
     add("--cost-baseline", metavar="FILE", help="say what tests take more than in this file (implies --cost-report)")
     add("--cost-save", metavar="FILE", help="keep what tests take as such a file")
@@ -104,7 +104,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Note on a contract test's report whose it is: a worker of pytest-xdist hands on reports and no items."""
     report = yield
     # Whoever inherits the contract has imported it; nobody else pays for it.
-    if "ai_dev_squad_testing.contract" in sys.modules:
+    if not sys.modules.keys().isdisjoint(("ai_dev_squad_testing.contract", "ai_dev_squad_testing.store_contract")):
         from ai_dev_squad_testing.contract_report import note
 
         note(item, report)
@@ -131,7 +131,7 @@ class _ContractSummary:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count contract tests, and those only."""
-        if hasattr(report, "adapter_contract"):
+        if hasattr(report, "contract_test"):
             if self._tally is None:
                 from ai_dev_squad_testing.contract_report import Tally
 
@@ -145,8 +145,8 @@ class _ContractSummary:
             self._tally.write(Path(file))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """One line for each adapter."""
+        """One line for each adapter and engine."""
         if self._tally is not None:
-            terminalreporter.section("contract of adapters")
+            terminalreporter.section("contracts")
             for report in self._tally.reports():
                 terminalreporter.write_line(f"{report.framework}: {report}")

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import duckdb
 
-from .base import Selection, TraceRow
+from .base import Selection
 from .duckdb_columns import split_trace_id
+from .duckdb_excerpts import described
 from .duckdb_facts import runs_filter, traces_filter
 from .duckdb_rollup import HOUR_US
 from .duckdb_traces import TRACE_COLUMNS, trace_row
@@ -48,7 +49,7 @@ def run(cursor: duckdb.DuckDBPyConnection, trace_id: str) -> Run | None:
     number = split_trace_id(trace_id)
     if number is None:
         return None
-    found = [trace_row(row) for row in cursor.execute(_WHOLE, [number]).fetchall()]
+    found = described(cursor, [trace_row(row) for row in cursor.execute(_WHOLE, [number]).fetchall()])
     return joined(found) if any(row.trace_id == trace_id.lower() for row in found) else None
 
 
@@ -65,10 +66,12 @@ def runs(cursor: duckdb.DuckDBPyConnection, selection: Selection, names: Sequenc
         f"SELECT {TRACE_COLUMNS} FROM traces WHERE {where} ORDER BY start_us DESC, trace_id DESC LIMIT {int(limit)}",  # noqa: S608
         where.values,
     ).fetchall()
-    parts: dict[Any, list[TraceRow]] = {row[0]: [trace_row(row)] for row in firsts}
-    ids = [str(number) for number in parts]
-    for first, *row in cursor.execute(_RESUMED, [ids, ids]).fetchall():
-        parts[first].append(trace_row(tuple(row)))
+    ids = [str(row[0]) for row in firsts]
+    later = cursor.execute(_RESUMED, [ids, ids]).fetchall()
+    rows = described(cursor, [trace_row(tuple(row)) for row in (*firsts, *(each[1:] for each in later))])
+    parts = {first[0]: [row] for first, row in zip(firsts, rows, strict=False)}
+    for (first, *_), row in zip(later, rows[len(firsts) :], strict=True):
+        parts[first].append(row)
     return tuple(map(joined, parts.values()))
 
 
@@ -118,4 +121,5 @@ def related(cursor: duckdb.DuckDBPyConnection, trace_id: str, most: int) -> tupl
         for each in rows:
             candidate = trace_row(each[:-1])
             found.setdefault(candidate.trace_id, Related(relation, candidate))
-    return tuple(found.values())
+    whole_rows = described(cursor, [each.row for each in found.values()])
+    return tuple(Related(each.relation, told) for each, told in zip(found.values(), whole_rows, strict=True))

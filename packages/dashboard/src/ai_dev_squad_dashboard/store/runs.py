@@ -20,8 +20,8 @@ class Run:
     """One run."""
 
     row: TraceRow
-    """The whole: it has the first trace's id, name and start, and the last one's status and error. Everything else is added up;
-    the duration is the time at work, without waiting for whoever resumed it."""
+    """The whole: it has the first trace's id, name, start and question, and the last one's status, error and answer. Everything else is
+    added up; the duration is the time at work, without waiting for whoever resumed it."""
     parts: tuple[TraceRow, ...]
     """Its traces, oldest first; mostly one."""
     waited_us: int
@@ -80,6 +80,10 @@ def joined(parts: Sequence[TraceRow]) -> Run:
         cost_usd=sum(part.cost_usd for part in ordered),
         unpriced_calls=sum(part.unpriced_calls for part in ordered),
         skewed=any(part.skewed for part in ordered),
+        models=tuple(sorted({model for part in ordered for model in part.models})),
+        asked=_first(part.asked for part in ordered),
+        answered=_first(part.answered for part in reversed(ordered)),
+        failures=sum(part.failures for part in ordered),
     )
     return Run(row, ordered, waited)
 

@@ -8,22 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from ai_dev_squad_testing.contract_report import ContractError, run_contract
-
-__all__ = ["main"]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program. Returns the exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
-    cut = given.index("--") if "--" in given else len(given)
-    try:
-        reports = run_contract(*given[:cut], options=given[cut + 1 :])
-    except ContractError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0 if all(report.holds for report in reports) else 1
-
+from ai_dev_squad_testing.contract_report import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,10 +10,19 @@ from math import ceil, floor
 from operator import add
 from typing import Any
 
-from ai_dev_squad_dashboard.store.base import Facets, Group, Point, Selection, Step, Totals
-from ai_dev_squad_dashboard.store.figures import FIGURE_NAMES, NANO, Kind
-from ai_dev_squad_dashboard.store.percentiles import bin_of
-from ai_dev_squad_dashboard.store.rows import SpanRow
+from ai_dev_squad_dashboard.engine import (
+    FIGURE_NAMES,
+    NANO,
+    Facets,
+    Group,
+    Kind,
+    Point,
+    Selection,
+    SpanRow,
+    Step,
+    Totals,
+    bin_of,
+)
 
 __all__ = ["Oracle"]
 
@@ -130,9 +139,9 @@ class Oracle:
         for start, spans in sorted(_split(self.chosen(selection), lambda s: s.start_us // step_us * step_us).items()):
             group = Oracle(spans).groups(Selection(start, start + step_us), by).get(key)
             if group is not None:
-                latency = {"p50_us": group.p50_us, "p95_us": group.p95_us}
+                counted = (group.calls, group.errors, group.p50_us, group.p95_us)
                 money = (group.cost_usd, group.unpriced_calls, group.input_tokens, group.output_tokens)
-                steps.append(Step(start, group.calls, group.errors, *latency.values(), *money))
+                steps.append(Step(*(start, *counted, *money)))
         return steps
 
     def figures(
@@ -255,7 +264,8 @@ def _key(span: SpanRow, by: str) -> str | None:
         return datetime.fromtimestamp(span.start_us / 1e6, timezone.utc).strftime("%Y-%m-%d")
     if by == "program":
         return span.service if span.framework is None else span.framework
-    return getattr(span, "session_id" if by == "session" else by)
+    named: str | None = getattr(span, "session_id" if by == "session" else by)
+    return named
 
 
 def _counts(span: SpanRow, by: str) -> bool:
