@@ -46,7 +46,7 @@ class Traces(Opens):
         assert outline is not None
         assert outline.row == trace.row
         assert [span._asdict() for span in outline.spans] == [
-            {name: getattr(span, name) for name in OutlineSpan._fields} for span in trace.spans
+            {name: getattr(span, name) for name in OutlineSpan.__annotations__} for span in trace.spans
         ]
         assert (outline.lines, outline.told, outline.running, outline.truncated) == (len(trace.logs), (), (), False)
         assert filled.outline(RUN, limit=2) == replace(outline, spans=outline.spans[:2], truncated=True)
