@@ -52,7 +52,7 @@ if "PIP_INDEX_URL" in os.environ:
 
 
 # Client libraries for the lab's table of providers: hardly anybody has all of them, and no test needs them. The demo does.
-APART = frozenset({"providers"})
+APART = frozenset(name for name in PACKAGES["parity"]["project"]["optional-dependencies"] if name.endswith("providers"))
 PROVIDERS = PACKAGES["parity"]["project"]["optional-dependencies"]["providers"]
 
 

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ai_dev_squad_dashboard import cli
-from ai_dev_squad_dashboard.lab_results import load, save
+from ai_dev_squad_dashboard.lab_results import LabProviders, load, save
 from ai_dev_squad_parity.lab import preflight
-from ai_dev_squad_parity.lab.command import main, write_results
+from ai_dev_squad_parity.lab.command import main
+from ai_dev_squad_parity.lab.files import write_providers, write_results
 from ai_dev_squad_parity.lab.preflight import PreflightError
 from ai_dev_squad_parity.lab.runner import Plan
 from ai_dev_squad_parity.lab.scenario import BUILT_IN, find_scenarios
@@ -148,6 +150,35 @@ def test_a_diff_fails_where_something_regressed(tmp_path, capsys):
         "notes": [],
     }  # fmt: skip
     assert main(["diff", *reversed(both)]) == 0
+
+
+def test_a_badge_is_printed_or_written(tmp_path, capsys):
+    """Of the whole run, or of one framework."""
+    write_results(matrix(), tmp_path)
+    source = ["--from", str(tmp_path / "parity.json")]
+
+    assert main(["badge", *source]) == 0
+    assert capsys.readouterr().out == (tmp_path / "badge.svg").read_text()
+    assert main(["badge", "--framework", "langgraph", "--file", str(tmp_path / "deep" / "one.svg"), *source]) == 0
+    assert 'aria-label="LangGraph: 1/1 pass"' in (tmp_path / "deep" / "one.svg").read_text()
+
+
+def test_the_published_file_has_the_providers_whichever_was_run_first(tmp_path):
+    """A table of providers goes into the HTML file of the run beside it, and a run's file has the table that is there."""
+    rows = [{"name": "a", "title": "Provider A", "wire": "chat", "model": "m"}]
+    cells = [{"scenario": "a", "framework": "crewai", "verdict": "passes"}]
+    given = {"version": 1, "created": "2026-11-23T10:00:00Z", "providers": rows, "cells": cells}
+    table = msgspec.convert(given, LabProviders)
+
+    write_results(matrix(), tmp_path)
+    assert "Provider A" not in (tmp_path / "parity.html").read_text()
+    write_providers(table, tmp_path)
+    assert "Provider A" in (tmp_path / "parity.html").read_text()
+    write_results(matrix(), tmp_path)
+    assert "Provider A" in (tmp_path / "parity.html").read_text()
+    (tmp_path / "providers.json").write_text("{")
+    write_results(matrix(), tmp_path)
+    assert "Provider A" not in (tmp_path / "parity.html").read_text()
 
 
 def test_a_peers_run_stands_beside_ours(tmp_path):

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,6 +209,42 @@ def test_the_html_file_stands_alone():
     assert "default-src 'none'" in page
     for text in ("✗ fails", "○ framework can't", "tokens: 0 in", "l = '<i>'", "S = 1", "invoke_agent clerk", "2.5 ms"):
         assert text in reader.text
+
+
+def test_the_badge_is_of_one_framework_too():
+    """By its title; one that was not run is named, with the command."""
+    cells = matrix(cell("langgraph"), cell("crewai", "fails", reason="because"))
+
+    assert ET.fromstring(report.badge(cells, "langgraph")).get("aria-label") == "LangGraph: 1/1 pass"
+    with pytest.raises(ValueError, match="no cells of 'autogen', only of langgraph, crewai; `ai-dev-squad parity run"):
+        report.badge(cells, "autogen")
+
+
+def test_the_html_file_has_the_providers_too():
+    """Each with its verdict on each framework, why not with its source, and the client that spoke to it; escaped as all else."""
+    given_ = {"scenario": "a", "framework": "crewai", "client": {"a<b": "1.0"}}
+    cells = [
+        {**given_, "verdict": "passes"},
+        {**given_, "verdict": "passes", "streamed": True},
+        {
+            **given_,
+            "framework": "autogen",
+            "verdict": "framework can't",
+            "reason": "<i>none",
+            "source": "https://e.org/c",
+        },
+        {**given_, "framework": "autogen", "verdict": "passes", "streamed": True},
+    ]
+    rows = [{"name": "a", "title": "<A>", "wire": "chat", "model": "m"}]
+    table = msgspec.convert(
+        {"version": 1, "created": "2026-11-23T10:00:00Z", "providers": rows, "cells": cells}, results.LabProviders
+    )
+    alone, reader = read(lab_report.standalone(matrix())), read(lab_report.standalone(matrix(), table))
+
+    assert (reader.open, reader.tags - alone.tags) == ([], set())
+    assert set(reader.addresses) - set(alone.addresses) == {"https://e.org/c"}
+    for text in ("<A>", "plain and streamed", "<i>none", "a<b 1.0", "3 passes · 1 framework can't"):
+        assert text in " ".join(reader.text.split())
 
 
 @given(st.text(), st.text())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import importlib.util
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -49,9 +50,18 @@ class Instrumentor:
     """An OpenTelemetry instrumentor by others that observes a framework."""
 
     name: str
-    """``module:Class``."""
+    """``module:Class`` of an instrumentor, or of a span processor that translates the framework's own spans."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What its ``instrument`` is given so that it sees the most."""
+    """What its ``instrument``, or the processor, is given so that it sees the most."""
+    switch: str = ""
+    """``module:function`` that makes the framework send spans of its own; a function of a class is ``module:Class.function``."""
+    switch_options: Mapping[str, Any] = field(default_factory=dict)
+    """What that function is given."""
+
+    @property
+    def distribution(self) -> str:
+        """What is installed to have it: both families name their distributions as their modules."""
+        return re.sub(r"[._]", "-", self.name.partition(":")[0])
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from ai_dev_squad_dashboard.lab.export import as_csv, as_html, as_markdown
 from ai_dev_squad_dashboard.lab.move import LabMove, LabMoveRow, LabTotal, move
 from ai_dev_squad_dashboard.lab.move import as_markdown as move_markdown
 from ai_dev_squad_dashboard.lab.table import tabulate
-from ai_dev_squad_dashboard.lab_results import LabResult
+from ai_dev_squad_dashboard.lab_results import LabProviders, LabResult
 
 __all__ = ["LabMove", "LabMoveRow", "LabTotal", "csv_table", "markdown", "move", "move_markdown", "standalone"]
 
 
-def standalone(result: LabResult) -> str:
-    """One HTML file that loads nothing and needs no script: verdicts, measures, evidence and programs."""
-    return as_html(tabulate([result]), [result])
+def standalone(result: LabResult, providers: LabProviders | None = None) -> str:
+    """One HTML file that loads nothing and needs no script: verdicts, measures, evidence and programs, and the table of providers."""
+    return as_html(tabulate([result]), [result], providers)
 
 
 def markdown(result: LabResult) -> str:

@@ -12,6 +12,7 @@ from .formats import day_time
 from .lab.export import as_csv, as_html, as_markdown
 from .lab.table import Lab
 from .lab_results import LabResult
+from .matrix_file import read_providers
 from .page import NotFoundError, Site, asked
 from .views.parity.lab import open_table
 
@@ -30,7 +31,9 @@ def create_blueprint(site: Site) -> Blueprint:
         if lab.run is None:
             raise NotFoundError("the lab has not run yet; `ai-dev-squad parity run` does")
         mimetype, make = _KINDS[kind]
-        answer = Response(make(lab, results), mimetype=mimetype)
+        # The whole of what the lab found is one file to publish.
+        made = as_html(lab, results, read_providers(site.settings.logs)[0]) if kind == "html" else make(lab, results)
+        answer = Response(made, mimetype=mimetype)
         day = day_time(lab.run.created_us).replace(" ", "-").replace(":", "")
         answer.headers["Content-Disposition"] = f'attachment; filename="parity-{day}.{kind}"'
         return answer

@@ -25,7 +25,7 @@ from ai_dev_squad_dashboard.lab_results import LabProviders, LabResult
 from ai_dev_squad_testing.model_server import Truth
 
 from .lab import terminal
-from .lab.command import write_providers, write_results
+from .lab.files import write_providers, write_results
 from .lab.fork_server import preloaded
 from .lab.provider_table import run_providers
 from .lab.runner import Plan, run

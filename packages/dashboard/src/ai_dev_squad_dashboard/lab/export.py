@@ -16,10 +16,11 @@ from markupsafe import Markup
 
 from ai_dev_squad_dashboard import formats, safe_text
 from ai_dev_squad_dashboard.formats import NONE, day_time, quantity
-from ai_dev_squad_dashboard.lab_results import SIGNS, LabCell, LabResult, LabScenario
+from ai_dev_squad_dashboard.lab_results import SIGNS, LabCell, LabProviders, LabResult, LabScenario
 from ai_dev_squad_dashboard.safe_text import no_formula, safe_line
 
 from .figures import NAMES, SHOWS
+from .providers import tabulate_providers
 from .table import OBSERVERS, Lab, LabColumn, LabEntry, LabRow, result_cell
 
 __all__ = ["as_csv", "as_html", "as_markdown", "markdown_row", "markdown_text"]
@@ -102,8 +103,11 @@ def _table(lab: Lab, title: str, name: str | None) -> Iterator[str]:
         yield markdown_row("**passes**", *(f"**{_passed(column)}**" for column in lab.columns))
 
 
-def as_html(lab: Lab, results: Sequence[LabResult]) -> str:
-    """One file that loads nothing and runs nothing: the tables, and of each scenario the evidence and the programs."""
+def as_html(lab: Lab, results: Sequence[LabResult], providers: LabProviders | None = None) -> str:
+    """One file that loads nothing and runs nothing: the tables, and of each scenario the evidence and the programs.
+
+    ``providers`` stand in a table of their own, below the verdicts.
+    """
     return (
         _environment()
         .get_template("lab_export.html")
@@ -115,6 +119,7 @@ def as_html(lab: Lab, results: Sequence[LabResult]) -> str:
             observers=OBSERVERS,
             model=_model(lab),
             verdicts=_tally(lab),
+            providers=tabulate_providers(providers) if providers is not None else None,
             evidence=[_evidence(results, lab, row) for row in lab.rows],
         )
     )

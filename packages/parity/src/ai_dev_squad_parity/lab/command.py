@@ -8,10 +8,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_squad_parity.lab.environment_options import add_environments, with_environments
+from ai_dev_squad_parity.lab.files import (
+    FORMATS,
+    as_format,
+    providers_beside,
+    write_providers,
+    write_results,
+    write_text,
+)
 from ai_dev_squad_parity.lab.move_command import add_move
 from ai_dev_squad_parity.lab.observers import OBSERVERS
 from ai_dev_squad_parity.lab.scenario import BUILT_IN, FRAMEWORKS, ScenarioError, columns, find_scenarios, load_scenario
@@ -19,19 +28,10 @@ from ai_dev_squad_parity.providers.clients import with_providers
 from ai_dev_squad_parity.providers.spec import PROVIDERS
 
 if TYPE_CHECKING:
-    from ai_dev_squad_dashboard.lab_results import LabProviders, LabResult
+    from ai_dev_squad_dashboard.lab_results import LabResult
     from ai_dev_squad_parity.lab.runner import Plan
 
-__all__ = ["default_output", "main", "register", "write_providers", "write_results"]
-
-_FORMATS = ("markdown", "html", "csv", "json", "junit", "badge")
-_FILES = {
-    "markdown": ("parity", "md"),
-    "html": ("parity", "html"),
-    "csv": ("parity", "csv"),
-    "junit": ("junit", "xml"),
-    "badge": ("badge", "svg"),
-}
+__all__ = ["default_output", "main", "register"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,10 +84,16 @@ def _add_commands(parser: argparse.ArgumentParser) -> None:
     show.set_defaults(run=_show)
 
     export = commands.add_parser("export", help="print the last run in another format")
-    export.add_argument("--format", choices=_FORMATS, default="markdown", help="default: %(default)s")
+    export.add_argument("--format", choices=FORMATS, default="markdown", help="default: %(default)s")
     export.add_argument("--file", type=Path, metavar="FILE", help="write it there instead")
     _add_input(export)
     export.set_defaults(run=_export)
+
+    badge = commands.add_parser("badge", help="print an SVG for a README: how many cells of the last run pass")
+    badge.add_argument("--framework", default="", choices=FRAMEWORKS, help="only its cells")
+    badge.add_argument("--file", type=Path, metavar="FILE", help="write it there instead")
+    _add_input(badge)
+    badge.set_defaults(run=_badge)
 
     add_move(commands, _add_input, _read)
 
@@ -108,10 +114,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--repeat", type=_count, default=0, metavar="N", help="run each N times unobserved and observed, to measure")
     add("--jobs", type=_positive, default=1, metavar="N", help="cells at a time (default: 1, the best to measure)")
-    add(
-        "--python", type=_interpreter, action="append", default=[], metavar="FRAMEWORK=PATH",
-        help="the interpreter of a framework's own environment; repeatable",
-    )  # fmt: skip
+    add_environments(run)
     add(
         "--model-server", default="scripted", metavar="scripted|URL",
         help="the scripted model (default), or an OpenAI-compatible service; its key is in OPENAI_API_KEY",
@@ -172,16 +175,6 @@ def _number(text: str, least: float, *, whole: bool = False) -> float:
     return value
 
 
-def _interpreter(text: str) -> tuple[str, Path]:
-    framework, equals, path = text.partition("=")
-    if not equals or not path or framework not in FRAMEWORKS:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not FRAMEWORK=PATH; FRAMEWORK is one of {', '.join(FRAMEWORKS)}, as in crewai=.venv-crewai/bin/python"
-        )
-    # Not resolved: an environment's interpreter is often a link, and is the environment only under its own name.
-    return framework, Path(path).expanduser().absolute()
-
-
 def _run(options: argparse.Namespace) -> int:
     _check_installed()
     if options.provider:
@@ -192,6 +185,7 @@ def _run(options: argparse.Namespace) -> int:
 
     plan = _plan(options)
     preflight.check(plan, capped=not options.no_cap)
+    plan = with_environments(plan, options.environments, terminal.say)
     output = options.output or default_output()
     total = len(plan.scenarios) * len(plan.columns)
     if not options.quiet:
@@ -205,7 +199,7 @@ def _run(options: argparse.Namespace) -> int:
     else:
         terminal.say(f"\n{terminal.overview(matrix)}")
         terminal.say(f"Written to {output}: JSON, Markdown, HTML, CSV, JUnit XML and a badge")
-    return 0 if succeeded(matrix) else 1
+    return 0 if succeeded(matrix) and not plan.without else 1
 
 
 def _run_providers(options: argparse.Namespace) -> int:
@@ -227,19 +221,13 @@ def _run_providers(options: argparse.Namespace) -> int:
         pythons=dict(options.python),
         preload=_preloaded(options, len(chosen)),
     )
+    plan = with_environments(plan, options.environments, terminal.say, providers=True)
     progress = terminal.Progress(len(chosen) * len(frameworks) * 2)
     table = run_providers(chosen, plan, (lambda cell: None) if options.quiet else progress)
     write_providers(table, output)
     terminal.say(f"\n{terminal.providers(table)}")
     terminal.say(f"Written to {output / 'providers.json'}")
-    return 1 if any(cell.verdict == "fails" for cell in table.cells) else 0
-
-
-def write_providers(table: LabProviders, output: Path) -> None:
-    """Write a table of providers to ``output``, where the dashboard looks for it."""
-    from ai_dev_squad_dashboard.lab_results import save
-
-    save(table, output / "providers.json")
+    return 1 if plan.without or any(cell.verdict == "fails" for cell in table.cells) else 0
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -283,39 +271,6 @@ def _check_installed() -> None:
         import ai_dev_squad_dashboard.lab_results  # noqa: F401
     except ImportError as error:
         raise ScenarioError(f"{error.name} is missing; pip install 'ai-dev-squad-parity[lab]'") from error
-
-
-def write_results(matrix: LabResult, output: Path) -> None:
-    """Write a run in every format to ``output``, and keep it in ``output/history``.
-
-    A run through somebody else's instrumentation has the observer's name in its files' names, and stands beside ours.
-    """
-    from ai_dev_squad_dashboard.lab_results import save
-
-    suffix = "" if matrix.observer == "ours" else f"-{matrix.observer}"
-    save(matrix, output / f"parity{suffix}.json")
-    if not suffix:
-        # Colons cannot stand in a file's name everywhere.
-        save(matrix, output / "history" / f"{matrix.created.replace(':', '-')}.json")
-    for kind, (stem, ending) in _FILES.items():
-        (output / f"{stem}{suffix}.{ending}").write_text(_as(matrix, kind), encoding="utf-8", newline="")
-
-
-def _as(matrix: LabResult, kind: str) -> str:
-    import msgspec
-
-    from ai_dev_squad_dashboard import lab_report
-    from ai_dev_squad_parity.lab import report
-
-    makers: dict[str, Callable[[LabResult], str]] = {
-        "markdown": lab_report.markdown,
-        "html": lab_report.standalone,
-        "csv": lab_report.csv_table,
-        "junit": report.junit,
-        "badge": report.badge,
-        "json": lambda matrix: msgspec.json.format(msgspec.json.encode(matrix), indent=1).decode() + "\n",
-    }
-    return makers[kind](matrix)
 
 
 def _read(options: argparse.Namespace) -> LabResult:
@@ -385,11 +340,11 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    text = _as(_read(options), options.format)
-    if options.file is None:
-        from ai_dev_squad_parity.lab.terminal import say
+    matrix, source = _read(options), options.source or default_output() / "parity.json"
+    write_text(as_format(matrix, options.format, providers_beside(source.parent)), options.file)
 
-        say(text.rstrip("\n"))
-    else:
-        options.file.parent.mkdir(parents=True, exist_ok=True)
-        options.file.write_text(text, encoding="utf-8", newline="")
+
+def _badge(options: argparse.Namespace) -> None:
+    from ai_dev_squad_parity.lab.report import badge
+
+    write_text(badge(_read(options), options.framework), options.file)

@@ -95,21 +95,28 @@ class _Ours:
 
 
 class _Peer:
-    """OpenTelemetry instrumentors: they patch their framework, whatever the program is."""
+    """OpenTelemetry instrumentors, which patch their framework, whatever the program is; or what translates its own spans."""
 
     def __init__(self, instrumentors: Sequence[Instrumentor], *, everywhere: bool) -> None:
-        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
-        self._spans = _memory_exporter()
-        # OpenLLMetry's own set-up makes its provider that of the process, so that a framework's own spans come along.
-        self._provider = _of_the_process() if everywhere else TracerProvider()
-        self._provider.add_span_processor(_processor(self._spans))
+        # OpenLLMetry's own set-up makes its provider that of the process, so that a framework's own spans come along; they go nowhere else.
+        own_spans = everywhere or any(one.switch for one in instrumentors)
+        self._provider = _of_the_process() if own_spans else TracerProvider()
         self._instrumentors = []
         for one in instrumentors:
-            module, _, attribute = one.name.partition(":")
-            instrumentor = getattr(importlib.import_module(module), attribute)()
+            if one.switch:
+                _named(one.switch)(**one.switch_options)
+            kind = _named(one.name)
+            if issubclass(kind, SpanProcessor):
+                self._provider.add_span_processor(kind(**one.options))
+                continue
+            instrumentor = kind()
             instrumentor.instrument(tracer_provider=self._provider, **one.options)
             self._instrumentors.append(instrumentor)
+        # What translates spans as they end does so before they are kept.
+        self._spans = _memory_exporter()
+        self._provider.add_span_processor(_processor(self._spans))
 
     def observe(self, program: Any) -> Any:
         return program
@@ -124,6 +131,15 @@ class _Peer:
 
     def state(self) -> dict[str, Any]:
         return {"open": []}
+
+
+def _named(name: str) -> Any:
+    """``module:attribute``, or ``module:attribute.attribute``."""
+    module, _, path = name.partition(":")
+    found = importlib.import_module(module)
+    for attribute in path.split("."):
+        found = getattr(found, attribute)
+    return found
 
 
 def _of_the_process() -> Any:

@@ -17,7 +17,7 @@ from typing import Self
 
 from ai_dev_squad_parity.lab.fork_server import printed_by
 
-__all__ = ["End", "Processes"]
+__all__ = ["End", "Processes", "end_group"]
 
 # Importing a framework on a machine that has much else to do.
 _IMPORT_S = 600.0
@@ -82,7 +82,7 @@ class Processes:
             try:
                 code: int | None = process.wait(limit_s)
             except subprocess.TimeoutExpired:
-                _kill(process.pid)
+                end_group(process.pid)
                 process.wait()
                 code = None
         return End(code, _read(printed_by(order_file)))
@@ -113,14 +113,14 @@ class _ForkServer:
             try:
                 process = _told(asking, _IMPORT_S)
             except TimeoutError:
-                _kill(self._process.pid)
+                end_group(self._process.pid)
                 process = None
             if process is None:
                 return self._died()
             try:
                 code = _told(asking, limit_s)
             except TimeoutError:
-                _kill(process)
+                end_group(process)
                 _told(asking, None)
                 return End(None, _read(printed_by(order_file)))
         return self._died() if code is None else End(code, _read(printed_by(order_file)))
@@ -138,7 +138,7 @@ class _ForkServer:
         try:
             self._process.wait(_DYING_S)
         except subprocess.TimeoutExpired:  # still importing, and nobody needs it
-            _kill(self._process.pid)
+            end_group(self._process.pid)
             self._process.wait()
         self._folder.cleanup()
 
@@ -157,7 +157,8 @@ def _read(printed: Path) -> str:
     return printed.read_text(encoding="utf-8", errors="replace")
 
 
-def _kill(process: int) -> None:
+def end_group(process: int) -> None:
+    """Kill a process that was started with ``start_new_session``, with all that it has started."""
     # The program may have started processes of its own: it leads a group, where there are groups.
     try:
         if hasattr(os, "killpg"):

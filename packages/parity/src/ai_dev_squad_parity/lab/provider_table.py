@@ -25,7 +25,11 @@ def run_providers(
 
     def one(name: str, framework: str, *, streamed: bool) -> LabProviderCell:
         try:
-            cell = _cell(started_by, PROVIDERS[name], framework, streamed=streamed)
+            if framework in plan.without:
+                missing = refuse(name, framework, plan.without[framework], "not installed")
+                cell = _of(missing, {}, streamed=streamed)
+            else:
+                cell = _cell(started_by, PROVIDERS[name], framework, streamed=streamed)
         except Exception as error:  # noqa: BLE001 - the other cells go on
             reason = f"could not be judged: {type(error).__name__}: {error}"
             cell = _of(refuse(name, framework, reason), {}, streamed=streamed)

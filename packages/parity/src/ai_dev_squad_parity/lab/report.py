@@ -125,17 +125,23 @@ def _xml(text: str) -> str:
     )
 
 
-def badge(matrix: LabResult) -> str:
-    """An SVG for a README: how many cells pass of how many."""
-    passed = sum(cell.verdict == "passes" for cell in matrix.cells)
-    text = f"{passed}/{len(matrix.cells)} pass"
-    colour = "#1a7f37" if succeeded(matrix) else "#b3261e"
-    left, right = 46, 16 + 7 * len(text)
+def badge(matrix: LabResult, framework: str = "") -> str:
+    """An SVG for a README: how many cells pass of how many, of one framework or of all. Raises ``ValueError`` for one that was not run."""
+    cells = [cell for cell in matrix.cells if framework in ("", cell.framework)]
+    if not cells:
+        known = ", ".join(dict.fromkeys(cell.framework for cell in matrix.cells)) or "nothing"
+        raise ValueError(
+            f"the run has no cells of {framework!r}, only of {known}; `ai-dev-squad parity run --framework {framework}`"
+        )
+    name = framework_title(framework) if framework else "parity"
+    text = f"{sum(cell.verdict == 'passes' for cell in cells)}/{len(cells)} pass"
+    colour = "#b3261e" if any(cell.verdict == "fails" for cell in cells) else "#1a7f37"
+    left, right = (16 + 7 * len(word) for word in (name, text))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" '
-        f'aria-label="parity: {text}"><title>parity: {text}</title>'
+        f'aria-label="{name}: {text}"><title>{name}: {text}</title>'
         f'<rect width="{left + right}" height="20" rx="4" fill="#3d444d"/>'
         f'<path d="M{left} 0h{right - 4}a4 4 0 0 1 4 4v12a4 4 0 0 1-4 4H{left}z" fill="{colour}"/>'
         f'<g fill="#fff" font-family="system-ui,sans-serif" font-size="12" text-anchor="middle">'
-        f'<text x="{left / 2:g}" y="14">parity</text><text x="{left + right / 2:g}" y="14">{text}</text></g></svg>\n'
+        f'<text x="{left / 2:g}" y="14">{name}</text><text x="{left + right / 2:g}" y="14">{text}</text></g></svg>\n'
     )

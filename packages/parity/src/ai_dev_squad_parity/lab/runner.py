@@ -47,6 +47,8 @@ class Plan:
     jobs: int = 1
     pythons: Mapping[str, Path] = field(default_factory=dict)
     """Framework → the interpreter of its environment; this one where it is not named."""
+    without: Mapping[str, str] = field(default_factory=dict)
+    """Framework → why there is no environment to run it in: its cells are *not installed*, with this reason."""
     preload: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Framework → modules that are imported once, in a process that its cells are forked from. The cells of a framework that
     is not named start from nothing."""
@@ -77,6 +79,8 @@ def run(plan: Plan, on_cell: Callable[[LabCell], None] = lambda cell: None) -> L
             scenario = scenarios[name]
             if isinstance(scenario, ScenarioError):
                 cell = refuse(name, framework, str(scenario))
+            elif framework in plan.without:
+                cell = refuse(name, framework, plan.without[framework], "not installed")
             else:
                 try:
                     cell = _cell(plan, started_by, scenario, framework, versions)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ai_dev_squad_dashboard.lab_results import LabCall, LabCell, LabMeasure, LabNode
+from ai_dev_squad_dashboard.lab_results import LabCall, LabCell, LabMeasure, LabNode, Verdict
 from ai_dev_squad_parity.lab.bill import price
 from ai_dev_squad_parity.lab.captured import Captured, Operation, from_journal, from_spans
 from ai_dev_squad_parity.lab.cell import Outcome, Report
@@ -41,9 +41,9 @@ class Ended:
         return replace(self, printed=self.printed + printed, failure=why)
 
 
-def refuse(scenario: str, framework: str, reason: str) -> LabCell:
+def refuse(scenario: str, framework: str, reason: str, verdict: Verdict = "fails") -> LabCell:
     """The cell of a scenario that could not be run at all."""
-    return LabCell(scenario=scenario, framework=framework, verdict="fails", reason=reason)
+    return LabCell(scenario=scenario, framework=framework, verdict=verdict, reason=reason)
 
 
 def judge(
@@ -165,15 +165,16 @@ def _measures(
     unobserved = [outcome for report in reports for outcome in report.unobserved]
     observed = [outcome for report in reports for outcome in report.observed]
     plain = unobserved or observed or outcomes
-    ok = [call for call in captured.calls if call.status == "ok"]
+    # Also an answer that the client refuses is billed in full; what a call took that was left is nobody's to know.
+    billed = [call for call in captured.calls if call.status in {"ok", "error"}]
     ratios = [with_.wall_ms / without.wall_ms for with_, without in zip(observed, unobserved, strict=False)]
     found = {
         "wall": measure([outcome.wall_ms for outcome in plain], "ms"),
         "framework": measure([o.wall_ms - o.model_ms for o in plain if o.model_ms is not None], "ms"),
         "observation": measure(ratios, "ratio"),
         "calls": measure([float(len(captured.calls))], "calls"),
-        "tokens": measure([_sum(c.input_tokens for c in ok) + _sum(c.output_tokens for c in ok)], "tokens"),
-        "cost": measure([_sum(c.cost_usd for c in ok)], "USD"),
+        "tokens": measure([_sum(c.input_tokens for c in billed) + _sum(c.output_tokens for c in billed)], "tokens"),
+        "cost": measure([_sum(c.cost_usd for c in billed)], "USD"),
         "memory": measure([max(report.peak_mib for report in reports)], "MiB"),
         "import": measure([report.import_ms for report in reports], "ms"),
         "quality": _quality(scenario.quality, [*observed, *outcomes]),
