@@ -52,6 +52,47 @@ def test_it_works_with_no_call_at_all() -> None:
     assert [(line.event_type, line.name) for line in written()] == [("task.start", "it"), ("task.complete", "it")]
 
 
+IN_A_LOOP = """
+import asyncio, sys, threading
+import ai_dev_squad
+from ai_dev_squad import operations
+from ai_dev_squad.schema import Usage
+
+async def squad():
+    work = operations.start(operations.WORKFLOW, "squad", framework="test")
+    request = operations.ModelRequest("gpt-4o-mini", "openai")
+    call = operations.start(operations.CHAT, "gpt-4o-mini", framework="test", parent=work, request=request)
+    call.usage = Usage(input_tokens=412, output_tokens=36, source="provider")
+    await asyncio.sleep(0)
+    call.stop()
+    work.stop()
+
+async def main():
+    await asyncio.sleep(0)
+    opened.clear()
+    await squad()
+    seen = list(opened)
+    print(seen, ai_dev_squad.get_cost_tracker().totals().cost_usd > 0)
+
+opened = []
+def watch(event, args):
+    if event in {"open", "os.mkdir", "os.listdir", "os.scandir"} and threading.current_thread() is threading.main_thread():
+        opened.append((event, str(args[0])))
+ai_dev_squad.get_settings()  # as observe does
+sys.addaudithook(watch)
+asyncio.run(main())
+"""
+
+
+def test_the_first_run_in_an_event_loop_touches_no_file() -> None:
+    """What is read or made is read and made before, or in a thread of ours: a loop is not held up, and where file access in one is
+    refused, as blockbuster does in tests and in LangGraph's development server, the first calls have their prices too.
+    """
+    done = python(IN_A_LOOP)
+
+    assert (done.stdout, done.stderr) == ("[] True\n", "")
+
+
 IMPORT = """
 import sys, threading
 happened = []

@@ -209,8 +209,11 @@ def _spans_lost(emit: Emit, count: int, reason: str) -> None:
 
 def _costs(wanted: Settings, old: Pipeline | None) -> CostTracker:
     from ai_dev_squad.costs import CostTracker
+    from ai_dev_squad.costs.prices.catalog import catalog
 
     if old is None:
+        # Read while settings are made: the first model call may stand in an event loop, where reading a file holds all others up.
+        catalog()
         return CostTracker(
             max_entries=wanted.ledger_size,
             budget_manager=_budgets(wanted),

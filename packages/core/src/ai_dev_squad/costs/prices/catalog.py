@@ -1,7 +1,7 @@
 """The table of published prices, and the rules by which its models are found.
 
-``prices.json`` is written by ``tools/update_prices.py`` from the data of genai-prices (MIT). It is read when the first
-price is asked for, never at import.
+``prices.json`` is written by ``tools/update_prices.py`` from the data of genai-prices (MIT). It is read when settings are
+made or the first price is asked for, never at import.
 """
 
 from __future__ import annotations
