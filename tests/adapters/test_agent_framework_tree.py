@@ -13,6 +13,8 @@ from agent_framework import (
     AgentResponse,
     AgentSession,
     BaseAgent,
+    BaseChatClient,
+    ChatResponse,
     Content,
     ContextProvider,
     FileCheckpointStorage,
@@ -30,6 +32,7 @@ from agent_framework import (
     workflow,
 )
 from agent_framework import Executor as BaseExecutor
+from agent_framework.observability import ChatTelemetryLayer
 from agent_framework_orchestrations import HandoffBuilder, SequentialBuilder
 
 from ai_dev_squad_agent_framework import observe, unobserve
@@ -417,3 +420,42 @@ async def test_a_tool_alone(captured: Captured) -> None:
 
     assert isinstance(result, Content)
     assert (result.text, captured.tree()) == ("FIG", "execute_tool look_up: ok")
+
+
+async def said() -> ChatResponse[Any]:
+    """An answer from nowhere."""
+    return ChatResponse(messages=[Message("assistant", ["hi"])], model="own-model")
+
+
+class Plain:
+    """A client of the program's own, with nothing of the framework below its telemetry."""
+
+    model = "own-model"
+
+    def __init__(self, **_: Any) -> None:
+        self.additional_properties: dict[str, Any] = {}
+
+    def get_response(self, messages: Any, **_: Any) -> Any:
+        return said()
+
+
+class Between(BaseChatClient):  # type: ignore[type-arg]
+    """One whose own method calls that of the framework's class."""
+
+    model = "own-model"
+
+    def get_response(self, *args: Any, **kwargs: Any) -> Any:
+        return super().get_response(*args, **kwargs)
+
+    def _inner_get_response(self, **_: Any) -> Any:
+        return said()
+
+
+@pytest.mark.parametrize("base", [Plain, Between])
+async def test_a_client_with_a_method_of_its_own_is_one_call(captured: Captured, base: type) -> None:
+    """Whatever stands below the framework's telemetry layer, a request is one model call."""
+    layered: Any = type("Layered", (ChatTelemetryLayer, base), {})
+
+    await observe(Agent(layered(), name="clerk")).run("go")
+
+    assert captured.tree() == tree("invoke_agent clerk: ok", "  chat own-model: ok")

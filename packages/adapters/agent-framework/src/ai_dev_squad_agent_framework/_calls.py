@@ -255,6 +255,8 @@ class ModelCall(_Streamed):
         above = Call.current()
         if above is None and not is_wanted(client):
             return None  # shared with a part of the program that nobody observes
+        if isinstance(above, ModelCall) and above.subject is client:
+            return None  # a class's own method calls that of the one it derives from
         messages = args[0] if args else kwargs.get("messages") or ()
         options = kwargs.get("options") or {}
         if isinstance(above, AgentRun):

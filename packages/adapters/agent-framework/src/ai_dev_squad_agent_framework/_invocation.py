@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Unpack
 
+from opentelemetry import trace
+
 from ai_dev_squad.context import current_operation
 from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.invocation import Beginning, Invocation
@@ -48,6 +50,11 @@ class Call(Invocation, framework=FRAMEWORK):
     def is_outermost(self) -> bool:
         """Whether nothing that is under way goes on after it; what it belongs to may have ended."""
         return self.parent is None or self.parent.ended
+
+    def is_parent_of(self, span: trace.Span) -> bool:
+        """Whether a span by others was begun right inside of this call."""
+        parent = getattr(span, "parent", None)
+        return parent is not None and not self.ended and f"{parent.span_id:016x}" == self.operation.span_id
 
     def reserve(self) -> None:
         """Set money aside for a model call. Raises ``CallRefused`` when it may not be made."""

@@ -1,7 +1,7 @@
 """Where Agent Framework begins and ends things: methods of its classes, wrapped once for the process.
 
 A wrapped method looks up whether its object is observed, or is used inside an observed run, and is the original otherwise.
-Our operations lie around the framework's own spans, and around all middleware.
+Our operations lie around the framework's own spans, but for model calls, and around all middleware.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def install() -> None:
     """Watch the framework's classes from now on. Harmless when repeated."""
     for owner, name, wrapper in (
         (BaseAgent, "__init__", _watching_class),
-        (ChatTelemetryLayer, "get_response", _asking),
-        (BaseChatClient, "get_response", _asking_plainly),
+        (ChatTelemetryLayer, "get_response", _watching_client),
+        (BaseChatClient, "get_response", _asking),
         (FunctionTool, "invoke", _in_tool_loop(ToolCall.open)),
         (FunctionMiddlewarePipeline, "execute", _in_tool_loop(ToolCall.open_middleware)),
         (Workflow, "_run_core", _events),
@@ -155,16 +155,26 @@ def _asking(original: _Function) -> _Function:
     return _either_way(original, ModelCall.open)
 
 
-def _asking_plainly(original: _Function) -> _Function:
-    """For clients without the layer that most have, above which each request is seen."""
-    observed = _either_way(original, ModelCall.open)
-
+def _watching_client(original: _Function) -> _Function:
     @functools.wraps(original)
     def get_response(self: Any, *args: Any, **kwargs: Any) -> Any:
-        function = original if isinstance(self, ChatTelemetryLayer) else observed
-        return function(self, *args, **kwargs)
+        cls: Any = type(self)
+        _watch_client_once(cls)
+        return original(self, *args, **kwargs)
 
     return get_response
+
+
+@functools.lru_cache(maxsize=1024)
+def _watch_client_once(cls: Any) -> None:
+    """Observe what the telemetry layer of this class asks: nearly always ``BaseChatClient``, but a client may have its own.
+
+    Below the layer, not around it: it takes the span that is current for its agent's, and writes there.
+    """
+    below = cls.__mro__[cls.__mro__.index(ChatTelemetryLayer) + 1 :]
+    owner = next((base for base in below if "get_response" in vars(base)), None)
+    if owner is not None:
+        _patches.wrap(owner, "get_response", _asking, mark=f"ai_dev_squad {owner.__name__}")
 
 
 def _in_tool_loop(opener: _Opener) -> Callable[[_Function], _Function]:

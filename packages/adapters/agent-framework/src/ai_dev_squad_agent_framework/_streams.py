@@ -1,6 +1,7 @@
 """Follow a ``ResponseStream`` to whichever end it has, through the hooks that it has for that.
 
-The call's span is current while the stream is pulled, in whichever task, and nowhere between two pulls.
+The call's span is current while the stream is pulled, in whichever task, and nowhere between two pulls. The framework's own span of
+the same work, which it makes current in the same way, stays so inside of ours.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import weakref
 from typing import Any
 
 from agent_framework import ResponseStream
+from opentelemetry import trace
 
+from ai_dev_squad.context import attach, current_context
 from ai_dev_squad.guard import guarded
 from ai_dev_squad_agent_framework._invocation import Call
 from ai_dev_squad_agent_framework._refusals import Passing
@@ -38,9 +41,12 @@ class _Pulls:
         self.token: Any = None
 
     def __enter__(self) -> None:
-        self.token = self.call.enter()
+        theirs, call = trace.get_current_span(), self.call
+        self.token = call.enter()
+        if call.is_parent_of(theirs):
+            attach(trace.set_span_in_context(theirs, current_context()))
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
         call = self.call
         call.leave(self.token)
         if error is None:
