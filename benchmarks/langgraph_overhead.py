@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -18,15 +17,11 @@ import environments
 from repetitions import interleaved
 from report import Report, Target, main, paired_ratio
 from variants import VARIANTS, VERSIONS, switch_on
-from worker import serve
+from worker import resident_bytes, serve
 from workload import NODES, state
 
 _LIMITS = {"ours: journal, costs": 1.3, "ours: journal, costs, OTLP": 1.6}
 _AHEAD = 3.0
-
-
-def _resident_mib() -> float:
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _work(name: str) -> None:
@@ -46,7 +41,7 @@ def _work(name: str) -> None:
         return {
             "wall_ms": median(walls) * 1e3,
             "cpu_ms": cpu / runs * 1e3,
-            "rss_mib": _resident_mib(),
+            "rss_mib": resident_bytes() / 2**20,
             "versions": environments.versions(*VERSIONS),
         }
 

@@ -12,20 +12,15 @@ import os
 import tempfile
 import time
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import environments
 from report import Report, Target, main
-from worker import Worker, serve
+from worker import Worker, resident_bytes, serve
 
 _PER_RUN = 10  # one workflow, three tasks, three model calls, three tools
 _INTERVALS = 10
 _FLAT_BYTES = 16  # an operation; the smallest object that a leak could leave behind has 48 or more
-
-
-def _resident_mib() -> float:
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _one_run(session: str) -> None:
@@ -69,7 +64,7 @@ def _work(variant: str) -> None:
         traced, peak = tracemalloc.get_traced_memory()
         return {
             "operations": done,
-            "rss_mib": _resident_mib(),
+            "rss_mib": resident_bytes() / 2**20,
             "open": len(operations.open_operations()),
             "us": seconds / count * 1e6,
             "traced_mib": traced / 2**20,

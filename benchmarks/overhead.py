@@ -42,6 +42,7 @@ def timed(
         return {
             "wall_us": median(walls) / units * 1e6,
             "cpu_us": cpu / runs / units * 1e6,
+            "units": units,
             "versions": environments.versions(*versions),
         }
 

@@ -36,6 +36,7 @@ _BENCHMARKS = (
     "crewai_overhead",
     "dead_endpoint",
     "memory",
+    "framework_memory",
     "dashboard_ingest",
     "otlp_translate",
     "dashboard_store",

@@ -5,6 +5,7 @@ The parent holds one ``Worker`` per variant and asks them in turn: what the mach
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Worker", "WorkerFailed", "fresh", "in_turns", "serve"]
+__all__ = ["Worker", "WorkerFailed", "fresh", "in_turns", "resident_bytes", "serve"]
 
 Variant = Callable[..., Mapping[str, Any]]
 
@@ -77,12 +78,30 @@ def in_turns(
 
 
 def serve(variant: Variant) -> None:
-    """The child's end: answer requests from stdin until it closes. What the variant prints goes to stderr."""
+    """The child's end: answer requests from stdin until it closes. What the variant prints goes to stderr.
+
+    A request with ``weigh`` is answered with what the process holds afterwards, too.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    for request in sys.stdin:
-        answers.write(json.dumps(variant(**json.loads(request))) + "\n")
+    for line in sys.stdin:
+        request = json.loads(line)
+        is_weighed = request.pop("weigh", False)
+        answer = {**variant(**request), **(_held() if is_weighed else {})}
+        answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _held() -> dict[str, int]:
+    """``blocks`` of Python's allocator that are in use after a collection, and the ``resident`` bytes of the process."""
+    for _ in range(2):  # what finalizers let go of goes in the second
+        gc.collect()
+    return {"blocks": sys.getallocatedblocks(), "resident": resident_bytes()}
+
+
+def resident_bytes() -> int:
+    """How large this process is in memory."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def fresh(python: Path, script: str, variant: str, timeout: float = 600, **environ: str) -> dict[str, Any]:

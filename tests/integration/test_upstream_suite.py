@@ -54,8 +54,10 @@ def suite() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def plugin() -> ModuleType:
-    return load("observe_langgraph_plugin")
+def plugin() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(TOOLS)
+        yield load("observe_langgraph_plugin")
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +174,31 @@ def test_outcomes_are_the_worst_phase_of_each_test(tmp_path, suite):
         "xpassed": "xpassed",
     }
     assert {f"test_it.py::test_{name}": outcome for name, outcome in expected.items()} == run.outcomes
+
+
+DETACHING = """
+import contextvars
+from opentelemetry import context
+def test_cleans_up():
+    context.detach(context.attach({}))
+def test_cleans_up_elsewhere():
+    context.detach(contextvars.copy_context().run(context.attach, {}))
+"""
+
+
+def test_contexts_that_fail_to_detach_are_compared(tmp_path, suite):
+    """A context that fails to detach is known by its test, in every run; one that only an observed run leaves is a difference."""
+    (tmp_path / "test_it.py").write_text(DETACHING, encoding="utf-8")
+
+    run = suite.run_pytest(tmp_path, ["test_it.py"], tmp_path / "work", None)
+
+    record = "test_it.py::test_cleans_up_elsewhere: Failed to detach context"
+    assert run.detached == [record]
+    more = suite.Run(run.outcomes, 0, detached=[record, record])
+    assert suite.judge(tmp_path, tmp_path, "no:thing", run, run, 0) == {}
+    assert suite.judge(tmp_path, tmp_path, "no:thing", run, more, 0) == {
+        record: "differs: 1 times more than unobserved"
+    }
 
 
 ASKING = """

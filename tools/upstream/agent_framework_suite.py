@@ -1,7 +1,7 @@
 """Run Agent Framework's own test suite twice, unobserved and with every agent, workflow and client observed, and compare.
 
-What must hold, and how it's checked, is the same as for LangGraph: see ``langgraph_suite``. Only real spans are left out: the suite
-counts those of the provider that it shares with whoever is observed.
+What must hold, and how it's checked, is the same as for LangGraph: see ``langgraph_suite``. Only our spans
+are made by a provider of ours: the suite counts those of the provider that a program shares with whoever is observed.
 
     git clone https://github.com/microsoft/agent-framework
     python tools/upstream/agent_framework_suite.py --checkout agent-framework [pytest arguments]
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = suite_parser(__doc__, "ai_dev_squad_agent_framework:observe", spans=False)
     parser.add_argument("--checkout", type=Path, required=True, help="a clone of microsoft/agent-framework")
     options, arguments = parser.parse_known_args(argv)
-    os.environ |= {"UPSTREAM_PLUGIN": "observe_agent_framework_plugin", "UPSTREAM_SPANS": "off"}
+    os.environ |= {"UPSTREAM_PLUGIN": "observe_agent_framework_plugin", "UPSTREAM_SPANS": "apart"}
 
     version = importlib.metadata.version(PACKAGE)
     work = options.cache.resolve() / f"{PACKAGE}-{version}"

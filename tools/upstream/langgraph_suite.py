@@ -41,7 +41,6 @@ CHECKS = {
     "dropped": "journal lines dropped",
     "wire_off": "processes in which the wire was off",
     "leaked_spans": "spans still current after a test",
-    "failed_detach": "'Failed to detach context' records",
     "internal_failures": "internal failures reported by the observer",
 }
 """The lists of ``observe_langgraph_plugin.Observations`` that must be empty, in words."""
@@ -57,6 +56,8 @@ class Run:
     seconds: float
     cached: bool = False
     observations: list[dict[str, Any]] = field(default_factory=list)
+    detached: list[str] = field(default_factory=list)
+    """The records that a context failed to detach: a framework may leave some itself."""
 
     def total(self, name: str) -> int:
         return sum(seen[name] if isinstance(seen[name], int) else len(seen[name]) for seen in self.observations)
@@ -191,6 +192,11 @@ def run_pytest(suite: Path, arguments: Iterable[str], work: Path, observe: str |
             json.loads(path.read_text(encoding="utf-8"))
             for path in sorted(directory / "observations.json" for directory in directories)
         ],
+        detached=[
+            record
+            for path in sorted((work / "detached").glob("*.json"))
+            for record in json.loads(path.read_text(encoding="utf-8"))
+        ],
     )
 
 
@@ -201,15 +207,21 @@ def run_unobserved(suite: Path, arguments: list[str], work: Path) -> Run:
     if cache.is_file():
         return Run(**json.loads(cache.read_text(encoding="utf-8")), cached=True)
     run = run_pytest(suite, arguments, work, None)
-    cache.write_text(json.dumps({"outcomes": run.outcomes, "seconds": run.seconds}), encoding="utf-8")
+    kept = {"outcomes": run.outcomes, "seconds": run.seconds, "detached": run.detached}
+    cache.write_text(json.dumps(kept), encoding="utf-8")
     return run
 
 
 def judge(suite: Path, work: Path, observe: str, unobserved: Run, observed: Run, reruns: int) -> dict[str, str]:
-    """Rerun the differing tests both ways, one process and nothing beside them; return a verdict for each."""
+    """Rerun the differing tests both ways, one process and nothing beside them; return a verdict for each.
+
+    A context that fails to detach in the observed run only is a difference, too.
+    """
+    more = Counter(observed.detached) - Counter(unobserved.detached)
+    left = {record: f"differs: {count} times more than unobserved" for record, count in more.items()}
     tests = differing(unobserved.outcomes, observed.outcomes)
     if not tests:
-        return {}
+        return left
     ways: list[tuple[Run, str | None]] = [(unobserved, None), (observed, observe)]
     seen = [{test: [first.outcomes.get(test)] for test in tests} for first, _ in ways]
     # A test that only one run knows cannot be asked for by name.
@@ -219,7 +231,7 @@ def judge(suite: Path, work: Path, observe: str, unobserved: Run, observed: Run,
             again = run_pytest(suite, targets, work / "rerun", function).outcomes
             for test in targets:
                 outcomes[test].append(again.get(test))
-    return {
+    return left | {
         test: f"{verdict(seen[0][test], seen[1][test])}: unobserved {seen[0][test]}, observed {seen[1][test]}"
         for test in tests
     }
@@ -250,6 +262,7 @@ def table(package: str, version: str, unobserved: Run, observed: Run, verdicts: 
         statuses.update(seen["statuses"])
     rows += [(f"… {status}", "", f"{count:,}") for status, count in statuses.most_common()]
     rows += [("loops told", "", str(observed.total("loops")))]
+    rows += [("contexts that failed to detach", str(len(unobserved.detached)), str(len(observed.detached)))]
     rows += [(words, "", str(observed.total(name))) for name, words in CHECKS.items()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

@@ -3,6 +3,8 @@
 ``UPSTREAM_OBSERVE`` names the function (``module:function``) that makes a graph observed in place;
 ``UPSTREAM_OBSERVATIONS`` is the directory where each worker leaves its journal and its ``Observations``.
 ``UPSTREAM_SPANS=off`` leaves out the provider that has real spans built, as in a program without an exporter.
+``UPSTREAM_SPANS=apart`` has them built by a provider of ours, also where a test makes one global: for suites that look at all spans
+of theirs.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import SpanProcessor
+from outcome_plugin import Recorder
 
 OPENING = frozenset({"agent.start", "task.start", "tool.call", "llm.request"})
 CLOSING = frozenset({"agent.stop", "task.complete", "task.fail", "tool.result", "llm.response"})
@@ -52,7 +55,6 @@ class Observations:
     dropped: list[str] = field(default_factory=list)
     wire_off: list[str] = field(default_factory=list)
     leaked_spans: list[str] = field(default_factory=list)
-    failed_detach: list[str] = field(default_factory=list)
     internal_failures: list[str] = field(default_factory=list)
 
 
@@ -96,18 +98,6 @@ class SpanCounter(SpanProcessor):
             self.seen.spans_ended += 1
 
 
-class Recorder(logging.Handler):
-    """Remembers matching log records together with the test that was running."""
-
-    def __init__(self, into: list[str], test: Callable[[], str], match: str = "") -> None:
-        super().__init__(logging.WARNING)
-        self.into, self.test, self.match = into, test, match
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self.match in (message := record.getMessage()):
-            self.into.append(f"{self.test()}: {message}")
-
-
 class Observer:
     """Lives in each process that runs tests."""
 
@@ -122,16 +112,18 @@ class Observer:
 
         import ai_dev_squad
 
-        if os.environ.get("UPSTREAM_SPANS") != "off":
+        spans = os.environ.get("UPSTREAM_SPANS", "shared")
+        if spans == "shared":
             provider = TracerProvider()
             provider.add_span_processor(SpanCounter(self.seen))
             trace.set_tracer_provider(provider)
         ai_dev_squad.configure(log_dir=str(self.directory), on_full="block")
+        if spans == "apart":
+            manager = ai_dev_squad.runtime.pipeline().tracing
+            manager.refresh = lambda: None  # which would pick up a provider that a test makes global
+            manager.add_span_processor(SpanCounter(self.seen))
         self.observe_framework()
         running = lambda: self.test  # noqa: E731 - read late, when a record arrives
-        logging.getLogger("opentelemetry.context").addHandler(
-            Recorder(self.seen.failed_detach, running, "Failed to detach context")
-        )
         logging.getLogger("ai_dev_squad").addHandler(Recorder(self.seen.internal_failures, running))
 
     def observe_framework(self) -> None:

@@ -1,6 +1,7 @@
 """Run Pydantic AI's own test suite twice, unobserved and with every agent observed, and compare.
 
-What must hold, and how it's checked, is the same as for LangGraph: see ``langgraph_suite``.
+What must hold, and how it's checked, is the same as for LangGraph: see ``langgraph_suite``. Our spans are made by a provider of ours:
+the suite compares all those of the provider that a program shares with whoever is observed.
 
     python tools/upstream/pydantic_ai_suite.py --repository PATH [--no-spans] [pytest arguments]
 
@@ -80,8 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options, arguments = parser.parse_known_args(argv)
     os.environ["UPSTREAM_PLUGIN"] = "observe_pydantic_ai_plugin"
     os.environ.pop("OPENAI_API_KEY", None)  # with a key, some tests ask the real service
-    if options.no_spans:
-        os.environ["UPSTREAM_SPANS"] = "off"
+    os.environ["UPSTREAM_SPANS"] = "off" if options.no_spans else "apart"
 
     version = importlib.metadata.version(PACKAGE)
     work = options.cache.resolve() / f"{PACKAGE}-{version}"
