@@ -59,12 +59,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             self._run(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
             return
-        body = b""
+        chunks = []
         while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
+            chunks.append(self.rfile.read(size))
             self.rfile.readline()
         self.rfile.readline()
-        self._run(body)
+        self._run(b"".join(chunks))
 
     def _run(self, body: bytes) -> None:
         given = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
@@ -94,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
             found = self.engine.query(sql.decode(), wanted)
             return found.bytes() or b"", wanted, _summary(found, 0)
         with tempfile.NamedTemporaryFile(delete=False) as file:
-            file.write(sql[insert.end() :])
+            file.write(memoryview(sql)[insert.end() :])
         try:
             found = self.engine.query(
                 f"{insert[1].decode()} FROM INFILE '{file.name}' FORMAT {insert[2].decode()}", "TabSeparated"

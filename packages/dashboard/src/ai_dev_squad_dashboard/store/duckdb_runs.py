@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import duckdb
 
-from .base import Selection
+from .base import Selection, TraceRow
 from .duckdb_columns import split_trace_id
 from .duckdb_excerpts import described
 from .duckdb_facts import runs_filter, traces_filter
@@ -23,7 +23,7 @@ _NEAR_US: Final = 24 * HOUR_US
 """How far apart runs of different frameworks may have begun to be worth comparing by that alone."""
 
 # From any part to all others: what it goes on with, and what goes on with it.
-_WHOLE: Final = f"""
+_PARTS: Final = f"""
 WITH RECURSIVE links AS MATERIALIZED (
     SELECT unnest([trace_id, resumes]) AS one, unnest([resumes, trace_id]) AS other FROM traces WHERE resumes IS NOT NULL
 ),
@@ -31,7 +31,7 @@ chain AS (
     SELECT ?::UHUGEINT AS trace_id
     UNION SELECT l.other FROM chain c JOIN links l ON l.one = c.trace_id
 )
-SELECT {TRACE_COLUMNS} FROM traces SEMI JOIN chain USING (trace_id) ORDER BY start_us, trace_id LIMIT {_MOST_PARTS}
+SELECT trace_id FROM chain LIMIT {_MOST_PARTS}
 """  # noqa: S608
 
 _RESUMED: Final = f"""
@@ -49,8 +49,9 @@ def run(cursor: duckdb.DuckDBPyConnection, trace_id: str) -> Run | None:
     number = split_trace_id(trace_id)
     if number is None:
         return None
-    found = described(cursor, [trace_row(row) for row in cursor.execute(_WHOLE, [number]).fetchall()])
-    return joined(found) if any(row.trace_id == trace_id.lower() for row in found) else None
+    found = _rows_of(cursor, [part for (part,) in cursor.execute(_PARTS, [number]).fetchall()])
+    parts = sorted(found.values(), key=lambda row: (row.start_us, row.trace_id))
+    return joined(parts) if number in found else None
 
 
 def runs(cursor: duckdb.DuckDBPyConnection, selection: Selection, names: Sequence[str], limit: int) -> tuple[Run, ...]:
@@ -106,20 +107,37 @@ def related(cursor: duckdb.DuckDBPyConnection, trace_id: str, most: int) -> tupl
         ("framework", "framework <> ? AND abs(start_us - ?) < ?", [row.framework, row.start_us, _NEAR_US], "framework"),
     )
     own = [str(split_trace_id(part.trace_id)) for part in whole.parts]
-    found: dict[str, Related] = {}
+    found: dict[int, Relation] = {}
     for relation, condition, values, one_of_each in looked_for:
         # Of each framework, or version, the nearest: ten runs of one would leave no room for the others.
-        nearest = (
-            f"QUALIFY row_number() OVER (PARTITION BY {one_of_each} ORDER BY away, trace_id) = 1" if one_of_each else ""
+        others = (
+            "SELECT trace_id, framework, version, abs(start_us - ?) AS away FROM traces "  # noqa: S608
+            f"WHERE resumes IS NULL AND trace_id NOT IN (SELECT unnest(?::VARCHAR[]::UHUGEINT[])) AND {condition}"
         )
+        if one_of_each:
+            others = (
+                "SELECT min_by(trace_id, (away, trace_id)) AS trace_id, any_value(framework) AS framework, min(away) AS away "  # noqa: S608
+                f"FROM ({others}) GROUP BY {one_of_each}"
+            )
         rows = cursor.execute(
-            f"SELECT {TRACE_COLUMNS}, abs(start_us - ?) AS away FROM traces "  # noqa: S608
-            f"WHERE resumes IS NULL AND trace_id NOT IN (SELECT unnest(?::VARCHAR[]::UHUGEINT[])) AND {condition} {nearest} "
+            f"SELECT trace_id FROM ({others}) "  # noqa: S608
             f"ORDER BY framework IS NOT DISTINCT FROM ?, away, trace_id LIMIT {int(most)}",
             [row.start_us, own, *values, row.framework],
         ).fetchall()
-        for each in rows:
-            candidate = trace_row(each[:-1])
-            found.setdefault(candidate.trace_id, Related(relation, candidate))
-    whole_rows = described(cursor, [each.row for each in found.values()])
-    return tuple(Related(each.relation, told) for each, told in zip(found.values(), whole_rows, strict=True))
+        for (number,) in rows:
+            found.setdefault(number, relation)
+    told = _rows_of(cursor, list(found))
+    return tuple(Related(relation, told[number]) for number, relation in found.items())
+
+
+def _rows_of(cursor: duckdb.DuckDBPyConnection, traces: Sequence[int]) -> dict[int, TraceRow]:
+    """The traces with these numbers. Named one by one, so that the index finds them: all else reads what is wide of every trace."""
+    if not traces:
+        return {}
+    ids = ", ".join("?::UHUGEINT" for _ in traces)
+    rows = cursor.execute(
+        f"SELECT trace_id, {TRACE_COLUMNS} FROM traces WHERE trace_id IN ({ids})",  # noqa: S608
+        list(traces),
+    ).fetchall()
+    told = described(cursor, [trace_row(row[1:]) for row in rows])
+    return {row[0]: each for row, each in zip(rows, told, strict=True)}

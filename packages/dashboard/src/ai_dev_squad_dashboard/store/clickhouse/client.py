@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any, Final
 
 import clickhouse_connect
@@ -25,6 +27,8 @@ RAW: Final[Mapping[str, Any]] = {"optimize_use_projections": 0, "max_query_size"
 _WRITING: Final[Mapping[str, Any]] = {"async_insert": 0, "insert_deduplicate": 1, "deduplicate_insert": "enable"}
 """Batches are large already, and a repeated one has to be known again."""
 _CONNECTIONS: Final = 32
+_BESIDE: Final = 8
+"""Threads that wait for what is asked side by side. They start when they are needed."""
 _SHOWN: Final = 400
 _BYTES: Final = {"*String": "bytes"}
 _ADDRESS: Final = re.compile(r" with url: \S+")
@@ -54,6 +58,7 @@ class Client:
                 f"{address} does not answer ({_first_line(error)}); start the server, or correct DASHBOARD_STORE"
             ) from None
         self._types: dict[tuple[str, tuple[str, ...]], list[Any]] = {}
+        self._beside = ThreadPoolExecutor(_BESIDE, thread_name_prefix="clickhouse")
 
     def ask(self, question: str, *, as_bytes: bool = False, settings: Mapping[str, Any] | None = None) -> Rows:
         """The rows of an answer. ``as_bytes``: text as the bytes that are stored."""
@@ -65,6 +70,23 @@ class Client:
         except (EngineError, OSError) as error:
             raise self._explained(error) from error
         return [tuple(row) for row in answer.result_rows]
+
+    def ask_all(self, *questions: str) -> list[Rows]:
+        """The rows of several answers, asked side by side."""
+        return self.side_by_side(*(partial(self.ask, question) for question in questions))
+
+    def side_by_side(self, *calls: Callable[[], Any]) -> list[Any]:
+        """What several calls answer that do not need one another: a server plans each statement on a processor of its own. None of
+        them may come here again, as it would wait for a thread that waits for it.
+        """
+        self._open()
+        *others, last = calls
+        begun = [self._beside.submit(call) for call in others]
+        try:
+            own = last()
+        finally:
+            wait(begun)
+        return [*(each.result() for each in begun), own]
 
     def number(self, question: str, *, settings: Mapping[str, Any] | None = None) -> int:
         """The whole number that is the answer, 0 for no row and for NULL."""
@@ -123,6 +145,7 @@ class Client:
         """Let go of all connections. Twice is harmless."""
         if not self._closed:
             self._closed = True
+            self._beside.shutdown()
             self._client.close()
 
     def _open(self) -> None:

@@ -203,6 +203,16 @@ def _pairs(labels: str | None) -> list[tuple[str, str]]:
 def _words(*lines: str | None) -> str:
     """The words of some texts, between spaces, each as long as is compared."""
     words = document([line for line in lines if line])
-    if max(map(len, words.split(" ")), default=0) > LONGEST:
+    if _has_long(words):
         words = _TOO_LONG.sub(r"\1", words)
     return words if words.isascii() else _mended(words)
+
+
+def _has_long(words: str) -> bool:
+    """Whether one of the words is longer than is compared: from space to space in steps of that length, as most texts have none."""
+    begin = 0
+    while len(words) - begin > LONGEST:
+        begin = words.rfind(" ", begin, begin + LONGEST + 1) + 1
+        if not begin:
+            return True
+    return False

@@ -269,7 +269,7 @@ class ClickHouseStore:
         return logs.entries(self._client, selection, limit)
 
     def unpriced(self, selection: Selection, limit: int = 100) -> Sequence[Unpriced]:
-        return sums.unpriced(self._client, self._writer.series.names(), selection, limit)
+        return sums.unpriced(self._client, self._writer.series, selection, limit)
 
     def newest_span(self, known: int = 0, *, settled_s: float = 0.0, at_most: int | None = None) -> int:
         return figures.newest_span(self._client, known, settled_s, at_most)

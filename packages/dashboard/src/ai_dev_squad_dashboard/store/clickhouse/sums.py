@@ -56,12 +56,14 @@ def summarise(
     added = ", ".join(f"sum(a_{name})" for name in SUMS)
     keys = ["is_now", "series"]
     source = relation(selection, _DAY_US, keys, VALUES, with_before=with_before)
-    for is_now, series, *row in client.ask(f"SELECT is_now, series, {added} FROM ({source}) GROUP BY is_now, series"):
+    counted = relation(selection, _DAY_US, [*keys, "bin"], "count() AS a_n", with_before=with_before)
+    added_up, spread = client.ask_all(
+        f"SELECT is_now, series, {added} FROM ({source}) GROUP BY is_now, series",
+        f"SELECT is_now, series, bin, sum(a_n) FROM ({counted}) GROUP BY is_now, series, bin",
+    )
+    for is_now, series, *row in added_up:
         sums[is_now][series] = tuple(row)
-    source = relation(selection, _DAY_US, [*keys, "bin"], "count() AS a_n", with_before=with_before)
-    for is_now, series, each, spans in client.ask(
-        f"SELECT is_now, series, bin, sum(a_n) FROM ({source}) GROUP BY is_now, series, bin"
-    ):
+    for is_now, series, each, spans in spread:
         if each != UNTIMED:
             spreads[is_now][series][each] = spans
     names = book.names([*sums[0], *sums[1]])
@@ -116,17 +118,25 @@ def groups(
     source, key = _group_source(names, selection, by)
     money = ", ".join(f"sum(a_{name}) AS m_{name}" for name in ALL_MONEY)
     ordered = f"ORDER BY {_ORDER[order]} LIMIT {int(limit)}" if order != "p95" else ""
-    rows = client.ask(
+    added = (
         f"SELECT {key} AS key, sum(a_spans) AS calls, sum(a_errors) AS m_errors, {money}, sum(a_duration_us), sum(a_{made}) "
         f"FROM ({source}) GROUP BY key {ordered}"
     )
-    spread = _spread(client, names, selection, by, [row[0] for row in rows] if order != "p95" else None)
+    if by == "session" and order != "p95":  # of which there may be many more than are shown
+        rows = client.ask(added)
+        told = client.ask(_spread(names, selection, by, [row[0] for row in rows])) if rows else []
+    else:
+        rows, told = client.ask_all(added, _spread(names, selection, by, None))
+    spread: dict[str | None, dict[int, int]] = defaultdict(dict)
+    for name, number, spans in told:
+        if number != UNTIMED:
+            spread[name][int(number)] = spans
     found = [_group(row, spread.get(row[0], {}), latency) for row in rows]
     return sorted(found, key=lambda group: sort_key(group, order))[:limit]
 
 
 def unpriced(
-    client: Client, names: Mapping[int, Key], selection: Selection, limit: int
+    client: Client, book: SeriesBook, selection: Selection, limit: int
 ) -> Sequence[tuple[str | None, str | None, int, str | None]]:
     """(provider, model, calls, reason) of calls without a known price, most calls first."""
     source = relation(
@@ -134,9 +144,9 @@ def unpriced(
     )
     filters = wanted_places(selection)
     found: dict[tuple[str | None, str | None, str | None], int] = defaultdict(int)
-    for series, reason, spans in client.ask(
-        f"SELECT series, cost_reason, sum(a_n) FROM ({source}) GROUP BY series, cost_reason"
-    ):
+    told = client.ask(f"SELECT series, cost_reason, sum(a_n) FROM ({source}) GROUP BY series, cost_reason")
+    names = book.names([series for series, *_ in told])
+    for series, reason, spans in told:
         key = names[series]
         if all(key[place] in wanted for place, wanted in filters.items()):
             found[key[_PROVIDER], key[_MODEL], reason] += spans
@@ -209,12 +219,8 @@ def _calls(names: Mapping[int, Key], selection: Selection) -> Where:
     )
 
 
-def _spread(
-    client: Client, names: Mapping[int, Key], selection: Selection, by: GroupBy, keys: list[str | None] | None
-) -> dict[str | None, dict[int, int]]:
-    """The latency histogram of each key."""
-    if keys == []:
-        return {}
+def _spread(names: Mapping[int, Key], selection: Selection, by: GroupBy, keys: list[str | None] | None) -> str:
+    """The question for the latency histogram of each key."""
     if by == "workflow":
         source, key = f"SELECT name AS key, bin, 1 AS a_n FROM ({_workflows(selection)})", "key"
     elif by == "session":
@@ -225,13 +231,7 @@ def _spread(
     else:
         source = relation(selection, _DAY_US, ["at_us", "series", "bin"], "count() AS a_n", _calls(names, selection))
         key = _DAY
-    spread: dict[str | None, dict[int, int]] = defaultdict(dict)
-    for name, number, spans in client.ask(
-        f"SELECT {key} AS shown_key, bin, sum(a_n) FROM ({source}) GROUP BY shown_key, bin"
-    ):
-        if number != UNTIMED:
-            spread[name][int(number)] = spans
-    return spread
+    return f"SELECT {key} AS shown_key, bin, sum(a_n) FROM ({source}) GROUP BY shown_key, bin"
 
 
 def _group(row: tuple[Any, ...], spread: Mapping[int, int], latency: bool) -> Group:

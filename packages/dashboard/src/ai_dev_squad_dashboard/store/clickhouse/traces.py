@@ -61,6 +61,8 @@ def traces(
         value = filters.get(column)
         inside.add(f"{column} = {literal(str(value))}" if value is not None else "")
     told = None if after is None else total_in(after, "traces", order)
+    if after is None and not terms and not (inside and order == "newest"):
+        return _first_page(client, selection, where, inside, order, limit)
     total = None if terms else _total(client, where, inside, selection) if told is None else told
     end_us = selection.end_us
     if after is not None:
@@ -68,7 +70,23 @@ def traces(
         where.add(behind(TRACE_ORDERS[order].expression, value, f"trace_id < {fixed(trace_id)}"))
         if order == "newest":
             end_us = min(end_us, int(value) + 1)
-    rows = _rows(client, where, inside, terms, selection.start_us, end_us, limit + 1, order)
+    return _page(_rows(client, where, inside, terms, selection.start_us, end_us, limit + 1, order), order, limit, total)
+
+
+def _first_page(
+    client: Client, selection: Selection, where: Where, inside: Where, order: TraceOrder, limit: int
+) -> TracePage:
+    """The first traces of all in the order, and how many there are."""
+    condition = _condition(client, where, inside, (), selection.start_us, selection.end_us)
+    if condition is None:
+        return TracePage((), None, 0)
+    rows, ((total,),) = client.ask_all(
+        _ordered(condition, order, limit + 1), f"SELECT count() FROM traces FINAL WHERE {condition}"
+    )
+    return _page(rows, order, limit, total)
+
+
+def _page(rows: Rows, order: TraceOrder, limit: int, total: int | None) -> TracePage:
     page = tuple(map(trace_row, rows[:limit]))
     more = None
     if len(rows) > limit:
@@ -81,20 +99,22 @@ def trace(client: Client, trace_id: str, limit: int) -> Trace | None:
     own = hex_bytes(trace_id, 32)
     if own is None:
         return None
-    running = tuple(running_of(client, own))
-    row = _row_of(client, own)
+    running, row = client.side_by_side(lambda: tuple(running_of(client, own)), lambda: _row_of(client, own))
     if row is None:
         return unfinished(running, lambda start, end: logs_of(client, own, start, end, limit)) if running else None
     start, last, end = row[-3:]
-    spans = client.ask(
-        f"SELECT {SPAN_COLUMNS} FROM spans WHERE trace_id = {fixed(own)} AND start_us BETWEEN {start} AND {last} "
-        f"ORDER BY {_BY_START} LIMIT {int(limit) + 1}"
+    logs, clashes, spans = client.side_by_side(
+        lambda: logs_of(client, own, start, end, limit),
+        lambda: client.number(f"SELECT count() FROM clashes FINAL WHERE trace_id = {fixed(own)}"),
+        lambda: client.ask(
+            f"SELECT {SPAN_COLUMNS} FROM spans WHERE trace_id = {fixed(own)} AND start_us BETWEEN {start} AND {last} "
+            f"ORDER BY {_BY_START} LIMIT {int(limit) + 1}"
+        ),
     )
-    clashes = client.number(f"SELECT count() FROM clashes FINAL WHERE trace_id = {fixed(own)}")
     return Trace(
         trace_row(row[:-3]),
         tuple(map(span_row, spans[:limit])),
-        logs_of(client, own, start, end, limit),
+        logs,
         running,
         len(spans) > limit,
         clashes,
@@ -239,13 +259,18 @@ def _rows(
     for begin, end in [(start_us, end_us)] if whole else windows(client, start_us, end_us):
         condition = _condition(client, where, inside, terms, begin, end)
         if condition is not None:
-            rows += client.ask(
-                f"SELECT {TRACE_COLUMNS} FROM traces FINAL WHERE {condition} "
-                f"ORDER BY {TRACE_ORDERS[order].expression} DESC, trace_id DESC LIMIT {limit - len(rows)}"
-            )
+            rows += client.ask(_ordered(condition, order, limit - len(rows)))
         if len(rows) >= limit:
             break
     return rows
+
+
+def _ordered(condition: Where, order: TraceOrder, limit: int) -> str:
+    """The question for the first traces of those that the condition holds for."""
+    return (
+        f"SELECT {TRACE_COLUMNS} FROM traces FINAL WHERE {condition} "
+        f"ORDER BY {TRACE_ORDERS[order].expression} DESC, trace_id DESC LIMIT {limit}"
+    )
 
 
 def _condition(
