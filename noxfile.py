@@ -417,6 +417,24 @@ def release(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure which lines and branches of core its tests, the adapters' contracts and those of the wire run, on its wheel."""
+    # CrewAI keeps the newest clients away, which the tests of the wire need.
+    packages = [package for package in claimed(session) if package != HOLDS_BACK]
+    install(session, "test", "wire", "coverage", packages=packages)
+    adapters = [package for package in packages if package.startswith("adapters/")]
+    contracts = [path for package in adapters for path in tests_of(package, "contract")]
+    tests = [f"tests/{folder}" for folder in ("core", "guide", "testing", "wire")]
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or [*tests, *contracts]), success_codes=[0, 1])
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+    measured = str(Path(session.create_tmp(), "coverage.json"))
+    session.run("coverage", "json", "--quiet", "-o", measured)
+    session.run("python", "tools/coverage_totals.py", measured)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure side by side with peers. Results are printed, never asserted. Arguments after -- go to the program."""
     install(session)
