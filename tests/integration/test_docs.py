@@ -151,6 +151,15 @@ def test_every_page_is_reached_from_the_index():
     assert sorted(str(page.relative_to(ROOT)) for page in pages - reached) == []
 
 
+def test_every_picture_is_in_the_gallery_and_is_taken_by_a_test():
+    """No picture of the dashboard is older than the page that it shows can be: a test takes it, and the gallery has it."""
+    pictures = {path.name for path in (ROOT / "docs/images").iterdir()}
+    gallery = (ROOT / "docs/tutorial/gallery.md").read_text(encoding="utf-8")
+    assert {name for name in pictures if f"../images/{name}" not in gallery} == set()
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests/browser").glob("test_*.py"))
+    assert {name for name in pictures if name.endswith(".png") and f'shoot(page, "{name[:-4]}"' not in tests} == set()
+
+
 def test_coding_agents_are_told_of_every_adapter():
     """Whoever is told how to set us up by llms.txt finds each framework's distribution and page."""
     told = (ROOT / "llms.txt").read_text(encoding="utf-8")
