@@ -1,4 +1,4 @@
-"""``ai-dev-squad ingest``: journals and OTLP files into a store that no dashboard has open, or OTLP files to one that runs."""
+"""``ai-dev-squad ingest``: journals, OTLP files and a Collector's tables into a store, or OTLP files to a dashboard that runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import IO, Any
 import msgspec
 
 from ai_dev_squad_dashboard.commands import CommandError, say, told
+from ai_dev_squad_dashboard.commands.ingest_tables import add_tables, ingest_tables
 from ai_dev_squad_dashboard.commands.places import add_place, place_of
 from ai_dev_squad_dashboard.store_url import without_password
 
@@ -26,15 +27,17 @@ def register(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "ingest",
-        help="read journals and OTLP files into a store",
-        description="Read journals, and OTLP files in JSON as the OpenTelemetry Collector's file exporter writes them. "
+        help="read journals, OTLP files and a Collector's tables into a store",
+        description="Read journals, OTLP files in JSON as the OpenTelemetry Collector's file exporter writes them, and the tables "
+        "of its ClickHouse exporter. "
         "What is in the store already is not stored twice.",
     )
-    parser.add_argument("path", nargs="+", type=Path, help="journals, OTLP files, or directories of both")
+    parser.add_argument("path", nargs="*", type=Path, help="journals, OTLP files, or directories of both")
     goal = parser.add_mutually_exclusive_group()
     add_place(goal)
     goal.add_argument("--url", help="a running dashboard to send OTLP files to, such as http://127.0.0.1:8080")
     parser.add_argument("--token", help="an ingest token for --url (better: AI_DEV_SQUAD_TOKEN)")
+    add_tables(parser)
     parser.set_defaults(run=told(_run))
 
 
@@ -45,6 +48,10 @@ class _Files:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.tables:
+        return ingest_tables(options)
+    if not options.path:
+        raise CommandError("name journals, OTLP files or directories of both, or a table with --from", 2)
     files = _sorted_out(options.path)
     return _send(options, files) if options.url else _store(options, files)
 
