@@ -374,3 +374,42 @@ def test_a_grpc_port_that_is_taken_is_an_error(grpc_server: Starter, caplog: pyt
     port = grpc_server().bound_port
     with pytest.raises(GrpcUnavailable, match=f"grpc_port {port} on 127.0.0.1 cannot be listened on"):
         start_grpc_server(lambda batch: None, DashboardSettings(), port)  # type: ignore[arg-type,return-value]
+
+
+def test_events_of_model_calls_arrive(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``genai_events`` each model call is an event of the conventions, on its span, content as structures; others are none."""
+    from opentelemetry import _logs
+
+    from ai_dev_squad import configure
+
+    exporter = OTLPLogExporter(f"{receiver.url}/v1/logs")
+    provider = LoggerProvider(resource=RESOURCE)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    monkeypatch.setattr(_logs, "get_logger_provider", lambda: provider)
+    messages = [{"role": "user", "parts": [{"type": "text", "content": "Plan"}]}]
+    for wanted in (False, True):
+        configure(genai_events=wanted, capture_content=True)
+        agent = start(AGENT, "planner", framework="langgraph", session_id="s-1")
+        request = ModelRequest("gpt-4o-mini", "openai")
+        said = {"gen_ai.input.messages": messages, "langgraph.node": "x"}
+        call = start(CHAT, "gpt-4o-mini", framework="langgraph", parent=agent, request=request, attributes=said)
+        call.usage = Usage(input_tokens=12, output_tokens=3, source="provider")
+        call.fail(TimeoutError("late"))
+        agent.stop()
+    provider.shutdown()
+    (line,) = receiver.store.logs(EVER).rows
+    details = json.loads(line.details or b"{}")
+    assert (line.event_type, line.level, line.trace_id, line.span_id) == (
+        "gen_ai.client.inference.operation.details", "DEBUG", call.trace_id, call.span_id,
+    )  # fmt: skip
+    assert details["attributes"] == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o-mini",
+        "gen_ai.conversation.id": "s-1",
+        "gen_ai.input.messages": messages,
+        "gen_ai.usage.input_tokens": 12,
+        "gen_ai.usage.output_tokens": 3,
+        "ai_dev_squad.usage.source": "provider",
+        "error.type": "TimeoutError",
+    }

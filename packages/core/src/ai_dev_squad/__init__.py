@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         Usage,
         register_event_type,
     )
+    from ai_dev_squad.serving import metrics_collector, serve_metrics
     from ai_dev_squad.settings import Settings
     from ai_dev_squad.tracing import TraceManager, continue_trace, extract, inject, trace_function
     from ai_dev_squad.wire.coverage import Coverage, coverage
@@ -102,6 +103,7 @@ _HOMES = {
         "shutdown",
     ),
     "schema": ("Cost", "EventType", "JournalLine", "LogEvent", "LogLevel", "Usage", "register_event_type"),
+    "serving": ("metrics_collector", "serve_metrics"),
     "settings": ("Settings",),
     "wire.coverage": ("Coverage", "coverage"),
     "tracing": ("TraceManager", "continue_trace", "extract", "inject", "trace_function"),
@@ -150,9 +152,11 @@ __all__ = [
     "get_settings",
     "get_trace_manager",
     "inject",
+    "metrics_collector",
     "read_journal",
     "register_event_type",
     "savings_report",
+    "serve_metrics",
     "session",
     "shutdown",
     "trace_function",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ai_dev_squad.costs import BudgetManager, CostTracker
     from ai_dev_squad.loops import LoopGuard
     from ai_dev_squad.operations import Operation
+    from ai_dev_squad.prometheus import ProgramMetrics
     from ai_dev_squad.redaction import Redactor
     from ai_dev_squad.tracing import TraceManager
     from ai_dev_squad.tracing.metrics import GenAIMetrics
@@ -41,6 +42,7 @@ class Pipeline:
     tracing: TraceManager
     costs: CostTracker
     metrics: GenAIMetrics | None
+    prometheus: ProgramMetrics | None
     redactor: Redactor
     capture_content: bool
     loops: LoopGuard | None = field(init=False)
@@ -57,6 +59,12 @@ class Pipeline:
         ]
         if self.metrics is not None:
             receivers.append(("recording metrics", self.metrics.operation_ended))
+        if self.prometheus is not None:
+            receivers.append(("counting for a Prometheus", self.prometheus.operation_ended))
+        if self.settings.genai_events and self.settings.enabled:
+            from ai_dev_squad.tracing.inference_events import emit_details
+
+            receivers.append(("telling of a model call", emit_details))
         loops = _loops(self.settings)
         if loops is not None:
             receivers.append(("looking for loops", loops.ended))
@@ -88,6 +96,7 @@ def assemble(wanted: Settings, old: Pipeline | None, emit: Emit, *, asked: bool)
     redactor = old.redactor if old and kept("redaction") else _redactor(wanted)
     logger = old.logger if old and kept("logging") and kept("redaction") else _logger(wanted, redactor)
     metrics = old.metrics if old and kept("metrics") else _metrics(wanted)
+    prometheus = _prometheus(wanted, old)
     if wanted.prices_file is not None:
         from ai_dev_squad.costs.prices.price_file import read_prices
 
@@ -99,7 +108,7 @@ def assemble(wanted: Settings, old: Pipeline | None, emit: Emit, *, asked: bool)
         tracing.redact.text = redactor.text
     costs = _costs(wanted, old)
     costs.budget_manager.on_event = emit
-    return Pipeline(wanted, logger, tracing, costs, metrics, redactor, wanted.capture_content)
+    return Pipeline(wanted, logger, tracing, costs, metrics, prometheus, redactor, wanted.capture_content)
 
 
 class _Redaction:
@@ -279,4 +288,19 @@ def _metrics(wanted: Settings) -> GenAIMetrics | None:
         return None
     from ai_dev_squad.tracing import create_metrics
 
-    return create_metrics(wanted.meter_provider)
+    return create_metrics(wanted.meter_provider, legacy=wanted.legacy_metrics)
+
+
+def _prometheus(wanted: Settings, old: Pipeline | None) -> ProgramMetrics | None:
+    """What counts stays whatever else changes: counters only grow."""
+    if not wanted.prometheus or not wanted.enabled:
+        return None
+    if old is not None and old.prometheus is not None:
+        return old.prometheus
+    from ai_dev_squad.prometheus import load
+
+    try:
+        return load()
+    except ImportError as error:  # a variable that was set must not keep a program from running
+        report("counting for a Prometheus", error)
+        return None

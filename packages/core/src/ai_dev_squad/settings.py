@@ -151,6 +151,21 @@ class Settings:
     meter_provider: Any = _setting(
         None, "metrics", (), "Record GenAI metrics here: a MeterProvider, or 'global' for the application's own."
     )
+    legacy_metrics: bool = _setting(
+        False,
+        "metrics",
+        "AI_DEV_SQUAD_LEGACY_METRICS",
+        "Also record gen_ai.client.token.usage and gen_ai.client.operation.duration of model calls, by which older dashboards go.",
+    )
+    genai_events: bool = _setting(
+        False,
+        "metrics",
+        ("AI_DEV_SQUAD_GENAI_EVENTS", "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT"),
+        "Tell of each model call in an event gen_ai.client.inference.operation.details, to the application's logger provider.",
+    )
+    prometheus: bool = _setting(
+        False, "metrics", "AI_DEV_SQUAD_PROMETHEUS", "Count for a Prometheus; `serve_metrics` turns it on, and serves."
+    )
     # Costs
     ledger_size: int = _setting(
         10_000, "costs", "AI_DEV_SQUAD_LEDGER_SIZE", "Model calls kept in memory; totals are exact without.", minimum=1

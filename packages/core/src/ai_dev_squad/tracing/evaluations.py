@@ -1,9 +1,9 @@
-"""What was thought of an operation, told to OpenTelemetry as its GenAI conventions have it: a log record on what was judged."""
+"""Events of OpenTelemetry's GenAI conventions, told as log records on the operation that they are about."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
@@ -16,11 +16,12 @@ __all__ = ["emit_event"]
 
 def emit_event(
     name: str,
-    attributes: Mapping[str, str | float],
+    attributes: Mapping[str, Any],
     of: tuple[str, str | None],
     *,
     scope: str,
     time_ns: int,
+    severity: Literal["DEBUG", "INFO"] = "INFO",
 ) -> bool:
     """Send an event to the logger provider that the application has made global. False where it has none: it exports no logs.
 
@@ -37,8 +38,8 @@ def emit_event(
         timestamp=time_ns,
         observed_timestamp=time_ns,
         context=set_span_in_context(NonRecordingSpan(above), Context()),
-        severity_text="INFO",
-        severity_number=SeverityNumber.INFO,
+        severity_text=severity,
+        severity_number=SeverityNumber[severity],
         attributes=dict(attributes),
         event_name=name,
     )
