@@ -60,6 +60,13 @@ RULES = [
 REQUIRED = ("is missing", "should be int", "should be tuple", "of which it is a part", "a workflow carries no usage")
 
 
+def test_what_is_there_without_a_value_is_not_there():
+    """An instrumentation that sets each setting, given or not, has broken nothing by it."""
+    given = span()
+    given.attributes["gen_ai.request.max_tokens"] = None
+    assert violations(given) == []
+
+
 @pytest.mark.parametrize("given,expected", RULES)
 def test_each_rule_is_seen_when_it_is_broken(given, expected):
     """A violation names the span, the field, what is wrong, and what is right; what must be is told from what should be."""

@@ -256,6 +256,14 @@ def test_a_peer_may_join_traces_by_a_session():
     assert red(evidence(RUN, CALL, again, expected=went_on, observer="openinference")) == ["trace"]
 
 
+def test_a_peer_need_not_name_the_session_on_each_span():
+    """What has none is not another one's; two of them in a trace are mixed, whoever tells it. Ours names it on each."""
+    told = replace(CALL, session="ann")
+    assert red(evidence(RUN, told, observer="openllmetry")) == []
+    assert red(evidence(RUN, told)) == ["sessions"]
+    assert red(evidence(replace(RUN, session="bob"), told, observer="openllmetry")) == ["sessions"]
+
+
 def test_a_peer_that_counts_nothing_is_wrong():
     """Missing tokens are missing tokens, whoever misses them."""
     free = replace(CALL, input_tokens=None, output_tokens=None, cost_usd=0.0)

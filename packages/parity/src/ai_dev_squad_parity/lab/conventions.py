@@ -111,7 +111,8 @@ def _name(span: Span, operation: str, rule: _Rule) -> Iterator[str]:
 
 def _types(span: Span, operation: str, rule: _Rule) -> Iterator[str]:
     for key, value in span.attributes.items():
-        wanted = _TYPES.get(key)
+        # What is there without a value is not there.
+        wanted = _TYPES.get(key) if value is not None else None
         if wanted is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
             yield f"{key} is a {type(value).__name__}, should be {wanted[0].__name__}"
 

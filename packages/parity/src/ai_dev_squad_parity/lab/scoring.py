@@ -261,7 +261,9 @@ def _sessions(evidence: Evidence) -> LabCheck:
     """Runs of different sessions do not mix: within a trace there is one session."""
     by_trace: dict[str, set[str | None]] = {}
     for operation in evidence.captured.operations:
-        by_trace.setdefault(operation.trace_id, set()).add(operation.session)
+        # Beside a span that names a session, a peer's span that names none is not another one's.
+        if evidence.observer == "ours" or operation.session is not None:
+            by_trace.setdefault(operation.trace_id, set()).add(operation.session)
     mixed = [trace for trace, sessions in by_trace.items() if len(sessions) > 1]
     found = {session for sessions in by_trace.values() for session in sessions if session}
     missing = set(evidence.expected.sessions) - found
