@@ -2,6 +2,8 @@
 
 # Without `from __future__ import annotations`: earlier releases read the annotations of handlers as they stand.
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, Never
 
@@ -459,3 +461,17 @@ async def test_a_client_with_a_method_of_its_own_is_one_call(captured: Captured,
     await observe(Agent(layered(), name="clerk")).run("go")
 
     assert captured.tree() == tree("invoke_agent clerk: ok", "  chat own-model: ok")
+
+
+async def test_a_class_that_a_request_makes_goes_with_it() -> None:
+    """Classes of clients and agents that are made where they are needed are kept by nobody."""
+
+    async def handle() -> list[weakref.ref[type]]:
+        made: list[Any] = [type("Layered", (ChatTelemetryLayer, Between), {}), type("Clerk", (Agent,), {})]
+        await observe(made[1](made[0](), name="clerk")).run("go")
+        return [weakref.ref(cls) for cls in made]
+
+    made = await handle()
+    gc.collect()
+
+    assert [cls() for cls in made] == [None, None]

@@ -18,11 +18,13 @@ from agents import (
     Agent,
     AgentHooks,
     GuardrailFunctionOutput,
+    ModelResponse,
     RunConfig,
     RunHooks,
     Runner,
     RunState,
     SQLiteSession,
+    Usage,
     function_tool,
     handoff,
     input_guardrail,
@@ -30,8 +32,10 @@ from agents import (
     set_tracing_disabled,
     trace,
 )
+from agents import Model as ModelInterface
 from agents.mcp import MCPServerStdio
 from agents.run import AgentRunner
+from openai.types.responses import ResponseOutputMessage, ResponseOutputText
 from pydantic import BaseModel
 
 from ai_dev_squad import configure, session
@@ -531,3 +535,29 @@ async def test_nothing_when_switched_off(serve: Serve, openai_agents_model: Mode
     await Runner.run(clerk, "go")
 
     assert captured.lines == []
+
+
+async def test_a_class_that_a_request_makes_goes_with_it() -> None:
+    """A class of models that is made where it is needed is kept by nobody."""
+
+    async def handle() -> weakref.ref[type]:
+        class Own(ModelInterface):
+            model = "own-model"
+
+            async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
+                text = ResponseOutputText(text="fine", type="output_text", annotations=[])
+                said = ResponseOutputMessage(
+                    id="1", content=[text], role="assistant", status="completed", type="message"
+                )
+                return ModelResponse(output=[said], usage=Usage(), response_id=None)
+
+            def stream_response(self, *args: Any, **kwargs: Any) -> Any:
+                raise NotImplementedError
+
+        await Runner.run(observe(Agent(name="clerk", model=Own())), "go")
+        return weakref.ref(Own)
+
+    made = await asyncio.create_task(handle())  # the context in which an agent ran may lead to it
+    gc.collect()
+
+    assert made() is None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +26,7 @@ from pydantic_ai.messages import ModelRequest
 from pydantic_ai.models import Model
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.models.test import TestModel
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_graph import GraphBuilder
 
@@ -547,3 +550,20 @@ async def test_a_model_of_the_programs_own(captured: Captured) -> None:
 
     (line,) = captured.closing("chat")
     assert (line.name, line.usage and line.usage.source) == ("our-model", "estimated")
+
+
+async def test_a_class_that_a_request_makes_goes_with_it() -> None:
+    """A class of models that is made where it is needed is kept by nobody."""
+
+    async def handle() -> weakref.ref[type]:
+        class Own(TestModel):
+            async def request(self, *args: Any, **kwargs: Any) -> Any:
+                return await super().request(*args, **kwargs)
+
+        await observe(Agent(Own(), name="clerk")).run("go")
+        return weakref.ref(Own)
+
+    made = await handle()
+    gc.collect()
+
+    assert made() is None

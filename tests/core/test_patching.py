@@ -2,10 +2,12 @@
 
 import asyncio
 import functools
+import gc
 import inspect
 import re
 import threading
 import types
+import weakref
 from dataclasses import dataclass
 
 import pytest
@@ -431,3 +433,27 @@ def test_another_wrapper_below_learns_its_instance(greeter):
         assert base().method("me") == "BASE: HELLO ME"
     assert base().method("me") == "Base: hello me"
     assert vars(base)["method"] is theirs
+
+
+def test_a_class_goes_as_it_would_unpatched() -> None:
+    """What a function of the program made and patched is kept by nobody, and leaves nothing; what stays is restored."""
+    patches, kept = Patches(), []
+
+    def class_for_a_request() -> type:
+        class Model:
+            def ask(self) -> str:
+                return super().__repr__() and "asked"
+
+        return Model
+
+    with patches:
+        for _ in range(100):
+            made = class_for_a_request()
+            patches.wrap(made, "ask", lambda original: lambda *args: f"watched: {original(*args)}")
+            assert made().ask() == "watched: asked"
+            kept.append(weakref.ref(made))
+        gc.collect()
+
+        assert [one() for one in kept] == [None] * 99 + [made]
+        assert len(patches._replaced or ()) == 1
+    assert made().ask() == "asked"

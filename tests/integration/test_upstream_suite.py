@@ -109,6 +109,19 @@ def test_verdict(suite, unobserved, observed, verdict):
     assert verdict == suite.verdict(unobserved, observed)
 
 
+@pytest.mark.parametrize(
+    "test, words, told",
+    [
+        pytest.param("test_a.py::test_parent[True]", "differs: always", "explained: ours is in between", id="known"),
+        pytest.param("test_a.py::test_parent[True]", "flaky: once", "flaky: once", id="flaky"),
+        pytest.param("test_a.py::test_value", "differs: always", "differs: always", id="unknown"),
+    ],
+)
+def test_a_known_reason_stands_in_the_place_of_a_difference(suite, test, words, told):
+    """Only tests that are named, and really differ, are explained."""
+    assert told == suite.explain(test, words, {"test_a.py::test_parent": "ours is in between"})
+
+
 def test_balance_accepts_operations_that_open_and_close_once(plugin):
     """Operations with one opening and one closing line leave every complaint empty; a loop is told of, other lines do not count."""
     seen = plugin.Observations()

@@ -27,6 +27,20 @@ PACKAGE = "agent-framework-core"
 FOLDER = "python/packages/core"
 NEEDS = ("mcp[ws]<2", "numpy", "pytest-asyncio>=1,<2", "pytest-retry", "pytest-timeout", "pytest-xdist", "aiohttp")
 
+_BETWEEN = "it asserts that a span has no parent, or which one it has, and an observed run's operations are in between"
+_OBSERVABILITY = "tests/core/test_observability.py::test_"
+EXPLAINED = {
+    f"{_OBSERVABILITY}{name}": _BETWEEN
+    for name in (
+        "chat_client_streaming_sync_setup_span_is_parented_to_chat_span",
+        "chat_span_nested_under_agent_span",
+        "function_call_spans_nested_under_agent_span",
+        "http_span_nested_under_chat_span",
+        "parallel_function_call_spans_nested_under_agent_span",
+    )
+}
+"""One trace of both kinds of spans is what observing is for. Values of its spans are compared by all other tests."""
+
 
 def fetch(checkout: Path, version: str, into: Path) -> Path:
     """Unpack the suite of this version without the package, so that its tests import the installed one."""
@@ -62,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.no_install:
         install(work, under_test(PACKAGE), *NEEDS, f"agent-framework-openai=={version}")
     arguments = ["-m", "not integration", "-n", str(options.workers), "--dist", "worksteal", *(arguments or ["tests"])]
-    return compare(PACKAGE, version, suite, work, arguments, options)
+    return compare(PACKAGE, version, suite, work, arguments, options, explained=EXPLAINED)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
@@ -81,6 +82,12 @@ def verdict(unobserved: Sequence[str | None], observed: Sequence[str | None]) ->
     first difference never came back.
     """
     return "differs" if set(observed[1:]) - set(unobserved) or len(observed) == 1 else "flaky"
+
+
+def explain(test: str, words: str, explained: Mapping[str, str]) -> str:
+    """``words``, or why the test differs: ``explained`` has the reason by how its id begins."""
+    reason = next((reason for start, reason in explained.items() if test.startswith(start)), None)
+    return f"explained: {reason}" if reason and words.startswith("differs") else words
 
 
 # ---------------------------------------------------------------------------------------------- the suite
@@ -248,6 +255,7 @@ def table(package: str, version: str, unobserved: Run, observed: Run, verdicts: 
     rows += [(word, f"{counts[0][word]:,}", f"{counts[1][word]:,}") for word in sorted(counts[0] | counts[1])]
     rows += [("seconds", f"{unobserved.seconds:.0f}", f"{observed.seconds:.0f}")]
     rows += [("tests with another outcome", "", str(sum(v.startswith("differs") for v in verdicts.values())))]
+    rows += [("… for a reason that is known", "", str(sum(v.startswith("explained") for v in verdicts.values())))]
     rows += [("flaky tests", "", str(sum(v.startswith("flaky") for v in verdicts.values())))]
     if observed.total("graphs"):
         rows += [("objects observed", "", f"{observed.total('graphs'):,}")]
@@ -312,11 +320,16 @@ def compare(
     arguments: Sequence[str],
     options: argparse.Namespace,
     counted: Sequence[str] = ("started", "ended"),
+    explained: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
-    """Run the suite both ways and print what came out. Returns the exit code: 1 on a difference."""
+    """Run the suite both ways and print what came out. Returns the exit code: 1 on a difference.
+
+    ``explained`` says why tests differ, by how their ids begin: those whose subject is what observing is for.
+    """
     unobserved = run_unobserved(suite, arguments, work / "unobserved")
     observed = run_pytest(suite, arguments, work / "observed", options.observe)
     verdicts = judge(suite, work, options.observe, unobserved, observed, options.reruns)
+    verdicts = {test: explain(test, words, explained) for test, words in verdicts.items()}
     print(table(package, version, unobserved, observed, verdicts))
     print(*details(observed, verdicts), sep="\n")
     print(f"\nEverything is in {work}")

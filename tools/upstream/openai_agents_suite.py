@@ -20,6 +20,7 @@ from langgraph_suite import compare, fetch, install, suite_parser, under_test
 
 PACKAGE = "openai-agents"
 NEEDS = (
+    "httpx",  # which openai 3 doesn't bring
     "inline-snapshot",
     "pytest>=8,<10",
     "pytest-asyncio>=1,<2",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
+import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -30,7 +31,18 @@ class Patches(ExitStack):
 
     An error inside the ``with`` block undoes what was replaced so far; to keep the patches, leave the block with
     ``return patches.pop_all()``.
+
+    What was patched is kept by nobody here: a class that a function of the program makes goes as it would unpatched.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._replaced: dict[int, weakref.ref[_Patch]] | None = None
+
+    def pop_all(self) -> Patches:
+        """Hand everything over to another set, which is returned."""
+        self._replaced = None  # it goes along, in the callback that restores it
+        return super().pop_all()
 
     def wrap(self, owner: Any, name: str, wrapper: _Wrapper, *, mark: Hashable = None) -> bool:
         """Replace ``owner.name`` by ``wrapper(original)``. Returns ``False`` when that is in place already.
@@ -52,8 +64,17 @@ class Patches(ExitStack):
                 return False
             patch = _Patch(identity, seam)
             seam.install(patch.function_for(seam.function, wrapper))
-            self.callback(_restore, seam, patch)
+            self._remember(patch)
         return True
+
+    def _remember(self, patch: _Patch) -> None:
+        """Restore it at the end, if it's there by then: the function that is installed holds it, and with it its class."""
+        replaced = self._replaced
+        if replaced is None:
+            replaced = self._replaced = {}
+            self.callback(_restore_all, replaced)
+        key = id(patch)
+        replaced[key] = weakref.ref(patch, lambda _: replaced.pop(key, None))
 
     def wrap_all(self, seams: Iterable[tuple[Any, str, _Wrapper]]) -> None:
         """Wrap each ``(owner, name, wrapper)``, all or none. Raises what ``wrap`` raises."""
@@ -71,7 +92,7 @@ def is_patched(function: Any) -> bool:
 class _Patch:
     """One replacement: what it does while active, and that it does nothing afterwards."""
 
-    __slots__ = ("active", "mark", "seam", "switch_off")
+    __slots__ = ("__weakref__", "active", "mark", "seam", "switch_off")
 
     def __init__(self, mark: Hashable, seam: _Seam) -> None:
         self.mark = mark
@@ -106,10 +127,14 @@ class _Patch:
         return function
 
 
-def _restore(seam: _Seam, patch: _Patch) -> None:
+def _restore_all(replaced: dict[int, weakref.ref[_Patch]]) -> None:
     with _lock:
-        patch.switch_off()
-        seam.restore()
+        for reference in reversed(list(replaced.values())):
+            patch = reference()
+            if patch is not None:
+                patch.switch_off()
+                patch.seam.restore()
+        replaced.clear()
 
 
 class _Seam:

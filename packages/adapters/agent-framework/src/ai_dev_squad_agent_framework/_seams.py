@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakSet
 
 import agent_framework
 from agent_framework import (
@@ -41,6 +42,8 @@ register_control_flow(WorkflowInterrupted, "interrupted")
 register_control_flow(MiddlewareTermination, "ok")
 
 _patches = Patches()
+_watched: WeakSet[type] = WeakSet()
+"""The classes of agents and clients that were looked at: a program may make one for each request."""
 _Function = Callable[..., Any]
 _Opener = Callable[[Any, tuple[Any, ...], dict[str, Any]], "Steps | None"]
 
@@ -83,16 +86,13 @@ def _below(cls: type) -> Iterator[type]:
 def _watching_class(original: _Function) -> _Function:
     @functools.wraps(original)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        cls: Any = type(self)
-        _watch_once(cls)
+        cls = type(self)
+        if cls not in _watched:
+            _watched.add(cls)
+            watch_agents(cls)
         original(self, *args, **kwargs)
 
     return init
-
-
-@functools.lru_cache(maxsize=1024)
-def _watch_once(cls: Any) -> None:
-    watch_agents(cls)
 
 
 def _marking_built(original: _Function) -> _Function:
@@ -158,15 +158,16 @@ def _asking(original: _Function) -> _Function:
 def _watching_client(original: _Function) -> _Function:
     @functools.wraps(original)
     def get_response(self: Any, *args: Any, **kwargs: Any) -> Any:
-        cls: Any = type(self)
-        _watch_client_once(cls)
+        cls = type(self)
+        if cls not in _watched:
+            _watched.add(cls)
+            _watch_client(cls)
         return original(self, *args, **kwargs)
 
     return get_response
 
 
-@functools.lru_cache(maxsize=1024)
-def _watch_client_once(cls: Any) -> None:
+def _watch_client(cls: type) -> None:
     """Observe what the telemetry layer of this class asks: nearly always ``BaseChatClient``, but a client may have its own.
 
     Below the layer, not around it: it takes the span that is current for its agent's, and writes there.

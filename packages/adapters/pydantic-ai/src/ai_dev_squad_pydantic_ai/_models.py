@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakSet
 
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import Model
@@ -23,7 +24,7 @@ from ai_dev_squad_pydantic_ai._invocation import MARKS, Call
 __all__ = ["ModelCall", "watch"]
 
 _patches = Patches()
-_watched: set[type] = set()
+_watched: WeakSet[type] = WeakSet()
 
 
 def watch(model: Any) -> None:
