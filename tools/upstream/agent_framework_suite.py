@@ -21,16 +21,15 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from langgraph_suite import compare, install, suite_parser, under_test
+from langgraph_suite import BETWEEN, compare, install, suite_parser, under_test
 
 PACKAGE = "agent-framework-core"
 FOLDER = "python/packages/core"
 NEEDS = ("mcp[ws]<2", "numpy", "pytest-asyncio>=1,<2", "pytest-retry", "pytest-timeout", "pytest-xdist", "aiohttp")
 
-_BETWEEN = "it asserts that a span has no parent, or which one it has, and an observed run's operations are in between"
 _OBSERVABILITY = "tests/core/test_observability.py::test_"
 EXPLAINED = {
-    f"{_OBSERVABILITY}{name}": _BETWEEN
+    f"{_OBSERVABILITY}{name}": BETWEEN
     for name in (
         "chat_client_streaming_sync_setup_span_is_parented_to_chat_span",
         "chat_span_nested_under_agent_span",
@@ -39,7 +38,6 @@ EXPLAINED = {
         "parallel_function_call_spans_nested_under_agent_span",
     )
 }
-"""One trace of both kinds of spans is what observing is for. Values of its spans are compared by all other tests."""
 
 
 def fetch(checkout: Path, version: str, into: Path) -> Path:

@@ -48,6 +48,9 @@ CHECKS = {
 
 Outcomes = Mapping[str, str]
 
+BETWEEN = "it asserts which parent or trace a span has, and an observed run's operations are in between"
+"""Why a suite's test of a framework's own spans differs: one trace of both is what observing is for. Values are compared by all."""
+
 
 @dataclass
 class Run:

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from langgraph_suite import compare, install, suite_parser, under_test
+from langgraph_suite import BETWEEN, compare, install, suite_parser, under_test
 
 PACKAGE = "pydantic-ai-slim"
 NEEDS = (
@@ -40,6 +40,8 @@ FILES = (
     *("agent", "streaming", "tools", "usage_limits", "toolsets", "direct", "history_processor"),
     *("models/test_fallback", "models/test_instrumented"),
 )
+
+EXPLAINED = {"tests/models/test_fallback.py::test_all_failed_instrumented": BETWEEN}
 
 
 def extract(repository: Path, version: str, into: Path) -> Path:
@@ -91,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         install_test_dependencies(work, version)
     files = [f"tests/{name}.py" if "/" in name else f"tests/test_{name}.py" for name in FILES]
     arguments = ["-n", str(options.workers), "--dist", "worksteal", "-p", "no:pretty", *(arguments or files)]
-    return compare(PACKAGE, version, suite, work, arguments, options)
+    return compare(PACKAGE, version, suite, work, arguments, options, explained=EXPLAINED)
 
 
 if __name__ == "__main__":
