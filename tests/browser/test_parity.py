@@ -133,6 +133,9 @@ def test_every_export_is_a_file(dashboard, page):
     page.goto(alone.as_uri())
     expect(page.get_by_role("heading", level=1)).to_have_text("Parity matrix")
     assert page.evaluate("getComputedStyle(document.querySelector('.card')).borderRadius") == "8px"
+    assert page.evaluate("getComputedStyle(document.querySelector('.lab td')).overflowWrap") == "anywhere"
+    providers = page.get_by_role("region", name="Providers")
+    expect(providers.locator("tbody th").first).to_contain_text("OpenAI")
     assert asked == [alone.as_uri()]
 
 
