@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dashboard_store import arriving, ask
+from dashboard_store import arriving, ask, processor_ms
 from report import Report, Target, main, p50_p95
 from week_of_spans import WEEK_US, WORDS, add_arguments, batch, filled, identity, words
 
@@ -50,13 +50,6 @@ def questions(store: Any) -> dict[str, Callable[[Selection], object]]:
     asked["a common word in logs"] = lambda now: store.logs(now, text=common)
     asked["a word that occurs nowhere in logs"] = lambda now: store.logs(now, text="absentword")
     return asked
-
-
-def processor_ms(question: Callable[[Selection], object]) -> float:
-    """What one answer takes of a processor: on a machine that does other work as well, this says more than the time that passes."""
-    cpu = time.process_time()
-    ask(question, WEEK_US, 4)
-    return (time.process_time() - cpu) / 5 * 1000
 
 
 def conversation(start_us: int) -> Iterator[SpanRow]:
@@ -137,7 +130,7 @@ def measure(options: argparse.Namespace) -> Report:
         indexed_s, cpu = time.perf_counter() - started, time.process_time() - cpu
         index_bytes = store.search_state().bytes
         measured = {name: [*ask(question, WEEK_US, repetitions)] for name, question in questions(store).items()}
-        processor = {name: processor_ms(question) for name, question in questions(store).items()}
+        processor = {name: processor_ms(question, WEEK_US) for name, question in questions(store).items()}
         taken: list[float] = []
         with arriving(store, taken):
             time.sleep(3)
