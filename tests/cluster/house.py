@@ -232,10 +232,15 @@ class House:
             return 0, ""
 
     def json(self, path: str) -> Any:
-        """What a path of the pages answers through the balancer."""
-        status, text = self.ask(path)
-        assert status == 200, (status, text[:500])
-        return json.loads(text)
+        """What a path of the pages answers through the balancer, as soon as there are pages again."""
+        answers: list[tuple[int, str]] = []
+
+        def answered() -> bool:
+            answers.append(self.ask(path))
+            return answers[-1][0] == 200
+
+        until(answered, f"{path} is answered")
+        return json.loads(answers[-1][1])
 
     def watcher(self) -> str:
         """Which dashboard watches the alerts, by the lease in Redis; empty when nobody does."""

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "dashboard"))
 from alert_rooms import Server, serving
 from clickhouse_engine import requires_engine
 from house import House, Part, until, writable_bytes
-from live_client import LiveClient
+from live_client import LiveClient, RefusedError
 from namespaces import Host, Network, missing
 from senders import Sender, Truth
 
@@ -193,19 +193,32 @@ def killed(town: Town, name: str) -> Iterator[None]:
 def watcher_killed(town: Town) -> Iterator[None]:
     """Kill -9 of the dashboard that watches: another does, pages go on, and live pages come back at the other one."""
     name = until(town.house.watcher, "somebody watches the alerts")
-    headers = {"Authorization": f"Bearer {town.house.tokens['read']}"}
-    clients = [LiveClient(f"{town.house.pages}:80/", headers=headers) for _ in range(2)]
-    with killed(town, name):
-        until(lambda: town.house.watcher() not in {"", name}, "another watches the alerts")
-        until(lambda: town.house.ask("/", accept="text/html")[0] == 200, "there are pages")
-        for client in clients:
-            client.close()
-        # Whichever is asked: nobody has to come back to where it was.
+    with ExitStack() as looking:
         for _ in range(2):
-            client = LiveClient(f"{town.house.pages}:80/", headers=headers)
-            assert client.call("subscribe", {"path": "/traces"}) == {"ok": True, "live": True}
-            client.close()
-        yield
+            looking.callback(_live(town).close)
+        with killed(town, name):
+            until(lambda: town.house.watcher() not in {"", name}, "another watches the alerts")
+            until(lambda: town.house.ask("/", accept="text/html")[0] == 200, "there are pages")
+            # Whichever is asked: nobody has to come back to where it was.
+            for _ in range(2):
+                client = _live(town)
+                looking.callback(client.close)
+                assert client.call("subscribe", {"path": "/traces"}) == {"ok": True, "live": True}
+            yield
+
+
+def _live(town: Town) -> LiveClient:
+    """A live page, as soon as the balancer knows of a dashboard that answers: a browser tries again as well."""
+    headers = {"Authorization": f"Bearer {town.house.tokens['read']}"}
+
+    def connected() -> LiveClient | None:
+        try:
+            return LiveClient(f"{town.house.pages}:80/", headers=headers)
+        except (RefusedError, OSError):
+            return None
+
+    client: LiveClient = until(connected, "a live page is let in")
+    return client
 
 
 @contextmanager

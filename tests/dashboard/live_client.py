@@ -31,8 +31,12 @@ class _WebSocket:
         extra = [(name.encode(), value.encode()) for name, value in headers.items()]
         self._socket.sendall(self._connection.send(Request(host=parts.netloc, target=path, extra_headers=extra)))
         self._accepted = False
-        while not self._accepted:
-            self._more()
+        try:
+            while not self._accepted:
+                self._more()
+        except OSError:
+            self._socket.close()
+            raise
 
     def send(self, text: str) -> None:
         with self._sending:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from clickhouse_engine import requires_engine
+from clickhouse_engine import new_url, requires_engine
 from otel_exporter import Layout, OtelDatabase
 
 from ai_dev_squad_cli.main import main
@@ -204,6 +206,44 @@ def _read_with(allowed: int, url: str, store: Store, queue: IngestQueue) -> bool
     finally:
         reader.close()
     return True
+
+
+@requires_engine
+def test_who_follows_reads_what_comes_and_ends_when_told() -> None:
+    """A process that was started before there were rows stores them as they come, and ends in peace with SIGTERM."""
+    database, place = OtelDatabase("json"), new_url()
+    tables = [part for name in ("otel_traces", "otel_logs") for part in ("--from", f"{database.url}/{name}")]
+    command = [
+        sys.executable,
+        "-m",
+        "ai_dev_squad_cli",
+        "ingest",
+        *tables,
+        "--store",
+        place,
+        "--follow",
+        "--every",
+        "0.1",
+    ]
+    following = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    store = open_store(place)
+    try:
+        for request, spans_then, lines_then in ((recorded()[0], True, 0), (logs(record("late")), True, 1)):
+            database.export(request)
+            _wait(lambda: bool(store.state().spans) == spans_then and store.state().logs == lines_then, following)  # noqa: B023
+        found = spans(store)
+    finally:
+        store.close()
+        following.terminate()
+    said, _ = following.communicate(timeout=60)
+    assert (following.returncode, found) == (0, sent(recorded()[0])[0]), said
+
+
+def _wait(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Until it is so; not for a process that has ended."""
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.1)
 
 
 @requires_engine

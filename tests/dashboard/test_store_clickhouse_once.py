@@ -156,6 +156,10 @@ def test_what_a_url_says(url: str, expected: Address) -> None:
         ("clickhouse://box:0x/x", "no port between 1 and 65535"),
         ("clickhouse://box/x?compress=1", "option 'compress'; use secure, verify"),
         (
+            "clickhouse://u:secret@box/x?cluster=ours",
+            "store 'clickhouse://u:…@box/x?cluster=ours' names a cluster; a store is on one server so far",
+        ),
+        (
             "clickhouse://u:secret@box/x?secure=maybe",
             "store 'clickhouse://u:…@box/x?secure=maybe' has secure=maybe; use 1 or 0",
         ),

@@ -14,6 +14,10 @@ __all__ = ["Address"]
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPTIONS: Final = ("secure", "verify")
+_ONE_SERVER: Final = (
+    "a store is on one server so far, because what counts once is settled by deleting rows, which tables over several servers do not do. "
+    "Leave it out, and give that server more of its machine"
+)
 _YES: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -38,6 +42,8 @@ class Address:
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query))
         for name in options:
+            if name == "cluster":
+                raise StoreError(f"store {shown!r} names a cluster; {_ONE_SERVER}")
             if name not in _OPTIONS:
                 raise StoreError(f"store {shown!r} has the option {name!r}; use {', '.join(_OPTIONS)}")
         secure = _truth(shown, "secure", options.get("secure", "0"))
