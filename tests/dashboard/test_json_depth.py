@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad_dashboard.json_depth import MAX_DEPTH, is_too_deep
+from ai_dev_squad.json_depth import MAX_DEPTH, is_too_deep
 
 VALUES = st.recursive(
     st.none() | st.integers() | st.text(alphabet='[]{}"\\a', max_size=400),

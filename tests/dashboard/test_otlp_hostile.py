@@ -18,8 +18,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from ai_dev_squad.genai.foreign_names import KINDS, LISTS, NAMES
 from ai_dev_squad.schema import Status, UsageSource
-from ai_dev_squad_dashboard.ingest.foreign_names import KINDS, LISTS, NAMES
 from ai_dev_squad_dashboard.ingest.otlp import create_blueprint
 from ai_dev_squad_dashboard.ingest.otlp_receive import SIGNALS
 from ai_dev_squad_dashboard.settings import DashboardSettings

@@ -13,6 +13,7 @@ from ai_dev_squad import state
 
 TYPE_CHECKING = False  # as `typing` has it; that module takes longer to import than all of this package
 if TYPE_CHECKING:
+    from ai_dev_squad.adopting import Adoption, adopt_spans
     from ai_dev_squad.attribution import Attribution
     from ai_dev_squad.compat.costs import OptimizedCostTracker
     from ai_dev_squad.compat.logger import StructuredLogger
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from ai_dev_squad.wire.coverage import Coverage, coverage
 
 _HOMES = {
+    "adopting": ("Adoption", "adopt_spans"),
     "attribution": ("Attribution",),
     "compat.costs": ("OptimizedCostTracker",),
     "compat.logger": ("StructuredLogger",),
@@ -111,6 +113,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Adoption",
     "Attribution",
     "Budget",
     "BudgetExceeded",
@@ -136,6 +139,7 @@ __all__ = [
     "StructuredLogger",
     "TraceManager",
     "Usage",
+    "adopt_spans",
     "configure",
     "configure_cost_tracking",
     "configure_logging",

@@ -13,7 +13,7 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
 
 __all__ = [
+    "Adopted",
     "Scope",
     "attach",
     "attached",
@@ -33,7 +34,11 @@ __all__ = [
     "detach",
     "enter",
     "heal",
+    "innermost_operation",
+    "is_observed",
     "last_scope",
+    "look_up_with",
+    "open_waiting",
     "parent_context",
     "session",
     "session_id_var",
@@ -202,10 +207,54 @@ def _innermost(context: Context) -> Scope | None:
     return scope
 
 
+class Adopted(Protocol):
+    """What knows the operations that spans of other instrumentations tell of; see ``ai_dev_squad.adopting``."""
+
+    def operation(self, span: trace.Span, model: Callable[[], str] | None = None) -> Operation | None:
+        """The innermost open operation that ``span`` tells of, or belongs to.
+
+        ``model()`` is the model that is about to be asked there, where the span does not say so yet.
+        """
+
+    def open_waiting(self, model: Callable[[], str]) -> None:
+        """Open the model calls that wait to learn what they ask; if it is one, it asks ``model()``."""
+
+
+_adopted: Adopted | None = None
+
+
+def look_up_with(adopted: Adopted | None) -> Adopted | None:
+    """Have ``adopted`` find the operation of a span that isn't one of ours. Returns who did so before."""
+    global _adopted
+    before, _adopted = _adopted, adopted
+    return before
+
+
 def current_operation(context: Context | None = None) -> Operation | None:
     """The innermost operation that is open in this context."""
-    scope = _innermost(current_context() if context is None else context)
+    return innermost_operation(current_context() if context is None else context)
+
+
+def innermost_operation(context: Context, model: Callable[[], str] | None = None) -> Operation | None:
+    """The innermost operation that is open in ``context``; ``model`` as for ``Adopted.operation``."""
+    if _adopted is not None:
+        span = _resolved(span_in(context))
+        found = None if type(span) is Scope else _adopted.operation(span, model)
+        if found is not None:
+            return found
+    scope = _innermost(context)
     return None if scope is None else scope.operation
+
+
+def is_observed() -> bool:
+    """Whether anything was ever observed in this context, or a span may tell of what happens in it."""
+    return _adopted is not None or last_scope() is not None
+
+
+def open_waiting(model: Callable[[], str]) -> None:
+    """Open the adopted model calls that wait to learn what they ask, for a request for ``model()`` whose context is lost."""
+    if _adopted is not None:
+        _adopted.open_waiting(model)
 
 
 def last_scope() -> Scope | None:

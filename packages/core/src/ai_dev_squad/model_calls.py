@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.guard import report
-from ai_dev_squad.kinds import Prompt
-from ai_dev_squad.schema import Cost, ErrorInfo, Status, Usage
+from ai_dev_squad.kinds import TOOL, Prompt
+from ai_dev_squad.schema import Cost, ErrorInfo, EventType, Status, Usage
 from ai_dev_squad.wire.coverage import SELF_CHECK
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ai_dev_squad.costs.budgets import Reservation
     from ai_dev_squad.operations import ModelRequest, Operation
 
-__all__ = ["Bill", "completed", "enter", "pass_on", "reserve", "reserve_again", "settle", "summed"]
+__all__ = ["Bill", "completed", "count_for_agent", "enter", "pass_on", "reserve", "reserve_again", "settle", "summed"]
 
 _MISSING = Usage(source="missing")
 _ANSWERED = frozenset({"ok", "closed_early"})
@@ -46,6 +46,17 @@ def pass_on(operation: Operation) -> None:
     outer.passed_on += 1
     if outer.attempts is None and outer.reservation is not None:
         outer.reservation.release()
+
+
+def count_for_agent(operation: Operation) -> None:
+    """The agent or workflow around a call of a model, or of a tool, counts it as its own."""
+    owner = operation.parent
+    while owner is not None and owner.kind.opening is not EventType.AGENT_START:
+        owner = owner.parent
+    if owner is not None and operation.kind.is_model_call:
+        owner.own_model_calls += 1
+    elif owner is not None and operation.kind is TOOL:
+        owner.own_tool_calls += 1
 
 
 def reserve(operation: Operation) -> None:

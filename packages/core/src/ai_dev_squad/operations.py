@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Span
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import clock, lines, model_calls, outliving, spans, state
@@ -90,6 +90,8 @@ class Operation(Compared):
     """Whether a budget or the loop guard refused this call: it was never made."""
     attempts: list[Attempt] | None = None
     """The requests that were seen on the wire for this model call."""
+    is_adopted: bool = False
+    """Whether somebody else's span tells of it: no span is made, and what it asks for is learnt on the wire."""
     passed_on: int = 0
     """How many model calls this model call made itself, as a router does: what those were billed is counted there."""
     own_model_calls: int = 0
@@ -260,9 +262,13 @@ class Operation(Compared):
         outliving.leave_open(self)
         return False
 
-    def end_as(self, status: Status, error: BaseException | ErrorInfo | None = None) -> bool:
-        """The end that ``status`` names, for adapters that learn the status first."""
-        return self.abandon() if status == "abandoned" else self._end(status, error)
+    def end_as(
+        self, status: Status, error: BaseException | ErrorInfo | None = None, duration_ns: int | None = None
+    ) -> bool:
+        """The end that ``status`` names, for adapters that learn the status first, ``duration_ns`` after the start."""
+        if status == "abandoned":
+            return self.abandon()
+        return self._end(status, error, None if duration_ns is None else self.started_ns + duration_ns)
 
     def _end(self, status: Status, error: BaseException | ErrorInfo | None = None, ended_ns: int | None = None) -> bool:
         if _open.pop(id(self), None) is None:
@@ -309,13 +315,14 @@ def start(
     attempt: int | None = None,
     started_at_ns: int | None = None,
     task: str | None = None,
+    told_by: SpanContext | None = None,
 ) -> Operation:
     """Open an operation: start its span and write its opening line.
 
     ``parent`` is the parent according to the framework; without it the current context decides, and ``context``
     overrules both. Text in ``attributes`` must be redacted already; the mapping is the operation's own from then on.
     ``started_at_ns`` (Unix time, ns) back-dates the start. ``task`` is what the run is asked to do, as the user calls it;
-    without it, a root takes that of its session.
+    without it, a root takes that of its session. ``told_by`` is somebody else's span that tells of it, whose ids it has.
     """
     pipeline = state.pipeline()
     operation = Operation()
@@ -334,10 +341,12 @@ def start(
     operation.started_ns = clock.monotonic_ns()
     if started_at_ns is not None:
         operation.started_ns -= clock.wall_ns() - started_at_ns
+    if told_by is not None:
+        operation.recorded_span, operation.is_adopted = NonRecordingSpan(told_by), True
     spans.open_span(operation, pipeline.tracing, parent_context(parent) if context is None else context, started_at_ns)
     operation.run_id = operation.trace_id if parent is None else parent.run_id
     if pipeline.metrics is not None:
-        _count_for_agent(operation)
+        model_calls.count_for_agent(operation)
     _open[id(operation)] = operation
     if pipeline.loops is not None:
         pipeline.loops.begun(operation)
@@ -377,17 +386,6 @@ def _inherit(operation: Operation, parent: Operation | None, session_id: str | N
         given = session_id_var.get(), correlation_id_var.get(), user_id_var.get()
         session, operation.correlation_id, operation.user_id = (None if id is None else redact(id) for id in given)  # noqa: A001
         operation.session_id, operation.agent_id = session or session_id, agent_id
-
-
-def _count_for_agent(operation: Operation) -> None:
-    """The agent or workflow around a call counts it as its own."""
-    owner = operation.parent
-    while owner is not None and owner.kind.opening is not EventType.AGENT_START:
-        owner = owner.parent
-    if owner is not None and operation.kind.is_model_call:
-        owner.own_model_calls += 1
-    elif owner is not None and operation.kind is TOOL:
-        owner.own_tool_calls += 1
 
 
 def open_operations() -> list[Operation]:

@@ -48,8 +48,11 @@ _COST_KEYS = {
 
 
 def open_span(operation: Operation, tracing: TraceManager, context: Context, started_at_ns: int | None) -> None:
-    """Give the operation its ids and, when somebody receives spans, its span."""
+    """Give the operation its ids and, when somebody receives spans, its span. One that has a span already takes its ids."""
     above = span_in(context)
+    if operation.recorded_span is not None:
+        _take_ids(operation, operation.recorded_span, above)
+        return
     if not tracing.recording and type(above) is Scope and (parent := above.operation_in_charge()) is not None:
         # The usual case: the parent is one of ours, and its ids are at hand as text.
         operation.above = parent
@@ -70,6 +73,10 @@ def open_span(operation: Operation, tracing: TraceManager, context: Context, sta
         report("starting a span", error)
         span = start_identity(operation.name, context)
     operation.recorded_span = span
+    _take_ids(operation, span, above)
+
+
+def _take_ids(operation: Operation, span: trace.Span, above: trace.Span) -> None:
     own = span.get_span_context()
     operation.trace_id = format(own.trace_id, "032x")
     operation.span_id = format(own.span_id, "016x")

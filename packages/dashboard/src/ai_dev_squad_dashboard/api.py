@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, request
 
+from ai_dev_squad.json_depth import MAX_DEPTH, is_too_deep
+
 from . import takeaway
 from .guide_api import cost_analysis, metrics, parity_matrix
-from .json_depth import MAX_DEPTH, is_too_deep
 from .page import Page, Site, asked, moment_of
 from .query import QueryError
 from .store.base import Store

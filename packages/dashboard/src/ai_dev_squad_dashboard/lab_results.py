@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
-from ai_dev_squad_dashboard.json_depth import MAX_DEPTH, is_too_deep
+from ai_dev_squad.json_depth import MAX_DEPTH, is_too_deep
 
 __all__ = [
     "MAX_BYTES",

@@ -190,7 +190,10 @@ class TraceManager:
         if self._application is None:
             return False
         processors = getattr(getattr(self._application, "_active_span_processor", None), "_span_processors", None)
-        return processors is None or any(not isinstance(processor, SpanDelivery) for processor in processors)
+        return processors is None or any(
+            not isinstance(processor, SpanDelivery) and not getattr(processor, "exports_nothing", False)
+            for processor in processors
+        )
 
     def refresh(self) -> None:
         """Pick up a TracerProvider that the application made global since. Cheap: called at the start of every run."""

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad.context import current_operation, last_scope
+from ai_dev_squad import context
+from ai_dev_squad.context import current_context, innermost_operation, last_scope, open_waiting
 
 if TYPE_CHECKING:
     from ai_dev_squad.kinds import Kind
@@ -43,7 +44,7 @@ def match(kind: Kind, model: Callable[[], str], open_operations: Callable[[], li
 
     ``open_operations()`` are those of the process, asked for where the context doesn't say. To be called by one thread at a time where several calls wait.
     """
-    here = current_operation()
+    here = innermost_operation(current_context(), model)
     if here is not None:
         return _match_here(here, kind, model, open_operations)
     scope = last_scope()
@@ -52,12 +53,13 @@ def match(kind: Kind, model: Callable[[], str], open_operations: Callable[[], li
         if _sends(last, kind) and last.is_left_open:
             return Match(call=last)
         return Match(parent=_work(last), reason="after the end of its run")
+    open_waiting(model)
     return _match_anywhere(kind, model, open_operations())
 
 
 def is_observed() -> bool:
     """Whether a request that is sent here and now belongs to an observed run, as far as the context and thread tell."""
-    return last_scope() is not None or threading.current_thread() is not threading.main_thread()
+    return context.is_observed() or threading.current_thread() is not threading.main_thread()
 
 
 def _match_here(

@@ -37,6 +37,9 @@ __all__ = ["NO_FRAMEWORK", "ORIGIN", "WireObserver"]
 NO_FRAMEWORK = "none"
 """The framework of a call that belongs to no framework's run."""
 
+UNKNOWN = "unknown"
+"""The model of a call that doesn't say which."""
+
 _TELL_EVERY_S = 60.0
 _REMEMBERED = 128
 _PICTURE = 6_240
@@ -61,6 +64,8 @@ class WireObserver:
                 attempt = None if found.call is None else _attach(found.call, exchange)
             if attempt is None:
                 attempt = self._announce(found, exchange)
+            elif attempt.operation.is_adopted and attempt.operation.attempts == [attempt]:
+                self._reserve_for_adopted(attempt.operation, exchange)
         except CallRefused as refusal:
             refused = refusal
         except Exception as error:  # noqa: BLE001 - the user's program comes first
@@ -77,22 +82,45 @@ class WireObserver:
         """Open the operation that no framework has opened; ``None`` where nobody wants to know."""
         if not found.observed and not state.pipeline().settings.count_unobserved:
             return None
-        place = None if found.parent is None else found.parent.span_id
-        tried_before = place, threading.get_ident(), exchange.host, exchange.path, exchange.request.fingerprint
+        tried_before = _try(found.parent, exchange)
         if tried_before in self._refused:
             # A client that tries again: asked again, because there may be money by now, but not told again.
             self._ask_again(self._refused[tried_before])
         operation = _open(found, exchange)
         attempt = _attach(operation, exchange)
+        self._reserve(operation, tried_before)
+        return attempt
+
+    def _reserve_for_adopted(self, call: Operation, exchange: Exchange) -> None:
+        """Nobody who could refuse it has announced this call, nor said what it asks: both happens here."""
+        asked, body, messages = _asked(exchange)
+        call.request = asked
+        if call.name == UNKNOWN:
+            call.name = asked.model
+        attributes = _request_attributes(exchange, body, messages)
+        call.annotate({**attributes, keys.PROVIDER_NAME: asked.provider})
+        around = call.parent
+        while around is not None and around.status is not None:
+            around = around.parent
+        self._reserve(call, _try(around, exchange))
+
+    def _reserve(self, operation: Operation, this_try: tuple[object, ...]) -> None:
         try:
             operation.reserve()
         except CallRefused:
-            self._refused[tried_before] = operation
+            self._refused[this_try] = operation
             if len(self._refused) > _REMEMBERED:
                 self._refused.popitem(last=False)
             raise
-        self._refused.pop(tried_before, None)
-        return attempt
+        self._refused.pop(this_try, None)
+
+    @staticmethod
+    def _end_left_open(operation: Operation, exchange: Exchange) -> None:
+        """Its framework's span is over, or no answer will come that its framework could tell of."""
+        if operation.seen_end is not None:
+            operation.abandon()
+        elif operation.is_adopted:
+            operation.end_as("error", _error(exchange))
 
     @staticmethod
     def _ask_again(refused: Operation) -> None:
@@ -111,11 +139,17 @@ class WireObserver:
             attempt.enter()
         if (operation.started_with or {}).get(keys.ORIGIN) == ORIGIN:
             operation.end_as(exchange.status or "ok", _error(exchange))
-        elif exchange.status != "ok" and operation.is_left_open and operation.seen_end is not None:
-            operation.abandon()  # given up: no answer will come that its framework could tell of
+        elif operation.is_left_open and (operation.is_adopted or exchange.status != "ok"):
+            self._end_left_open(operation, exchange)
         if time.monotonic() - self._told_at > _TELL_EVERY_S:
             self._told_at = time.monotonic()
             self._tell()
+
+
+def _try(around: Operation | None, exchange: Exchange) -> tuple[object, ...]:
+    """What a request has in common with the next one of a client that tries again."""
+    place = None if around is None else around.span_id
+    return place, threading.get_ident(), exchange.host, exchange.path, exchange.request.fingerprint
 
 
 def _attach(call: Operation, exchange: Exchange) -> Attempt:
@@ -132,27 +166,38 @@ def _attach(call: Operation, exchange: Exchange) -> Attempt:
 
 def _open(found: Match, exchange: Exchange) -> Operation:
     """The operation that no framework has opened."""
-    parent, asked, kind = found.parent, exchange.request, _kind(exchange)
+    parent = found.parent
+    request, body, messages = _asked(exchange)
+    attributes = _request_attributes(exchange, body, messages)
+    attributes[keys.ORIGIN] = ORIGIN
+    if parent is not None and parent.status is not None:
+        attributes[keys.LATE] = True
+    return operations.start(
+        _kind(exchange),
+        request.model,
+        framework=NO_FRAMEWORK if parent is None else parent.framework,
+        parent=parent,
+        attributes=attributes,
+        request=request,
+    )
+
+
+def _asked(exchange: Exchange) -> tuple[ModelRequest, dict[str, Any], Any]:
+    """What a request asks, its body and its messages."""
+    asked = exchange.request
     body = asked.mapping()
     messages, tools = asked.prompt(), body.get("tools")
+    has_no_text = messages is None and _kind(exchange) is GENERATE_CONTENT
     request = ModelRequest(
-        model=exchange.requested_model or "unknown",
+        model=exchange.requested_model or UNKNOWN,
         provider=_provider(exchange),
-        prompt=None if messages is None and kind is GENERATE_CONTENT else lambda: countable(messages, tools),
+        prompt=None if has_no_text else lambda: countable(messages, tools),
         max_output_tokens=_pictures(body) if exchange.api == "images" else asked.max_output_tokens,
         prompt_hash=prompt_hash(messages, tools, body.get("response_format")),
         service_tier=asked.service_tier,
         server_address=exchange.host if exchange.port is None else f"{exchange.host}:{exchange.port}",
     )
-    late = parent is not None and parent.status is not None
-    return operations.start(
-        kind,
-        request.model,
-        framework=NO_FRAMEWORK if parent is None else parent.framework,
-        parent=parent,
-        attributes=_request_attributes(exchange, body, messages, late=late),
-        request=request,
-    )
+    return request, body, messages
 
 
 def _pictures(body: dict[str, Any]) -> int:
@@ -161,12 +206,9 @@ def _pictures(body: dict[str, Any]) -> int:
     return _PICTURE * (count if isinstance(count, int) and count > 0 else 1)
 
 
-def _request_attributes(exchange: Exchange, body: dict[str, Any], messages: Any, *, late: bool) -> dict[str, Any]:
+def _request_attributes(exchange: Exchange, body: dict[str, Any], messages: Any) -> dict[str, Any]:
     pipeline = state.pipeline()
     attributes: dict[str, Any] = pipeline.redactor.value(request_attributes(body))
-    attributes[keys.ORIGIN] = ORIGIN
-    if late:
-        attributes[keys.LATE] = True
     if exchange.host:
         attributes[keys.SERVER_ADDRESS] = exchange.host
         attributes[keys.SERVER_PORT] = exchange.port or (80 if exchange.scheme == "http" else 443)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ai_dev_squad_dashboard.json_depth import is_too_deep
+from ai_dev_squad.json_depth import is_too_deep
 
 __all__ = ["parsed", "plain_text"]
 

@@ -1,7 +1,7 @@
 """An OTLP span becomes a row of the store: pure functions, one span at a time.
 
 What a span is, and what it says, is read in the names of OpenTelemetry's GenAI conventions and in our own; other
-instrumentations' names are told in these by ``foreign``. Which of several spans of the same model call counts is decided
+instrumentations' names are told in these by ``ai_dev_squad.genai.foreign``. Which of several spans of the same model call counts is decided
 afterwards, see ``counting``.
 """
 
@@ -12,18 +12,19 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.genai.foreign import canonical, framework_of, name_of, operation_of, provider_of, status_of_failed
+from ai_dev_squad.genai.foreign_names import COST, OPERATIONS
+from ai_dev_squad.genai.stated import Implausible, usage_of, usd
 from ai_dev_squad.runs import MODEL_OPERATIONS
-from ai_dev_squad.schema import Cost, Status, Usage, UsageSource
+from ai_dev_squad.schema import Cost, Status, Usage
 from ai_dev_squad_dashboard.store.rows import SpanRow
 
 from .carried import carried
 from .content import parsed, plain_text
 from .excerpts import answer_in, question_in
-from .foreign import canonical, framework_of, operation_of, provider_of
-from .foreign_names import COST, OPERATIONS
 from .labels import labels_of
 from .otlp_shapes import Attributes, Event, Origin, Span, to_json
-from .plausible import Implausible, time_doubt, tokens, usd
+from .plausible import time_doubt
 from .pricing import Prices, Said
 
 __all__ = ["rejection", "span_row", "translated"]
@@ -46,27 +47,9 @@ _CONTENT_KEYS = frozenset(
     }
 )
 
-_NAME_KEYS = {
-    "invoke_workflow": (keys.WORKFLOW_NAME,),
-    "invoke_agent": (keys.GEN_AI_AGENT_NAME,),
-    "task": (keys.TASK_NAME,),
-    "execute_tool": (keys.TOOL_NAME,),
-    "retrieval": (keys.DATA_SOURCE_ID,),
-    "plan": (keys.GEN_AI_AGENT_NAME,),
-} | dict.fromkeys(MODEL_OPERATIONS, (keys.REQUEST_MODEL, keys.RESPONSE_MODEL))
-
 _STATUSES: frozenset[Status] = frozenset(
     {"ok", "error", "interrupted", "cancelled", "handoff", "closed_early", "abandoned"}
 )
-_NO_ERRORS: dict[str, Status] = {
-    "GraphInterrupt": "interrupted",
-    "NodeInterrupt": "interrupted",
-    "HumanFeedbackPending": "interrupted",
-    "ParentCommand": "handoff",
-    "CancelledError": "cancelled",
-}
-"""Exceptions by which frameworks say something else than that something failed."""
-_SOURCES: frozenset[UsageSource] = frozenset({"provider", "estimated", "missing"})
 
 
 def rejection(span: Span, now_us: int) -> str | None:
@@ -113,8 +96,10 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         session = _name(given.get(keys.SESSION_ID))
         user = _name(given.get(keys.USER_ID) or given.get("user.id") or given.get("enduser.id"))
     else:
-        values, shown = canonical(span)
-        operation = operation_of(span, values, origin.scope)
+        values, shown = canonical(given, span.name)
+        operation = operation_of(
+            given, values, scope=origin.scope, span_name=span.name, is_root=not span.parent_span_id
+        )
         framework = framework_of(origin.scope, given)
         agent = _name(values.get(keys.GEN_AI_AGENT_NAME)) or _name(values.get(keys.AGENT_ID))
         session = _name(values.get(keys.CONVERSATION_ID))
@@ -127,7 +112,7 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         provider, model, usage, cost, saving, input_share = _call(values, start_us / 1e6, prices)
         first_chunk = values.get(keys.RESPONSE_TIME_TO_FIRST_CHUNK)
         first_chunk = int(first_chunk * 1e6) if type(first_chunk) is float and 0 <= first_chunk < 1e6 else None
-    name = _called(span.name, operation, values)
+    name = name_of(span.name, operation, values)
     if operation == "invoke_agent" and agent is None:
         agent = name
     details, text, said = _details(span, origin, values, shown, operation)
@@ -199,16 +184,6 @@ def _name(value: Any) -> str | None:
     return None if value is None or isinstance(value, (bytes, list, dict)) else str(value)[:_LONGEST_NAME]
 
 
-def _called(span_name: str, operation: str, values: Attributes) -> str:
-    if operation == "other":
-        return span_name[:_LONGEST_NAME] or operation
-    for key in _NAME_KEYS.get(operation, ()):
-        name = values.get(key)
-        if type(name) is str and name:
-            return name[:_LONGEST_NAME]
-    return (span_name.removeprefix(f"{operation} ") or operation)[:_LONGEST_NAME]
-
-
 # --- how it ended -------------------------------------------------------------------------------------------------------
 
 
@@ -227,7 +202,7 @@ def _outcome(span: Span) -> tuple[Status, str | None, str | None]:
     elif not span.failed:
         return _FINE
     else:
-        status = _NO_ERRORS.get((kind or "").rpartition(".")[2], "error")
+        status = status_of_failed(kind)
     if status == "error" and kind is None:
         kind = "_OTHER"
     return status, kind, message[:_LONGEST_MESSAGE] or None
@@ -243,7 +218,7 @@ def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
     cost = _stated_cost(values)
     saving = share = None
     try:
-        usage = _usage(values)
+        usage = usage_of(values)
     except Implausible as error:
         usage = _NO_USAGE
         cost = cost or Cost(usd=None, reason=str(error))
@@ -260,30 +235,6 @@ def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
     elif cost is None:
         cost = Cost(usd=None, reason="the span does not name the model")
     return _Call(provider, model, usage, cost, saving, share)
-
-
-def _usage(values: Attributes) -> Usage:
-    get = values.get
-    asked, said = tokens(get(keys.USAGE_INPUT_TOKENS)), tokens(get(keys.USAGE_OUTPUT_TOKENS))
-    stated = get(keys.USAGE_SOURCE)
-    source: UsageSource = "missing" if asked is None and said is None else "provider"
-    if stated is not None and stated in _SOURCES:
-        source = stated
-    return Usage(
-        input_tokens=asked,
-        output_tokens=said,
-        cache_read_input_tokens=tokens(get(keys.USAGE_CACHE_READ_INPUT_TOKENS)),
-        cache_write_input_tokens=tokens(get(keys.USAGE_CACHE_WRITE_INPUT_TOKENS)),
-        cache_write_1h_input_tokens=tokens(get(keys.USAGE_CACHE_WRITE_1H_INPUT_TOKENS)),
-        reasoning_output_tokens=tokens(get(keys.USAGE_REASONING_OUTPUT_TOKENS)),
-        audio_input_tokens=tokens(get(keys.USAGE_AUDIO_INPUT_TOKENS)),
-        audio_output_tokens=tokens(get(keys.USAGE_AUDIO_OUTPUT_TOKENS)),
-        image_input_tokens=tokens(get(keys.USAGE_IMAGE_INPUT_TOKENS)),
-        image_output_tokens=tokens(get(keys.USAGE_IMAGE_OUTPUT_TOKENS)),
-        web_searches=tokens(get(keys.USAGE_WEB_SEARCHES)),
-        file_searches=tokens(get(keys.USAGE_FILE_SEARCHES)),
-        source=source,
-    )
 
 
 def _stated_cost(values: Attributes) -> Cost | None:

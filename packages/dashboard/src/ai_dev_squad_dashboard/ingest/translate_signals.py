@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.genai.foreign import framework_of
 from ai_dev_squad_dashboard.store.marks import COMMENT, EVENT, LABEL, NAME, SCORE
 from ai_dev_squad_dashboard.store.rows import LogRow, MetricRow, SpanRow
 
-from .foreign import framework_of
 from .otlp_shapes import LogRecord, Metric, Origin, Point, Span, to_json
 from .plausible import moment_us
 

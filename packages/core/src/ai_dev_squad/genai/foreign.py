@@ -6,14 +6,13 @@ is ``foreign_content``.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad.frameworks import framework_called
-from ai_dev_squad.genai.providers import convention_name
-
-from .foreign_content import (
+from ai_dev_squad.frameworks import framework_called, known_frameworks
+from ai_dev_squad.genai.foreign_content import (
+    Attributes,
     Entries,
     langfuse_usage,
     mlflow_content,
@@ -21,12 +20,15 @@ from .foreign_content import (
     openllmetry_content,
     vercel_content,
 )
-from .foreign_names import CONTENT, FRAMEWORKS, KINDS, LISTS, NAMES, SPAN_NAMES
-from .otlp_shapes import Attributes, Span
+from ai_dev_squad.genai.foreign_names import CONTENT, KINDS, LISTS, NAMES, SPAN_NAMES
+from ai_dev_squad.genai.providers import convention_name
+from ai_dev_squad.runs import MODEL_OPERATIONS
+from ai_dev_squad.schema import Status
 
-__all__ = ["canonical", "framework_of", "operation_of", "provider_of"]
+__all__ = ["canonical", "framework_of", "name_of", "operation_of", "provider_of", "status_of_failed"]
 
 _RANKS = {name: rank for rank, name in enumerate(NAMES)}
+_LONGEST_NAME = 256
 _MOST_ITEMS = 1024
 """Items of a flattened list that become content; further ones stay attributes."""
 _DEEPEST = 12
@@ -40,14 +42,35 @@ _FOREIGN = (
 )
 """A span with none of these is told in canonical names already."""
 
+_TRACES = "openinference.instrumentation.openai_agents"
+"""OpenInference makes an agent of a whole trace of the OpenAI Agents SDK, which is a workflow there."""
+
+_NAME_KEYS = {
+    "invoke_workflow": (keys.WORKFLOW_NAME,),
+    "invoke_agent": (keys.GEN_AI_AGENT_NAME,),
+    "task": (keys.TASK_NAME,),
+    "execute_tool": (keys.TOOL_NAME,),
+    "retrieval": (keys.DATA_SOURCE_ID,),
+    "plan": (keys.GEN_AI_AGENT_NAME,),
+} | dict.fromkeys(MODEL_OPERATIONS, (keys.REQUEST_MODEL, keys.RESPONSE_MODEL))
+"""Operation → what names it, in this order."""
+
+_NO_ERRORS: dict[str, Status] = {
+    "GraphInterrupt": "interrupted",
+    "NodeInterrupt": "interrupted",
+    "HumanFeedbackPending": "interrupted",
+    "ParentCommand": "handoff",
+    "CancelledError": "cancelled",
+}
+"""Exceptions by which frameworks say something else than that something failed."""
+
 _API_SUFFIXES = (".chat", ".responses", ".messages", ".completion", ".embedding", ".generative-ai")
 
 
-def canonical(span: Span) -> tuple[Attributes, Attributes]:
-    """The span's attributes with the canonical ones beside them, and those that are shown as attributes: the others are
-    content. Both are the span's very own dictionary when it is told in canonical names already.
+def canonical(given: Attributes, span_name: str) -> tuple[Attributes, Attributes]:
+    """A span's attributes with the canonical ones beside them, and those that are shown as attributes: the others are
+    content. Both are ``given`` itself when it is told in canonical names already.
     """
-    given = span.attributes
     if _FOREIGN.isdisjoint(given):
         return given, given
     found, shown = dict(given), {}
@@ -77,13 +100,12 @@ def canonical(span: Span) -> tuple[Attributes, Attributes]:
         vercel_content(given, found)
     else:
         openllmetry_content(given, found, flat)
-    _correct(span, found)
+    _correct(span_name, given, found)
     return found, shown
 
 
-def _correct(span: Span, found: Attributes) -> None:
+def _correct(span_name: str, given: Attributes, found: Attributes) -> None:
     """Names that an instrumentation gets wrong."""
-    given = span.attributes
     role = given.get("crewai.agent.role")
     if role is not None:
         # CrewAI's own tracer gives the hash of an agent for its name, and its task's id for the conversation's.
@@ -92,7 +114,7 @@ def _correct(span: Span, found: Attributes) -> None:
             found.pop(keys.CONVERSATION_ID, None)
     elif given.get("openinference.span.kind") == "AGENT" and keys.GEN_AI_AGENT_NAME not in found:
         # OpenInference calls agents of AutoGen after their method: "forecaster.on_messages_stream".
-        found[keys.GEN_AI_AGENT_NAME] = span.name.partition(".")[0] if ".on_messages" in span.name else span.name
+        found[keys.GEN_AI_AGENT_NAME] = span_name.partition(".")[0] if ".on_messages" in span_name else span_name
 
 
 class _Role(NamedTuple):
@@ -128,9 +150,9 @@ def _role(name: str) -> _Role:
             and len(path) <= _DEEPEST
             and all(type(step) is str or int(step) < _MOST_ITEMS for step in path)
         ):
-            role = role._replace(list=prefix, path=path)
+            role = _Role(role.shown, role.meaning, role.rank, prefix, path)
         else:
-            role = role._replace(shown=True)
+            role = _Role(shown=True, meaning=role.meaning, rank=role.rank)
     if role == _PLAIN:
         role = _PLAIN
     if len(_roles) >= _ROLES_KEPT:
@@ -139,30 +161,45 @@ def _role(name: str) -> _Role:
     return role
 
 
-def operation_of(span: Span, values: Attributes, scope: str) -> str:
-    """What the span is: one of ``OPERATIONS``' values, or ``other``."""
-    given = span.attributes
+def operation_of(given: Attributes, values: Attributes, *, scope: str, span_name: str, is_root: bool) -> str:
+    """What a span is: one of ``foreign_names.OPERATIONS``' values, or ``other``.
+
+    ``given`` are its attributes, ``values`` the canonical ones, ``scope`` the name of its instrumentation.
+    """
     for name, meanings in KINDS.items():
         kind = given.get(name)
         if kind is None:
             continue
         operation = meanings.get(kind, "other") if isinstance(kind, str) else "other"
-        if operation == "task" and (("crew_key" in given) or (not span.parent_span_id and kind == "CHAIN")):
+        if operation == "chat" and span_name.endswith("._prepare_chat_with_tools"):
+            return "other"  # LlamaIndex puts together what it will ask
+        if operation == "task" and (("crew_key" in given) or (is_root and kind == "CHAIN")):
             return "invoke_workflow"
-        if operation == "invoke_agent" and (span.name == "crewai.workflow" or _is_trace(span, scope)):
+        if operation == "invoke_agent" and (span_name == "crewai.workflow" or (is_root and scope == _TRACES)):
             return "invoke_workflow"
         return operation
     if scope in SPAN_NAMES:
-        return SPAN_NAMES[scope].get(span.name, "other")
+        return SPAN_NAMES[scope].get(span_name, "other")
     # Older instrumentations name the model and count tokens, and say no more.
     if keys.REQUEST_MODEL in values and (keys.USAGE_INPUT_TOKENS in values or "gen_ai.system" in values):
         return "chat"
     return "other"
 
 
-def _is_trace(span: Span, scope: str) -> bool:
-    """Whether OpenInference has made an agent of a whole trace of the OpenAI Agents SDK, which is a workflow there."""
-    return scope == "openinference.instrumentation.openai_agents" and not span.parent_span_id
+def name_of(span_name: str, operation: str, values: Attributes) -> str:
+    """What a span's operation is called, bounded: by its canonical attributes, else by the span's name."""
+    if operation == "other":
+        return span_name[:_LONGEST_NAME] or operation
+    for key in _NAME_KEYS.get(operation, ()):
+        name = values.get(key)
+        if type(name) is str and name:
+            return name[:_LONGEST_NAME]
+    return (span_name.removeprefix(f"{operation} ") or operation)[:_LONGEST_NAME]
+
+
+def status_of_failed(error_type: str | None) -> Status:
+    """What a failed span's exception says: ``error``, or what its framework means by it."""
+    return _NO_ERRORS.get((error_type or "").rpartition(".")[2], "error")
 
 
 def provider_of(value: Any) -> str | None:
@@ -195,4 +232,10 @@ def framework_of(scope: str, given: Attributes) -> str | None:
 @lru_cache(maxsize=1024)
 def _framework_in(scope: str) -> str | None:
     lowered = scope.lower()
-    return next((name for part, name in FRAMEWORKS.items() if part in lowered), None)
+    return next((name for part, name in _scopes().items() if part in lowered), None)
+
+
+@cache
+def _scopes() -> dict[str, str]:
+    """What stands in the name of an instrumentation → the framework it observes."""
+    return {scope: name for name, info in known_frameworks().items() for scope in info.scopes}

@@ -7,9 +7,8 @@ and Pydantic AI, Vercel's AI SDK 5, AutoGen 0.7, CrewAI 1.15, and the older name
 from __future__ import annotations
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad.frameworks import known_frameworks
 
-__all__ = ["CONTENT", "COST", "FRAMEWORKS", "KINDS", "LISTS", "NAMES", "OPERATIONS", "SPAN_NAMES"]
+__all__ = ["CONTENT", "COST", "KINDS", "LISTS", "NAMES", "OPERATIONS", "SPAN_NAMES"]
 
 COST = "gen_ai.usage.cost.amount"
 """The cost that a sender states, in USD unless ``gen_ai.usage.cost.currency`` says otherwise."""
@@ -246,6 +245,3 @@ SPAN_NAMES = {
     }
 }
 """Instrumentation → spans that are told by nothing but their name → operation."""
-
-FRAMEWORKS = {scope: name for name, info in known_frameworks().items() for scope in info.scopes}
-"""What stands in the name of an instrumentation → the framework it observes."""

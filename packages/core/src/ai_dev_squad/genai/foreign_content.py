@@ -10,11 +10,10 @@ from typing import Any
 import msgspec
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad_dashboard.json_depth import is_too_deep
-
-from .otlp_shapes import Attributes
+from ai_dev_squad.json_depth import is_too_deep
 
 __all__ = [
+    "Attributes",
     "Entries",
     "langfuse_usage",
     "mlflow_content",
@@ -25,6 +24,9 @@ __all__ = [
 ]
 
 _RESPONSE_ID = re.compile(r'"(?:id|response_id)":\s*"((?:chatcmpl|cmpl|resp|msg|gen)[-_][\w-]{4,80})"')
+
+Attributes = dict[str, Any]
+"""Attributes of a span, by name."""
 
 Entries = list[tuple[tuple[int | str, ...], Any]]
 """Attributes of one flattened list: the rest of the name in steps, and the value."""
