@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-from ai_dev_squad_dashboard.ingest.foreign_names import CONTENT, LISTS
+from ai_dev_squad.genai.foreign_names import CONTENT, LISTS
 from ai_dev_squad_dashboard.ingest.otlp_receive import Encoding, Signal
 
 __all__ = ["MARK", "is_content", "marked"]

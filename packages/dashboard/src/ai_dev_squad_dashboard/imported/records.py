@@ -9,7 +9,7 @@ from typing import IO, Any, Final
 
 import msgspec
 
-from ai_dev_squad_dashboard.json_depth import is_too_deep
+from ai_dev_squad.json_depth import is_too_deep
 
 __all__ = ["Record", "UnreadableFileError", "UnreadableRecord", "records"]
 

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from ai_dev_squad.json_depth import is_too_deep
 from ai_dev_squad_dashboard.ingest.otlp_shapes import Attributes, Origin, Span, is_hex_id, to_json
-from ai_dev_squad_dashboard.json_depth import is_too_deep
 
 from .records import Record
 
