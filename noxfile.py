@@ -35,6 +35,8 @@ PACKAGES = {
 PYTHONS = nox.project.python_versions(PACKAGES["core"])
 # What proves the same on every interpreter is run by the one that runs nox: it is there for certain.
 ONE = next((version for version in PYTHONS if version == f"{sys.version_info[0]}.{sys.version_info[1]}"), PYTHONS[0])
+# Frameworks that have no adapter, and what is tried with their spans.
+ADOPTED = nox.project.load_toml(ROOT / "tests" / "adopted" / "frameworks.toml")
 FRONTEND = ROOT / "packages" / "dashboard" / "frontend"
 
 # pyenv keeps interpreters that `pyenv global` does not name off PATH.
@@ -262,7 +264,7 @@ def everything(session: nox.Session) -> dict[str, list[str]]:
     for package in PACKAGES.keys() - packages:
         session.warn(f"{package} does not claim Python {session.python}: its tests are left out")
     groups = {package: tests_of(package) for package in sorted(packages) if package.startswith("adapters/")}
-    own = {"adapters", "browser", "cluster", "core", "dashboard", "guide", "testing", "wire"}
+    own = {"adapters", "adopted", "browser", "cluster", "core", "dashboard", "guide", "testing", "wire"}
     others = sorted(folder.name for folder in Path("tests").iterdir() if folder.is_dir() and folder.name not in own)
     lab, core, dashboard = shares(2, *others), shares(2, "core", "guide", "testing"), shares(2, "dashboard")
     groups |= {**lab, **core, **dashboard}
@@ -333,6 +335,17 @@ def newest(session: nox.Session) -> None:
         run_pytest(session, *session.posargs)
         return
     run_groups(session, {package: tests_of(package, "contract", "truth") for package in HELD_BACK})
+
+
+@nox.session
+@nox.parametrize("framework", ADOPTED, ids=ADOPTED)
+def adopted(session: nox.Session, framework: str) -> None:
+    """Run frameworks that have no adapter, each by itself, with their spans adopted: docs/how-to/observe-anything.md."""
+    install(session, "adopted", packages=("core", "testing"), extras=False)
+    uv(session, "pip", "install", "--quiet", *ADOPTED[framework]["requires"])
+    # Strangers' warnings are errors everywhere else.
+    quiet = {"AI_DEV_SQUAD_ADOPTED": framework, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    session.run("pytest", "-q", "--noconftest", "-W", "ignore", "tests/adopted", env=quiet)
 
 
 @nox.session

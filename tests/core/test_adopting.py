@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openinference.instrumentation.openai import OpenAIInstrumentor as OpenInference
 from opentelemetry import trace
-from opentelemetry.instrumentation.openai import OpenAIInstrumentor as OpenLLMetry
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -61,13 +59,11 @@ def serve() -> Iterator[Callable[..., ModelServer]]:
         server.close()
 
 
-@pytest.fixture(scope="module", params=[OpenInference, OpenLLMetry], ids=["openinference", "openllmetry"])
-def instrumented(request: pytest.FixtureRequest, provider: TracerProvider) -> Iterator[None]:
+@pytest.fixture(scope="module")
+def instrumented(provider: TracerProvider) -> Iterator[None]:
     """OpenAI's client is observed by somebody else."""
-    instrumentor = request.param()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of its own models
-        instrumentor.instrument(tracer_provider=provider)
+    instrumentor = OpenInference()
+    instrumentor.instrument(tracer_provider=provider)
     yield
     instrumentor.uninstrument()
 

@@ -56,8 +56,11 @@ _OWN_SCOPE = "ai_dev_squad"
 _ALWAYS_SAYS = "openinference."
 """How scopes begin whose spans all say what they are, some of them only when they end: the rest is a chain."""
 
-_CALLING = re.compile(r"(?<!Engine)(?<!Agent)\.a?(?:stream_)?(?:chat|complete)(?:_with_tools)?$")
-"""Methods of LlamaIndex's that ask a model, whose spans say so only at their end; a chat engine's ask others to."""
+_CALLING = re.compile(
+    r"(?<!Engine)(?<!Agent)\.a?(?:stream_)?(?:chat|complete)(?:_with_tools)?$"  # LlamaIndex; its chat engines ask others to
+    r"|Generator\.run(?:_async)?$"  # Haystack
+)
+"""Names of spans that ask a model, and say so only at their end."""
 
 _KINDS: Mapping[str, Kind] = {
     "invoke_workflow": WORKFLOW,
