@@ -13,6 +13,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import parity_files
+
 from ai_dev_squad_dashboard import DashboardSettings, cli, create_app
 from ai_dev_squad_dashboard.app import running
 from ai_dev_squad_dashboard.server import DashboardServer
@@ -27,8 +29,10 @@ MANY = 450
 
 
 @pytest.fixture(scope="module")
-def app():
-    """A dashboard with a morning's runs, and as many small ones as no page shows at once."""
+def app(tmp_path_factory):
+    """A dashboard with a morning's runs, as many small ones as no page shows at once, and what the lab found."""
+    logs = tmp_path_factory.mktemp("logs")
+    parity_files.fill(logs)
     store = open_memory_store()
     store.write(morning())
     store.write(
@@ -41,7 +45,7 @@ def app():
             ]
         )
     )
-    app = create_app(DashboardSettings(port=0, logs=()), store=store, follow=False)
+    app = create_app(DashboardSettings(port=0, logs=(logs,)), store=store, follow=False)
     yield app
     running(app).close()
 
