@@ -338,7 +338,7 @@ def newest(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize("framework", ADOPTED, ids=ADOPTED)
+@nox.parametrize("framework", [*ADOPTED], ids=[*ADOPTED])
 def adopted(session: nox.Session, framework: str) -> None:
     """Run frameworks that have no adapter, each by itself, with their spans adopted: docs/how-to/observe-anything.md."""
     install(session, "adopted", packages=("core", "testing"), extras=False)
