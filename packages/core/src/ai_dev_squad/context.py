@@ -122,6 +122,12 @@ def session(
                 pass
 
 
+def _class_of(scope: Scope) -> type:
+    if not scope.healed and scope.operation.recorded_span is None:
+        return trace.NonRecordingSpan
+    return type(scope.target())
+
+
 class Scope(trace.Span):
     """What sits in the context for one operation: its span while open, the enclosing span once healed."""
 
@@ -130,9 +136,13 @@ class Scope(trace.Span):
     def __init__(self, operation: Operation, context: Context) -> None:
         self.operation = operation
         self.healed = False
-        # Closed scopes are resolved here, so that a long-lived context never drags a chain of dead ones along.
-        self.outer = _innermost(context)
-        self.outer_span = _resolved(span_in(context))
+        current: Any = context.get(_SCOPE_KEY)
+        if current is None or current.healed or context.get(_SPAN_KEY) is not current:
+            # Closed scopes are resolved here, so that a long-lived context never drags a chain of dead ones along.
+            self.outer = _innermost(context)
+            self.outer_span = _resolved(span_in(context))
+        else:  # the usual case, without those calls
+            self.outer = self.outer_span = current  # type: ignore[assignment]
 
     def target(self) -> trace.Span:
         """The span that this scope stands for at this moment."""
@@ -155,8 +165,9 @@ class Scope(trace.Span):
             scope = outer
         return scope.operation
 
-    # Other instrumentations test `isinstance(span, ReadableSpan)`; the answer must be that of the real span.
-    __class__ = property(lambda self: type(self.target()))
+    # Other instrumentations test `isinstance(span, ReadableSpan)`; the answer must be that of the real span. Frameworks that
+    # trace themselves ask some twenty times a run, here and below: no span is made to say that nobody records it.
+    __class__ = property(_class_of)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.target(), name)
@@ -165,13 +176,15 @@ class Scope(trace.Span):
         return self.target().get_span_context()
 
     def is_recording(self) -> bool:
-        return self.target().is_recording()
+        return (self.healed or self.operation.recorded_span is not None) and self.target().is_recording()
 
     def set_attributes(self, attributes: Any) -> None:
-        self.target().set_attributes(attributes)
+        if self.healed or self.operation.recorded_span is not None:
+            self.target().set_attributes(attributes)
 
     def set_attribute(self, key: str, value: Any) -> None:
-        self.target().set_attribute(key, value)
+        if self.healed or self.operation.recorded_span is not None:
+            self.target().set_attribute(key, value)
 
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
         self.target().add_event(name, attributes, timestamp)
@@ -338,7 +351,9 @@ def parent_context(tree_parent: Operation | None) -> Context:
     context = current_context()
     if tree_parent is None:
         return context
-    scope = _innermost(context)
+    scope: Scope | None = context.get(_SCOPE_KEY)  # type: ignore[assignment]
+    if scope is not None and scope.healed:
+        scope = _innermost(context)
     if scope is not None and scope.operation is tree_parent:
         return context
     return trace.set_span_in_context(tree_parent.span, context)

@@ -191,7 +191,8 @@ class Invocation(Steps):
         self.ended = True
         if error is not None:
             self.status = classify(error) if isinstance(error, BaseException) else "error"
-        self._let_go()
+        if self._holder is not None:
+            self._let_go()
         if self.below:
             self.left_below()
         self.step_aside()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
 from opentelemetry.trace import SpanKind
 
 from ai_dev_squad import attributes as keys
@@ -80,8 +81,7 @@ class Prompt(NamedTuple):
     """The schema that the answer has to follow."""
 
 
-@dataclass(frozen=True)
-class ModelRequest:
+class ModelRequest(msgspec.Struct, frozen=True):
     """What is known of a model call before it's made.
 
     ``prompt`` returns the request's text, its messages, or all of it as a ``Prompt``; it's called only when somebody

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar, Unpack
 
 from opentelemetry import trace
@@ -58,20 +56,17 @@ class Call(Invocation, framework=FRAMEWORK):
 
     def reserve(self) -> None:
         """Set money aside for a model call. Raises ``CallRefused`` when it may not be made."""
-        with self._refusing():
+        try:
             self.operation.reserve()
+        except CallRefused as refusal:
+            self.end(refusal)  # a call that is refused has ended before it began
+            raise
 
     def admit(self, arguments: Any) -> None:
         """Say what a tool is called with. Raises ``CallRefused`` when it may not be."""
         self.operation.note_arguments(arguments)
-        with self._refusing():
-            self.operation.admit()
-
-    @contextmanager
-    def _refusing(self) -> Iterator[None]:
-        """A call that is refused has ended before it began."""
         try:
-            yield
+            self.operation.admit()
         except CallRefused as refusal:
             self.end(refusal)
             raise

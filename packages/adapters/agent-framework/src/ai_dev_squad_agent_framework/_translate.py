@@ -116,7 +116,11 @@ def _part(content: Any) -> dict[str, Any] | None:
 
 def text_of(result: Any) -> Any:
     """What a tool gave, as text where it is nothing but text."""
-    if not isinstance(result, list) or not all(hasattr(item, "type") for item in result):
+    if not isinstance(result, list):
+        return result
+    if len(result) == 1 and getattr(result[0], "type", None) == "text":  # what most tools give
+        return result[0].text or ""
+    if not all(hasattr(item, "type") for item in result):
         return result
     if all(item.type == "text" for item in result):
         return "".join(item.text or "" for item in result)
@@ -134,13 +138,13 @@ _definitions: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 def _definition(tool: Any) -> Any:
     """What the model is told of a tool. Agent Framework computes it anew for each question."""
-    if isinstance(tool, Mapping) or not hasattr(tool, "parameters"):
+    if type(tool) is dict or isinstance(tool, Mapping) or not hasattr(tool, "parameters"):
         return tool
     try:
         known = _definitions.get(tool)
         if known is None:
-            known = {"name": tool.name, "description": tool.description, "parameters": tool.parameters()}
-            _definitions[tool] = known
+            told = {"name": tool.name, "description": tool.description, "parameters": tool.parameters()}
+            known = _definitions[tool] = requests.Offered(told)
     except Exception:  # noqa: BLE001 - a tool of the program's own, which may do anything
         return tool
     return known
@@ -208,7 +212,10 @@ class Answer:
         }
 
     def _last(self, name: str) -> Any:
-        return next((value for piece in reversed(self.pieces) if (value := getattr(piece, name, None))), None)
+        for piece in reversed(self.pieces):
+            if value := getattr(piece, name, None):
+                return value
+        return None
 
     def parts(self) -> list[dict[str, Any]]:
         """What was said, with the pieces of a text or of a call put together."""

@@ -79,6 +79,7 @@ _INSIDE = (
 )
 """Where answers and events of a stream hold a report: Anthropic's ``message_start`` in ``message``, OpenAI's
 ``response.completed`` in ``response``, Cohere's ``message-end`` in ``delta``, Groq's last chunk in ``x_groq``."""
+_HOLDERS = frozenset({*_INSIDE, "metadata"})
 _DEEPEST = 3
 _AMBIGUOUS = frozenset({"tokens", "results", "cost", "cost_details", "is_byok", WEB_SEARCHES, FILE_SEARCHES})
 """Names that answers use for other things as well, or that frameworks move out of the report."""
@@ -86,10 +87,12 @@ _AMBIGUOUS = frozenset({"tokens", "results", "cost", "cost_details", "is_byok", 
 
 def plain(source: Any) -> Mapping[str, Any]:
     """The fields of a mapping or an object. Empty for what has none."""
-    if type(source) is dict or isinstance(source, Mapping):
+    if type(source) is dict:
         return source
     if source is None or isinstance(source, (str, bytes, int, float, list, tuple)):
         return {}
+    if isinstance(source, Mapping):
+        return source
     fields = getattr(source, "__dict__", None)
     if isinstance(fields, Mapping) and any(not name.startswith("_") for name in fields):
         more = getattr(source, "__pydantic_extra__", None)  # what a client's model has no field for
@@ -111,6 +114,8 @@ def found(source: Any, depth: int = 0) -> dict[str, Any]:
 
 def inside(fields: Mapping[str, Any]) -> list[Any]:
     """The parts of an answer or an event that may hold its report."""
+    if _HOLDERS.isdisjoint(fields):  # the settings of a request, most of all
+        return []
     parts = [fields[name] for name in _INSIDE if fields.get(name) is not None]
     # Answers repeat the metadata that the program sent along; Bedrock's event of that name has the usage in it.
     metadata = plain(fields.get("metadata"))

@@ -15,6 +15,7 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai.messages import listed, message, plain_text
 
 __all__ = [
+    "Offered",
     "PromptMarks",
     "output_limit",
     "prompt_hash",
@@ -152,6 +153,20 @@ def prompt_hash(messages: Any, tools: Any = None, response_format: Any = None) -
     return prompt_marks(messages, tools, response_format).prompt_hash
 
 
+class Offered(dict[str, Any]):
+    """The definition of a tool that is offered again and again: what ``prompt_marks`` hashes of it is encoded once.
+
+    For definitions that do not change, in any shape that is understood without it. Otherwise it is the mapping it was made of.
+    """
+
+    __slots__ = ("encoded",)
+
+    def __init__(self, definition: Mapping[str, Any]) -> None:
+        super().__init__(definition)
+        self.encoded = _encoded(_offered(definition))
+        """What is hashed of it."""
+
+
 class PromptMarks(NamedTuple):
     """What prompts are compared by: the fields of a ``ModelRequest``."""
 
@@ -179,8 +194,14 @@ def prompt_marks(messages: Any, tools: Any = None, response_format: Any = None) 
             for part in parts:
                 newest, before = _encoded((role, _seen(part))), newest
                 digest.update(newest)
-        for tool in tools if isinstance(tools, Iterable) and not isinstance(tools, (str, Mapping)) else ():
-            digest.update(_encoded(_offered(tool)))
+        if (
+            tools is not None
+            and type(tools) is not list
+            and (isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable))
+        ):
+            tools = ()
+        for tool in tools or ():
+            digest.update(tool.encoded if type(tool) is Offered else _encoded(_offered(tool)))
         if response_format is not None:
             digest.update(_encoded(("format", response_format)))
     except Exception:  # noqa: BLE001 - foreign objects may do anything when they are read
@@ -203,6 +224,8 @@ def _seen(part: Mapping[str, Any]) -> Any:
 def _structure(arguments: Any) -> Any:
     """Arguments as a structure: some clients hold them as text."""
     if isinstance(arguments, str):
+        if arguments == "{}":  # a tool without parameters, as many are
+            return {}
         try:
             return json.loads(arguments)
         except ValueError:
@@ -211,7 +234,7 @@ def _structure(arguments: Any) -> Any:
 
 
 def _offered(tool: Any) -> Any:
-    if not isinstance(tool, Mapping):
+    if type(tool) is not dict and not isinstance(tool, Mapping):
         return ("tool", getattr(tool, "name", None), getattr(tool, "description", None))
     inner = tool.get("function")
     tool = inner if isinstance(inner, Mapping) else tool

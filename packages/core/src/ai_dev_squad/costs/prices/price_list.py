@@ -127,11 +127,12 @@ class PriceList:
     ) -> Cost:
         """What a call cost at a moment (seconds since the epoch, now by default), see ``find``. Never raises."""
         try:
-            found = self._known.get(
+            key: Key = (
                 (model, provider)
                 if service_tier is None and response_model is None and server_address is None
                 else (model, provider, service_tier, response_model, server_address)
             )
+            found = self._known.get(key) or self._unknown.get(key)
         except TypeError:  # not a name; find() says so
             found = None
         if found is not None and (not found.dated or (at is None and found.since <= time.time() < found.until)):
