@@ -10,7 +10,9 @@ import sys
 import textwrap
 import threading
 import traceback
+import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -643,6 +645,44 @@ def test_runs_in_many_threads(captured: Captured) -> None:
 
     assert captured.tree() == "\n".join(["invoke_workflow squad: ok\n  task a: ok\n  task b: ok"] * 20)
     assert len({line.trace_id for line in captured.lines}) == 20
+
+
+@pytest.mark.parametrize("way", ["threads", "tasks"])
+def test_two_runs_with_one_id_at_once(captured: Captured, serve: Serve, chat: Chat, way: str) -> None:
+    """A program that gives the same ``run_id`` twice: each run has its own tree, tokens and cost, however they interleave."""
+    server = serve(
+        reply("one", usage=tokens(100, 10), when=last_message_contains("first")),
+        reply("two", usage=tokens(7000, 3), when=last_message_contains("second")),
+    )
+    model, both = chat(server), threading.Barrier(2, timeout=30)
+
+    def ask(state: Any) -> Any:
+        both.wait()  # both have begun
+        answer = model.invoke(state["messages"])
+        both.wait()  # and neither has ended
+        return {"messages": [answer]}
+
+    graph = graph_of_messages(ask)
+    config = {"run_id": uuid.uuid4()}
+
+    def run(said: str) -> Any:
+        return graph.invoke({"messages": [HumanMessage(said)]}, config)
+
+    async def run_both() -> None:
+        await asyncio.gather(*(asyncio.to_thread(run, said) for said in ("first", "second")))
+
+    if way == "tasks":
+        asyncio.run(run_both())
+    else:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(run, ("first", "second")))
+
+    assert captured.tree() == "\n".join(["invoke_workflow outer: ok\n  task pass_on: ok\n    chat gpt-4o-mini: ok"] * 2)
+    assert sorted((run.input_tokens, run.output_tokens, run.cost_usd) for run in captured.runs) == [
+        (100, 10, pytest.approx((100 * 0.15 + 10 * 0.6) / 1e6)),
+        (7000, 3, pytest.approx((7000 * 0.15 + 3 * 0.6) / 1e6)),
+    ]
+    assert (RUNS, open_operations()) == ({}, [])
 
 
 PROGRAM = """

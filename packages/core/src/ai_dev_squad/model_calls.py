@@ -147,6 +147,9 @@ def _bill(operation: Operation) -> bool:
     if bills:
         operation.usage, operation.cost = summed(bills)
         return True
+    if any(attempt.is_deferred for attempt in attempts):
+        operation.usage = None  # the provider goes on with it, and somebody will be told
+        return True
     for attempt in attempts:
         attempt.close()
     return False

@@ -31,6 +31,7 @@ from ai_dev_squad_langgraph._runs import (
     note_handoff,
     note_unknown_tool,
     parent_of,
+    run_of,
 )
 from ai_dev_squad_langgraph._scope import GraphRun
 
@@ -87,14 +88,14 @@ class ObservingHandler(_Base):
     ) -> None:
         # Guarded by hand, as is `on_chain_end`: every node passes here, and a decorator costs a call.
         try:
-            if run_id not in RUNS:
+            if run_id not in RUNS or GraphRun.awaited() is not None:
                 self._start_chain(run_id, parent_of(parent_run_id), name or "LangGraph", metadata or {})
         except Exception as error:  # noqa: BLE001 - the user's program comes first
             report("observing the start of a chain", error)
 
     def _start_chain(self, run_id: Any, parent: Run | None, name: str, metadata: dict[str, Any]) -> None:
-        waiting = Run.last()
-        if type(waiting) is GraphRun and waiting.run_id is None:
+        waiting = GraphRun.awaited()
+        if waiting is not None:
             waiting.starts(run_id, parent, name, metadata)
             return
         run = Run(run_id, parent, name, metadata)
@@ -128,7 +129,7 @@ class ObservingHandler(_Base):
 
     def on_chain_end(self, outputs: Any, *, run_id: Any, **_: Any) -> None:
         try:
-            run = RUNS.get(run_id)
+            run = run_of(run_id)
             if run is not None:
                 for message in _translate.unknown_tools(outputs):
                     note_unknown_tool(run, message)
@@ -138,7 +139,7 @@ class ObservingHandler(_Base):
 
     @guarded("observing a failed chain")
     def on_chain_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
-        run = RUNS.get(run_id)
+        run = run_of(run_id)
         if run is None:
             return
         if isinstance(error, ParentCommand):
@@ -147,14 +148,14 @@ class ObservingHandler(_Base):
 
     @guarded("observing an interrupt")
     def on_interrupt(self, event: Any) -> None:
-        run = RUNS.get(event.run_id)
+        run = run_of(event.run_id)
         if run is not None and run.operation is not None:
             run.status = "interrupted"
             _resume.interrupted(run, event)
 
     @guarded("observing a resume")
     def on_resume(self, event: Any) -> None:
-        run = RUNS.get(event.run_id)
+        run = run_of(event.run_id)
         if run is not None and run.operation is not None:
             if isinstance(run, GraphRun):
                 run.from_checkpoint = True
@@ -208,7 +209,7 @@ class ObservingHandler(_Base):
 
     @guarded("observing a streamed chunk")
     def on_llm_new_token(self, token: Any, *, run_id: Any, **_: Any) -> None:
-        run = RUNS.get(run_id)
+        run = run_of(run_id)
         if run is not None and run.operation is not None and run.operation.first_chunk_s is None:
             run.operation.first_chunk()
             # `model.stream()` is a generator: from the first chunk on, what runs in this context is its consumer. The
@@ -221,7 +222,7 @@ class ObservingHandler(_Base):
 
     @guarded("observing the end of a model call")
     def on_llm_end(self, response: Any, *, run_id: Any, **_: Any) -> None:
-        run = RUNS.get(run_id)
+        run = run_of(run_id)
         if run is None or run.operation is None:
             return
         try:
@@ -231,7 +232,7 @@ class ObservingHandler(_Base):
 
     @guarded("observing a failed model call")
     def on_llm_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
-        run = RUNS.get(run_id)
+        run = run_of(run_id)
         if run is not None:
             run.end(error)
 
@@ -284,7 +285,7 @@ class ObservingHandler(_Base):
 
     @guarded("observing the end of a tool")
     def on_tool_end(self, output: Any, *, run_id: Any, **_: Any) -> None:
-        run = RUNS.get(run_id)
+        run = run_of(run_id)
         if run is None or run.operation is None:
             return
         pipeline = runtime.pipeline()
@@ -300,7 +301,7 @@ class ObservingHandler(_Base):
 
     @guarded("observing a failed tool")
     def on_tool_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
-        run = RUNS.get(run_id)
+        run = run_of(run_id)
         if run is not None:
             run.end(error)
 
@@ -329,7 +330,7 @@ class ObservingHandler(_Base):
 
     @guarded("observing the end of a retriever")
     def on_retriever_end(self, documents: Any, *, run_id: Any, **_: Any) -> None:
-        run = RUNS.get(run_id)
+        run = run_of(run_id)
         if run is None or run.operation is None:
             return
         run.operation.note_result([getattr(document, "page_content", None) for document in documents or ()])

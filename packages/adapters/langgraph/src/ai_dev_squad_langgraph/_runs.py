@@ -11,6 +11,7 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
 from ai_dev_squad.invocation import Invocation
 from ai_dev_squad.operations import Operation
+from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.schema import ErrorInfo, EventType, Status
 from ai_dev_squad_langgraph import _translate
 
@@ -25,12 +26,16 @@ __all__ = [
     "note_handoff",
     "note_unknown_tool",
     "parent_of",
+    "run_of",
 ]
 
 FRAMEWORK = "langgraph"
 
 RUNS: dict[Any, Run] = {}
 """Open runs of the whole process by LangChain run id: whichever handler comes second finds the run and leaves it be."""
+_NAMESAKES: dict[Any, list[Run]] = {}
+"""Runs under way at the same time with the same id, which a program may give: the context says which of them is meant."""
+_naming = ForkSafeLock()
 
 
 class Run(Invocation, framework=FRAMEWORK):
@@ -53,15 +58,30 @@ class Run(Invocation, framework=FRAMEWORK):
     def enter_tree(self, run_id: Any, parent: Run | None, metadata: Mapping[str, Any]) -> None:
         """From now on LangChain's events find it."""
         self.run_id, self.parent, self.metadata = run_id, parent, metadata
-        RUNS[run_id] = self
+        other = RUNS.setdefault(run_id, self)
+        if other is not self:
+            with _naming:
+                _NAMESAKES.setdefault(run_id, [other]).append(self)
         if parent is not None:
             self.namespace = parent.namespace
             if not parent.ended:
                 parent.hold(self)
 
     def end(self, error: BaseException | ErrorInfo | None = None) -> bool:
-        RUNS.pop(self.run_id, None)
+        if self.run_id in _NAMESAKES:
+            self._leave_namesakes()
+        else:
+            RUNS.pop(self.run_id, None)
         return super().end(error)
+
+    def _leave_namesakes(self) -> None:
+        with _naming:
+            others = [run for run in _NAMESAKES.get(self.run_id, ()) if run is not self and not run.ended]
+            if others:
+                RUNS[self.run_id] = others[0]
+            else:
+                RUNS.pop(self.run_id, None)
+                _NAMESAKES.pop(self.run_id, None)
 
     def left_below(self) -> None:
         """LangChain doesn't tell every end: what is open below a run ends with it."""
@@ -75,9 +95,18 @@ class Run(Invocation, framework=FRAMEWORK):
             super().overtaken(status)
 
 
+def run_of(run_id: Any) -> Run | None:
+    """The open run of this id; of several, the one in whose context this is asked."""
+    if run_id not in _NAMESAKES:
+        return RUNS.get(run_id)
+    here = Run.cause()
+    found = None if here is None else next((run for run in here.outwards() if run.run_id == run_id), None)
+    return RUNS.get(run_id) if found is None else found
+
+
 def parent_of(parent_run_id: Any) -> Run | None:
     """The run that LangChain says is the parent, also if that has ended and a thread of it goes on."""
-    parent = RUNS.get(parent_run_id)
+    parent = run_of(parent_run_id)
     if parent is None and parent_run_id is not None:
         cause = Run.cause()
         if cause is not None and cause.run_id is None:  # a graph that is about to start

@@ -32,6 +32,12 @@ class GraphRun(Run):
         self.given_name, self.task, self.parent = name, task, Run.cause()
         self.context = Context({**otel_context.get_current(), self._key: self})
 
+    @classmethod
+    def awaited(cls) -> GraphRun | None:
+        """The graph that is about to start in this context: the next of LangChain's runs is its own, whatever its id."""
+        last = Run.last()
+        return last if type(last) is GraphRun and last.run_id is None else None
+
     def starts(self, run_id: Any, parent: Run | None, name: str, metadata: Mapping[str, Any]) -> None:
         """The graph's own run has begun."""
         self.name = self.given_name or name

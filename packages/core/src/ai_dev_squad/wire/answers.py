@@ -22,6 +22,7 @@ _LAST = {"message_stop", "message-end", "response.completed", "response.incomple
 _REPORT = re.compile(r'"(?:usage|usageMetadata|meta)"\s*:\s*(?=\{)')
 _COUNTS = re.compile(r'"(prompt_eval_count|eval_count|inputTextTokenCount)"\s*:\s*(\d+)')
 _NAMES = re.compile(r'"(id|model)"\s*:\s*"([^"\\]{1,200})"')
+_BACKGROUND = re.compile(r'"background"\s*:\s*true')
 _SEARCH_CALL, _SEARCH_QUERIES = re.compile(rb"_search_call"), re.compile(rb"webSearchQueries")
 _read_object = json.JSONDecoder().raw_decode
 
@@ -58,6 +59,8 @@ class _Said(msgspec.Struct, gc=False):
     message: msgspec.Raw = _NOTHING
     response: msgspec.Raw = _NOTHING
     delta: msgspec.Raw = _NOTHING
+    background: Any = None
+    status: Any = None
     bytes: Any = None
     metrics: Any = msgspec.field(default=None, name="amazon-bedrock-invocationMetrics")
 
@@ -93,7 +96,7 @@ _decode_candidates = msgspec.json.Decoder(list[_Candidate]).decode
 class Answer:
     """What the answer has said so far."""
 
-    __slots__ = ("done", "error", "events", "model", "response_id", "service_tier", "usage")
+    __slots__ = ("background", "done", "error", "events", "model", "response_id", "service_tier", "state", "usage")
 
     def __init__(self) -> None:
         self.model: str | None = None
@@ -108,6 +111,10 @@ class Answer:
         """The error that the provider reports inside the answer, as it does."""
         self.events = 0
         """JSON texts in it: of a stream, about as many as there are tokens or words."""
+        self.background = False
+        """Whether the provider says that it goes on with it after its answer (OpenAI)."""
+        self.state: str | None = None
+        """How far it is then, in the provider's word."""
         self.done = False
         """Whether the provider has said that this was the last event: many clients read no further."""
 
@@ -135,6 +142,7 @@ class Answer:
                 self.response_id = self.response_id or value
             else:
                 self.model = self.model or value
+        self.background = self.background or _BACKGROUND.search(shown) is not None
         self.count({name: int(value) for name, value in _COUNTS.findall(shown)})
         for match in list(_REPORT.finditer(shown))[-1:]:
             try:
@@ -166,6 +174,9 @@ class Answer:
         model = said.model or said.modelVersion
         if isinstance(model, str):
             self.model = model
+        if said.background is True:
+            self.background = True
+            self.state = said.status if isinstance(said.status, str) else self.state
         if said.service_tier is not None:
             self.service_tier = _tier(said.service_tier) or self.service_tier
         if said.error is not None:

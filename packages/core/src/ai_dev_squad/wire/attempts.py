@@ -23,7 +23,7 @@ __all__ = ["Attempt"]
 class Attempt:
     """A request of a model call. A client that retries makes several; each that is answered is billed."""
 
-    __slots__ = ("_entered", "_entering", "bill", "exchange", "operation", "reservation")
+    __slots__ = ("_entered", "_entering", "bill", "exchange", "is_deferred", "operation", "reservation")
 
     def __init__(self, operation: Operation, exchange: Exchange) -> None:
         self.operation, self.exchange = operation, exchange
@@ -31,6 +31,8 @@ class Attempt:
         """What it was billed; ``None`` until that is known, and if the provider says nothing."""
         self.reservation: Reservation | None = None
         """Money set aside for this request alone, after an earlier one of the same call was billed."""
+        self.is_deferred = False
+        """Whether what it is billed is told to another request, and counted there."""
         self._entered = False
         self._entering = threading.RLock()  # the answer and the call may end in two threads
 
@@ -56,8 +58,7 @@ class Attempt:
     @property
     def server_address(self) -> str | None:
         """Where it was sent: a host, or ``host:port``."""
-        host, port = self.exchange.host, self.exchange.port
-        return host if port is None else f"{host}:{port}"
+        return self.exchange.address
 
     def enter(self) -> None:
         """Enter in ledger and budgets what the provider says that it was billed, the first time that this is called.
@@ -76,6 +77,22 @@ class Attempt:
         """The call was entered without it: whatever comes now is part of that."""
         with self._entering:
             self._entered = True
+
+    def defer(self) -> Reservation | None:
+        """What it is billed will be told to another request. Returns what was set aside for it, which is the caller's now."""
+        with self._entering:
+            self._entered = self.is_deferred = True
+            held, self.reservation = self.reservation, None
+            if held is None:
+                held, self.operation.reservation = self.operation.reservation, None
+            return held
+
+    def arrive(self, exchange: Exchange, reservation: Reservation | None) -> None:
+        """Another request was told what this one is billed, while its call is still open."""
+        with self._entering:
+            self._entered = self.is_deferred = False
+            self.exchange, self.reservation = exchange, reservation
+            self.enter()
 
     def _record(self, usage: Usage) -> Cost:
         exchange, operation = self.exchange, self.operation

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
+from ai_dev_squad.genai.providers import provider_of_host
 from ai_dev_squad.guard import report
 from ai_dev_squad.wire.answers import Answer
 from ai_dev_squad.wire.packing import unpacked
@@ -27,6 +28,20 @@ _COUNTED_IN_HEADERS = {
 }
 
 
+# Whose API it is, where the host doesn't say who answers.
+_PROVIDERS = {
+    "messages": "anthropic",
+    "gemini": "gcp.gemini",
+    "gemini_embeddings": "gcp.gemini",
+    "converse": "aws.bedrock",
+    "invoke": "aws.bedrock",
+    "ollama": "ollama",
+    "ollama_embeddings": "ollama",
+    "cohere": "cohere",
+    "cohere_embeddings": "cohere",
+}
+
+
 class Exchange:
     """One request of a model and its answer."""
 
@@ -40,6 +55,7 @@ class Exchange:
         "duration_s",
         "error",
         "first_piece_s",
+        "follows",
         "host",
         "is_sending",
         "note",
@@ -82,6 +98,8 @@ class Exchange:
         """Seconds until the first piece of the answer's body."""
         self.duration_s: float | None = None
         """Seconds until the end."""
+        self.follows: str | None = None
+        """The id of a response that an earlier request has asked for, where this one only asks about it."""
         self.note: Any = None
         """The observer's own."""
         self.is_sending = True
@@ -93,6 +111,16 @@ class Exchange:
     def requested_model(self) -> str:
         """The model that the body names, else the path; ``""`` if neither does."""
         return self.request.model or self._shape.names_model(self.path) or ""
+
+    @property
+    def provider(self) -> str:
+        """Whose model it is: the host says so, or else the API."""
+        return provider_of_host(self.host) or _PROVIDERS.get(self.api, "openai")
+
+    @property
+    def address(self) -> str | None:
+        """Where it is sent: a host, or ``host:port``."""
+        return self.host if self.port is None else f"{self.host}:{self.port}"
 
     def watch(self, ending: Ending) -> None:
         """From now on the exchange has an end, of which ``ending`` is told once."""
@@ -189,4 +217,7 @@ class Observer(Protocol):
         """
 
     def ended(self, exchange: Exchange) -> None:
-        """The answer is through, or given up: once for each exchange that was sent, in whatever thread."""
+        """The answer is through, or given up: once for each exchange that was sent, in whatever thread.
+
+        Of one that ``follows`` an earlier one this is all that is told.
+        """

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from ai_dev_squad.kinds import Kind
     from ai_dev_squad.operations import Operation
 
-__all__ = ["ORIGIN", "Match", "is_observed", "match"]
+__all__ = ["NO_FRAMEWORK", "ORIGIN", "Match", "is_observed", "match"]
 
+NO_FRAMEWORK = "none"
+"""The framework of a call that belongs to no framework's run."""
 ORIGIN = "wire"
 """The value of ``ai_dev_squad.origin`` on an operation that no framework announced."""
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, state
 from ai_dev_squad.genai.messages import bounded, countable, input_messages
-from ai_dev_squad.genai.providers import provider_of_host
 from ai_dev_squad.genai.requests import prompt_hash, request_attributes
 from ai_dev_squad.guard import report
 from ai_dev_squad.kinds import CHAT, EMBEDDINGS, GENERATE_CONTENT, TEXT_COMPLETION, Kind, ModelRequest
@@ -25,17 +24,15 @@ from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad.wire.attempts import Attempt
+from ai_dev_squad.wire.background import Background
 from ai_dev_squad.wire.coverage import SELF_CHECK
-from ai_dev_squad.wire.matching import ORIGIN, Match, match
+from ai_dev_squad.wire.matching import NO_FRAMEWORK, ORIGIN, Match, match
 from ai_dev_squad.wire.refusals import refuse
 
 if TYPE_CHECKING:
     from ai_dev_squad.wire.exchange import Exchange
 
 __all__ = ["NO_FRAMEWORK", "ORIGIN", "WireObserver"]
-
-NO_FRAMEWORK = "none"
-"""The framework of a call that belongs to no framework's run."""
 
 UNKNOWN = "unknown"
 """The model of a call that doesn't say which."""
@@ -53,6 +50,7 @@ class WireObserver:
         self._tell = tell
         self._told_at = time.monotonic()
         self._claiming = ForkSafeLock()
+        self._background = Background()
         self._refused: OrderedDict[tuple[object, ...], Operation] = OrderedDict()
 
     def asked(self, exchange: Exchange) -> None:
@@ -130,11 +128,15 @@ class WireObserver:
 
     def ended(self, exchange: Exchange) -> None:
         """The answer is through, or given up: what it was billed is entered at once, the call ends when it ends."""
+        if exchange.follows is not None:
+            self._background.told(exchange, lambda: match(CHAT, lambda: "", operations.open_operations))
+            return
         attempt: Attempt | None = exchange.note
         if attempt is None:
             return
         operation = attempt.operation
         _complete(operation, exchange)
+        self._background.asked(attempt)
         if exchange.status == "ok":
             attempt.enter()
         if (operation.started_with or {}).get(keys.ORIGIN) == ORIGIN:
@@ -190,12 +192,12 @@ def _asked(exchange: Exchange) -> tuple[ModelRequest, dict[str, Any], Any]:
     has_no_text = messages is None and _kind(exchange) is GENERATE_CONTENT
     request = ModelRequest(
         model=exchange.requested_model or UNKNOWN,
-        provider=_provider(exchange),
+        provider=exchange.provider,
         prompt=None if has_no_text else lambda: countable(messages, tools),
         max_output_tokens=_pictures(body) if exchange.api == "images" else asked.max_output_tokens,
         prompt_hash=prompt_hash(messages, tools, body.get("response_format")),
         service_tier=asked.service_tier,
-        server_address=exchange.host if exchange.port is None else f"{exchange.host}:{exchange.port}",
+        server_address=exchange.address,
     )
     return request, body, messages
 
@@ -238,23 +240,6 @@ def _kind(exchange: Exchange) -> Kind:
 
 
 _KINDS = {"completions": TEXT_COMPLETION, "images": GENERATE_CONTENT, "transcriptions": GENERATE_CONTENT}
-
-# Whose API it is, where the host doesn't say who answers.
-_PROVIDERS = {
-    "messages": "anthropic",
-    "gemini": "gcp.gemini",
-    "gemini_embeddings": "gcp.gemini",
-    "converse": "aws.bedrock",
-    "invoke": "aws.bedrock",
-    "ollama": "ollama",
-    "ollama_embeddings": "ollama",
-    "cohere": "cohere",
-    "cohere_embeddings": "cohere",
-}
-
-
-def _provider(exchange: Exchange) -> str:
-    return provider_of_host(exchange.host) or _PROVIDERS.get(exchange.api, "openai")
 
 
 def _complete(operation: Operation, exchange: Exchange) -> None:

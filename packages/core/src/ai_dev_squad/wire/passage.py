@@ -10,12 +10,16 @@ from typing import Any, TypeVar
 from ai_dev_squad.guard import report
 from ai_dev_squad.wire.exchange import Exchange, Observer
 from ai_dev_squad.wire.requests import Request
-from ai_dev_squad.wire.shapes import shape_of
+from ai_dev_squad.wire.shapes import Shape, followed, shape_of
 
-__all__ = ["Passage", "Sending"]
+__all__ = ["METHODS", "Passage", "Sending"]
+
+METHODS = frozenset({"GET", "POST"})
+"""Of requests that may begin an exchange."""
 
 _Address = tuple["str | None", str, "int | None"]
 _Sent = TypeVar("_Sent")
+_FOLLOWED = Shape("responses", "")
 
 # Clients stand on one another (LiteLLM: httpx on aiohttp): the outermost door sees the call.
 _outermost: ContextVar[Exchange | None] = ContextVar("ai_dev_squad_wire", default=None)
@@ -47,16 +51,18 @@ class Passage:
         self._dropped: deque[Exchange] = deque()
 
     def begin(
-        self, path: str, sent: _Sent, body: Callable[[_Sent], Any], address: Callable[[_Sent], _Address]
+        self, method: str, path: str, sent: _Sent, body: Callable[[_Sent], Any], address: Callable[[_Sent], _Address]
     ) -> Exchange | None:
-        """The exchange that a POST to ``path`` begins, if it asks a model. Raises only what the observer refuses with.
+        """The exchange that a request to ``path`` begins, if it asks a model, or asks about a response that was asked for.
+
+        Raises only what the observer refuses with.
 
         ``body(sent)`` is what is sent: bytes, text or a mapping, ``None`` if that can't be known before it is sent.
         ``address(sent)`` is scheme, host and port.
         """
-        shape = shape_of(path)
+        shape = shape_of(path) if method == "POST" else None
         if shape is None:
-            return None
+            return self._follow(method, path, sent, address)
         outer = _outermost.get()
         if outer is not None and outer.is_sending:
             return None
@@ -71,6 +77,22 @@ class Passage:
             return None
         self.settle()
         self._observer.asked(exchange)
+        exchange.watch(self)
+        return exchange
+
+    def _follow(self, method: str, path: str, sent: _Sent, address: Callable[[_Sent], _Address]) -> Exchange | None:
+        identifier = followed(method, path)
+        outer = _outermost.get()
+        if identifier is None or (outer is not None and outer.is_sending):
+            return None
+        try:
+            scheme, host, port = address(sent)
+            exchange = Exchange(_FOLLOWED, Request(None), path=path, host=host, port=port, scheme=scheme)
+        except Exception as error:  # noqa: BLE001 - the user's call comes first
+            report("reading a request on the wire", error)
+            return None
+        exchange.follows = identifier
+        self.settle()
         exchange.watch(self)
         return exchange
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import NamedTuple
 from urllib.parse import unquote
 
-__all__ = ["SHAPES", "Shape", "shape_of"]
+__all__ = ["SHAPES", "Shape", "followed", "shape_of"]
 
 
 class Shape(NamedTuple):
@@ -85,3 +85,14 @@ def shape_of(path: str) -> Shape | None:
     if rows is None:
         return None
     return next((row for row in rows if plain.endswith(row.ending) and row.within in plain), None)
+
+
+_FOLLOWED = re.compile(r"/responses/([\w-]{1,256})(/cancel)?/?(?:\?|$)")
+
+
+def followed(method: str, path: str) -> str | None:
+    """The id of the response that a request asks about or cancels; ``None`` if it does neither."""
+    found = _FOLLOWED.search(path) if "/responses/" in path else None
+    if found is None or method != ("GET" if found[2] is None else "POST"):
+        return None
+    return found[1]

@@ -35,6 +35,7 @@ class HttpRequest:
 
     method: str
     path: str
+    query: str
     headers: Mapping[str, str]
     body: bytes
     keep_alive: bool
@@ -81,8 +82,8 @@ def read_request(buffer: bytearray) -> tuple[HttpRequest, int] | None:
     if body is None:
         return None
     closing = headers.get("connection", "").lower() == "close" or parts[2] == "HTTP/1.0"
-    path = parts[1].partition("?")[0]
-    return HttpRequest(parts[0], path, headers, body[0], not closing), body[1]
+    path, _, query = parts[1].partition("?")
+    return HttpRequest(parts[0], path, query, headers, body[0], not closing), body[1]
 
 
 def _read_body(buffer: bytearray, start: int, headers: Mapping[str, str]) -> tuple[bytes, int] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from .answer import Answer, pieces, sse
 from .counts import Tokens
 
-__all__ = ["body", "events", "response_id", "usage"]
+__all__ = ["body", "events", "further", "queued", "response_id", "usage"]
 
 
 def response_id(answer: Answer) -> str:
@@ -41,6 +41,16 @@ def body(answer: Answer) -> dict[str, Any]:
     }
 
 
+def queued(answer: Answer, status: str = "queued") -> dict[str, Any]:
+    """The response while it is worked on in the background, or was cancelled then: without output and usage."""
+    return _envelope(answer, status)
+
+
+def further(answer: Answer, starting_after: int) -> Iterator[bytes]:
+    """The stream again, behind the event of this number."""
+    return (event for number, event in enumerate(events(answer)) if number > starting_after)
+
+
 def _ending(answer: Answer) -> tuple[str, str | None]:
     reason = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(answer.finish_reason)
     return ("incomplete" if reason else "completed"), reason
@@ -53,6 +63,7 @@ def _envelope(answer: Answer, status: str) -> dict[str, Any]:
         "object": "response",
         "created_at": answer.created,
         "status": status,
+        "background": bool(asked.get("background")),
         "error": None,
         "incomplete_details": None,
         "instructions": asked.get("instructions"),

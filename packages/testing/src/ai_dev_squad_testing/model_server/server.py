@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from . import responses
 from .answer import Answer, answer, dumps, error_body
+from .background import Background
 from .delivery import EVENT_STREAM, FORMATS, body_sent, events_sent, plain_delivery, stream_delivery, told_usage
 from .http import Connection, Delivery, End, HttpRequest, response
 from .performance import NoStepError, Performance, Taken
@@ -62,6 +64,7 @@ class ModelServer:
         self._performance = Performance(self.script)
         self._recorder = Recorder(keep_messages=keep_messages)
         self._connections: set[Connection] = set()
+        self._background = Background()
         self._coming: set[asyncio.Task[Any]] = set()
         self._thread: threading.Thread | None = None
         self._stop: Callable[[], object] = lambda: None
@@ -94,6 +97,7 @@ class ModelServer:
     def reset(self) -> None:
         """Forget the truth and start the script again."""
         self._performance.reset()
+        self._background.forget()
         self._recorder.reset()
 
     def start(self) -> Self:
@@ -174,6 +178,8 @@ class ModelServer:
         return self._other(http)
 
     def _other(self, http: HttpRequest) -> Delivery:
+        if (told := self._background.told(http)) is not None:
+            return told
         match (http.method, http.path):
             case ("GET", "/truth"):
                 return _plain(200, self.truth.to_dict())
@@ -257,12 +263,16 @@ class ModelServer:
         request, reply = answered.request, answered.reply
         wire = FORMATS[request.endpoint]
         headers = {"x-request-id": f"req_{answered.number}"}
+        in_background = request.endpoint == "responses" and bool(request.body.get("background"))
         if request.stream and request.endpoint != "embeddings":
             events = list(events_sent(wire.events(answered), reply))
             delivery = stream_delivery(events, reply, headers, getattr(wire, "CONTENT_TYPE", EVENT_STREAM))
         else:
             events = []
-            delivery = plain_delivery(body_sent(wire.body(answered), reply), reply, headers)
+            body = responses.queued(answered) if in_background else wire.body(answered)
+            delivery = plain_delivery(body_sent(body, reply), reply, headers)
+        if in_background:
+            self._background.begin(answered)
         self._recorder.update(
             ticket,
             status=200,
@@ -277,7 +287,7 @@ class ModelServer:
         def before_last(end: End, sent: int) -> None:
             told = told_usage(answered, max(0, sent - 1), len(events)) if events else None
             if not events and end == "completed":
-                told = answered.reported
+                told = None if in_background else answered.reported
             self._recorder.close(ticket, end, reported=told, events_sent=max(0, sent - 1) if events else 0)
 
         delivery.before_last = before_last

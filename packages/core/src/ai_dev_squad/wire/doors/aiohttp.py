@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.wire.doors._swap import Swap
 from ai_dev_squad.wire.exchange import Exchange
-from ai_dev_squad.wire.passage import Passage, Sending
+from ai_dev_squad.wire.passage import METHODS, Passage, Sending
 
 __all__ = ["watch"]
 
@@ -37,13 +37,13 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
         swap_reader(reader)
         swap_response(response)
 
-    def begin(session: Any, url: Any, options: dict[str, Any]) -> Exchange | None:
+    def begin(method: str, session: Any, url: Any, options: dict[str, Any]) -> Exchange | None:
         path = _path(url if isinstance(url, str) else str(url))
-        return passage.begin(path, (session, url, options), _body, _address)
+        return passage.begin(method, path, (session, url, options), _body, _address)
 
     def requesting(original: Callable[..., Any]) -> Callable[..., Any]:
         async def request(self: Any, method: str, url: Any, **options: Any) -> Any:
-            if method.upper() != "POST" or (exchange := begin(self, url, options)) is None:
+            if (verb := method.upper()) not in METHODS or (exchange := begin(verb, self, url, options)) is None:
                 return await original(self, method, url, **options)
             with Sending(exchange):
                 response = await original(self, method, url, **options)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.wire.exchange import Exchange
-from ai_dev_squad.wire.passage import Passage, Sending
+from ai_dev_squad.wire.passage import METHODS, Passage, Sending
 
 __all__ = ["watch"]
 
@@ -28,7 +28,7 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
         return request.url.scheme, request.url.host, request.url.port
 
     def begin(request: Any) -> Exchange | None:
-        return passage.begin(request.url.raw_path.decode("ascii"), request, body, address)
+        return passage.begin(request.method, request.url.raw_path.decode("ascii"), request, body, address)
 
     def see(response: Any, exchange: Exchange) -> None:
         if response.is_stream_consumed:
@@ -46,7 +46,7 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
 
     def sending(original: Callable[..., Any]) -> Callable[..., Any]:
         def send(self: Any, request: Any, **options: Any) -> Any:
-            if request.method != "POST" or (exchange := begin(request)) is None:
+            if request.method not in METHODS or (exchange := begin(request)) is None:
                 return original(self, request, **options)
             with Sending(exchange):
                 response = original(self, request, **options)
@@ -56,7 +56,7 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
 
     def sending_async(original: Callable[..., Any]) -> Callable[..., Any]:
         async def send(self: Any, request: Any, **options: Any) -> Any:
-            if request.method != "POST" or (exchange := begin(request)) is None:
+            if request.method not in METHODS or (exchange := begin(request)) is None:
                 return await original(self, request, **options)
             with Sending(exchange):
                 response = await original(self, request, **options)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.wire.doors._swap import Swap
 from ai_dev_squad.wire.exchange import Exchange
-from ai_dev_squad.wire.passage import Passage, Sending
+from ai_dev_squad.wire.passage import METHODS, Passage, Sending
 
 __all__ = ["watch"]
 
@@ -26,12 +26,12 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
         getattr(module.HTTPResponse, name)
     swap = Swap(_tapped_response)
 
-    def begin(pool: Any, url: str, body: Any) -> Exchange | None:
-        return passage.begin(_path(url), (pool, url, body), lambda sent: sent[2], _address)
+    def begin(method: str, pool: Any, url: str, body: Any) -> Exchange | None:
+        return passage.begin(method, _path(url), (pool, url, body), lambda sent: sent[2], _address)
 
     def opening(original: Callable[..., Any]) -> Callable[..., Any]:
         def urlopen(self: Any, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> Any:
-            if method != "POST" or (exchange := begin(self, url, body)) is None:
+            if method not in METHODS or (exchange := begin(method, self, url, body)) is None:
                 return original(self, method, url, body, *args, **options)
             with Sending(exchange):
                 response = original(self, method, url, body, *args, **options)

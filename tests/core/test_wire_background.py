@@ -1,0 +1,208 @@
+"""Responses that OpenAI goes on with in the background: counted when their tokens are first told, and once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+import ai_dev_squad
+from ai_dev_squad import operations
+from ai_dev_squad.costs.budgets import BudgetExceeded
+from ai_dev_squad.running import running
+from ai_dev_squad_testing import Captured, capture
+from ai_dev_squad_testing.model_server import ModelServer, Script, reply, tokens
+
+STEPS = [reply("A long report.", usage=tokens(1000, 500, reasoning=100))]
+PRICE = (1000 * 2.5 + 500 * 10) / 1e6
+"""In US dollars, of gpt-4o."""
+
+
+@pytest.fixture
+def captured() -> Iterator[Captured]:
+    """What is observed in the test."""
+    with capture() as everything:
+        yield everything
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    """A server that has each response done when it is asked about for the second time."""
+    with ModelServer(Script(STEPS * 8)) as one:
+        yield one
+
+
+def client(server: ModelServer) -> openai.OpenAI:
+    """A real client of the server, as if it were OpenAI's."""
+    return openai.OpenAI(base_url=server.base_url, api_key="sk-test", max_retries=0)
+
+
+def begin(api: openai.OpenAI, **options: Any) -> Any:
+    """Ask for a response in the background."""
+    return api.responses.create(model="gpt-4o", input="Write a report.", background=True, **options)
+
+
+def poll(api: openai.OpenAI, identifier: str) -> Any:
+    """Ask until it is done."""
+    while (response := api.responses.retrieve(identifier)).status in {"queued", "in_progress"}:
+        pass
+    return response
+
+
+def entered(captured: Captured) -> list[tuple[Any, ...]]:
+    """Tokens, cost and framework of each call that has any, from the journal."""
+    ends = [line for line in captured.closing("chat") if line.usage is not None and line.usage.input_tokens is not None]
+    return [
+        (line.usage.input_tokens, line.usage.output_tokens, line.cost and line.cost.usd, line.framework)
+        for line in ends
+        if line.usage
+    ]
+
+
+COUNTED = (1000, 500, PRICE, "test")
+
+
+def total() -> tuple[int, Any]:
+    """How many calls with tokens the ledger has, and what they cost."""
+    entries = ai_dev_squad.get_cost_tracker().entries
+    return len(entries), sum(entry.cost_usd or 0.0 for entry in entries)
+
+
+@pytest.mark.parametrize("polls", [2, 20])
+def test_a_response_is_counted_when_it_is_done_and_once(server: ModelServer, captured: Captured, polls: int) -> None:
+    """The request knows no tokens; the poll that is told them first has them counted, below the request."""
+    with running(operations.AGENT, "writer", framework="test"), client(server) as api:
+        response = begin(api)
+        assert (response.status, entered(captured), total()) == ("queued", [], (0, 0))
+        for _ in range(polls):
+            api.responses.retrieve(response.id)
+    assert (entered(captured), total()) == ([COUNTED], (1, PRICE))
+    assert (
+        captured.tree()
+        == """\
+invoke_agent writer: ok
+  chat gpt-4o: ok
+    chat gpt-4o: ok"""
+    )
+
+
+def test_a_response_is_streamed_again_from_where_it_was_left(captured: Captured) -> None:
+    """The first stream breaks off, and nothing of it is estimated: the second one, from there on, tells the tokens."""
+    step = reply("A long report.", usage=tokens(1000, 500), cut_after=4)
+    with (
+        ModelServer(Script([step])) as server,
+        running(operations.AGENT, "writer", framework="test"),
+        client(server) as api,
+    ):
+        seen: list[Any] = []
+        with pytest.raises((httpx.HTTPError, openai.APIConnectionError)), begin(api, stream=True) as events:
+            seen.extend(events)
+        last, identifier = seen[-1].sequence_number, seen[0].response.id
+        with api.responses.retrieve(identifier, stream=True, starting_after=last) as events:
+            rest = list(events)
+        poll(api, identifier)
+    assert [event.sequence_number for event in rest][:1] == [last + 1]
+    assert (entered(captured), total()) == ([COUNTED], (1, PRICE))
+
+
+def test_a_stream_that_is_read_to_its_end_is_counted_by_itself(server: ModelServer, captured: Captured) -> None:
+    """Who asks about it later is told the same tokens again, and has nothing counted."""
+    with running(operations.AGENT, "writer", framework="test"), client(server) as api:
+        with begin(api, stream=True) as events:
+            seen = list(events)
+        poll(api, seen[0].response.id)
+    assert (entered(captured), total()) == ([COUNTED], (1, PRICE))
+    assert captured.calls == 1
+
+
+def test_a_call_that_waits_for_it_knows_its_tokens(server: ModelServer, captured: Captured) -> None:
+    """A framework that asks and polls within one model call gets them on that call."""
+    request = operations.ModelRequest("gpt-4o", "openai")
+    with running(operations.AGENT, "writer", framework="test"), client(server) as api:
+        with running(operations.CHAT, "gpt-4o", framework="test", request=request):
+            poll(api, begin(api).id)
+    assert (entered(captured), total()) == ([COUNTED], (1, PRICE))
+    assert captured.calls == 1
+
+
+def test_what_was_set_aside_stays_so_until_the_tokens_are_known(server: ModelServer, captured: Captured) -> None:
+    """While it is worked on, no other call gets its money; then it is spent, or, of one that was cancelled, free again."""
+    ai_dev_squad.get_cost_tracker().budget_manager.set_budget("all", 0.03, "total", [], on_exceed="stop")
+
+    def standing() -> tuple[float, bool]:
+        (status,) = ai_dev_squad.get_cost_tracker().budget_manager.status()
+        return round(status.spent_usd, 6), status.reserved_usd > 0
+
+    with running(operations.AGENT, "writer", framework="test"), client(server) as api:
+        first = begin(api, max_output_tokens=2000)
+        assert standing() == (0.0, True)
+        with pytest.raises(BudgetExceeded):
+            begin(api, max_output_tokens=2000)
+        poll(api, first.id)
+        assert standing() == (PRICE, False)
+        second = begin(api, max_output_tokens=2000)
+        assert standing() == (PRICE, True)
+        assert api.responses.cancel(second.id).status == "cancelled"
+        assert standing() == (PRICE, False)
+        poll(api, second.id)
+    assert (entered(captured), total()) == ([COUNTED], (1, PRICE))
+
+
+def test_threads_that_poll_at_once_count_it_once(server: ModelServer, captured: Captured) -> None:
+    """Eight threads are told the tokens of each of eight responses."""
+    with running(operations.AGENT, "writer", framework="test"), client(server) as api, ThreadPoolExecutor(8) as pool:
+        identifiers = [begin(api).id for _ in range(8)]
+        list(pool.map(lambda each: poll(api, each), identifiers * 8))
+    assert (entered(captured), total()) == ([COUNTED] * 8, (8, pytest.approx(8 * PRICE)))
+
+
+_POLLS = """
+import sys, openai, ai_dev_squad
+from ai_dev_squad import operations
+from ai_dev_squad.running import running
+ai_dev_squad.configure(log_dir=sys.argv[1])
+with running(operations.AGENT, "poller", framework="test"):
+    api = openai.OpenAI(base_url=sys.argv[2], api_key="sk-test", max_retries=0)
+    while (response := api.responses.retrieve(sys.argv[3])).status != "completed":
+        pass
+entries = ai_dev_squad.get_cost_tracker().entries
+print([(entry.usage.input_tokens, entry.usage.output_tokens, entry.cost_usd, entry.agent_id) for entry in entries])
+ai_dev_squad.shutdown()
+"""
+
+
+def test_whichever_process_polls_first_counts_it(server: ModelServer, tmp_path: Path) -> None:
+    """Two processes with one journal ask about a response that a third asked for: one of them counts it."""
+    with client(server) as api:
+        identifier = begin(api).id  # in a part of the program that nobody observes
+    command = [sys.executable, "-c", _POLLS, str(tmp_path / "logs"), server.base_url, identifier]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = sorted(child.communicate(timeout=120)[0].strip() for child in children)
+    assert told == [str([(1000, 500, PRICE, "poller")]), "[]"]
+
+
+def test_a_response_that_was_no_background_one_is_not_counted_when_it_is_read_again(
+    server: ModelServer, captured: Captured
+) -> None:
+    """What was answered at once was counted then, whatever reads it later."""
+    with running(operations.AGENT, "writer", framework="test"), client(server) as api:
+        identifier = api.responses.create(model="gpt-4o", input="Write a report.").id
+        with pytest.raises(openai.NotFoundError):
+            api.responses.retrieve(identifier)
+        with httpx.Client(transport=httpx.MockTransport(_read_again)) as other:
+            other.get(f"https://api.openai.com/v1/responses/{identifier}")
+    assert (entered(captured), total()) == ([COUNTED], (1, PRICE))
+
+
+def _read_again(request: httpx.Request) -> httpx.Response:
+    usage = {"input_tokens": 1000, "output_tokens": 500, "total_tokens": 1500}
+    told = {"id": "resp_00000000", "object": "response", "status": "completed", "background": False, "usage": usage}
+    return httpx.Response(200, content=json.dumps(told), headers={"content-type": "application/json"})
