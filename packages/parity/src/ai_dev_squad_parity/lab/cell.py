@@ -26,7 +26,14 @@ import msgspec
 from ai_dev_squad.frameworks import adapted_frameworks
 from ai_dev_squad_parity.lab.observers import make
 from ai_dev_squad_parity.lab.scenario import Cannot, Program, Scenario, load_program, load_scenario
-from ai_dev_squad_parity.providers.clients import Client, Missing, client_of, missing_of, program_of
+from ai_dev_squad_parity.providers.clients import (
+    Client,
+    Missing,
+    UnusableClientError,
+    client_of,
+    missing_of,
+    program_of,
+)
 from ai_dev_squad_parity.providers.spec import PROVIDERS, scenario_of
 
 __all__ = ["Order", "Outcome", "Raised", "Report", "Span", "SpanEvent", "main"]
@@ -130,6 +137,9 @@ def main(arguments: list[str] | None = None, *, imported_ms: float = 0.0) -> int
     os.chdir(order.output)
     try:
         _carry_out(order, report)
+    except UnusableClientError as error:
+        reason = f"what is installed in the environment of {order.framework} does not go together: {error}"
+        report.cannot = {"whose": "environment", "reason": reason, "source": ""}
     except Exception as error:  # noqa: BLE001 - whatever goes wrong is this cell's verdict
         report.error = f"{type(error).__name__}: {error}"
         traceback.print_exc()

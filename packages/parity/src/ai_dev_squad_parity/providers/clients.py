@@ -12,7 +12,7 @@ from typing import Any
 from ai_dev_squad_parity.lab.scenario import FRAMEWORKS, Cannot, Program
 from ai_dev_squad_parity.providers.spec import Provider
 
-__all__ = ["Client", "Missing", "client_of", "missing_of", "program_of", "with_providers"]
+__all__ = ["Client", "Missing", "UnusableClientError", "client_of", "missing_of", "program_of", "with_providers"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class Client:
     """The distributions that it comes from, the framework's own part first."""
     unstreamed: Cannot | None = None
     """Why it streams no answer, where it does not."""
+
+
+class UnusableClientError(Exception):
+    """A client library is here in a release that the framework refuses; the message is the framework's own."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,15 @@ def missing_of(distributions: Sequence[str]) -> Missing | None:
 
 
 def program_of(framework: str, client: Client, *, streamed: bool) -> Program:
-    """An agent that asks this client's model once."""
+    """An agent that asks this client's model once. Making it raises ``UnusableClientError`` where the framework refuses the library."""
     module = importlib.import_module(f"ai_dev_squad_parity.providers.on_{framework}")
 
     def build(url: str, model: str) -> Any:
-        return module.build(client.make(url, model, streamed), streamed)
+        try:
+            made = client.make(url, model, streamed)
+        except ImportError as error:
+            raise UnusableClientError(str(error)) from error
+        return module.build(made, streamed)
 
     return Program(Path(str(module.__file__)), build, {"run": module.stream if streamed else module.run})
 
