@@ -38,7 +38,7 @@ def tracker() -> CostTracker:
 def call(**options: Any) -> Operation:
     """A model call that is about to be made."""
     request = {"model": "m", "provider": "custom", "prompt": lambda: "x" * 4000, "max_output_tokens": 500}
-    request.update({name: options.pop(name) for name in tuple(options) if name in ModelRequest.__dataclass_fields__})
+    request.update({name: options.pop(name) for name in tuple(options) if name in ModelRequest.__struct_fields__})
     return operations.start(CHAT, "m", framework="test", request=ModelRequest(**request), **options)
 
 

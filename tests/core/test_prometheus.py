@@ -79,7 +79,7 @@ def test_a_program_says_what_it_called_used_spent_and_has_left() -> None:
     }
     assert values(text, "dropped_journal_lines_total", "seen_model_calls_total") == {
         "dropped_journal_lines_total": 0.0,
-        "seen_model_calls_total": 0.0,
+        "seen_model_calls_total": float(ai_dev_squad.coverage().seen),  # of the process, since it began
     }
 
 

@@ -175,6 +175,7 @@ def test_the_chart_takes_every_setting_that_is_not_its_own_business():
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     by_the_chart = {"logs", "db", "host", "port", "grpc_port", "allowed_hosts", "behind_tls", "drain_s"}
     secret = {"read_tokens", "act_tokens", "ingest_tokens", "password_hash", "secret_key", "oidc_client_secret"}
+    secret |= {"forward_headers"}
     secret |= {"store", "redis"}  # whose addresses have passwords
     files = {"people", "alerts"}  # which a chart would have to mount
     wanted = {each.name for each in fields(DashboardSettings)} - by_the_chart - secret - files

@@ -116,10 +116,10 @@ Journal.write = orphaned
     "an interrupt is marked as an error": (
         "interrupt_and_resume",
         """\
-def failed(self, status, error=None):
+def failed(self, status, error=None, *more):
     if status == "interrupted":
         status, error = "error", RuntimeError("waiting for a person")
-    return end(self, status, error)
+    return end(self, status, error, *more)
 Operation._end = failed
 """,
         # A run that failed is not what the next one continues.

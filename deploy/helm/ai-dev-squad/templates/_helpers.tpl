@@ -59,3 +59,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- fail (printf "terminationGracePeriodSeconds is %d, too short to drain for %d s and then to write and close the store for up to 20; set it to %d or more" (int .Values.terminationGracePeriodSeconds) (int .Values.drainSeconds) (add (int .Values.drainSeconds) 20)) -}}
 {{- end -}}
 {{- end -}}
+
+{{/* A setting as a variable of the environment; numbers come as floats. */}}
+{{- define "squad.setting" -}}
+{{- $name := index . 0 -}}
+{{- $value := index . 1 -}}
+- name: {{ printf "DASHBOARD_%s" (upper $name) }}
+  value: {{ if kindIs "float64" $value }}{{ if eq $value (floor $value) }}{{ int64 $value | quote }}{{ else }}{{ $value | quote }}{{ end }}{{ else }}{{ $value | quote }}{{ end }}
+{{- end }}
