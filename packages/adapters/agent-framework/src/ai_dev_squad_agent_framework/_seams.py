@@ -19,6 +19,7 @@ from agent_framework import (
     FunctionalWorkflow,
     FunctionTool,
     MiddlewareTermination,
+    ResponseStream,
     StepWrapper,
     UserInputRequiredException,
     Workflow,
@@ -34,6 +35,7 @@ from ai_dev_squad.tracing import register_control_flow
 from ai_dev_squad_agent_framework._calls import AgentRun, ExecutorRun, ModelCall, StepRun, ToolCall, WorkflowRun
 from ai_dev_squad_agent_framework._invocation import MARKS, Call, is_wanted
 from ai_dev_squad_agent_framework._refusals import Passing
+from ai_dev_squad_agent_framework._streams import keep_inside
 
 __all__ = ["install", "watch_agents"]
 
@@ -162,7 +164,10 @@ def _watching_client(original: _Function) -> _Function:
         if cls not in _watched:
             _watched.add(cls)
             _watch_client(cls)
-        return original(self, *args, **kwargs)
+        answer = original(self, *args, **kwargs)
+        if isinstance(answer, ResponseStream):
+            keep_inside(answer)
+        return answer
 
     return get_response
 

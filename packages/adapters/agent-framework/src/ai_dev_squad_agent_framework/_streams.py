@@ -1,7 +1,7 @@
 """Follow a ``ResponseStream`` to whichever end it has, through the hooks that it has for that.
 
 The call's span is current while the stream is pulled, in whichever task, and nowhere between two pulls. The framework's own span of
-the same work, which it makes current in the same way, stays so inside of ours.
+the same work, which it makes current in the same way, stays so inside of ours; of a model call ours is the one inside.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from ai_dev_squad.guard import guarded
 from ai_dev_squad_agent_framework._invocation import Call
 from ai_dev_squad_agent_framework._refusals import Passing
 
-__all__ = ["follow"]
+__all__ = ["follow", "keep_inside"]
+
+_calls: weakref.WeakKeyDictionary[ResponseStream[Any, Any], Call] = weakref.WeakKeyDictionary()
 
 
 def follow(stream: ResponseStream[Any, Any], call: Call) -> None:
@@ -27,6 +29,15 @@ def follow(stream: ResponseStream[Any, Any], call: Call) -> None:
     stream.with_transform_hook(pulls.take)
     stream.with_cleanup_hook(pulls.over)
     weakref.finalize(stream, call.left).atexit = False
+    _calls[stream] = call
+
+
+def keep_inside(stream: ResponseStream[Any, Any]) -> None:
+    """A layer above has made a span of its own current for each pull: what happens in one belongs to the call all the same."""
+    call = _calls.get(stream)
+    if call is not None:
+        inside = _Inside(call)
+        stream.with_pull_context_manager(lambda: inside)
 
 
 class _Pulls:
@@ -71,3 +82,19 @@ class _Pulls:
             self.call.left()
         else:
             self.call.raised(error)
+
+
+class _Inside:
+    """Makes a call's span current again."""
+
+    __slots__ = ("call", "token")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.token: Any = None
+
+    def __enter__(self) -> None:
+        self.token = self.call.enter()
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
+        self.call.leave(self.token)
