@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ai_dev_squad_testing.model_server import ModelServer, Script, reply
+
 FIXTURES = '''
     """A test each of what holds and of what does not."""
     import json
@@ -210,3 +212,57 @@ def test_a_baseline_that_is_none_is_said_before_anything_runs(options, message):
 
     assert done.returncode == 4
     assert message in done.stderr
+
+
+RECORDED = '''
+    """Asks a model at the address that the file `address` says."""
+    from pathlib import Path
+
+    import httpx
+    import pytest
+
+    def ask(question):
+        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": question}]}
+        answer = httpx.post(Path("address").read_text() + "/chat/completions", json=body)
+        return answer.raise_for_status().json()["choices"][0]["message"]["content"]
+
+    @pytest.mark.parametrize("question", ["When?", "Where/how?"])
+    def test_asks(cassette, question):
+        assert ask(question) == "Today."
+
+    class TestOthers:
+        def test_asks(self, cassette):
+            assert ask("What?" if Path("changed").exists() else "When?") == "Today."
+
+    def test_does_not_ask(cassette):
+        pass
+'''
+
+
+def test_answers_are_recorded_once_and_given_back_without_a_network():
+    """Each test has a file of its own beside it; without one, with another question and with none, errors say the cure."""
+    with ModelServer(Script([reply("Today.", times=None)])) as server:
+        Path("address").write_text(server.base_url, encoding="utf-8")
+        printed = pytest_on(RECORDED, "--record")
+    outcomes = re.findall(r"^(ERROR|FAILED) test_mine.py::(\S+)", printed, re.MULTILINE)
+    assert outcomes == [("ERROR", "test_does_not_ask")], printed
+    assert sorted(file.name for file in Path("cassettes/test_mine").iterdir()) == [
+        "TestOthers.test_asks.json",
+        "test_asks-When-de9aabdb.json",
+        "test_asks-Where-how-71b46ec8.json",
+    ]
+
+    Path("address").write_text("http://127.0.0.1:9/v1", encoding="utf-8")
+    Path("changed").touch()
+    printed = pytest_on(RECORDED)
+    outcomes = re.findall(r"^(PASSED|ERROR|FAILED) test_mine.py::(\S+)", printed, re.MULTILINE)
+    assert sorted(outcomes) == [
+        ("ERROR", "TestOthers::test_asks"),
+        ("ERROR", "test_does_not_ask"),
+        ("FAILED", "TestOthers::test_asks"),
+        ("PASSED", "test_asks[When?]"),
+        ("PASSED", "test_asks[Where/how?]"),
+    ], printed
+    assert 'has to be recorded once: pytest --record "test_mine.py::test_does_not_ask"' in printed
+    assert '-      "content": "When?",\n+      "content": "What?",' in printed
+    assert 'Record anew: pytest --record "test_mine.py::TestOthers::test_asks"' in printed

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ai_dev_squad_testing.captured import Captured, capture, reset
+    from ai_dev_squad_testing.cassette import Cassette
     from ai_dev_squad_testing.contract import AdapterContract
     from ai_dev_squad_testing.contract_report import ContractError, ContractReport, run_contract
+    from ai_dev_squad_testing.recording import use_cassette
     from ai_dev_squad_testing.repeatable import fixed_ids_and_clock
     from ai_dev_squad_testing.store_contract import StoreContract
 
 __all__ = [
     "AdapterContract",
     "Captured",
+    "Cassette",
     "ContractError",
     "ContractReport",
     "StoreContract",
@@ -31,11 +34,13 @@ __all__ = [
     "model_server",
     "reset",
     "run_contract",
+    "use_cassette",
 ]
 
 _HOMES = {
     "AdapterContract": "contract",
     "Captured": "captured",
+    "Cassette": "cassette",
     "ContractError": "contract_report",
     "ContractReport": "contract_report",
     "StoreContract": "store_contract",
@@ -43,6 +48,7 @@ _HOMES = {
     "fixed_ids_and_clock": "repeatable",
     "reset": "captured",
     "run_contract": "contract_report",
+    "use_cassette": "recording",
 }
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from ai_dev_squad.operations import open_operations
 from ai_dev_squad_testing.captured import Captured, capture
 from ai_dev_squad_testing.model_server import ModelServer, Script
 
-__all__ = ["Serve", "serving", "wait_until", "whole_runs"]
+__all__ = ["Serve", "cassette_file", "serving", "wait_until", "whole_runs"]
 
 Serve = Callable[..., ModelServer]
 """``serve(step, ...)`` starts a model server that plays these steps."""
@@ -49,3 +52,12 @@ def serving() -> Iterator[Serve]:
             return servers.enter_context(ModelServer(Script(list(steps))))
 
         yield serve
+
+
+def cassette_file(test_file: Path, nodeid: str) -> Path:
+    """Where the answers of one test are kept: a name that every file system takes, and no other test has."""
+    name = nodeid.partition("::")[2].replace("::", ".")
+    plain = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII)[:100]
+    if plain != name:
+        plain = f"{plain.strip('-')}-{zlib.crc32(name.encode()):08x}"
+    return test_file.parent / "cassettes" / test_file.stem / f"{plain}.json"

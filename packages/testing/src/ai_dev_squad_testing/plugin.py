@@ -14,10 +14,11 @@ import pytest
 
 if TYPE_CHECKING:
     from ai_dev_squad_testing.captured import Captured
+    from ai_dev_squad_testing.cassette import Cassette
     from ai_dev_squad_testing.contract_report import Tally
     from ai_dev_squad_testing.model_server import ModelServer
 
-__all__ = ["isolated_runtime", "model_server", "observed", "observed_runs", "scripted_model"]
+__all__ = ["cassette", "isolated_runtime", "model_server", "observed", "observed_runs", "scripted_model"]
 
 
 @pytest.fixture
@@ -87,10 +88,32 @@ def model_server(scripted_model: Callable[..., ModelServer]) -> Callable[..., Mo
     return scripted_model
 
 
+@pytest.fixture
+def cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
+    """What real providers answered when ``pytest --record`` ran this test, given back without a network.
+
+    It stands in ``cassettes/`` beside the test. The test fails if something else is asked for, or less.
+    """
+    from ai_dev_squad_testing.fixtures import cassette_file
+    from ai_dev_squad_testing.recording import use_cassette
+
+    file, cure = cassette_file(request.path, request.node.nodeid), f'pytest --record "{request.node.nodeid}"'
+    try:
+        with use_cassette(file, record=request.config.getoption("--record"), cure=cure) as used:
+            yield used
+    except (AssertionError, FileNotFoundError, ValueError) as error:
+        pytest.fail(str(error), pytrace=False)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--contract-report``, and what says of each test what it cost."""
+    """Add ``--contract-report``, ``--record``, and what says of each test what it cost."""
     add = parser.getgroup("ai-dev-squad").addoption
     add("--contract-report", metavar="FILE", help="write how far each adapter or engine holds its contract, as JSON")
+    add(
+        "--record",
+        action="store_true",
+        help="ask real providers in tests that use `cassette`, and record their answers",
+    )
     add("--cost-report", action="store_true", help="say what the model calls of each observed test took")
     add("--cost-baseline", metavar="FILE", help="say what tests take more than in this file (implies --cost-report)")
     add("--cost-save", metavar="FILE", help="keep what tests take as such a file")
