@@ -154,10 +154,7 @@ def _streams(module: Any) -> tuple[type, type, type]:
 
 
 def _watch_aiohttp(module: ModuleType, patches: Patches, cassette: Cassette) -> None:
-    if "middlewares" not in inspect.signature(module.ClientSession).parameters:
-        raise RuntimeError(
-            f"aiohttp {module.__version__} can't be recorded: it has no middlewares yet; install 3.12 or newer"
-        )
+    has_middlewares = "middlewares" in inspect.signature(module.ClientSession).parameters
     # A reader has slots and can't be referred to weakly; both live as long as the recording.
     fed: dict[int, tuple[Any, list[bytes]]] = {}
 
@@ -172,6 +169,9 @@ def _watch_aiohttp(module: ModuleType, patches: Patches, cassette: Cassette) -> 
 
     def requesting(original: Callable[..., Any]) -> Callable[..., Any]:
         async def request(self: Any, method: str, url: Any, **options: Any) -> Any:
+            if not has_middlewares:  # only who asks by it is told, it may be installed for something else
+                version = module.__version__
+                raise RuntimeError(f"aiohttp {version} can't be recorded: it has no middlewares; install 3.12 or newer")
             unpacks, own = options.get("auto_decompress"), options.get("middlewares")
             packed = not (self.auto_decompress if unpacks is None else unpacks)
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,8 +15,9 @@ import pytest
 from ai_dev_squad import BudgetExceeded, runtime
 from ai_dev_squad_testing.captured import Captured
 from ai_dev_squad_testing.contract.harness import Harness
-from ai_dev_squad_testing.fixtures import Serve
+from ai_dev_squad_testing.fixtures import Serve, whole_runs
 from ai_dev_squad_testing.model_server import ModelServer, reply, tokens
+from ai_dev_squad_testing.recording import use_cassette
 
 __all__ = ["Reach"]
 
@@ -74,7 +76,7 @@ def limit_to(usd: float) -> None:
 
 
 class Reach(Harness):
-    """Tests of calls in threads, by other clients and after their step."""
+    """Tests of calls in threads, by other clients and after their step, and of answers that were recorded."""
 
     @pytest.mark.parametrize("way", WAYS)
     def test_a_call_that_nobody_announces(self, captured: Captured, serve: Serve, way: str) -> None:
@@ -85,6 +87,22 @@ class Reach(Harness):
 
         assert counted(captured) == [("chat", (100, 4_475, "provider"), PRICE, "wire")]
         assert len({line.trace_id for line in captured.lines}) == 1
+
+    @pytest.mark.parametrize("streaming", [False, True])
+    def test_an_answer_out_of_a_file_is_observed_as_a_real_one(self, tmp_path: Path, streaming: bool) -> None:
+        """What was recorded once is given back offline: the same pieces, tree, tokens and cost."""
+        mode = self.streaming_mode if streaming else self.main_mode
+
+        def told(base_url: str, *, record: bool) -> tuple[Any, ...]:
+            with whole_runs() as captured, use_cassette(tmp_path / "answers.json", record=record):
+                pieces = self.play(mode, self.observe(self.asking_in(mode, base_url)))
+            return pieces, captured.tree(), counted(captured)
+
+        with ModelServer([reply("It is Paris.", usage=tokens(120, 8))]) as server:
+            first = told(server.base_url, record=True)
+
+        assert told(server.base_url, record=False) == first
+        assert [call[:2] for call in first[2]] == [("chat", (120, 8, "provider"))]
 
     @pytest.mark.parametrize("way", WAYS)
     def test_a_budget_holds_for_it(self, captured: Captured, serve: Serve, way: str) -> None:
