@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import json
+import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -77,36 +79,45 @@ def provider() -> Iterator[str]:
         server.shutdown()
 
 
-def by_httpx(url: str) -> list[bytes]:
+def by_httpx(url: str, *, first: bool = False) -> list[bytes]:
     """What comes, piece by piece."""
-    with httpx.Client() as client, client.stream("POST", url, json={"q": 1}) as answer:
-        return list(answer.iter_bytes())
+    with httpx.Client() as client, client.stream("POST", url, json=STREAMED) as answer:
+        return list(itertools.islice(answer.iter_bytes(), 1 if first else None))
 
 
-def by_httpx2(url: str) -> list[bytes]:
+def by_httpx2(url: str, *, first: bool = False) -> list[bytes]:
     """Likewise."""
-    with httpx2.Client() as client, client.stream("POST", url, json={"q": 1}) as answer:
-        return list(answer.iter_bytes())
+    with httpx2.Client() as client, client.stream("POST", url, json=STREAMED) as answer:
+        return list(itertools.islice(answer.iter_bytes(), 1 if first else None))
 
 
-def by_async_httpx(url: str) -> list[bytes]:
+def by_async_httpx(url: str, *, first: bool = False) -> list[bytes]:
     """Likewise."""
 
     async def ask() -> list[bytes]:
-        async with httpx.AsyncClient() as client, client.stream("POST", url, json={"q": 1}) as answer:
-            return [piece async for piece in answer.aiter_bytes()]
+        async with httpx.AsyncClient() as client, client.stream("POST", url, json=STREAMED) as answer:
+            return await _taken(answer.aiter_bytes(), first)
 
     return asyncio.run(ask())
 
 
-def by_aiohttp(url: str) -> list[bytes]:
+def by_aiohttp(url: str, *, first: bool = False) -> list[bytes]:
     """Likewise."""
 
     async def ask() -> list[bytes]:
-        async with aiohttp.ClientSession() as client, client.post(url, json={"q": 1}) as answer:
-            return [piece async for piece in answer.content.iter_any()]
+        async with aiohttp.ClientSession() as client, client.post(url, json=STREAMED) as answer:
+            return await _taken(answer.content.iter_any(), first)
 
     return asyncio.run(ask())
+
+
+async def _taken(pieces: AsyncIterator[bytes], first: bool) -> list[bytes]:
+    taken = []
+    async for piece in pieces:
+        taken.append(piece)
+        if first:
+            break
+    return taken
 
 
 CLIENTS = (by_httpx, by_httpx2, by_async_httpx, by_aiohttp)
@@ -139,7 +150,7 @@ def test_aiohttp_gives_piece_by_piece_what_another_client_recorded(tmp_path, pro
     async def read(how: Callable[[aiohttp.ClientResponse], Any]) -> Any:
         async with (
             aiohttp.ClientSession(raise_for_status=True) as client,
-            client.post(NOBODY + "/cut", json={"q": 1}) as answer,
+            client.post(NOBODY + "/cut", json=STREAMED) as answer,
         ):
             return await how(answer)
 
@@ -393,6 +404,31 @@ def test_a_file_that_cannot_be_used_says_why_and_how_to_cure_it(tmp_path):
         assert said(httpx.post(f"{NOBODY}/v1/chat/completions", json=ASKED)) == "Today."
     with pytest.raises(httpx.ConnectError):
         httpx.post(f"{NOBODY}/v1/chat/completions", json=ASKED)
+
+
+@pytest.mark.parametrize("ask", CLIENTS)
+def test_an_answer_that_broke_off_is_not_recorded(tmp_path, ask):
+    """A file would end it as if it were whole; the client has its own exception, and the block says why nothing is there."""
+    file = tmp_path / "c.json"
+    step = reply("To mor row.", cut_after=1, when=lambda _: True)
+    with (
+        pytest.raises((httpx.HTTPError, httpx2.HTTPError, aiohttp.ClientError)) as raised,
+        ModelServer([step]) as server,
+    ):
+        with use_cassette(file, record=True):
+            ask(f"{server.base_url}/chat/completions")
+    (note,) = raised.value.__notes__
+    assert re.fullmatch(rf"not recorded in {file}: the answer to POST /v1/chat/completions ended in \w+Error", note)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("ask", CLIENTS)
+def test_an_answer_that_is_left_early_is_recorded_as_far_as_it_came(tmp_path, provider, ask):
+    """Whoever leaves a stream does so again: that is no fault."""
+    with use_cassette(tmp_path / "c.json", record=True):
+        ask(f"{provider}/events", first=True)
+    with use_cassette(tmp_path / "c.json"):
+        assert ask(f"{NOBODY}/events", first=True)[0].startswith(b"data: to")
 
 
 JSON = st.recursive(

@@ -47,6 +47,8 @@ class Answer:
     pieces: list[bytes] = field(default_factory=list)
     encodings: str = ""
     """What the pieces are packed with while they are recorded, as in a ``Content-Encoding`` header."""
+    broken: str = ""
+    """The exception in which it ended, by name; such an answer isn't kept, as a file can't break off like a connection."""
 
 
 class Cassette:
@@ -100,7 +102,11 @@ class Cassette:
     def write(self) -> None:
         """Put what was recorded into the file, all of it or nothing; no file is made of nothing. Raises ``OSError`` where it can't be written."""
         with self._lock:
-            exchanges = [{"request": request, "response": self._response(answer)} for request, answer in self._taken]
+            exchanges = [
+                {"request": request, "response": self._response(answer)}
+                for request, answer in self._taken
+                if not answer.broken
+            ]
         if not exchanges:
             return
         text = json.dumps({"cassette": _FORMAT, "exchanges": exchanges}, indent=2, ensure_ascii=False) + "\n"
@@ -114,7 +120,9 @@ class Cassette:
         with self._lock:
             if self.recording:
                 none = f"nothing was recorded for {self.path}: no request went through httpx, httpx2 or aiohttp"
-                return [] if self._taken else [none]
+                broken = [(_line(request), answer.broken) for request, answer in self._taken if answer.broken]
+                cut = [f"not recorded in {self.path}: the answer to {line} ended in {why}" for line, why in broken]
+                return cut if self._taken else [none]
             left = [f"exchange {number + 1}, {_line(self._kept[number]['request'])}" for number in self._left]
             stale = f"recorded in {self.path}, but not asked for: {'; '.join(left)}. Record anew: {self._cure}"
             return [*self._unfit, *([stale] if left else [])]

@@ -81,11 +81,11 @@ def _watch_httpx(module: ModuleType, patches: Patches, cassette: Cassette) -> No
         answer = cassette.answer_to(asked)
         return module.Response(answer.status, headers=answer.headers, stream=played(answer.pieces))
 
-    def taken(asked: dict[str, Any], response: Any) -> list[bytes]:
+    def taken(asked: dict[str, Any], response: Any) -> Answer:
         encodings = response.headers.get("content-encoding", "")
         answer = Answer(response.status_code, kept_headers(response.headers.items()), encodings=encodings)
         cassette.record(asked, answer)
-        return answer.pieces
+        return answer
 
     def handling(original: Callable[..., Any]) -> Callable[..., Any]:
         def handle_request(self: Any, request: Any) -> Any:
@@ -117,13 +117,17 @@ def _streams(module: Any) -> tuple[type, type, type]:
     """Streams of this library: two that keep each piece which passes, and one that gives kept pieces back."""
 
     class Tee(module.SyncByteStream):  # type: ignore[misc]
-        def __init__(self, stream: Any, pieces: list[bytes]) -> None:
-            self._stream, self._pieces = stream, pieces
+        def __init__(self, stream: Any, answer: Answer) -> None:
+            self._stream, self._answer = stream, answer
 
         def __iter__(self) -> Iterator[bytes]:
-            for piece in self._stream:
-                self._pieces.append(bytes(piece))
-                yield piece
+            try:
+                for piece in self._stream:
+                    self._answer.pieces.append(bytes(piece))
+                    yield piece
+            except Exception as error:
+                self._answer.broken = type(error).__name__
+                raise
 
         def close(self) -> None:
             self._stream.close()
@@ -132,9 +136,13 @@ def _streams(module: Any) -> tuple[type, type, type]:
         __init__ = Tee.__init__
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            async for piece in self._stream:
-                self._pieces.append(bytes(piece))
-                yield piece
+            try:
+                async for piece in self._stream:
+                    self._answer.pieces.append(bytes(piece))
+                    yield piece
+            except Exception as error:
+                self._answer.broken = type(error).__name__
+                raise
 
         async def aclose(self) -> None:
             await self._stream.aclose()
@@ -156,7 +164,7 @@ def _streams(module: Any) -> tuple[type, type, type]:
 def _watch_aiohttp(module: ModuleType, patches: Patches, cassette: Cassette) -> None:
     has_middlewares = "middlewares" in inspect.signature(module.ClientSession).parameters
     # A reader has slots and can't be referred to weakly; both live as long as the recording.
-    fed: dict[int, tuple[Any, list[bytes]]] = {}
+    fed: dict[int, tuple[Any, Answer]] = {}
 
     def take(asked: dict[str, Any], response: Any, packed: bool) -> None:
         encodings = response.headers.get("Content-Encoding", "") if packed else ""
@@ -165,7 +173,7 @@ def _watch_aiohttp(module: ModuleType, patches: Patches, cassette: Cassette) -> 
         reader = response.content
         if type(reader) is module.StreamReader:  # the other kind has nothing in it
             answer.pieces.extend(reader._buffer)  # what came together with the headers
-            fed[id(reader)] = reader, answer.pieces
+            fed[id(reader)] = reader, answer
 
     def requesting(original: Callable[..., Any]) -> Callable[..., Any]:
         async def request(self: Any, method: str, url: Any, **options: Any) -> Any:
@@ -193,12 +201,22 @@ def _watch_aiohttp(module: ModuleType, patches: Patches, cassette: Cassette) -> 
     def feeding(original: Callable[..., Any]) -> Callable[..., Any]:
         def feed_data(self: Any, data: Any, *more: Any) -> Any:
             if data and (known := fed.get(id(self))) is not None:
-                known[1].append(bytes(data))
+                known[1].pieces.append(bytes(data))
             return original(self, data, *more)
 
         return feed_data
 
+    def failing(original: Callable[..., Any]) -> Callable[..., Any]:
+        def set_exception(self: Any, exc: Any, *more: Any) -> Any:
+            known = fed.get(id(self))
+            if known is not None and type(exc) is not module.ClientConnectionError:  # that one says that it was closed
+                known[1].broken = (exc if isinstance(exc, type) else type(exc)).__name__
+            return original(self, exc, *more)
+
+        return set_exception
+
     _once(patches, module.ClientSession, "_request", requesting)
+    _once(patches, module.StreamReader, "set_exception", failing)
     _once(patches, module.StreamReader, "feed_data", feeding)
 
 
