@@ -162,6 +162,27 @@ def test_aiohttp_gives_piece_by_piece_what_another_client_recorded(tmp_path, pro
             assert asyncio.run(read(how)) == what
 
 
+def test_a_sessions_own_middlewares_go_on_working(tmp_path, provider):
+    """They lie outside: what they change is what is asked, recorded and given back."""
+    seen = []
+
+    async def changes(request: Any, handler: Any) -> Any:
+        request.url = request.url.with_path("/events")
+        answer = await handler(request)
+        seen.append(answer.status)
+        return answer
+
+    async def ask(url: str) -> bytes:
+        async with aiohttp.ClientSession(middlewares=(changes,)) as client, client.post(f"{url}/else") as answer:
+            return await answer.read()
+
+    with use_cassette(tmp_path / "c.json", record=True):
+        first = asyncio.run(ask(provider))
+    with use_cassette(tmp_path / "c.json"):
+        assert asyncio.run(ask(NOBODY)) == first == b"".join(PIECES["/events"][1])
+    assert seen == [200, 200]
+
+
 def chat(url: str) -> Any:
     """A whole answer, a tool call and an error that is tried again, by OpenAI's client."""
     with openai.OpenAI(base_url=url, api_key=KEY) as client:

@@ -238,7 +238,7 @@ def _played(module: Any, session: Any, request: Any, answer: Answer) -> Any:
             """There is never more than one piece."""
 
         def resume_reading(self, *_: Any, **__: Any) -> None:
-            loop.call_soon(send)
+            loop.call_soon(send)  # not at once: a reader that empties its buffer would take the next piece along
 
     def send() -> None:
         if not reader._buffer and not reader.is_eof():
