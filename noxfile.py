@@ -32,6 +32,7 @@ PACKAGES = {
     str(project.parent.relative_to(ROOT / "packages")): nox.project.load_toml(project)
     for project in sorted(ROOT.glob("packages/**/pyproject.toml"))
 }
+OURS = {data["project"]["name"] for data in PACKAGES.values()}
 PYTHONS = nox.project.python_versions(PACKAGES["core"])
 # What proves the same on every interpreter is run by the one that runs nox: it is there for certain.
 ONE = next((version for version in PYTHONS if version == f"{sys.version_info[0]}.{sys.version_info[1]}"), PYTHONS[0])
@@ -60,10 +61,9 @@ PROVIDERS = PACKAGES["parity"]["project"]["optional-dependencies"]["providers"]
 
 def third_party(packages: Iterable[str] = PACKAGES) -> list[str]:
     """What the packages and their extras require, other than one another."""
-    ours = {data["project"]["name"] for data in PACKAGES.values()}
     projects = [PACKAGES[package]["project"] for package in packages]
     groups = [[project["dependencies"], *extras_of(project).values()] for project in projects]
-    return sorted({text for group in groups for texts in group for text in texts if Requirement(text).name not in ours})
+    return sorted({text for group in groups for texts in group for text in texts if Requirement(text).name not in OURS})
 
 
 def extras_of(project: Mapping[str, dict[str, list[str]]]) -> dict[str, list[str]]:
@@ -112,12 +112,19 @@ def install(
 ) -> None:
     """Install the wheels of ``packages`` together, those that claim this Python where none are named, and dependency groups."""
     requirements = []
-    for package in claimed(session) if packages is None else packages:
+    chosen_packages = list(claimed(session) if packages is None else packages)
+    missing = OURS - {PACKAGES[package]["project"]["name"] for package in chosen_packages}
+    for package in chosen_packages:
         built = wheel(session, package)
         if built is None:
             return
         project = PACKAGES[package]["project"]
-        optional = extras_of(project) if extras else {}
+        # An extra that is for a package of ours which is not installed here would be looked for on the index.
+        optional = {
+            name: texts
+            for name, texts in (extras_of(project) if extras else {}).items()
+            if missing.isdisjoint(Requirement(text).name for text in texts)
+        }
         chosen = f"[{','.join(optional)}]" if optional else ""
         requirements.append(f"{project['name']}{chosen} @ {built.as_uri()}")
     uv(

@@ -7,7 +7,6 @@ remembers its own.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections import OrderedDict
 from pathlib import Path
 
@@ -24,6 +23,7 @@ _MOST_REMEMBERED = 10_000
 
 _lock = ForkSafeLock()
 _remembered: OrderedDict[Path, None] = OrderedDict()
+_tidied: set[Path] = set()
 
 
 def claim(identifier: str) -> bool:
@@ -39,11 +39,9 @@ def claim(identifier: str) -> bool:
         if len(_remembered) > _MOST_REMEMBERED:
             _remembered.popitem(last=False)
     try:
-        if not directory.is_dir():
-            directory.mkdir(parents=True, exist_ok=True)
-        else:
-            _tidy(directory)
+        directory.mkdir(parents=True, exist_ok=True)
         path.touch(exist_ok=False)
+        _tidy(directory, path)
     except FileExistsError:
         return False
     except OSError as error:
@@ -51,9 +49,12 @@ def claim(identifier: str) -> bool:
     return True
 
 
-def _tidy(directory: Path) -> None:
-    """Delete claims on what no provider keeps any more."""
-    oldest = time.time() - _KEPT_S
+def _tidy(directory: Path, newest: Path) -> None:
+    """Delete claims on what no provider keeps any more, once a process: by the disk's own time, whatever the clock says."""
+    if directory in _tidied:
+        return
+    _tidied.add(directory)
+    oldest = newest.stat().st_mtime - _KEPT_S
     for path in directory.iterdir():
         try:
             if path.stat().st_mtime < oldest:
