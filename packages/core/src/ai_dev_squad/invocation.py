@@ -7,7 +7,7 @@ for its framework and begins one invocation for each thing that the framework re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 from weakref import WeakSet
 
@@ -19,6 +19,7 @@ from ai_dev_squad import operations
 from ai_dev_squad.context import Scope, attach, current_context, detach, heal, with_operation
 from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.operations import Kind, ModelRequest, Operation
+from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo, Link, Status
 from ai_dev_squad.steps import Steps
 
@@ -156,6 +157,17 @@ class Invocation(Steps):
         operation = operations.start(kind, name, framework=self.framework, parent=above, context=context, **given)
         self.begin(operation, here=here)
         return operation
+
+    def ask(self, may: Callable[[], None]) -> None:
+        """Ask whether this call may be made: ``may`` is ``operation.reserve`` or ``operation.admit``.
+
+        Raises ``CallRefused``, and has ended then: nobody tells of the end of a call that was not made.
+        """
+        try:
+            may()
+        except CallRefused as refusal:
+            self.end(refusal)
+            raise
 
     def make_current(self) -> None:
         """From here on in this context, until its end."""

@@ -11,7 +11,6 @@ from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.invocation import Beginning, Invocation
 from ai_dev_squad.marks import Marks
 from ai_dev_squad.operations import Kind, Operation
-from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.resumption import Resumptions
 from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad_agent_framework._refusals import carried_by
@@ -56,20 +55,12 @@ class Call(Invocation, framework=FRAMEWORK):
 
     def reserve(self) -> None:
         """Set money aside for a model call. Raises ``CallRefused`` when it may not be made."""
-        try:
-            self.operation.reserve()
-        except CallRefused as refusal:
-            self.end(refusal)  # a call that is refused has ended before it began
-            raise
+        self.ask(self.operation.reserve)
 
     def admit(self, arguments: Any) -> None:
         """Say what a tool is called with. Raises ``CallRefused`` when it may not be."""
         self.operation.note_arguments(arguments)
-        try:
-            self.operation.admit()
-        except CallRefused as refusal:
-            self.end(refusal)
-            raise
+        self.ask(self.operation.admit)
 
     def raised(self, error: BaseException) -> None:
         self.end(carried_by(error))

@@ -17,7 +17,6 @@ from opentelemetry.context import Context
 from ai_dev_squad.context import current_operation
 from ai_dev_squad.invocation import Beginning, Invocation
 from ai_dev_squad.operations import Kind, Operation
-from ai_dev_squad.refusal import CallRefused
 
 __all__ = ["FRAMEWORK", "RUNS", "Call", "Options", "enclosing"]
 
@@ -69,11 +68,7 @@ class Call(Invocation, framework=FRAMEWORK):
     def admit(self, arguments: Any) -> None:
         """Say what a tool is called with. Raises ``CallRefused`` when it may not be."""
         self.operation.note_arguments(arguments)
-        try:
-            self.operation.admit()
-        except CallRefused:
-            self.end()
-            raise
+        self.ask(self.operation.admit)
 
 
 def enclosing(key: str | None = None) -> Call | None:

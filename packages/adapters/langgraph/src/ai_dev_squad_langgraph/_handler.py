@@ -7,7 +7,6 @@ call) and never changes what it's given. The names and signatures of its methods
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.tracers.base import BaseTracer
@@ -18,7 +17,6 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
 from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.guard import guarded, report
-from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad_langgraph import _resume, _translate
 from ai_dev_squad_langgraph._runs import (
@@ -201,7 +199,7 @@ class ObservingHandler(_Base):
             return
         run = _open_model_call(kind, prompts, run_id, parent_run_id, metadata, more)
         assert run.operation is not None
-        _ask(run, run.operation.reserve)
+        run.ask(run.operation.reserve)
         # In a batch several calls start before the first is made: none of them is the current one.
         run.in_batch = more.get("batch_size", 1) > 1
         if not run.in_batch:
@@ -265,7 +263,7 @@ class ObservingHandler(_Base):
         run = self._start(operations.TOOL, tool, run_id, parent_run_id, metadata, attributes)
         assert run.operation is not None
         run.operation.note_arguments(given)
-        _ask(run, run.operation.admit)
+        run.ask(run.operation.admit)
 
     def _start(
         self,
@@ -338,15 +336,6 @@ class ObservingHandler(_Base):
         run.end()
 
     on_retriever_error = on_tool_error
-
-
-def _ask(run: Run, ask: Callable[[], None]) -> None:
-    """Ask whether a call may be made."""
-    try:
-        ask()
-    except CallRefused:
-        run.end()  # LangChain reports no end of a call whose start was refused
-        raise
 
 
 def _open_model_call(

@@ -15,7 +15,6 @@ from ai_dev_squad.invocation import Beginning, Invocation
 from ai_dev_squad.marks import Mark, Marks
 from ai_dev_squad.operations import Kind, Operation
 from ai_dev_squad.process import ForkSafeLock
-from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.resumption import Resumptions
 from ai_dev_squad.schema import ErrorInfo, EventType
 from ai_dev_squad.steps import Steps
@@ -244,11 +243,7 @@ class ToolCall(Call):
         call = cls(above)
         call.start(tool.name, attributes=attributes)
         call.operation.note_arguments(arguments)
-        try:
-            call.operation.admit()
-        except CallRefused:
-            call.end()
-            raise
+        call.ask(call.operation.admit)
         return call
 
     @classmethod

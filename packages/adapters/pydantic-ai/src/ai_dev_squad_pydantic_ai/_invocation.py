@@ -10,7 +10,6 @@ from ai_dev_squad.context import current_context, current_operation
 from ai_dev_squad.invocation import Beginning, Invocation
 from ai_dev_squad.marks import Marks
 from ai_dev_squad.operations import Kind, Operation
-from ai_dev_squad.refusal import CallRefused
 
 __all__ = ["FRAMEWORK", "MARKS", "Call", "name_in"]
 
@@ -43,19 +42,12 @@ class Call(Invocation, framework=FRAMEWORK):
         if above is not None and not above.ended:
             above.hold(self)
         if operation.request is not None:
-            self._or_refuse(operation.reserve)
+            self.ask(operation.reserve)
 
     def admit(self, arguments: Any) -> None:
         """Say what a tool is called with. Raises ``CallRefused`` when it may not be."""
         self.operation.note_arguments(arguments)
-        self._or_refuse(self.operation.admit)
-
-    def _or_refuse(self, ask: Any) -> None:
-        try:
-            ask()
-        except CallRefused as refusal:
-            self.end(refusal)
-            raise
+        self.ask(self.operation.admit)
 
 
 def name_in(frame: Any, thing: Any) -> str | None:
