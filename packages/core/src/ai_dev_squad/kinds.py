@@ -17,16 +17,23 @@ __all__ = [
     "CHAT",
     "EMBEDDINGS",
     "GENERATE_CONTENT",
+    "NO_FRAMEWORK",
     "REMOTE_AGENT",
     "RETRIEVAL",
     "TASK",
     "TEXT_COMPLETION",
     "TOOL",
+    "UNKNOWN",
     "WORKFLOW",
     "Kind",
     "ModelRequest",
     "Prompt",
 ]
+
+UNKNOWN = "unknown"
+"""The model, or the provider, of a call that doesn't say which."""
+NO_FRAMEWORK = "none"
+"""The framework of a call that belongs to no framework's run."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from opentelemetry.context import Context
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, state
-from ai_dev_squad.adopting.translation import UNKNOWN, Told, attributes_of, request_of, session_of
+from ai_dev_squad.adopting.translation import Told, attributes_of, request_of, session_of
 from ai_dev_squad.context import user_id_var
+from ai_dev_squad.kinds import NO_FRAMEWORK, UNKNOWN
 
 if TYPE_CHECKING:
     from ai_dev_squad.adopting.node import Node
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
 
 __all__ = ["begin"]
-
-_NO_FRAMEWORK = "none"
 
 
 def begin(
@@ -42,7 +41,7 @@ def begin(
         return operations.start(
             kind,
             said.name if request is None else request.model,
-            framework=said.framework or (_NO_FRAMEWORK if parent is None else parent.framework),
+            framework=said.framework or (NO_FRAMEWORK if parent is None else parent.framework),
             parent=parent,
             context=trace.set_span_in_context(above if parent is None else parent.span, Context()),
             attributes=attributes,

@@ -23,6 +23,7 @@ from ai_dev_squad.kinds import (
     TASK,
     TEXT_COMPLETION,
     TOOL,
+    UNKNOWN,
     WORKFLOW,
     Kind,
     ModelRequest,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from ai_dev_squad.assembly import Pipeline
 
 __all__ = [
-    "UNKNOWN",
     "Told",
     "answer_of",
     "attributes_of",
@@ -48,9 +48,6 @@ __all__ = [
     "told",
     "usage_told",
 ]
-
-UNKNOWN = "unknown"
-"""The model of a call that doesn't say which."""
 
 _OWN_SCOPE = "ai_dev_squad"
 _ALWAYS_SAYS = "openinference."

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, state
-from ai_dev_squad.kinds import CHAT, ModelRequest
+from ai_dev_squad.kinds import CHAT, NO_FRAMEWORK, UNKNOWN, ModelRequest
 from ai_dev_squad.process import ForkSafeLock, after_fork
 from ai_dev_squad.wire.attempts import Attempt
 from ai_dev_squad.wire.claims import claim
-from ai_dev_squad.wire.matching import NO_FRAMEWORK, ORIGIN, Match
+from ai_dev_squad.wire.matching import ORIGIN, Match
 
 if TYPE_CHECKING:
     from ai_dev_squad.costs.budgets import Reservation
@@ -145,7 +145,7 @@ def _count(exchange: Exchange, found: Match) -> None:
         attempt.enter()
     elif found.observed or state.pipeline().settings.count_unobserved:
         framework = NO_FRAMEWORK if found.parent is None else found.parent.framework
-        model = exchange.answer.model or "unknown"
+        model = exchange.answer.model or UNKNOWN
         request = ModelRequest(model, exchange.provider, server_address=exchange.address)
         _enter(exchange, found.parent, framework, request, None, None)
 

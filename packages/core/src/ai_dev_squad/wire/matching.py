@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import context
 from ai_dev_squad.context import current_context, innermost_operation, last_scope, open_waiting
+from ai_dev_squad.kinds import UNKNOWN
 
 if TYPE_CHECKING:
     from ai_dev_squad.kinds import Kind
     from ai_dev_squad.operations import Operation
 
-__all__ = ["NO_FRAMEWORK", "ORIGIN", "Match", "is_observed", "match"]
+__all__ = ["ORIGIN", "Match", "is_observed", "match"]
 
-NO_FRAMEWORK = "none"
-"""The framework of a call that belongs to no framework's run."""
 ORIGIN = "wire"
 """The value of ``ai_dev_squad.origin`` on an operation that no framework announced."""
 
@@ -113,7 +112,7 @@ def _waiting(kind: Kind, model: Callable[[], str], candidates: Iterable[Operatio
     ]
     if not waiting:
         return []  # the request need not be read for its model
-    asked = {model(), "unknown"}
+    asked = {model(), UNKNOWN}
     return [operation for operation in waiting if operation.request is not None and operation.request.model in asked]
 
 

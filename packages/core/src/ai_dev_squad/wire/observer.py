@@ -17,7 +17,16 @@ from ai_dev_squad import operations, state
 from ai_dev_squad.genai.messages import bounded, countable, input_messages
 from ai_dev_squad.genai.requests import prompt_hash, request_attributes
 from ai_dev_squad.guard import report
-from ai_dev_squad.kinds import CHAT, EMBEDDINGS, GENERATE_CONTENT, TEXT_COMPLETION, Kind, ModelRequest
+from ai_dev_squad.kinds import (
+    CHAT,
+    EMBEDDINGS,
+    GENERATE_CONTENT,
+    NO_FRAMEWORK,
+    TEXT_COMPLETION,
+    UNKNOWN,
+    Kind,
+    ModelRequest,
+)
 from ai_dev_squad.model_calls import reserve_again
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.process import ForkSafeLock
@@ -26,16 +35,14 @@ from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad.wire.attempts import Attempt
 from ai_dev_squad.wire.background import Background
 from ai_dev_squad.wire.coverage import SELF_CHECK
-from ai_dev_squad.wire.matching import NO_FRAMEWORK, ORIGIN, Match, match
+from ai_dev_squad.wire.matching import ORIGIN, Match, match
 from ai_dev_squad.wire.refusals import refuse
 
 if TYPE_CHECKING:
     from ai_dev_squad.wire.exchange import Exchange
 
-__all__ = ["NO_FRAMEWORK", "ORIGIN", "WireObserver"]
+__all__ = ["ORIGIN", "WireObserver"]
 
-UNKNOWN = "unknown"
-"""The model of a call that doesn't say which."""
 
 _TELL_EVERY_S = 60.0
 _REMEMBERED = 128
