@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from ai_dev_squad.guard import report
+from ai_dev_squad_dashboard.ingest.accepted import accepted
 from ai_dev_squad_dashboard.ingest.counting import Counting
 from ai_dev_squad_dashboard.ingest.pricing import Prices
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue
-from ai_dev_squad_dashboard.ingest.translate import rejection, translated
 from ai_dev_squad_dashboard.store import Store
 from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
 
@@ -146,19 +146,12 @@ class _Writer:
         return len(self._rows) >= _BATCH
 
     def put(self, told: Told) -> None:
-        now_us = time.time_ns() // 1000
-        reason = rejection(told.span, now_us)
-        if reason is None:
-            try:
-                row, answer = translated(told.span, told.origin, now_us, self._prices)
-            except Exception as error:  # noqa: BLE001 - one odd span must not cost its neighbours
-                report("translating a span", error)
-                reason = f"a span could not be read ({type(error).__name__})"
-            else:
-                self._rows.append(row)
-                self._answers.append(answer)
-                return
-        self.imported.skipped[reason] += 1
+        found = accepted(told.span, told.origin, time.time_ns() // 1000, self._prices)
+        if isinstance(found, str):
+            self.imported.skipped[found] += 1
+            return
+        self._rows.append(found.row)
+        self._answers.append(found.answer)
 
     def write(self, positions: dict[str, str]) -> None:
         """Store what waits and ``positions`` with it."""

@@ -18,10 +18,14 @@ from .told import (
     Source,
     Told,
     Untellable,
+    end_of,
     moment_ns,
     money,
     number,
+    object_of,
     parsed,
+    seconds_until,
+    settings_of,
     span_id,
     text,
     trace_id,
@@ -72,7 +76,7 @@ def _tell(record: Record, context: Context) -> Iterator[Told]:
     if trace is None or record.get("id") is None or started is None:
         raise Untellable("no observation of Langfuse: id, trace_id or start_time is missing, or is none")
     of_trace = context.traces.get(str(trace), {})
-    context.traces.get(str(trace), {})["__told"] = True
+    context.told.add(str(trace))
     kind = str(record.get("type") or "SPAN").upper()
     usage, costs = _amounts(_field(record, "usage_details")), _amounts(_field(record, "cost_details"))
     cost = _cost(record, costs)
@@ -88,8 +92,9 @@ def _tell(record: Record, context: Context) -> Iterator[Told]:
     if kind in _WITH_TOKENS:
         attributes["langfuse.observation.usage_details"] = to_json(usage or _older_usage(record)).decode()
         attributes["gen_ai.usage.cost.amount"] = cost
-        attributes["gen_ai.response.time_to_first_chunk"] = _first_chunk(record, started)
-        attributes.update(_settings(record))
+        first = _field(record, "completion_start_time")
+        attributes["gen_ai.response.time_to_first_chunk"] = seconds_until(first, started)
+        attributes |= settings_of(object_of(_field(record, "model_parameters")), _SETTINGS)
     elif kind == "TOOL":
         attributes["gen_ai.tool.name"] = text(record.get("name"))
         attributes["gen_ai.tool.call.arguments"], attributes["gen_ai.tool.call.result"] = (
@@ -98,18 +103,14 @@ def _tell(record: Record, context: Context) -> Iterator[Told]:
         )
     elif kind == "AGENT":
         attributes["gen_ai.agent.name"] = text(record.get("name"))
-    metadata = parsed(record.get("metadata"))
-    if isinstance(metadata, dict):
-        attributes |= {f"langfuse.observation.metadata.{name}": value for name, value in metadata.items()}
+    metadata = object_of(record.get("metadata"))
+    attributes |= {f"langfuse.observation.metadata.{name}": value for name, value in metadata.items()}
     yield _told(record, str(trace), started, without_nothing(attributes), Claim(_tokens(record, usage), cost))
 
 
 def _told(record: Record, trace: str, started: int, attributes: Attributes, claim: Claim) -> Told:
-    ended = moment_ns(_field(record, "end_time"))
-    if ended is None:
-        ended = started
-        if str(record.get("type")).upper() != "EVENT":
-            attributes["ai_dev_squad.status"] = "abandoned"
+    is_event = str(record.get("type")).upper() == "EVENT"  # which has no end
+    ended = end_of(_field(record, "end_time"), started, {} if is_event else attributes)
     span = Span(
         trace_id(trace),
         span_id(record["id"]),
@@ -131,7 +132,7 @@ def _left(context: Context) -> Iterator[Told]:
     """A trace that has no observation is what was asked and answered, and nothing else is known of it."""
     for identity, record in context.traces.items():
         started = moment_ns(record.get("timestamp"))
-        if record.get("__told") or started is None:
+        if identity in context.told or started is None:
             continue
         latency = money(record.get("latency")) or 0.0
         attributes = {
@@ -165,17 +166,12 @@ def _of_trace(record: Record, trace: Record) -> dict[str, Any]:
     def said(name: str) -> Any:
         return _field(record, name) or _field(trace, name)
 
-    metadata = parsed(trace.get("metadata"))
     return {
         "session.id": text(said("session_id")),
         "user.id": text(said("user_id")),
         "langfuse.trace.name": text(_field(record, "trace_name") or trace.get("name")),
         "langfuse.trace.tags": parsed(said("tags")) or None,
-        **(
-            {f"langfuse.trace.metadata.{name}": value for name, value in metadata.items()}
-            if isinstance(metadata, dict)
-            else {}
-        ),
+        **{f"langfuse.trace.metadata.{name}": value for name, value in object_of(trace.get("metadata")).items()},
     }
 
 
@@ -217,17 +213,6 @@ def _cost(record: Record, costs: dict[str, float | int]) -> float | None:
     if not total:
         total = costs.get("total", sum(costs.values()) if costs else None)
     return total
-
-
-def _first_chunk(record: Record, started: int) -> float | None:
-    first = moment_ns(_field(record, "completion_start_time"))
-    return None if first is None or first < started else (first - started) / 1e9
-
-
-def _settings(record: Record) -> dict[str, Any]:
-    found = parsed(_field(record, "model_parameters"))
-    settings = found if isinstance(found, dict) else {}
-    return {key: settings[name] for name, key in _SETTINGS.items() if type(settings.get(name)) in (int, float)}
 
 
 LANGFUSE: Final = Source("Langfuse", _tell, _note, _left)

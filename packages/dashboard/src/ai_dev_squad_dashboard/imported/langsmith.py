@@ -20,10 +20,14 @@ from .told import (
     Source,
     Told,
     Untellable,
+    end_of,
     moment_ns,
     money,
     number,
+    object_of,
     parsed,
+    seconds_until,
+    settings_of,
     span_id,
     text,
     trace_id,
@@ -54,8 +58,8 @@ def _tell(record: Record, context: Context) -> Iterator[Told]:
     kind = text(record.get("run_type"))
     if identity is None or started is None or kind is None:
         raise Untellable("no run of LangSmith: id, run_type or start_time is missing, or is none")
-    extra = _object(record.get("extra"))
-    metadata = _object(record.get("metadata")) or _object(extra.get("metadata"))
+    extra = object_of(record.get("extra"))
+    metadata = object_of(record.get("metadata")) or object_of(extra.get("metadata"))
     parent = _parent(record)
     claim = Claim(number(record.get("total_tokens")), money(record.get("total_cost")))
     calls = kind in ("llm", "embedding")
@@ -69,17 +73,14 @@ def _tell(record: Record, context: Context) -> Iterator[Told]:
         "gen_ai.workflow.name": text(record.get("name")) if not parent and kind == "chain" else None,
         "ai_dev_squad.task.name": text(record.get("name")),
         **{f"traceloop.association.properties.{name}": value for name, value in metadata.items()},
-        **_content(kind, _object(record.get("inputs")), _object(record.get("outputs"))),
+        **_content(kind, object_of(record.get("inputs")), object_of(record.get("outputs"))),
     }
     if calls:
         attributes |= _call(record, metadata, extra, started)
     elif kind == "tool":
         attributes["gen_ai.tool.name"] = text(record.get("name"))
-    ended = moment_ns(record.get("end_time"))
+    ended = end_of(record.get("end_time"), started, attributes)
     problem = text(record.get("error")) or ""
-    if ended is None:
-        ended = started
-        attributes["ai_dev_squad.status"] = "abandoned"
     said = problem.partition("(")[0].strip()
     if problem and said.isidentifier():
         attributes["error.type"] = said
@@ -98,15 +99,9 @@ def _parent(record: Record) -> Any:
     return ids[-2] if len(ids) > 1 else None
 
 
-def _object(given: Any) -> Record:
-    found = parsed(given)
-    return found if isinstance(found, dict) else {}
-
-
 def _call(record: Record, metadata: Mapping[str, Any], extra: Record, started: int) -> dict[str, Any]:
-    invoked = _object(extra.get("invocation_params"))
-    asked, said = _object(record.get("prompt_token_details")), _object(record.get("completion_token_details"))
-    first = moment_ns(record.get("first_token_time"))
+    invoked = object_of(extra.get("invocation_params"))
+    asked, said = object_of(record.get("prompt_token_details")), object_of(record.get("completion_token_details"))
     model = metadata.get("ls_model_name") or invoked.get("model") or invoked.get("model_name")
     # A wrapped client may be told of its tokens, and not of its model.
     return {
@@ -118,8 +113,8 @@ def _call(record: Record, metadata: Mapping[str, Any], extra: Record, started: i
         "gen_ai.usage.cache_write.input_tokens": number(asked.get("cache_creation")),
         "gen_ai.usage.reasoning.output_tokens": number(said.get("reasoning")),
         "gen_ai.usage.cost.amount": money(record.get("total_cost")),
-        "gen_ai.response.time_to_first_chunk": (first - started) / 1e9 if first and first >= started else None,
-        **{key: metadata[name] for name, key in _SETTINGS.items() if type(metadata.get(name)) in (int, float)},
+        "gen_ai.response.time_to_first_chunk": seconds_until(record.get("first_token_time"), started),
+        **settings_of(metadata, _SETTINGS),
     }
 
 

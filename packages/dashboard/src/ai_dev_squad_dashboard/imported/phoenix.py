@@ -19,9 +19,11 @@ from .told import (
     Source,
     Told,
     Untellable,
+    end_of,
     moment_ns,
     money,
     number,
+    object_of,
     parsed,
     span_id,
     text,
@@ -45,15 +47,13 @@ def _tell(record: Record, context: Context) -> Iterator[Told]:
         record.get("context.trace_id", ids.get("trace_id")),
         record.get("context.span_id", ids.get("span_id")),
     )
-    started, ended = moment_ns(record.get("start_time")), moment_ns(record.get("end_time"))
+    started = moment_ns(record.get("start_time"))
     if trace is None or identity is None or started is None:
         raise Untellable("no span of Phoenix: context.trace_id, context.span_id or start_time is missing, or is none")
     attributes = _attributes(record)
     kind = (text(record.get("span_kind")) or text(attributes.get("openinference.span.kind")) or "UNKNOWN").upper()
     attributes["openinference.span.kind"] = kind
-    if ended is None:
-        ended = started
-        attributes["ai_dev_squad.status"] = "abandoned"
+    ended = end_of(record.get("end_time"), started, attributes)
     parent = span_id(record.get("parent_id"))
     span = Span(
         trace_id(trace), span_id(identity), parent, text(record.get("name")) or kind, 1, started, ended, attributes,
@@ -66,10 +66,8 @@ def _tell(record: Record, context: Context) -> Iterator[Told]:
 def _attributes(record: Record) -> Attributes:
     """Columns, or the object that an answer of the API has."""
     found: Attributes = {}
-    given = parsed(record.get("attributes"))
-    if isinstance(given, dict):
-        for name, value in given.items():
-            _flatten(str(name), value, found, 0)
+    for name, value in object_of(record.get("attributes")).items():
+        _flatten(str(name), value, found, 0)
     for name, value in record.items():
         if name.startswith(_PREFIX):
             _flatten(name.removeprefix(_PREFIX), value, found, 0)

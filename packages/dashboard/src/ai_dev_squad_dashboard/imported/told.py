@@ -22,10 +22,14 @@ __all__ = [
     "Source",
     "Told",
     "Untellable",
+    "end_of",
     "moment_ns",
     "money",
     "number",
+    "object_of",
     "parsed",
+    "seconds_until",
+    "settings_of",
     "span_id",
     "text",
     "trace_id",
@@ -60,6 +64,8 @@ class Context:
 
     traces: dict[str, Record] = field(default_factory=dict)
     """A trace's own record, by the id that the product has for it."""
+    told: set[str] = field(default_factory=set)
+    """Those of them of which something was told."""
 
 
 class Source(NamedTuple):
@@ -156,6 +162,32 @@ def parsed(given: Any) -> Any:
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return given
     return given
+
+
+def object_of(given: Any) -> Record:
+    """The object that a value is, or that its JSON text says; an empty one where it is none."""
+    found = parsed(given)
+    return found if isinstance(found, dict) else {}
+
+
+def settings_of(given: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The numbers among settings, by the attributes that they are: ``names`` is the product's name → ours."""
+    return {key: given[name] for name, key in names.items() if type(given.get(name)) in (int, float)}
+
+
+def seconds_until(given: Any, started_ns: int) -> float | None:
+    """How long after the start a moment was; ``None`` for none, or one before it."""
+    moment = moment_ns(given)
+    return None if moment is None or moment < started_ns else (moment - started_ns) / 1e9
+
+
+def end_of(given: Any, started_ns: int, attributes: dict[str, Any]) -> int:
+    """When a record ended, in nanoseconds since 1970; one without an end was left behind, which goes into ``attributes``."""
+    ended = moment_ns(given)
+    if ended is None:
+        attributes["ai_dev_squad.status"] = "abandoned"
+        return started_ns
+    return ended
 
 
 def without_nothing(given: Mapping[str, Any]) -> Attributes:

@@ -9,6 +9,7 @@ from typing import Final
 
 from ai_dev_squad_dashboard.store import Store
 from ai_dev_squad_dashboard.store.base import Selection, TraceRow
+from ai_dev_squad_dashboard.store.cursors import every_row
 
 from .told import Claim, Told
 
@@ -132,13 +133,8 @@ def _rows(store: Store, stated: Stated) -> Iterator[TraceRow]:
     """The traces that began while those of the export did."""
     if not stated.spans:
         return
-    selection, cursor = Selection(stated.first_us, stated.last_us + 1), None
-    while True:
-        page = store.traces(selection, cursor=cursor, limit=_ROWS)
-        yield from page.rows
-        cursor = page.next
-        if cursor is None:
-            return
+    selection = Selection(stated.first_us, stated.last_us + 1)
+    yield from every_row(lambda cursor: store.traces(selection, cursor=cursor, limit=_ROWS))
 
 
 def differences(source: Totals, here: Totals) -> Iterator[Difference]:

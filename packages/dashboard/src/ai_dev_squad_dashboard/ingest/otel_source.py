@@ -21,6 +21,7 @@ import msgspec
 from ai_dev_squad_dashboard.store.base import Selection, Store, StoreError, Written
 from ai_dev_squad_dashboard.store.clickhouse.address import Address
 from ai_dev_squad_dashboard.store.clickhouse.client import Client
+from ai_dev_squad_dashboard.store.cursors import every_row
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow
 from ai_dev_squad_dashboard.store_url import without_password
 
@@ -144,7 +145,8 @@ class OtelTable:
         if not logs:
             return logs
         times = [row.time_us for row in logs]
-        known = Counter(self._stored(Selection(min(times), max(times) + 1)))
+        around = Selection(min(times), max(times) + 1)
+        known = Counter(every_row(lambda cursor: self._store.logs(around, cursor=cursor, limit=_PAGE)))
         new = []
         for row in logs:
             if known[row]:
@@ -152,15 +154,6 @@ class OtelTable:
             else:
                 new.append(row)
         return new
-
-    def _stored(self, selection: Selection) -> Iterator[LogRow]:
-        cursor = None
-        while True:
-            page = self._store.logs(selection, cursor=cursor, limit=_PAGE)
-            yield from page.rows
-            cursor = page.next
-            if cursor is None:
-                return
 
     def _remember(self, read: _Read) -> None:
         # A clock that is ahead must not end the looking for rows of those that are not.

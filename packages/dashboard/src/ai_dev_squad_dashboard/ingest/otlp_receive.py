@@ -15,14 +15,14 @@ from ai_dev_squad_dashboard.store.base import StoreError, Written
 from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
 
 from . import otlp_json, otlp_protobuf
+from .accepted import accepted
 from .counting import Counting
 from .from_journal import JournalRows
 from .from_journal import rows as rows_of_line
 from .otlp_shapes import LogRecord, Unreadable
 from .pricing import Prices
 from .relayed import line_in
-from .translate import rejection, translated
-from .translate_signals import evaluations, log_row, metric_rows
+from .translate_signals import log_row, metric_rows
 
 __all__ = ["SIGNALS", "Encoding", "Receiver", "Rejected", "Signal", "Submit", "Taken"]
 
@@ -94,19 +94,13 @@ class Receiver:
                 if isinstance(span, Unreadable):
                     reasons.append(f"a span could not be read: {span.reason}")
                     continue
-                reason = rejection(span, now_us)
-                if reason is None:
-                    try:
-                        row, answer = translated(span, origin, now_us, prices)
-                        batch.logs += evaluations(span, row, origin, now_us)
-                    except Exception as error:  # noqa: BLE001 - one span must not cost its neighbours
-                        report("translating a span", error)
-                        reason = f"a span could not be read ({type(error).__name__})"
-                    else:
-                        rows.append(row)
-                        answers.append(answer)
-                        continue
-                reasons.append(reason)
+                found = accepted(span, origin, now_us, prices)
+                if isinstance(found, str):
+                    reasons.append(found)
+                    continue
+                rows.append(found.row)
+                answers.append(found.answer)
+                batch.logs += found.marks
         self.counting.settle(rows, answers)
         return _rejected(reasons)
 

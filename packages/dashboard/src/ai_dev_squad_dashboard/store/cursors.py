@@ -5,11 +5,32 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from .base import BadCursorError
 
-__all__ = ["pack", "unpack"]
+__all__ = ["every_row", "pack", "unpack"]
+
+Row_co = TypeVar("Row_co", covariant=True)
+
+
+class _Page(Protocol[Row_co]):
+    @property
+    def rows(self) -> Sequence[Row_co]: ...
+    @property
+    def next(self) -> str | None: ...
+
+
+def every_row(ask: Callable[[str | None], _Page[Row_co]]) -> Iterator[Row_co]:
+    """The rows of all pages of a list, one page at a time. ``ask`` gives the page behind a cursor, the first one for ``None``."""
+    cursor = None
+    while True:
+        page = ask(cursor)
+        yield from page.rows
+        cursor = page.next
+        if cursor is None:
+            return
 
 
 def pack(kind: str, *key: int | str) -> str:
