@@ -22,7 +22,8 @@ import ai_dev_squad
 from ai_dev_squad import BudgetExceeded, adopt_spans, operations, runtime
 from ai_dev_squad.running import running
 from ai_dev_squad_testing import Captured, capture
-from ai_dev_squad_testing.model_server import ModelServer, Script, fail, reply, tokens
+from ai_dev_squad_testing.fixtures import serving
+from ai_dev_squad_testing.model_server import ModelServer, fail, reply, tokens
 
 SCOPE = "openinference.instrumentation.smolagents"
 AGENT = {"openinference.span.kind": "AGENT", "agent.name": "clerk"}
@@ -48,15 +49,8 @@ def captured(provider: TracerProvider) -> Iterator[Captured]:
 @pytest.fixture
 def serve() -> Iterator[Callable[..., ModelServer]]:
     """``serve(step, ...)`` starts a scripted model server."""
-    servers: list[ModelServer] = []
-
-    def start(*steps: Any) -> ModelServer:
-        servers.append(ModelServer(Script(list(steps))).start())
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
+    with serving() as start:
+        yield start
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from ai_dev_squad.operations import CHAT, TASK, ModelRequest, Operation
 from ai_dev_squad.schema import Usage
 from ai_dev_squad.wire import openai_usage
 from ai_dev_squad_testing import Captured, capture
-from ai_dev_squad_testing.model_server import ModelServer, Script, fail, reply, tokens
+from ai_dev_squad_testing.fixtures import serving
+from ai_dev_squad_testing.model_server import ModelServer, fail, reply, tokens
 
 ASKS = "stream_options"
 USAGE = tokens(200, 40, cached=64, reasoning=8)
@@ -55,15 +56,8 @@ def captured() -> Iterator[Captured]:
 @pytest.fixture
 def serve() -> Iterator[Callable[..., ModelServer]]:
     """``serve(step, ...)`` starts a model server that plays these steps."""
-    servers: list[ModelServer] = []
-
-    def start(*steps: Any) -> ModelServer:
-        servers.append(ModelServer(Script(list(steps))).start())
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
+    with serving() as start:
+        yield start
 
 
 def arrived(pieces: int) -> Usage:
