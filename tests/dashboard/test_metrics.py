@@ -23,9 +23,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from sample import Run, fill, trace_id
 
+from ai_dev_squad.prometheus import MOST_NAMES, OTHER
 from ai_dev_squad_dashboard import DashboardSettings, create_app
 from ai_dev_squad_dashboard.app import running
-from ai_dev_squad_dashboard.metrics.counting import MAX_SERIES, OTHER, Tally
+from ai_dev_squad_dashboard.metrics.counting import Tally
 from ai_dev_squad_dashboard.security.tokens import new_token
 from ai_dev_squad_dashboard.server import DashboardServer
 from ai_dev_squad_dashboard.store import Store, StoreError, open_memory_store
@@ -146,9 +147,9 @@ def test_names_of_senders_cannot_fill_a_prometheus(client: FlaskClient, store: S
     counted = series(scraped(client), "model_calls_total", "model", "status")
 
     models = {model for model, _ in counted}
-    assert len(models) == MAX_SERIES + 1
+    assert len(models) == MOST_NAMES + 1
     assert sum(counted.values()) == 1_000
-    assert counted[OTHER, "ok"] == 1_000 - MAX_SERIES
+    assert counted[OTHER, "ok"] == 1_000 - MOST_NAMES
     assert max(map(len, models)) < 200
     assert not any("\x00" in model or "\u202e" in model for model in models)
 

@@ -21,15 +21,18 @@ if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
     from ai_dev_squad.schema import ErrorInfo, Usage
 
-__all__ = ["ProgramMetrics", "load"]
+__all__ = ["LONGEST_NAME", "MOST_NAMES", "OCTAVES", "OTHER", "ProgramMetrics", "load"]
 
 _P: Final = "ai_dev_squad_"
 _CALL: Final = ("framework", "provider", "model")
-_SECONDS: Final = tuple(2**octave / 1e6 for octave in range(16, 30))
-"""Powers of two of a microsecond, from 66 ms to 9 minutes: those of the dashboard."""
-_MOST_NAMES: Final = 200
-_OTHER: Final = "(other)"
-_LONGEST: Final = 120
+OCTAVES: Final = range(16, 30)
+"""Boundaries of histograms, as powers of two of a microsecond: from 66 ms to 9 minutes."""
+MOST_NAMES: Final = 200
+"""Of names that are told apart; what comes beyond is counted under ``OTHER``, so that nobody can fill a Prometheus."""
+OTHER: Final = "(other)"
+LONGEST_NAME: Final = 120
+"""Characters of a label."""
+_SECONDS: Final = tuple(2**octave / 1e6 for octave in OCTAVES)
 _KINDS: Final = {
     "input": "input_tokens",
     "output": "output_tokens",
@@ -78,7 +81,7 @@ class ProgramMetrics:
     def operation_ended(self, operation: Operation, error: ErrorInfo | None) -> None:
         """Count an operation that has ended."""
         status = "error" if operation.status == "error" else "ok"
-        framework = operation.framework[:_LONGEST]
+        framework = operation.framework[:LONGEST_NAME]
         seconds = operation.duration_ns / 1e9
         trace = {"trace_id": operation.trace_id}
         if operation.kind.is_model_call:
@@ -95,7 +98,7 @@ class ProgramMetrics:
     ) -> None:
         request = operation.request
         provider, model = (None, None) if request is None else (request.provider, request.model)
-        names = self._told((framework, str(provider or "")[:_LONGEST], str(model or operation.name)[:_LONGEST]))
+        names = self._told((framework, str(provider or "")[:LONGEST_NAME], str(model or operation.name)[:LONGEST_NAME]))
         if operation.is_refused:
             self._refused.labels(*names).inc()
             return
@@ -121,10 +124,10 @@ class ProgramMetrics:
         if names in self._known:
             return names
         with self._lock:
-            if len(self._known) < _MOST_NAMES:
+            if len(self._known) < MOST_NAMES:
                 self._known.add(names)
                 return names
-        return tuple(_OTHER for _ in names)
+        return tuple(OTHER for _ in names)
 
     # --- what is asked when somebody scrapes ------------------------------------------------------------------------------
 
@@ -155,7 +158,7 @@ def _budgets(budgets: Sequence[BudgetStatus]) -> Iterator[Metric]:
 
     by_name: dict[tuple[str, str], list[BudgetStatus]] = {}
     for each in budgets:
-        by_name.setdefault((each.name[:_LONGEST], _PERIODS.get(each.period, each.period)), []).append(each)
+        by_name.setdefault((each.name[:LONGEST_NAME], _PERIODS.get(each.period, each.period)), []).append(each)
     values: dict[str, tuple[str, Callable[[list[BudgetStatus]], float]]] = {
         "limit": ("The limit of a budget, in USD.", lambda found: found[0].limit_usd),
         "spent": (

@@ -12,14 +12,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
+from ai_dev_squad.prometheus import MOST_NAMES, OTHER
 from ai_dev_squad_dashboard.store.base import SETTLED_S, Store
 from ai_dev_squad_dashboard.store.figures import NANO, Figure, Kind
 
-__all__ = ["MAX_SERIES", "OTHER", "Durations", "Names", "Sums", "Tally"]
+__all__ = ["Durations", "Names", "Sums", "Tally"]
 
-MAX_SERIES: Final = 200
-"""Of names that are told apart, for runs, for model calls and for tool calls each."""
-OTHER: Final = "(other)"
 _STEP_US: Final = 1 << 50
 """So long that when something ended does not tell it apart."""
 
@@ -122,6 +120,7 @@ class Tally:
 
 
 def _series(among: dict[Names, Sums], names: Names) -> Sums:
-    if names not in among and len(among) >= MAX_SERIES:
+    # For runs, for model calls and for tool calls each.
+    if names not in among and len(among) >= MOST_NAMES:
         names = (OTHER,) * len(names)
     return among.setdefault(names, Sums())

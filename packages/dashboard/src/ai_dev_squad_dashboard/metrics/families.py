@@ -12,6 +12,7 @@ from typing import Any, Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ai_dev_squad.prometheus import LONGEST_NAME, OCTAVES
 from ai_dev_squad_dashboard.budgets import watched
 from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.query import Query
@@ -26,8 +27,6 @@ __all__ = ["SiteCollector"]
 
 _P: Final = "ai_dev_squad"
 _CALL: Final = ("framework", "provider", "model")
-_OCTAVES: Final = range(16, 30)
-"""From 66 ms to 9 minutes."""
 
 
 class SiteCollector(Collector):
@@ -162,7 +161,7 @@ def _gauge(name: str, about: str, value: float) -> Metric:
 def _counter(name: str, about: str, labels: Names, values: Mapping[Names, float]) -> Metric:
     family = CounterMetricFamily(f"{_P}_{name}", about, labels=labels)
     for names, value in values.items():
-        family.add_metric([safe_line(each, 120) for each in names], value)
+        family.add_metric([safe_line(each, LONGEST_NAME) for each in names], value)
     return family
 
 
@@ -182,10 +181,10 @@ def _histogram(
         total = sum(durations.bins.values())
         buckets: list[Any] = [
             (str(2**octave / 1e6), sum(n for bin_, n in durations.bins.items() if bin_ <= octave * BINS_PER_OCTAVE))
-            for octave in _OCTAVES
+            for octave in OCTAVES
         ]
         family.add_metric(
-            [safe_line(each, 120) for each in names],
+            [safe_line(each, LONGEST_NAME) for each in names],
             [*buckets, ("+Inf", total)],
             sum_value=durations.total_us / 1e6 if summed else None,
         )
