@@ -152,6 +152,11 @@ class LabCell(LabOutcome):
     output: str = ""
     """The last lines of what the process printed, where it failed."""
 
+    @property
+    def link(self) -> str | None:
+        """``source`` where it is a web address: what is none is no link."""
+        return self.source if self.source.startswith(("https://", "http://")) else None
+
 
 @dataclass(frozen=True)
 class LabScenario:

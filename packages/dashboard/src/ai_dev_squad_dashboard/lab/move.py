@@ -146,7 +146,7 @@ def _rows(result: LabResult, before: str, after: str) -> Iterator[LabMoveRow]:
             verdicts=(None if old is None else old.verdict, None if new is None else new.verdict),
             measures=_measures(old, new),
             reason="" if new is None or passing else new.reason,
-            source=new.source if new is not None and new.source.startswith(("https://", "http://")) else "",
+            source="" if new is None else new.link or "",
             note="" if new is None else new.note,
             programs=(scenario.programs.get(before, ""), scenario.programs.get(after, "")),
         )

@@ -86,7 +86,7 @@ def _cell(cell: LabProviderCell | None) -> ProviderCell | None:
         streamed=cell.streamed,
         verdict=cell.verdict,
         reason=cell.reason,
-        source=cell.source if cell.source.startswith(("https://", "http://")) else None,
+        source=cell.link,
         client=cell.client,
         checks=len(cell.checks),
         failed_checks=tuple(check.name for check in cell.checks if not check.ok),

@@ -222,8 +222,7 @@ def entry(cell: LabCell, measured: Mapping[str, Figure]) -> LabEntry:
     return LabEntry(
         verdict=cell.verdict,
         reason=cell.reason,
-        # What is no web address is no link.
-        source=cell.source if cell.source.startswith(("https://", "http://")) else None,
+        source=cell.link,
         note=cell.note,
         checks=len(cell.checks),
         failed_checks=tuple(check.name for check in cell.checks if not check.ok),

@@ -202,7 +202,7 @@ def _part(value: Any, budget: Budget) -> MessagePart:
         result = _first(value, ("response", "content", "output", "result", "server_tool_call_response"))
         return MessagePart("tool_result", _short(value.get("name")), budget.pretty(result), _id(value))
     if kind in MEDIA_TYPES:
-        return MessagePart("media", _medium(kind, value), _transcript(value, budget), picture=_picture(value, budget))
+        return _media(kind, value, budget)
     return MessagePart("other", _short(kind) or "part", budget.pretty(dict(value)))
 
 
@@ -236,12 +236,15 @@ def _id(value: Mapping[str, Any]) -> str | None:
     return _short(_first(value, ("id", "call_id", "tool_use_id", "tool_call_id"))) or None
 
 
-def _medium(kind: str, value: Mapping[str, Any]) -> str:
-    """What there is to see or hear: medium, type and address or size."""
-    inner = _inner(value)
-    address, content = _address(inner), _first(inner, ("content", "data"))
+def _media(kind: str, value: Mapping[str, Any], budget: Budget) -> MessagePart:
+    """What there is to see or hear: medium, type and address or size; and the picture, where it is small and whole."""
+    source = value.get("source")
+    inner = {**source, **value} if isinstance(source, Mapping) else dict(value)
+    url = inner.get("image_url")
+    address = _first(inner, ("uri", "url", "file_id")) or (url.get("url") if isinstance(url, Mapping) else url)
+    content = data = _first(inner, ("content", "data"))
     if isinstance(address, str) and address.startswith("data:"):
-        content, address = address, address[:40].partition(";")[0]
+        content, data, address = address, address.partition(",")[2], address[:40].partition(";")[0]
     size = f"{len(content) * 3 // 4:,} bytes" if isinstance(content, str) else None
     words = (
         value.get("modality") or MEDIA_TYPES[kind] or kind,
@@ -249,29 +252,16 @@ def _medium(kind: str, value: Mapping[str, Any]) -> str:
         address,
         size,
     )
-    return " · ".join(_short(word) for word in words if word)
+    title = " · ".join(_short(word) for word in words if word)
+    return MessagePart("media", title, _transcript(value, budget), picture=_picture(data, budget))
 
 
-def _inner(value: Mapping[str, Any]) -> dict[str, Any]:
-    source = value.get("source")
-    return {**source, **value} if isinstance(source, Mapping) else dict(value)
-
-
-def _address(inner: Mapping[str, Any]) -> Any:
-    url = inner.get("image_url")
-    return _first(inner, ("uri", "url", "file_id")) or (url.get("url") if isinstance(url, Mapping) else url)
-
-
-def _picture(value: Mapping[str, Any], budget: Budget) -> str | None:
-    """The picture in a part, known by how it begins, whatever the part calls it; ``None`` where it is cut, large, or none."""
-    inner = _inner(value)
-    address, content = _address(inner), _first(inner, ("content", "data"))
-    if isinstance(address, str) and address.startswith("data:"):
-        content = address.partition(",")[2]
-    if not isinstance(content, str) or len(content) > _LARGEST_PICTURE or not _BASE64.fullmatch(content):
+def _picture(data: Any, budget: Budget) -> str | None:
+    """The picture that base64 is, known by how it begins, whatever it is called; ``None`` where it is cut, large, or none."""
+    if not isinstance(data, str) or len(data) > _LARGEST_PICTURE or not _BASE64.fullmatch(data):
         return None
-    kind = next((kind for head, kind in _PICTURES.items() if content.startswith(head)), None)
-    return f"data:image/{kind};base64,{content}" if kind and budget.takes(len(content)) else None
+    kind = next((kind for head, kind in _PICTURES.items() if data.startswith(head)), None)
+    return f"data:image/{kind};base64,{data}" if kind and budget.takes(len(data)) else None
 
 
 def _transcript(value: Mapping[str, Any], budget: Budget) -> Text | None:
