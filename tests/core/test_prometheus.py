@@ -72,10 +72,10 @@ def test_a_program_says_what_it_called_used_spent_and_has_left() -> None:
         f"cost_usd_total{{{call}}}": pytest.approx(priced),
     }  # fmt: skip
     assert values(text, "budget_") == {
-        'budget_limit_usd{budget="team",period="day"}': 1.0,
-        'budget_spent_usd{budget="team",period="day"}': pytest.approx(priced),
-        'budget_reserved_usd{budget="team",period="day"}': 0.0,
-        'budget_remaining_usd{budget="team",period="day"}': pytest.approx(1 - priced),
+        'budget_limit_usd{budget="team",period="daily"}': 1.0,
+        'budget_spent_usd{budget="team",period="daily"}': pytest.approx(priced),
+        'budget_reserved_usd{budget="team",period="daily"}': 0.0,
+        'budget_remaining_usd{budget="team",period="daily"}': pytest.approx(1 - priced),
     }
     assert values(text, "dropped_journal_lines_total", "seen_model_calls_total") == {
         "dropped_journal_lines_total": 0.0,

@@ -41,9 +41,6 @@ _KINDS: Final = {
     "reasoning": "reasoning_output_tokens",
 }
 
-_PERIODS: Final = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month"}
-"""As the dashboard calls them."""
-
 Names = tuple[str, ...]
 
 
@@ -158,7 +155,7 @@ def _budgets(budgets: Sequence[BudgetStatus]) -> Iterator[Metric]:
 
     by_name: dict[tuple[str, str], list[BudgetStatus]] = {}
     for each in budgets:
-        by_name.setdefault((each.name[:LONGEST_NAME], _PERIODS.get(each.period, each.period)), []).append(each)
+        by_name.setdefault((each.name[:LONGEST_NAME], each.period), []).append(each)
     values: dict[str, tuple[str, Callable[[list[BudgetStatus]], float]]] = {
         "limit": ("The limit of a budget, in USD.", lambda found: found[0].limit_usd),
         "spent": (
