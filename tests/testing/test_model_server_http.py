@@ -164,14 +164,31 @@ async def test_hundreds_of_connections_at_once():
         await writer.wait_closed()
         return received[:15]
 
-    with ModelServer(Script(default=reply("hi", latency=0.3))) as server:
+    with ModelServer(Script(default=reply("hi", together=300))) as server:
         statuses = await asyncio.gather(*(ask(server.port) for _ in range(300)))
         truth = server.truth
 
     assert set(statuses) == {b"HTTP/1.1 200 OK"}
     assert truth.totals.successful_calls == 300
     assert sorted(c.finished for c in truth.calls if c.finished is not None) == list(range(300))
-    assert max(c.in_flight for c in truth.calls) > 10
+    assert max(c.in_flight for c in truth.calls) == 299
+
+
+async def test_who_waits_for_others_in_vain_is_answered_alone(monkeypatch: pytest.MonkeyPatch):
+    """A call that is to be answered together with another is answered without it in the end, and a caller who gave up
+    waiting is nobody's company.
+    """
+    monkeypatch.setattr("ai_dev_squad_testing.model_server.http.WAITED_FOR_OTHERS_S", 0.2)
+    with ModelServer(Script(default=reply("hi", together=2))) as server:
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            with pytest.raises(httpx.ReadTimeout):
+                await client.post("/v1/chat/completions", json=BODY, timeout=0.05)
+            alone = await client.post("/v1/chat/completions", json=BODY)
+            both = await asyncio.gather(*(client.post("/v1/chat/completions", json=BODY) for _ in range(2)))
+        truth = server.settle()
+
+    assert [answer.status_code for answer in (alone, *both)] == [200, 200, 200]
+    assert [call.outcome for call in truth.calls] == ["client_closed", "completed", "completed", "completed"]
 
 
 def open_things() -> tuple[int, int]:

@@ -160,6 +160,7 @@ def test_one_step_is_given_to_one_request():
     [
         (lambda: reply("x", times=0), "times is 0; allowed is 1 or more, or None for ever"),
         (lambda: reply("x", latency=-1), "latency is -1; allowed is 0 or more seconds"),
+        (lambda: reply("x", together=0), "together is 0; allowed is 1 or more calls"),
         (lambda: reply("x", chunk_size=0), "chunk_size is 0"),
         (lambda: reply("x", half_line=True), "half_line needs cut_after"),
         (lambda: reply("x", usge=1), "unknown keyword usge; allowed: "),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Literal, cast
@@ -16,6 +17,7 @@ __all__ = ["Connection", "Delivery", "End", "HttpRequest", "ProtocolError", "rea
 
 MAX_HEAD = 64 * 1024
 MAX_BODY = 64 * 1024 * 1024
+WAITED_FOR_OTHERS_S = 10.0
 FOR_EVER = 365 * 86_400.0
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -52,6 +54,8 @@ class Delivery:
     pieces: Sequence[tuple[float, bytes]]
     timed: bool = False
     """Whether any piece has to wait; if not, everything is written at once."""
+    barrier: asyncio.Barrier | None = None
+    """Where this delivery waits for others before its first piece."""
     end: Literal["completed", "cut", "hung"] = "completed"
     hang_seconds: float | None = 0.0
     before_last: Callable[[End, int], None] = field(default=lambda end, sent: None)
@@ -204,7 +208,7 @@ class Connection(asyncio.Protocol):
             self._continued = False
             self._keep_alive = request.keep_alive
             delivery = self._answer(request)
-            if delivery.timed or delivery.end == "hung":
+            if delivery.timed or delivery.barrier is not None or delivery.end == "hung":
                 self._delivery, self._sent = delivery, 0
                 self._task = asyncio.get_running_loop().create_task(self._play(delivery))
                 return
@@ -221,6 +225,9 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     async def _play(self, delivery: Delivery) -> None:
+        if delivery.barrier is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(delivery.barrier.wait(), WAITED_FOR_OTHERS_S)
         *early, last = delivery.pieces or [(0.0, b"")]
         for seconds, data in early:
             await asyncio.sleep(seconds)

@@ -74,6 +74,9 @@ class Reply:
     """The tier that the answer says it was served in, where its format has one; ``None``: the ordinary one."""
     model: str | None = None
     """The model the answer names; ``None`` is the one asked for."""
+    together: int = 1
+    """Answer only when this many calls are here whose answers say so: they are at the same time on the busiest machine.
+    Who waits for ten seconds in vain is answered alone."""
     latency: float = 0.0
     """Seconds before the first byte of the response."""
     first_token: float = 0.0
@@ -98,6 +101,8 @@ class Reply:
         for name in ("latency", "first_token", "per_chunk"):
             if getattr(self, name) < 0:
                 raise ScriptError(f"{name} is {getattr(self, name)!r}; allowed is 0 or more seconds")
+        if self.together < 1:
+            raise ScriptError(f"together is {self.together!r}; allowed is 1 or more calls")
         if self.chunk_size < 1:
             raise ScriptError(f"chunk_size is {self.chunk_size!r}; allowed is 1 or more characters")
         if self.half_line and self.cut_after is None:
@@ -141,6 +146,7 @@ class Direction(TypedDict, total=False):
     reasoning: str | None
     service_tier: str | None
     model: str | None
+    together: int
     latency: float
     first_token: float
     per_chunk: float

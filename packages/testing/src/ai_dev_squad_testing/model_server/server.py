@@ -65,6 +65,7 @@ class ModelServer:
         self._recorder = Recorder(keep_messages=keep_messages)
         self._connections: set[Connection] = set()
         self._background = Background()
+        self._barriers: dict[int, asyncio.Barrier] = {}
         self._coming: set[asyncio.Task[Any]] = set()
         self._thread: threading.Thread | None = None
         self._stop: Callable[[], object] = lambda: None
@@ -107,6 +108,7 @@ class ModelServer:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         listener = socket.create_server((self.host, self.port), family=family, backlog=1024)
         self.port = listener.getsockname()[1]
+        self._barriers = {}  # those of an earlier start belong to its event loop
         loop = asyncio.SelectorEventLoop()
         stop = loop.create_future()
         self._stop = lambda: loop.call_soon_threadsafe(stop.set_result, None)
@@ -291,7 +293,13 @@ class ModelServer:
             self._recorder.close(ticket, end, reported=told, events_sent=max(0, sent - 1) if events else 0)
 
         delivery.before_last = before_last
+        delivery.barrier = self._barrier(reply.together)
         return delivery
+
+    def _barrier(self, together: int) -> asyncio.Barrier | None:
+        if together == 1:
+            return None
+        return self._barriers.setdefault(together, asyncio.Barrier(together))
 
 
 def _plain(status: int, value: Any) -> Delivery:

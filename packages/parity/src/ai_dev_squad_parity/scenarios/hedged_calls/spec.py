@@ -16,8 +16,8 @@ SCENARIO = Scenario(
             role(
                 "assistant",
                 system_contains("you are the assistant"),
-                reply("Paris, after a while.", usage=tokens(200, 30), latency=20),
-                reply("Paris.", usage=tokens(200, 5), latency=0.2),
+                reply("Paris, after a while.", usage=tokens(200, 30), together=2, latency=20),
+                reply("Paris.", usage=tokens(200, 5), together=2),
             )
         ]
     ),

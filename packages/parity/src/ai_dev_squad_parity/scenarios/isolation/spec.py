@@ -15,7 +15,7 @@ SCENARIO = Scenario(
             role(
                 "assistant",
                 system_contains("you are the assistant"),
-                *(reply("Paris.", usage=tokens(100 + number, 3), latency=0.2) for number in range(len(PEOPLE))),
+                *(reply("Paris.", usage=tokens(100 + number, 3), together=4) for number in range(len(PEOPLE))),
             )
         ]
     ),

@@ -22,7 +22,7 @@ SCENARIO = Scenario(
                 role(
                     name,
                     system_contains(f"you are the {name}"),
-                    reply(f"The {name} likes figs.", usage=tokens(100 + n, 10 + n), latency=0.3),
+                    reply(f"The {name} likes figs.", usage=tokens(100 + n, 10 + n), together=3),
                 )
                 for n, name in enumerate(EXPERTS)
             ),

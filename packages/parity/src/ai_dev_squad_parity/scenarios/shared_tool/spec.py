@@ -48,7 +48,7 @@ SCENARIO = Scenario(
                             call("look_up", word=word),
                             when=message_contains(f"What is a {word}?"),
                             usage=tokens(120 + n, 18),
-                            latency=0.2,
+                            together=2,
                         ),
                         reply(
                             f"A {word} is a fruit.",
