@@ -73,6 +73,88 @@ def test_a_version_is_written_wherever_it_is_named(prepare: ModuleType, tree: Pa
     }
 
 
+def test_changes_of_their_own_files_join_the_others(prepare: ModuleType, tree: Path) -> None:
+    """A file for each change, which none other touches, goes below its kind, after the lines that stood in the changelog; it is gone then."""
+    changes = tree / "packages" / "core" / "changes"
+    changes.mkdir()
+    (changes / "+sums.fixed.md").write_text("Another sum,\nof two lines.\n", encoding="utf-8")
+    (changes / "+words.added.md").write_text("`words`, a function.\n", encoding="utf-8")
+    (changes / "+names.breaking.md").write_text("`name` is `names`.\n", encoding="utf-8")
+    changed = prepare.prepare(tree, "ai-dev-squad", "0.2.0", "2026-12-01")
+
+    assert [path.name for path in changed if not path.exists()] == [
+        "+names.breaking.md",
+        "+sums.fixed.md",
+        "+words.added.md",
+    ]
+    assert (
+        written(tree)["packages/core/CHANGELOG.md"]
+        == """\
+# Changelog
+
+## Unreleased
+
+## 0.2.0 (2026-12-01)
+
+### Breaking
+
+- `name` is `names`.
+
+### Added
+
+- `words`, a function.
+
+### Fixed
+
+- A sum.
+- Another sum,
+  of two lines.
+
+## 0.1.0 (2026-11-22)
+
+- The first.
+"""
+    )
+
+
+def test_what_stands_before_the_kinds_stays_there(prepare: ModuleType, tree: Path) -> None:
+    """The sentence of a first release is the first of its version, and a kind of one's own is the last."""
+    changelog = tree / "packages" / "core" / "CHANGELOG.md"
+    changelog.write_text("# Changelog\n\n## Unreleased\n\nThe first.\n\n### Gone\n\n- A name.\n", encoding="utf-8")
+    prepare.prepare(tree, "ai-dev-squad", "0.2.0", "2026-12-01")
+
+    assert changelog.read_text(encoding="utf-8") == (
+        "# Changelog\n\n## Unreleased\n\n## 0.2.0 (2026-12-01)\n\nThe first.\n\n### Gone\n\n- A name.\n"
+    )
+
+
+def test_a_change_that_says_no_kind_changes_nothing(prepare: ModuleType, tree: Path) -> None:
+    """A file whose name says none is named, with the names that are allowed."""
+    change = tree / "packages" / "core" / "changes" / "sums.md"
+    change.parent.mkdir()
+    change.write_text("A sum.\n", encoding="utf-8")
+    before = written(tree)
+    allowed = r"Invalid news fragment name: sums\.md(.|\n)*allowed: \+words\.breaking\.md, \+words\.added\.md, \+words\.fixed\.md"
+    with pytest.raises(ValueError, match=allowed):
+        prepare.prepare(tree, "ai-dev-squad", "0.2.0", "2026-12-01")
+    assert written(tree) == before
+
+
+@pytest.mark.parametrize("added, least", [("", "0.1.1"), ("+names.breaking.md", "0.2.0")])
+def test_a_file_that_breaks_asks_for_a_version_that_may(
+    prepare: ModuleType, tree: Path, added: str, least: str
+) -> None:
+    """What breaks needs a minor version before 1.0, wherever it is said."""
+    if added:
+        (tree / "packages/core/changes").mkdir()
+        (tree / "packages/core/changes" / added).write_text("`name` is `names`.\n", encoding="utf-8")
+        with pytest.raises(ValueError, match=f"breaks what 0.1.0 promised.*allowed: {least} and up"):
+            prepare.prepare(tree, "ai-dev-squad", "0.1.1", "2026-12-01")
+    prepare.prepare(tree, "ai-dev-squad", least, "2026-12-01")
+
+    assert f'version = "{least}"' in written(tree)["packages/core/pyproject.toml"]
+
+
 def test_a_range_that_holds_already_stays(prepare: ModuleType, tree: Path) -> None:
     """A mended core needs nothing of its adapters."""
     prepare.prepare(tree, "ai-dev-squad", "0.1.1", "2026-12-01")
@@ -101,7 +183,7 @@ def test_a_range_that_holds_already_stays(prepare: ModuleType, tree: Path) -> No
             "ai-dev-squad",
             "0.2.0",
             CHANGES.replace("### Fixed\n\n- A sum.\n", ""),
-            "nothing stands under '## Unreleased'",
+            "nothing is unreleased; write what a user can notice into changes/",
         ),
     ],
 )

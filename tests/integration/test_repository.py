@@ -97,6 +97,16 @@ def test_the_version_stands_once(folder: Path):
 
 
 @FOLDERS
+def test_a_change_says_its_kind_and_is_a_sentence(folder: Path):
+    """What waits for a release in a package's `changes` is a file for each change, which has no bullet of its own."""
+    changes = sorted((folder / "changes").glob("*"))
+    assert [
+        path.name for path in changes if not re.fullmatch(r"\+[a-z0-9-]+\.(breaking|added|fixed)\.md", path.name)
+    ] == []
+    assert [path.name for path in changes if not re.match(r"[^\s#*-]", path.read_text(encoding="utf-8"))] == []
+
+
+@FOLDERS
 def test_every_dependency_has_a_lower_and_an_upper_bound(folder: Path):
     """A resolver can only refuse what a range excludes."""
     project = PROJECTS[folder]["project"]
