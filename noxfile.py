@@ -2,23 +2,37 @@
 
 Facts are read where they stand: packages are folders with a pyproject.toml, Python versions are core's
 classifiers, tool versions are the dependency groups of the root pyproject.toml. A package is tested on the Python
-versions that it claims itself.
+versions that it claims itself. How an environment is made and tests are grouped stands in tools/sessions.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
 import sys
-import time
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
-from packaging.requirements import Requirement
+
+sys.path.insert(0, str(Path(__file__).parent / "tools"))
+
+from sessions.clock import ahead_of_time
+from sessions.groups import run_groups, run_pytest, run_tests, shares, tests_of
+from sessions.workspace import (
+    AHEAD,
+    ONE,
+    PACKAGES,
+    PROVIDERS,
+    PYTHONS,
+    ROOT,
+    WORKSPACE,
+    claimed,
+    extras_of,
+    install,
+    locked,
+    third_party,
+    uv,
+)
 
 nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -26,116 +40,8 @@ nox.options.download_python = "never"
 # A missing interpreter is skipped, and the closing lines say so, on a CI machine too.
 nox.options.error_on_missing_interpreters = False
 
-ROOT = Path(__file__).parent
-WORKSPACE = nox.project.load_toml(ROOT / "pyproject.toml")
-PACKAGES = {
-    str(project.parent.relative_to(ROOT / "packages")): nox.project.load_toml(project)
-    for project in sorted(ROOT.glob("packages/**/pyproject.toml"))
-}
-OURS = {data["project"]["name"] for data in PACKAGES.values()}
-PYTHONS = nox.project.python_versions(PACKAGES["core"])
-# What proves the same on every interpreter is run by the one that runs nox: it is there for certain.
-ONE = next((version for version in PYTHONS if version == f"{sys.version_info[0]}.{sys.version_info[1]}"), PYTHONS[0])
 # Frameworks that have no adapter, and what is tried with their spans.
 ADOPTED = nox.project.load_toml(ROOT / "tests" / "adopted" / "frameworks.toml")
-FRONTEND = ROOT / "packages" / "dashboard" / "frontend"
-
-# pyenv keeps interpreters that `pyenv global` does not name off PATH.
-_pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
-_hidden = [str(path) for version in PYTHONS for path in sorted(_pyenv.glob(f"versions/{version}.*/bin"))]
-os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *_hidden])
-# The newest interpreter that is there runs its tests on the other clock, instead of on both: what all run, the others prove on
-# today's.
-AHEAD = next((version for version in reversed(PYTHONS) if version != ONE and shutil.which(f"python{version}")), ONE)
-# Two cores are kept busy by three processes of tests, which wait for servers, browsers and children; more would only share them.
-AT_ONCE = min(4, (os.cpu_count() or 2) + 1)
-# uv reads its own settings, so a mirror configured for pip is handed on.
-if "PIP_INDEX_URL" in os.environ:
-    os.environ.setdefault("UV_DEFAULT_INDEX", os.environ["PIP_INDEX_URL"])
-
-
-# Client libraries for the lab's table of providers: hardly anybody has all of them, and no test needs them. The demo does.
-APART = frozenset(name for name in PACKAGES["parity"]["project"]["optional-dependencies"] if name.endswith("providers"))
-PROVIDERS = PACKAGES["parity"]["project"]["optional-dependencies"]["providers"]
-
-
-def third_party(packages: Iterable[str] = PACKAGES) -> list[str]:
-    """What the packages and their extras require, other than one another."""
-    projects = [PACKAGES[package]["project"] for package in packages]
-    groups = [[project["dependencies"], *extras_of(project).values()] for project in projects]
-    return sorted({text for group in groups for texts in group for text in texts if Requirement(text).name not in OURS})
-
-
-def extras_of(project: Mapping[str, dict[str, list[str]]]) -> dict[str, list[str]]:
-    """A package's extras, but for those apart."""
-    extras = project.get("optional-dependencies", {})
-    return {name: requirements for name, requirements in extras.items() if name not in APART}
-
-
-def claimed(session: nox.Session) -> list[str]:
-    """The packages that claim this session's Python: an adapter claims what its framework does."""
-    python = session.python or ONE
-    return [package for package, data in PACKAGES.items() if python in nox.project.python_versions(data)]
-
-
-def uv(session: nox.Session, *args: str) -> bool:
-    """Run uv, fetched with pip first where nobody installed it: 4 s that save 40 in each environment.
-
-    Returns whether it ran: with ``nox -R`` an environment that is there stays as it is.
-    """
-    if session.venv_backend != "uv" and not shutil.which("uv", path=session.bin):
-        session.install("--quiet", "uv>=0.9,<1")
-    return session.run_install("uv", *args, env={"UV_PYTHON_DOWNLOADS": "never"}) is not None
-
-
-_wheels: dict[str, Path] = {}
-
-
-def wheel(session: nox.Session, package: str) -> Path | None:
-    """The wheel of a package, built from the tree once a run; ``None`` where this session installs nothing."""
-    if package not in _wheels:
-        folder = session.cache_dir.resolve() / "wheels" / package
-        shutil.rmtree(folder, ignore_errors=True)
-        # Of the sdist, as a user's installer may do it.
-        if not uv(session, "build", "--quiet", "--out-dir", str(folder), str(ROOT / "packages" / package)):
-            return None
-        (_wheels[package],) = folder.glob("*.whl")
-    return _wheels[package]
-
-
-def install(
-    session: nox.Session,
-    *groups: str,
-    packages: Iterable[str] | None = None,
-    extras: bool = True,
-    options: tuple[str, ...] = (),
-) -> None:
-    """Install the wheels of ``packages`` together, those that claim this Python where none are named, and dependency groups."""
-    requirements = []
-    chosen_packages = list(claimed(session) if packages is None else packages)
-    missing = OURS - {PACKAGES[package]["project"]["name"] for package in chosen_packages}
-    for package in chosen_packages:
-        built = wheel(session, package)
-        if built is None:
-            return
-        project = PACKAGES[package]["project"]
-        # An extra that is for a package of ours which is not installed here would be looked for on the index.
-        optional = {
-            name: texts
-            for name, texts in (extras_of(project) if extras else {}).items()
-            if missing.isdisjoint(Requirement(text).name for text in texts)
-        }
-        chosen = f"[{','.join(optional)}]" if optional else ""
-        requirements.append(f"{project['name']}{chosen} @ {built.as_uri()}")
-    uv(
-        session,
-        "pip",
-        "install",
-        "--quiet",
-        *options,
-        *requirements,
-        *nox.project.dependency_groups(WORKSPACE, *groups),
-    )
 
 
 @nox.session
@@ -188,11 +94,6 @@ def floor(session: nox.Session, packages: tuple[str, ...]) -> None:
     run_tests(session, groups=None if together else {HOLDS_BACK: tests_of(HOLDS_BACK)})
 
 
-_AHEAD_DAYS = 400
-# In UTC: other prices hold than by day (DeepSeek's), and in Kolkata it is tomorrow already.
-_AHEAD_HOUR = 20
-
-
 @nox.session(python=sorted({ONE, AHEAD}))
 def clock(session: nox.Session) -> None:
     """Run the tests, but for those about time-outs, on a clock that is 400 days ahead, in the evening, in another time zone.
@@ -222,113 +123,6 @@ nox.options.sessions = [
     "web",
     "cluster",
 ]
-
-
-def ahead_of_time(session: nox.Session) -> dict[str, str]:
-    """The environment that changes the clock and the zone; empty on an interpreter that has no other session of tests."""
-    preload = "import json, libfaketime; print(json.dumps(libfaketime.get_reload_information()[1]))"
-    found = session.run("python", "-c", preload, silent=True, success_codes=(0, 1))
-    if found is None:  # --install-only
-        return {}
-    evening = _AHEAD_DAYS * 86_400 + _AHEAD_HOUR * 3_600 - int(time.time()) % 86_400
-    environment = {"FAKETIME": f"+{evening}", "TZ": "Asia/Kolkata"}
-    if str(found).startswith("{"):
-        environment |= json.loads(str(found))
-    tell = "import time; print(time.time(), time.timezone)"
-    now, zone = str(session.run("python", "-c", tell, env=environment, silent=True)).split()[-2:]
-    missing = ""
-    if float(now) < time.time() + (_AHEAD_DAYS - 1) * 86_400:
-        missing = f"libfaketime does not change Python's clock on this machine ({sys.platform})"
-    elif zone != "-19800":
-        missing = "this machine does not know the zone Asia/Kolkata; on Debian: apt-get install tzdata"
-    if not missing:
-        return environment
-    if session.python == ONE:
-        session.skip(missing)
-    session.warn(f"{missing}: the tests run on its own clock")
-    return {}
-
-
-def run_tests(
-    session: nox.Session,
-    *options: str,
-    groups: Mapping[str, list[str]] | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> None:
-    """Everything, or these groups, with these options of pytest, or what the arguments after -- name.
-
-    Each framework in a process of its own: what one imports, leaves open or leaves in memory is no other's trouble.
-    """
-    if session.posargs:
-        run_pytest(session, *session.posargs, environment=environment)
-        return
-    run_groups(session, everything(session) if groups is None else groups, *options, environment=environment)
-
-
-def everything(session: nox.Session) -> dict[str, list[str]]:
-    """Group → its paths. The longest first, so that each process has something to do until the end."""
-    packages = claimed(session)
-    for package in PACKAGES.keys() - packages:
-        session.warn(f"{package} does not claim Python {session.python}: its tests are left out")
-    groups = {package: tests_of(package) for package in sorted(packages) if package.startswith("adapters/")}
-    own = {"adapters", "adopted", "browser", "cluster", "core", "dashboard", "guide", "testing", "wire"}
-    others = sorted(folder.name for folder in Path("tests").iterdir() if folder.is_dir() and folder.name not in own)
-    lab, core, dashboard = shares(2, *others), shares(2, "core", "guide", "testing"), shares(2, "dashboard")
-    groups |= {**lab, **core, **dashboard}
-    longest = [name for name in (*lab, "adapters/crewai", *core, *dashboard, "adapters/langgraph") if name in groups]
-    return {name: groups[name] for name in [*longest, *groups] if groups[name]}
-
-
-def tests_of(adapter: str, *subjects: str) -> list[str]:
-    """An adapter's test files, those on these subjects where some are named."""
-    name = adapter.removeprefix("adapters/").replace("-", "_")
-    files = [path for subject in subjects or "*" for path in Path("tests/adapters").glob(f"test_{name}_{subject}.py")]
-    return sorted(map(str, files))
-
-
-def shares(count: int, *folders: str) -> dict[str, list[str]]:
-    """The test files in these folders of tests in ``count`` groups; by file, as a file's tests share what they start."""
-    files = sorted(str(file) for folder in folders for file in Path("tests", folder).glob("test_*.py"))
-    return {f"{', '.join(folders)} {share + 1} of {count}": files[share::count] for share in range(count)}
-
-
-def run_groups(
-    session: nox.Session,
-    groups: Mapping[str, list[str]],
-    *options: str,
-    environment: Mapping[str, str] | None = None,
-) -> None:
-    """Each group of paths in a process of its own, one more at a time than there are cores: a test waits for what it started."""
-    pytest = shutil.which("pytest", path=session.bin)
-    assert pytest is not None
-
-    def run(group: list[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [pytest, *options, *group],
-            env=complete,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-
-    given = {**os.environ, **session.env, "AI_DEV_SQUAD_TEST_WHEELS": "1", **(environment or {})}
-    complete = {key: value for key, value in given.items() if value is not None}
-    complete["PATH"] = os.pathsep.join([session.bin, complete["PATH"]])
-    failed = []
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for name, done in zip(groups, pool.map(run, groups.values()), strict=True):
-            session.log(f"pytest: {name}")
-            print(done.stdout, flush=True)
-            if done.returncode:
-                failed.append(name)
-    if failed:
-        session.error(f"failed: {', '.join(failed)}")
-
-
-def run_pytest(session: nox.Session, *args: str, environment: Mapping[str, str] | None = None) -> None:
-    """Run pytest with the wheels as the thing under test: a repository test fails when it is anything else."""
-    session.run("pytest", *args, env={"AI_DEV_SQUAD_TEST_WHEELS": "1", **(environment or {})})
 
 
 @nox.session
@@ -495,13 +289,6 @@ def upstream(session: nox.Session, suite: str) -> None:
         session.run("python", f"tools/upstream/{suite}_suite.py", *session.posargs)
 
 
-def locked(session: nox.Session, requirements: Iterable[str], file: Path, *options: str) -> None:
-    """Write into ``file`` the releases that are chosen for ``requirements``."""
-    wanted = Path(session.virtualenv.location) / "wanted.in"
-    wanted.write_text("\n".join(requirements), encoding="utf-8")
-    uv(session, "pip", "compile", "--quiet", *options, "--output-file", str(file), str(wanted))
-
-
 @nox.session
 def lock(session: nox.Session) -> None:
     """Write the newest releases of everything that an editor's environment has into requirements-dev.txt, for every Python and system."""
@@ -532,4 +319,12 @@ def audit(session: nox.Session) -> None:
     locked(session, third_party(), chosen)
     session.run("pip-audit", "--strict", "--disable-pip", "--no-deps", "--requirement", str(chosen), *session.posargs)
     # What the dashboard's wheel carries along from npm, by its lock file.
-    session.run_install("npm", "audit", "--omit=dev", "--package-lock-only", "--prefix", str(FRONTEND), external=True)
+    session.run_install(
+        "npm",
+        "audit",
+        "--omit=dev",
+        "--package-lock-only",
+        "--prefix",
+        str(ROOT / "packages" / "dashboard" / "frontend"),
+        external=True,
+    )
