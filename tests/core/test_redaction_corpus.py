@@ -17,6 +17,7 @@ import redaction_corpus
 
 REDACTOR = Redactor()
 PASSWORD = "Tr0ub4dor-and-3-staple"
+DRAWN = "4f9a2c7be01d" * 3
 KEY = "sk_" + "live_" + "4eC39HqLyjWDarjtT1zdp7dc"
 
 
@@ -74,6 +75,16 @@ RECORDS = [
     ({"token": "Hel", "logprob": -0.3}, {"token": "Hel", "logprob": -0.3}),
     ({"name": "api_key", "value": None}, {"name": "api_key", "value": None}),
     ({"a": "API_KEY", "b": 5}, {"a": "API_KEY", "b": 5}),
+    (
+        {"password": {"type": "string", "minLength": 8, "default": PASSWORD}},
+        {"password": {"type": "string", "minLength": 8, "default": "[redacted:password]"}},
+    ),
+    ({"auth": {"type": "basic", "value": PASSWORD}}, {"auth": "[redacted:authorization]"}),
+    (
+        {"GITLAB_PAT": DRAWN, "VENDOR_KEY": DRAWN},
+        {"GITLAB_PAT": "[redacted:token]", "VENDOR_KEY": "[redacted:api-key]"},
+    ),
+    ({"CACHE_KEY": DRAWN, "STATE_KEY": "messages"}, {"CACHE_KEY": DRAWN, "STATE_KEY": "messages"}),
     ([(b"x-api-key", PASSWORD.encode())], [["x-api-key", "[redacted:api-key]"]]),
     ([["x-api-key", PASSWORD], ["accept", "*/*"]], [["x-api-key", "[redacted:api-key]"], ["accept", "*/*"]]),
     (["mysql", "--password", PASSWORD], ["mysql", "--password", "[redacted:password]"]),
@@ -105,6 +116,11 @@ TEXTS = [
     ('["curl", "-u", "bob:", "https://x"]', '["curl", "-u", "bob:", "https://x"]'),
     (f"1764350000000000|{'5be1' * 8} GET /", f"1764350000000000|{'5be1' * 8} GET /"),
     ("token = get_token()", "token = get_token()"),
+    ("print('token:', len(tokens))", "print('token:', len(tokens))"),
+    (f"Your password is {DRAWN}. Keep it!", "Your password is [redacted:password]. Keep it!"),
+    ("Your password is wrong, the token is 12 characters.", "Your password is wrong, the token is 12 characters."),
+    (f"VENDOR_KEY={DRAWN}", "VENDOR_KEY=[redacted:api-key]"),
+    (f"CACHE_KEY={DRAWN}", f"CACHE_KEY={DRAWN}"),
     ("api_key: Optional[str] = None", "api_key: Optional[str] = None"),
 ]
 

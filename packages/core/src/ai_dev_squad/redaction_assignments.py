@@ -21,7 +21,14 @@ from ai_dev_squad.redaction_harmless import (
     is_type,
     names_a_variable,
 )
-from ai_dev_squad.redaction_names import HEADER_KINDS, RECORD_NAMES, RECORD_VALUES, parameter_kind, secret_kind
+from ai_dev_squad.redaction_names import (
+    HEADER_KINDS,
+    RECORD_NAMES,
+    RECORD_VALUES,
+    drawn_kind,
+    parameter_kind,
+    secret_kind,
+)
 from ai_dev_squad.redaction_patterns import (
     LABEL,
     SEPARATED,
@@ -42,13 +49,15 @@ Found = tuple[int, int, str | None]
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _MAILBOX_CHARACTERS = _NAME_CHARACTERS + "+%'"
 _LINE_OF_COMMAND = re.compile(r"(?<!\\)\n|[|;]")
-_PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_PEM_END = re.compile(
+    r"-----?(?: |%20)?END(?:[ +]|%20)(?:(?:[A-Z0-9 +]|%20){0,60}PRIVATE(?:[ +]|%20)KEY(?:[ +]BLOCK)?|OpenVPN Static key V1)(?: |%20)?-----?"
+)
 # Most values hold neither quotation marks nor backslashes, and one run over them is faster than a look at each character.
 _QUOTED = re.compile(r"[bBfFrRuU]{0,2}(\\{0,7}[\"'`])(?P<v>[^\"'`\\]{0,4096}(?=\1)|.{0,4096}?)(?<!\\)\1", re.DOTALL)
 _UNCLOSED = re.compile(r"[bBfFrRuU]{0,2}\\{0,7}[\"'](?P<v>[^\r\n]*)")
 _FLAT_LIST = re.compile(r"(?P<v>[\[(][^\[\](){}]{0,4096}[\])])")
 _OPENS_TEXT = frozenset("\"'`\\bBfFrRuU")
-_WORD = re.compile(r"(?P<v>(?:(?i:bearer|basic|token)\s{1,4})?(?:[^\s\"'\\,;&<>]+|\\(?![nrt\"'\\]))+)")
+_WORD = re.compile(r"(?P<v>(?:(?i:bearer|basic|token|api-?key)\s{1,4})?(?:[^\s\"'\\,;&<>]+|\\(?![nrt\"'\\]))+)")
 _LINE = re.compile(r"(?P<v>(?i:digest|oauth|hawk)\s[^\r\n]{1,4096}|(?:[^\r\n\"'\\]+|\\(?![nrt\"'\\]))+)")
 _BLOCK = re.compile(r"[|>][+-]?\d?[ \t]{0,8}\n[ \t]{1,40}(?P<v>[^\n]{1,4096})")
 # A class that only wraps a text: what is secret stands in its last literal.
@@ -69,7 +78,7 @@ _RECORDED = re.compile(
     rf"\s{{0,4}},\s{{0,40}}(?P=q)(?:{_NAME_OF})(?P=q)\s{{0,4}}:\s{{0,4}}(?P=w)$"
 )
 _PARSER = re.compile(r"(?i:unexpected|illegal|unknown|this)\s$")
-_LOGIN = re.compile(r"\blogin\s{1,8}\S{1,100}\s{1,8}$")
+_LOGIN = re.compile(r"\blogin\s{1,8}\S{1,100}\s{1,8}(?:account\s{1,8}\S{1,100}\s{1,8})?$")
 _USER_AND_PASSWORD = re.compile(
     rf"(?:{LABEL.pattern}|(?!\[redacted:)[^\s\"':<]{{0,100}})[\"']?:"
     r"(?:[\"'](?![,;)\]}\\]))?(?P<v>(?!\\{1,7}[\"'])[^\s\"']{1,400})"
@@ -79,17 +88,30 @@ _KEY_AS_USER = re.compile(r"(?P<v>[\w~.%+-]{20,256}):(?=[\s\"'\\]|\Z)")
 _ARGUMENT = re.compile(r"(?P<v>[^\s\"']{1,400})")
 # A command, the flags behind which it takes a secret, and how: after a user's name, by itself, or without a space.
 _COMMANDS = (
-    (r"curl|wget|https?|xh", ("u", "U", "-user", "-proxy-user"), "user"),
+    (r"curl|wget", ("u", "U", "-user", "-proxy-user"), "user"),
+    (r"https?|xhs?", ("a",), "user"),
     (r"mysql\w{0,10}|mariadb\w{0,10}", ("p",), "glued"),
-    (r"sshpass|(?:docker|podman|nerdctl|oc|az|helm registry)\s{1,4}login|mongo\w{0,8}", ("p",), "alone"),
+    (r"sshpass|(?:docker|podman|nerdctl|oc|az|az acr|helm registry)\s{1,4}login|mongo\w{0,8}", ("p",), "alone"),
     (r"redis-cli|valkey-cli", ("a",), "alone"),
     (r"ldap\w{1,10}", ("w",), "alone"),
+    (r"(?i:psexec(?:64)?(?:\.exe)?)", ("p",), "alone"),
+    (r"zip|unzip", ("P",), "alone"),
 )
 _COMMANDS_OF_FLAG = [
     (flag, re.compile(rf"(?:^|[\s\"'/`$(|&;])(?:{commands})(?![\w.:/-])"), form)
     for commands, flags, form in _COMMANDS
     for flag in flags
 ]
+# What ODBC and Maven put around a value; around a name alone it's a template.
+_BRACED = re.compile(r"\{(?P<v>(?![A-Za-z_][\w.]{0,80}\})[^{}\s\"'()\[\]:]{6,400})\}(?=[;<\s\"']|\Z)")
+_TRIPLE = re.compile(r"(\"{3}|'{3})\s?(?P<v>.{1,4096}?)\s?\1", re.DOTALL)
+_TRIPLES = frozenset(('"""', "'''"))
+_TOLD = re.compile(r"(?P<v>[^\s\"'`|<>,;]{7,400}[^\s\"'`|<>,;.!?)])")
+_VERBS = frozenset("is was ist lautet".split())
+# Letters and digits of no version, number with a unit, address, path, call or name of a file.
+_MIXED = re.compile(r"(?![\d.,-]+[A-Za-z-]*\Z|v\d|https?:|[~./]|\d+[- ])(?=.*[A-Za-z])(?=.*\d)[^\\/()\[\]{}=]+")
+_ESCAPED = re.compile(r"(?<=\\)(?:[nrt]|u[0-9a-fA-F]{4})")
+_WORD_BEFORE = re.compile(r"[A-Za-z]{2,24}[ ]$")
 _PORT = re.compile(r"\d{1,5}(?::\d{1,5})?(?:/\w+)?")
 
 
@@ -102,6 +124,11 @@ def found(s: str, match: re.Match[str], floor: int) -> Found:
     kind = kind_of_group(group)
     if kind.startswith("named"):
         return _named(s, match, group, floor)
+    if kind == "told":
+        return _told(s, match, group, floor)
+    if kind == "foreign":
+        value = _value_after(s, match.end(), _WORD, "password", "password", comparison=False)
+        return _replaced(value, "password") if value else (match.start(), match.end(), None)
     if kind == "command":
         return _behind_flag(s, match[group], match.start(), match.end())
     if kind == "worded":
@@ -132,16 +159,52 @@ def _named(s: str, match: re.Match[str], group: str, floor: int) -> Found:
         name_start = _run_start(s, name_end, floor, _NAME_CHARACTERS, 48)
     else:
         name_start, name_end = _run_start(s, start, floor, _NAME_CHARACTERS, 48), match.end(group)
-        if ">" in s[name_end:end] and "=>" not in s[name_end:end] and s[name_start - 1 : name_start] != "<":
+        closes = ">" in s[name_end:end] and "=>" not in s[name_end:end]
+        if (closes or "&gt;" in s[name_end:end]) and s[max(0, name_start - 20) : name_start][-1:] not in (
+            "<",
+            ";",
+            ":",
+        ):
             return start, end, None
-    if name_start and s[name_start - 1] == "\\" and s[name_start] in "nrt":
-        name_start += 1  # the n of an escaped line break isn't part of the name
-    name = s[name_start:name_end]
-    kind = parameter_kind(name) if s[name_start - 1 : name_start] in ("?", "&") else secret_kind(name)
+    if name_start and (escaped := _ESCAPED.match(s, name_start)) is not None:
+        name_start = escaped.end()  # the n of an escaped line break isn't part of the name
+    name, kind, drawn = _judged(s, name_start, name_end, floor)
     value = None if kind is None else _value_of(s, name_start, name, s[name_end:end], end, floor, kind)
-    if value is None or kind is None:
+    if value is None or kind is None or (drawn and not is_random(value["v"])):
         return start, end, None
     return _replaced(value, kind)
+
+
+def _told(s: str, match: re.Match[str], group: str, floor: int) -> Found:
+    """``your password is x7Fq…``, ``| API key | … |``, ``setx TOKEN …``: without a sign between them, looks decide."""
+    name_start, name_end = _run_start(s, match.start(), floor, _NAME_CHARACTERS, 48), match.end(group)
+    _, kind, _ = _judged(s, name_start, name_end, floor)
+    value = _TOLD.match(s, match.end())
+    if kind is None or value is None or LABEL.search(value["v"]):
+        return match.start(), match.end(), None
+    said = any(verb in s[name_end : match.end()].split() for verb in _VERBS)
+    if is_random(value["v"]) or (said and _MIXED.fullmatch(value["v"])):
+        return _replaced(value, kind)
+    return (
+        _worded(s, match.start(), match.end() - (s[match.end() - 1] in "\"'"))
+        if kind == "password"
+        else (*match.span(), None)
+    )
+
+
+def _judged(s: str, start: int, end: int, floor: int) -> tuple[str, str | None, bool]:
+    """The name that ends there, the kind of secret it names, and whether only where a machine drew the value."""
+    name = s[start:end]
+    kind = (
+        parameter_kind(name)
+        if s[start - 1 : start] in ("?", "&") or s[start - 6 : start] == "\\u0026"
+        else secret_kind(name)
+    )
+    if kind is not None:
+        return name, kind, False
+    if name[:3].lower() == "key" and (before := _WORD_BEFORE.search(s, max(floor, start - 25), start)) is not None:
+        return name, secret_kind(f"{before[0].strip()}_{name}"), False
+    return name, drawn_kind(name), True
 
 
 def _value_of(
@@ -156,7 +219,7 @@ def _value_of(
     unquoted = _LINE if kind in HEADER_KINDS and ":" in between else _WORD
     if name.lower() == "token" and _PARSER.search(s, max(0, name_start - 16), name_start):
         return None
-    if s[end : end + 1] == '"' and _closes_text(s, name_start, between, end):
+    if s[end : end + 1] in ('"', "'") and _closes_text(s, name_start, between, end):
         return None
     if "\n" in between[between.find(sign[-1:]) :] and not {'"', "'"} & set(between):
         return None  # what follows on lines of its own is searched by itself
@@ -166,7 +229,7 @@ def _value_of(
 def _closes_text(s: str, name_start: int, between: str, end: int) -> bool:
     """Whether the quotation mark at ``end`` closes the text that the name stands in: ``input("Password: ")``."""
     before = s[max(s.rfind("\n", 0, name_start) + 1, name_start - 200) : name_start] + between
-    return before.count('"') % 2 == 1 and s[end + 1 : end + 2] in set(")]},;\n:+") | {""}
+    return before.count(s[end]) % 2 == 1 and s[end + 1 : end + 2] in set(")]},;\n:+") | {""}
 
 
 def _second_of_pair(s: str, name_start: int, name: str, end: int, kind: str) -> re.Match[str] | None:
@@ -195,11 +258,15 @@ def _value_after(
     """The value that stands at ``position``, unless it's empty, harmless or a structure that is searched by itself."""
     first = s[position : position + 1]
     if first == "{" and unquoted is not _LINE:
-        return None
+        return _BRACED.match(s, position)
     wrapped = _WRAPPED.match(s, position) if first.isalpha() and s.find("(", position, position + 48) > 0 else None
     value = None
     if wrapped or first in _OPENS_TEXT:
-        value = _QUOTED.match(s, wrapped.end() if wrapped else position) or _UNCLOSED.match(s, position)
+        value = (
+            (_TRIPLE.match(s, position) if s[position : position + 3] in _TRIPLES else None)
+            or _QUOTED.match(s, wrapped.end() if wrapped else position)
+            or _UNCLOSED.match(s, position)
+        )
     quoted = value is not None
     if value is None and first in "|>":
         value = _BLOCK.match(s, position)

@@ -27,7 +27,7 @@ __all__ = [
 _NOTHING = frozenset(
     "none null nil true false undefined yes no on off str string int integer bool boolean bytes any object number float"
     " optional required empty unset default secretstr secretbytes text char varchar bearer basic class function async await new lambda value include ro rw"
-    " omit same-origin read write".split()
+    " omit same-origin read write enabled disabled inherit oauth oauth2 anonymous".split()
 )
 _SCHEME = re.compile(r"(?i:bearer|basic|token|apikey|key)(?:\s{1,4}|%20)")
 _PLACEHOLDER = re.compile(

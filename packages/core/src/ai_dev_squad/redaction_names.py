@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["HEADER_KINDS", "RECORD_NAMES", "RECORD_VALUES", "parameter_kind", "secret_kind"]
+__all__ = ["HEADER_KINDS", "RECORD_NAMES", "RECORD_VALUES", "drawn_kind", "parameter_kind", "secret_kind"]
 
 HEADER_KINDS = frozenset({"authorization", "cookie"})
 """Kinds whose unquoted value reaches to the end of the line."""
@@ -23,7 +23,7 @@ _KEY_OWNERS = (
 
 # Checked in this order against the end of a name.
 _SECRET_ENDINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("password", ("password", "passwords", "passwd", "pwd", "passphrase", "passcode")),
+    ("password", ("password", "passwords", "passwort", "passwd", "pwd", "passphrase", "passcode")),
     ("private-key", ("private_key", "privatekey")),
     (
         "api-key",
@@ -43,12 +43,21 @@ _SECRET_LAST_WORDS = {
     "cvc": "card-code",
 }
 _PASS_OF = frozenset(
-    "db user smtp ftp sftp ssh mysql pg postgres redis mongo rabbitmq admin root mail email proxy http".split()
+    "db user smtp ftp sftp ssh mysql pg postgres redis mongo rabbitmq admin root mail email proxy http become sudo".split()
 )
 # A token that is a piece of text, a unit or a limit, never a credential.
 _TEXT_TOKENS = frozenset(
     "per eos bos pad unk sep cls mask stop start end begin max min first last next prev new special image audio video text"
-    " input output prompt completion decoder encoder each single one".split()
+    " input output prompt completion decoder encoder each single one page continuation".split()
+)
+# Keys that find something, in the names of constants; any other constant may hold the key to a service.
+_FINDING_KEYS = frozenset(
+    "cache public primary foreign partition sort group routing object idempotency unique hash row index file s3 dedup dedupe"
+    " lookup sorting range record message event job task item entry map dict json redis storage bucket translation".split()
+)
+_KEY_HOLDERS = frozenset(
+    "admin write read client server project bot webhook deploy management root private instrumentation integration ingest"
+    " ingestion sdk developer dev test prod live sandbox consumer partner".split()
 )
 _DECORATION = frozenset(
     "value values hash hashed text plain plaintext header b64 base64 base env raw old new current".split()
@@ -81,6 +90,17 @@ def secret_kind(name: str) -> str | None:
     if last == "signature" and words[0].lower() == "x":
         return "signature"  # of a presigned URL, such as X-Amz-Signature
     return _SECRET_LAST_WORDS.get(last)
+
+
+@lru_cache(maxsize=4096)
+def drawn_kind(name: str) -> str | None:
+    """The kind of secret that a value called ``name`` is if a machine drew it: ``WEAVIATE_ADMIN_KEY``, ``GITHUB_PAT``."""
+    words = _CASE_CHANGE.sub("_", name[-96:]).replace("-", "_").rpartition("_")
+    last, before = words[2].lower(), words[0].rpartition("_")[2].lower()
+    if last == "pat" and before:
+        return "token"
+    constant = name.isupper() and before not in _FINDING_KEYS
+    return "api-key" if last == "key" and before and (constant or before in _KEY_HOLDERS) else None
 
 
 def parameter_kind(name: str) -> str | None:

@@ -35,7 +35,7 @@ LABEL = re.compile(r"\[redacted:[a-z0-9-]+\]")
 """What stands in place of a secret."""
 
 # Characters that are worth stopping at, the best first. The regular expression engine stops at no others.
-_PIVOTS = "~|_-.JZjzKkPG:CcBbApS"
+_PIVOTS = "~|_-.$JZjzKkPG:CcBbApS"
 # Those of them that texts have most of, the most frequent first.
 _OFTEN = "cp.-kb_:="
 # How a word goes on at least behind a pivot that ends a prefix; the shortest body of such a family has as many characters.
@@ -205,8 +205,19 @@ _CREDENTIALS = (
         ),
     ),
     ("url_password", ":", r"[\w$#](?<=thin:.)[\w$#]{0,63}/(?P<NAME>[^\s/?#@\"'<>\\]{1,256})(?=@)"),
+    ("url_password", ":", r"(?<=\w:)(?P<NAME>[^\s/?#@:\"'<>\\()\[\]]{1,256})(?=@(?:tcp|unix)\()"),  # Go's MySQL driver
+    (
+        "deepl_key",
+        ":",
+        r"fx(?<=(?P<NAME>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}):fx)(?!\w)",
+    ),
     ("url_token", ":", r"//(?<=[A-Za-z]://)(?P<NAME>[\w~.%+-]{20,256})(?=@)"),
-    ("private_key", "B", r"(?P<NAME>(?<=-----B)EGIN [A-Z0-9 ]{0,40}PRIVATE KEY)"),
+    ("cookie", "C", r"ookie (?<=<Cookie )[^\s=<>]{1,100}=(?P<NAME>[^\s<>]{1,4096})(?= for )"),
+    (
+        "private_key",
+        "B",
+        r"(?P<NAME>(?<=---- B|-----B)EGIN(?:[ +]|%20)(?:(?:[A-Z0-9 +]|%20){0,60}PRIVATE(?:[ +]|%20)KEY|OpenVPN Static key))",
+    ),
 )
 
 # A value that was replaced already, and ends there whatever reads it; most of what a second look meets.
@@ -216,25 +227,42 @@ _REPLACED = (
 )
 # "name separator value": the name's tail after its pivot. The key is judged by ``secret_kind``, these only nominate.
 _SEPARATOR = (
-    r"(?:(?:\\{0,7}[\"']\]?)?\s{0,8}(?:=>|:=|={1,3}|[:>]|%3[AaDd])\s{0,8}"  # key: value
+    r"(?:(?:\\{0,7}[\"']\]?|%(?:25){0,2}2[27])?\s{0,8}"  # key: value
+    r"(?:=>|:=|={1,3}|[:\uff1a]|(?:\s[\w:]{1,40}=\"[^\"<>]{0,200}\"){0,4}>(?:<!\[CDATA\[)?|&gt;|%(?:25){0,2}3[AaDd])"
+    r"\s{0,8}(?:[&!][A-Za-z]\w{0,30}[ ])?+"  # an anchor or a tag of YAML
     r"|(?:\\{0,7}[\"'])?\s{0,4},?\s{0,40}(?:\\{0,7}[\"'])?(?i:(?:parameter)?value|val)(?:\\{0,7}[\"'])?\s{0,4}[:=]\s{0,4}"
     r"|\\{0,7}[\"']\s?,\s?(?=[bB]?\\{0,7}[\"'])"  # ("key", "value")
     r"|\\{0,7}[\"']\s{0,40}(?=\})"  # value: …, name: key}
     r")"
     rf"{_REPLACED}"
 )
+# What a sentence, a row of a table or a command puts between a name and what a machine drew, told by its digits.
+_TOLD = (
+    r"(?:\\{0,2}[\"'`])?\s{1,2}(?:(?:is|was|ist|lautet)\s{1,2}|\|\s{1,4})?(?:\\{0,2}[\"'`])?"
+    r"(?=[^\s\"'`|<>,;]{8})(?=[^\s\"'`|<>,;\d]{0,64}\d)"
+)
+# How those who write no English name a password, with the sign behind it.
+_FOREIGN = r"(?<=[码碼令钥ド호ьae ].)(?:{})(?P<NAME>)\s{{0,4}}".format(
+    "|".join(
+        f"(?<={name}.)"
+        for name in (
+            *("密码", "密碼", "口令", "密钥", "パスワード", "비밀번호", "[Пп]ароль", "[Cc]ontraseña", "[Ss]enha"),
+            *("de passe", "de passe "),
+        )
+    )
+)
 # Two letters come first because they end nearly every attempt at once; the engine tries a set of characters without a call.
 _NAMES = (
     ("kK", r"[eEiI](?=[yYnNeE])", r"(?i:(?<=ke)y|(?<=toke)n(?!s)|(?<=cooki)e)"),
-    ("pP", r"[aAwW](?=[sSdD])", r"(?i:(?<=pw)d|(?<=pa)s(?:s(?:wor|w)d|sphrase|scode))"),
+    ("pP", r"[aAwW](?=[sSdD])", r"(?i:(?<=pw)d|(?<=pa)s(?:s(?:wor|w)[dt]|sphrase|scode))"),
     ("cC", r"[rR](?=[eE])", r"(?i:(?<=secr)et|edential)"),
     ("zZ", r"[aA](?=[tT])", r"(?i:(?<=authoriza)tion)"),
     ("jJ", r"[wW]", r"(?i:t)"),
 )
-_SHORT_NAMES = r"(?<=[shgepvSHGEPV]{q}[=:])(?i:(?<=pass{q}[=:])|(?<=auth{q}[=:])|(?<=sig{q}[=:])|(?<=signature{q}[=:])|(?<=otp{q}[=:])|(?<=cvv{q}[=:]))"
+_SHORT_NAMES = r"(?<=[shgepvtSHGEPVT]{q}[=:])(?i:(?<=pass{q}[=:])|(?<=[_-]pat{q}[=:])|(?<=auth{q}[=:])|(?<=sig{q}[=:])|(?<=signature{q}[=:])|(?<=otp{q}[=:])|(?<=cvv{q}[=:]))"
 _PARAMETER = r"(?<=[yYeE]=)(?i:(?<=[?&]key=)|(?<=[?&]signature=))"
-_FLAG = r"(?<=--)(?<!---)(?P<NAME>(?i:[\w-]{0,24}(?:password|passwd|token|secret|key|credentials?)))[ ]{1,2}(?=[^\s-])"
-_COMMAND = r"(?P<NAME>-user|-proxy-user|[uUpaw])(?<![\w-]-[uUpaw])(?:\\{0,7}[\"'],?\s?\\{0,7}[\"']|[\s=]{1,2}[\"']?|(?<=p))(?=[^\s\"'-])"
+_FLAG = r"(?<=--)(?<!---)(?P<NAME>(?i:[\w-]{0,24}(?:password|passwd|passphrase|token|secret|key|credentials?)))\s{1,2}(?=[^\s-])"
+_COMMAND = r"(?P<NAME>-user|-proxy-user|[uUpPaw])(?<![\w-]-[uUpPaw])(?:\\{0,7}[\"'],?\s?\\{0,7}[\"']|[\s=]{1,2}[\"']?|(?<=p))(?=[^\s\"'-])"
 _WORDED = (
     ("B", r"Y(?<=IDENTIFIED BY)(?P<NAME>)\s{1,4}(?=')"),
     ("P", r"ASSWORD(?P<NAME>)\s{1,4}(?=')"),
@@ -267,9 +295,11 @@ def compile_scanner(*, contexts: bool = True, emails: bool = False, cards: bool 
     if contexts:
         for pivots, opening, tail in _NAMES:
             add(pivots, "named", rf"{opening}(?P<NAME>{tail}[\w-]{{0,24}}){_SEPARATOR}")
+            add(pivots, "told", rf"{opening}(?P<NAME>{tail}[\w-]{{0,24}}){_TOLD}")
         for quote in ("", r"[\"'\s]", r"\\[\"']"):
             add("=:", SEPARATED, rf"{_SHORT_NAMES.replace('{q}', quote)}(?P<NAME>)\s{{0,8}}{_REPLACED}")
         add("=", SEPARATED, rf"{_PARAMETER}(?P<NAME>){_REPLACED}")
+        add(":\uff1a", "foreign", _FOREIGN)
         add("-", "named", _FLAG)
         add("-", "command", _COMMAND)
         for pivots, pattern in _WORDED:

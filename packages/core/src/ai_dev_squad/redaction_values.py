@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Self
 
 from ai_dev_squad.guard import STRANGERS_FAULTS
 from ai_dev_squad.redaction_assignments import command_form, passes_for_value
-from ai_dev_squad.redaction_names import RECORD_NAMES, RECORD_VALUES, secret_kind
+from ai_dev_squad.redaction_harmless import is_random
+from ai_dev_squad.redaction_names import RECORD_NAMES, RECORD_VALUES, drawn_kind, secret_kind
 from ai_dev_squad.redaction_objects import (
     bytes_text,
     described,
@@ -55,9 +56,17 @@ class _Key(NamedTuple):
     """Nothing is to be done about this key or what stands behind it."""
     recorded: bool
     """What stands behind it may be secret by the name beside it: ``{"name": …, "value": …}``."""
+    drawn: str | None
+    """The kind of secret behind it if a machine drew that."""
 
 
 _Text = Callable[[str], str]
+# What JSON Schema says of a value without showing one.
+_SCHEMA_TYPES = frozenset(("string", "integer", "number", "boolean", "array", "object", "null"))
+_SCHEMA_WORDS = frozenset(
+    "type title description format pattern minLength maxLength minimum maximum minItems maxItems nullable writeOnly"
+    " readOnly required properties additionalProperties items anyOf oneOf allOf $ref".split()
+)
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()))
 _SEQUENCES: tuple[type, ...] = (list, tuple, set, frozenset, collections.deque, range, *_VIEWS)
 _INT64 = 2**63
@@ -114,8 +123,9 @@ class Walker:
             kind = None if "[redacted:" in name else secret_kind(name)
             shown, dropped = self.text(name), self._drops is not None and self._drops(name.lower()) is not None
             recorded = name in RECORD_VALUES
-            plain = name != "…" and shown == name and kind is None and not dropped and not recorded
-            known = _Key(shown, kind, dropped, plain, recorded)
+            drawn = drawn_kind(name) if kind is None else None
+            plain = name != "…" and shown == name and (kind or drawn) is None and not dropped and not recorded
+            known = _Key(shown, kind, dropped, plain, recorded, drawn)
             # Programs use few names; data used as keys must not pile up here.
             if len(self.known) >= 4096:
                 self.known.clear()
@@ -291,7 +301,9 @@ class _Walk:
             known = self.known.get(name) if type(name) is str else None
             if known is None:
                 known = self.key(name if type(name) is str else key_text(name, self.leaf))
-            shown, kind, dropped, _, recorded = known
+            shown, kind, dropped, _, recorded, drawn = known
+            if drawn is not None and isinstance(item, str) and is_random(str.__str__(item)):
+                kind = drawn
             if recorded and (record := _named_by(items)) is not None and name == record[0]:
                 kind = kind or record[1]
             if kind == "token" and dict.__contains__(items, "logprob"):
@@ -328,9 +340,22 @@ class _Walk:
         if isinstance(v, str):
             return self.label(kind, str.__str__(v)) if str.__len__(v) else ""
         fields = fields_of(v, type(v))
+        if fields is not None and _is_schema(fields):
+            said = {
+                name: item if name in _SCHEMA_WORDS else self.secret(kind, item, depth)
+                for name, item in dict.items(fields)
+                if type(name) is str
+            }
+            return self.container(v, said, depth, mapping=True)
         if (fields is not None and not fields) or (isinstance(v, (list, tuple, bytes)) and not len(v)):
             return self.convert(v, depth)
         return f"[redacted:{kind}]"
+
+
+def _is_schema(fields: dict[Any, Any]) -> bool:
+    """Whether a tool describes a parameter there, whose name is that of a secret: ``{"type": "string"}``."""
+    kind = dict.get(fields, "type")
+    return type(kind) is str and kind in _SCHEMA_TYPES
 
 
 def _named_by(items: dict[Any, Any]) -> tuple[str, str] | None:
