@@ -391,23 +391,45 @@ def test_a_failed_fsync_is_not_acknowledged_and_writes_nothing_twice(
 
 
 @pytest.mark.parametrize(
-    "setting, value, cure",
+    "setting, value, allowed",
     [
-        ("queue_size", 0, "queue_size=0 is not allowed; use a whole number of lines, 1 or more"),
-        ("on_full", "wait", "on_full='wait' is not allowed; use 'drop' or 'block'"),
-        ("flush_interval", 0, "flush_interval=0 is not allowed; use seconds, more than 0"),
-        ("max_bytes", 0, "max_bytes=0 is not allowed; use bytes, 1 or more, or None for no limit"),
-        ("max_age", -1, "max_age=-1 is not allowed; use seconds, more than 0, or None for no limit"),
-        ("max_age", float("nan"), "max_age=nan is not allowed; use seconds, more than 0, or None for no limit"),
-        ("keep", True, "keep=True is not allowed; use a number of files, 0 or more, or None for all"),
+        ("queue_size", 0, "a whole number of lines, 1 or more"),
+        ("queue_size", 2.5, "a whole number of lines, 1 or more"),
+        ("queue_size", None, "a whole number of lines, 1 or more"),
+        ("on_full", "wait", "'drop' or 'block'"),
+        ("flush_interval", 0, "seconds, more than 0"),
+        ("flush_interval", None, "seconds, more than 0"),
+        ("max_bytes", 0, "a whole number of bytes, 1 or more, or None for no limit"),
+        ("max_bytes", 1e6, "a whole number of bytes, 1 or more, or None for no limit"),
+        ("max_age", -1, "seconds, more than 0, or None for no limit"),
+        ("max_age", float("nan"), "seconds, more than 0, or None for no limit"),
+        ("max_age", "1h", "seconds, more than 0, or None for no limit"),
+        ("keep", True, "a whole number of files, 0 or more, or None for all"),
+        ("keep", 1.5, "a whole number of files, 0 or more, or None for all"),
+        ("keep", -1, "a whole number of files, 0 or more, or None for all"),
     ],
 )
-def test_impossible_settings_name_the_cure(path: Path, setting: str, value: Any, cure: str) -> None:
+def test_impossible_settings_name_the_cure(path: Path, setting: str, value: Any, allowed: str) -> None:
     """A bad setting is an error at once that names the value and what is allowed."""
     with pytest.raises(ValueError, match="is not allowed") as caught:
         Journal(path, **{setting: value})
 
-    assert str(caught.value) == cure
+    assert str(caught.value) == f"{setting}={value!r} is not allowed; use {allowed}"
+
+
+@pytest.mark.parametrize(
+    "setting, least",
+    [("queue_size", 1), ("flush_interval", 1e-6), ("max_bytes", 1), ("max_age", 1e-6), ("max_age", 1), ("keep", 0)],
+)
+def test_the_least_of_each_setting_is_allowed(path: Path, setting: str, least: float) -> None:
+    """A journal with it keeps its lines; with ``keep=0`` it is the rotated files that go."""
+    settings: dict[str, Any] = {"on_full": "block", "keep": None, setting: least}
+    journal = Journal(path, **settings)
+    for i in range(3):
+        journal.write(line(i))
+    journal.close()
+
+    assert numbers(path.parent) == [0, 1, 2]
 
 
 def test_a_directory_is_no_journal(tmp_path: Path) -> None:

@@ -23,13 +23,15 @@ def check_settings(
     for name, value, allowed, least in (
         ("queue_size", queue_size, "a whole number of lines, 1 or more", 1),
         ("flush_interval", flush_interval, "seconds, more than 0", 1e-6),
-        ("max_bytes", max_bytes, "bytes, 1 or more, or None for no limit", 1),
+        ("max_bytes", max_bytes, "a whole number of bytes, 1 or more, or None for no limit", 1),
         ("max_age", max_age, "seconds, more than 0, or None for no limit", 1e-6),
-        ("keep", keep, "a number of files, 0 or more, or None for all", 0),
+        ("keep", keep, "a whole number of files, 0 or more, or None for all", 0),
     ):
         if value is None and "None" in allowed:
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
+        # What is counted by a float would fail only where it is first counted, in the thread.
+        numbers = int if "whole" in allowed else (int, float)
+        if isinstance(value, bool) or not isinstance(value, numbers) or not value >= least:
             raise ValueError(f"{name}={value!r} is not allowed; use {allowed}")
     try:
         mode = path.stat().st_mode
