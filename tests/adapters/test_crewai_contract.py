@@ -10,12 +10,9 @@ from crewai import LLM, Agent, Crew, Task
 from crewai.flow.flow import Flow, start
 from crewai.tools import tool as crewai_tool
 
-from ai_dev_squad import attributes as keys
-from ai_dev_squad import session
 from ai_dev_squad_crewai import observe, unobserve
 from ai_dev_squad_testing import AdapterContract, Captured
 from ai_dev_squad_testing.fixtures import Serve
-from ai_dev_squad_testing.model_server import reply
 
 pytestmark = [
     pytest.mark.usefixtures("crewai_offline"),
@@ -54,16 +51,8 @@ class TestCrewAI(AdapterContract):
     def observe(self, program: Any) -> Any:
         return observe(program)
 
-    def test_a_task_may_be_said_where_it_is_observed(self, captured: Captured, serve: Serve) -> None:
-        """``observe(..., task=...)`` labels the runs of this program, and goes before what the session says."""
-        server = serve(reply("one", times=2))
-        program = self.asking_in(self.main_mode, server.base_url)
-
-        with session("desk", task="other"):
-            self.finish(observe(program, task="refund"))
-
-        said = {(line.metadata or {}).get(keys.TASK_LABEL) for line in captured.lines if line.parent_span_id is None}
-        assert said == {"refund"}
+    def observe_as(self, program: Any, task: str) -> Any:
+        return observe(program, task=task)
 
     def unobserve(self, program: Any) -> Any:
         return unobserve(program)

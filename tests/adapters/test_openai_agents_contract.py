@@ -10,12 +10,8 @@ import pytest
 from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool, set_tracing_disabled, trace
 from openai import AsyncOpenAI
 
-from ai_dev_squad import attributes as keys
-from ai_dev_squad import session
 from ai_dev_squad_openai_agents import observe, unobserve
-from ai_dev_squad_testing import AdapterContract, Captured
-from ai_dev_squad_testing.fixtures import Serve
-from ai_dev_squad_testing.model_server import reply
+from ai_dev_squad_testing import AdapterContract
 
 # Runner.run_sync() finishes the generators of a thread's event loop after each run, and goes on with that loop.
 pytestmark = pytest.mark.filterwarnings("ignore:asynchronous generator:ResourceWarning")
@@ -76,22 +72,14 @@ class TestOpenAIAgents(AdapterContract):
             return program
         return observe(program)
 
+    def observe_as(self, program: Any, task: str) -> Any:
+        return observe(program, task=task)
+
     def unobserve(self, program: Any) -> Any:
         if isinstance(program, Squad):
             program.observes = False
             return program
         return unobserve(program)
-
-    def test_a_task_may_be_said_where_it_is_observed(self, captured: Captured, serve: Serve) -> None:
-        """``observe(..., task=...)`` labels the runs of this program, and goes before what the session says."""
-        server = serve(reply("one", times=2))
-        program = self.asking_in(self.main_mode, server.base_url)
-
-        with session("desk", task="other"):
-            self.finish(observe(program, task="refund"))
-
-        said = {(line.metadata or {}).get(keys.TASK_LABEL) for line in captured.lines if line.parent_span_id is None}
-        assert said == {"refund"}
 
     def asking(self, base_url: str, *, streaming: bool = False, model: str = "gpt-4o-mini") -> Any:
         return Agent(name="clerk", model=model_at(base_url, model))

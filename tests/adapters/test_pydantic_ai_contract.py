@@ -14,12 +14,8 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.result import StreamedRunResultSync
 from pydantic_graph import GraphBuilder, StepContext, reduce_list_append
 
-from ai_dev_squad import attributes as keys
-from ai_dev_squad import session
 from ai_dev_squad_pydantic_ai import observe, unobserve
-from ai_dev_squad_testing import AdapterContract, Captured
-from ai_dev_squad_testing.fixtures import Serve
-from ai_dev_squad_testing.model_server import reply
+from ai_dev_squad_testing import AdapterContract
 
 
 def model_at(base_url: str, model: str = "gpt-4o-mini") -> OpenAIChatModel:
@@ -54,16 +50,8 @@ class TestPydanticAI(AdapterContract):
     def observe(self, program: Any) -> Any:
         return observe(program)
 
-    def test_a_task_may_be_said_where_it_is_observed(self, captured: Captured, serve: Serve) -> None:
-        """``observe(..., task=...)`` labels the runs of this program, and goes before what the session says."""
-        server = serve(reply("one", times=2))
-        program = self.asking_in(self.main_mode, server.base_url)
-
-        with session("desk", task="other"):
-            self.finish(observe(program, task="refund"))
-
-        said = {(line.metadata or {}).get(keys.TASK_LABEL) for line in captured.lines if line.parent_span_id is None}
-        assert said == {"refund"}
+    def observe_as(self, program: Any, task: str) -> Any:
+        return observe(program, task=task)
 
     def unobserve(self, program: Any) -> Any:
         return unobserve(program)

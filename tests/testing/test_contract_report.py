@@ -21,7 +21,7 @@ ADAPTER = '''
         framework = "nothing"
         lacks = {
             "arun": "no event loop", "astream": "no event loop", "with_tool": "it is tiny", "two_agents": "it is tiny",
-            "in_parallel": "it is tiny",
+            "in_parallel": "it is tiny", "observe_as": "it is tiny",
         }
 
         def observe(self, program):
@@ -62,7 +62,7 @@ def test_a_report_counts_what_holds_and_names_the_rest(tmp_path, capfd):
 
     lacks = {
         **dict.fromkeys(("arun", "astream"), "no event loop"),
-        **dict.fromkeys(("with_tool", "two_agents", "in_parallel"), "it is tiny"),
+        **dict.fromkeys(("with_tool", "two_agents", "in_parallel", "observe_as"), "it is tiny"),
     }
     assert report == ContractReport(
         adapter="test_nothing.py::TestNothing",
@@ -76,7 +76,7 @@ def test_a_report_counts_what_holds_and_names_the_rest(tmp_path, capfd):
     )
     assert not report.holds
     line = (
-        f"contract 1 of {TOTAL}; lacks: arun, astream (no event loop), with_tool, two_agents, in_parallel (it is tiny); "
+        f"contract 1 of {TOTAL}; lacks: arun, astream (no event loop), with_tool, two_agents, in_parallel, observe_as (it is tiny); "
         "not yet: one_setting_switches_everything_off (it must be observed first); "
         f"failed: observing_twice_is_observing_once; not run: {TOTAL - 4}"
     )

@@ -108,7 +108,7 @@ def test_what_a_framework_lacks_has_a_name_and_a_reason(lacks, message):
 def test_what_is_neither_written_nor_lacking_is_named(name):
     """A forgotten method says how it is called and what the other way is."""
     mine: Any = replacing()()
-    arguments = ("url", None) if name in {"run", "arun", "stream", "astream", "with_tool"} else ("url",)
+    arguments = ("url", None) if name in {"run", "arun", "stream", "astream", "observe_as", "with_tool"} else ("url",)
 
     with pytest.raises(NotImplementedError, match=rf"TestMine must have a method '{name}', or say why not: lacks = "):
         result = getattr(mine, name)(*arguments)
@@ -155,7 +155,7 @@ UNOBSERVED = '''
 
     class TestNothing(AdapterContract):
         framework = "nothing"
-        lacks = dict.fromkeys(["arun", "astream", "two_agents", "in_parallel", "with_tool"], "it is tiny")
+        lacks = dict.fromkeys(["arun", "astream", "two_agents", "in_parallel", "with_tool", "observe_as"], "it is tiny")
         trivial_runs, concurrent_runs, model_runs = 100, 5, 10
 
         def observe(self, program):

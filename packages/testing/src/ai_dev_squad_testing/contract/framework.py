@@ -17,6 +17,7 @@ FEATURES: Mapping[str, str] = {
     "two_agents": "two agents, one after the other",
     "in_parallel": "model calls at the same time within one run",
     "working": "a step of the user's own code",
+    "observe_as": "a task that is said where a program is observed",
 }
 """What a framework may lack, by the name of the method that a subclass would write."""
 
@@ -40,6 +41,10 @@ class Framework:
     def observe(self, program: Any) -> Any:
         """Observe the program with the adapter: what a user would write."""
         self._unwritten("observe")
+
+    def observe_as(self, program: Any, task: str) -> Any:
+        """The same, saying what the program's runs are asked to do: ``observe(program, task="refund")``."""
+        self._unwritten("observe_as")
 
     def unobserve(self, program: Any) -> Any:
         """Stop observing what ``observe`` returned, and return what is run from then on."""

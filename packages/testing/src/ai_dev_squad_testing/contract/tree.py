@@ -134,6 +134,18 @@ class Tree(Harness):
         }
         assert {span_id for span_id, task in spans.items() if task == "refund"} == {root.span_id}
 
+    def test_a_task_may_be_said_where_a_program_is_observed(self, captured: Captured, serve: Serve) -> None:
+        """It labels the runs of this program, and goes before what the session says."""
+        self.need("observe_as")
+        server = serve(reply("one", times=2))
+        program = self.asking_in(self.main_mode, server.base_url)
+
+        with session("desk", task="other"):
+            self.finish(self.observe_as(program, "refund"))
+
+        said = {(line.metadata or {}).get(keys.TASK_LABEL) for line in captured.lines if line.parent_span_id is None}
+        assert said == {"refund"}
+
     def test_spans_of_the_users_own_step_belong_to_the_run(self, captured: Captured) -> None:
         """A span that the user opens in a step of their own is below the run's root, and belongs to its trace."""
         self.need("working")
