@@ -64,10 +64,12 @@ from ai_dev_squad_dashboard.store.selection import (
 from ai_dev_squad_dashboard.store.sql_answers import SqlAnswer, SqlError
 from ai_dev_squad_dashboard.store.sums import (
     Group,
+    Growth,
     Marked,
     Point,
     Step,
     ToolCalls,
+    ToolEnds,
     ToolInput,
     ToolStep,
     Totals,
@@ -102,6 +104,7 @@ __all__ = [
     "Found",
     "Group",
     "GroupBy",
+    "Growth",
     "Incident",
     "Kept",
     "Kind",
@@ -141,6 +144,7 @@ __all__ = [
     "SubjectKind",
     "TaskRuns",
     "ToolCalls",
+    "ToolEnds",
     "ToolInput",
     "ToolStep",
     "Totals",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -29,6 +29,7 @@ from .otlp_json_messages import (
     Value,
 )
 from .otlp_shapes import (
+    TEMPORALITIES,
     Attributes,
     Event,
     InvalidRequest,
@@ -285,17 +286,25 @@ def _metric(metric: MetricMessage) -> Metric:
     for kind, read in _POINTS.items():
         points: Points | None = getattr(metric, kind)
         if points is not None:
-            return Metric(
-                metric.name or "", kind, metric.unit or "", [read(point) for point in points.data_points or ()]
-            )
+            read_points = [read(point) for point in points.data_points or ()]
+            return Metric(metric.name or "", kind, metric.unit or "", read_points, _temporality(points))
     return Metric(metric.name or "", "", metric.unit or "", [])
+
+
+def _temporality(points: Points) -> Literal["", "delta", "cumulative"]:
+    said = points.aggregation_temporality
+    if isinstance(said, str):
+        name = said.removeprefix("AGGREGATION_TEMPORALITY_").lower()
+        return next((each for each in TEMPORALITIES.values() if each == name), "")
+    return TEMPORALITIES.get(said or 0, "")
 
 
 def _number(point: PointMessage) -> Point:
     value = _optional(point.as_double) if point.as_double is not None else None
     if value is None and point.as_int is not None:
         value = float(_integer(point.as_int))
-    return Point(_integer(point.time_unix_nano), _attributes(point.attributes), value, None, None)
+    time_ns, start_ns = _integer(point.time_unix_nano), _integer(point.start_time_unix_nano)
+    return Point(time_ns, _attributes(point.attributes), value, None, None, start_ns)
 
 
 def _histogram(point: PointMessage) -> Point:
@@ -329,8 +338,9 @@ def _summary(point: PointMessage) -> Point:
 
 
 def _counted(point: PointMessage, buckets: dict[str, Any]) -> Point:
-    time_ns, attributes = _integer(point.time_unix_nano), _attributes(point.attributes)
-    return Point(time_ns, attributes, _optional(point.sum), _integer(point.count), {"buckets": buckets})
+    time_ns, start_ns = _integer(point.time_unix_nano), _integer(point.start_time_unix_nano)
+    attributes, total = _attributes(point.attributes), _optional(point.sum)
+    return Point(time_ns, attributes, total, _integer(point.count), {"buckets": buckets}, start_ns)
 
 
 def _range(point: PointMessage) -> dict[str, float]:

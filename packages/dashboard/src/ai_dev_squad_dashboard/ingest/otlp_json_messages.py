@@ -105,6 +105,7 @@ class PointMessage(Part):
 
     attributes: list[Pair] | None = None
     time_unix_nano: Integer = None
+    start_time_unix_nano: Integer = None
     as_double: Number = None
     as_int: Integer = None
     count: Integer = None
@@ -122,6 +123,7 @@ class PointMessage(Part):
 
 class Points(Part):
     data_points: list[PointMessage] | None = None
+    aggregation_temporality: int | str | None = None
 
 
 class MetricMessage(Part):

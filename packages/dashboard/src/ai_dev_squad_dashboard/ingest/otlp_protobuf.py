@@ -21,6 +21,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.common.v1 import common_pb2
 
 from .otlp_shapes import (
+    TEMPORALITIES,
     Attributes,
     Event,
     InvalidRequest,
@@ -298,13 +299,15 @@ def _metric(metric: Any) -> Metric:
     kind = metric.WhichOneof("data") or ""
     read = _POINTS.get(kind)
     points = [] if read is None else [read(point) for point in getattr(metric, kind).data_points]
-    return Metric(metric.name, kind if read else "", metric.unit, points)
+    temporality = TEMPORALITIES.get(getattr(getattr(metric, kind), "aggregation_temporality", 0)) if read else None
+    return Metric(metric.name, kind if read else "", metric.unit, points, temporality or "")
 
 
 def _number(point: Any) -> Point:
     which = point.WhichOneof("value")
     value = None if which is None else float(getattr(point, which))
-    return Point(point.time_unix_nano, _attributes(point.attributes), value, None, None)
+    start_ns = point.start_time_unix_nano
+    return Point(point.time_unix_nano, _attributes(point.attributes), value, None, None, start_ns)
 
 
 def _histogram(point: Any) -> Point:
@@ -330,7 +333,8 @@ def _summary(point: Any) -> Point:
 
 def _counted(point: Any, buckets: dict[str, Any]) -> Point:
     total = point.sum if point.HasField("sum") else None
-    return Point(point.time_unix_nano, _attributes(point.attributes), total, point.count, {"buckets": buckets})
+    attributes, start_ns = _attributes(point.attributes), point.start_time_unix_nano
+    return Point(point.time_unix_nano, attributes, total, point.count, {"buckets": buckets}, start_ns)
 
 
 def _range(point: Any) -> dict[str, float]:

@@ -16,10 +16,11 @@ from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
 
 from . import otlp_json, otlp_protobuf
 from .accepted import accepted
+from .coding_events import told
 from .counting import Counting
 from .from_journal import JournalRows
 from .from_journal import rows as rows_of_line
-from .otlp_shapes import LogRecord, Unreadable
+from .otlp_shapes import LogRecord, Origin, Unreadable
 from .pricing import Prices
 from .relayed import line_in
 from .translate_signals import log_row, metric_rows
@@ -109,22 +110,42 @@ class Receiver:
         now_us = time.time_ns() // 1000
         reasons: list[str] = []
         relayed: list[JournalRows] = []
+        answers: list[str | None] = []
         for origin, records in read(body):
             for record in records:
                 line = record if isinstance(record, Unreadable) else line_in(record)
                 if isinstance(line, Unreadable):
                     reasons.append(f"a log record could not be read: {line.reason}")
                 elif isinstance(line, LogRecord):
-                    batch.logs.append(log_row(line, origin, now_us))
+                    self._record(line, origin, now_us, batch, answers)
                 elif line is not None:
                     try:
                         relayed.append(rows_of_line(line, now_us, self._prices))
                     except Exception as error:  # noqa: BLE001 - one odd line must not cost its neighbours
                         report("translating a line of a journal", error)
                         reasons.append(f"a line of a journal could not be read ({type(error).__name__})")
+        if answers:
+            self.counting.settle(batch.spans, answers)
         if relayed:
             self._relay(relayed, batch)
         return _rejected(reasons)
+
+    def _record(self, record: LogRecord, origin: Origin, now_us: int, batch: Batch, answers: list[str | None]) -> None:
+        """A record of a log, and the span that a coding agent's is. ``answers`` gets the provider's id of what it tells of."""
+        row, of_agent = log_row(record, origin, now_us), told(record, origin, now_us)
+        if of_agent is not None:
+            if of_agent.span is not None:
+                found = accepted(of_agent.span, origin, now_us, self._prices)
+                if not isinstance(found, str):
+                    batch.spans.append(found.row)
+                    answers.append(found.answer)
+            row = row._replace(
+                framework=of_agent.agent.name,
+                session_id=row.session_id or of_agent.session,
+                trace_id=row.trace_id or of_agent.trace_id,
+                span_id=row.span_id if row.trace_id or of_agent.span is None else of_agent.span.span_id,
+            )
+        batch.logs.append(row)
 
     def _relay(self, found: list[JournalRows], batch: Batch) -> None:
         """Lines of our journals that a collector has read: the run is rebuilt from them as from the file."""

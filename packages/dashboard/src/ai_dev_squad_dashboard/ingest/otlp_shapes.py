@@ -5,14 +5,15 @@ Times are nanoseconds since 1970, as senders state them; ids are hex as far as t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 __all__ = [
+    "TEMPORALITIES",
     "Attributes",
     "Event",
     "InvalidRequest",
@@ -118,6 +119,8 @@ class Point(NamedTuple):
     measurements: int | None
     shape: dict[str, Any] | None
     """Buckets or quantiles."""
+    start_ns: int = 0
+    """Since when it counts; 0 where the sender does not say."""
 
 
 class Metric(NamedTuple):
@@ -127,6 +130,12 @@ class Metric(NamedTuple):
     kind: str
     unit: str
     points: list[Point]
+    temporality: Literal["", "delta", "cumulative"] = ""
+    """Whether a point counts what came since the one before, or since the start; "" for kinds that have none."""
+
+
+TEMPORALITIES: Final[Mapping[int, Literal["delta", "cumulative"]]] = {1: "delta", 2: "cumulative"}
+"""As the protocol numbers them."""
 
 
 @dataclass(frozen=True)

@@ -121,12 +121,15 @@ def metric_rows(metric: Metric, origin: Origin, now_us: int) -> Iterator[MetricR
             origin.service,
             _finite(point.value),
             _whole(point.measurements),
-            to_json(_shape(point)),
+            to_json(_shape(metric, point)),
         )
 
 
-def _shape(point: Point) -> dict[str, Any]:
-    return {"attributes": point.attributes, **(point.shape or {})}
+def _shape(metric: Metric, point: Point) -> dict[str, Any]:
+    shape = {"attributes": point.attributes, **(point.shape or {})}
+    if metric.temporality:
+        shape |= {"temporality": metric.temporality, "start_us": max(0, point.start_ns // 1000)}
+    return shape
 
 
 def _whole(value: int | None) -> int | None:

@@ -46,7 +46,7 @@ from .selection import (
     TraceOrder,
     UserOrder,
 )
-from .sums import Group, Marked, Point, Step, ToolCalls, ToolInput, ToolStep, Totals, Unpriced
+from .sums import Group, Growth, Marked, Point, Step, ToolCalls, ToolEnds, ToolInput, ToolStep, Totals, Unpriced
 
 __all__ = [
     "SETTLED_S",
@@ -61,6 +61,7 @@ __all__ = [
     "Found",
     "Group",
     "GroupBy",
+    "Growth",
     "Incident",
     "LogPage",
     "Marked",
@@ -81,6 +82,7 @@ __all__ = [
     "StoreError",
     "StoreState",
     "ToolCalls",
+    "ToolEnds",
     "ToolInput",
     "ToolStep",
     "Totals",

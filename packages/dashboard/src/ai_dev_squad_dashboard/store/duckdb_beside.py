@@ -1,11 +1,13 @@
-"""The part of the embedded store that tells what stands beside cost: what tools took, and what people think of runs."""
+"""The part of the embedded store that tells what stands beside cost: what tools took and how they ended, what metrics count, and what people
+think of runs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import duckdb_carried, duckdb_marks, duckdb_tool_calls
-from .base import Marked, MarkedBy, Selection, ToolCalls, ToolInput, ToolStep
+from . import duckdb_carried, duckdb_growth, duckdb_marks, duckdb_tool_calls
+from .base import Growth, Marked, MarkedBy, Selection, ToolCalls, ToolEnds, ToolInput, ToolStep
 from .duckdb_file import File
 
 __all__ = ["BesideCost"]
@@ -27,6 +29,14 @@ class BesideCost:
     def tool_steps(self, selection: Selection, tool: str, step_us: int) -> Sequence[ToolStep]:
         with self._file.reading() as cursor:
             return duckdb_tool_calls.tool_steps(cursor, selection, tool, step_us)
+
+    def growth(self, names: Sequence[str], start_us: int, end_us: int, step_us: int) -> Sequence[Growth]:
+        with self._file.reading() as cursor:
+            return duckdb_growth.growth(cursor, names, start_us, end_us, step_us)
+
+    def tool_ends(self, selection: Selection, limit: int = 1_000) -> Sequence[ToolEnds]:
+        with self._file.reading() as cursor:
+            return duckdb_tool_calls.tool_ends(cursor, selection, limit)
 
     def marked(
         self, selection: Selection, by: MarkedBy, *, good_score: float | None = None, limit: int = 100

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import duckdb
 
-from .base import Selection, ToolCalls, ToolStep
+from .base import Selection, ToolCalls, ToolEnds, ToolStep
 from .duckdb_answers import one
 from .duckdb_carried import read_in, whole_runs
-from .duckdb_facts import Relation, Where, names_filter
+from .duckdb_facts import Relation, Where, names_filter, runs_filter
 
-__all__ = ["tool_calls", "tool_steps"]
+__all__ = ["tool_calls", "tool_ends", "tool_steps"]
 
 _SUMS = (
     "count(*), coalesce(sum(cost_usd), 0), count(*) FILTER (cost_usd IS NULL), count(*) FILTER (own), "
@@ -52,6 +52,19 @@ def tool_steps(cursor: duckdb.DuckDBPyConnection, selection: Selection, tool: st
         ).fetchall()
     )
     return [ToolStep(at, made.get(at, 0.0), read.get(at, 0.0)) for at in sorted({*made, *read})]
+
+
+def tool_ends(cursor: duckdb.DuckDBPyConnection, selection: Selection, limit: int) -> Sequence[ToolEnds]:
+    """How often each tool ended in which way."""
+    where, runs = names_filter(selection), runs_filter(selection)
+    where.add("start_us >= ? AND start_us < ?", selection.start_us, selection.end_us)
+    where.add(str(runs), *runs.values)
+    rows = cursor.execute(
+        f"SELECT tool, status, count(*) AS calls FROM spans WHERE {where} AND operation = 'execute_tool' AND tool IS NOT NULL "  # noqa: S608
+        f"GROUP BY tool, status ORDER BY calls DESC, tool, status LIMIT {int(limit)}",
+        where.values,
+    ).fetchall()
+    return [ToolEnds(*row) for row in rows]
 
 
 def _beneath(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Relation:

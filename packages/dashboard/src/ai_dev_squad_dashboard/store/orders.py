@@ -29,9 +29,9 @@ __all__ = [
 
 SKEWED: Final = (
     f"(root_start_us IS NOT NULL AND (start_us < root_start_us - {EARLY_US} "
-    f"OR last_start_us > root_start_us + greatest(root_duration_us, 0) + {LATE_US}))"
+    f"OR (root_duration_us >= 0 AND last_start_us > root_start_us + root_duration_us + {LATE_US})))"
 )
-"""Of a trace: whether clocks of its senders differ."""
+"""Of a trace: whether clocks of its senders differ. A root of which nobody knows how long it took does not tell."""
 DURATION: Final = f"(CASE WHEN {SKEWED} THEN greatest(root_duration_us, 0) ELSE end_us - start_us END)"
 """Of a trace: how long it took; where clocks differ, by the clock of its root."""
 AT_LEAST: Final[Mapping[str, str]] = {

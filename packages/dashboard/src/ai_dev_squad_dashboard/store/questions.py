@@ -40,7 +40,7 @@ from .selection import (
     UserOrder,
 )
 from .sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer
-from .sums import Group, Marked, Point, Step, ToolCalls, ToolInput, ToolStep, Totals, Unpriced
+from .sums import Group, Growth, Marked, Point, Step, ToolCalls, ToolEnds, ToolInput, ToolStep, Totals, Unpriced
 
 if TYPE_CHECKING:
     from .runs import Related, Run, TaskRuns
@@ -239,6 +239,15 @@ class Questions(Protocol):
 
     def metric_names(self, limit: int = 200) -> Sequence[MetricName]:
         """The OpenTelemetry metrics that were received, by name."""
+
+    def growth(self, names: Sequence[str], start_us: int, end_us: int, step_us: int) -> Sequence[Growth]:
+        """By how much the metrics of these names grew, by series and step: of those of kind ``sum`` that say what they count from. Steps
+        are aligned to multiples of ``step_us``, ascending; empty ones are left out. What a series counted before its first point
+        is known where it says since when it counts.
+        """
+
+    def tool_ends(self, selection: Selection, limit: int = 1_000) -> Sequence[ToolEnds]:
+        """How the tools of the selection ended, the most frequent first."""
 
     def captured(self, selection: Selection) -> tuple[int, int]:
         """How many model calls of the selection carry captured content, and how many there are."""

@@ -7,13 +7,27 @@ durations are microseconds; money is USD; ids are lower-case hex, 32 digits a tr
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from ai_dev_squad.schema import Status, UsageSource
 
-__all__ = ["Batch", "Carried", "Clash", "LogRow", "MetricRow", "OpenRow", "Source", "SpanRow", "label_pairs"]
+__all__ = [
+    "UNTIMED_US",
+    "Batch",
+    "Carried",
+    "Clash",
+    "LogRow",
+    "MetricRow",
+    "OpenRow",
+    "Source",
+    "SpanRow",
+    "label_pairs",
+]
+
+UNTIMED_US: Final = -1
+"""The duration of what its sender tells no duration of."""
 
 Source = Literal["journal", "otlp"]
 """How a row came here."""
@@ -36,7 +50,7 @@ class SpanRow(NamedTuple):
     parent_span_id: str | None
     start_us: int
     duration_us: int
-    """Below zero when the sender's clock was set back meanwhile: then nobody knows how long it took."""
+    """Below zero when nobody knows how long it took: the sender's clock was set back meanwhile, or it does not say (``UNTIMED_US``)."""
     name: str
     """What was called: the agent's, tool's or model's name where there is one, else the span's name."""
     operation: str
@@ -161,7 +175,9 @@ class MetricRow(NamedTuple):
     count: int | None  # type: ignore[assignment] # a tuple has a method of this name, which nobody calls
     """The number of measurements of a histogram."""
     details: bytes
-    """JSON object: ``attributes``, and ``buckets`` or ``quantiles`` where there are some."""
+    """JSON object: ``attributes``, and ``buckets`` or ``quantiles`` where there are some; of what adds up, ``temporality`` (``delta``
+    or ``cumulative``) and since when it counts, ``start_us``, 0 where that is unknown.
+    """
 
 
 class Clash(NamedTuple):

@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Group", "Marked", "Point", "Step", "ToolCalls", "ToolInput", "ToolStep", "Totals", "Unpriced"]
+__all__ = [
+    "Group",
+    "Growth",
+    "Marked",
+    "Point",
+    "Step",
+    "ToolCalls",
+    "ToolEnds",
+    "ToolInput",
+    "ToolStep",
+    "Totals",
+    "Unpriced",
+]
 
 Unpriced: TypeAlias = tuple[str | None, str | None, int, str | None]
 """(provider, model, calls, reason) of calls without a known price."""
@@ -172,3 +184,27 @@ class Marked:
     cost_usd: float
     """What the runs cost as a whole; the sum of what is known."""
     unpriced_calls: int
+
+
+@dataclass(frozen=True)
+class ToolEnds:
+    """How often a tool ended in one way."""
+
+    tool: str
+    status: str
+    """As of a span; ``cancelled`` also where somebody did not allow it."""
+    calls: int
+
+
+@dataclass(frozen=True)
+class Growth:
+    """By how much one series of a metric that adds up grew in one step. What is counted from the start, and what since the point before,
+    is told apart; a count that begins anew is no loss; a point that came twice counts once.
+    """
+
+    start_us: int
+    name: str
+    service: str | None
+    attributes: str
+    """JSON object, as it was sent: what tells the series from others."""
+    value: float

@@ -8,6 +8,7 @@ from ai_dev_squad_dashboard.sql import page as sql
 from . import (
     agents,
     alerts,
+    coding,
     compare,
     costs,
     delete,
@@ -42,6 +43,7 @@ PAGES: tuple[Page, ...] = (
     logs.PAGE,
     costs.PAGE,
     agents.PAGE,
+    coding.PAGE,
     history.PAGE,
     matrix.PAGE,
     scenario.PAGE,

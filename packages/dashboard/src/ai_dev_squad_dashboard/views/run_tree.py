@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Final
 
 from ai_dev_squad_dashboard.page import NotFoundError, Site
+from ai_dev_squad_dashboard.store.rows import UNTIMED_US
 from ai_dev_squad_dashboard.store.runs import Run, joined
 
 from .agent_graph import AgentGraph, build_graph
@@ -141,7 +142,7 @@ def _load(site: Site, run: Run, now_us: int) -> RunTree:
         running=sum(row.status == "running" for row in rows),
         partial=any(row.orphan for row in rows),
         skewed=sum(row.skew_us != 0 for row in rows),
-        set_back=sum(row.set_back_us > 0 for row in rows),
+        set_back=sum(row.set_back_us > -UNTIMED_US for row in rows),
         truncated=any(outline.truncated for outline in outlines),
         clashes=sum(outline.clashes for outline in outlines),
         lines=sum(outline.lines for outline in outlines),

@@ -218,7 +218,7 @@ def _put_right(rows: list[TreeRow]) -> None:
         row.start_us -= above.skew_us
         row.skew_us = above.skew_us
         begun, ended = above.start_us, above.start_us + above.duration_us
-        late = above.status != "running" and row.start_us > ended + LATE_US
+        late = above.status != "running" and not above.set_back_us and row.start_us > ended + LATE_US
         if row.start_us < begun - EARLY_US or late:
             row.skew_us += row.start_us - begun
             row.start_us = begun

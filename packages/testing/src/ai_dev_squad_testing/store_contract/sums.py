@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -24,16 +25,30 @@ from ai_dev_squad_dashboard.engine import (
     Kind,
     LogRow,
     MetricName,
+    MetricRow,
     OrderBy,
     Point,
     Selection,
     Step,
     Store,
+    ToolEnds,
     Totals,
     bin_of,
 )
 from ai_dev_squad_testing.store_contract.harness import Opens, needs
-from ai_dev_squad_testing.store_contract.sample import ALL, DAY, HOUR, MINUTE, RUN, SECOND, T0, morning, near, span
+from ai_dev_squad_testing.store_contract.sample import (
+    ALL,
+    DAY,
+    HOUR,
+    MINUTE,
+    OTHER_RUN,
+    RUN,
+    SECOND,
+    T0,
+    morning,
+    near,
+    span,
+)
 
 __all__ = ["Sums"]
 
@@ -288,6 +303,69 @@ class Sums(Opens):
             MetricName("gen_ai.client.token.usage", "histogram", "{token}", 2, T0 + MINUTE, 150.0),
             MetricName("queue", "gauge", "1", 1, T0, None),
         ]
+
+    def test_growth_of_metrics(self, store: Store) -> None:
+        """Counts since the point before are added; of counts since a start the differences, also across steps and from before the
+        span of time; a count that begins anew loses nothing, and what came twice counts once.
+        """
+
+        def point(at_us: int, value: float, temporality: str, since_us: int, **given: str) -> MetricRow:
+            told = {"attributes": given, "temporality": temporality, "start_us": since_us}
+            return MetricRow(at_us, "used", "sum", "1", "squad", value, None, json.dumps(told).encode())
+
+        batch = Batch(
+            metrics=[
+                point(T0, 5, "delta", T0 - MINUTE, by="ada"),
+                point(T0 + MINUTE, 7, "delta", T0, by="ada"),
+                point(T0 + DAY, 1, "delta", T0 + MINUTE, by="ada"),
+                point(T0 - MINUTE, 40, "cumulative", T0 - HOUR, by="bob"),
+                point(T0 + MINUTE, 50, "cumulative", T0 - HOUR, by="bob"),
+                point(T0 + DAY, 90, "cumulative", T0 - HOUR, by="bob"),
+                point(T0 + DAY + MINUTE, 4, "cumulative", T0 - HOUR, by="bob"),
+                point(T0 + DAY + HOUR, 2, "cumulative", T0 + DAY + MINUTE, by="bob"),
+                point(T0, 100, "cumulative", 0, by="eve"),
+                point(T0 + MINUTE, 130, "cumulative", 0, by="eve"),
+                MetricRow(T0, "used", "gauge", "1", None, 9.0, None, b'{"attributes":{}}'),
+                MetricRow(T0, "used", "sum", "1", None, 9.0, None, b'{"attributes":{}}'),
+            ]
+        )
+        store.write(batch)
+        store.write(batch)
+        found = store.growth(["used", "other"], T0, T0 + 2 * DAY, DAY)
+        shown = [(each.start_us, each.name, each.service, json.loads(each.attributes), each.value) for each in found]
+        first, second = T0 // DAY * DAY, T0 // DAY * DAY + DAY
+        assert shown == [
+            (first, "used", "squad", {"by": "ada"}, 12.0),
+            (first, "used", "squad", {"by": "bob"}, 10.0),
+            (first, "used", "squad", {"by": "eve"}, 30.0),
+            (second, "used", "squad", {"by": "ada"}, 1.0),
+            (second, "used", "squad", {"by": "bob"}, 46.0),
+        ]
+        assert list(store.growth(["other"], T0, T0 + DAY, DAY)) == []
+        assert list(store.growth([], T0, T0 + DAY, DAY)) == []
+
+    def test_how_tools_ended(self, store: Store) -> None:
+        """Each tool by each way in which it ended, within the selection, the most frequent first."""
+        tool: dict[str, Any] = {"operation": "execute_tool", "framework": "crewai"}
+        store.write(
+            Batch(
+                spans=[
+                    span(RUN, 1, None, T0, 9, "squad"),
+                    *(span(RUN, n, 1, T0 + n, 1, "edit", tool="edit", **tool) for n in (2, 3)),
+                    span(RUN, 4, 1, T0 + 4, 1, "edit", tool="edit", status="error", **tool),
+                    span(RUN, 5, 1, T0 + 5, -1, "bash", tool="bash", status="cancelled", **tool),
+                    span(RUN, 6, 1, T0 + 6, 1, "bash", tool="bash", operation="execute_tool"),
+                    span(OTHER_RUN, 7, None, T0 + DAY, 1, "bash", tool="bash", **tool),
+                ]
+            )
+        )
+        of_crewai = Selection(T0, T0 + DAY, frameworks=("crewai",))
+        assert list(store.tool_ends(of_crewai)) == [
+            ToolEnds("edit", "ok", 2),
+            ToolEnds("bash", "cancelled", 1),
+            ToolEnds("edit", "error", 1),
+        ]
+        assert list(store.tool_ends(of_crewai, limit=1)) == [ToolEnds("edit", "ok", 2)]
 
     def test_who_reads_on_is_given_parts(self, store: Store) -> None:
         """From a number on, the newest of so many spans: what lies between is as many; behind the newest there is nothing."""

@@ -20,6 +20,7 @@ from ai_dev_squad_dashboard.store.base import (
     Found,
     Group,
     GroupBy,
+    Growth,
     LogPage,
     Marked,
     MarkedBy,
@@ -36,6 +37,7 @@ from ai_dev_squad_dashboard.store.base import (
     Step,
     StoreState,
     ToolCalls,
+    ToolEnds,
     ToolInput,
     ToolStep,
     Totals,
@@ -61,7 +63,22 @@ from ai_dev_squad_dashboard.store.series import MAX_SERIES
 from ai_dev_squad_dashboard.store.sql_answers import MAX_ROWS, MAX_SECONDS, SqlAnswer, SqlError
 from ai_dev_squad_dashboard.store.summary import NAMES, ORDERS, Summary
 
-from . import delete, extract, failures, figures, find, logs, marks, runs, sessions, sums, tool_calls, traces, upkeep
+from . import (
+    delete,
+    extract,
+    failures,
+    figures,
+    find,
+    growth,
+    logs,
+    marks,
+    runs,
+    sessions,
+    sums,
+    tool_calls,
+    traces,
+    upkeep,
+)
 from .client import Client
 from .facts import LATE
 from .migrations import migrate
@@ -302,6 +319,12 @@ class ClickHouseStore:
         # The server indexes words as it stores them.
         spans, lines = self._client.ask("SELECT (SELECT count() FROM spans), (SELECT count() FROM logs)")[0]
         return SearchState(True, spans, 0, 0, lines, 0)
+
+    def growth(self, names: Sequence[str], start_us: int, end_us: int, step_us: int) -> Sequence[Growth]:
+        return growth.growth(self._client, names, start_us, end_us, step_us)
+
+    def tool_ends(self, selection: Selection, limit: int = 1_000) -> Sequence[ToolEnds]:
+        return tool_calls.tool_ends(self._client, selection, limit)
 
     def captured(self, selection: Selection) -> tuple[int, int]:
         return traces.captured(self._client, selection)

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from ai_dev_squad_dashboard.store.base import Selection, ToolCalls, ToolInput, ToolStep
+from ai_dev_squad_dashboard.store.base import Selection, ToolCalls, ToolEnds, ToolInput, ToolStep
 
 from .client import Client
 from .filters import bounded, in_time, names_filter, spans_filter
 from .literals import Where, literal
 
-__all__ = ["tool_calls", "tool_inputs", "tool_steps"]
+__all__ = ["tool_calls", "tool_ends", "tool_inputs", "tool_steps"]
 
 _TOOL: Final = "operation = 'execute_tool' AND tool IS NOT NULL"
 
@@ -56,6 +56,17 @@ def tool_steps(client: Client, selection: Selection, tool: str, step_us: int) ->
         )
     )
     return [ToolStep(at, made.get(at, 0.0), read.get(at, 0.0)) for at in sorted({*made, *read})]
+
+
+def tool_ends(client: Client, selection: Selection, limit: int) -> Sequence[ToolEnds]:
+    """How often each tool ended in which way."""
+    runs = spans_filter(selection)
+    where = names_filter(selection).add(in_time(selection)).add(_TOOL).add(str(runs) if runs else "")
+    rows = client.ask(
+        f"SELECT assumeNotNull(tool) AS called, status, count() AS calls FROM spans WHERE {where} GROUP BY called, status "
+        f"ORDER BY calls DESC, called, status LIMIT {int(limit)}"
+    )
+    return [ToolEnds(*row) for row in rows]
 
 
 def _whole_runs(selection: Selection) -> Where:
