@@ -125,6 +125,64 @@ def test_a_file_that_is_replaced_all_the_time_is_given_up(path: Path, monkeypatc
     assert str(error) == f"the journal {str(path)!r} is replaced faster than it can be opened"
 
 
+def test_a_journal_makes_the_directories_that_it_is_in(tmp_path: Path) -> None:
+    """However many are missing."""
+    path = tmp_path / "a" / "b" / "c" / JOURNAL_FILE_NAME
+
+    assert AppendFile(path, Rotation(), lambda reason, details: None).append(b"{}\n") == (3, None)
+    assert path.read_bytes() == b"{}\n"
+
+
+def test_a_file_is_filled_to_the_byte_by_as_few_writes_as_it_takes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newline that was missing counts, a file as large as it may be is not rotated before the next line, and a batch is cut once."""
+    wrote, write = [], os.write
+    monkeypatch.setattr(os, "write", lambda fd, view: wrote.append(bytes(view)) or write(fd, view))
+    path.parent.mkdir()
+    path.write_bytes(b"{}")
+    told: list[str] = []
+    file = AppendFile(path, Rotation(max_bytes=9), lambda reason, details: told.append(reason))
+
+    assert file.append(b"{}\n{}\n[]\n[]\n[]\n[]\n") == (18, None)
+    names = [path.with_name(f"ai_dev_squad.{number:06d}.jsonl") for number in (1, 2)]
+    assert [name.read_bytes() for name in (*names, path)] == [b"{}\n{}\n{}\n", b"[]\n[]\n[]\n", b"[]\n"]
+    assert wrote == [b"\n", b"{}\n{}\n", b"[]\n[]\n[]\n", b"[]\n"]
+    assert told == ["rotated", "rotated"]
+
+
+def test_a_file_whose_age_cannot_be_told_is_young(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first line is somebody's note: it ages from when we opened it."""
+    clock = SimpleNamespace(now=1000.0)
+    stopped = SimpleNamespace(time=lambda: clock.now, monotonic=lambda: clock.now)
+    monkeypatch.setattr("ai_dev_squad.events.append.time", stopped)
+    path.parent.mkdir()
+    path.write_bytes(b"a note\n")
+    file = AppendFile(path, Rotation(max_age=60), lambda reason, details: None)
+    found = []
+    for clock.now in (1000.0, 1059.0, 1060.0):
+        assert file.append(b"{}\n") == (3, None)
+        found.append(sorted(name.name for name in path.parent.iterdir()))
+
+    assert found == [[JOURNAL_FILE_NAME]] * 2 + [["ai_dev_squad.000001.jsonl", JOURNAL_FILE_NAME]]
+
+
+def test_nothing_is_forced_to_the_disk_unless_that_is_asked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operating system does that in its time; what is asked is forced once a batch, also when it waited for nothing but that."""
+    forced: list[int] = []
+    monkeypatch.setattr(os, "fsync", forced.append)
+    journal = Journal(path)
+    journal.write(line(0))
+    assert journal.flush(20)
+    assert journal.close()
+    file = AppendFile(path, Rotation(), lambda reason, details: None)
+    file.append(b"")
+    file.append(b"{}\n")
+    assert forced == []
+
+    file.append(b"{}\n", fsync=True)
+    file.append(b"", fsync=True)
+    assert len(forced) == 2
+
+
 # --- what is told -----------------------------------------------------------------------------------------------------
 
 
@@ -261,6 +319,43 @@ def test_lines_that_an_exit_leaves_behind_are_counted_in_the_log(path: Path, tol
         report(f"flushing the journal {str(path)!r}", "OSError: 2 events are not on disk"),
         report(f"closing the journal {str(path)!r}", "OSError: 2 events are not on disk"),
     ]
+
+
+def test_a_fault_of_ours_in_the_thread_is_told_and_the_thread_lives(
+    path: Path, told: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is, the lines that came after it are written."""
+    journal, write_lines, faults = Journal(path), LineWriter.write_lines, [RuntimeError("never thought of")]
+
+    def fail_once(writer: LineWriter, count: int) -> bool:
+        if faults:
+            raise faults.pop()
+        return write_lines(writer, count)
+
+    monkeypatch.setattr(LineWriter, "write_lines", fail_once)
+    journal.write(line(0))
+    journal.flush(20)
+    journal.write(line(1))
+    assert journal.flush(20)
+    journal.close()
+
+    assert lines_of(path) == [0, 1]
+    assert told.messages == [report("writing the journal", "RuntimeError: never thought of")]
+
+
+def test_threads_have_names(path: Path) -> None:
+    """Whoever lists a program's threads sees whose they are."""
+    before = {thread.name for thread in threading.enumerate()}
+    path.parent.mkdir()
+    path.with_name("ai_dev_squad.000001.jsonl").write_bytes(b"")
+    journal, release = Journal(path), threading.Event()
+    journal._writer.compressor._turn = lambda: release.wait(20) and None
+    journal.write(line(0))
+    assert journal.flush(20)
+
+    assert {thread.name for thread in threading.enumerate()} - before == {"ai-dev-squad-journal", "ai-dev-squad-gzip"}
+    release.set()
+    journal.close()
 
 
 # --- rotated files ----------------------------------------------------------------------------------------------------
