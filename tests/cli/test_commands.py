@@ -124,6 +124,15 @@ def test_what_nobody_knows_is_refused(capsys, others):
     assert "invalid choice: 'fly'" in err
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_output_is_no_failure(tmp_path, closed):
+    """A command whose output or errors are closed does what it was asked, and its code says so."""
+    command = f"'{sys.executable}' -m ai_dev_squad_cli runs . {closed}"
+    (tmp_path / "a.jsonl").write_bytes(b"")
+
+    assert subprocess.run(["sh", "-c", command], check=False, cwd=tmp_path, timeout=60).returncode == 0
+
+
 def test_the_help_of_all_commands_imports_nothing_heavy():
     """With the dashboard, the lab and every framework installed, the help imports neither of what they are made of."""
     program = (

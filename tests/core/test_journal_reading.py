@@ -152,17 +152,21 @@ def test_when_a_rotation_is_due(size: int, more: int, born: float | None, due: b
 def test_bad_lines_are_skipped_and_named(path: Path) -> None:
     """Each line that can't be read is reported with its place, its text and the reason; the others are read."""
     future = b'{"schema":9,"timestamp":"2030-01-01T00:00:00Z","level":"INFO","event_type":"a.b","message":""}\n'
-    path.write_bytes(encoded(0) + b"garbage\n\n" + encoded(1) + future + b'{"schema":1}\n' + b"\xff\xfe\n" + encoded(2))
+    first = len(encoded(0))
+    timeless = encoded(3).replace(b'"timestamp":"2', b'"timestamp":"0', 1)
+    path.write_bytes(
+        encoded(0) + b"garbage\n\n" + encoded(1) + future + b'{"schema":1}\n' + b"\xff\xfe\n" + timeless + encoded(2)
+    )
     bad: list[BadLine] = []
 
     assert ids(read_journal(path, on_bad_line=bad.append)) == [0, 1, 2]
     assert ids(read_journal(path)) == [0, 1, 2]
-    first = len(encoded(0))
     assert [(b.path, b.line_number, b.offset, b.text) for b in bad] == [
         (path, 2, first, b"garbage\n"),
         (path, 5, 2 * first + 9, future),
         (path, 6, 2 * first + 9 + len(future), b'{"schema":1}\n'),
         (path, 7, 2 * first + 9 + len(future) + 13, b"\xff\xfe\n"),
+        (path, 8, 2 * first + 9 + len(future) + 16, timeless[:200]),
     ]
     assert [b.reason.partition(" (")[0] for b in bad] == [
         "it is not a JSON object",
@@ -172,6 +176,7 @@ def test_bad_lines_are_skipped_and_named(path: Path) -> None:
         ),
         "it is not a journal line of schema 1",
         "it is not a JSON object",
+        f"its time {line(3).timestamp.replace(year=26).isoformat()} is none that a clock tells",
     ]
 
 

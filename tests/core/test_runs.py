@@ -110,6 +110,14 @@ def test_a_damaged_journal_gives_what_is_left():
     }
 
 
+@pytest.mark.parametrize("stated, taken", [(-1.0, 0.0), (None, 0.0), (1e308, 366 * 86_400_000.0)])
+def test_a_duration_that_cannot_be_is_bounded(stated, taken):
+    """A run can be told whatever a line states: nothing ends before it began, nor takes longer than a year."""
+    (run,) = runs_in([line("b" * 16, duration_ms=stated)])
+
+    assert (run.duration_ms, run.started) == (taken, START - timedelta(milliseconds=taken))
+
+
 def test_runs_are_found_by_the_beginning_of_an_id():
     """In the order in which they started; a run that goes on with another says so."""
     link = Link(trace_id="a" * 32, span_id="b" * 16, type="resumes")

@@ -36,6 +36,7 @@ Register = Callable[[Any], None]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code: 0 fine, 1 it could not be done, 2 it was asked wrongly."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _open_what_is_closed()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     debugging = bool(os.environ.get("AI_DEV_SQUAD_DEBUG"))
     try:
@@ -58,6 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debugging:
             raise
         return _failed(str(error), 1)
+
+
+def _open_what_is_closed() -> None:
+    """Where output or errors are closed (``>&-``), Python has ``None`` for them, and everybody's ``print`` goes nowhere."""
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
 
 
 def make_parser(given: Sequence[str] = ()) -> argparse.ArgumentParser:

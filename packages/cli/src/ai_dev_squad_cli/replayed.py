@@ -10,6 +10,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import kinds
+from ai_dev_squad.runs import duration_of
 from ai_dev_squad.spans import cost_attributes, flat, usage_attributes
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def span_of(line: JournalLine, resource: Resource) -> ReadableSpan | None:
         status=Status(StatusCode.ERROR, (line.error.message or line.error.type) if line.error else None)
         if failed
         else Status(),
-        start_time=ended_ns - round((line.duration_ms or 0.0) * 1e6),
+        start_time=ended_ns - round(duration_of(line) * 1e6),
         end_time=ended_ns,
     )
 

@@ -15,7 +15,18 @@ from typing import Any, Final
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.schema import Cost, ErrorInfo, JournalLine, Usage
 
-__all__ = ["MODEL_OPERATIONS", "MOST_TOKENS", "MOST_USD", "Run", "Runs", "Step", "read_runs", "runs_in", "step_of"]
+__all__ = [
+    "MODEL_OPERATIONS",
+    "MOST_TOKENS",
+    "MOST_USD",
+    "Run",
+    "Runs",
+    "Step",
+    "duration_of",
+    "read_runs",
+    "runs_in",
+    "step_of",
+]
 
 MODEL_OPERATIONS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 """The operations that use tokens and cost money."""
@@ -66,6 +77,11 @@ class Step:
         return self.operation in MODEL_OPERATIONS
 
 
+def duration_of(line: JournalLine) -> float:
+    """How long the operation that ``line`` closes took, in milliseconds: nothing where it doesn't say so, a year at most."""
+    return min(max(line.duration_ms or 0.0, 0.0), _LONGEST / timedelta(milliseconds=1))
+
+
 def step_of(line: JournalLine) -> Step | None:
     """The operation that a line opens or closes; ``None`` for a line that does neither, or has no ids."""
     if line.operation is None or line.trace_id is None or line.span_id is None:
@@ -73,7 +89,6 @@ def step_of(line: JournalLine) -> Step | None:
     if line.status is None and line.event_type not in _OPENING:
         return None
     metadata = line.metadata or {}
-    duration_ms = min(max(line.duration_ms or 0.0, 0.0), _LONGEST / timedelta(milliseconds=1))
     step = Step(
         trace_id=line.trace_id,
         span_id=line.span_id,
@@ -93,7 +108,8 @@ def step_of(line: JournalLine) -> Step | None:
         step.model = _text(metadata.get(keys.RESPONSE_MODEL)) or line.name
         step.provider = _text(metadata.get(keys.PROVIDER_NAME))
     if line.status is not None:
-        step.started, step.duration_ms = line.timestamp - timedelta(milliseconds=duration_ms), duration_ms
+        step.duration_ms = duration_of(line)
+        step.started = line.timestamp - timedelta(milliseconds=step.duration_ms)
         if step.is_call:
             step.usage, step.cost_usd = _taken(line)
     return step

@@ -27,6 +27,8 @@ __all__ = ["REMOVED", "BadLine", "JournalError", "decode_line", "fingerprint", "
 REMOVED = b'{"removed":"'
 """How a first line begins that was taken out: what its file is known by follows."""
 _FINGERPRINT_BYTES = 4_096
+_FIRST_YEAR, _LAST_YEAR = 1900, 9000
+"""A clock that was never set tells 1970; beyond these, times can't be reckoned with."""
 
 
 class JournalError(ValueError):
@@ -58,6 +60,8 @@ def decode_line(text: bytes) -> JournalLine:
         line = _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise JournalError(_explain(text, error)) from None
+    if not _FIRST_YEAR <= line.timestamp.year <= _LAST_YEAR:
+        raise JournalError(f"its time {line.timestamp.isoformat()} is none that a clock tells")
     if line.timestamp.tzinfo is None:
         line.timestamp = line.timestamp.replace(tzinfo=timezone.utc)
     return line
