@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -11,7 +10,6 @@ __all__ = ["SPAN_ID", "TRACE_ID", "Where", "fixed", "like", "literal", "many"]
 TRACE_ID: Final = 16
 SPAN_ID: Final = 8
 """Bytes of an id."""
-_ESCAPED: Final = re.compile("(..)")
 
 
 def literal(value: float | str) -> str:
@@ -30,7 +28,7 @@ def many(values: Iterable[float | str]) -> str:
 
 def fixed(value: bytes) -> str:
     """An id, for a column of its length. A plain literal: a batch names thousands, and each call of a function would be planned."""
-    return "'" + _ESCAPED.sub(r"\\x\1", value.hex()) + "'"
+    return "'\\x" + value.hex("-").replace("-", "\\x") + "'"
 
 
 def like(word: str) -> str:

@@ -213,7 +213,7 @@ TABLES: Final[Mapping[str, Table]] = {
             "start_us": _TIME,
             "trace_id": _TRACE,
             "span_id": _SPAN,
-            "details": "Nullable(String) CODEC(ZSTD(3))",
+            "details": "Nullable(String) CODEC(ZSTD(1))",
             "text": "Nullable(String) CODEC(ZSTD(1))",
             "words": "String CODEC(ZSTD(1))",
             "batch": "UInt64",

@@ -59,6 +59,8 @@ class SeriesBook:
         return found
 
     def _number(self, key: Key, new: dict[Key, int]) -> int:
+        if key in self._own:
+            return self._own[key]
         key = (*mended(key[:-2]), *key[-2:])
         known = self._own.get(key, new.get(key))
         if known is None and len(self._own) + len(new) >= self._maximum and OTHER not in key:

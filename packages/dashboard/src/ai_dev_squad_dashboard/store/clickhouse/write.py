@@ -87,12 +87,13 @@ class Writer:
         first: dict[Identity, SpanRow] = {}
         for row in batch.spans:
             first.setdefault(identity_of(row), row)
+        first = dict(sorted(first.items(), key=_start))
         # All columns before the first insert: what cannot be stored leaves nothing of its batch behind.
         metrics, opened = metric_columns(batch.metrics), self._begun(batch.opened)
-        opened_columns, _ = open_columns(opened), (span_columns(first), log_columns(batch.logs))
+        opened_columns, spans, _ = open_columns(opened), span_columns(first), log_columns(batch.logs)
         stored = self._stored(first)
         fresh = {each: row for each, row in first.items() if each not in stored}
-        lost = self._spans(dict(sorted(fresh.items(), key=_start))) if fresh else 0
+        lost = self._spans(fresh, spans if len(fresh) == len(first) else span_columns(fresh)) if fresh else 0
         if first:
             starts = [row.start_us for row in first.values()]
             renew(self._client, {trace for trace, _ in first}, min(starts), max(starts))
@@ -143,11 +144,11 @@ class Writer:
                 found[trace, span] = (told[0], told[1], told[2])
         return {each: told for each, told in found.items() if each in spans}
 
-    def _spans(self, spans: dict[Identity, SpanRow]) -> int:
+    def _spans(self, spans: dict[Identity, SpanRow], columns: Columns) -> int:
         """Store spans that are new, and return how many somebody else stored first."""
         token = blake2b(b"".join(trace + span for trace, span in spans), digest_size=16).hexdigest()
         batch = int.from_bytes(blake2b(token.encode() + self._own, digest_size=8).digest(), "big")
-        columns, size = span_columns(spans), len(spans)
+        size = len(spans)
         columns["series"] = self.series.numbers(list(spans.values()))
         columns["arrived_us"] = [time.time_ns() // 1000] * size
         columns["batch"] = [batch] * size
