@@ -84,24 +84,31 @@ def described(cursor: duckdb.DuckDBPyConnection, rows: Sequence[TraceRow]) -> tu
     if not rows:
         return ()
     ids = [str(int(row.trace_id, 16)) for row in rows]
-    found: dict[str, dict[str, Any]] = {}
-    for trace_id, kind, first, several in cursor.execute(
-        f"SELECT {HEXED}, kind, arg_min(said, place), list_sort(list(DISTINCT said)) FROM excerpts "  # noqa: S608
-        "WHERE trace_id IN (SELECT unnest(?::VARCHAR[])::UHUGEINT) AND start_us BETWEEN ? AND ? GROUP BY trace_id, kind",
+    found: dict[str, dict[str, Any]] = {row.trace_id: {} for row in rows}
+    models: dict[str, set[str]] = {}
+    # One aggregate rather than two: to plan it takes longer than to put the models of a trace together here.
+    for trace_id, kind, said in cursor.execute(
+        f"SELECT {HEXED}, kind, arg_min(said, place) FROM excerpts "  # noqa: S608
+        "WHERE trace_id IN (SELECT unnest(?::VARCHAR[])::UHUGEINT) AND start_us BETWEEN ? AND ? "
+        "GROUP BY trace_id, kind, CASE WHEN kind = 'model' THEN said END",
         [ids, min(row.start_us for row in rows), max(map(_ended, rows))],
     ).fetchall():
-        name, value = ("models", tuple(several)) if kind == "model" else (kind, first)
-        found.setdefault(trace_id, {})[name] = value
-    if any(row.errors for row in rows):
+        if kind == "model":
+            models.setdefault(trace_id, set()).add(said)
+        else:
+            found[trace_id][kind] = said
+    for trace_id, names in models.items():
+        found[trace_id]["models"] = tuple(sorted(names))
+    if several := [number for number, row in zip(ids, rows, strict=True) if row.errors]:
         for trace_id, count in cursor.execute(
             "WITH f AS (SELECT trace_id, span_id, parent_span_id FROM failures "  # noqa: S608
             "WHERE trace_id IN (SELECT unnest(?::VARCHAR[])::UHUGEINT)) "
             f"SELECT {HEXED}, count(*) FROM f ANTI JOIN f c ON c.trace_id = f.trace_id AND c.parent_span_id = f.span_id "
             "GROUP BY f.trace_id",
-            [[number for number, row in zip(ids, rows, strict=True) if row.errors]],
+            [several],
         ).fetchall():
-            found.setdefault(trace_id, {})["failures"] = count
-    return tuple(replace(row, **found.get(row.trace_id, {})) for row in rows)
+            found[trace_id]["failures"] = count
+    return tuple(replace(row, **found[row.trace_id]) for row in rows)
 
 
 def _ended(row: TraceRow) -> int:

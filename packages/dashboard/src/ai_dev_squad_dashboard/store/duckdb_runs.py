@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import duckdb
 
-from .base import Selection, TraceRow
+from .base import Selection
 from .duckdb_columns import split_trace_id
 from .duckdb_excerpts import described
 from .duckdb_facts import runs_filter, traces_filter
 from .duckdb_rollup import HOUR_US
-from .duckdb_traces import TRACE_COLUMNS, trace_row
+from .duckdb_traces import TRACE_COLUMNS, stored, trace_row
 from .runs import Related, Relation, Run, TaskRuns, joined
 
 __all__ = ["related", "run", "runs", "tasks"]
@@ -44,14 +44,17 @@ SELECT c.first, {TRACE_COLUMNS} FROM chain c JOIN traces USING (trace_id) WHERE 
 """  # noqa: S608
 
 
-def run(cursor: duckdb.DuckDBPyConnection, trace_id: str) -> Run | None:
+def run(cursor: duckdb.DuckDBPyConnection, trace_id: str, found: dict[Any, Any]) -> Run | None:
     """The whole run that a trace is of."""
     number = split_trace_id(trace_id)
     if number is None:
         return None
-    found = _rows_of(cursor, [part for (part,) in cursor.execute(_PARTS, [number]).fetchall()])
-    parts = sorted(found.values(), key=lambda row: (row.start_us, row.trace_id))
-    return joined(parts) if number in found else None
+    if ("run", number) not in found:
+        known = stored(cursor, [part for (part,) in cursor.execute(_PARTS, [number]).fetchall()], found)
+        parts = sorted((each.row for each in known.values()), key=lambda row: (row.start_us, row.trace_id))
+        found["run", number] = joined(parts) if number in known else None
+    whole: Run | None = found["run", number]
+    return whole
 
 
 def runs(cursor: duckdb.DuckDBPyConnection, selection: Selection, names: Sequence[str], limit: int) -> tuple[Run, ...]:
@@ -90,9 +93,9 @@ def tasks(cursor: duckdb.DuckDBPyConnection, selection: Selection, limit: int) -
     return tuple(TaskRuns(task, count, tuple(frameworks or ())) for task, count, frameworks in rows)
 
 
-def related(cursor: duckdb.DuckDBPyConnection, trace_id: str, most: int) -> tuple[Related, ...]:
+def related(cursor: duckdb.DuckDBPyConnection, trace_id: str, most: int, found: dict[Any, Any]) -> tuple[Related, ...]:
     """Runs to compare a trace's run with, the best reason first, each once, ``most`` for each reason."""
-    whole = run(cursor, trace_id)
+    whole = run(cursor, trace_id, found)
     if whole is None:
         return ()
     row = whole.row
@@ -107,7 +110,7 @@ def related(cursor: duckdb.DuckDBPyConnection, trace_id: str, most: int) -> tupl
         ("framework", "framework <> ? AND abs(start_us - ?) < ?", [row.framework, row.start_us, _NEAR_US], "framework"),
     )
     own = [str(split_trace_id(part.trace_id)) for part in whole.parts]
-    found: dict[int, Relation] = {}
+    reasons: dict[int, Relation] = {}
     for relation, condition, values, one_of_each in looked_for:
         # Of each framework, or version, the nearest: ten runs of one would leave no room for the others.
         others = (
@@ -125,19 +128,6 @@ def related(cursor: duckdb.DuckDBPyConnection, trace_id: str, most: int) -> tupl
             [row.start_us, own, *values, row.framework],
         ).fetchall()
         for (number,) in rows:
-            found.setdefault(number, relation)
-    told = _rows_of(cursor, list(found))
-    return tuple(Related(relation, told[number]) for number, relation in found.items())
-
-
-def _rows_of(cursor: duckdb.DuckDBPyConnection, traces: Sequence[int]) -> dict[int, TraceRow]:
-    """The traces with these numbers. Named one by one, so that the index finds them: all else reads what is wide of every trace."""
-    if not traces:
-        return {}
-    ids = ", ".join("?::UHUGEINT" for _ in traces)
-    rows = cursor.execute(
-        f"SELECT trace_id, {TRACE_COLUMNS} FROM traces WHERE trace_id IN ({ids})",  # noqa: S608
-        list(traces),
-    ).fetchall()
-    told = described(cursor, [trace_row(row[1:]) for row in rows])
-    return {row[0]: each for row, each in zip(rows, told, strict=True)}
+            reasons.setdefault(number, relation)
+    told = stored(cursor, list(reasons), found)
+    return tuple(Related(relation, told[number].row) for number, relation in reasons.items())

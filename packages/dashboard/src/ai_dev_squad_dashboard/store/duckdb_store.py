@@ -174,11 +174,11 @@ class DuckDBStore(BesideCost, Moves, OneWriter):
 
     def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None:
         with self._file.reading() as cursor:
-            return duckdb_traces.trace(cursor, trace_id, limit)
+            return duckdb_traces.trace(cursor, trace_id, limit, self._file.found)
 
     def outline(self, trace_id: str, limit: int = 200_000) -> Outline | None:
         with self._file.reading() as cursor:
-            return duckdb_traces.outline(cursor, trace_id, limit)
+            return duckdb_traces.outline(cursor, trace_id, limit, self._file.found)
 
     def span(self, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
         with self._file.reading() as cursor:
@@ -190,11 +190,11 @@ class DuckDBStore(BesideCost, Moves, OneWriter):
 
     def details(self, trace_id: str, limit: int = 20_000) -> Iterator[tuple[str, bytes]]:
         with self._file.reading(own=True) as cursor:
-            yield from duckdb_traces.details(cursor, trace_id, limit)
+            yield from duckdb_traces.details(cursor, trace_id, limit, self._file.found)
 
     def run(self, trace_id: str) -> Run | None:
         with self._file.reading() as cursor:
-            return duckdb_runs.run(cursor, trace_id)
+            return duckdb_runs.run(cursor, trace_id, self._file.found)
 
     def runs(self, selection: Selection, *, names: Sequence[str] = (), limit: int = 2_000) -> Sequence[Run]:
         with self._file.reading() as cursor:
@@ -202,7 +202,7 @@ class DuckDBStore(BesideCost, Moves, OneWriter):
 
     def related(self, trace_id: str, limit: int = 4) -> Sequence[Related]:
         with self._file.reading() as cursor:
-            return duckdb_runs.related(cursor, trace_id, limit)
+            return duckdb_runs.related(cursor, trace_id, limit, self._file.found)
 
     def tasks(self, selection: Selection, limit: int = 100) -> Sequence[TaskRuns]:
         with self._file.reading() as cursor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any, Final
 
 import duckdb
@@ -18,7 +19,7 @@ from .duckdb_excerpts import described
 from .duckdb_facts import Where, names_filter, runs_filter, windows
 from .duckdb_logs import LOG_COLUMNS, log_row, logs_of, running_of
 from .duckdb_order import after as cursor_after
-from .orders import AT_LEAST, DURATION, SKEWED, TRACE_ORDERS, cursor_behind, total_in, value_of
+from .orders import AT_LEAST, TRACE_ORDERS, cursor_behind, is_skewed, total_in, value_of
 from .outline import LOOP, MOST_LOOPS, Outline, OutlineSpan
 from .rows import LogRow, SpanRow
 from .search_index import IndexReader
@@ -26,12 +27,28 @@ from .search_words import terms_of
 from .unfinished import unfinished, unfinished_outline
 from .windows import SLACK_US
 
-__all__ = ["TRACE_COLUMNS", "captured", "details", "fingerprints", "outline", "span", "trace", "trace_row", "traces"]
+__all__ = [
+    "TRACE_COLUMNS",
+    "Stored",
+    "captured",
+    "details",
+    "fingerprints",
+    "outline",
+    "span",
+    "stored",
+    "trace",
+    "trace_row",
+    "traces",
+]
 
 TRACE_COLUMNS: Final = (
     "trace_id, root_span_id, name, operation, framework, service, session_id, status, error_type, start_us, "
-    f"{DURATION}, spans, errors, calls, tools, input_tokens, output_tokens, cost_usd, unpriced, "
-    f"user_id, task, version, resumes, {SKEWED}"
+    "last_start_us, end_us, root_start_us, root_duration_us, spans, errors, calls, tools, input_tokens, output_tokens, "
+    "cost_usd, unpriced, user_id, task, version, resumes"
+)
+_NUMBER, _START, _LAST, _END, _ROOT_DURATION = (
+    TRACE_COLUMNS.split(", ").index(name)
+    for name in ("trace_id", "start_us", "last_start_us", "end_us", "root_duration_us")
 )
 _SPAN: Final = ", ".join(("trace_id", "span_id", "parent_span_id", *SPAN_COLUMNS))
 # The trace's id is known, and the engine takes longer to hand over an integer of 128 bits than all the rest of a row.
@@ -127,29 +144,52 @@ def _marked(given: Mapping[str, Any]) -> Where:
     return where
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A trace that is stored, and when its last span began and ended."""
+
+    row: TraceRow
+    last_start_us: int
+    end_us: int
+
+
+def stored(cursor: duckdb.DuckDBPyConnection, numbers: Sequence[int], found: dict[Any, Any]) -> dict[int, Stored]:
+    """The traces with these numbers, each asked for once for all questions that have ``found`` in common.
+
+    Named one by one, so that the index finds them: all else reads what is wide of every trace.
+    """
+    unknown = [number for number in numbers if ("trace", number) not in found]
+    if unknown:
+        ids = ", ".join("?::UHUGEINT" for _ in unknown)
+        rows = cursor.execute(f"SELECT {TRACE_COLUMNS} FROM traces WHERE trace_id IN ({ids})", unknown).fetchall()  # noqa: S608
+        for row, told in zip(rows, described(cursor, list(map(trace_row, rows))), strict=True):
+            found["trace", row[_NUMBER]] = Stored(told, row[_LAST], row[_END])
+    return {number: found["trace", number] for number in numbers if ("trace", number) in found}
+
+
 def _total(cursor: duckdb.DuckDBPyConnection, where: Where, inside: Where, selection: Selection) -> int:
     """How many traces match."""
     condition, values = _conditions(cursor, where, inside, selection.start_us, selection.end_us)
     return number_of(cursor, f"SELECT count(*) FROM traces WHERE {condition}", values)  # noqa: S608
 
 
-def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Trace | None:
+def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found: dict[Any, Any]) -> Trace | None:
     """A whole trace, also one of which nothing has finished yet."""
     number = split_trace_id(trace_id)
-    running = tuple(running_of(cursor, number)) if number is not None else ()
-    row = _row_of(cursor, number)
-    if row is None:
+    if number is None:
+        return None
+    running = tuple(running_of(cursor, number))
+    known = stored(cursor, [number], found).get(number)
+    if known is None:
         return unfinished(running, lambda start, end: logs_of(cursor, number, start, end, 20_000)) if running else None
-    start, last, end = row[-3:]
     spans = cursor.execute(
         f"SELECT {_SPAN_BARE} FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "  # noqa: S608
-        f"ORDER BY start_us, parent_span_id IS NOT NULL, seq LIMIT {int(limit) + 1}",
-        [number, start, last],
+        f"{_first_of(limit + 1, known.row.spans)}",
+        [number, known.row.start_us, known.last_start_us],
     ).fetchall()
-    logs = logs_of(cursor, number, start, end, limit)
-    (described_row,) = described(cursor, [trace_row(row[:-3])])
+    logs = logs_of(cursor, number, known.row.start_us, known.end_us, limit)
     return Trace(
-        described_row,
+        known.row,
         tuple(_span_row(trace_id.lower(), each) for each in spans[:limit]),
         logs,
         running,
@@ -158,32 +198,32 @@ def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Trace
     )
 
 
-def outline(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Outline | None:
+def outline(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found: dict[Any, Any]) -> Outline | None:
     """The operations of a trace, also of one of which nothing has finished yet."""
     number = split_trace_id(trace_id)
-    running = tuple(running_of(cursor, number)) if number is not None else ()
-    row = _row_of(cursor, number)
-    if row is None:
+    if number is None:
+        return None
+    running = tuple(running_of(cursor, number))
+    known = stored(cursor, [number], found).get(number)
+    if known is None:
         if not running:
             return None
         return unfinished_outline(running, lambda start, end: logs_of(cursor, number, start, end, 20_000))
-    start, last, end = row[-3:]
     spans: list[tuple[Any, ...]] = []
     if limit:  # sorting all of them for none would take as long as for some
         spans = cursor.execute(
             f"SELECT {_OUTLINE} FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "  # noqa: S608
-            f"ORDER BY start_us, parent_span_id IS NOT NULL, seq LIMIT {int(limit) + 1}",
-            [number, start, last],
+            f"{_first_of(limit + 1, known.row.spans)}",
+            [number, known.row.start_us, known.last_start_us],
         ).fetchall()
     lines = "FROM logs WHERE trace_id = ?::UHUGEINT AND time_us BETWEEN ? AND ?"
-    around = [number, start - SLACK_US, end + SLACK_US]
+    around = [number, known.row.start_us - SLACK_US, known.end_us + SLACK_US]
     loops = cursor.execute(
         f"SELECT {LOG_COLUMNS} {lines} AND event_type = ? ORDER BY time_us, id LIMIT {MOST_LOOPS}", [*around, LOOP]
     )
     told = tuple(log_row(line) for line in loops.fetchall())
-    (described_row,) = described(cursor, [trace_row(row[:-3])])
     return Outline(
-        described_row,
+        known.row,
         tuple(map(OutlineSpan._make, spans[:limit])),
         running,
         truncated=len(spans) > limit or not limit,
@@ -203,7 +243,7 @@ def span(cursor: duckdb.DuckDBPyConnection, trace_id: str, span_id: str) -> tupl
         own = None
     if row is None or own is None:
         return None
-    start, last, end = row[-3:]
+    start, last, end = row[_START], row[_LAST], row[_END]
     found = one(
         cursor,
         f"SELECT {_SPAN} FROM spans WHERE trace_id = ?::UHUGEINT AND span_id = ?::UBIGINT AND start_us BETWEEN ? AND ?",  # noqa: S608
@@ -241,21 +281,23 @@ def fingerprints(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -
         "json_extract(decode(details), '$.output') AS came FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "
         "AND details IS NOT NULL AND (usage_source IS NOT NULL OR operation IN ('execute_tool', 'retrieval')) "
         f"ORDER BY start_us LIMIT {int(limit)}) WHERE given IS NOT NULL OR came IS NOT NULL",
-        [number, row[-3], row[-2]],
+        [number, row[_START], row[_LAST]],
     ).fetchall()
     return {format(span_id, "016x"): Fingerprint(*hashes) for span_id, *hashes in rows}
 
 
-def details(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> Iterator[tuple[str, bytes]]:
+def details(
+    cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found: dict[Any, Any]
+) -> Iterator[tuple[str, bytes]]:
     """(span_id, details) of each span of a trace that has details, by start."""
     number = split_trace_id(trace_id)
-    row = _row_of(cursor, number)
-    if row is None:
+    known = None if number is None else stored(cursor, [number], found).get(number)
+    if known is None:
         return
     cursor.execute(
         "SELECT span_id, details FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? AND details IS NOT NULL "  # noqa: S608
-        f"ORDER BY start_us, parent_span_id IS NOT NULL, seq LIMIT {int(limit)}",
-        [number, row[-3], row[-2]],
+        f"{_first_of(limit, known.row.spans)}",
+        [number, known.row.start_us, known.last_start_us],
     )
     while rows := cursor.fetchmany(100):
         for span_id, content in rows:
@@ -316,12 +358,17 @@ def _conditions(
     return condition, values
 
 
+def _first_of(limit: int, spans: int) -> str:
+    """The order of the spans of a trace, of which there are so many. The engine takes twice as long where it has to stop."""
+    return f"ORDER BY start_us, parent_span_id IS NOT NULL, seq{f' LIMIT {int(limit)}' if spans > limit else ''}"
+
+
 def _row_of(cursor: duckdb.DuckDBPyConnection, number: int | None) -> tuple[Any, ...] | None:
     if number is None:
         return None
     return one(
         cursor,
-        f"SELECT {TRACE_COLUMNS}, start_us, last_start_us, end_us FROM traces WHERE trace_id = ?::UHUGEINT",  # noqa: S608
+        f"SELECT {TRACE_COLUMNS} FROM traces WHERE trace_id = ?::UHUGEINT",  # noqa: S608
         [number],
     )
 
@@ -334,8 +381,13 @@ def _checked(cursor: str, trace_id: str) -> None:
 
 def trace_row(row: tuple[Any, ...]) -> TraceRow:
     """What ``TRACE_COLUMNS`` of a trace's row say."""
-    trace_id, root, *rest, resumes, skewed = row
-    return TraceRow(*(format(trace_id, "032x"), hexed(root, 16), *rest, hexed(resumes, 32), skewed))
+    trace_id, root, *names, start_us, last_start_us, end_us, root_start_us, root_duration_us = row[: _ROOT_DURATION + 1]
+    skewed = is_skewed(start_us, last_start_us, root_start_us, root_duration_us)
+    duration_us = max(root_duration_us, 0) if skewed else end_us - start_us
+    *sums, resumes = row[_ROOT_DURATION + 1 :]
+    return TraceRow(
+        *(format(trace_id, "032x"), hexed(root, 16), *names, start_us, duration_us, *sums, hexed(resumes, 32), skewed)
+    )
 
 
 def _span_row(trace_id: str, row: tuple[Any, ...]) -> SpanRow:

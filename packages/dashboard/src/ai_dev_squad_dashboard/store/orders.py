@@ -21,6 +21,7 @@ __all__ = [
     "Key",
     "allowed",
     "cursor_behind",
+    "is_skewed",
     "known",
     "place_of",
     "total_in",
@@ -34,6 +35,16 @@ SKEWED: Final = (
 """Of a trace: whether clocks of its senders differ. A root of which nobody knows how long it took does not tell."""
 DURATION: Final = f"(CASE WHEN {SKEWED} THEN greatest(root_duration_us, 0) ELSE end_us - start_us END)"
 """Of a trace: how long it took; where clocks differ, by the clock of its root."""
+
+
+def is_skewed(start_us: int, last_start_us: int, root_start_us: int | None, root_duration_us: int | None) -> bool:
+    """``SKEWED`` of one trace: what few rows need is not worth planning."""
+    if root_start_us is None:
+        return False
+    ended_us = root_start_us + max(root_duration_us or 0, 0)
+    return start_us < root_start_us - EARLY_US or last_start_us > ended_us + LATE_US
+
+
 AT_LEAST: Final[Mapping[str, str]] = {
     "min_duration_us": DURATION,
     "min_cost_usd": "cost_usd",
