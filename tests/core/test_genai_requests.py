@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad.genai.requests import output_limit, prompt_hash, request_attributes, server_attributes
+from ai_dev_squad.genai.requests import (
+    model_request,
+    output_limit,
+    prompt_hash,
+    prompt_marks,
+    request_attributes,
+    server_attributes,
+)
+from ai_dev_squad.kinds import ModelRequest
 
 
 @pytest.mark.parametrize(
@@ -222,3 +230,26 @@ def test_anything_can_be_hashed(messages: list[Any]) -> None:
     """Also lone surrogates, cycles and objects that raise; the same twice is the same hash."""
     assert len(prompt_hash(messages, messages, messages)) == 16
     assert prompt_hash(["\ud800", *messages]) == prompt_hash(["\ud800", *messages])
+
+
+def test_what_is_known_of_a_call_before_it_is_made() -> None:
+    """The request has the marks of its prompt, and the limit and the tier of its settings, by any of their names."""
+    messages = [{"role": "user", "content": "hello"}]
+
+    def prompt() -> str:
+        return "hello"
+
+    settings = {"max_completion_tokens": 400, "service_tier": "Flex"}
+    made = model_request("gpt-4o", "openai", settings, messages, prompt=prompt)
+
+    marks = prompt_marks(messages)
+    assert made == ModelRequest(
+        model="gpt-4o",
+        provider="openai",
+        prompt=prompt,
+        max_output_tokens=400,
+        prompt_hash=marks.prompt_hash,
+        newest_mark=marks.newest_mark,
+        messages=1,
+        service_tier="flex",
+    )

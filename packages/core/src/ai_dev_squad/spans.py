@@ -15,7 +15,7 @@ from ai_dev_squad import clock
 from ai_dev_squad.context import Scope, span_in
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import Cost, ErrorInfo, Link, Usage
-from ai_dev_squad.tracing.identity import generate_span_id, start_identity
+from ai_dev_squad.tracing.identity import generate_span_id, generate_trace_id, root_identity, start_identity
 
 if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
@@ -53,12 +53,17 @@ def open_span(operation: Operation, tracing: TraceManager, context: Context, sta
     if operation.recorded_span is not None:
         _take_ids(operation, operation.recorded_span, above)
         return
-    if not tracing.recording and type(above) is Scope and (parent := above.operation_in_charge()) is not None:
-        # The usual case: the parent is one of ours, and its ids are at hand as text.
-        operation.above = parent
-        operation.trace_id, operation.parent_span_id = parent.trace_id, parent.span_id
-        operation.span_id = format(generate_span_id(), "016x")
-        return
+    if not tracing.recording:
+        # Ids are all it takes. They are at hand as text where the parent is one of ours, and new ones at a root.
+        parent = above.operation_in_charge() if type(above) is Scope else None
+        if parent is not None:
+            operation.above = parent
+            operation.trace_id, operation.parent_span_id = parent.trace_id, parent.span_id
+        elif above is trace.INVALID_SPAN:
+            operation.trace_id = format(generate_trace_id(), "032x")
+        if parent is not None or above is trace.INVALID_SPAN:
+            operation.span_id = format(generate_span_id(), "016x")
+            return
     operation.started_wall_ns = started_at_ns or clock.wall_ns()
     try:
         span = tracing.start_operation_span(
@@ -86,11 +91,11 @@ def _take_ids(operation: Operation, span: trace.Span, above: trace.Span) -> None
 
 def carrier(operation: Operation) -> trace.Span:
     """A span that nobody receives: it hands the ids on to the user's own spans and to outgoing HTTP headers."""
-    above = operation.above
+    above, span_id = operation.above, int(operation.span_id, 16)
     if above is None:
-        return trace.INVALID_SPAN
+        return root_identity(int(operation.trace_id, 16), span_id)
     inherited = above.span.get_span_context()
-    ids = (inherited.trace_id, int(operation.span_id, 16))
+    ids = (inherited.trace_id, span_id)
     return trace.NonRecordingSpan(trace.SpanContext(*ids, False, inherited.trace_flags, inherited.trace_state))
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai import messages as shapes
 from ai_dev_squad.genai import providers, requests
-from ai_dev_squad.genai.usage import tier_from
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.schema import Usage
 
@@ -58,13 +57,14 @@ def model_request(client: Any, messages: Sequence[Any], options: Mapping[str, An
     model = str(options.get("model") or getattr(client, "model", None) or "unknown")
     asked = _asked(messages, options)
     offered = [_definition(tool) for tool in _listed(options.get("tools"))]
-    return ModelRequest(
-        model=model,
-        provider=_provider(client, model),
+    return requests.model_request(
+        model,
+        _provider(client, model),
+        options,
+        asked,
+        offered,
+        options.get("response_format"),
         prompt=lambda: shapes.countable(asked, offered),
-        max_output_tokens=requests.output_limit(options),
-        **requests.prompt_marks(asked, offered, options.get("response_format"))._asdict(),
-        service_tier=tier_from(options),
     )
 
 
@@ -81,20 +81,21 @@ def messages_content(messages: Sequence[Any], options: Mapping[str, Any]) -> lis
     return shapes.input_messages(_asked(messages, options))
 
 
-def _asked(messages: Sequence[Any], options: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _asked(messages: Sequence[Any], options: Mapping[str, Any]) -> list[Any]:
+    """Messages as ``genai.messages`` reads them the fastest: a pair is nothing but a text."""
     instructions = options.get("instructions")
-    before = [{"role": "system", "content": str(instructions)}] if instructions else []
+    before = [("system", str(instructions))] if instructions else []
     listed = messages if isinstance(messages, (list, tuple)) else (messages,)
     return [*before, *map(_message, listed)]
 
 
-def _message(message: Any) -> dict[str, Any]:
+def _message(message: Any) -> Any:
     if isinstance(message, str):  # a client may be asked in plain words
-        return {"role": "user", "content": message}
+        return "user", message
     contents = message.contents
     if len(contents) == 1 and contents[0].type == "text":
-        return {"role": str(message.role), "content": contents[0].text}
-    return {"role": str(message.role), "content": [part for part in map(_part, contents) if part is not None]}
+        return message.role, contents[0].text
+    return {"role": message.role, "parts": [part for part in map(_part, contents) if part is not None]}
 
 
 def _part(content: Any) -> dict[str, Any] | None:
@@ -195,9 +196,9 @@ class Answer:
         total: dict[str, int] = {}
         for piece in self.pieces:
             for details, replaces in _reports(piece):
-                for name, ours in _USAGE.items():
-                    count = details.get(name)
-                    if isinstance(count, int):
+                for name, count in details.items():
+                    ours = _USAGE.get(name)
+                    if ours is not None and isinstance(count, int):
                         total[ours] = count if replaces else total.get(ours, 0) + count
         # No model is asked with nothing: without counts, some clients report zeros.
         return Usage(**total, source="provider") if any(total.values()) else None

@@ -15,7 +15,7 @@ from autogen_agentchat.messages import HandoffMessage
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai import messages as shapes
 from ai_dev_squad.genai import providers, requests
-from ai_dev_squad.genai.usage import tier_from, usage_from
+from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.schema import ErrorInfo, Usage
 
@@ -96,13 +96,14 @@ def model_request(
     asked = [_with_pictures(message) for message in messages]
     offered = [_definition(tool) for tool in tools or ()]
     wanted = json_output if isinstance(json_output, type) else settings.get("response_format")
-    return ModelRequest(
-        model=model,
-        provider=_provider(client, model),
+    return requests.model_request(
+        model,
+        _provider(client, model),
+        settings,
+        asked,
+        offered,
+        wanted,
         prompt=lambda: shapes.countable(asked, offered),
-        max_output_tokens=requests.output_limit(settings),
-        **requests.prompt_marks(asked, offered, wanted)._asdict(),
-        service_tier=tier_from(settings),
     )
 
 

@@ -53,6 +53,8 @@ class ObservingHandler(_Base):
     raise_error = True
     ignore_retry = True
     ignore_custom_event = True
+    # As in the base class, which computes them for each event.
+    ignore_llm = ignore_chain = ignore_agent = ignore_retriever = ignore_chat_model = False
 
     def __init__(self) -> None:  # BaseTracer's own bookkeeping of runs is never used
         self.run_map: dict[str, Any] = {}

@@ -68,7 +68,7 @@ class Run(Invocation, framework=FRAMEWORK):
                 parent.hold(self)
 
     def end(self, error: BaseException | ErrorInfo | None = None) -> bool:
-        if self.run_id in _NAMESAKES:
+        if _NAMESAKES and self.run_id in _NAMESAKES:
             self._leave_namesakes()
         else:
             RUNS.pop(self.run_id, None)
@@ -97,7 +97,7 @@ class Run(Invocation, framework=FRAMEWORK):
 
 def run_of(run_id: Any) -> Run | None:
     """The open run of this id; of several, the one in whose context this is asked."""
-    if run_id not in _NAMESAKES:
+    if not _NAMESAKES or run_id not in _NAMESAKES:  # a UUID is hashed by Python code
         return RUNS.get(run_id)
     here = Run.cause()
     found = None if here is None else next((run for run in here.outwards() if run.run_id == run_id), None)

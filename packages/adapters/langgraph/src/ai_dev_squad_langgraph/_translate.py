@@ -154,13 +154,14 @@ def model_request(metadata: Mapping[str, Any], params: Mapping[str, Any], prompt
     """What is known of a model call before it's made."""
     model = params.get("model") or params.get("model_name") or metadata.get("ls_model_name") or "unknown"
     asked, tools = _flattened(prompts), params.get("tools")
-    return ModelRequest(
-        model=str(model),
-        provider=_provider(metadata, params),
+    return requests.model_request(
+        str(model),
+        _provider(metadata, params),
+        _settings(metadata, params),
+        asked,
+        tools,
+        params.get("response_format"),
         prompt=lambda: shapes.countable(asked, tools),
-        max_output_tokens=requests.output_limit(_settings(metadata, params)),
-        **requests.prompt_marks(asked, tools, params.get("response_format"))._asdict(),
-        service_tier=tier_from(params),
     )
 
 

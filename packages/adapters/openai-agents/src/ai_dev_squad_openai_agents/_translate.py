@@ -12,7 +12,6 @@ from agents.tracing import get_current_trace
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai import messages as shapes
 from ai_dev_squad.genai import providers, requests
-from ai_dev_squad.genai.usage import tier_from
 from ai_dev_squad.operations import ModelRequest
 from ai_dev_squad.refusal import CallRefused
 
@@ -174,13 +173,14 @@ def model_request(
 ) -> ModelRequest:
     """What is known of a model call before it is made."""
     name = str(getattr(model, "model", None) or "unknown")
-    return ModelRequest(
-        model=name,
-        provider=_provider(model, name),
+    return requests.model_request(
+        name,
+        _provider(model, name),
+        known,
+        said,
+        told,
+        _format_name(schema),
         prompt=lambda: shapes.countable(said, list(told)),
-        max_output_tokens=requests.output_limit(known),
-        **requests.prompt_marks(said, told, _format_name(schema))._asdict(),
-        service_tier=tier_from(known),
     )
 
 

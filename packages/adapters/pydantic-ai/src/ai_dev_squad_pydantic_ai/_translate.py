@@ -13,7 +13,6 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai import messages as shapes
 from ai_dev_squad.genai import providers, requests
-from ai_dev_squad.genai.usage import tier_from
 from ai_dev_squad.operations import ModelRequest, Prompt
 from ai_dev_squad.schema import Usage
 
@@ -61,13 +60,14 @@ def model_request(
     read = _prompt(messages, asked)
     offered = [_definition(tool) for tool in (*asked.function_tools, *asked.output_tools)]
     wanted = _output_schema(asked)
-    return ModelRequest(
-        model=name,
-        provider=_provider(model, name),
+    return requests.model_request(
+        name,
+        _provider(model, name),
+        settings,
+        read,
+        offered,
+        wanted,
         prompt=lambda: Prompt(read, offered or None, wanted),
-        max_output_tokens=requests.output_limit(settings),
-        **requests.prompt_marks(read, offered, wanted)._asdict(),
-        service_tier=tier_from(settings),
     )
 
 

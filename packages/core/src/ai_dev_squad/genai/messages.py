@@ -123,6 +123,9 @@ def plain_text(item: Any) -> tuple[str, str] | None:
     """
     cls: Any = type(item)
     beside: tuple[str, ...] | None
+    if cls is tuple and len(item) == 2:
+        role, content = item
+        return (role_name(role), content) if type(content) is str and content else None
     if cls is dict:
         fields, beside = item, _BESIDE_THE_TEXT
     else:
@@ -145,6 +148,8 @@ def message(item: Any, role: str | None = None) -> dict[str, Any]:
         return {"role": role or "user", "parts": parts_of(item)}
     if isinstance(item, tuple) and len(item) == 2:
         return {"role": role_name(item[0]), "parts": parts_of(item[1])}
+    if type(item) is dict and len(item) == 2 and "parts" in item and item.get("role"):  # there is nothing more to read
+        return {"role": role_name(item["role"]), "parts": parts_of(item["parts"])}
     read = _reader(item)
     kind = read("type")
     said_by = role_name(read("role") or (kind if isinstance(kind, str) else None) or role or "user")
@@ -164,7 +169,7 @@ def message(item: Any, role: str | None = None) -> dict[str, Any]:
     thought = read("thought") or read("reasoning_content")
     if isinstance(thought, str) and thought:
         parts.insert(0, {"type": "reasoning", "content": thought})
-    for picture in read("images") or () if isinstance(item, Mapping) else ():  # Ollama's
+    for picture in read("images") or () if type(item) is dict or isinstance(item, Mapping) else ():  # Ollama's
         parts.append({"type": "blob", "modality": "image", "content": picture})
     return {"role": said_by, "parts": parts}
 
@@ -201,16 +206,19 @@ def _part(piece: Any) -> dict[str, Any] | None:
             return dict(piece)
         kind, piece = _BY_FIELD[field], piece[field]
     if kind in _TEXTS:
-        return {"type": "text", "content": _first(piece, "text", "content", "refusal") or ""}
+        return {"type": "text", "content": _first(piece.get, "text", "content", "refusal") or ""}
     if kind in _THOUGHTS:
-        return {"type": "reasoning", "content": _first(piece, "reasoning", "thinking", "content", "summary", "text")}
+        return {
+            "type": "reasoning",
+            "content": _first(piece.get, "reasoning", "thinking", "content", "summary", "text"),
+        }
     if kind in _CALLS:
         return _call(piece)
     if kind in _RESULTS:
-        response = _first(piece, "response", "content", "output")
+        response = _first(piece.get, "response", "content", "output")
         return {
             "type": "tool_call_response",
-            "id": _first(piece, "id", "tool_use_id", "toolUseId", "call_id", "name"),
+            "id": _first(piece.get, "id", "tool_use_id", "toolUseId", "call_id", "name"),
             "response": text_of(response)
             if isinstance(response, str) or not isinstance(response, Mapping)
             else response,
@@ -233,11 +241,11 @@ def _object_part(piece: Any) -> dict[str, Any]:
 
 def _call(call: Any) -> dict[str, Any]:
     read = _reader(call)
-    identity = next((found for name in ("id", "call_id", "toolUseId") if (found := read(name)) is not None), None)
+    identity = _first(read, "id", "call_id", "toolUseId")
     inner = read("function")
     if inner is not None and not isinstance(inner, str):
         read = _reader(inner)
-    arguments = next((found for name in ("arguments", "input", "args") if (found := read(name)) is not None), None)
+    arguments = _first(read, "arguments", "input", "args")
     return {"type": "tool_call", "id": identity, "name": read("name"), "arguments": arguments}
 
 
@@ -251,12 +259,12 @@ def _media(modality: str, piece: Mapping[str, Any]) -> dict[str, Any]:
         source = {"url": source}
     elif not isinstance(source, Mapping):
         return dict(piece)
-    mime = _first(source, "mime_type", "media_type", "mimeType") or _first(piece, "mime_type", "media_type")
+    mime = _first(source.get, "mime_type", "media_type", "mimeType") or _first(piece.get, "mime_type", "media_type")
     if isinstance(mime, str) and mime.partition("/")[0] in {"image", "audio", "video"}:
         modality = mime.partition("/")[0]
     found: dict[str, Any] = {"type": "blob", "modality": modality}
-    address = _first(source, "url", "uri", "fileUri", "file_uri")
-    data = _first(source, "data", "base64", "bytes", "file_data", "content")
+    address = _first(source.get, "url", "uri", "fileUri", "file_uri")
+    data = _first(source.get, "data", "base64", "bytes", "file_data", "content")
     if isinstance(address, str) and address.startswith("data:") and "," in address:
         head, _, data = address.partition(",")
         mime, address = head[5:].partition(";")[0] or mime, None
@@ -266,7 +274,7 @@ def _media(modality: str, piece: Mapping[str, Any]) -> dict[str, Any]:
         found["content"] = data
     elif address is not None:
         found["type"], found["uri"] = "uri", address
-    elif (identity := _first(source, "file_id", "id")) is not None:
+    elif (identity := _first(source.get, "file_id", "id")) is not None:
         found["type"], found["file_id"] = "file", identity
     else:
         return dict(piece)
@@ -310,9 +318,9 @@ def _beside_the_text(kind: Any) -> tuple[str, ...] | None:
     return _BESIDE_THE_TEXT if fields is None else tuple(name for name in _BESIDE_THE_TEXT if name in fields)
 
 
-def _first(source: Mapping[str, Any], *names: str) -> Any:
+def _first(read: Callable[[str], Any], *names: str) -> Any:
     for name in names:
-        value = source.get(name)
+        value = read(name)
         if value is not None:
             return value
     return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["FILE_SEARCHES", "WEB_SEARCHES", "found", "inside", "merged", "plain"]
+__all__ = ["FILE_SEARCHES", "HOLDERS", "WEB_SEARCHES", "found", "inside", "merged", "plain"]
 
 WEB_SEARCHES, FILE_SEARCHES = "web_searches", "file_searches"
 """How many of them an answer tells of, where its report of usage does not: whoever reads the answer counts them."""
@@ -79,7 +79,8 @@ _INSIDE = (
 )
 """Where answers and events of a stream hold a report: Anthropic's ``message_start`` in ``message``, OpenAI's
 ``response.completed`` in ``response``, Cohere's ``message-end`` in ``delta``, Groq's last chunk in ``x_groq``."""
-_HOLDERS = frozenset({*_INSIDE, "metadata"})
+HOLDERS = frozenset({*_INSIDE, "metadata"})
+"""Names under which a report, or a tier, may stand further inside."""
 _DEEPEST = 3
 _AMBIGUOUS = frozenset({"tokens", "results", "cost", "cost_details", "is_byok", WEB_SEARCHES, FILE_SEARCHES})
 """Names that answers use for other things as well, or that frameworks move out of the report."""
@@ -114,7 +115,7 @@ def found(source: Any, depth: int = 0) -> dict[str, Any]:
 
 def inside(fields: Mapping[str, Any]) -> list[Any]:
     """The parts of an answer or an event that may hold its report."""
-    if _HOLDERS.isdisjoint(fields):  # the settings of a request, most of all
+    if HOLDERS.isdisjoint(fields):  # the settings of a request, most of all
         return []
     parts = [fields[name] for name in _INSIDE if fields.get(name) is not None]
     # Answers repeat the metadata that the program sent along; Bedrock's event of that name has the usage in it.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -13,10 +12,13 @@ import msgspec
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai.messages import listed, message, plain_text
+from ai_dev_squad.genai.usage import tier_from
+from ai_dev_squad.kinds import ModelRequest
 
 __all__ = [
     "Offered",
     "PromptMarks",
+    "model_request",
     "output_limit",
     "prompt_hash",
     "prompt_marks",
@@ -178,6 +180,34 @@ class PromptMarks(NamedTuple):
     """How many messages there are."""
 
 
+def model_request(
+    model: str,
+    provider: str,
+    settings: Mapping[str, Any],
+    messages: Any,
+    tools: Any = None,
+    response_format: Any = None,
+    *,
+    prompt: Callable[[], Any],
+) -> ModelRequest:
+    """What is known of a model call before it is made.
+
+    ``settings`` are those of the request, whichever client or provider names them, and the next three all that the model
+    is given to read, see ``prompt_marks``. ``prompt`` returns the same as it is counted, see ``ModelRequest``.
+    """
+    marks = prompt_marks(messages, tools, response_format)
+    return ModelRequest(
+        model,
+        provider,
+        prompt=prompt,
+        max_output_tokens=output_limit(settings),
+        prompt_hash=marks.prompt_hash,
+        newest_mark=marks.newest_mark,
+        messages=marks.messages,
+        service_tier=tier_from(settings),
+    )
+
+
 def prompt_marks(messages: Any, tools: Any = None, response_format: Any = None) -> PromptMarks:
     """``prompt_hash``, and what tells whether a conversation has come to something new. Never raises."""
     digest = hashlib.blake2b(digest_size=8)
@@ -227,7 +257,7 @@ def _structure(arguments: Any) -> Any:
         if arguments == "{}":  # a tool without parameters, as many are
             return {}
         try:
-            return json.loads(arguments)
+            return msgspec.json.decode(arguments)
         except ValueError:
             return arguments
     return arguments

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import structs
 
 from ai_dev_squad.genai.dialects import counted
-from ai_dev_squad.genai.reports import found, inside, merged, plain
+from ai_dev_squad.genai.reports import HOLDERS, found, inside, merged, plain
 from ai_dev_squad.schema import Usage
 
 __all__ = ["UsageTally", "combined", "cost_from", "tier_from", "usage_from"]
@@ -21,6 +21,10 @@ _TICKS = 10_000_000_000  # of xAI, in a US dollar
 _MOST_USD = 1e9
 # Google's traffic types and Groq's tiers for what others call standard, flex and priority.
 _TIER_NAMES = {"on_demand": "default", "on_demand_flex": "flex", "on_demand_priority": "priority"}
+
+
+_TIERS = ("service_tier", "serviceTier", "trafficType", "traffic_type")
+_MAY_NAME_A_TIER = HOLDERS | {*_TIERS, "speed"}
 
 
 def usage_from(report: Any, *, provider: str | None = None, model: str | None = None) -> Usage | None:
@@ -74,6 +78,8 @@ def tier_from(report: Any) -> str | None:
     As OpenAI, Anthropic, Groq, Bedrock and Gemini name it, such as ``"flex"``; ``"fast"`` for Anthropic's fast mode.
     """
     try:
+        if type(report) is dict and _MAY_NAME_A_TIER.isdisjoint(report):  # nearly every request
+            return None
         return _tier(report, 0)
     except Exception:  # noqa: BLE001 - see usage_from
         return None
@@ -156,7 +162,7 @@ def _tier(source: Any, depth: int) -> str | None:
         return None
     if fields.get("speed") == "fast" and "output_tokens" in fields:
         return "fast"
-    for name in ("service_tier", "serviceTier", "trafficType", "traffic_type"):
+    for name in _TIERS:
         value = fields.get(name)
         value = getattr(value, "value", value)
         if value is not None and not isinstance(value, str):

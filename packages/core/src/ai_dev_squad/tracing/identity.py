@@ -25,7 +25,7 @@ from opentelemetry.util.types import Attributes
 
 from ai_dev_squad.process import after_fork
 
-__all__ = ["generate_span_id", "generate_trace_id", "random_bits", "start_identity"]
+__all__ = ["generate_span_id", "generate_trace_id", "random_bits", "root_identity", "start_identity"]
 
 # A generator of our own: programs call random.seed(42), and ids must stay unique all the same.
 _random = random.Random()  # noqa: S311 - ids are no secrets
@@ -63,4 +63,9 @@ def start_identity(
         return NonRecordingSpan(
             SpanContext(parent.trace_id, random_bits(64) or 1, False, parent.trace_flags, parent.trace_state)
         )
-    return NonRecordingSpan(SpanContext(random_bits(128) or 1, random_bits(64) or 1, False, _SAMPLED, _NO_STATE))
+    return root_identity(random_bits(128) or 1, random_bits(64) or 1)
+
+
+def root_identity(trace_id: int, span_id: int) -> Span:
+    """A span that records nothing, with these ids and no parent."""
+    return NonRecordingSpan(SpanContext(trace_id, span_id, False, _SAMPLED, _NO_STATE))

@@ -102,9 +102,11 @@ def _shown(item: Unannounced) -> str:
 
 
 class _Counts:
-    def __init__(self) -> None:
-        self.calls: Counter[str] = Counter()
-        self.unannounced: Counter[tuple[str | None, str, str | None]] = Counter()
+    def __init__(self, counts: _Counts | None = None) -> None:
+        self.calls: Counter[str] = Counter() if counts is None else counts.calls.copy()
+        self.unannounced: Counter[tuple[str | None, str, str | None]] = (
+            Counter() if counts is None else counts.unannounced.copy()
+        )
 
     def coverage(self) -> Coverage:
         items = [Unannounced(calls, *key) for key, calls in self.unannounced.most_common()]
@@ -115,7 +117,7 @@ class SelfCheck:
     """Counts calls as they are seen. Safe under threads."""
 
     _all: _Counts
-    _untold: _Counts
+    _told: _Counts
 
     def __init__(self) -> None:
         self.forget()
@@ -124,7 +126,6 @@ class SelfCheck:
         """One more call that is ``seen``, ``captured``, ``unobserved`` or ``unseen``."""
         with self._lock:
             self._all.calls[what] += 1
-            self._untold.calls[what] += 1
 
     def count_unannounced(self, framework: str | None, reason: str, place: str | None) -> None:
         """One more captured call that no framework announced."""
@@ -133,7 +134,6 @@ class SelfCheck:
             if key not in self._all.unannounced and len(self._all.unannounced) >= _MAX_PLACES:
                 key = framework, reason, _OTHER
             self._all.unannounced[key] += 1
-            self._untold.unannounced[key] += 1
 
     def coverage(self) -> Coverage:
         """Everything counted so far."""
@@ -142,16 +142,19 @@ class SelfCheck:
 
     def untold(self) -> Coverage | None:
         """What came since this was last asked; ``None`` if no call was seen since then, which is nothing to tell of."""
+        fresh = _Counts()
         with self._lock:
-            if not self._untold.calls["seen"]:
+            fresh.calls = self._all.calls - self._told.calls
+            if not fresh.calls["seen"]:
                 return None
-            fresh, self._untold = self._untold, _Counts()
+            fresh.unannounced = self._all.unannounced - self._told.unannounced
+            self._told = _Counts(self._all)
         return fresh.coverage()
 
     def forget(self) -> None:
         """Begin anew, as a forked process does."""
         self._lock = threading.RLock()  # a finalizer of a client may end a call in the midst of this
-        self._all, self._untold = _Counts(), _Counts()
+        self._all, self._told = _Counts(), _Counts()
 
 
 SELF_CHECK = SelfCheck()
