@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_squad_cli.elsewhere import dashboard_of
 from ai_dev_squad_cli.terminal import CommandError, log_paths, moment_us
 
 if TYPE_CHECKING:
     from ai_dev_squad.runs import Run, Runs
     from ai_dev_squad.schema import JournalLine
 
-__all__ = ["SHORT", "add_paths", "add_run", "all_lines", "find_run", "no_journal", "runs_of", "since_us"]
+__all__ = ["SHORT", "add_paths", "add_run", "all_lines", "find_run", "finder", "no_journal", "runs_of", "since_us"]
 
 SHORT = 8
 """Characters of an id that are shown. Any beginning that is of one run alone is understood."""
@@ -68,6 +70,12 @@ def find_run(runs: Runs, name: str) -> Run:
     run = runs.get(found[0])
     assert run is not None
     return run
+
+
+def finder(options: argparse.Namespace) -> Callable[[str], Run]:
+    """What finds a run by a name of it: in the journals that are meant, or on the dashboard."""
+    dashboard = dashboard_of(options)
+    return partial(find_run, runs_of(options.path)) if dashboard is None else dashboard.find_run
 
 
 def since_us(options: argparse.Namespace) -> int:

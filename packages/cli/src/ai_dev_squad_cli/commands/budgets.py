@@ -1,14 +1,15 @@
-"""``ai-dev-squad budgets``: what programs have spent of their budgets, from the file they keep it in and from what they told."""
+"""``ai-dev-squad budgets``: what is spent of budgets, from the file that programs keep it in and from what they told, or on a dashboard."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_squad_cli.elsewhere import Dashboard, add_dashboard, dashboard_of
 from ai_dev_squad_cli.reading import all_lines
 from ai_dev_squad_cli.tables import add_looks, cell, opened, show_table
 from ai_dev_squad_cli.terminal import CommandError, log_paths, say, show_json
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["BudgetStanding", "register", "standings"]
 
 _FILE = "budgets.json"
+_GRAVITY = {"over": 0, "refused": 1, "near": 2, "ok": 3}
 _STYLES = {"over": "bold red", "refused": "bold red", "near": "yellow"}
 
 
@@ -40,10 +42,14 @@ class BudgetStanding:
     last_told: datetime | None = None
     message: str | None = None
     """What was told last."""
+    stated: str | None = None
+    """The state, where a dashboard says it."""
 
     @property
     def state(self) -> str:
         """``over`` the limit, ``refused`` where a call was, ``near`` where a threshold was reached, ``ok``."""
+        if self.stated is not None:
+            return self.stated
         if self.limit_usd is not None and (self.spent_usd or 0.0) > self.limit_usd:
             return "over"
         return "refused" if self.refused_calls else "near" if self.told else "ok"
@@ -59,6 +65,7 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("path", nargs="*", help="journal directories (default: AI_DEV_SQUAD_LOG_DIR or logs)")
     parser.add_argument("--file", type=Path, metavar="FILE", help="the file of spend (default: budgets.json there)")
+    add_dashboard(parser)
     add_looks(parser)
     parser.set_defaults(run=_run)
 
@@ -78,8 +85,7 @@ def standings(stored: Iterable[StoredBudget], lines: Iterable[JournalLine]) -> l
             standing = found.setdefault((budget.name, account.key), BudgetStanding(budget.name, account.key))
             standing.period, standing.unpriced_calls = budget.period, account.unpriced_calls
             standing.spent_usd = float(account.spent_usd)
-    gravity = {"over": 0, "refused": 1, "near": 2, "ok": 3}
-    return sorted(found.values(), key=lambda each: (gravity[each.state], each.name, each.key or ""))
+    return _by_gravity(found.values())
 
 
 def _tell(found: dict[tuple[str, str | None], BudgetStanding], line: JournalLine) -> None:
@@ -103,17 +109,10 @@ def _amount(value: Any, otherwise: float | None) -> float | None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    paths = log_paths(options.path)
-    files = [options.file] if options.file else [path / _FILE for path in paths if path.is_dir()]
-    stored = [budget for file in files for budget in _stored(file, must_exist=options.file is not None)]
-    try:
-        found = standings(stored, all_lines(paths))
-    except CommandError:
-        if not stored:
-            raise
-        found = standings(stored, ())
+    dashboard = dashboard_of(options)
+    found = _kept(options) if dashboard is None else _watched(dashboard)
     if options.json:
-        show_json({"budgets": [{**vars(each), "state": each.state} for each in found]})
+        show_json({"budgets": [{**_facts(each), "state": each.state} for each in found]})
         return
     if not found:
         say("No budget was told of, and none is kept here.")
@@ -121,6 +120,59 @@ def _run(options: argparse.Namespace) -> None:
     head = ("budget", "of", "period", "spent $", "limit $", "share", "unpriced", "state", "last told")
     with opened(options) as console:
         show_table(console, head, [_row(each) for each in found], ("spent $", "limit $", "share", "unpriced"))
+
+
+def _kept(options: argparse.Namespace) -> list[BudgetStanding]:
+    """What files of spend and journals say."""
+    paths = log_paths(options.path)
+    files = [options.file] if options.file else [path / _FILE for path in paths if path.is_dir()]
+    stored = [budget for file in files for budget in _stored(file, must_exist=options.file is not None)]
+    try:
+        return standings(stored, all_lines(paths))
+    except CommandError:
+        if not stored:
+            raise
+        return standings(stored, ())
+
+
+def _watched(dashboard: Dashboard) -> list[BudgetStanding]:
+    """What a dashboard watches, and what programs told it."""
+    there = dashboard.costs(0)
+    found = [
+        BudgetStanding(
+            each["name"],
+            " ".join(f"{name}={value}" for name, value in each["filters"]) or None,
+            each["period"],
+            each["limit_usd"],
+            each["spent_usd"],
+            each["unpriced_calls"],
+            stated=each["state"],
+        )
+        for each in there["budgets"]
+    ]
+    found += [
+        BudgetStanding(
+            each["name"],
+            each["key"],
+            each["period"],
+            each["limit_usd"],
+            each["spent_usd"],
+            told=each["times"],
+            last_told=datetime.fromtimestamp(each["time_us"] / 1e6, timezone.utc),
+            message=each["message"],
+            stated=each["state"],
+        )
+        for each in there["reported_budgets"]
+    ]
+    return _by_gravity(found)
+
+
+def _by_gravity(found: Iterable[BudgetStanding]) -> list[BudgetStanding]:
+    return sorted(found, key=lambda each: (_GRAVITY[each.state], each.name, each.key or ""))
+
+
+def _facts(each: BudgetStanding) -> dict[str, Any]:
+    return {name: value for name, value in vars(each).items() if name != "stated"}
 
 
 def _stored(file: Path, *, must_exist: bool) -> list[StoredBudget]:

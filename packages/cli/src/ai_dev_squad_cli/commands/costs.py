@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
+from ai_dev_squad_cli.elsewhere import Dashboard, add_dashboard, dashboard_of
 from ai_dev_squad_cli.reading import add_paths, all_lines, since_us
 from ai_dev_squad_cli.terminal import log_paths, say, show_json, table
 
@@ -29,14 +31,18 @@ class CostGroup:
     """Calls whose cost is unknown; they are not in ``cost_usd``."""
 
 
+_NUMBERS = tuple(field.name for field in fields(CostGroup))[1:]
+
+
 def register(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "costs",
         help="what model calls cost",
-        description="Sum up what model calls used and cost, from journals.",
+        description="Sum up what model calls used and cost, from journals, or on a dashboard.",
     )
     add_paths(parser)
+    add_dashboard(parser)
     parser.add_argument("--by", choices=_KEYS, default="model", help="what to sum up by (default: model)")
     parser.add_argument("--since", metavar="TIME", help="only newer calls: 30m, 24h, 7d, or a date (default: all)")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -44,7 +50,8 @@ def register(subparsers: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    show_costs(_journaled(options), options)
+    dashboard = dashboard_of(options)
+    show_costs(_journaled(options) if dashboard is None else _shown_there(dashboard, options), options)
 
 
 def show_costs(groups: list[CostGroup], options: argparse.Namespace) -> None:
@@ -92,6 +99,21 @@ def _journaled(options: argparse.Namespace) -> list[CostGroup]:
         group.cost_usd += step.cost_usd or 0.0
         group.unpriced_calls += step.cost_usd is None
     return list(groups.values())
+
+
+def _shown_there(dashboard: Dashboard, options: argparse.Namespace) -> list[CostGroup]:
+    """What a dashboard sums up: of more than a hundred keys the dearest, and the others as one."""
+    there = dashboard.costs(since_us(options), options.by)
+    groups = [_group(row["key"], row["model_calls"], row["errors"], row) for row in there["groups"]]
+    total, shown = there["totals"], _sum(groups)
+    if total["calls"] > shown.calls:
+        rest = _group("(others)", total["calls"], total["call_errors"], total)
+        groups.append(CostGroup(rest.key, *(getattr(rest, name) - getattr(shown, name) for name in _NUMBERS)))
+    return groups
+
+
+def _group(key: str | None, calls: int, failed: int, row: Mapping[str, Any]) -> CostGroup:
+    return CostGroup(key, calls, failed, *(row[name] for name in _NUMBERS[2:]))
 
 
 _FIELDS = {"session": "session_id"}

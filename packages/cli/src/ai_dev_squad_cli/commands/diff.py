@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad_cli.commands.runs import summary
 from ai_dev_squad_cli.commands.show import tree
-from ai_dev_squad_cli.reading import SHORT, add_paths, add_run, find_run, runs_of
+from ai_dev_squad_cli.elsewhere import add_dashboard
+from ai_dev_squad_cli.reading import SHORT, add_paths, add_run, finder
 from ai_dev_squad_cli.tables import add_looks, cell, opened, show_table
 from ai_dev_squad_cli.terminal import show_json
 
@@ -42,13 +43,14 @@ def register(subparsers: Any) -> None:
     add_run(parser, "old")
     add_run(parser, "new")
     add_paths(parser)
+    add_dashboard(parser)
     add_looks(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    runs = runs_of(options.path)
-    old, new = find_run(runs, options.old), find_run(runs, options.new)
+    find = finder(options)
+    old, new = find(options.old), find(options.new)
     summaries = summary(old), summary(new)
     operations = list(_operations(old, new))
     differ = any(mark != " " for mark, _ in operations)

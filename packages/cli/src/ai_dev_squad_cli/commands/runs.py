@@ -1,10 +1,11 @@
-"""``ai-dev-squad runs``: the newest runs in journals."""
+"""``ai-dev-squad runs``: the newest runs in journals, or of a dashboard."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_squad_cli.elsewhere import add_dashboard, dashboard_of
 from ai_dev_squad_cli.reading import SHORT, add_paths, runs_of, since_us
 from ai_dev_squad_cli.tables import STATUS_STYLES, add_looks, cell, count, dollars, milliseconds, opened, show_table
 from ai_dev_squad_cli.terminal import CommandError, say, show_json
@@ -15,15 +16,20 @@ if TYPE_CHECKING:
 __all__ = ["register", "summary"]
 
 _HEAD = ("run", "started", "name", "framework", "session", "status", "ms", "calls", "tokens", "cost $", "errors")
+_FILTERS = {"status": "status", "session": "session_id", "task": "task", "framework": "framework"}
+"""Option → what of a run it is about."""
 _FIGURES = ("ms", "calls", "tokens", "cost $", "errors")
 
 
 def register(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
-        "runs", help="list the newest runs", description="List runs in journals, the newest first."
+        "runs",
+        help="list the newest runs",
+        description="List runs, the newest first: those in journals, or of a dashboard.",
     )
     add_paths(parser)
+    add_dashboard(parser)
     parser.add_argument("-n", "--limit", type=int, default=20, help="how many (default: 20); 0 for all")
     parser.add_argument("--since", metavar="TIME", help="only those that started since: 30m, 24h, 7d, or a date")
     parser.add_argument("--status", help="only those that ended so: ok, error, open, interrupted, cancelled, …")
@@ -59,42 +65,46 @@ def summary(run: Run) -> dict[str, Any]:
 def _run(options: argparse.Namespace) -> None:
     if options.limit < 0:
         raise CommandError(f"--limit {options.limit} is negative; use 0 or more", 2)
-    wanted = [
-        (field, value) for field in ("status", "task", "framework") if (value := getattr(options, field)) is not None
-    ]
-    first_us = since_us(options)
-    found = [
-        run
-        for run in runs_of(options.path)
-        if run.started.timestamp() * 1e6 >= first_us
-        and all(getattr(run, field) == value for field, value in wanted)
-        and options.session in {None, run.session_id}
-    ]
-    newest = found[::-1][: options.limit or None]
+    dashboard = dashboard_of(options)
+    if dashboard is None:
+        newest, total = _journaled(options)
+    else:
+        filters = {name: getattr(options, name) for name in _FILTERS}
+        newest, total = dashboard.summaries(since_us(options), options.limit, **filters)
     if options.json:
-        show_json({"runs": [summary(run) for run in newest], "of": len(found)})
+        show_json({"runs": newest, "of": total})
         return
     if not newest:
         say("No runs.")
         return
     with opened(options) as console:
         show_table(console, _HEAD, [_row(run) for run in newest], _FIGURES)
-        if len(newest) < len(found):
-            console.print(f"{len(newest)} of {len(found)}; --limit 0 lists all")
+        if total is not None and len(newest) < total:
+            console.print(f"{len(newest)} of {total}; --limit 0 lists all")
 
 
-def _row(run: Run) -> list[Any]:
-    errors = len(run.errors)
+def _journaled(options: argparse.Namespace) -> tuple[list[dict[str, Any]], int | None]:
+    wanted = [(_FILTERS[name], value) for name in _FILTERS if (value := getattr(options, name)) is not None]
+    first_us = since_us(options)
+    found = [
+        run
+        for run in runs_of(options.path)
+        if run.started.timestamp() * 1e6 >= first_us and all(getattr(run, field) == value for field, value in wanted)
+    ]
+    return [summary(run) for run in found[::-1][: options.limit or None]], len(found)
+
+
+def _row(run: dict[str, Any]) -> list[Any]:
     return [
-        cell(run.trace_id[:SHORT], "yellow"),
-        run.started.strftime("%Y-%m-%d %H:%M:%S"),
-        cell(run.first.name),
-        cell(run.framework or ""),
-        cell(run.session_id or ""),
-        cell(run.status, STATUS_STYLES.get(run.status, "")),
-        milliseconds(run.duration_ms),
-        count(len(run.calls)),
-        count(run.input_tokens + run.output_tokens),
-        dollars(run.cost_usd) + ("+?" if run.unpriced_calls else ""),
-        cell(errors or "", "red"),
+        cell(run["trace_id"][:SHORT], "yellow"),
+        run["started"].strftime("%Y-%m-%d %H:%M:%S"),
+        cell(run["name"]),
+        cell(run["framework"] or ""),
+        cell(run["session_id"] or ""),
+        cell(run["status"], STATUS_STYLES.get(run["status"], "")),
+        milliseconds(run["duration_ms"]),
+        count(run["calls"]),
+        count(run["input_tokens"] + run["output_tokens"]),
+        dollars(run["cost_usd"]) + ("+?" if run["unpriced_calls"] else ""),
+        cell(run["errors"] or "", "red"),
     ]

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad_cli.commands.runs import summary
-from ai_dev_squad_cli.reading import add_paths, add_run, find_run, runs_of
+from ai_dev_squad_cli.elsewhere import add_dashboard
+from ai_dev_squad_cli.reading import add_paths, add_run, finder
 from ai_dev_squad_cli.tables import STATUS_STYLES, add_looks, cell, count, dollars, milliseconds, opened, show_table
 from ai_dev_squad_cli.terminal import show_json
 
@@ -26,6 +27,7 @@ def register(subparsers: Any) -> None:
     )
     add_run(parser)
     add_paths(parser)
+    add_dashboard(parser)
     parser.add_argument("--depth", type=int, metavar="N", help="no deeper than N levels (default: all)")
     add_looks(parser)
     parser.set_defaults(run=_run)
@@ -64,7 +66,7 @@ def _mark_below(below: Mapping[str | None, Sequence[Step]], step: Step, seen: se
 
 
 def _run(options: argparse.Namespace) -> None:
-    run = find_run(runs_of(options.path), options.run_id)
+    run = finder(options)(options.run_id)
     if options.json:
         show_json({**summary(run), "steps": run.steps})
         return

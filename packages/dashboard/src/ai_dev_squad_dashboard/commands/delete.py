@@ -169,8 +169,8 @@ def _from_journals(options: argparse.Namespace, kind: str, name: str) -> None:
 
 def _ask(options: argparse.Namespace, kind: str, name: str) -> None:
     """Let the dashboard that runs do it."""
+    from ai_dev_squad_cli.asking import asked
     from ai_dev_squad_dashboard.addresses import session_url
-    from ai_dev_squad_dashboard.commands.running import asked
 
     path = session_url(name).replace("/sessions/", f"/api/{kind}s/", 1)
     done = asked(options.url, path, method="DELETE", token=options.token, kind="act")

@@ -70,7 +70,7 @@ def _ask(options: argparse.Namespace, file_format: str, start_us: int, end_us: i
     import sys
     from urllib.parse import urlencode
 
-    from ai_dev_squad_dashboard.commands.running import answer_of
+    from ai_dev_squad_cli.asking import answer_of
     from ai_dev_squad_dashboard.formats import iso
 
     asks = urlencode({"format": file_format, "from": iso(start_us), "to": iso(end_us)})

@@ -95,8 +95,8 @@ class RemoteSource:
         return self._asked("/api/sql", {"sql": question})
 
     def _asked(self, path: str, body: object = None) -> dict[str, Any]:
+        from ai_dev_squad_cli.asking import asked
         from ai_dev_squad_dashboard.commands import CommandError
-        from ai_dev_squad_dashboard.commands.running import asked
 
         try:
             answer: dict[str, Any] = asked(self.base, path, token=self._token, body=body)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from ai_dev_squad_dashboard.commands import CommandError
+from ai_dev_squad_cli.terminal import CommandError
 
 __all__ = ["answer_of", "asked"]
 
@@ -40,7 +40,7 @@ def answer_of(
         headers["Content-Type"] = "application/json"
     asking = Request(url.rstrip("/") + path, data, headers, method=method)  # noqa: S310 - looked at above
     try:
-        with urlopen(asking, timeout=600) as answer:  # noqa: S310 - the user's own address
+        with build_opener(_NoRedirects).open(asking, timeout=600) as answer:
             yield answer
     except HTTPError as error:
         if error.code in {401, 403} and not token:
@@ -53,6 +53,13 @@ def answer_of(
         raise CommandError(
             f"no dashboard answers at {url} ({reason}); start one with `ai-dev-squad dashboard`"
         ) from None
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """A token is for the address that it was given for."""
+
+    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> None:
+        raise CommandError(f"{req.full_url} leads to {newurl}, which is not followed; give that address as --url")
 
 
 def _message(error: HTTPError) -> str:
