@@ -29,6 +29,7 @@ _Search = Callable[[str], Union["re.Match[str]", None]]
 _TAIL = 1100
 _WINDOW = 4096
 _ROUNDS = 4
+_OPENING = "[redacted:"
 _MARKER = re.compile(r"…\(\+\d+ [a-z]+\)")
 _PROTECTED = re.compile(rf"({LABEL.pattern}|{_MARKER.pattern})")
 
@@ -167,7 +168,8 @@ def _cut(text: str, unseen: int, limit: int) -> str:
     """At most ``limit`` characters, ending in what is missing, never with half a label."""
     marker = f"…(+{len(text) + max(0, unseen)} characters)"
     keep = min(len(text), limit - len(marker))
-    opening = text.rfind("[redacted:", max(0, keep - 48), keep)
+    # Also one of which nothing but "[reda" would be left.
+    opening = text.rfind(_OPENING, max(0, keep - 48), keep + len(_OPENING) - 1)
     if opening >= 0 and "]" not in text[opening:keep]:
         keep = opening
     missing = len(text) - keep + max(0, unseen)
