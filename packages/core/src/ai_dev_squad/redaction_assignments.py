@@ -159,17 +159,14 @@ def _named(s: str, match: re.Match[str], group: str, floor: int) -> Found:
         name_start = _run_start(s, name_end, floor, _NAME_CHARACTERS, 48)
     else:
         name_start, name_end = _run_start(s, start, floor, _NAME_CHARACTERS, 48), match.end(group)
-        closes = ">" in s[name_end:end] and "=>" not in s[name_end:end]
-        if (closes or "&gt;" in s[name_end:end]) and s[max(0, name_start - 20) : name_start][-1:] not in (
-            "<",
-            ";",
-            ":",
-        ):
-            return start, end, None
-    if name_start and (escaped := _ESCAPED.match(s, name_start)) is not None:
+    between, before = s[name_end:end], s[name_start - 1 : name_start]
+    closes = (">" in between and "=>" not in between) or "&gt;" in between
+    if closes and before not in ("<", ";", ":"):
+        return start, end, None
+    if before == "\\" and (escaped := _ESCAPED.match(s, name_start)) is not None:
         name_start = escaped.end()  # the n of an escaped line break isn't part of the name
     name, kind, drawn = _judged(s, name_start, name_end, floor)
-    value = None if kind is None else _value_of(s, name_start, name, s[name_end:end], end, floor, kind)
+    value = None if kind is None else _value_of(s, name_start, name, between, end, floor, kind)
     if value is None or kind is None or (drawn and not is_random(value["v"])):
         return start, end, None
     return _replaced(value, kind)

@@ -236,6 +236,8 @@ _SEPARATOR = (
     r")"
     rf"{_REPLACED}"
 )
+# What both of them begin with; most names stand in a sentence, or in a longer name.
+_AFTER_NAME = r"(?=[\s\"'`\\%=:\uff1a>&,])"
 # What a sentence, a row of a table or a command puts between a name and what a machine drew, told by its digits.
 _TOLD = (
     r"(?:\\{0,2}[\"'`])?\s{1,2}(?:(?:is|was|ist|lautet)\s{1,2}|\|\s{1,4})?(?:\\{0,2}[\"'`])?"
@@ -287,15 +289,15 @@ def compile_scanner(*, contexts: bool = True, emails: bool = False, cards: bool 
 
     def add(pivots: Iterable[str], group: str, pattern: str) -> None:
         for pivot in pivots:
-            name = f"{group}__{next(numbers)}"
-            by_pivot.setdefault(pivot, []).append(pattern.replace("NAME", name).replace("DIGIT", pivot))
+            named = pattern.replace("NAME", f"{group}__{next(numbers)}").replace("TOLD", f"told__{next(numbers)}")
+            by_pivot.setdefault(pivot, []).append(named.replace("DIGIT", pivot))
 
     for group, pivots, pattern in _CREDENTIALS:
         add(pivots, group, pattern)
     if contexts:
         for pivots, opening, tail in _NAMES:
-            add(pivots, "named", rf"{opening}(?P<NAME>{tail}[\w-]{{0,24}}){_SEPARATOR}")
-            add(pivots, "told", rf"{opening}(?P<NAME>{tail}[\w-]{{0,24}}){_TOLD}")
+            name = rf"{opening}(?P<NAME>{tail}[\w-]{{0,24}}+){_AFTER_NAME}"
+            add(pivots, "named", f"{name}(?:{_SEPARATOR}|(?P<TOLD>){_TOLD})")
         for quote in ("", r"[\"'\s]", r"\\[\"']"):
             add("=:", SEPARATED, rf"{_SHORT_NAMES.replace('{q}', quote)}(?P<NAME>)\s{{0,8}}{_REPLACED}")
         add("=", SEPARATED, rf"{_PARAMETER}(?P<NAME>){_REPLACED}")
