@@ -273,6 +273,42 @@ def test_a_model_budget_covers_its_dated_snapshots(manager: BudgetManager) -> No
 
 
 @pytest.mark.parametrize(
+    "name, spelled",
+    [
+        ("gpt-4o", ["openai/gpt-4o", "azure/gpt-4o", "GPT-4o", "openrouter/openai/gpt-4o", "openai/gpt-4o-2024-08-06"]),
+        ("openai/gpt-4o", ["gpt-4o", "azure/gpt-4o-2024-08-06"]),
+        (
+            "claude-sonnet-4-5",
+            [
+                *("anthropic/claude-sonnet-4.5", "claude-sonnet-4-5@20250929", "vertex_ai/claude-sonnet-4-5@20250929"),
+                *("anthropic.claude-sonnet-4-5-20250929-v1:0", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+                "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            ],
+        ),
+        ("claude-sonnet-4-5-20250929", ["us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5@20250929"]),
+        ("gemini-2.5-flash", ["models/gemini-2.5-flash", "google/gemini-2.5-flash", "vertex_ai/gemini-2.5-flash"]),
+        (
+            "meta-llama/Llama-3.3-70B-Instruct",
+            ["llama-3.3-70b-instruct", "together_ai/meta-llama/Llama-3.3-70B-Instruct"],
+        ),
+    ],
+)
+def test_a_model_budget_holds_however_the_model_is_spelled(
+    manager: BudgetManager, name: str, spelled: list[str]
+) -> None:
+    """Providers and gateways write one model in many ways (litellm#25549, litellm#24770, litellm#31842)."""
+    manager.set_budget("it", len(spelled), "total", model=name, on_exceed="stop")
+    manager.set_budget("another", 100, "total", model="gpt-4o-mini")
+    for other in spelled:
+        manager.check_budgets(entry(1, model=other))
+
+    assert spent(manager) == {("it", None): float(len(spelled)), ("another", None): 0.0}
+    for other in spelled:
+        with pytest.raises(BudgetExceeded):
+            manager.reserve(0.01, Attribution(model=other))
+
+
+@pytest.mark.parametrize(
     "per, field",
     [("session", "session_id"), ("agent", "agent_id"), ("user", "user_id"), ("framework", "framework")],
 )

@@ -82,7 +82,15 @@ def test_settings(settings: dict[str, Any], expected: dict[str, Any]) -> None:
     assert request_attributes(settings) == {
         names.get(name, f"gen_ai.request.{name}"): value for name, value in expected.items()
     }
-    assert output_limit(settings) == expected.get("max_tokens")
+    limit, choices = expected.get("max_tokens"), expected.get("choice.count", 1)
+    assert output_limit(settings) == (None if limit is None else limit * choices)
+
+
+def test_all_choices_together_are_limited() -> None:
+    """Each choice may be as long as the limit says, and of ``best_of`` all are billed (delm#65, litellm#27509)."""
+    assert output_limit({"max_tokens": 9, "n": 2, "best_of": 5}) == 45
+    assert output_limit({"generationConfig": {"maxOutputTokens": 9, "candidateCount": 3}}) == 27
+    assert output_limit({"max_tokens": 9, "n": 0}) == output_limit({"max_tokens": 9, "n": "all"}) == 9
 
 
 def test_streaming_is_said_by_the_request_or_by_who_makes_it() -> None:

@@ -92,6 +92,42 @@ def as_object(value: Any) -> Any:
             usage(200, 30, web_searches=2),
             id="anthropic, with searches",
         ),
+        pytest.param(  # pydantic-ai#5065, litellm#27060
+            {
+                "input_tokens": 23_000,
+                "output_tokens": 1_000,
+                "cache_read_input_tokens": 0,
+                "cache_creation_input_tokens": 0,
+                "iterations": [
+                    {
+                        "type": "compaction",
+                        "input_tokens": 180,
+                        "output_tokens": 3_500,
+                        "cache_read_input_tokens": 170_000,
+                        "cache_creation_input_tokens": 10_000,
+                        "cache_creation": {"ephemeral_5m_input_tokens": 4_000, "ephemeral_1h_input_tokens": 6_000},
+                    },
+                    {"type": "message", "input_tokens": 23_000, "output_tokens": 1_000},
+                ],
+            },
+            usage(
+                203_180,
+                4_500,
+                cache_read_input_tokens=170_000,
+                cache_write_input_tokens=10_000,
+                cache_write_1h_input_tokens=6_000,
+            ),
+            id="anthropic, with a compaction that is billed beside the rest",
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 203_000,
+                "completion_tokens": 4_500,
+                "iterations": [{"type": "compaction", "input_tokens": 180_000, "output_tokens": 3_500}],
+            },
+            usage(203_000, 4_500),
+            id="anthropic, summed by litellm already",
+        ),
         pytest.param(
             {"input_tokens": 200, "output_tokens": 30, "web_searches": 1, "file_searches": 2},
             usage(200, 30, web_searches=1, file_searches=2),
@@ -107,6 +143,34 @@ def as_object(value: Any) -> Any:
             },
             usage(3_774, 30, cache_read_input_tokens=3_714, cache_write_input_tokens=50),
             id="anthropic, summed by crewai already",
+        ),
+        pytest.param(  # as in https://ai.google.dev/gemini-api/docs/interactions
+            {
+                "total_input_tokens": 7,
+                "input_tokens_by_modality": [{"modality": "text", "tokens": 4}, {"modality": "image", "tokens": 3}],
+                "total_cached_tokens": 2,
+                "total_output_tokens": 20,
+                "output_tokens_by_modality": [{"modality": "audio", "tokens": 20}],
+                "total_thought_tokens": 22,
+                "total_tool_use_tokens": 5,
+                "total_tokens": 54,
+                "grounding_tool_count": [{"type": "google_search", "count": 2}, {"type": "google_maps", "count": 1}],
+            },
+            usage(
+                12,
+                42,
+                cache_read_input_tokens=2,
+                reasoning_output_tokens=22,
+                audio_output_tokens=20,
+                image_input_tokens=3,
+                web_searches=2,
+            ),
+            id="gemini's interactions",
+        ),
+        pytest.param(
+            {"total_input_tokens": 7, "total_output_tokens": 42, "total_thought_tokens": 22, "total_tokens": 49},
+            usage(7, 42, reasoning_output_tokens=22),
+            id="gemini's interactions, with thoughts in the output",
         ),
         pytest.param(
             {

@@ -15,9 +15,10 @@ import openai
 import pytest
 
 import ai_dev_squad
-from ai_dev_squad import operations
+from ai_dev_squad import context, operations
 from ai_dev_squad.costs.budgets import BudgetExceeded
 from ai_dev_squad.running import running
+from ai_dev_squad.wire.claims import claim
 from ai_dev_squad_testing import Captured, capture
 from ai_dev_squad_testing.model_server import ModelServer, Script, reply, tokens
 
@@ -89,8 +90,7 @@ def test_a_response_is_counted_when_it_is_done_and_once(server: ModelServer, cap
         captured.tree()
         == """\
 invoke_agent writer: ok
-  chat gpt-4o: ok
-    chat gpt-4o: ok"""
+  chat gpt-4o: ok"""
     )
 
 
@@ -154,6 +154,114 @@ def test_what_was_set_aside_stays_so_until_the_tokens_are_known(server: ModelSer
         assert standing() == (PRICE, False)
         poll(api, second.id)
     assert (entered(captured), total()) == ([COUNTED], (1, PRICE))
+
+
+def ends(captured: Captured) -> list[tuple[Any, ...]]:
+    """What the journal says of each model call's end: status, and tokens where there are any."""
+    lines = captured.closing("chat")
+    return [(line.status, line.usage and (line.usage.input_tokens, line.usage.output_tokens)) for line in lines]
+
+
+def test_a_call_that_its_framework_has_ended_ends_once_and_with_its_tokens(
+    server: ModelServer, captured: Captured
+) -> None:
+    """The framework's call and even its run are over when somebody asks: the call is still one, and nothing is below it."""
+    request = operations.ModelRequest("gpt-4o", "openai")
+    with client(server) as api:
+        with running(operations.AGENT, "writer", framework="test"):
+            call = operations.start(operations.CHAT, "gpt-4o", framework="test", request=request)
+            with context.attached(call):
+                identifier = begin(api).id
+            assert (call.stop(), call.stop(), call.fail(ValueError("late"))) == (True, False, False)
+        assert ends(captured) == []
+        poll(api, identifier)
+    assert ends(captured) == [("ok", (1000, 500))]
+    assert (entered(captured), total(), captured.calls) == ([COUNTED], (1, PRICE), 1)
+    assert operations.open_operations() == []
+
+
+def test_a_response_that_nobody_asks_about_ends_with_the_process(server: ModelServer, captured: Captured) -> None:
+    """It was asked for, and so it ends as it did then: ``ok``, with no tokens."""
+    with running(operations.AGENT, "writer", framework="test"), client(server) as api:
+        begin(api)
+    assert [operation.name for operation in operations.open_operations()] == ["gpt-4o"]
+    operations.abandon_open_operations()
+    assert (ends(captured), total()) == ([("ok", None)], (0, 0))
+
+
+def test_a_response_that_nobody_asks_about_for_long_ends(
+    server: ModelServer, captured: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one that is asked for finds it overdue."""
+    monkeypatch.setattr("ai_dev_squad.wire.background._HELD_S", -1.0)
+    with running(operations.AGENT, "writer", framework="test"), client(server) as api:
+        begin(api)
+    assert (ends(captured), operations.open_operations()) == ([("ok", None)], [])
+
+
+def test_a_response_that_is_cancelled_ends_so(server: ModelServer, captured: Captured) -> None:
+    """What the provider says of it last is how it ended."""
+    with running(operations.AGENT, "writer", framework="test"), client(server) as api:
+        api.responses.cancel(begin(api).id)
+    assert (ends(captured), operations.open_operations()) == ([("cancelled", None)], [])
+
+
+def test_a_response_that_another_process_has_counted_ends_without_tokens(
+    server: ModelServer, captured: Captured
+) -> None:
+    """They are there, and are not doubled here."""
+    with running(operations.AGENT, "writer", framework="test"), client(server) as api:
+        identifier = begin(api).id
+        assert claim(identifier)
+        poll(api, identifier)
+    assert (ends(captured), total()) == ([("ok", None)], (0, 0))
+
+
+def test_two_responses_of_one_call_end_with_the_later(server: ModelServer, captured: Captured) -> None:
+    """A framework that asks for two at once has one call, of which both are parts."""
+    request = operations.ModelRequest("gpt-4o", "openai")
+    with running(operations.AGENT, "writer", framework="test"), client(server) as api:
+        with running(operations.CHAT, "gpt-4o", framework="test", request=request):
+            first, second = begin(api).id, begin(api).id
+        poll(api, first)
+        assert ends(captured) == []
+        poll(api, second)
+    assert ends(captured) == [("ok", (2000, 1000))]
+
+
+def test_geminis_interactions_are_counted_whole_streamed_and_in_the_background(captured: Captured) -> None:
+    """Thoughts stand beside the output, and a stream's last event holds the whole (semantic-conventions-genai#403)."""
+    usage = {"total_input_tokens": 1000, "total_output_tokens": 100, "total_thought_tokens": 50, "total_tokens": 1150}
+    done = {"id": "v1_a", "model": "gemini-2.5-flash", "status": "completed", "usage": usage}
+    begun = {"id": "v1_a", "model": "gemini-2.5-flash", "status": "in_progress"}
+    events = [("interaction.created", begun), ("step.delta", None), ("interaction.completed", done)]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content or b"{}")
+        if body.get("stream"):
+            told = ({"event_type": name, "interaction": inner} for name, inner in events)
+            text = "".join(f"data: {json.dumps(event)}\n\n" for event in told)
+            return httpx.Response(200, text=text, headers={"content-type": "text/event-stream"})
+        asked.append(request.method)
+        return httpx.Response(200, json=begun if body.get("background") or asked == ["POST", "POST", "GET"] else done)
+
+    asked: list[str] = []
+    url, question = (
+        "https://generativelanguage.googleapis.com/v1beta/interactions",
+        {"model": "gemini-2.5-flash", "input": "q"},
+    )
+    with (
+        running(operations.AGENT, "writer", framework="test"),
+        httpx.Client(transport=httpx.MockTransport(answer)) as sender,
+    ):
+        sender.post(url, json=question)
+        sender.post(url, json=question | {"stream": True})
+        sender.post(url, json=question | {"background": True})
+        for _ in range(3):
+            sender.get(f"{url}/v1_a")
+    cost = (1000 * 0.3 + 150 * 2.5) / 1e6
+    assert entered(captured) == [(1000, 150, cost, "test")] * 3
+    assert captured.calls == 3
 
 
 def test_threads_that_poll_at_once_count_it_once(server: ModelServer, captured: Captured) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from openai.resources.chat.completions import AsyncCompletions, Completions
 from ai_dev_squad import context, operations
 from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad.operations import CHAT, TASK, ModelRequest, Operation
+from ai_dev_squad.running import running
 from ai_dev_squad.schema import Usage
 from ai_dev_squad.wire import openai_usage
 from ai_dev_squad_testing import Captured, capture
@@ -397,3 +399,34 @@ def _json(value: Any) -> str:
     import json
 
     return json.dumps(value)
+
+
+@pytest.mark.parametrize("knows_the_option", [True, False])
+def test_a_text_that_is_continued_is_asked_for_its_usage_too(captured: Captured, knows_the_option: bool) -> None:
+    """The older interface streams likewise; a server that refuses the option there is still asked for chats."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asks, is_chat = ASKS in json.loads(request.content), "chat" in request.url.path
+        asked.append((request.url.path, asks))
+        if asks and not is_chat and not knows_the_option:
+            return httpx.Response(400, json={"error": {"message": "stream_options: extra fields not permitted"}})
+        piece = {"index": 0, "delta": {"content": "a"}} if is_chat else {"index": 0, "text": "a"}
+        told = {"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 77}}
+        chunks = [*[{"choices": [piece]}] * 3, *([told] if asks else ())]
+        lines = (f"data: {json.dumps({'id': 'c', 'model': 'm', **chunk})}\n\n" for chunk in chunks)
+        return httpx.Response(200, content="".join(lines), headers={"content-type": "text/event-stream"})
+
+    asked: list[tuple[str, bool]] = []
+    transport = httpx.MockTransport(answer)
+    with running(operations.AGENT, "agent", framework="test"), httpx.Client(transport=transport) as sender:
+        api = openai.OpenAI(api_key="x", http_client=sender)
+        seen = list(api.completions.create(model="gpt-3.5-turbo-instruct", prompt="word " * 100, stream=True))
+        list(api.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True))
+    ends = [line for name in ("text_completion", "chat") for line in captured.closing(name)]
+    usages = [line.usage for line in ends if line.status == "ok"]
+    counted = [(usage.output_tokens, usage.source) for usage in usages if usage]
+    told, refused = (77, "provider"), ("/v1/completions", False)
+    assert [chunk.choices[0].text for chunk in seen] == ["a", "a", "a"]
+    assert counted == ([told, told] if knows_the_option else [(3, "estimated"), told])
+    again = [] if knows_the_option else [refused]
+    assert asked == [("/v1/completions", True), *again, ("/v1/chat/completions", True)]

@@ -6,6 +6,7 @@ import itertools
 import json
 import tracemalloc
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,8 @@ def read(kind: str, *pieces: bytes) -> Answer:
 
 def said(answer: Answer) -> dict[str, object]:
     """All of it that isn't empty."""
-    return {name: value for name in Answer.__slots__ if (value := getattr(answer, name))}
+    names = [name for name in (*Answer.__slots__, "service_tier") if not name.startswith("_")]
+    return {name: value for name in names if (value := getattr(answer, name))}
 
 
 def sse(*events: object, end: str = "\n\n") -> bytes:
@@ -82,6 +84,37 @@ STREAMS = {
             "usage": {"input_tokens": 5, "output_tokens": 6, "service_tier": "priority"},
             "done": True,
         },
+    ),
+    "Anthropic's in fast mode, which its last event does not repeat": (
+        SSE,
+        sse(
+            {
+                "type": "message_start",
+                "message": {"model": "c", "usage": {"input_tokens": 5, "output_tokens": 1, "speed": "fast"}},
+            },
+            {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 6, "service_tier": "standard"}},
+        ),
+        {
+            "events": 2,
+            "model": "c",
+            "service_tier": "fast",
+            "usage": {"input_tokens": 5, "output_tokens": 6, "speed": "fast", "service_tier": "standard"},
+        },
+    ),
+    "Gemini's, at a tariff": (
+        SSE,
+        sse({"modelVersion": "g", "usageMetadata": {"promptTokenCount": 5, "trafficType": "ON_DEMAND_FLEX"}}),
+        {
+            "events": 1,
+            "model": "g",
+            "service_tier": "flex",
+            "usage": {"promptTokenCount": 5, "trafficType": "ON_DEMAND_FLEX"},
+        },
+    ),
+    "Bedrock's, at a tariff": (
+        JSON,
+        json.dumps({"usage": {"inputTokens": 5, "outputTokens": 6}, "serviceTier": {"type": "priority"}}).encode(),
+        {"events": 1, "service_tier": "priority", "usage": {"inputTokens": 5, "outputTokens": 6}},
     ),
     "OpenAI's responses, with searches": (
         SSE,
@@ -288,6 +321,22 @@ def test_a_limit_of_output_is_found_whatever_it_is_called(body: dict[str, object
     """In the text that is sent, and in the mapping that a client is given."""
     texts = (json.dumps(body).encode(), json.dumps(body), bytearray(json.dumps(body).encode()))
     assert [Request(text).max_output_tokens for text in (*texts, body)] == [limit] * 4
+
+
+@pytest.mark.parametrize(
+    "said, tier",
+    [
+        ({"service_tier": "flex"}, "flex"),
+        ({"serviceTier": {"type": "Priority"}}, "priority"),
+        ({"serviceTier": "flex"}, "flex"),
+        ({"speed": "fast", "service_tier": "auto"}, "fast"),
+        ({"speed": 1.5}, None),
+        ({}, None),
+    ],
+)
+def test_a_request_names_the_tier_that_it_asks_for(said: dict[str, Any], tier: str | None) -> None:
+    """OpenAI, Bedrock, Gemini and Anthropic's fast mode; the speed of speech is none."""
+    assert Request(json.dumps(said).encode()).service_tier == tier
 
 
 def test_a_request_says_what_was_asked() -> None:

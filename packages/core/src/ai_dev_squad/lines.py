@@ -5,18 +5,40 @@ from __future__ import annotations
 from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
+from ai_dev_squad import attributes as keys
 from ai_dev_squad import clock
+from ai_dev_squad.context import task_label_var
+from ai_dev_squad.kinds import REMOTE_AGENT
 from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine
 
 if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
 
-__all__ = ["write_closing", "write_event", "write_opening"]
+__all__ = ["known_at_the_start", "write_closing", "write_event", "write_opening"]
 
 _UTC = timezone.utc
 
 _FAILED = frozenset({"error", "cancelled", "abandoned"})
 _LEVELS = {"error": "ERROR", "cancelled": "WARNING", "abandoned": "WARNING"}
+
+
+def known_at_the_start(
+    operation: Operation, attributes: dict[str, Any] | None, task: str | None
+) -> dict[str, Any] | None:
+    """Add what a journal line has no field for, because the span must be rebuilt from the line."""
+    more = {} if attributes is None else attributes
+    if operation.request is not None:
+        more[keys.PROVIDER_NAME] = operation.request.provider
+    if operation.attempt is not None:
+        more[keys.ATTEMPT] = operation.attempt
+    if operation.user_id is not None:
+        more[keys.USER_ID] = operation.user_id
+    if operation.kind is REMOTE_AGENT:
+        more[keys.REMOTE] = True
+    label = task_label_var.get() if task is None and operation.parent is None else task
+    if label is not None:
+        more[keys.TASK_LABEL] = operation.pipeline.redactor.text(label)
+    return more or attributes
 
 
 def write_opening(operation: Operation) -> None:

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 
-from ai_dev_squad import attributes as keys
 from ai_dev_squad import clock, lines, model_calls, outliving, spans, state
 from ai_dev_squad.attribution import Attribution
-from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, task_label_var, user_id_var
+from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, user_id_var
 from ai_dev_squad.genai.errors import origin
 from ai_dev_squad.guard import report
 from ai_dev_squad.kinds import (
@@ -90,6 +89,8 @@ class Operation(Compared):
     """Whether a budget or the loop guard refused this call: it was never made."""
     attempts: list[Attempt] | None = None
     """The requests that were seen on the wire for this model call."""
+    awaited: outliving.Awaited | None = None
+    """Set while what it was billed is yet to be told to another request: it ends with that."""
     is_adopted: bool = False
     """Whether somebody else's span tells of it: no span is made, and what it asks for is learnt on the wire."""
     passed_on: int = 0
@@ -235,6 +236,8 @@ class Operation(Compared):
 
         A model call whose end was seen on the wire ended then, and so: answered (``ok``), or given up by who made it.
         """
+        if self.awaited is not None and self.awaited.end(self):
+            return True
         seen = self.seen_end
         return self._end("abandoned") if seen is None else self._end(seen[0], ended_ns=seen[1])
 
@@ -271,6 +274,8 @@ class Operation(Compared):
         return self._end(status, error, None if duration_ns is None else self.started_ns + duration_ns)
 
     def _end(self, status: Status, error: BaseException | ErrorInfo | None = None, ended_ns: int | None = None) -> bool:
+        if self.awaited is not None:
+            return self.awaited.hold(self, status, error, ended_ns)
         if _open.pop(id(self), None) is None:
             return False
         outliving.forget(self)
@@ -337,7 +342,7 @@ def start(
         operation.links = list(links)
     _inherit(operation, parent, session_id, name if agent_id is None and kind is AGENT else agent_id)
     operation.request, operation.attempt = request, attempt
-    operation.started_with = _complete(operation, attributes, task)
+    operation.started_with = lines.known_at_the_start(operation, attributes, task)
     operation.started_ns = clock.monotonic_ns()
     if started_at_ns is not None:
         operation.started_ns -= clock.wall_ns() - started_at_ns
@@ -355,23 +360,6 @@ def start(
     except Exception as error:  # noqa: BLE001 - observing never raises into the user's program
         report("writing the start of an operation", error)
     return operation
-
-
-def _complete(operation: Operation, attributes: dict[str, Any] | None, task: str | None) -> dict[str, Any] | None:
-    """Add what a journal line has no field for, because the span must be rebuilt from the line."""
-    more = {} if attributes is None else attributes
-    if operation.request is not None:
-        more[keys.PROVIDER_NAME] = operation.request.provider
-    if operation.attempt is not None:
-        more[keys.ATTEMPT] = operation.attempt
-    if operation.user_id is not None:
-        more[keys.USER_ID] = operation.user_id
-    if operation.kind is REMOTE_AGENT:
-        more[keys.REMOTE] = True
-    label = task_label_var.get() if task is None and operation.parent is None else task
-    if label is not None:
-        more[keys.TASK_LABEL] = operation.pipeline.redactor.text(label)
-    return more or attributes
 
 
 def _inherit(operation: Operation, parent: Operation | None, session_id: str | None, agent_id: str | None) -> None:

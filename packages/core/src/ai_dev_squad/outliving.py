@@ -1,15 +1,19 @@
-"""Model calls that outlive the operation they were made in: they end with their answer, or are given up after a limit."""
+"""Model calls that outlive what they were made in. One that its maker left open ends with its answer, or is given up
+after a limit; one that the provider goes on with ends when its tokens are told, whoever has ended it before.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ai_dev_squad import clock
+from ai_dev_squad.process import ForkSafeLock
 
 if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
+    from ai_dev_squad.schema import ErrorInfo, Status
 
-__all__ = ["OUTLIVES_S", "end_overdue", "forget", "is_left_open", "leave_open"]
+__all__ = ["OUTLIVES_S", "Awaited", "end_overdue", "forget", "is_left_open", "leave_open"]
 
 
 OUTLIVES_S = 600.0
@@ -47,3 +51,37 @@ def end_overdue() -> None:
         seen = operation.seen_end
         if since_ns <= latest or (seen is not None and seen[1] <= latest_answer):
             operation.abandon()
+
+
+class Awaited:
+    """The end of a model call that is told later what it was billed: kept until then, so that it is one call with one end."""
+
+    __slots__ = ("_held", "_is_over", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = ForkSafeLock()
+        self._held: tuple[Status, BaseException | ErrorInfo | None, int] | None = None
+        self._is_over = False
+
+    def hold(
+        self, operation: Operation, status: Status, error: BaseException | ErrorInfo | None, ended_ns: int | None
+    ) -> bool:
+        """Its maker ends it. Returns whether it was this call that did."""
+        ended_ns = clock.monotonic_ns() if ended_ns is None else ended_ns
+        with self._lock:
+            if not self._is_over:
+                if self._held is not None:
+                    return False
+                self._held = status, error, ended_ns - operation.started_ns
+                operation.status = status  # for whoever looks whether it can still send a request
+                return True
+        return operation.end_as(status, error, ended_ns - operation.started_ns)
+
+    def end(self, operation: Operation, status: Status | None = None, error: ErrorInfo | None = None) -> bool:
+        """Nothing more will be told. If its maker has ended it already, it ends now: as ``status``, or as it did then."""
+        with self._lock:
+            self._is_over, operation.awaited = True, None
+            held = self._held
+        if held is None:
+            return False
+        return operation.end_as(*held) if status is None else operation.end_as(status, error)

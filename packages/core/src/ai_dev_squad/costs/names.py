@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["spellings"]
+__all__ = ["common_name", "spellings"]
 
 _DATES = re.compile(r"[-@](?:20\d{2}-?[01]\d-?[0-3]\d)$")
 _BEDROCK_REGION = re.compile(r"^(?:us|eu|apac|au|jp|ca|us-gov|global)\.")
+_BEDROCK_VERSION = re.compile(r"-v\d+(?::\d+)?(?::\w+)?$")
+_BEDROCK_MAKER = re.compile(
+    r"^(?:ai21|amazon|anthropic|cohere|deepseek|google|luma|meta|minimax|mistral|moonshot|nvidia|openai|qwen|stability|writer)\."
+)
+_DECIMAL_POINT = re.compile(r"(?<=\d)\.(?=\d)")
 _COMPACT_DATE = re.compile(r"-(20\d{2})([01]\d)([0-3]\d)(?=$|[-:])")
 
 
@@ -32,7 +37,7 @@ def _spell(name: str) -> Iterator[str]:
         yield name
     yield name.replace("@", "-")
     yield _COMPACT_DATE.sub(r"-\1-\2-\3", name)
-    bare = re.sub(r"-v\d+(?::\d+)?(?::\w+)?$", "", name)
+    bare = _BEDROCK_VERSION.sub("", name)
     yield bare
     without_region = _BEDROCK_REGION.sub("", bare)
     yield without_region
@@ -40,3 +45,14 @@ def _spell(name: str) -> Iterator[str]:
     yield undated
     yield undated.removesuffix("-latest")
     yield undated.removesuffix(":latest")
+
+
+def common_name(model: str) -> str:
+    """The name that all who sell a model have in common, with the date of its snapshot if it has one.
+
+    ``anthropic/claude-sonnet-4.5``, ``us.anthropic.claude-sonnet-4-5-20250929-v1:0``, ``models/gemini-2.5-pro`` → the
+    maker's own name, in lower case: who serves it, where, and in which release of his service is left off.
+    """
+    name = model.strip().lower().rpartition("/")[2].replace("@", "-")
+    name = _BEDROCK_MAKER.sub("", _BEDROCK_REGION.sub("", _BEDROCK_VERSION.sub("", name)))
+    return _DECIMAL_POINT.sub("-", name) if name.startswith("claude-") else name  # OpenRouter writes 4.5

@@ -139,6 +139,8 @@ def _parts(message: Any, depth: int = 0) -> Iterator[str | int]:
                 yield str(value)
             elif depth < 8:
                 yield from _parts(value, depth + 1)
+    elif isinstance(message, list) and message and type(message[0]) is int:
+        yield len(message)  # the numbers of its tokens
     elif isinstance(message, (list, tuple)):
         for part in message:
             if depth < 8:

@@ -6,8 +6,10 @@ Where the names are from:
 - xAI, reasoning beside the completion, and the cost in ticks: https://docs.x.ai/developers/cost-tracking
 - Anthropic, the cache beside the input, by how long it is kept:
   https://docs.claude.com/en/docs/build-with-claude/prompt-caching
+- Its compaction beside the rest: https://platform.claude.com/docs/en/build-with-claude/compaction#understanding-usage
 - Its searches: https://platform.claude.com/docs/en/about-claude/pricing#web-search-tool
 - Gemini: https://ai.google.dev/api/generate-content#UsageMetadata
+- Its interactions: https://ai.google.dev/api/interactions-api#Resource:Interaction
 - Bedrock: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html and
   ``…/API_runtime_CacheDetail.html``
 - Ollama: https://docs.ollama.com/api/usage. Cohere: https://docs.cohere.com/reference/chat
@@ -205,6 +207,9 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
         # Anthropic's own report: its `input_tokens` are those that had nothing to do with the cache. It has no total;
         # whoever adds one may have added the cache as well.
         asked = _sum(asked, read, written)
+    for more in _compactions(report):
+        asked, said, read = _sum(asked, more["asked"]), _sum(said, more["said"]), _sum(read, more["read"])
+        written, hour = _sum(written, more["written"]), _sum(hour, more["hour"])
     if said is None and total and asked and total > asked:
         said = total - asked
     return {
@@ -228,6 +233,15 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
             _count(report, FILE_SEARCHES),
         ),
     }
+
+
+def _compactions(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Anthropic's summing-up of a context that grew too long, which is billed beside what the rest of the report counts.
+
+    Whoever rewrites a report to OpenAI's names has added them.
+    """
+    rounds = () if "prompt_tokens" in report else _listed(report, "iterations")
+    return [_openai_or_anthropic(item) for item in rounds if item.get("type") == "compaction"]
 
 
 def _gemini(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -269,8 +283,31 @@ def _listed(report: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]:
 
 
 def _of_modality(details: list[Mapping[str, Any]], modality: str) -> int | None:
-    found = [item for item in details if getattr(item.get("modality"), "value", item.get("modality")) == modality]
-    return _sum(*(_count(item, "tokenCount", "token_count") for item in found))
+    found = [item for item in details if _is_called(item.get("modality"), modality)]
+    return _sum(*(_count(item, "tokenCount", "token_count", "tokens") for item in found))
+
+
+def _is_called(value: Any, name: str) -> bool:
+    return str(getattr(value, "value", value)).upper() == name
+
+
+def _interaction(report: Mapping[str, Any]) -> dict[str, Any]:
+    # As in Gemini's other reports, thoughts and the prompts of built-in tools stand beside the rest, and the total has all.
+    asked = _sum(_count(report, "total_input_tokens"), _count(report, "total_tool_use_tokens"))
+    said, thought = _count(report, "total_output_tokens"), _count(report, "total_thought_tokens")
+    total = _count(report, "total_tokens")
+    inputs = [*_listed(report, "input_tokens_by_modality"), *_listed(report, "tool_use_tokens_by_modality")]
+    outputs = _listed(report, "output_tokens_by_modality")
+    tools = [item for item in _listed(report, "grounding_tool_count") if _is_called(item.get("type"), "GOOGLE_SEARCH")]
+    return {
+        "asked": asked,
+        "said": said if total is not None and total == _sum(asked, said) else _sum(said, thought),
+        "read": _count(report, "total_cached_tokens"),
+        "thought": thought,
+        "heard": (_of_modality(inputs, "AUDIO"), _of_modality(outputs, "AUDIO")),
+        "seen": (_of_modality(inputs, "IMAGE"), _of_modality(outputs, "IMAGE")),
+        "searched": (_sum(*(_count(item, "count") for item in tools)), None),
+    }
 
 
 def _converse(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -328,6 +365,7 @@ _DIALECTS = (
         _gemini,
     ),
     (("inputTokens", "outputTokens"), _converse),
+    (("total_input_tokens", "total_output_tokens"), _interaction),
     ((*_INPUT, *_OUTPUT), _openai_or_anthropic),
     (("prompt_eval_count", "eval_count"), _ollama),
     (("billed_units", "tokens"), _cohere),

@@ -10,6 +10,7 @@ frameworks, which agree on a few attributes, become the same few parts:
 | ``tool_call_response`` | ``id``, ``response`` |
 | ``blob`` | ``modality``, ``mime_type``, ``content`` (base64) |
 | ``uri``, ``file`` | ``modality``, ``uri`` or ``file_id`` |
+| ``tokens`` | ``content`` (numbers) |
 
 What has no name there stays what it was.
 """
@@ -111,7 +112,7 @@ def listed(messages: Any) -> Iterable[Any]:
     if messages is None:
         return ()
     if type(messages) is list:
-        return messages
+        return (messages,) if _are_tokens(messages) else messages
     if isinstance(messages, (str, Mapping)) or not isinstance(messages, Iterable):
         return (messages,)
     return messages
@@ -144,7 +145,7 @@ def plain_text(item: Any) -> tuple[str, str] | None:
 
 def message(item: Any, role: str | None = None) -> dict[str, Any]:
     """One message in the conventions' shape. ``role`` where the message itself does not say, else ``user``."""
-    if isinstance(item, str):
+    if isinstance(item, (str, list)):
         return {"role": role or "user", "parts": parts_of(item)}
     if isinstance(item, tuple) and len(item) == 2:
         return {"role": role_name(item[0]), "parts": parts_of(item[1])}
@@ -178,8 +179,15 @@ def parts_of(content: Any) -> list[dict[str, Any]]:
     """The content of a message as parts; empty for none."""
     if content is None or content == "":
         return []
+    if _are_tokens(content):
+        return [{"type": "tokens", "content": content}]
     pieces = content if isinstance(content, (list, tuple)) else [content]
     return [part for piece in pieces if (part := _part(piece)) is not None]
+
+
+def _are_tokens(content: Any) -> bool:
+    """Whether it is a text in the numbers of its tokens, as OpenAI's embeddings and completions take it."""
+    return type(content) is list and len(content) > 0 and type(content[0]) is int
 
 
 def text_of(content: Any) -> Any:
@@ -354,8 +362,13 @@ def _countable(part: Mapping[str, Any]) -> Any:
     if kind == "tool_call":
         return f"{part.get('name')}{_as_text(part.get('arguments'))}"
     if kind == "tool_call_response":
-        return _as_text(part.get("response"))
-    return {"type": "image"} if part.get("modality") == "image" else None
+        response = part.get("response")
+        # What is in it is read as in any message: a picture in base64 is no text.
+        return [_countable(inner) for inner in response] if isinstance(response, list) else _as_text(response)
+    if kind == "tokens":
+        return part.get("content")
+    # A page or half a minute costs at least about what a picture does.
+    return {"type": "image"} if "modality" in part else None
 
 
 def _as_text(value: Any) -> str:

@@ -49,6 +49,15 @@ COUNTS = frozenset(
         *("candidatesTokensDetails", "candidates_tokens_details"),
         *("responseTokensDetails", "response_tokens_details"),
         *("toolUsePromptTokensDetails", "tool_use_prompt_tokens_details"),
+        # Gemini's interactions
+        *("total_input_tokens", "total_output_tokens", "total_thought_tokens", "total_cached_tokens"),
+        *(
+            "total_tool_use_tokens",
+            "input_tokens_by_modality",
+            "output_tokens_by_modality",
+            "tool_use_tokens_by_modality",
+        ),
+        "grounding_tool_count",
         # Amazon Bedrock: Converse, the metrics of an invocation, Titan, Llama
         *("inputTokens", "outputTokens", "totalTokens", "cacheDetails"),
         *("cacheReadInputTokens", "cacheReadInputTokenCount", "cacheWriteInputTokens", "cacheWriteInputTokenCount"),
@@ -56,6 +65,8 @@ COUNTS = frozenset(
         "generation_token_count",
         # Ollama; Cohere
         *("prompt_eval_count", "eval_count", "billed_units", "tokens"),
+        # Anthropic's rounds of one answer
+        "iterations",
         # Searches of the provider's own: Anthropic's report, and what was counted in an answer
         *("server_tool_use", WEB_SEARCHES, FILE_SEARCHES),
         # Money

@@ -112,13 +112,22 @@ def _wants_json(source: Mapping[str, Any]) -> bool:
 
 
 def output_limit(settings: Mapping[str, Any]) -> int | None:
-    """The most output tokens that the answer may have, whatever it is called; ``None`` for no limit, or none in sight."""
-    for source in _sources(settings):
+    """The most output tokens that the answer may have, all its choices together, whatever it is called; ``None`` for no
+    limit, or none in sight.
+    """
+    sources = _sources(settings)
+    for source in sources:
         for name in _NUMBERS[keys.REQUEST_MAX_TOKENS]:
             limit = source.get(name)
             if limit is not None and _is_number(limit):
-                return int(limit) if 0 < limit < _MOST else None
+                return int(limit) * _choices(sources) if 0 < limit < _MOST else None
     return None
+
+
+def _choices(sources: Iterable[Mapping[str, Any]]) -> int:
+    """How many answers are made; ``best_of`` are made and billed, and ``n`` of them given."""
+    counts = [source.get(name) for source in sources for name in (*_CHOICES, "best_of")]
+    return max((count for count in counts if type(count) is int), default=1) or 1
 
 
 def _is_number(value: Any) -> bool:

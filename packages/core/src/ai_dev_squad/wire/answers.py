@@ -15,10 +15,14 @@ from typing import Any
 import msgspec
 
 from ai_dev_squad.genai.reports import FILE_SEARCHES, WEB_SEARCHES, merged
+from ai_dev_squad.genai.usage import tier_from
 
 __all__ = ["Answer"]
 
-_LAST = {"message_stop", "message-end", "response.completed", "response.incomplete", "response.failed"}
+_LAST = {
+    *("message_stop", "message-end", "stream-end", "interaction.completed"),
+    *("response.completed", "response.incomplete", "response.failed"),
+}
 _REPORT = re.compile(r'"(?:usage|usageMetadata|meta)"\s*:\s*(?=\{)')
 _COUNTS = re.compile(r'"(prompt_eval_count|eval_count|inputTextTokenCount)"\s*:\s*(\d+)')
 _NAMES = re.compile(r'"(id|model)"\s*:\s*"([^"\\]{1,200})"')
@@ -39,6 +43,7 @@ class _Said(msgspec.Struct, gc=False):
     model: Any = None
     modelVersion: Any = None  # noqa: N815
     service_tier: Any = None
+    serviceTier: Any = None  # noqa: N815
     type: Any = None
     event_type: Any = None
     done: Any = None
@@ -58,6 +63,7 @@ class _Said(msgspec.Struct, gc=False):
     candidates: msgspec.Raw = _NOTHING
     message: msgspec.Raw = _NOTHING
     response: msgspec.Raw = _NOTHING
+    interaction: msgspec.Raw = _NOTHING
     delta: msgspec.Raw = _NOTHING
     background: Any = None
     status: Any = None
@@ -96,14 +102,12 @@ _decode_candidates = msgspec.json.Decoder(list[_Candidate]).decode
 class Answer:
     """What the answer has said so far."""
 
-    __slots__ = ("background", "done", "error", "events", "model", "response_id", "service_tier", "state", "usage")
+    __slots__ = ("_tier", "background", "done", "error", "events", "model", "response_id", "state", "usage")
 
     def __init__(self) -> None:
         self.model: str | None = None
         """The model that answered, as the provider names it."""
         self.response_id: str | None = None
-        self.service_tier: str | None = None
-        """The tier that served, in the provider's word."""
         self.usage: dict[str, Any] = {}
         """The provider's reports of usage, laid over one another: a later number takes the place of an earlier one, a
         later 0 or null takes nothing back. Empty if there was none."""
@@ -114,9 +118,15 @@ class Answer:
         self.background = False
         """Whether the provider says that it goes on with it after its answer (OpenAI)."""
         self.state: str | None = None
-        """How far it is then, in the provider's word."""
+        """How far it is, in the provider's word."""
         self.done = False
         """Whether the provider has said that this was the last event: many clients read no further."""
+        self._tier: str | None = None
+
+    @property
+    def service_tier(self) -> str | None:
+        """The tier that served, said within the usage or beside it."""
+        return tier_from(self.usage) or self._tier
 
     def take(self, text: bytes | bytearray) -> bool:
         """Read one JSON text: an object, or Gemini's array of objects. ``False`` if it's no such thing."""
@@ -162,11 +172,13 @@ class Answer:
             self._hear_inside(said.message)
         if said.response is not _NOTHING:
             self._hear_inside(said.response)
+        if said.interaction is not _NOTHING:  # Gemini's events
+            self._hear_inside(said.interaction)
         if said.delta is not _NOTHING:
             self._hear_inside(said.delta)
         if said.bytes is not None:  # Bedrock's stream of another provider's events
             self._hear_inside(base64.b64decode(said.bytes))
-        if said.done is True or said.type in _LAST or said.event_type == "stream-end":
+        if said.done is True or said.type in _LAST or said.event_type in _LAST:
             self.done = True
         if self.response_id is None:
             identifier = said.responseId or said.generation_id or said.id
@@ -176,9 +188,11 @@ class Answer:
             self.model = model
         if said.background is True:
             self.background = True
-            self.state = said.status if isinstance(said.status, str) else self.state
-        if said.service_tier is not None:
-            self.service_tier = _tier(said.service_tier) or self.service_tier
+        if isinstance(said.status, str):
+            self.state = said.status
+        if said.service_tier is not None or said.serviceTier is not None:
+            told = {"service_tier": said.service_tier, "serviceTier": said.serviceTier}
+            self._tier = tier_from(told) or self._tier
         if said.error is not None:
             self.error = said.error or self.error
         self._hear_counts(said)
@@ -199,7 +213,6 @@ class Answer:
     def _hear_counts(self, said: _Said) -> None:
         if isinstance(said.usage, dict):
             self.count(said.usage)
-            self.service_tier = _tier(said.usage.get("service_tier")) or self.service_tier
         if isinstance(said.usageMetadata, dict):
             self.count(said.usageMetadata)
         if isinstance(said.x_groq, dict) and isinstance(said.x_groq.get("usage"), dict):
@@ -249,7 +262,3 @@ def _gemini_searches(candidates: msgspec.Raw) -> dict[str, int]:
         return {}
     asked = [found.get("webSearchQueries") for found in grounded if isinstance(found, dict)]
     return {WEB_SEARCHES: sum(len(queries) for queries in asked if isinstance(queries, list))}
-
-
-def _tier(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

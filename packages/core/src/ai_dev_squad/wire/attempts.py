@@ -88,9 +88,10 @@ class Attempt:
             return held
 
     def arrive(self, exchange: Exchange, reservation: Reservation | None) -> None:
-        """Another request was told what this one is billed, while its call is still open."""
+        """Another request was told what this one is billed, while its call waits for that."""
         with self._entering:
             self._entered = self.is_deferred = False
+            exchange.duration_s = time.perf_counter() - self.exchange.started  # the provider was at it all the while
             self.exchange, self.reservation = exchange, reservation
             self.enter()
 

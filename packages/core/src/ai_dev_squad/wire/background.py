@@ -1,9 +1,9 @@
-"""Responses that a provider goes on with after it has answered the request: OpenAI's ``background``.
+"""Responses that a provider goes on with after it has answered the request: ``background`` of OpenAI and of Gemini's interactions.
 
 The POST says ``queued`` and names no tokens; some later request, perhaps of another process, is told them: one that asks how it is
 going, one that takes the stream up again, one that cancels. The first of all that are told has it counted. Until then the money that the request set
 aside stays so, and comes back when nobody has asked for an hour, or with the lease of a process that died.
-https://platform.openai.com/docs/guides/background
+https://platform.openai.com/docs/guides/background, https://ai.google.dev/gemini-api/docs/background-execution
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, state
 from ai_dev_squad.kinds import CHAT, NO_FRAMEWORK, UNKNOWN, ModelRequest
+from ai_dev_squad.outliving import Awaited
 from ai_dev_squad.process import ForkSafeLock, after_fork
 from ai_dev_squad.wire.attempts import Attempt
 from ai_dev_squad.wire.claims import claim
@@ -25,6 +26,7 @@ from ai_dev_squad.wire.matching import ORIGIN, Match
 if TYPE_CHECKING:
     from ai_dev_squad.costs.budgets import Reservation
     from ai_dev_squad.operations import Operation
+    from ai_dev_squad.schema import Status
     from ai_dev_squad.wire.exchange import Exchange
 
 __all__ = ["Background"]
@@ -60,13 +62,16 @@ class Background:
         """The answer to a request for a response is through, or given up."""
         exchange, answer = attempt.exchange, attempt.exchange.answer
         identifier = answer.response_id
-        if not answer.background or identifier is None:
+        if not exchange.goes_on or identifier is None:
             return
         if answer.usage:
             if not claim(identifier):
                 _give_back(attempt.defer())  # another request was told before
         elif answer.state not in _OVER and (exchange.status_code or 0) < 400:
             waiting = _Waiting(attempt, attempt.defer(), time.time_ns(), time.monotonic() + _HELD_S)
+            operation = attempt.operation
+            if operation.status is None and operation.awaited is None:
+                operation.awaited = Awaited()
             with self._lock:
                 self._waiting[identifier] = waiting
             self._give_up()
@@ -75,22 +80,36 @@ class Background:
         """A request that asked about a response is answered. ``find()`` says where it belongs."""
         identifier, answer = exchange.follows, exchange.answer
         waiting = self._waiting.get(identifier or "")
-        if identifier is None or not (answer.background or waiting) or (exchange.status_code or 0) >= 400:
+        if identifier is None or not (exchange.goes_on or waiting) or (exchange.status_code or 0) >= 400:
             return
         if not answer.usage and answer.state not in _OVER:
             self._go_on(identifier, waiting)
             return
         with self._lock:
             waiting = self._waiting.pop(identifier, None)
-        reservation = None if waiting is None else waiting.reservation
-        if not answer.usage or not claim(identifier):
-            _give_back(reservation)
-        elif waiting is not None and waiting.attempt.operation.status is None:
-            waiting.attempt.arrive(exchange, reservation)
-        elif waiting is not None:
-            _count_below(waiting, exchange)
-        else:
+        counts = bool(answer.usage) and claim(identifier)
+        if waiting is not None:
+            self._tell(waiting, exchange, counts=counts)
+        elif counts:
             _count(exchange, find())
+
+    def _tell(self, waiting: _Waiting, exchange: Exchange, *, counts: bool) -> None:
+        """The call that asked for it ends now, with its tokens if they count here."""
+        operation = waiting.attempt.operation
+        awaited = operation.awaited
+        if not counts:
+            _give_back(waiting.reservation)
+        elif awaited is not None:
+            waiting.attempt.arrive(exchange, waiting.reservation)
+        else:
+            _count_below(waiting, exchange)
+        if awaited is not None and not self._waits(operation):
+            # Another process may have been told before: then it ends as it did when it was asked.
+            awaited.end(operation, _status(exchange) if counts or not exchange.answer.usage else None)
+
+    def _waits(self, operation: Operation) -> bool:
+        with self._lock:
+            return any(other.attempt.operation is operation for other in self._waiting.values())
 
     def _go_on(self, identifier: str, waiting: _Waiting | None) -> None:
         if waiting is not None:
@@ -109,6 +128,9 @@ class Background:
                 overdue.append(self._waiting.popitem(last=False)[1])
         for waiting in overdue:
             _give_back(waiting.reservation)
+            operation = waiting.attempt.operation
+            if operation.awaited is not None and not self._waits(operation):
+                operation.awaited.end(operation)
 
 
 def _give_back(reservation: Reservation | None) -> None:
@@ -173,4 +195,11 @@ def _enter(
     attempt = Attempt(operation, exchange)
     operation.attempts = [attempt]
     attempt.enter()
-    operation.end_as("cancelled" if answer.state == "cancelled" else "error" if answer.error else "ok")
+    operation.end_as(_status(exchange))
+
+
+def _status(exchange: Exchange) -> Status:
+    """How the provider says that it ended."""
+    if exchange.answer.state == "cancelled":
+        return "cancelled"
+    return "error" if exchange.answer.error else "ok"

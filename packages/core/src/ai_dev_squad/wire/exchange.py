@@ -32,6 +32,7 @@ _COUNTED_IN_HEADERS = {
 _PROVIDERS = {
     "messages": "anthropic",
     "gemini": "gcp.gemini",
+    "interactions": "gcp.gemini",
     "gemini_embeddings": "gcp.gemini",
     "converse": "aws.bedrock",
     "invoke": "aws.bedrock",
@@ -121,6 +122,11 @@ class Exchange:
     def address(self) -> str | None:
         """Where it is sent: a host, or ``host:port``."""
         return self.host if self.port is None else f"{self.host}:{self.port}"
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the provider goes on with the answer after it is through: OpenAI says so, Gemini only repeats what was asked."""
+        return self.answer.background or (self.api == "interactions" and self.request.background)
 
     def watch(self, ending: Ending) -> None:
         """From now on the exchange has an end, of which ``ending`` is told once."""

@@ -26,6 +26,7 @@ from ai_dev_squad.kinds import (
     UNKNOWN,
     Kind,
     ModelRequest,
+    Prompt,
 )
 from ai_dev_squad.model_calls import reserve_again
 from ai_dev_squad.operations import Operation
@@ -195,14 +196,14 @@ def _asked(exchange: Exchange) -> tuple[ModelRequest, dict[str, Any], Any]:
     """What a request asks, its body and its messages."""
     asked = exchange.request
     body = asked.mapping()
-    messages, tools = asked.prompt(), body.get("tools")
+    messages, tools, answer_format = asked.prompt(), asked.tools(), asked.answer_format()
     has_no_text = messages is None and _kind(exchange) is GENERATE_CONTENT
     request = ModelRequest(
         model=exchange.requested_model or UNKNOWN,
         provider=exchange.provider,
-        prompt=None if has_no_text else lambda: countable(messages, tools),
+        prompt=None if has_no_text else lambda: Prompt(countable(messages, tools), None, answer_format),
         max_output_tokens=_pictures(body) if exchange.api == "images" else asked.max_output_tokens,
-        prompt_hash=prompt_hash(messages, tools, body.get("response_format")),
+        prompt_hash=prompt_hash(messages, tools, answer_format),
         service_tier=asked.service_tier,
         server_address=exchange.address,
     )

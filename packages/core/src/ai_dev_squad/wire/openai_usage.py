@@ -26,8 +26,8 @@ from ai_dev_squad.wire.matching import is_observed
 
 __all__ = ["MODULES", "install", "uninstall"]
 
-MODULES = ("openai.resources.chat.completions",)
-"""What has to be loaded before there is anything to patch."""
+MODULES = ("openai.resources.chat.completions", "openai.resources.completions")
+"""What has to be loaded before there is anything to patch: of chats, and of texts that are continued."""
 
 _RAW_RESPONSE = "X-Stainless-Raw-Response"  # the client's own header for `with_raw_response`
 _lock = ForkSafeLock()
@@ -42,19 +42,15 @@ _OPTION = ("stream_options", "include_usage")
 def install() -> None:
     """Ask for usage from now on. Does nothing while ``MODULES`` aren't loaded; harmless when repeated."""
     global _patches  # noqa: PLW0603 - one class-level patch for the process
-    if _patches is not None or MODULES[0] not in sys.modules:
+    if _patches is not None or any(name not in sys.modules for name in MODULES):
         return
     with _lock:
         if _patches is not None:  # another thread was faster
             return  # type: ignore[unreachable]
-        from openai.resources.chat.completions import (  # type: ignore[import-not-found,unused-ignore]
-            AsyncCompletions,
-            Completions,
-        )
-
         patches = Patches()
-        patches.wrap(Completions, "create", _asking)
-        patches.wrap(AsyncCompletions, "create", _asking_async)
+        for module in map(sys.modules.__getitem__, MODULES):
+            patches.wrap(module.Completions, "create", _asking)
+            patches.wrap(module.AsyncCompletions, "create", _asking_async)
         _patches = patches
 
 
@@ -87,7 +83,7 @@ def _model_call() -> Operation | None:
 
 
 def _endpoint(client: Any) -> str:
-    return str(client._client.base_url)
+    return f"{client._client.base_url} {type(client).__module__}"  # a server may know the option for chats only
 
 
 def _is_to_blame(error: Exception, endpoint: str) -> bool:

@@ -19,7 +19,7 @@ METHODS = frozenset({"GET", "POST"})
 
 _Address = tuple["str | None", str, "int | None"]
 _Sent = TypeVar("_Sent")
-_FOLLOWED = Shape("responses", "")
+_FOLLOWED, _FOLLOWED_GEMINI = Shape("responses", ""), Shape("interactions", "")
 
 # Clients stand on one another (LiteLLM: httpx on aiohttp): the outermost door sees the call.
 _outermost: ContextVar[Exchange | None] = ContextVar("ai_dev_squad_wire", default=None)
@@ -87,7 +87,8 @@ class Passage:
             return None
         try:
             scheme, host, port = address(sent)
-            exchange = Exchange(_FOLLOWED, Request(None), path=path, host=host, port=port, scheme=scheme)
+            shape = _FOLLOWED_GEMINI if "/interactions/" in path else _FOLLOWED
+            exchange = Exchange(shape, Request(None), path=path, host=host, port=port, scheme=scheme)
         except Exception as error:  # noqa: BLE001 - the user's call comes first
             report("reading a request on the wire", error)
             return None

@@ -6,10 +6,13 @@ from typing import Any, cast
 
 import msgspec
 
+from ai_dev_squad.genai.messages import listed
 from ai_dev_squad.genai.requests import output_limit
+from ai_dev_squad.genai.usage import tier_from
 
 __all__ = ["Request"]
 
+_SYSTEMS = ("system", "instructions", "systemInstruction", "system_instruction", "preamble")
 _PROMPTS = ("messages", "input", "prompt", "contents", "content", "message", "texts", "inputs", "inputText", "requests")
 
 
@@ -20,6 +23,9 @@ class _Read(msgspec.Struct, gc=False):
     stream: Any = None
     stream_options: Any = None
     service_tier: Any = None
+    serviceTier: Any = None  # noqa: N815 - as Bedrock and Gemini write it
+    speed: Any = None
+    background: Any = None
 
 
 _decode = msgspec.json.Decoder(_Read).decode
@@ -66,8 +72,16 @@ class Request:
 
     @property
     def service_tier(self) -> str | None:
-        """The tier that is asked for, in the provider's word."""
-        return self._read.service_tier if isinstance(self._read.service_tier, str) else None
+        """The tier that is asked for."""
+        read = self._read
+        if read.speed == "fast":  # Anthropic's fast mode, which its answer names beside a tier
+            return "fast"
+        return tier_from({"service_tier": read.service_tier, "serviceTier": read.serviceTier})
+
+    @property
+    def background(self) -> bool:
+        """Whether the provider is to go on with it after its answer."""
+        return self._read.background is True
 
     @property
     def max_output_tokens(self) -> int | None:
@@ -91,6 +105,31 @@ class Request:
         return self._mapping
 
     def prompt(self) -> Any:
-        """What the model is asked: messages, input, prompt or contents, as sent; ``None`` if there are none."""
+        """What the model is asked: messages, input, prompt or contents, as sent; ``None`` if there are none.
+
+        Instructions that stand beside them come first, as the message that they are with other providers.
+        """
         whole = self.mapping()
-        return next((whole[name] for name in _PROMPTS if whole.get(name) is not None), None)
+        asked = _first(whole, _PROMPTS)
+        instructions = _first(whole, _SYSTEMS)
+        if not instructions or asked is None:
+            return asked
+        if isinstance(instructions, dict) and "parts" in instructions:
+            instructions = instructions["parts"]  # Gemini's
+        return [{"role": "system", "content": instructions}, *listed(asked)]
+
+    def tools(self) -> Any:
+        """The definitions of the tools that are offered."""
+        whole = self.mapping()
+        config = whole.get("toolConfig")  # Bedrock's
+        return config.get("tools") if isinstance(config, dict) and "tools" not in whole else whole.get("tools")
+
+    def answer_format(self) -> Any:
+        """The format, or schema, that the answer has to follow."""
+        whole = self.mapping()
+        text = whole.get("text")  # OpenAI's responses
+        return text.get("format") if isinstance(text, dict) else whole.get("response_format")
+
+
+def _first(whole: dict[str, Any], names: tuple[str, ...]) -> Any:
+    return next((whole[name] for name in names if whole.get(name) is not None), None)

@@ -49,6 +49,7 @@ SHAPES = (
     Shape("chat", ":streamRawPredict", within="/publishers/", model_in_path=True),
     Shape("gemini", ":generateContent", model_in_path=True),
     Shape("gemini", ":streamGenerateContent", model_in_path=True),
+    Shape("interactions", "/interactions"),
     Shape("gemini_embeddings", ":embedContent", model_in_path=True),
     Shape("gemini_embeddings", ":batchEmbedContents", model_in_path=True),
     Shape("converse", "/converse", within="/model/", model_in_path=True),
@@ -63,6 +64,9 @@ SHAPES = (
     Shape("cohere_embeddings", "/v1/embed"),
     Shape("cohere_embeddings", "/v2/embed"),
 )
+
+# Vertex counts tokens by a model of that name, which answers nothing and costs nothing.
+_COUNTS_ONLY = "/models/count-tokens:"
 
 _MODEL = re.compile(r"/(?:models?|tunedModels|endpoints|deployments|engines)/([^/?]+?)(?::[a-zA-Z]+)?(?:/|\?|$)")
 
@@ -82,17 +86,17 @@ def shape_of(path: str) -> Shape | None:
     """The row of a request to ``path``, which may have a query; ``None`` if it calls no model that we know of."""
     plain = path.partition("?")[0].rstrip("/")
     rows = _rows.get(_last_part(plain))
-    if rows is None:
+    if rows is None or _COUNTS_ONLY in plain:
         return None
     return next((row for row in rows if plain.endswith(row.ending) and row.within in plain), None)
 
 
-_FOLLOWED = re.compile(r"/responses/([\w-]{1,256})(/cancel)?/?(?:\?|$)")
+_FOLLOWED = re.compile(r"/(?:responses|interactions)/([\w-]{1,256})(/cancel)?/?(?:\?|$)")
 
 
 def followed(method: str, path: str) -> str | None:
     """The id of the response that a request asks about or cancels; ``None`` if it does neither."""
-    found = _FOLLOWED.search(path) if "/responses/" in path else None
+    found = _FOLLOWED.search(path) if "/responses/" in path or "/interactions/" in path else None
     if found is None or method != ("GET" if found[2] is None else "POST"):
         return None
     return found[1]

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs.budgets.budget import Budget
+from ai_dev_squad.costs.names import common_name
 
 if TYPE_CHECKING:
     from ai_dev_squad.costs.budgets.accounts import BudgetAccounts
 
-__all__ = ["PER_POSITION", "RUN", "Index", "Labels", "in_order", "labels_of", "model_family"]
+__all__ = ["PER_POSITION", "RUN", "Index", "Labels", "in_order", "labels_of"]
 
 Labels: TypeAlias = "tuple[str | None, str | None, str | None, str | None, str | None, str | None, str | None]"
 """framework, agent, model, session, user, model family, run: what a call is filed under."""
@@ -30,14 +31,18 @@ PER_POSITION = {
 }
 _SCOPE_POSITION = {"framework": _FRAMEWORK, "agent_id": _AGENT, "session_id": _SESSION, "user_id": _USER}
 
-# gpt-4o-2024-08-06, claude-3-5-sonnet-20241022, claude-3-5-sonnet@20241022, gemini-1.5-pro-002 stays as it is.
-_DATED = re.compile(r"[-@](?:\d{4}-\d{2}-\d{2}|\d{8})$")
+# gpt-4o-2024-08-06, claude-3-5-sonnet-20241022; gemini-1.5-pro-002 stays as it is.
+_DATED = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})$")
 
 
 @lru_cache(maxsize=1024)
-def model_family(model: str | None) -> str | None:
-    """``model`` without the date of its snapshot: a call to ``gpt-4o`` is answered by ``gpt-4o-2024-08-06``."""
-    return model and _DATED.sub("", model)
+def _names(model: str | None) -> tuple[str | None, str | None]:
+    """The model and its family, which has no date: a call to ``gpt-4o`` is answered by ``gpt-4o-2024-08-06``.
+
+    By whatever name it is called: a budget of a model must hold at each provider and gateway, which write it otherwise.
+    """
+    name = model and common_name(model)
+    return name, name and _DATED.sub("", name)
 
 
 def labels_of(call: Attribution) -> Labels:
@@ -55,9 +60,10 @@ def in_order(
 ) -> Labels:
     """The labels in the order that ``Index`` and ``BudgetAccounts`` read them."""
     try:
-        labels = (framework, agent_id, model, session_id, user_id, model_family(model), run_id)
+        name, family = _names(model)
+        labels = (framework, agent_id, name, session_id, user_id, family, run_id)
         hash(labels)
-    except TypeError:
+    except (TypeError, AttributeError):
         # Labels come from the outside; one of a wrong type must not keep the call out of every budget.
         return in_order(*map(_named, (framework, agent_id, model, session_id, user_id, run_id)))
     return labels
@@ -102,5 +108,6 @@ def _positions(budget: Budget) -> dict[int, str]:
     positions = {_SCOPE_POSITION[name]: value for name, value in budget.scope.items() if name != "model"}
     if budget.model is not None:
         # A budget for gpt-4o covers its dated snapshots, one for a snapshot covers only that.
-        positions[_FAMILY if model_family(budget.model) == budget.model else _MODEL] = budget.model
+        name, family = _names(budget.model)
+        positions[_FAMILY if family == name else _MODEL] = name or budget.model
     return positions
