@@ -61,6 +61,7 @@ class _Said(msgspec.Struct, gc=False):
     generation_token_count: Any = None
     output: msgspec.Raw = _NOTHING
     candidates: msgspec.Raw = _NOTHING
+    predictions: msgspec.Raw = _NOTHING
     message: msgspec.Raw = _NOTHING
     response: msgspec.Raw = _NOTHING
     interaction: msgspec.Raw = _NOTHING
@@ -76,6 +77,12 @@ class _Item(msgspec.Struct, gc=False):
 
     type: Any = None
     action: Any = None
+
+
+class _Prediction(msgspec.Struct, gc=False):
+    """What Vertex says of one text that it was given to embed."""
+
+    embeddings: Any = None
 
 
 class _Candidate(msgspec.Struct, gc=False):
@@ -96,6 +103,7 @@ _BARE = (
 _decode = msgspec.json.Decoder(_Said).decode
 _decode_list = msgspec.json.Decoder(list[_Said]).decode
 _decode_items = msgspec.json.Decoder(list[_Item]).decode
+_decode_predictions = msgspec.json.Decoder(list[_Prediction]).decode
 _decode_candidates = msgspec.json.Decoder(list[_Candidate]).decode
 
 
@@ -201,6 +209,8 @@ class Answer:
             self.count(_openai_searches(said.output))
         elif said.candidates is not _NOTHING and _SEARCH_QUERIES.search(memoryview(said.candidates)):
             self.count(_gemini_searches(said.candidates))
+        elif said.predictions is not _NOTHING:
+            self.count(_vertex_tokens(said.predictions))
 
     def _hear_inside(self, text: bytes | msgspec.Raw) -> None:
         if bytes(memoryview(text)[:1]) != b"{":  # such as Ollama's, the text itself
@@ -252,6 +262,16 @@ def _openai_searches(output: msgspec.Raw) -> dict[str, int]:
 
 def _action(item: _Item) -> Any:
     return item.action.get("type", "search") if isinstance(item.action, dict) else "search"
+
+
+def _vertex_tokens(predictions: msgspec.Raw) -> dict[str, int]:
+    """https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api#response_body"""
+    try:
+        embeddings = [item.embeddings for item in _decode_predictions(predictions) if isinstance(item.embeddings, dict)]
+    except msgspec.MsgspecError:
+        return {}
+    counts = [embedding.get("statistics", {}).get("token_count") for embedding in embeddings]
+    return {"prompt_token_count": sum(counts)} if counts and all(type(count) is int for count in counts) else {}
 
 
 def _gemini_searches(candidates: msgspec.Raw) -> dict[str, int]:

@@ -107,7 +107,7 @@ class Attempt:
             duration_ms=seconds * 1e3,
             response_model=exchange.answer.model,
             service_tier=self._tier,
-            reported_usd=cost_from(exchange.answer.usage),
+            reported_usd=cost_from(exchange.answer.usage) or exchange.reported_usd,
             reservation=self.reservation or operation.reservation,
         )
         assert cost is not None
@@ -121,7 +121,10 @@ class Attempt:
         answer, request = self.exchange.answer, self.operation.request
         if not answer.usage or request is None:
             return None
-        usage = usage_from(answer.usage, provider=request.provider, model=request.model)
+        report = answer.usage
+        if self.exchange.has_no_output and report.keys() == {"total_tokens"}:  # Voyage's
+            report = {"prompt_tokens": report["total_tokens"]}
+        usage = usage_from(report, provider=request.provider, model=request.model)
         if usage is not None and usage.image_output_tokens is None and self.exchange.api == "images":
             # What such a model says is a picture; OpenAI doesn't say so, for there is nothing else.
             usage = replace(usage, image_output_tokens=usage.output_tokens)

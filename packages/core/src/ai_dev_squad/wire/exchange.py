@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
@@ -27,6 +28,8 @@ _COUNTED_IN_HEADERS = {
     "cacheWriteInputTokenCount": "x-amzn-bedrock-cache-write-input-token-count",
 }
 
+# LiteLLM's proxy: https://docs.litellm.ai/docs/proxy/response_headers
+_COST = "x-litellm-response-cost"
 
 # Whose API it is, where the host doesn't say who answers.
 _PROVIDERS = {
@@ -34,6 +37,7 @@ _PROVIDERS = {
     "gemini": "gcp.gemini",
     "interactions": "gcp.gemini",
     "gemini_embeddings": "gcp.gemini",
+    "vertex_embeddings": "gcp.vertex_ai",
     "converse": "aws.bedrock",
     "invoke": "aws.bedrock",
     "ollama": "ollama",
@@ -62,6 +66,7 @@ class Exchange:
         "note",
         "path",
         "port",
+        "reported_usd",
         "request",
         "scheme",
         "started",
@@ -99,6 +104,8 @@ class Exchange:
         """Seconds until the first piece of the answer's body."""
         self.duration_s: float | None = None
         """Seconds until the end."""
+        self.reported_usd: float | None = None
+        """What a gateway says in the head of its answer that the call cost."""
         self.follows: str | None = None
         """The id of a response that an earlier request has asked for, where this one only asks about it."""
         self.note: Any = None
@@ -124,6 +131,11 @@ class Exchange:
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
     @property
+    def has_no_output(self) -> bool:
+        """Whether nothing is written: texts are only measured, or put in order."""
+        return "embeddings" in self.api or self.api == "rerank"
+
+    @property
     def goes_on(self) -> bool:
         """Whether the provider goes on with the answer after it is through: OpenAI says so, Gemini only repeats what was asked."""
         return self.answer.background or (self.api == "interactions" and self.request.background)
@@ -138,6 +150,8 @@ class Exchange:
         try:
             kind = str(headers.get("content-type") or "").lower()
             self.streamed = "stream" in kind or "ndjson" in kind
+            if not self.streamed:  # a stream's cost isn't known when it begins
+                self.reported_usd = _amount(headers.get(_COST))
             if self.api == "invoke":  # where a model's own format may say nothing of tokens
                 self._count_in(headers)
             reader = reader_of(self.answer, kind)
@@ -201,6 +215,15 @@ class Exchange:
     def _count_in(self, headers: Mapping[str, Any]) -> None:
         told = {name: headers.get(header) for name, header in _COUNTED_IN_HEADERS.items()}
         self.answer.count({name: int(number) for name, number in told.items() if number is not None})
+
+
+def _amount(said: Any) -> float | None:
+    """A cost above 0: a gateway that could not price a call says 0 as well."""
+    try:
+        usd = float(said)
+    except (TypeError, ValueError):
+        return None
+    return usd if 0 < usd < math.inf else None
 
 
 class Ending(Protocol):

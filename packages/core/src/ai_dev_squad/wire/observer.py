@@ -247,7 +247,10 @@ def _kind(exchange: Exchange) -> Kind:
     return _KINDS.get(exchange.api, CHAT)
 
 
-_KINDS = {"completions": TEXT_COMPLETION, "images": GENERATE_CONTENT, "transcriptions": GENERATE_CONTENT}
+_KINDS = {
+    "completions": TEXT_COMPLETION,
+    **dict.fromkeys(("images", "rerank", "speech", "transcriptions"), GENERATE_CONTENT),
+}
 
 
 def _complete(operation: Operation, exchange: Exchange) -> None:

@@ -13,7 +13,19 @@ from ai_dev_squad.genai.usage import tier_from
 __all__ = ["Request"]
 
 _SYSTEMS = ("system", "instructions", "systemInstruction", "system_instruction", "preamble")
-_PROMPTS = ("messages", "input", "prompt", "contents", "content", "message", "texts", "inputs", "inputText", "requests")
+_PROMPTS = (
+    "messages",
+    "input",
+    "prompt",
+    "contents",
+    "content",
+    "message",
+    "texts",
+    "inputs",
+    "inputText",
+    "requests",
+    "instances",
+)
 
 
 class _Read(msgspec.Struct, gc=False):

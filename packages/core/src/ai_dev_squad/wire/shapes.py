@@ -42,6 +42,8 @@ SHAPES = (
     Shape("images", "/images/generations", model_in_path=True, unmistakable=True),
     Shape("images", "/images/edits", model_in_path=True, unmistakable=True),
     Shape("transcriptions", "/audio/transcriptions", model_in_path=True, unmistakable=True),
+    Shape("speech", "/audio/speech", model_in_path=True, unmistakable=True),
+    Shape("rerank", "/rerank"),
     Shape("messages", "/messages"),
     Shape("messages", ":rawPredict", within="/publishers/anthropic/", model_in_path=True),
     Shape("messages", ":streamRawPredict", within="/publishers/anthropic/", model_in_path=True),
@@ -52,6 +54,17 @@ SHAPES = (
     Shape("interactions", "/interactions"),
     Shape("gemini_embeddings", ":embedContent", model_in_path=True),
     Shape("gemini_embeddings", ":batchEmbedContents", model_in_path=True),
+    *(
+        Shape("vertex_embeddings", ":predict", within=f"/models/{family}", model_in_path=True)
+        for family in (
+            "text-embedding",
+            "textembedding",
+            "text-multilingual",
+            "multimodalembedding",
+            "gemini-embedding",
+        )
+    ),
+    Shape("images", ":predict", within="/models/imagen", model_in_path=True),
     Shape("converse", "/converse", within="/model/", model_in_path=True),
     Shape("converse", "/converse-stream", within="/model/", model_in_path=True),
     Shape("invoke", "/invoke", within="/model/", model_in_path=True),

@@ -1,0 +1,145 @@
+"""What a call costs by what its answer says, in the places and words that only some providers and gateways have."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+import ai_dev_squad
+from ai_dev_squad import operations
+from ai_dev_squad.running import running
+from ai_dev_squad_testing import capture
+
+GOOGLE = "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/l/publishers/google/models"
+OPENAI, GATEWAY = "https://api.openai.com/v1", "https://gateway.example/v1"
+CHATTED = {"id": "c", "model": "house-model", "usage": {"prompt_tokens": 1000, "completion_tokens": 100}}
+CLAUDE = {"model": "claude-opus-4-8", "max_tokens": 9, "messages": [{"role": "user", "content": "q"}]}
+COST = "x-litellm-response-cost"
+
+
+def billed(url: str, body: dict[str, Any], **answer: Any) -> tuple[Any, ...]:
+    """Kind of call, input and output tokens, cost and whose word that is, of the one call in the ledger and the journal."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, **answer))
+    with capture() as captured:
+        with running(operations.AGENT, "agent", framework="test"), httpx.Client(transport=transport) as client:
+            client.post(url, json=body)
+        (entry,) = ai_dev_squad.get_cost_tracker().entries
+        (call,) = (line for line in captured.closing() if line.operation != "invoke_agent")
+    usage = entry.usage
+    assert usage == call.usage
+    return call.operation, usage.input_tokens, usage.output_tokens, entry.cost_usd, entry.cost.price_source
+
+
+def events(*told: object) -> dict[str, Any]:
+    """An answer that comes in events."""
+    text = "".join(f"data: {json.dumps(event)}\n\n" for event in told)
+    return {"text": text, "headers": {"content-type": "text/event-stream"}}
+
+
+@pytest.mark.parametrize(
+    "url, body, answer, expected",
+    [
+        pytest.param(  # helicone#4901, req_llm#498
+            f"{GOOGLE}/gemini-embedding-001:predict",
+            {"instances": [{"content": "a"}, {"content": "b"}]},
+            {
+                "predictions": [
+                    {"embeddings": {"statistics": {"token_count": count}, "values": [0.1]}} for count in (4, 6)
+                ]
+            },
+            ("embeddings", 10, None, 10 * 0.15e-6),
+            id="Vertex's predictions",
+        ),
+        pytest.param(
+            "https://api.voyageai.com/v1/embeddings",
+            {"model": "voyage-3", "input": ["a"]},
+            {"data": [], "model": "voyage-3", "usage": {"total_tokens": 10}},
+            ("embeddings", 10, None, 10 * 0.06e-6),
+            id="a total alone",
+        ),
+        pytest.param(  # bifrost#4321, litellm#13797
+            "https://api.cohere.com/v2/rerank",
+            {"model": "rerank-v3.5", "query": "q", "documents": ["a"]},
+            {"results": [], "meta": {"billed_units": {"search_units": 1}}},
+            ("generate_content", None, None, None),
+            id="texts put in order",
+        ),
+    ],
+)
+def test_what_is_no_chat(url: str, body: dict[str, Any], answer: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    """It is a call all the same, for the budget as well; what has no price in the list is unknown and not 0."""
+    assert billed(url, body, json=answer)[:4] == expected
+
+
+def test_speech_is_counted_where_its_stream_says_so() -> None:
+    """Sound alone says nothing of tokens: what was read is estimated, and the cost is unknown (opik#5010, langwatch#6934)."""
+    asked = {"model": "gpt-4o-mini-tts", "voice": "alloy", "input": "hello"}
+    told = events(
+        {"type": "speech.audio.delta", "audio": "aa"},
+        {"type": "speech.audio.done", "usage": {"input_tokens": 14, "output_tokens": 101, "total_tokens": 115}},
+    )
+    assert billed(f"{OPENAI}/audio/speech", asked, **told)[:4] == (
+        *("generate_content", 14, 101),
+        pytest.approx(14 * 0.6e-6 + 101 * 12e-6),
+    )
+    sound = billed(f"{OPENAI}/audio/speech", asked, content=b"ID3\x04\x00", headers={"content-type": "audio/mpeg"})
+    assert (sound[0], sound[1] > 0, sound[2:4]) == ("generate_content", True, (None, None))
+
+
+@pytest.mark.parametrize(
+    "said, expected",
+    [
+        ("0.0123", (0.0123, "provider")),
+        ("0.0", (None, None)),
+        ("", (None, None)),
+        ("nan", (None, None)),
+        ("-1", (None, None)),
+    ],
+)
+def test_a_gateway_says_in_the_head_what_it_cost(said: str, expected: tuple[Any, ...]) -> None:
+    """A proxy knows the model behind an alias and its contract; a 0 of it is no price (OpenHands#6022, litellm#16212)."""
+    asked = {"model": "house-model", "messages": []}
+    assert billed(f"{GATEWAY}/chat/completions", asked, json=CHATTED, headers={COST: said})[3:] == expected
+
+
+def test_a_streams_head_knows_no_cost_yet() -> None:
+    """What stands there was known before anything was said."""
+    streamed = events(CHATTED)
+    streamed["headers"] |= {COST: "0.5"}
+    asked = {"model": "house-model", "messages": [], "stream": True}
+    assert billed(f"{GATEWAY}/chat/completions", asked, **streamed)[3:] == (None, None)
+
+
+@pytest.mark.parametrize(
+    "asked, served, factor",
+    [
+        ({}, {"service_tier": "standard"}, 1),
+        ({"speed": "fast"}, {"service_tier": "standard", "speed": "fast"}, 2),
+        ({"speed": "fast"}, {"service_tier": "standard", "speed": "standard"}, 1),
+        ({}, {"service_tier": "batch"}, 0.5),
+    ],
+)
+def test_the_speed_that_served_is_the_one_that_is_billed(
+    asked: dict[str, Any], served: dict[str, Any], factor: float
+) -> None:
+    """Anthropic may serve at the usual speed what was asked for in fast mode (litellm#38378)."""
+    answer = {"model": "claude-opus-4-8", "usage": {"input_tokens": 1000, "output_tokens": 100, **served}}
+    cost = billed("https://api.anthropic.com/v1/messages", CLAUDE | asked, json=answer)[3]
+    assert cost == pytest.approx((1000 * 5e-6 + 100 * 25e-6) * factor)
+
+
+def test_a_compaction_is_billed_beside_the_answer() -> None:
+    """180,000 + 23,000 tokens in and 3,500 + 1,000 out (pydantic-ai#5065)."""
+    rounds = [
+        {"type": "compaction", "input_tokens": 180_000, "output_tokens": 3_500},
+        {"type": "message", "input_tokens": 23_000, "output_tokens": 1_000},
+    ]
+    answer = {
+        "model": "claude-opus-4-8",
+        "usage": {"input_tokens": 23_000, "output_tokens": 1_000, "iterations": rounds},
+    }
+    told = billed("https://api.anthropic.com/v1/messages", CLAUDE, json=answer)
+    assert told[:4] == ("chat", 203_000, 4_500, pytest.approx(203_000 * 5e-6 + 4_500 * 25e-6))
