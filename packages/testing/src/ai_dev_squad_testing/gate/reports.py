@@ -90,7 +90,8 @@ def junit(comparison: Comparison) -> str:
     for element in (suites, suite):
         element.set("tests", str(len(comparison.findings)))
         element.set("failures", str(len(comparison.worse)))
-        element.set("skipped", str(len(comparison.unclear)))
+        element.set("errors", "0")
+    suite.set("skipped", str(len(comparison.unclear)))
     for finding in comparison.findings:
         case = ET.SubElement(suite, "testcase", classname=_xml(finding.task), name=finding.measure, time="0")
         if finding.verdict == "worse":
