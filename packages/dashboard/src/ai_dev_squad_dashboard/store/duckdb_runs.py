@@ -109,13 +109,14 @@ def related(cursor: duckdb.DuckDBPyConnection, trace_id: str, most: int, found: 
         ("later", f"{same} AND start_us > ?", [*named, row.start_us], "framework"),
         ("framework", "framework <> ? AND abs(start_us - ?) < ?", [row.framework, row.start_us, _NEAR_US], "framework"),
     )
-    own = [str(split_trace_id(part.trace_id)) for part in whole.parts]
+    own = [split_trace_id(part.trace_id) for part in whole.parts]
+    not_own = ", ".join("?::UHUGEINT" for _ in own)
     reasons: dict[int, Relation] = {}
     for relation, condition, values, one_of_each in looked_for:
         # Of each framework, or version, the nearest: ten runs of one would leave no room for the others.
         others = (
             "SELECT trace_id, framework, version, abs(start_us - ?) AS away FROM traces "  # noqa: S608
-            f"WHERE resumes IS NULL AND trace_id NOT IN (SELECT unnest(?::VARCHAR[]::UHUGEINT[])) AND {condition}"
+            f"WHERE resumes IS NULL AND trace_id NOT IN ({not_own}) AND {condition}"
         )
         if one_of_each:
             others = (
@@ -125,7 +126,7 @@ def related(cursor: duckdb.DuckDBPyConnection, trace_id: str, most: int, found: 
         rows = cursor.execute(
             f"SELECT trace_id FROM ({others}) "  # noqa: S608
             f"ORDER BY framework IS NOT DISTINCT FROM ?, away, trace_id LIMIT {int(most)}",
-            [row.start_us, own, *values, row.framework],
+            [row.start_us, *own, *values, row.framework],
         ).fetchall()
         for (number,) in rows:
             reasons.setdefault(number, relation)

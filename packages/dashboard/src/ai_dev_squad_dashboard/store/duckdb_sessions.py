@@ -150,8 +150,10 @@ def choices(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Choices:
         moments,
     ).fetchall()
     labels = cursor.execute(
-        "SELECT key, value FROM (SELECT key, value, count(DISTINCT trace_id) AS runs FROM labels WHERE start_us >= ? AND start_us < ? "
-        "GROUP BY key, value) ORDER BY sum(runs) OVER (PARTITION BY key) DESC, key, runs DESC, value",
+        # Put together in two steps: a set of traces for each value takes the engine twice as long.
+        "SELECT key, value FROM (SELECT key, value, count(*) AS runs FROM ("
+        "SELECT DISTINCT trace_id, key, value FROM labels WHERE start_us >= ? AND start_us < ?) GROUP BY key, value) "
+        "ORDER BY sum(runs) OVER (PARTITION BY key) DESC, key, runs DESC, value",
         moments,
     ).fetchall()
     return choices_of(names, labels)
