@@ -223,8 +223,6 @@ class PriceBook:
         """The input tokens of a chat, by ``count_tokens``; see ``tokens.estimate_messages``."""
         return estimate_messages(
             messages,
-            model,
-            provider,
             tools=tools,
             response_format=response_format,
             count=lambda text: self.count_tokens(text, model, provider),
