@@ -15,7 +15,7 @@ from ai_dev_squad_cli.terminal import CommandError
 __all__ = ["main", "make_parser"]
 
 _BUILT_IN: Mapping[str, str] = {
-    name: name for name in ("tail runs show diff costs budgets logs replay redact doctor completion".split())
+    name: name for name in ("tail live runs show diff costs budgets logs replay redact doctor completion".split())
 }
 """Each command's module in ``commands``."""
 _GROUP = "ai_dev_squad.commands"

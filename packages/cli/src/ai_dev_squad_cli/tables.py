@@ -61,7 +61,7 @@ def cell(text: object, style: str = "") -> Text:
 
     from ai_dev_squad.events.console import safe_text
 
-    encoding = sys.stdout.encoding or "utf-8"
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"  # a screen takes the stream's place
     return Text(safe_text(str(text)).encode(encoding, "backslashreplace").decode(encoding), style=style)
 
 

@@ -15,7 +15,7 @@ from ai_dev_squad_cli.terminal import show_json
 if TYPE_CHECKING:
     from ai_dev_squad.runs import Run, Step
 
-__all__ = ["register", "tree"]
+__all__ = ["headline", "register", "tree"]
 
 
 def register(subparsers: Any) -> None:
@@ -71,7 +71,7 @@ def _run(options: argparse.Namespace) -> None:
         show_json({**summary(run), "steps": run.steps})
         return
     with opened(options) as console:
-        console.print(cell(_headline(run), "bold"))
+        console.print(cell(headline(run), "bold"))
         head = ("operation", "status", "ms", "in", "out", "cost $", "")
         rows = [_row(lead, step, left_out) for lead, step, left_out in tree(run, options.depth)]
         show_table(console, head, rows, ("ms", "in", "out", "cost $"))
@@ -80,7 +80,8 @@ def _run(options: argparse.Namespace) -> None:
                 console.print(cell(f"{step.operation} {step.name}: {step.error.type}: {step.error.message}", "red"))
 
 
-def _headline(run: Run) -> str:
+def headline(run: Run) -> str:
+    """A run in one line."""
     unpriced = f", {run.unpriced_calls} calls unpriced" if run.unpriced_calls else ""
     parts = [
         f"{run.first.name}: {run.status}",
