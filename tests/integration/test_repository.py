@@ -137,6 +137,18 @@ def test_a_package_accepts_the_siblings_of_this_tree(folder: Path):
 
 
 @FOLDERS
+def test_a_package_says_what_the_index_shows_of_it(folder: Path):
+    """Who makes it, what it is about and for whom; addresses, where there are some, are the same in all packages and encrypted."""
+    project, core = PROJECTS[folder]["project"], PROJECTS[ROOT / "packages/core"]["project"]
+    assert project["authors"] == core["authors"] == [{"name": "The AI Dev Squad maintainers"}]
+    assert {"observability", "agents"} <= set(project["keywords"])
+    assert {"Intended Audience :: Developers", "Typing :: Typed"} <= set(project["classifiers"])
+    assert len(project["description"]) <= 150
+    assert project.get("urls", {}) == core.get("urls", {})
+    assert [url for url in project.get("urls", {}).values() if not url.startswith("https://")] == []
+
+
+@FOLDERS
 def test_a_package_claims_the_pythons_of_core_as_far_as_what_it_needs_goes(folder: Path):
     """One list of test sessions covers all packages, and an adapter promises no Python that its framework refuses."""
 

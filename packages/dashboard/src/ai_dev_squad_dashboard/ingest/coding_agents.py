@@ -124,7 +124,13 @@ _GEMINI: Final = CodingAgent(
 )
 _QWEN: Final = replace(_GEMINI, name="qwen-code", prefix="qwen-code.", services=frozenset({"qwen-code"}), provider="")
 
-AGENTS: Final[Mapping[str, CodingAgent]] = {agent.name: agent for agent in (_CLAUDE, _CODEX, _GEMINI, _QWEN)}
+_KNOWN: Final = (
+    _CLAUDE,
+    _CODEX,
+    _GEMINI,
+    _QWEN,
+)
+AGENTS: Final[Mapping[str, CodingAgent]] = {agent.name: agent for agent in _KNOWN}
 """The coding agents that are known, by their names."""
 
 
