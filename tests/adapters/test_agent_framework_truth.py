@@ -313,3 +313,25 @@ async def test_a_run_that_is_never_awaited(captured: Captured, serve: Serve, age
     clerk.run("hi").close()
 
     assert captured.lines == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_response_in_the_background_is_one_call(captured: Captured, serve: Serve, stream: bool) -> None:
+    """The runs that ask how it is going ask no model; what the last one is told is billed to the one that began it."""
+    server = serve(reply("A long report.", usage=USAGE))
+    client = OpenAIChatClient(model="gpt-4o-mini", base_url=server.base_url, api_key="sk-test")
+    writer = observe(Agent(client, name="writer"))
+    result = await writer.run("Write a report.", options={"background": True})
+    while token := result.continuation_token:
+        options = {"background": True, "continuation_token": token}
+        if stream:
+            running = writer.run(options=options, stream=True)
+            await drained(running)
+            result = await running.get_final_response()
+        else:
+            result = await writer.run(options=options)
+    await client.client.close()
+
+    assert result.text == "A long report."
+    assert captured.calls == 1
+    equals_the_bill(captured, server)

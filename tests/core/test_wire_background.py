@@ -18,6 +18,7 @@ import ai_dev_squad
 from ai_dev_squad import context, operations
 from ai_dev_squad.costs.budgets import BudgetExceeded
 from ai_dev_squad.running import running
+from ai_dev_squad.schema import Usage
 from ai_dev_squad.wire.claims import claim
 from ai_dev_squad_testing import Captured, capture
 from ai_dev_squad_testing.model_server import ModelServer, Script, reply, tokens
@@ -227,6 +228,22 @@ def test_two_responses_of_one_call_end_with_the_later(server: ModelServer, captu
         assert ends(captured) == []
         poll(api, second)
     assert ends(captured) == [("ok", (2000, 1000))]
+
+
+def test_a_framework_that_announces_its_polls_has_its_tokens_counted_once(
+    server: ModelServer, captured: Captured
+) -> None:
+    """It takes each poll for a model call, and reads in the last one what the response has cost: that is the first call's."""
+    request = operations.ModelRequest("gpt-4o", "openai", prompt=lambda: "Write a report.")
+    with running(operations.AGENT, "writer", framework="test"), client(server) as api:
+        with running(operations.CHAT, "gpt-4o", framework="test", request=request):
+            identifier = begin(api).id
+        for told in (None, Usage(input_tokens=1000, output_tokens=500, source="provider")):
+            with running(operations.CHAT, "gpt-4o", framework="test", request=request) as poll_of_it:
+                api.responses.retrieve(identifier)
+                poll_of_it.usage = told
+    assert ends(captured) == [("ok", None), ("ok", (1000, 500)), ("ok", None)]
+    assert (entered(captured), total()) == ([COUNTED], (1, PRICE))
 
 
 def test_geminis_interactions_are_counted_whole_streamed_and_in_the_background(captured: Captured) -> None:

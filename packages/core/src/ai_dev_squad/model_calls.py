@@ -120,8 +120,8 @@ def settle(operation: Operation, error: ErrorInfo | None) -> None:
     """Enter a call that ended in the ledger, unless its requests are in there already, and learn its cost."""
     try:
         if operation.request is not None and not operation.is_refused and not _bill(operation):
-            if operation.passed_on and operation.attempts is None:
-                operation.usage = None  # that of the calls it made, which are entered themselves
+            if (operation.passed_on or operation.only_fetches) and operation.attempts is None:
+                operation.usage = None  # that of the calls it made or asks about, which are entered themselves
             else:
                 _settle(operation, operation.request)
         usage, outer = operation.usage, operation.parent

@@ -95,6 +95,8 @@ class Operation(Compared):
     """Whether somebody else's span tells of it: no span is made, and what it asks for is learnt on the wire."""
     passed_on: int = 0
     """How many model calls this model call made itself, as a router does: what those were billed is counted there."""
+    only_fetches: bool = False
+    """Whether all that this model call has sent asks about a response that another call has asked for, and is billed for."""
     own_model_calls: int = 0
     own_tool_calls: int = 0
     links: list[Link] | None = None

@@ -259,6 +259,8 @@ class ModelCall(_Streamed):
             return None  # a class's own method calls that of the one it derives from
         messages = args[0] if args else kwargs.get("messages") or ()
         options = kwargs.get("options") or {}
+        if options.get("continuation_token") is not None:
+            return None  # it asks how a response is going, whose call was made before
         if isinstance(above, AgentRun):
             above.look_back(messages)
         request = _translate.model_request(client, messages, options)

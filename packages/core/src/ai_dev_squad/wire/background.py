@@ -79,7 +79,10 @@ class Background:
     def told(self, exchange: Exchange, find: Callable[[], Match]) -> None:
         """A request that asked about a response is answered. ``find()`` says where it belongs."""
         identifier, answer = exchange.follows, exchange.answer
-        waiting = self._waiting.get(identifier or "")
+        waiting, found = self._waiting.get(identifier or ""), find()
+        call = found.call
+        if call is not None and call.attempts is None:
+            call.only_fetches = True  # its framework announces as a model call what asks no model
         if identifier is None or not (exchange.goes_on or waiting) or (exchange.status_code or 0) >= 400:
             return
         if not answer.usage and answer.state not in _OVER:
@@ -91,7 +94,7 @@ class Background:
         if waiting is not None:
             self._tell(waiting, exchange, counts=counts)
         elif counts:
-            _count(exchange, find())
+            _count(exchange, found)
 
     def _tell(self, waiting: _Waiting, exchange: Exchange, *, counts: bool) -> None:
         """The call that asked for it ends now, with its tokens if they count here."""
