@@ -275,7 +275,7 @@ def test_a_model_budget_covers_its_dated_snapshots(manager: BudgetManager) -> No
 @pytest.mark.parametrize(
     "name, spelled",
     [
-        ("gpt-4o", ["openai/gpt-4o", "azure/gpt-4o", "GPT-4o", "openrouter/openai/gpt-4o", "openai/gpt-4o-2024-08-06"]),
+        ("gpt-4o", ["openai/gpt-4o", "azure/gpt-4o", "GPT-4o", "openrouter/openai/gpt-4o", "openai/gpt-4o:nitro"]),
         ("openai/gpt-4o", ["gpt-4o", "azure/gpt-4o-2024-08-06"]),
         (
             "claude-sonnet-4-5",

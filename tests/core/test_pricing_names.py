@@ -30,6 +30,7 @@ USED = Usage(input_tokens=1_000, output_tokens=100, source="provider")
         ("openai/gpt-4o", "litellm", "openai/gpt-4o"),
         ("openai/gpt-4o", "openrouter", "openrouter/openai/gpt-4o"),
         ("openrouter/openai/gpt-4o", "", "openrouter/openai/gpt-4o"),
+        ("openai/gpt-4o:nitro", "openrouter", "openrouter/openai/gpt-4o"),
         ("azure/gpt-4o", "", "openai/gpt-4o"),
         ("gpt-4o", "azure", "openai/gpt-4o"),
         ("gpt-4o", "azure.ai.openai", "openai/gpt-4o"),

@@ -105,6 +105,21 @@ def test_a_gateway_says_in_the_head_what_it_cost(said: str, expected: tuple[Any,
     assert billed(f"{GATEWAY}/chat/completions", asked, json=CHATTED, headers={COST: said})[3:] == expected
 
 
+@pytest.mark.parametrize(
+    "url, model, expected",
+    [
+        ("https://openrouter.ai/api/v1", "deepseek/deepseek-r1:free", (0.0, "provider")),
+        ("https://openrouter.ai/api/v1", "openai/gpt-4o", (0.0, "provider")),
+        (GATEWAY, "gpt-4o", (0.0035, "genai-prices")),
+        (GATEWAY, "house-model", (None, None)),
+    ],
+)
+def test_a_cost_of_0_is_one_where_models_are_given_away(url: str, model: str, expected: tuple[Any, ...]) -> None:
+    """A gateway that could not price a call says 0 as well, and its budget would never be reached (litellm#37924)."""
+    answer = CHATTED | {"model": model, "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "cost": 0}}
+    assert billed(f"{url}/chat/completions", {"model": model, "messages": []}, json=answer)[3:] == expected
+
+
 def test_a_streams_head_knows_no_cost_yet() -> None:
     """What stands there was known before anything was said."""
     streamed = events(CHATTED)

@@ -9,6 +9,8 @@ __all__ = ["common_name", "spellings"]
 
 _DATES = re.compile(r"[-@](?:20\d{2}-?[01]\d-?[0-3]\d)$")
 _BEDROCK_REGION = re.compile(r"^(?:us|eu|apac|au|jp|ca|us-gov|global)\.")
+_ROUTED = re.compile(r":(?:nitro|floor|online)$")
+"""How OpenRouter is to choose among those who serve a model: https://openrouter.ai/docs/guides/routing/model-variants"""
 _BEDROCK_VERSION = re.compile(r"-v\d+(?::\d+)?(?::\w+)?$")
 _BEDROCK_MAKER = re.compile(
     r"^(?:ai21|amazon|anthropic|cohere|deepseek|google|luma|meta|minimax|mistral|moonshot|nvidia|openai|qwen|stability|writer)\."
@@ -32,6 +34,8 @@ def spellings(model: str) -> Iterator[str]:
 
 def _spell(name: str) -> Iterator[str]:
     yield name
+    name = _ROUTED.sub("", name)
+    yield name
     if "/models/" in name or name.startswith(("models/", "arn:")):
         name = name.rpartition("/")[2]
         yield name
@@ -53,6 +57,6 @@ def common_name(model: str) -> str:
     ``anthropic/claude-sonnet-4.5``, ``us.anthropic.claude-sonnet-4-5-20250929-v1:0``, ``models/gemini-2.5-pro`` → the
     maker's own name, in lower case: who serves it, where, and in which release of his service is left off.
     """
-    name = model.strip().lower().rpartition("/")[2].replace("@", "-")
+    name = _ROUTED.sub("", model.strip().lower()).rpartition("/")[2].replace("@", "-")
     name = _BEDROCK_MAKER.sub("", _BEDROCK_REGION.sub("", _BEDROCK_VERSION.sub("", name)))
     return _DECIMAL_POINT.sub("-", name) if name.startswith("claude-") else name  # OpenRouter writes 4.5

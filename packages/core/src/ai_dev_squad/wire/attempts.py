@@ -107,7 +107,7 @@ class Attempt:
             duration_ms=seconds * 1e3,
             response_model=exchange.answer.model,
             service_tier=self._tier,
-            reported_usd=cost_from(exchange.answer.usage) or exchange.reported_usd,
+            reported_usd=self._reported_usd,
             reservation=self.reservation or operation.reservation,
         )
         assert cost is not None
@@ -131,6 +131,14 @@ class Attempt:
         if usage is not None and self._status in {"closed_early", "cancelled"}:
             return completed(usage, self.operation, request)
         return usage
+
+    @property
+    def _reported_usd(self) -> float | None:
+        """What the provider, or the gateway, says that it cost. A 0 is what a gateway says that could not tell; only OpenRouter
+        gives models away.
+        """
+        usd = cost_from(self.exchange.answer.usage)
+        return usd if usd or (usd == 0 and self.exchange.provider == "openrouter") else self.exchange.reported_usd
 
     @property
     def _tier(self) -> str | None:
