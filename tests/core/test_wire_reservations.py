@@ -167,6 +167,14 @@ def test_each_choice_may_be_as_long_as_the_limit() -> None:
     assert set_aside("/v1/chat/completions", asked | {"n": 10}) == pytest.approx(one + 9_000 * 10e-6)
 
 
+def test_each_text_of_a_list_is_gone_on_with() -> None:
+    """OpenAI's completions take several prompts at once; one that is told by the numbers of its tokens is one."""
+    asked = {"model": "gpt-3.5-turbo-instruct", "max_tokens": 1_000}
+    one = set_aside("/v1/completions", asked | {"prompt": "q"})
+    assert set_aside("/v1/completions", asked | {"prompt": ["q"] * 10}) == pytest.approx(one * 10, rel=0.01)
+    assert set_aside("/v1/completions", asked | {"prompt": [17] * 10}) == pytest.approx(one, rel=0.01)
+
+
 def test_prompts_that_differ_in_their_instructions_are_not_the_same() -> None:
     """What stands beside the messages is part of the prompt, and the same prompt as with a provider that puts it first."""
     hashes: list[str | None] = []

@@ -61,15 +61,10 @@ _THOUGHTS = frozenset({"reasoning", "thinking", "reasoning_content"})
 _CALLS = frozenset({"tool_use", "tool_call", "function_call", "server_tool_use", "function"})
 _RESULTS = frozenset({"tool_result", "tool_call_response", "function_call_output"})
 _MEDIA = {
-    "image": "image",
-    "image_url": "image",
-    "input_image": "image",
-    "audio": "audio",
-    "input_audio": "audio",
+    **dict.fromkeys(("image", "image_url", "input_image"), "image"),
+    **dict.fromkeys(("audio", "input_audio"), "audio"),
     "video": "video",
-    "document": "document",
-    "file": "document",
-    "input_file": "document",
+    **dict.fromkeys(("document", "file", "input_file"), "document"),
 }
 _ITEMS = _CALLS | _RESULTS
 _BESIDE_THE_TEXT = ("tool_calls", "tool_call_id", "thought", "reasoning_content", "images")

@@ -98,7 +98,12 @@ class Request:
     @property
     def max_output_tokens(self) -> int | None:
         """The most output tokens that the answer may have, whatever the provider calls it."""
-        return output_limit(self.mapping())
+        whole = self.mapping()
+        limit, prompts = output_limit(whole), whole.get("prompt")
+        # OpenAI's completions go on with each text of a list; a list of numbers is one text.
+        if limit is not None and isinstance(prompts, list) and prompts and not isinstance(prompts[0], int):
+            return limit * len(prompts)
+        return limit
 
     @property
     def fingerprint(self) -> int:
