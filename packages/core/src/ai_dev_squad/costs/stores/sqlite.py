@@ -117,14 +117,15 @@ class SQLiteLedger:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        # Asked first: what is not ours to read is not ours to change.
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version not in {0, _FORMAT}:
+            raise sqlite3.DatabaseError(f"format {version} of {self._path} is unknown; this version writes {_FORMAT}")
         # A transaction changes a row in each of three tables: less is written of smaller pages.
         connection.execute("PRAGMA page_size = 1024")
         connection.execute("PRAGMA journal_mode = WAL")
         # Whatever is committed survives the death of any process; only a power cut may take the last moments.
         connection.execute("PRAGMA synchronous = NORMAL")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version not in {0, _FORMAT}:
-            raise sqlite3.DatabaseError(f"format {version} of {self._path} is unknown; this version writes {_FORMAT}")
         if version == 0:
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;")
         connection.execute(
