@@ -249,6 +249,18 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def mutation(session: nox.Session) -> None:
+    """Change core's code in one place at a time, and refuse where too few changes fail a test: ``nox -s mutation -- prices --share 0.1``.
+
+    Without arguments one in twenty of what is about prices, budgets, redaction and the journal's writer.
+    """
+    install(session, "test", "mutation", packages=("core", "cli", "testing"))
+    areas = ("prices", "budgets", "redaction", "journal")
+    for arguments in [session.posargs] if session.posargs else [[area, "--share", "0.05"] for area in areas]:
+        session.run("python", "tools/mutation/run.py", *arguments)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure side by side with peers. Results are printed, never asserted. Arguments after -- go to the program."""
     install(session)
