@@ -165,7 +165,7 @@ class Run(Call):
             self.parent.status = "interrupted"
 
     def end(self, error: BaseException | ErrorInfo | None = None) -> bool:
-        turn = self.turn
+        turn, self.turn = self.turn, None  # which leads back here
         if turn is not None and not turn.ended:
             turn.status = self.status
             turn.end(error)

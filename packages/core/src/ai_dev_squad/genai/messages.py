@@ -119,11 +119,11 @@ def plain_text(item: Any) -> tuple[str, str] | None:
     """
     cls: Any = type(item)
     beside: tuple[str, ...] | None
-    if cls is tuple and len(item) == 2:
-        role, content = item
-        return (role_name(role), content) if type(content) is str and content else None
     if cls is dict:
         fields, beside = item, _BESIDE_THE_TEXT
+    elif cls is tuple and len(item) == 2:
+        role, content = item
+        return (role_name(role), content) if type(content) is str and content else None
     else:
         beside = _beside_the_text(cls)
         if beside is None or getattr(item, "__pydantic_extra__", None):
