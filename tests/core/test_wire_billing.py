@@ -60,6 +60,13 @@ def events(*told: object) -> dict[str, Any]:
             ("embeddings", 10, None, 10 * 0.06e-6),
             id="a total alone",
         ),
+        pytest.param(
+            "https://api.voyageai.com/v1/multimodalembeddings",
+            {"model": "voyage-3", "inputs": [{"content": [{"type": "text", "text": "a"}]}]},
+            {"data": [], "model": "voyage-3", "usage": {"text_tokens": 4, "image_pixels": 3360, "total_tokens": 10}},
+            ("embeddings", 10, None, 10 * 0.06e-6),
+            id="a total beside other words",
+        ),
         pytest.param(  # bifrost#4321, litellm#13797
             "https://api.cohere.com/v2/rerank",
             {"model": "rerank-v3.5", "query": "q", "documents": ["a"]},
@@ -158,3 +165,44 @@ def test_a_compaction_is_billed_beside_the_answer() -> None:
     }
     told = billed("https://api.anthropic.com/v1/messages", CLAUDE, json=answer)
     assert told[:4] == ("chat", 203_000, 4_500, pytest.approx(203_000 * 5e-6 + 4_500 * 25e-6))
+
+
+def test_an_advisor_is_a_call_of_its_own_at_its_own_price() -> None:
+    """Its tokens are in no sum of the answer's, and it is another model (ccusage#1115, pydantic-ai#6605, codeburn#659)."""
+    rounds = [
+        {"type": "message", "input_tokens": 1_000, "output_tokens": 50},
+        {
+            "type": "advisor_message",
+            "model": "claude-opus-4-8",
+            "input_tokens": 9_000,
+            "output_tokens": 800,
+            "cache_read_input_tokens": 1_000,
+            "cache_creation_input_tokens": 0,
+        },
+        {"type": "message", "input_tokens": 2_000, "output_tokens": 50},
+    ]
+    answer = {
+        "model": "claude-sonnet-4-6",
+        "usage": {"input_tokens": 3_000, "output_tokens": 100, "iterations": rounds},
+    }
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
+    with capture() as captured:
+        ai_dev_squad.get_cost_tracker().budget_manager.set_budget("all", 1.0, "total", [], on_exceed="stop")
+        with running(operations.AGENT, "agent", framework="test"), httpx.Client(transport=transport) as client:
+            client.post("https://api.anthropic.com/v1/messages", json=CLAUDE | {"model": "claude-sonnet-4-6"})
+        entries = ai_dev_squad.get_cost_tracker().entries
+        (status,) = ai_dev_squad.get_cost_tracker().budget_manager.status()
+    advice = 9_000 * 5e-6 + 1_000 * 0.5e-6 + 800 * 25e-6
+    answered = 3_000 * 3e-6 + 100 * 15e-6
+    assert [(entry.model_name, entry.input_tokens, entry.output_tokens, entry.cost_usd) for entry in entries] == [
+        ("claude-sonnet-4-6", 3_000, 100, pytest.approx(answered)),
+        ("claude-opus-4-8", 10_000, 800, pytest.approx(advice)),
+    ]
+    assert (status.spent_usd, status.reserved_usd) == (pytest.approx(advice + answered), 0)
+    assert (
+        captured.tree()
+        == """\
+invoke_agent agent: ok
+  chat claude-sonnet-4-6: ok
+    chat claude-opus-4-8: ok"""
+    )

@@ -22,7 +22,10 @@ CALLS = {
     "https://api.openai.com/v1/images/generations": ("images", "body"),
     "https://x.openai.azure.com/openai/deployments/mine/images/edits?api-version=1": ("images", "body"),
     "https://api.openai.com/v1/audio/transcriptions": ("transcriptions", "body"),
+    "https://api.openai.com/v1/audio/translations": ("transcriptions", "body"),
+    "https://api.openai.com/v1/images/variations": ("images", "body"),
     "https://api.openai.com/v1/audio/speech": ("speech", "body"),
+    "https://api.voyageai.com/v1/multimodalembeddings": ("embeddings", "body"),
     "https://api.cohere.com/v2/rerank": ("rerank", "body"),
     "https://g/v1/projects/p/locations/l/publishers/google/models/text-embedding-005:predict": (
         *("vertex_embeddings", "text-embedding-005"),

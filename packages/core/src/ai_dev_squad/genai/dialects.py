@@ -7,6 +7,7 @@ Where the names are from:
 - Anthropic, the cache beside the input, by how long it is kept:
   https://docs.claude.com/en/docs/build-with-claude/prompt-caching
 - Its compaction beside the rest: https://platform.claude.com/docs/en/build-with-claude/compaction#understanding-usage
+- Its advisors: https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool#usage-and-billing
 - Its searches: https://platform.claude.com/docs/en/about-claude/pricing#web-search-tool
 - Gemini: https://ai.google.dev/api/generate-content#UsageMetadata
 - Its interactions: https://ai.google.dev/api/interactions-api#Resource:Interaction
@@ -25,7 +26,7 @@ from typing import Any
 from ai_dev_squad.genai.reports import FILE_SEARCHES, WEB_SEARCHES, plain
 from ai_dev_squad.schema import Usage
 
-__all__ = ["counted"]
+__all__ = ["advised", "counted"]
 
 _MOST = 1 << 53
 
@@ -242,6 +243,18 @@ def _compactions(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     rounds = () if "prompt_tokens" in report else _listed(report, "iterations")
     return [_openai_or_anthropic(item) for item in rounds if item.get("type") == "compaction"]
+
+
+def advised(report: Mapping[str, Any]) -> list[tuple[str, Usage]]:
+    """The models that Anthropic's model has asked for advice within its answer, and what each of them was billed: it is no
+    part of what the rest of the report counts.
+    """
+    asked = [
+        (item.get("model"), _checked(gemini=False, **_openai_or_anthropic(item)))
+        for item in _listed(report, "iterations")
+        if item.get("type") == "advisor_message"
+    ]
+    return [(model, usage) for model, usage in asked if isinstance(model, str) and model and usage is not None]
 
 
 def _gemini(report: Mapping[str, Any]) -> dict[str, Any]:

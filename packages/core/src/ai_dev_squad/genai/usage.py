@@ -11,11 +11,11 @@ from typing import Any
 
 from msgspec import structs
 
-from ai_dev_squad.genai.dialects import counted
+from ai_dev_squad.genai.dialects import advised, counted
 from ai_dev_squad.genai.reports import HOLDERS, found, inside, merged, plain
 from ai_dev_squad.schema import Usage
 
-__all__ = ["UsageTally", "combined", "cost_from", "tier_from", "usage_from"]
+__all__ = ["UsageTally", "advice_from", "combined", "cost_from", "tier_from", "usage_from"]
 
 _TICKS = 10_000_000_000  # of xAI, in a US dollar
 _MOST_USD = 1e9
@@ -70,6 +70,17 @@ def cost_from(report: Any) -> float | None:
         return _cost(found(report))
     except Exception:  # noqa: BLE001 - see usage_from
         return None
+
+
+def advice_from(report: Any) -> list[tuple[str, Usage]]:
+    """Model and usage of each call that the provider made to another model within this one, and bills beside it. Never raises.
+
+    Such as those of Anthropic's advisor tool.
+    """
+    try:
+        return advised(found(report))
+    except Exception:  # noqa: BLE001 - see usage_from
+        return []
 
 
 def tier_from(report: Any) -> str | None:

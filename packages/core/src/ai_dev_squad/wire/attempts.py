@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from ai_dev_squad.genai.usage import cost_from, usage_from
+from ai_dev_squad import attributes as keys
+from ai_dev_squad import operations
+from ai_dev_squad.genai.usage import advice_from, cost_from, usage_from
+from ai_dev_squad.kinds import CHAT, ModelRequest
 from ai_dev_squad.model_calls import Bill, completed, enter
+from ai_dev_squad.wire.matching import ORIGIN
 
 if TYPE_CHECKING:
     from ai_dev_squad.costs.budgets import Reservation
@@ -70,6 +74,7 @@ class Attempt:
             if usage is not None:
                 self._entered = True
                 self.bill = Bill(usage, self._record(usage))
+                self._enter_advice()
             elif self.reservation is not None and not self.is_open:
                 self.reservation.release()  # refused or failed: nothing is billed
 
@@ -94,6 +99,22 @@ class Attempt:
             exchange.duration_s = time.perf_counter() - self.exchange.started  # the provider was at it all the while
             self.exchange, self.reservation = exchange, reservation
             self.enter()
+
+    def _enter_advice(self) -> None:
+        """Enter each model that the provider asked within its answer as a call of its own, below this one."""
+        operation, exchange = self.operation, self.exchange
+        assert operation.request is not None
+        for model, usage in advice_from(exchange.answer.usage):
+            advisor = operations.start(
+                CHAT,
+                model,
+                framework=operation.framework,
+                parent=operation,
+                attributes={keys.ORIGIN: ORIGIN, keys.RESPONSE_MODEL: model},
+                request=ModelRequest(model, operation.request.provider, server_address=exchange.address),
+            )
+            advisor.attempts, advisor.usage = [], usage
+            advisor.stop()
 
     def _record(self, usage: Usage) -> Cost:
         exchange, operation = self.exchange, self.operation
@@ -122,8 +143,8 @@ class Attempt:
         if not answer.usage or request is None:
             return None
         report = answer.usage
-        if self.exchange.has_no_output and report.keys() == {"total_tokens"}:  # Voyage's
-            report = {"prompt_tokens": report["total_tokens"]}
+        if self.exchange.has_no_output and "total_tokens" in report:  # Voyage tells the total alone
+            report = {"prompt_tokens": report["total_tokens"], **report}
         usage = usage_from(report, provider=request.provider, model=request.model)
         if usage is not None and usage.image_output_tokens is None and self.exchange.api == "images":
             # What such a model says is a picture; OpenAI doesn't say so, for there is nothing else.

@@ -29,7 +29,7 @@ class Shape(NamedTuple):
 
 
 # Earlier rows win. Sources: the API references of OpenAI, Azure OpenAI and AI Foundry, Anthropic, Vertex AI, Gemini,
-# Amazon Bedrock Runtime, Ollama, Cohere and Mistral. Compatible servers (OpenRouter, xAI, DeepSeek, Moonshot, Groq,
+# Amazon Bedrock Runtime, Ollama, Cohere, Voyage and Mistral. Compatible servers (OpenRouter, xAI, DeepSeek, Moonshot, Groq,
 # LiteLLM's proxy, vLLM) have the paths of OpenAI, below any prefix.
 SHAPES = (
     Shape("chat", "/chat/completions", model_in_path=True, unmistakable=True),
@@ -39,9 +39,12 @@ SHAPES = (
     Shape("responses", "/responses/compact"),
     Shape("ollama_embeddings", "/api/embeddings"),
     Shape("embeddings", "/embeddings", model_in_path=True),
+    *(Shape("embeddings", ending) for ending in ("/multimodalembeddings", "/contextualizedembeddings")),
     Shape("images", "/images/generations", model_in_path=True, unmistakable=True),
     Shape("images", "/images/edits", model_in_path=True, unmistakable=True),
+    Shape("images", "/images/variations", model_in_path=True, unmistakable=True),
     Shape("transcriptions", "/audio/transcriptions", model_in_path=True, unmistakable=True),
+    Shape("transcriptions", "/audio/translations", model_in_path=True, unmistakable=True),
     Shape("speech", "/audio/speech", model_in_path=True, unmistakable=True),
     Shape("rerank", "/rerank"),
     Shape("messages", "/messages"),
