@@ -54,7 +54,6 @@ def line(metadata: Any) -> JournalLine:
         ({"a\udfffb": 1}, {"a\\udfffb": 1}),
         ({Stranger: 1}, {"<type>": 1}),
     ],
-    ids=repr,
 )
 def test_each_kind_of_value_has_a_safe_form(value: Any, safe: Any) -> None:
     """What JSON can hold stays what it is; of the rest its kind and its measure are said, and keys become text."""
