@@ -81,6 +81,8 @@ def test_types_are_named_in_two_words_and_go_on_as_an_annotation():
         ("AccessToken", 0, "token"): False,
         ("accesstoken | None", 0, "token"): False,
         ("1.2.3", 0, "token"): True,
+        ("v: 1.2.3", 3, "token"): True,
+        ("1.2 v: x", 7, "token"): False,
         ("1.2.3", 0, "password"): False,
         ("12", 0, "token"): False,
     }

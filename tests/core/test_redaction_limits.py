@@ -57,8 +57,10 @@ def test_objects_that_hold_secrets_show_none():
     wrapper = type("SecretStr", (), {})
     getter = type("Mine", (), {"get_secret_value": lambda self: KEY})
 
-    assert REDACTOR.value([wrapper(), getter()]) == ["[redacted:secret]"] * 2
-    assert REDACTOR.value([ValueError(f"key {KEY}")]) == [f"ValueError: key {LABEL}"]
+    redactor = Redactor()
+
+    assert redactor.value([wrapper(), getter()]) == ["[redacted:secret]"] * 2
+    assert redactor.value([ValueError(f"key {KEY}")]) == [f"ValueError: key {LABEL}"]
 
 
 def test_an_attribute_that_is_secret_is_labelled_whole():

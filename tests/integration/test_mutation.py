@@ -38,13 +38,14 @@ def test_each_area_names_code_and_tests_that_are_there(run: ModuleType) -> None:
 
 
 def test_a_share_is_the_same_in_each_run_and_of_every_module(run: ModuleType) -> None:
-    """Drawn by names: a smaller share is a part of a larger one, and a pattern narrows it."""
+    """Drawn by names: a smaller share is a part of a larger one, a pattern narrows it, and another word draws others."""
     tenth, half = run.chosen(NAMES, "*", 0.1), run.chosen(NAMES, "*", 0.5)
 
     assert run.chosen(NAMES, "*", 1.0) == NAMES
     assert run.chosen(NAMES, "*", 0.0) == []
     assert set(tenth) < set(half)
     assert [60 < len(run.chosen(NAMES, f"*.{module}.*", 0.2)) < 140 for module in ("money", "names")] == [True, True]
+    assert 0 < len(set(tenth) & set(run.chosen(NAMES, "*", 0.1, "other"))) < len(tenth) / 2
     assert run.chosen(NAMES, "*.money.*", 0.1) == [name for name in tenth if ".money." in name]
 
 

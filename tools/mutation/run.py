@@ -137,11 +137,13 @@ def tried(folder: Path, names: list[str], processes: int, *, quick: bool) -> dic
     return found
 
 
-def chosen(found: Iterable[str], only: str, share: float) -> list[str]:
-    """The mutants to try. A share is the same ones each time, drawn by their names, so that each function has some."""
-    return [
-        name for name in found if fnmatch.fnmatch(name, only) and zlib.crc32(name.encode()) % 10_000 < share * 10_000
-    ]
+def chosen(found: Iterable[str], only: str, share: float, draw: str = "") -> list[str]:
+    """The mutants to try. A share is the same ones each time, by the checksums of their names; another ``draw`` has others."""
+
+    def drawn(name: str) -> bool:
+        return zlib.crc32(f"{draw}{name}".encode()) % 10_000 < share * 10_000
+
+    return [name for name in found if fnmatch.fnmatch(name, only) and drawn(name)]
 
 
 def table(found: Mapping[str, str]) -> Iterable[str]:
@@ -165,6 +167,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("area", choices=AREAS)
     parser.add_argument("--share", type=float, default=1.0, help="of the mutants, between 0 and 1")
+    parser.add_argument(
+        "--draw", default="", help="a word; another one draws other mutants, which no test was written for"
+    )
     parser.add_argument("--only", default="*", help="a pattern of mutants' names")
     parser.add_argument("--survivors", action="store_true", help="only those that no test noticed the last time")
     parser.add_argument("--quick", action="store_true", help=f"without the tests that take more than {SLOW_S:g} s")
@@ -182,7 +187,7 @@ def main() -> int:
     known = [name for name in found if _function(name) not in AREAS[options.area].built]
     kept = folder / "survivors.txt"
     before = kept.read_text(encoding="utf-8").split() if options.survivors and kept.is_file() else known
-    names = chosen([name for name in known if name in set(before)], options.only, options.share)
+    names = chosen([name for name in known if name in set(before)], options.only, options.share, options.draw)
     if not (folder / "mutants" / "mutmut-stats.json").is_file() or not names:
         print(
             made.stdout[-20_000:], f"error: of {len(found)} mutants none is left to be tried", sep="\n", file=sys.stderr
