@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["ADA", "GRACE", "codex_session", "event", "logs", "metrics", "point", "requests", "sum_of"]
+__all__ = ["ADA", "GRACE", "codex_session", "event", "logs", "metrics", "pairs", "point", "requests", "sum_of"]
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND

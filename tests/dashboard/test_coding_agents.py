@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from clickhouse_engine import new_url, requires_engine
-from coding_sample import ADA, GRACE, codex_session, event, logs, metrics, point, requests, sum_of
+from coding_sample import ADA, GRACE, codex_session, event, logs, metrics, pairs, point, requests, sum_of
 from flask.testing import FlaskClient
 
 from ai_dev_squad_dashboard import DashboardSettings, create_app
@@ -173,23 +173,42 @@ def test_what_nobody_times_is_in_no_percentile(client):
     assert (group.calls, group.p50_us) == (1, None)
 
 
-def test_spans_and_events_of_one_request_count_once(client):
-    """With its traces switched on as well, the agent tells of a request twice, by the provider's id of the answer."""
+@pytest.mark.parametrize("first", ["events", "spans"])
+def test_spans_and_events_of_one_request_count_once(client, first):
+    """With its traces switched on as well, the agent tells of a request twice, by the provider's id of the answer, in any order."""
     at = NOW_NS - HOUR
-    told = event(at, "claude_code.api_request", event__name="api_request", session__id="c9", prompt__id="p", model="claude-sonnet-4-5",
-                 input_tokens=10, output_tokens=2, cost_usd=0.5, duration_ms=1000, request_id="req_9")  # fmt: skip
-    attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "claude-sonnet-4-5", "gen_ai.provider.name": "anthropic",
-                  "gen_ai.response.id": "req_9", "gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 2}  # fmt: skip
+    counts = {
+        "input_tokens": 10,
+        "output_tokens": 2,
+        "cache_read_tokens": 100,
+        "cache_creation_tokens": 5,
+        "request_id": "req_9",
+    }
+    model = "claude-sonnet-4-5"
+    told = event(at, "claude_code.api_request", event__name="api_request", session__id="c9", user__email=ADA, prompt__id="p", model=model,
+                 cost_usd=0.5, duration_ms=1000, **counts)  # fmt: skip
+    attributes = {"session.id": "c9", "user.email": ADA, "span.type": "llm_request", "model": model, "gen_ai.system": "anthropic",
+                  "gen_ai.request.model": model, "gen_ai.response.id": "req_9", **counts}  # fmt: skip
     as_span = {"traceId": "a" * 32, "spanId": "b" * 16, "name": "claude_code.llm_request", "startTimeUnixNano": str(at - 10**9),
-               "endTimeUnixNano": str(at), "attributes": [{"key": key, "value": {"stringValue": str(value)}} for key, value in attributes.items()]}  # fmt: skip
-    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "claude-code"}}]}
+               "endTimeUnixNano": str(at), "attributes": pairs(attributes)}  # fmt: skip
+    tool = {**as_span, "spanId": "c" * 16, "name": "claude_code.tool", "attributes": pairs({"tool_name": "Bash"})}
     scope = {"name": "com.anthropic.claude_code.tracing"}
-    traces = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": scope, "spans": [as_span]}]}]}
+    of_resource = {"resource": {"attributes": pairs({"service.name": "claude-code"})}}
+    both = [
+        logs("claude-code", "com.anthropic.claude_code.events", [told]),
+        (
+            "/v1/traces",
+            {"resourceSpans": [{**of_resource, "scopeSpans": [{"scope": scope, "spans": [as_span, tool]}]}]},
+        ),
+    ]
 
-    send(client, logs("claude-code", "com.anthropic.claude_code.events", [told]), ("/v1/traces", traces))
+    send(client, *(both if first == "events" else reversed(both)))
 
     (row,) = page(client).agents
-    assert (row.requests, row.input_tokens, row.output_tokens, row.cost_usd) == (1, 10, 2, 0.5)
+    assert (row.requests, row.input_tokens, row.output_tokens, row.cache_read_tokens) == (1, 115, 2, 100)
+    assert (row.cost_usd == 0.5) is (first == "events")
+    assert [(who.key, who.sessions) for who in page(client).people] == [(ADA, 1)]
+    assert page(client).tools == ()
 
 
 def test_other_records_and_odd_values_are_what_they_were(client):
@@ -208,8 +227,8 @@ def test_other_records_and_odd_values_are_what_they_were(client):
     )  # fmt: skip
     view = page(client)
     assert view.agents == (Work("claude-code", sessions=1, requests=1, unpriced_calls=1),)
-    lines = client.get("/api/logs?range=7d").json["lines"]
-    named = sorted((line["event_type"], line["session_id"], line["framework"]) for line in lines if line["session_id"])
+    lines = running(client.application).store.logs(Query.parse([], default="7d").selection).rows
+    named = sorted((line.event_type, line.session_id, line.framework) for line in lines if line.session_id)
     assert named == [("api_request", "s", "claude-code"), ("mcp_server_connection", "s", "claude-code")]
 
 

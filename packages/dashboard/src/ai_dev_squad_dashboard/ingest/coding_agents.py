@@ -60,6 +60,8 @@ class CodingAgent:
     cache_read: str
     cache_write: str = ""
     reasoning: str = ""
+    request_span: str = ""
+    """What it calls the span of a request, where it makes some that count in the words of its events."""
 
 
 _CLAUDE: Final = CodingAgent(
@@ -80,6 +82,7 @@ _CLAUDE: Final = CodingAgent(
     output=("output_tokens",),
     cache_read="cache_read_tokens",
     cache_write="cache_creation_tokens",
+    request_span="claude_code.llm_request",
 )
 _CODEX: Final = CodingAgent(
     name="codex",

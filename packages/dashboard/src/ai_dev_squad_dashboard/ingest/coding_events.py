@@ -18,10 +18,11 @@ from .coding_agents import AGENTS, CodingAgent, Role
 from .otlp_shapes import Attributes, LogRecord, Origin, Span, to_json
 from .plausible import moment_us
 
-__all__ = ["Told", "person_of", "session_of", "told"]
+__all__ = ["Told", "person_of", "session_of", "told", "understood"]
 
 _EVENTS: Final = {agent.prefix + event: (agent, event) for agent in AGENTS.values() for event in agent.events}
 _SERVICES: Final = {service: agent for agent in AGENTS.values() for service in agent.services}
+_REQUEST_SPANS: Final = {agent.request_span: agent for agent in AGENTS.values() if agent.request_span}
 _PREFIXES: Final = tuple((agent.prefix, agent) for agent in AGENTS.values())
 
 _SESSION: Final = ("session.id", "conversation.id")
@@ -81,6 +82,29 @@ def told(record: LogRecord, origin: Origin, now_us: int) -> Told | None:
     return Told(agent, session, run[:32], span)
 
 
+def understood(span: Span) -> Span:
+    """A span of a coding agent's own tracing, in the names of the conventions; any other as it is.
+
+    A request that is told of by an event too counts once, by the provider's id of the answer. Its tools are told of by events
+    alone: they have nothing by which both would be known as one.
+    """
+    agent = _REQUEST_SPANS.get(span.name)
+    if agent is None:
+        return span
+    given = span.attributes
+    says = {**_whose(given, agent, session_of(given)), keys.OPERATION_NAME: "chat", **_answer(given, agent)}
+    return span._replace(attributes={**given, **{name: value for name, value in says.items() if value is not None}})
+
+
+def _whose(given: Attributes, agent: CodingAgent, session: str | None) -> dict[str, Any]:
+    return {
+        keys.FRAMEWORK: agent.name,
+        keys.SESSION_ID: session,
+        keys.USER_ID: person_of(given),
+        keys.AGENT_ID: _text(given, ("agent.name",)) or agent.name,
+    }
+
+
 def _event_of(record: LogRecord, origin: Origin) -> tuple[CodingAgent, str] | None:
     names = [
         name
@@ -111,11 +135,8 @@ def _span(record: LogRecord, agent: CodingAgent, role: Role, run: str, session: 
         start_ns = _born_ns(session) or ended_ns
         end_ns = start_ns + _UNKNOWN_NS
     told_of = {
-        keys.FRAMEWORK: agent.name,
+        **_whose(given, agent, session),
         keys.OPERATION_NAME: _OPERATIONS[role],
-        keys.SESSION_ID: session,
-        keys.USER_ID: person_of(given),
-        keys.AGENT_ID: _text(given, ("agent.name",)) or agent.name,
         **_SAYS[role](given, agent),
     }
     attributes = {name: value for name, value in given.items() if name not in _CONTENT}

@@ -16,7 +16,7 @@ from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
 
 from . import otlp_json, otlp_protobuf
 from .accepted import accepted
-from .coding_events import told
+from .coding_events import told, understood
 from .counting import Counting
 from .from_journal import JournalRows
 from .from_journal import rows as rows_of_line
@@ -95,7 +95,7 @@ class Receiver:
                 if isinstance(span, Unreadable):
                     reasons.append(f"a span could not be read: {span.reason}")
                     continue
-                found = accepted(span, origin, now_us, prices)
+                found = accepted(understood(span), origin, now_us, prices)
                 if isinstance(found, str):
                     reasons.append(found)
                     continue
