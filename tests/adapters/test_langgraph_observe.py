@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -328,6 +329,18 @@ def test_a_copied_builder_compiles_itself(captured: Captured, copied: Callable[[
 
     assert captured.tree() == TREE + "\n  task check: ok"
     assert list(original.nodes) == ["plan", "act"]
+
+
+def test_a_builder_can_be_pickled(captured: Captured) -> None:
+    """What is sent to another process, as Ray and Dask do, is of the original's class there and observed as before."""
+    original = observe(builder(), name="squad")
+    sent = pickle.dumps(original)
+
+    received = pickle.loads(sent)
+    received.compile().invoke({"n": 0})
+
+    assert captured.tree() == TREE
+    assert type(unobserve(received)) is StateGraph
 
 
 def test_observed_inside_observed(captured: Captured) -> None:

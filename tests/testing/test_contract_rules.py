@@ -193,6 +193,8 @@ def test_an_adapter_that_does_nothing_is_found_out(tmp_path):
     }
 
     assert passed == {
+        "a_program_can_be_copied_as_before",
+        "a_program_looks_as_before",
         "a_result_is_that_of_the_unobserved_program",
         "an_observed_program_is_of_the_type_it_was",
         "between_pieces_the_context_is_the_callers",

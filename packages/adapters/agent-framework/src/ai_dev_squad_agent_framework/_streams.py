@@ -27,7 +27,8 @@ def follow(stream: ResponseStream[Any, Any], call: Call) -> None:
     pulls = _Pulls(stream, call)
     stream.with_pull_context_manager(lambda: pulls)
     stream.with_transform_hook(pulls.take)
-    stream.with_cleanup_hook(pulls.over)
+    # Before the framework's own: its telemetry's fails where a stream is closed from another task, and ends the round.
+    stream._cleanup_hooks.insert(0, pulls.over)
     weakref.finalize(stream, call.left).atexit = False
     _calls[stream] = call
 

@@ -66,9 +66,21 @@ def observe_in_place(graph: Any, name: str | None = None, task: str | None = Non
 
         graph.__class__ = observed_remote_class(cls)
     elif isinstance(graph, StateGraph):
-        graph.__class__ = subclass(cls, lambda cls: {"compile": _observed_compile(cls.compile)})  # type: ignore[attr-defined]
+        graph.__class__ = _observed_builder_class(cls)
     else:
-        graph.__class__ = observed_class(cls, HANDLER)
+        graph.__class__ = _observed_graph_class(cls)
+
+
+def _observed_graph_class(cls: type) -> type:
+    return observed_class(cls, HANDLER, again=_observed_graph_class)
+
+
+def _observed_builder_class(cls: type) -> type:
+    return subclass(
+        cls,
+        again=_observed_builder_class,
+        overrides=lambda cls: {"compile": _observed_compile(cls.compile)},  # type: ignore[attr-defined]
+    )
 
 
 def _entrypoint_name(graph: Any) -> str | None:

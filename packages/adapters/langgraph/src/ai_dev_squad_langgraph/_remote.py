@@ -24,7 +24,8 @@ def observed_remote_class(cls: type) -> type:
     """A subclass of ``RemoteGraph`` whose calls are observed; ``invoke`` goes through ``stream`` there, too."""
     return subclass(
         cls,
-        lambda cls: {
+        again=observed_remote_class,
+        overrides=lambda cls: {
             "stream": _observing(cls.stream),  # type: ignore[attr-defined]
             "astream": _observing(cls.astream),  # type: ignore[attr-defined]
             "copy": keeping_name(cls.copy),  # type: ignore[attr-defined]

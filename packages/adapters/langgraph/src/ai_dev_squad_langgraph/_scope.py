@@ -7,6 +7,7 @@ the consumer's context is exactly as it was. The caller's config is never touche
 from __future__ import annotations
 
 import copy
+import copyreg
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -80,20 +81,50 @@ TASK = "__ai_dev_squad_task__"
 _observed: dict[type, type] = {}
 
 
-def subclass(cls: type, overrides: Callable[[type], dict[str, Any]]) -> type:
-    """A subclass of ``cls`` that looks like it but for ``overrides(cls)``; one for each class."""
+def subclass(cls: type, overrides: Callable[[type], dict[str, Any]], again: Callable[[type], type]) -> type:
+    """A subclass of ``cls`` that looks like it but for ``overrides(cls)``; one for each class.
+
+    No module holds it, so what is pickled is ``cls`` and ``again``, a function that returns the subclass where it is read.
+    """
     known = _observed.get(cls)
     if known is None:
-        looks = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__, ORIGINAL: cls}
+        looks = {
+            "__module__": cls.__module__,
+            "__qualname__": cls.__qualname__,
+            "__doc__": cls.__doc__,
+            "__reduce_ex__": _reduced_by(again),
+            ORIGINAL: cls,
+        }
         known = _observed[cls] = type(cls.__name__, (cls,), {**looks, **overrides(cls)})
     return known
 
 
-def observed_class(cls: type, handler: Any) -> type:
+def _reduced_by(again: Callable[[type], type]) -> Callable[[Any, Any], Any]:
+    """How an observed object is copied and pickled: as the original class would be, and observed again."""
+
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:  # noqa: N807 - what pickle calls
+        original = type(self).__dict__[ORIGINAL]
+        how = original.__reduce_ex__(self, protocol)
+        if isinstance(how, tuple) and how[0] is copyreg.__newobj__ and how[1][0] is type(self):  # type: ignore[attr-defined]
+            return (_anew, (again, original, *how[1][1:]), *how[2:])
+        return how
+
+    return __reduce_ex__
+
+
+def _anew(again: Callable[[type], type], cls: Any, *arguments: Any) -> Any:
+    """An object of the observed class, before its state is put into it."""
+    made = cls.__new__(cls, *arguments)
+    made.__class__ = again(cls)
+    return made
+
+
+def observed_class(cls: type, handler: Any, again: Callable[[type], type]) -> type:
     """A subclass of a graph's class whose runs are observed."""
     return subclass(
         cls,
-        lambda cls: {
+        again=again,
+        overrides=lambda cls: {
             "stream": _observing(cls.stream, handler),  # type: ignore[attr-defined]
             "astream": _observing(cls.astream, handler),  # type: ignore[attr-defined]
             "copy": keeping_name(cls.copy),  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from ai_dev_squad_testing.contract.failures import Failures  # noqa: E402
 from ai_dev_squad_testing.contract.isolation import Isolation  # noqa: E402
 from ai_dev_squad_testing.contract.line_format import LineFormat  # noqa: E402
 from ai_dev_squad_testing.contract.loops import Loops  # noqa: E402
+from ai_dev_squad_testing.contract.manners import Manners  # noqa: E402
 from ai_dev_squad_testing.contract.numbers import Numbers  # noqa: E402
 from ai_dev_squad_testing.contract.reach import Reach  # noqa: E402
 from ai_dev_squad_testing.contract.rules import check  # noqa: E402
@@ -28,7 +29,7 @@ from ai_dev_squad_testing.contract.truth import Truth  # noqa: E402
 __all__ = ["AdapterContract"]
 
 
-class AdapterContract(Truth, Numbers, Reach, Tree, Failures, Loops, Isolation, LineFormat, Concurrency):
+class AdapterContract(Truth, Numbers, Reach, Tree, Failures, Manners, Loops, Isolation, LineFormat, Concurrency):
     """What an adapter must hold, as tests. Inherit it as ``class TestMyAdapter(AdapterContract)``.
 
     A subclass sets ``framework`` and writes ``observe``, ``unobserve``, the programs (``asking``, ``with_tool``,
