@@ -48,3 +48,12 @@ def test_claims_go_when_no_provider_keeps_the_response_any_more(tmp_path: Path) 
     assert claims.claim("resp_new")
     assert (old.exists(), young.exists()) == (False, True)
     assert not claims.claim("resp_young")
+
+
+def test_without_a_journal_nothing_is_written(tmp_path: Path) -> None:
+    """The process remembers by itself, until it is told to forget."""
+    ai_dev_squad.configure(log_dir=tmp_path / "none", journal=False)
+    assert [claims.claim("resp_1"), claims.claim("resp_1"), claims.claim("resp_2")] == [True, False, True]
+    claims.forget()
+    assert claims.claim("resp_1")
+    assert not (tmp_path / "none").exists()

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import openai
 import pytest
 
 import ai_dev_squad
 from ai_dev_squad import context, guard, operations, runtime
 from ai_dev_squad.operations import CHAT, TASK, TOOL, WORKFLOW, ModelRequest, Operation
+from ai_dev_squad.running import running
 from ai_dev_squad.schema import EventType, Usage
 from ai_dev_squad_testing import Captured, capture, fixed_ids_and_clock, reset
+from ai_dev_squad_testing.model_server import ModelServer, reply, tokens
 
 
 def start(kind: Any, name: str = "it", **options: Any) -> Operation:
@@ -37,6 +40,23 @@ def test_everything_inside_the_block_is_captured() -> None:
 
     assert [line.event_type for line in captured.lines] == ["llm.request", "llm.response", "agent.start"]
     assert [span.name for span in captured.spans] == ["chat gpt-4o"]
+    assert list(Path().iterdir()) == []
+
+
+def test_a_response_in_the_background_is_counted_each_time_that_a_test_is_run() -> None:
+    """A scripted server gives each run the same ids, and what one block has counted is not another's; no claim is written."""
+    told = []
+    for _ in range(2):
+        with ModelServer([reply("a", usage=tokens(10, 5))]) as server, capture() as captured:
+            api = openai.OpenAI(base_url=server.base_url, api_key="x")
+            with running(WORKFLOW, "it", framework="test"):
+                response = api.responses.create(model="gpt-4o", input="q", background=True)
+                while api.responses.retrieve(response.id).status != "completed":
+                    pass
+            api.close()
+            told.append((captured.calls, captured.tokens))
+
+    assert told == [(1, 15), (1, 15)]
     assert list(Path().iterdir()) == []
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ai_dev_squad import guard, operations, runtime
 from ai_dev_squad.runs import Run, Step, runs_in
 from ai_dev_squad.schema import EventType, JournalLine
+from ai_dev_squad.wire import claims
 from ai_dev_squad.wire.coverage import SELF_CHECK
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def capture(*, spans: bool = False, **settings: Any) -> Iterator[Captured]:
     captured = Captured()
     before = runtime.exchange(None, {})
     strict = guard.set_strict(True)
+    claims.forget()  # a scripted server gives each run of a test the same ids
     try:
         runtime.configure(**{"journal": False, "handle_sigterm": False, **settings})
         built = runtime.pipeline()

@@ -1,7 +1,7 @@
 """Who counts a response that several processes can ask for: the first one that says so in the directory of the journal.
 
-A claim is an empty file that is made exclusively, which is atomic on a disk and between processes. Where none can be made, this process
-remembers its own.
+A claim is an empty file that is made exclusively, which is atomic on a disk and between processes. Where none can be made, or no journal
+is kept, this process remembers its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ai_dev_squad import state
 from ai_dev_squad.guard import report
 from ai_dev_squad.process import ForkSafeLock
 
-__all__ = ["claim"]
+__all__ = ["claim", "forget"]
 
 _DIRECTORY = ".background"
 _KEPT_S = 31 * 86_400
@@ -30,7 +30,8 @@ def claim(identifier: str) -> bool:
     """Whether this is the first time that the response of this id is counted, as far as this machine's processes know."""
     # An id is the provider's text, and a name must be no path.
     name = hashlib.sha256(identifier.encode("utf-8", "replace")).hexdigest()[:40]
-    directory = Path(state.pipeline().settings.log_dir).absolute() / _DIRECTORY
+    settings = state.pipeline().settings
+    directory = Path(settings.log_dir).absolute() / _DIRECTORY
     path = directory / name
     with _lock:
         if path in _remembered:
@@ -38,6 +39,8 @@ def claim(identifier: str) -> bool:
         _remembered[path] = None
         if len(_remembered) > _MOST_REMEMBERED:
             _remembered.popitem(last=False)
+    if not settings.journal:
+        return True
     try:
         directory.mkdir(parents=True, exist_ok=True)
         path.touch(exist_ok=False)
@@ -47,6 +50,12 @@ def claim(identifier: str) -> bool:
     except OSError as error:
         report("claiming a response that went on in the background", error)
     return True
+
+
+def forget() -> None:
+    """Know no more what this process has counted, as what is observed next has nothing to do with it."""
+    with _lock:
+        _remembered.clear()
 
 
 def _tidy(directory: Path, newest: Path) -> None:
