@@ -358,6 +358,18 @@ def test_threads_have_names(path: Path) -> None:
     journal.close()
 
 
+def test_an_exit_waits_five_seconds_for_a_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each journal, and no longer: the process wants to end."""
+    asked: list[float | None] = []
+    journal = Journal(path)
+    monkeypatch.setattr(Journal, "flush", lambda journal, timeout=None: asked.append(timeout) or True)
+    flush_all()
+
+    assert set(asked) == {5.0}
+    monkeypatch.undo()
+    journal.close()
+
+
 # --- rotated files ----------------------------------------------------------------------------------------------------
 
 
