@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_dev_squad import guard
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.costs import CostTracker
 from ai_dev_squad.costs.ledger.totals import Totals
@@ -25,6 +26,7 @@ from ai_dev_squad.costs.prices.model_pricing import ModelPricing, ModelProvider
 from ai_dev_squad.costs.prices.price_book import token_number
 from ai_dev_squad.costs.prices.price_list import PriceList
 from ai_dev_squad.costs.prices.rates import Part, Price, Rates, UnknownPrice
+from ai_dev_squad.costs.tokens import TokenCount
 from ai_dev_squad.schema import Cost, Usage
 
 ALL = Rates(
@@ -443,3 +445,64 @@ def test_an_unknown_price_says_what_it_is_of() -> None:
     found = PriceList().find("no-such-model", "openai")
 
     assert (type(found), found.label, found.dated) == (UnknownPrice, "openai/no-such-model", False)
+
+
+# --- a user's own ---------------------------------------------------------------------------------------------------
+
+
+def test_the_name_of_a_model_may_have_colons(tmp_path: Path) -> None:
+    """As a tuned one has; the provider is what stands before the first."""
+    file = tmp_path / "prices.json"
+    file.write_text('{"prices": {"openai:ft:gpt-4o:mine": {"input": 3, "output": 6}}}', encoding="utf-8")
+    tracker = CostTracker()
+
+    assert tracker.import_prices(file) == 1
+    assert tracker.track_llm_usage("ft:gpt-4o:mine", "openai", 1_000_000, 0, 1.0).cost_usd == 3.0
+
+
+def test_a_provider_that_is_local_may_be_called_as_a_host_is() -> None:
+    """``gcp.gemini`` is a provider's name, by whatever other name its calls are made."""
+    prices = PriceList()
+    prices.declare_local("gcp.gemini")
+    prices.declare_local("llama.internal:8000")
+    usage = Usage(input_tokens=1_000, output_tokens=0, source="provider")
+
+    assert prices.cost("gemini-2.5-flash", "gemini", usage) == Cost(usd=0.0, price="google/gemini-2.5-flash", price_source="local")  # fmt: skip
+    assert prices.cost("m", "mine", usage, server_address="http://llama.internal:8000/v1").usd == 0.0
+    assert prices.cost("m", "mine", usage, server_address="http://llama.internal:9000/v1").usd is None
+
+
+def test_an_alias_may_point_to_a_name_with_a_slash() -> None:
+    """It is a model of the provider that was called, where that has one; else the provider stands in it."""
+    prices = PriceList()
+    prices.add_alias("mine", "openai/gpt-oss-120b", provider="groq")
+    prices.add_alias("other", "openai/gpt-4o")
+
+    assert prices.find("mine", "groq").label == prices.find("openai/gpt-oss-120b", "groq").label
+    assert prices.find("other", "azure").label == "openai/gpt-4o"
+
+
+def test_a_provider_of_ones_own_that_fails_is_told_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    """Of what it was asked, and why it failed; a count of 0 is a count."""
+
+    class Failing:
+        def get_pricing(self, model: str) -> ModelPricing:
+            raise LookupError("no table")
+
+        def count_tokens(self, text: str, model: str) -> int:
+            if not text:
+                return 0
+            raise LookupError("no words")
+
+    guard.set_strict(False)
+    tracker = CostTracker()
+    tracker.add_provider("mine", Failing())
+    tracker.track_llm_usage("m", "mine", 1, 1, 1.0)
+
+    assert tracker.count_tokens("", "m", "mine") == TokenCount(0, "provider")
+    assert tracker.count_tokens("four words of text", "m", "mine").source == "estimate"
+    ending = "Your program is fine; some telemetry is missing. Reported once."
+    assert caplog.messages == [
+        f"get_pricing of provider 'mine' failed (LookupError: no table). {ending}",
+        f"count_tokens of provider 'mine' failed (LookupError: no words). {ending}",
+    ]
