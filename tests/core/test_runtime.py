@@ -206,6 +206,26 @@ def test_budgets_and_spend_outlive_a_later_call() -> None:
     assert [alert["threshold"] for alert in alerts] == [0.8, 0.9]
 
 
+PLACELESS = """
+import os, sys
+import ai_dev_squad
+from ai_dev_squad import operations
+os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
+ai_dev_squad.configure(log_dir=sys.argv[1])
+operations.start(operations.TASK, "work", framework="tests").stop()
+print(ai_dev_squad.flush())
+"""
+
+
+@pytest.mark.parametrize("log_dir", ["logs", "x" * 300])
+def test_a_place_that_cannot_be_looked_at_stops_no_program(log_dir: str) -> None:
+    """The current directory is gone, or a name is too long for the disk: the program goes on, and is told."""
+    ended = subprocess.run([sys.executable, "-c", PLACELESS, log_dir], capture_output=True, text=True, check=True)
+
+    assert ended.stdout == "False\n"
+    assert "Your program is fine; some telemetry is missing" in ended.stderr
+
+
 @pytest.mark.parametrize(
     "bad",
     [

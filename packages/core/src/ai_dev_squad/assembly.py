@@ -142,12 +142,18 @@ def _redactor(wanted: Settings) -> Redactor:
     )
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:
+        return False  # what can't even be looked at is no wrong setting: the journal tells it, and the program goes on
+
+
 def _logger(wanted: Settings, redactor: Redactor) -> StructuredLogger:
     from ai_dev_squad.compat.logger import StructuredLogger
     from ai_dev_squad.events import EventFilter, Journal, NullJournal
 
-    directory = Path(wanted.log_dir)
-    if wanted.journal and directory.exists() and not directory.is_dir():
+    if wanted.journal and _is_file(Path(wanted.log_dir)):
         raise ValueError(f"log_dir={wanted.log_dir!r} is a file; give a directory, it's created when needed")
     journal = (
         Journal(

@@ -57,6 +57,13 @@ class JournalStats:
     """Rotations by this process."""
 
 
+def _resolved(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(os.path.realpath(path))
+    except OSError:
+        return Path(path)  # the current directory is gone; opening the file will say so
+
+
 class Journal:
     """An append-only file of JSON lines, written by a background thread that starts with the first line.
 
@@ -81,7 +88,7 @@ class Journal:
         fsync: bool = False,
     ) -> None:
         # Resolved once: the program may change its directory, and a rotation must rename the file, not a link to it.
-        self.path = Path(os.path.realpath(path))
+        self.path = _resolved(path)
         check_settings(self.path, queue_size, on_full, flush_interval, max_bytes, max_age, keep)
         self._rotation = Rotation(max_bytes, max_age, keep, compress)
         self._limit = queue_size
