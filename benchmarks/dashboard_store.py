@@ -4,7 +4,8 @@ The store holds a week of spans (``week_of_spans``). Every question of a page is
 and while 2,000 spans a second arrive. The query of a repetition never has the same end as the one before, so nothing is
 answered from a cache of ours. At last, batches of 5,000 spans are written as fast as they are taken.
 
-Ten million spans need about 20 GB of disk and a quarter of an hour: ``--spans 10000000``.
+Ten million spans need about 20 GB of disk and a quarter of an hour: ``--spans 10000000``. On a machine that has others to serve,
+``--idle`` asks the same questions of a store that nothing else happens in, and says only what they take of a processor.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from report import Report, Target, main, p50_p95
 from week_of_spans import HOUR_US, RANDOM, WEEK_US, WORDS, add_arguments, batch, filled
 
 from ai_dev_squad_dashboard.store import Selection, open_store
+from ai_dev_squad_dashboard.store.duckdb_file import File
+from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
 from ai_dev_squad_dashboard.store.rows import Batch
 
 RANGES = {"24 h": (24 * HOUR_US, 100), "7 d": (WEEK_US, 300)}
@@ -125,13 +129,17 @@ def ask(question: Callable[[Selection], object], length_us: int, repetitions: in
     return p50_p95(took)
 
 
-def processor_ms(question: Callable[[Selection], object], length_us: int) -> float:
-    """What one answer takes of a processor: on a machine that does other work as well, this says more than the time that passes."""
-    cpu, times = time.process_time(), 5
-    for _ in range(times):
-        now_us = time.time_ns() // 1000
-        question(Selection(now_us - length_us, now_us + 1))
-    return (time.process_time() - cpu) / times * 1000
+def processor_ms(question: Callable[[Selection], object], length_us: int, until_us: int | None = None) -> float:
+    """What one answer takes of a processor, median: on a machine that does other work as well, this says more than the time that
+    passes.
+    """
+    took = []
+    for number in range(7):
+        end_us = until_us + number if until_us is not None else time.time_ns() // 1000 + 1
+        cpu = time.process_time()
+        question(Selection(end_us - length_us, end_us))
+        took.append((time.process_time() - cpu) * 1000)
+    return median(took)
 
 
 @contextmanager
@@ -173,8 +181,37 @@ def memory_mib() -> tuple[float, float]:
     return tuple(int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
 
 
+def _trace_ids(store: Any, now_us: int) -> list[str]:
+    recent = store.traces(Selection(now_us - 24 * HOUR_US, now_us), limit=500).rows
+    return [row.trace_id for row in (*recent, *store.traces(Selection(0, now_us - WEEK_US // 2), limit=500).rows)]
+
+
+def idle(options: argparse.Namespace) -> Report:
+    """Ask only, and for no words: there is no index."""
+    report = Report(
+        title="The dashboard's store, idle", how="", columns={"question": "", "range": "", "processor ms": ",.1f"}
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        path, _ = filled(options, directory)
+        store = DuckDBStore(File(path, 1024))
+        state = store.state()
+        now_us = (state.newest_us or 0) + 1
+        asked = questions(store, _trace_ids(store, now_us))
+        for name in (name for name in asked if not name.startswith("search")):
+            for label, (length_us, _) in RANGES.items():
+                report.rows.append(
+                    {"question": name, "range": label, "processor ms": processor_ms(asked[name], length_us, now_us)}
+                )
+        store.close()
+    report.how = f"{state.spans:,} spans over 7 days, {state.bytes / 1e9:.2f} GB; median of 7; load {os.getloadavg()[0]:.1f} at the end."
+    report.used({name: version(name) for name in ("duckdb", "arro3-core")})
+    return report
+
+
 def measure(options: argparse.Namespace) -> Report:
     """Fill, ask, write."""
+    if getattr(options, "idle", False):
+        return idle(options)
     repetitions = 5 if options.quick else 40
     load = os.getloadavg()
     report = Report(
@@ -193,9 +230,7 @@ def measure(options: argparse.Namespace) -> Report:
         store = open_store(path)
         opened_ms = (time.perf_counter() - started) * 1000
         spans = store.state().spans
-        now_us = time.time_ns() // 1000
-        ids = [row.trace_id for row in store.traces(Selection(now_us - 24 * HOUR_US, now_us), limit=500).rows]
-        ids += [row.trace_id for row in store.traces(Selection(0, now_us - WEEK_US // 2), limit=500).rows]
+        ids = _trace_ids(store, time.time_ns() // 1000)
         measured: dict[tuple[str, str], list[float]] = {}
         taken: list[float] = []
         asked = questions(store, ids)
@@ -259,5 +294,10 @@ def ingest(store: Any, batches: int) -> str:
     )
 
 
+def _add(arguments: argparse.ArgumentParser) -> None:
+    add_arguments(arguments)
+    arguments.add_argument("--idle", action="store_true", help="ask only, and say what answers take of a processor")
+
+
 if __name__ == "__main__":
-    main(measure, None, __doc__, add_arguments)
+    main(measure, None, __doc__, _add)

@@ -17,7 +17,7 @@ __all__ = ["LONGEST_IDS", "renew"]
 LONGEST_IDS: Final = 2_000
 """Ids in one statement: a server refuses statements of more than 256 KiB."""
 
-# Which span speaks for its trace: a root before all others, then the earliest.
+# Which span speaks for its trace: a root before all others, then the earliest. Each time that it was spelled it would be planned.
 _HEAD: Final = "(parent_span_id IS NOT NULL, start_us, span_id)"
 _CALL: Final = "usage_source IS NOT NULL"
 _MONEY: Final = (
@@ -30,26 +30,19 @@ _MONEY: Final = (
 )
 _FIRST: Final = ("framework", "service", "session_id", "user_id", "task", "version")
 """What the first span that has one tells of a trace."""
-
-
-def _first(column: str, condition: str) -> str:
-    # A tuple keeps what is NULL.
-    return f"argMinIf(tuple({column}), {_HEAD}, {condition}).1"
+_OF_ROOT: Final = {"root_span_id": "span_id", "root_start_us": "start_us", "root_duration_us": "duration_us"}
+_OF_HEAD: Final = ("name", "operation", "status", "error_type")
 
 
 _COLUMNS: Final[dict[str, str]] = {
     "start_us": "min(start_us)",
     "end_us": "max(start_us + greatest(duration_us, 0))",
     "last_start_us": "max(start_us)",
-    "root_span_id": _first("toNullable(span_id)", "parent_span_id IS NULL"),
-    "root_start_us": _first("toNullable(start_us)", "parent_span_id IS NULL"),
-    "root_duration_us": _first("toNullable(duration_us)", "parent_span_id IS NULL"),
-    "name": f"argMin(name, {_HEAD})",
-    "operation": f"argMin(operation, {_HEAD})",
-    "status": f"argMin(status, {_HEAD})",
-    "error_type": f"argMin(tuple(error_type), {_HEAD}).1",
-    **{name: _first(name, f"{name} IS NOT NULL") for name in _FIRST},
-    "resumes": _first("resumed", "resumed IS NOT NULL"),
+    **{name: f"of_root.{place}" for place, name in enumerate(_OF_ROOT, 1)},
+    **{name: f"of_head.{place}" for place, name in enumerate(_OF_HEAD, 1)},
+    # The function leaves out what is NULL.
+    **{name: f"argMin({name}, head)" for name in _FIRST},
+    "resumes": "argMin(resumed, head)",
     "labels": "groupUniqArrayArray(pairs)",
     "models": f"arraySort(groupUniqArrayIf(assumeNotNull(model), {_CALL} AND ifNull(model, '') != ''))",
     "asked": "argMinIf(tuple(asked), (parent_span_id IS NOT NULL, start_us, asked), asked IS NOT NULL).1",
@@ -65,7 +58,13 @@ _COLUMNS: Final[dict[str, str]] = {
     "unpriced": f"countIf({_CALL} AND cost_usd IS NULL)",
     "cache_saving_usd": "ifNull(sum(cache_saving_usd), 0)",
 }
-_MADE: Final = ", ".join(f"{how} AS t_{name}" for name, how in _COLUMNS.items())
+_MADE: Final = ", ".join(
+    (
+        f"argMinIf(({', '.join(f'toNullable({name})' for name in _OF_ROOT.values())}), head, parent_span_id IS NULL) AS of_root",
+        f"argMin(({', '.join(_OF_HEAD)}), head) AS of_head",
+        *(f"{how} AS t_{name}" for name, how in _COLUMNS.items()),
+    )
+)
 _SHOWN: Final = ", ".join(
     "arrayJoin(hours)" if name == "hour" else name if name == "trace_id" else f"t_{name}" for name in TRACE
 )
@@ -83,7 +82,7 @@ def renew(client: Client, traces: Collection[bytes], start_us: int, end_us: int)
         # Until it is settled who came first, two rows may be of one span.
         client.do(
             f"INSERT INTO traces ({', '.join(TRACE)}) SELECT {_SHOWN} FROM (SELECT trace_id, "
-            f"groupUniqArray(intDiv(start_us, {HOUR_US})) AS hours, {_MADE} FROM (SELECT * FROM spans "
+            f"groupUniqArray(intDiv(start_us, {HOUR_US})) AS hours, {_MADE} FROM (SELECT *, {_HEAD} AS head FROM spans "
             f"WHERE start_us BETWEEN {begin} AND {end} AND {among} ORDER BY arrived_us, batch LIMIT 1 BY trace_id, span_id) "
             "GROUP BY trace_id)",
             settings=RAW,
