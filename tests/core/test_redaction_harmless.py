@@ -219,6 +219,8 @@ TOLD = [
     ("machine h login bob password hunter2", "machine h login bob password [redacted:password]"),
     ("machine h login bob account x password hunter2", "machine h login bob account x password [redacted:password]"),
     ("the password hunter2", None),
+    ("curl -u hunterhunterhunterhunter: https://x", None),
+    (f"curl -u {DRAWN}{DRAWN}: https://x", "curl -u [redacted:api-key]: https://x"),
     ("ALTER USER x IDENTIFIED BY 'hunter2'", "ALTER USER x IDENTIFIED BY '[redacted:password]'"),
     ("ALTER USER x PASSWORD 'hunter2'", "ALTER USER x PASSWORD '[redacted:password]'"),
     ("ALTER USER x PASSWORD '$1'", None),

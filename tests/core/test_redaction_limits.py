@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ai_dev_squad.redaction import Redactor
@@ -43,6 +45,32 @@ def test_a_dictionary_whose_keys_were_seen_is_looked_at_all_the_same():
     redactor = Redactor()
     for item in ("hello", KEY, "x" * 300, f"{'x' * 300} {KEY}", 2**64, -(2**63), float("inf"), [KEY], None, 1.5, True):
         assert redactor.value({"note": item, "other": 1}) == {"note": Redactor().value(item), "other": 1}
+
+
+def test_a_secret_name_is_one_the_second_time_as_well():
+    """What is remembered of keys never lets a value through: not behind a secret's name, not of a record, not one to be dropped."""
+    redactor = Redactor(drop_keys=["body"])
+    values = [
+        ({"password": "hunter2", "a": 1}, {"password": "[redacted:password]", "a": 1}),
+        ({"VENDOR_KEY": "4f9a2c7be01d" * 3}, {"VENDOR_KEY": "[redacted:api-key]"}),
+        ({"name": "api_key", "value": "hunter2"}, {"name": "api_key", "value": "[redacted:api-key]"}),
+        ({"name": "color", "value": "red"}, {"name": "color", "value": "red"}),
+        ({"body": "all of it", "a": 1}, {"a": 1}),
+        ({"…": "x"}, {"…": "x"}),
+    ]
+
+    for _ in range(3):
+        assert [redactor.value(value) for value, _ in values] == [expected for _, expected in values]
+
+
+def test_json_that_is_cut_is_still_the_structure():
+    """Of a list that is too long its first items are there, and what is missing is said in it."""
+    text = REDACTOR.json({"a": ["x" * 100] * 50}, 500)
+    shown = json.loads(text)
+
+    assert len(text) <= 500
+    assert set(shown["a"][:-1]) == {"x" * 100}
+    assert shown["a"][-1] == f"…(+{50 - len(shown['a'][:-1])} items)"
 
 
 def test_what_stands_behind_a_label_is_shown():
