@@ -276,6 +276,29 @@ def test_a_bad_resource_costs_its_own_spans_and_no_others(client, sink):
     assert [(row.name, row.service) for batch in sink.batches for row in batch.spans] == [("fine", "shop")]
 
 
+def test_a_part_of_the_wrong_type_costs_neither_its_resource_nor_its_neighbours(client, sink):
+    """What is no OTLP at all in one span or one resource is rejected by itself; the rest keeps the names it was sent with."""
+
+    def of(resource: Any, *spans: dict[str, Any]) -> dict[str, Any]:
+        return {"resource": resource, "scopeSpans": [{"spans": list(spans)}]}
+
+    shop = {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]}
+    body = {
+        "resourceSpans": [
+            of(shop, span(name="fine"), span(status="bad"), span(traceId=5), span(links=[{"spanId": 1}])),
+            of(5, span(name="of no resource that can be read")),
+            of(None, span(name="of none")),
+        ]
+    }
+    answer = client.post("/v1/traces", json=body)
+
+    assert (answer.status_code, answer.json["partialSuccess"]["rejectedSpans"]) == (200, "4")
+    assert [(row.name, row.service) for batch in sink.batches for row in batch.spans] == [
+        ("fine", "shop"),
+        ("of none", None),
+    ]
+
+
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None]
 )

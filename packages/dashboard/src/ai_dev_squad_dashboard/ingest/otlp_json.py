@@ -148,9 +148,9 @@ def _decoded(decode: Callable[[bytes], Any], raw: msgspec.Raw) -> Any:
         raise InvalidRequest(f"it cannot be read ({error})") from None
 
 
-def _raw_resource(raw: msgspec.Raw | None) -> Attributes | Unreadable:
+def _raw_resource(raw: msgspec.Raw) -> Attributes | Unreadable:
     try:
-        return _resource(None if raw is None else _decoded(_decode_resource, raw))
+        return _resource(_decoded(_decode_resource, raw))
     except InvalidRequest as error:
         return Unreadable(f"its resource: {error}")
 

@@ -164,7 +164,7 @@ class RawOfScope(Part):
 
 
 class RawOfResource(Part):
-    resource: msgspec.Raw | None = None
+    resource: msgspec.Raw = msgspec.Raw(b"null")  # msgspec 0.22 takes nothing but null for `Raw | None`
     scope_spans: list[RawOfScope] | None = None
     scope_logs: list[RawOfScope] | None = None
     scope_metrics: list[RawOfScope] | None = None
