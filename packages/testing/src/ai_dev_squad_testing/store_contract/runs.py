@@ -120,3 +120,26 @@ class Runs(Opens):
         assert store.related("f" * 32) == ()
         assert store.tasks(ALL) == (TaskRuns("refund", 3, ("crewai", "langgraph")),)
         assert store.tasks(replace(ALL, frameworks=("autogen",))) == ()
+
+    def test_a_run_its_trace_and_runs_like_it_are_of_one_moment(self, store: Store) -> None:
+        """What a page is told of a trace by one question, others tell it as well, and the page after it is told anew."""
+        first, second = (f"{n:032x}" for n in (1, 2))
+        store.write(Batch(spans=[span(number, 1, None, T0, SECOND, "refund") for number in (first, second)]))
+
+        def told() -> list[TraceRow]:
+            run, trace, outline = store.run(first), store.trace(first), store.outline(first)
+            assert run is not None
+            assert trace is not None
+            assert outline is not None
+            like = [each.row for each in store.related(second) if each.row.trace_id == first]
+            return [*run.parts, trace.row, outline.row, *like]
+
+        with store.snapshot():
+            before = told()
+            if "snapshot" not in store.lacks:
+                store.write(Batch(spans=[span(first, 2, 1, T0 + 1, SECOND, "mail", status="error")]))
+            assert told() == before
+        store.write(Batch(spans=[span(first, 3, 1, T0 + 2, SECOND, "call")]))
+        after = told()
+        assert [row.errors for row in after] == [0 if "snapshot" in store.lacks else 1] * len(before)
+        assert after == [store.traces(Selection(T0, T0 + 1), name="refund").rows[-1]] * len(before)
