@@ -80,7 +80,7 @@ def model_request(llm: Any, event: Any) -> ModelRequest:
         model=model,
         provider=provider,
         prompt=lambda: shapes.countable(messages, tools),
-        max_output_tokens=requests.output_limit(_fields(event)),
+        max_output_tokens=requests.output_limit(_settings(event)),
         prompt_hash=marks.prompt_hash,
         newest_mark=marks.newest_mark,
         messages=marks.messages,
@@ -116,7 +116,12 @@ def _address(llm: Any) -> str:
 
 def model_attributes(llm: Any, event: Any) -> dict[str, Any]:
     """Request attributes of a model call, by the GenAI conventions."""
-    return {**requests.request_attributes(_fields(event)), **requests.server_attributes(_address(llm))}
+    return {**requests.request_attributes(_settings(event)), **requests.server_attributes(_address(llm))}
+
+
+def _settings(event: Any) -> Mapping[str, Any]:
+    """What is set of a request: its event has a field for everything that may be."""
+    return {name: value for name, value in _fields(event).items() if value is not None}
 
 
 def response_attributes(event: Any) -> dict[str, Any]:

@@ -80,7 +80,8 @@ def request_attributes(settings: Mapping[str, Any], *, stream: bool | None = Non
 def _sources(settings: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     if _NAMES.isdisjoint(settings):
         return ()
-    return [settings, *(part for name in _NESTED if isinstance(part := settings.get(name), Mapping))]
+    nested = [part for name in _NESTED if (part := settings.get(name)) is not None]  # the ABC is slow to say no
+    return [settings, *(part for part in nested if isinstance(part, Mapping))] if nested else (settings,)
 
 
 def _named(source: Mapping[str, Any], found: dict[str, Any]) -> None:
