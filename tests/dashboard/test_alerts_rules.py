@@ -153,6 +153,15 @@ def test_more_rules_than_there_may_be(tmp_path):
     assert problems(tmp_path, many) == ["20001 rules are too many; use at most 20000, and group by a name"]
 
 
+def test_a_byte_order_mark_says_nothing(tmp_path):
+    """An editor on Windows may write one before the first rule."""
+    plain = written(tmp_path, OPS + rule(notify=["ops"]))
+    expected = read_rules(plain)
+    plain.write_bytes(b"\xef\xbb\xbf" + plain.read_bytes())
+
+    assert read_rules(plain) == expected
+
+
 def test_a_file_that_is_not_there(tmp_path):
     """It is named, with the option that names it."""
     with pytest.raises(RuleFileError) as found:

@@ -54,7 +54,7 @@ def read_rules(path: Path) -> Rules:
             [f"{path} is larger than {_MAX_BYTES >> 20} MiB; group by a name instead of writing a rule for each"]
         )
     try:
-        tables = tomllib.loads(content.decode())
+        tables = tomllib.loads(content.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RuleFileError([f"{path} is no TOML: {error}"]) from None
     return _understood(tables, path.parent)
