@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,8 +27,8 @@ __all__ = ["REMOVED", "BadLine", "JournalError", "decode_line", "fingerprint", "
 REMOVED = b'{"removed":"'
 """How a first line begins that was taken out: what its file is known by follows."""
 _FINGERPRINT_BYTES = 4_096
-_FIRST_YEAR, _LAST_YEAR = 1900, 9000
-"""A clock that was never set tells 1970; beyond these, times can't be reckoned with."""
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=timezone.utc), datetime(9000, 1, 1, tzinfo=timezone.utc)
+"""Times beyond these can't be reckoned with; a clock that was never set tells 1970."""
 
 
 class JournalError(ValueError):
@@ -60,10 +60,11 @@ def decode_line(text: bytes) -> JournalLine:
         line = _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise JournalError(_explain(text, error)) from None
-    if not _FIRST_YEAR <= line.timestamp.year <= _LAST_YEAR:
-        raise JournalError(f"its time {line.timestamp.isoformat()} is none that a clock tells")
     if line.timestamp.tzinfo is None:
         line.timestamp = line.timestamp.replace(tzinfo=timezone.utc)
+    if not _EARLIEST <= line.timestamp <= _LATEST:
+        # What it took was taken, whatever the clock said.
+        line.timestamp = min(max(line.timestamp, _EARLIEST), _LATEST)
     return line
 
 

@@ -39,10 +39,10 @@ DURATION: Final = f"(CASE WHEN {SKEWED} THEN greatest(root_duration_us, 0) ELSE 
 
 def is_skewed(start_us: int, last_start_us: int, root_start_us: int | None, root_duration_us: int | None) -> bool:
     """``SKEWED`` of one trace: what few rows need is not worth planning."""
-    if root_start_us is None:
+    if root_start_us is None or root_duration_us is None:
         return False
-    ended_us = root_start_us + max(root_duration_us or 0, 0)
-    return start_us < root_start_us - EARLY_US or last_start_us > ended_us + LATE_US
+    is_late = root_duration_us >= 0 and last_start_us > root_start_us + root_duration_us + LATE_US
+    return start_us < root_start_us - EARLY_US or is_late
 
 
 AT_LEAST: Final[Mapping[str, str]] = {

@@ -195,7 +195,7 @@ class Oracle:
             start = min(span.start_us for span in spans)
             skewed = is_root(head) and any(
                 span.start_us < head.start_us - 1_000_000
-                or span.start_us > head.start_us + max(0, head.duration_us) + 60_000_000
+                or (head.duration_us >= 0 and span.start_us > head.start_us + head.duration_us + 60_000_000)
                 for span in spans
             )
             end = max(span.start_us + max(0, span.duration_us) for span in spans)

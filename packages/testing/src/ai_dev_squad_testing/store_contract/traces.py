@@ -176,3 +176,10 @@ class Traces(Opens):
         found = store.span(RUN, f"{1:016x}")
         assert found is not None
         assert found[0].duration_us == -SECOND
+        # A root of which nobody knows how long it took does not tell whether what comes later is of another clock.
+        later = f"{9:032x}"
+        store.write(Batch(spans=[span(later, 1, None, T0, -1, "m"), span(later, 2, 1, T0 + HOUR, SECOND, "m")]))
+        trace = store.trace(later)
+        assert trace is not None
+        listed = [row for row in store.traces(ALL).rows if row.trace_id == later]
+        assert [(row.duration_us, row.skewed) for row in (trace.row, *listed)] == [(HOUR + SECOND, False)] * 2
