@@ -186,7 +186,9 @@ def test_bad_lines_are_skipped_and_named(path: Path) -> None:
 )
 def test_a_time_that_no_clock_tells_is_one_that_can_be_reckoned_with(stated: str, read: str) -> None:
     """The line is kept, with all that its operation took."""
-    found = decode_line(b'{"schema":1,"timestamp":"%b","level":"INFO","event_type":"a.b","message":""}' % stated.encode())
+    found = decode_line(
+        b'{"schema":1,"timestamp":"%b","level":"INFO","event_type":"a.b","message":""}' % stated.encode()
+    )
 
     assert found.timestamp.isoformat() == read
 
