@@ -10,6 +10,7 @@ import httpx
 import openai
 import pytest
 from openai.resources.chat.completions import AsyncCompletions, Completions
+from openai.resources.completions import Completions as ContinuedTexts
 
 from ai_dev_squad import context, operations
 from ai_dev_squad.genai.usage import usage_from
@@ -129,11 +130,25 @@ def test_without_the_client_there_is_nothing_to_install(monkeypatch: pytest.Monk
     import sys
 
     for name in ("openai", *openai_usage.MODULES):
-        monkeypatch.delitem(sys.modules, name)
+        monkeypatch.delitem(sys.modules, name, raising=False)
     openai_usage.install()
 
     assert "openai" not in sys.modules
-    assert not hasattr(Completions.create, "__wrapped__") or openai_usage._patches is None
+    assert not hasattr(Completions.create, "__wrapped__")
+
+
+def test_what_is_loaded_later_does_not_keep_chats_from_being_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client loads the resources that a program uses, and each is patched as soon as it is there."""
+    import sys
+
+    monkeypatch.delitem(sys.modules, "openai.resources.completions")
+    openai_usage.install()
+    patched = [hasattr(each.create, "__wrapped__") for each in (Completions, ContinuedTexts)]
+    monkeypatch.undo()
+    openai_usage.install()
+
+    assert patched == [True, False]
+    assert hasattr(ContinuedTexts.create, "__wrapped__")
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------

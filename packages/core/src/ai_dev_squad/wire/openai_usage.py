@@ -27,11 +27,12 @@ from ai_dev_squad.wire.matching import is_observed
 __all__ = ["MODULES", "install", "uninstall"]
 
 MODULES = ("openai.resources.chat.completions", "openai.resources.completions")
-"""What has to be loaded before there is anything to patch: of chats, and of texts that are continued."""
+"""Where requests for chats are made, and for texts that are continued: the client loads what a program uses."""
 
 _RAW_RESPONSE = "X-Stainless-Raw-Response"  # the client's own header for `with_raw_response`
 _lock = ForkSafeLock()
-_patches: Patches | None = None
+_patches: dict[str, Patches] = {}
+"""By module."""
 _refusing: set[str] = set()
 """Endpoints that take no such option."""
 _known: set[str] = set()
@@ -40,27 +41,23 @@ _OPTION = ("stream_options", "include_usage")
 
 
 def install() -> None:
-    """Ask for usage from now on. Does nothing while ``MODULES`` aren't loaded; harmless when repeated."""
-    global _patches  # noqa: PLW0603 - one class-level patch for the process
-    if _patches is not None or any(name not in sys.modules for name in MODULES):
-        return
+    """Ask for usage from now on, by those of ``MODULES`` that are loaded. Harmless when repeated."""
     with _lock:
-        if _patches is not None:  # another thread was faster
-            return  # type: ignore[unreachable]
-        patches = Patches()
-        for module in map(sys.modules.__getitem__, MODULES):
-            patches.wrap(module.Completions, "create", _asking)
-            patches.wrap(module.AsyncCompletions, "create", _asking_async)
-        _patches = patches
+        for name in MODULES:
+            module = sys.modules.get(name)
+            if module is None or name in _patches or getattr(module.__spec__, "_initializing", False):
+                continue
+            with Patches() as patches:
+                patches.wrap(module.Completions, "create", _asking)
+                patches.wrap(module.AsyncCompletions, "create", _asking_async)
+                _patches[name] = patches.pop_all()
 
 
 def uninstall() -> None:
     """Put the client back as it was."""
-    global _patches  # noqa: PLW0603 - see install
     with _lock:
-        if _patches is not None:
-            _patches.close()
-            _patches = None
+        while _patches:
+            _patches.popitem()[1].close()
 
 
 def _asks(client: Any, arguments: dict[str, Any]) -> bool:
