@@ -15,6 +15,7 @@ from openai.resources.completions import Completions as ContinuedTexts
 from ai_dev_squad import context, operations
 from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad.operations import CHAT, TASK, ModelRequest, Operation
+from ai_dev_squad.patching import is_patched
 from ai_dev_squad.running import running
 from ai_dev_squad.schema import Usage
 from ai_dev_squad.wire import openai_usage
@@ -134,7 +135,7 @@ def test_without_the_client_there_is_nothing_to_install(monkeypatch: pytest.Monk
     openai_usage.install()
 
     assert "openai" not in sys.modules
-    assert not hasattr(Completions.create, "__wrapped__")
+    assert not is_patched(Completions.__dict__["create"])
 
 
 def test_what_is_loaded_later_does_not_keep_chats_from_being_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,12 +144,12 @@ def test_what_is_loaded_later_does_not_keep_chats_from_being_asked(monkeypatch: 
 
     monkeypatch.delitem(sys.modules, "openai.resources.completions")
     openai_usage.install()
-    patched = [hasattr(each.create, "__wrapped__") for each in (Completions, ContinuedTexts)]
+    patched = [is_patched(each.__dict__["create"]) for each in (Completions, ContinuedTexts)]
     monkeypatch.undo()
     openai_usage.install()
 
     assert patched == [True, False]
-    assert hasattr(ContinuedTexts.create, "__wrapped__")
+    assert is_patched(ContinuedTexts.__dict__["create"])
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------
