@@ -105,6 +105,8 @@ def test_a_filter_holds_for_events_and_metrics(client):
 
     assert rounded(*page(client, "framework=gemini-cli").agents) == [GEMINI]
     assert [(row.key, row.lines_added) for row in page(client, f"user={GRACE}").people] == [(GRACE, 60)]
+    # A person who is called as a session is: both filters hold.
+    assert page(client, "user=c2&session=c2").people == ()
     (quiet,) = page(client, "model=gemini-2.5-flash").agents
     assert quiet == Work("gemini-cli", input_tokens=6_000, output_tokens=300, unpriced_tokens=6_300)
     by_provider = page(client, "provider=openai")

@@ -258,13 +258,13 @@ _attributes = msgspec.json.Decoder(dict[str, Any]).decode
 
 def _chosen(told: _Told, selection: Selection) -> bool:
     """Whether the point is of those that the filters leave over."""
-    of = {
-        selection.models: str(told.given.get("model")),
-        selection.users: person_of(told.given),
-        selection.sessions: session_of(told.given),
-        selection.services: told.growth.service,
-    }
-    return all(value in wanted for wanted, value in of.items() if wanted)
+    of = (
+        (selection.models, str(told.given.get("model"))),
+        (selection.users, person_of(told.given)),
+        (selection.sessions, session_of(told.given)),
+        (selection.services, told.growth.service),
+    )
+    return all(value in wanted for wanted, value in of if wanted)
 
 
 def _beyond_metrics(selection: Selection) -> bool:
