@@ -75,16 +75,16 @@ def model_request(llm: Any, event: Any) -> ModelRequest:
     """What is known of a model call before it's made."""
     provider, model = _provider_and_model(llm, str(getattr(event, "model", None) or "unknown"))
     messages, tools = _messages(getattr(event, "messages", None)), getattr(event, "tools", None)
-    marks = requests.prompt_marks(messages, tools, _fields(llm).get("response_format"))
-    return ModelRequest(
-        model=model,
-        provider=provider,
+    of_llm = _fields(llm)
+    return requests.model_request(
+        model,
+        provider,
+        _settings(event),
+        messages,
+        tools,
+        of_llm.get("response_format"),
         prompt=lambda: shapes.countable(messages, tools),
-        max_output_tokens=requests.output_limit(_settings(event)),
-        prompt_hash=marks.prompt_hash,
-        newest_mark=marks.newest_mark,
-        messages=marks.messages,
-        service_tier=tier_from(_fields(llm).get("additional_params")) or tier_from(_fields(llm)),
+        service_tier=tier_from(of_llm.get("additional_params")) or tier_from(of_llm),
     )
 
 

@@ -199,11 +199,13 @@ def model_request(
     response_format: Any = None,
     *,
     prompt: Callable[[], Any],
+    service_tier: str | None = None,
 ) -> ModelRequest:
     """What is known of a model call before it is made.
 
     ``settings`` are those of the request, whichever client or provider names them, and the next three all that the model
     is given to read, see ``prompt_marks``. ``prompt`` returns the same as it is counted, see ``ModelRequest``.
+    ``service_tier`` is what is asked for elsewhere than in the settings.
     """
     marks = prompt_marks(messages, tools, response_format)
     return ModelRequest(
@@ -214,7 +216,7 @@ def model_request(
         prompt_hash=marks.prompt_hash,
         newest_mark=marks.newest_mark,
         messages=marks.messages,
-        service_tier=tier_from(settings),
+        service_tier=service_tier or tier_from(settings),
     )
 
 
