@@ -63,10 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _open_what_is_closed() -> None:
     """Where output or errors are closed (``>&-``), Python has ``None`` for them, and everybody's ``print`` goes nowhere."""
-    if sys.stdout is None:
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
-    if sys.stderr is None:
-        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process lives
 
 
 def make_parser(given: Sequence[str] = ()) -> argparse.ArgumentParser:

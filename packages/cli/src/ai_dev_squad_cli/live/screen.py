@@ -102,10 +102,14 @@ class LiveScreen(App[None]):
         if changed or not self._rows:
             self._show(changed)
 
-    def _show(self, changed: set[str]) -> None:
+    def _wanted(self) -> list[Run]:
+        """The runs to list, and above them what all of their kind took."""
         runs = self._watch.runs(self._words, failed=self._failed)
         self.query_one("#totals", Static).update(_totals(Totals(runs), self._words, failed=self._failed))
-        shown = runs[:_MOST]
+        return runs[:_MOST]
+
+    def _show(self, changed: set[str]) -> None:
+        shown = self._wanted()
         if [run.trace_id for run in shown] != self._rows:
             self._list(shown)
         else:
@@ -116,12 +120,6 @@ class LiveScreen(App[None]):
         chosen = next((run for run in shown if run.trace_id == self._chosen), None)
         if chosen is None or chosen.trace_id in changed:
             self._show_run(chosen)
-
-    def _list_anew(self) -> None:
-        """What is wanted of the runs has changed."""
-        runs = self._watch.runs(self._words, failed=self._failed)
-        self.query_one("#totals", Static).update(_totals(Totals(runs), self._words, failed=self._failed))
-        self._list(runs[:_MOST])
 
     def _list(self, runs: list[Run]) -> None:
         """All rows anew; the cursor stays on its run, or goes to the newest while that is followed."""
@@ -182,7 +180,7 @@ class LiveScreen(App[None]):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow the list while words are typed."""
         self._words = event.value
-        self._list_anew()
+        self._list(self._wanted())
 
     def on_input_submitted(self, _: Input.Submitted) -> None:
         """Go back to the list."""
@@ -200,13 +198,13 @@ class LiveScreen(App[None]):
         words.remove_class("asked")
         words.value = ""
         self._failed = False
-        self._list_anew()
+        self._list(self._wanted())
         self._table.focus()
 
     def action_failed(self) -> None:
         """Show runs in which something failed only, or all again."""
         self._failed = not self._failed
-        self._list_anew()
+        self._list(self._wanted())
 
     def action_newest(self) -> None:
         """Go to the newest run, and on to those that come."""
