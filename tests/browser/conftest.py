@@ -13,10 +13,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs" / "images"
@@ -40,6 +41,23 @@ expect.set_options(timeout=20_000)
 
 CHECKED: set[Page] = set()
 """Pages that axe has looked at."""
+
+
+def wait_until_awake(page: Page) -> None:
+    """Until its scripts have taken hold a page's buttons and keys do nothing, and what is clicked may move away under the pointer."""
+    if page.locator("head script[src*='js/main.js']").count():
+        expect(page.locator("html")).to_have_attribute("data-ready", "on")
+
+
+def wakeful(navigate: Callable[..., Response | None], page: Page) -> Callable[..., Response | None]:
+    """``page.goto`` or ``page.reload`` that ends when the page is awake."""
+
+    def go(*arguments: Any, **more: Any) -> Response | None:
+        response = navigate(*arguments, **more)
+        wait_until_awake(page)
+        return response
+
+    return go
 
 
 class Served:
@@ -144,6 +162,8 @@ def browse(browser) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(30_000)
+        if scripts:
+            page.goto, page.reload = wakeful(page.goto, page), wakeful(page.reload, page)
         page.on("console", hear)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page
@@ -183,15 +203,8 @@ def until() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def awake() -> Callable[[Page], None]:
-    """Waits until the page's scripts have taken hold: its keys work and its times have been put into the reader's zone.
-
-    Until then a key does nothing, and what is clicked may move away under the pointer.
-    """
-
-    def wait(page: Page) -> None:
-        expect(page.locator("html")).to_have_attribute("data-keys", "on")
-
-    return wait
+    """Waits until the page's scripts have taken hold, after a click that led to another page: ``awake(page)``."""
+    return wait_until_awake
 
 
 @pytest.fixture(scope="session")

@@ -119,11 +119,10 @@ def test_older_lines_are_a_page_further(dashboard, page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 360])
-def test_everybody_can_use_it(dashboard, browse, violations, awake, width, scheme):
+def test_everybody_can_use_it(dashboard, browse, violations, width, scheme):
     """Axe finds nothing with a line open, and nothing is wider than the screen."""
     page = browse(scheme=scheme, width=width)
     page.goto(f"{dashboard}/logs?range=7d")
-    awake(page)
     expect(page.locator("#live")).to_have_text("Live")
     page.locator(".line summary").nth(2).click()
     expect(page.locator(".line-body").nth(2)).to_be_visible()

@@ -174,7 +174,6 @@ def test_another_instrumentation_comes_beside(dashboard, page):
 def test_the_matrix_is_walked_by_keyboard(dashboard, page, awake):
     """By j to the next scenario, and by ] from scenario to scenario."""
     page.goto(f"{dashboard}/parity-matrix")
-    awake(page)
     page.keyboard.press("j")
     page.keyboard.press("j")
     expect(page.get_by_role("link", name="Plain call", exact=True)).to_be_focused()
@@ -266,11 +265,10 @@ def six(served) -> str:
     return served("--six").url
 
 
-def test_six_columns_are_chosen_and_pinned_by_keyboard(browse, violations, awake, six):
+def test_six_columns_are_chosen_and_pinned_by_keyboard(browse, violations, six):
     """With more than a few frameworks they fold into a menu: each can be left out, and one put first, where it stays."""
     page = browse(width=1024)
     page.goto(f"{six}/parity-matrix")
-    awake(page)
     heads = page.get_by_role("region", name="Scenarios by framework").locator("table").first.locator("thead .key")
     expect(heads).to_have_text(["langgraph", "crewai", "autogen", "agent_framework", "openai_agents", "pydantic_ai"])
 
@@ -313,11 +311,10 @@ def test_six_columns_are_read_on_any_page(browse, violations, six, width, scheme
     assert violations(page) == []
 
 
-def test_a_move_is_three_keys_from_anywhere(browse, violations, awake, six):
+def test_a_move_is_three_keys_from_anywhere(browse, violations, six):
     """The matrix, the pair that a maker proposes, a scenario: by keyboard, and each is an address."""
     page = browse()
     page.goto(f"{six}/")
-    awake(page)
     page.get_by_role("link", name="Parity matrix").focus()
     page.keyboard.press("Enter")
     form = page.get_by_role("form", name="Move between frameworks")

@@ -160,7 +160,7 @@ $$\\int_0^1 x^2 \\, dx = \\frac{{1}}{{3}}$$
 """
 
 
-def test_markdown_code_formulas_and_pictures_are_shown_on_demand(page: Page, violations, dashboard: str):
+def test_markdown_code_formulas_and_pictures_are_shown_on_demand(page: Page, violations, dashboard: str, until):
     """As written until the switch is pressed, by keyboard as well; the browser remembers it; pictures from elsewhere are links."""
     address = send(page, dashboard, [GOOD])
     page.goto(address)
@@ -175,7 +175,8 @@ def test_markdown_code_formulas_and_pictures_are_shown_on_demand(page: Page, vio
     expect(box.locator("pre .hljs-keyword").first).to_have_text("def")
     expect(box.locator("math")).to_have_count(2)
     expect(box.locator("math").last).to_have_attribute("display", "block")
-    assert box.locator("math mfrac").bounding_box()["height"] > 20
+    # What arrives just now draws the page anew: asked in one go, and again where there was nothing.
+    until(page, "document.querySelector('[data-rendered] math mfrac')?.getBoundingClientRect().height > 20")
     expect(box.locator("img")).to_have_js_property("naturalWidth", 16)
     link = box.get_by_role("link", name="picture: logo")
     expect(link).to_have_attribute("href", "https://pictures.example/logo.png")

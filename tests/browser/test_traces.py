@@ -52,10 +52,9 @@ def test_an_id_opens_what_it_names_from_any_page_without_scripts_too(browse, das
         expect(page).to_have_url(re.compile(f"/traces/{name}"))
 
 
-def test_a_key_leads_to_the_search_box_where_a_page_has_a_field_of_its_own(page: Page, dashboard: str, awake):
+def test_a_key_leads_to_the_search_box_where_a_page_has_a_field_of_its_own(page: Page, dashboard: str):
     """F is the box of every page, and what is typed there are words."""
     page.goto(f"{dashboard}/logs")
-    awake(page)
     page.keyboard.press("f")
     expect(page.locator("#search")).to_be_focused()
     page.keyboard.type("gf")

@@ -42,7 +42,6 @@ export function start() {
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   document.getElementById("help-open")?.addEventListener("click", showHelp);
   document.addEventListener("keydown", pressed);
-  document.documentElement.dataset.keys = "on";
 }
 
 function pressed(event) {

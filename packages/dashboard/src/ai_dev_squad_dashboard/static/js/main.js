@@ -36,11 +36,11 @@ function leave() {
 export function mountAll(root = document) {
   leave();
   showTimes(root);
-  for (const element of root.querySelectorAll("[data-module]")) mount(element);
+  return Promise.all([...root.querySelectorAll("[data-module]")].map(mount));
 }
 
 document.addEventListener("view:updated", (event) => mountAll(event.target));
-mountAll();
+const mounting = mountAll();
 
 // On a narrow screen the navigation scrolls, and where one is should be seen.
 const here = document.querySelector(".nav [aria-current]");
@@ -61,8 +61,11 @@ document.addEventListener("keydown", (event) => {
 });
 
 // Live updates and the keyboard are not needed to read a page.
-for (const name of ["live", "keyboard"]) {
+const starting = ["live", "keyboard"].map((name) =>
   import(`./${name}.js`)
     .then((module) => module.start?.())
-    .catch((error) => console.error(`module ${name} failed`, error));
-}
+    .catch((error) => console.error(`module ${name} failed`, error)),
+);
+
+// Whoever drives the page from outside sees from when on a click or a key does something.
+Promise.all([mounting, ...starting]).then(() => (document.documentElement.dataset.ready = "on"));
