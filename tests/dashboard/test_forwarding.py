@@ -1,9 +1,14 @@
-"""What is received is sent on to a second back end: whole, marked, without content, and never in the way of who sends."""
+"""What is received is sent on to a second back end: whole, marked, without content, never in the way of who sends, and at least once
+whatever ends when.
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
+import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,11 +30,13 @@ from werkzeug.serving import make_server
 from ai_dev_squad_dashboard.app import create_app
 from ai_dev_squad_dashboard.forwarding.forwarder import Forwarder
 from ai_dev_squad_dashboard.forwarding.marked import MARK, is_content, marked
+from ai_dev_squad_dashboard.forwarding.spool import Spool, SpoolError
 from ai_dev_squad_dashboard.ingest.otlp_json import read_spans as read_json
 from ai_dev_squad_dashboard.ingest.otlp_protobuf import read_spans as read_protobuf
 from ai_dev_squad_dashboard.otlp_post import Answer
 from ai_dev_squad_dashboard.receiving import create_receiver
 from ai_dev_squad_dashboard.settings import DashboardSettings, ReceiverSettings
+from ai_dev_squad_dashboard.store.deletions import Subject
 
 NOW_NS = time.time_ns()
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -40,6 +47,7 @@ class Backend:
 
     def __init__(self) -> None:
         self.got: list[tuple[str, dict[str, str], bytes]] = []
+        self.asked = 0
         self.answers: list[tuple[int, dict[str, str]]] = []
         self.open = threading.Event()
         self.open.set()
@@ -48,6 +56,7 @@ class Backend:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = gzip.decompress(self.rfile.read(int(self.headers["Content-Length"])))
+                backend.asked += 1
                 backend.open.wait(20)
                 status, headers = backend.answers.pop(0) if backend.answers else (200, {})
                 if status == 200:
@@ -122,6 +131,10 @@ def as_protobuf(request: dict[str, Any]) -> bytes:
     return message.SerializeToString()
 
 
+def spool_in(directory: Path, max_bytes: int = 1 << 20) -> Spool:
+    return Spool(directory / "a.duckdb.forward", max_bytes=max_bytes)
+
+
 def test_a_dashboard_sends_on_what_the_sdk_sent(backend: Backend, tmp_path: Path) -> None:
     """Spans arrive at both back ends, with the headers that were set; what was asked and answered stays here."""
     settings = DashboardSettings(
@@ -183,7 +196,6 @@ def test_a_dead_end_holds_nobody_up(tmp_path: Path) -> None:
         state = forwarder.state()
         assert (state.sent, state.dropped, state.waiting) == (0, 2, 1)
         assert "refused" in str(state.last_problem)
-    assert (forwarder.state().dropped, forwarder.state().waiting) == (3, 0)
 
 
 def test_a_slow_end_holds_nobody_up(backend: Backend, tmp_path: Path) -> None:
@@ -199,10 +211,153 @@ def test_a_slow_end_holds_nobody_up(backend: Backend, tmp_path: Path) -> None:
     assert [next(read_json(body))[1][0].attributes["n"] for _, _, body in backend.got] == ["0", "1", "2", "3", "4"]
 
 
-def test_what_is_to_come_again_comes_again(backend: Backend) -> None:
+def numbers_of(backend: Backend) -> list[str]:
+    return [next(read_json(body))[1][0].attributes["n"] for _, _, body in backend.got]
+
+
+def test_what_was_answered_outlives_a_kill(backend: Backend, tmp_path: Path) -> None:
+    """Killed while the other end does not answer, a receiver leaves its successor all that it has taken: it arrives, in order, and the
+    request that was under way comes twice.
+    """
+    backend.open.clear()
+    command = [sys.executable, "-m", "ai_dev_squad_cli", "receive", "--port", "0", "--forward", backend.url]
+    process = subprocess.Popen([*command, "--db", str(tmp_path / "a.duckdb")], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    url = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+/v1/traces", line)))
+    for number in range(3):
+        assert requests.post(url, json=request_of(n=str(number)), timeout=30).status_code == 200
+    until(lambda: backend.asked)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    backend.open.set()
+    with served(create_receiver(ReceiverSettings(db=tmp_path / "a.duckdb", forward=backend.url))) as url:
+        assert requests.post(f"{url}/v1/traces", json=request_of(n="3"), timeout=30).status_code == 200
+        until(lambda: len(backend.got) == 5)
+    assert sorted(numbers_of(backend)) == ["0", "0", "1", "2", "3"]
+    assert list(dict.fromkeys(numbers_of(backend))) == ["0", "1", "2", "3"]
+
+
+def test_one_process_sends_what_two_have_taken(tmp_path: Path) -> None:
+    """Two on one file: what either takes is sent by the one that came first, and by the other once that has ended."""
+    sent: list[str] = []
+
+    def by(name: str) -> Callable[..., Answer]:
+        def send(url: str, body: bytes, headers: Any) -> Answer:
+            sent.append(f"{next(read_json(body))[1][0].attributes['n']} by {name}")
+            return Answer("taken")
+
+        return send
+
+    def body(number: int) -> bytes:
+        return json.dumps(request_of(n=str(number))).encode()
+
+    one = Forwarder("http://x", {}, content=False, spool=spool_in(tmp_path), send=by("one"))
+    one.offer("traces", "json", body(0))
+    until(lambda: sent)
+    other = Forwarder("http://x", {}, content=False, spool=spool_in(tmp_path), send=by("other"))
+    other.offer("traces", "json", body(1))
+    one.offer("traces", "json", body(2))
+    until(lambda: len(sent) == 3)
+    one.close()
+    other.offer("traces", "json", body(3))
+    until(lambda: len(sent) == 4)
+    other.close()
+    assert sent == ["0 by one", "1 by one", "2 by one", "3 by other"]
+
+
+def test_what_was_deleted_meanwhile_does_not_leave(backend: Backend, tmp_path: Path) -> None:
+    """A run that was deleted while it waited is not sent on, in either encoding, and what came with it is."""
+    backend.open.clear()
+    app = create_app(DashboardSettings(logs=(tmp_path,), db=tmp_path / "a.duckdb", forward=backend.url), follow=False)
+    both = request_of(n="goes")
+    stays = {**both["resourceSpans"][0]["scopeSpans"][0]["spans"][0], "traceId": "1" * 32, "name": "stays"}
+    both["resourceSpans"][0]["scopeSpans"][0]["spans"].append(stays)
+    with served(app) as url:
+        first = requests.post(f"{url}/v1/traces", json=request_of(resource={"n": "0"}, n="first"), timeout=20)
+        assert first.status_code == 200
+        until(lambda: backend.asked)  # this one has left
+        assert requests.post(f"{url}/v1/traces", json=both, timeout=20).status_code == 200
+        protobuf = {"Content-Type": "application/x-protobuf"}
+        body = as_protobuf(request_of(n="second"))
+        assert requests.post(f"{url}/v1/traces", data=body, headers=protobuf, timeout=20).status_code == 200
+        running = app.extensions["ai_dev_squad"]
+        running.store.delete(Subject("trace", TRACE), by="ada", at_us=time.time_ns() // 1000)
+        backend.open.set()
+        until(lambda: running.forwarder.state().waiting == 0)
+    assert [[span.name for _, spans in read_json(body) for span in spans] for _, _, body in backend.got] == [
+        ["work"],
+        ["stays"],
+    ]  # and nothing of the third, of which nothing was left
+
+
+def test_health_tells_what_waits_and_why(tmp_path: Path) -> None:
+    """To where, how much waits, what was not kept and why the other end does not take it, on the page and as JSON."""
+    dead = Backend()
+    dead.server.server_close()
+    settings = DashboardSettings(logs=(tmp_path,), db=tmp_path / "a.duckdb", forward=dead.url, forward_max_mib=1)
+    app = create_app(settings, follow=False)
+    with served(app) as url:
+        for _ in range(2):
+            assert requests.post(f"{url}/v1/traces", json=request_of(note="x" * 400_000), timeout=20).status_code == 200
+        until(lambda: app.extensions["ai_dev_squad"].forwarder.state().retried)
+        found = requests.get(f"{url}/api/health", timeout=20).json()
+        page = requests.get(f"{url}/health", timeout=20).text
+    told = found["forwarded"]
+    assert (told["to"], told["sent"], told["dropped"], told["waiting"]) == (dead.url, 0, 1, 1)
+    assert [concern["title"] for concern in found["concerns"][:1]] == ["1 request was not kept to be sent on"]
+    assert found["concerns"][1]["title"].startswith(f"{dead.url} does not take what is sent on: ")
+    assert "0 requests; 1 waits (0.8 MiB of 1.0 MiB), the oldest came " in page
+
+
+@pytest.mark.parametrize("wrong", ["a directory", "no database"])
+def test_a_file_that_cannot_be_used_is_told(tmp_path: Path, wrong: str) -> None:
+    """What stands in its place is named with the cure, and the store is let go of."""
+    path = tmp_path / "a.duckdb.forward"
+    if wrong == "a directory":
+        path.mkdir()
+    else:
+        path.write_text("Dear diary, this is no database. " * 100)
+    with pytest.raises(SpoolError, match=f"{path}, where requests wait to be sent on, cannot be used"):
+        create_receiver(ReceiverSettings(db=tmp_path / "a.duckdb", forward="http://c:4318"))
+    create_receiver(ReceiverSettings(db=tmp_path / "a.duckdb")).extensions["ai_dev_squad"].close()
+
+
+def test_a_disk_that_takes_nothing_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What cannot be kept is counted and told; what was sent and cannot be noted so is not sent again for that."""
+    sent: list[str] = []
+
+    def send(url: str, body: bytes, headers: Any) -> Answer:
+        sent.append(url)
+        return Answer("taken")
+
+    spool = spool_in(tmp_path)
+    body = json.dumps(request_of()).encode()
+    forwarder = Forwarder("http://x", {}, content=False, spool=spool, send=send)
+    monkeypatch.setattr(forwarder, "_look_s", 0.0)
+    noted, full = spool.done, [True, True, True]
+
+    def done(waiting: Any) -> None:
+        if full:
+            full.pop()
+            raise SpoolError("the disk is full")
+        noted(waiting)
+
+    monkeypatch.setattr(spool, "done", done)
+    forwarder.offer("traces", "json", body)
+    until(lambda: forwarder.state().waiting == 0)
+    spool.close()
+    forwarder.offer("traces", "json", body)
+    state = forwarder.state()
+    forwarder.close()
+    assert (sent, state.sent, state.dropped) == (["http://x/v1/traces"], 1, 1)
+    assert "cannot be used" in str(state.last_problem)
+
+
+def test_what_is_to_come_again_comes_again(backend: Backend, tmp_path: Path) -> None:
     """429, 503 and a login that is refused are repeated, after the seconds that the other end asks for; 400 is for good."""
     backend.answers = [(429, {"Retry-After": "0"}), (503, {"Retry-After": "0"}), (200, {}), (400, {}), (200, {})]
-    forwarder = Forwarder(backend.url, {}, content=True, max_bytes=1 << 20)
+    forwarder = Forwarder(backend.url, {}, content=True, spool=spool_in(tmp_path))
     for number in range(3):
         forwarder.offer("traces", "json", json.dumps(request_of(n=str(number))).encode())
     until(lambda: len(backend.got) == 2)
@@ -212,11 +367,11 @@ def test_what_is_to_come_again_comes_again(backend: Backend) -> None:
     assert [next(read_json(body))[1][0].attributes["n"] for _, _, body in backend.got] == ["0", "2"]
 
 
-def test_pauses_grow_and_end_at_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pauses_grow_and_end_at_a_minute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """While nobody answers, attempts become ever more seldom."""
     waited: list[float] = []
     answers = iter([Answer("away", "nobody")] * 8 + [Answer("taken")])
-    forwarder = Forwarder("http://x", {}, content=False, max_bytes=1 << 20, send=lambda *_: next(answers))
+    forwarder = Forwarder("http://x", {}, content=False, spool=spool_in(tmp_path), send=lambda *_: next(answers))
     monkeypatch.setattr(forwarder._closing, "wait", waited.append)
     forwarder.offer("traces", "json", json.dumps(request_of()).encode())
     until(lambda: forwarder.state().sent)
@@ -244,8 +399,8 @@ def test_a_request_is_marked_and_rid_of_content(encoding: Any, content: bool) ->
     assert marked("traces", encoding, sent, "me", content=content) is None
 
 
-def test_logs_leave_only_with_content() -> None:
-    """A log says whatever a program writes; without leave to send content none is sent on."""
+def test_logs_leave_only_with_content(tmp_path: Path) -> None:
+    """A log says whatever a program writes; without leave to send content none is sent on, also not one that waited from before."""
     sent: list[str] = []
 
     def send(url: str, body: bytes, headers: Any) -> Answer:
@@ -254,9 +409,15 @@ def test_logs_leave_only_with_content() -> None:
 
     body = b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "x"}}]}]}]}'
     for content in (False, True):
-        forwarder = Forwarder("http://x", {}, content=content, max_bytes=1 << 20, send=send)
+        forwarder = Forwarder("http://x", {}, content=content, spool=spool_in(tmp_path), send=send)
         forwarder.offer("logs", "json", body)
         forwarder.close()
+    assert sent == ["http://x/v1/logs"]
+    spool = spool_in(tmp_path)
+    spool.put("logs", "json", body)
+    forwarder = Forwarder("http://x", {}, content=False, spool=spool, send=send)
+    until(lambda: forwarder.state().waiting == 0)
+    forwarder.close()
     assert sent == ["http://x/v1/logs"]
 
 

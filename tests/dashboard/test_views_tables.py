@@ -243,6 +243,7 @@ def test_a_well_dashboard_has_no_concerns(site):
         ahead_us=0,
         sources=(),
         metrics=tuple(site.store.metric_names()),
+        forwarded=None,
         limits={
             "retention_days": 30,
             "max_store_mib": None,

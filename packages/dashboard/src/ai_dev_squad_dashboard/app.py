@@ -82,7 +82,8 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     """A WSGI application. One process may hold a store's file, so run one worker with threads.
 
     ``settings``: from the environment when absent. ``store``: one that is open already, which the application then closes.
-    ``follow``: whether journals are followed. Raises ``StoreError`` when the store cannot be opened.
+    ``follow``: whether journals are followed. Raises ``StoreError`` when the store, or what is to be sent on,
+    cannot be opened.
     """
     settings = settings or DashboardSettings.from_environment()
     app = Flask(__name__)
@@ -96,6 +97,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
         parse_budget(rule)
     rules = read_rules(settings.alerts) if settings.alerts is not None else Rules()
     store = store or open_store(settings.place, memory_limit_mib=settings.memory_limit_mib)
+    forwarder = starting.forwarder(settings, store)
     retention = Retention(days=settings.retention_days, max_mib=settings.max_store_mib)
     told = None if shared is None else lambda _: shared.written()
     queue = IngestQueue(
@@ -105,7 +107,6 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
         retains=retains(shared, retention.every_s),
         on_written=told,
     )
-    forwarder = starting.forwarder(settings)
     received = receiver(queue.submit, None if forwarder is None else forwarder.offer)
     host = None if settings.store is None else socket.gethostname()
     tail = JournalTail(settings.logs, queue, counting=received.counting, host=host) if follow else None

@@ -41,17 +41,17 @@ def create_receiver(settings: ReceiverSettings | None = None, *, store: Store | 
     """A WSGI application that receives OTLP and shows nothing. Run one worker with threads.
 
     ``settings``: from the environment when absent. ``store``: one that is open already, which the application then closes.
-    Raises ``StoreError`` when the store cannot be opened, ``GrpcUnavailable`` when gRPC is asked for and cannot be had.
+    Raises ``StoreError`` when the store, or what is to be sent on, cannot be opened, ``GrpcUnavailable`` when gRPC is asked for and cannot be had.
     """
     settings = settings or ReceiverSettings.from_environment()
     app = Flask(__name__, static_folder=None)
     # Nobody logs in here, so no key is kept.
     guard = Guard(replace(settings, secret_key=secrets.token_urlsafe(48)))
     store = store or open_store(settings.place, memory_limit_mib=settings.memory_limit_mib)
+    forwarder = starting.forwarder(settings, store)
     shared = shared_state(settings.redis)
     told = None if shared is None else lambda _: shared.written()  # so that live pages of dashboards are shown anew
     queue = IngestQueue(store, max_pending_rows=settings.max_pending_rows, on_written=told)
-    forwarder = starting.forwarder(settings)
     readiness = probes.Readiness(lambda: queue.writable)
     held = Receiving(store=store, queue=queue, readiness=readiness, shared=shared, forwarder=forwarder)
     received = receiver(queue.submit, None if forwarder is None else forwarder.offer)

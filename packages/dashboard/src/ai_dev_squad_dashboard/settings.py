@@ -35,8 +35,8 @@ class DashboardSettings:
     logs: tuple[Path, ...] = (Path("logs"),)
     """Journal directories to follow. They need not exist yet."""
     db: Path = Path("logs/dashboard.duckdb")
-    """The store's file. Its directory is made when it is missing. What this machine keeps beside it (the key of sessions, alerts)
-    stays here when ``store`` names another place."""
+    """The store's file. Its directory is made when it is missing. What this machine keeps beside it (the key of sessions, alerts,
+    what waits to be sent on) stays here when ``store`` names another place."""
     store: str | None = field(default=None, repr=False)
     """Where spans are kept instead: a URL, such as ``clickhouse://user:password@host:8123/database``. ``None`` for ``db``."""
     host: str = "127.0.0.1"
@@ -104,8 +104,8 @@ class DashboardSettings:
     """Headers to send with it: ``NAME=VALUE``, such as ``Authorization=Bearer abc``."""
     forward_content: bool = False
     """Whether captured content, and logs, are sent on as well. Without it neither leaves."""
-    forward_max_mib: int = 64
-    """What may wait to be sent on, in MiB; what comes beyond is dropped and counted."""
+    forward_max_mib: int = 512
+    """What may wait on disk to be sent on, in MiB, beside ``db``; what comes beyond is dropped and counted."""
     budgets: tuple[str, ...] = ()
     """Budgets to watch: ``NAME=LIMIT/PERIOD``, USD per hour, day, week or month, as ``team=50/month``; with filters,
     ``team=50/month?agent=coder&framework=crewai``."""

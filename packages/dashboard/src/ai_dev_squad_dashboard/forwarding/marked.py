@@ -1,4 +1,5 @@
-"""A request of OTLP as it is sent on: marked with who forwards it, without captured content where that may not leave.
+"""A request of OTLP as it is sent on: marked with who forwards it, without captured content where that may not leave, and without
+what was deleted while it waited.
 
 The mark is an attribute of each resource, since headers do not survive a Collector on the way. A resource that bears our own mark
 has come back and is left out.
@@ -6,6 +7,7 @@ has come back and is left out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +19,10 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from ai_dev_squad.genai.foreign_names import CONTENT, LISTS
 from ai_dev_squad_dashboard.ingest.otlp_receive import Encoding, Signal
 
-__all__ = ["MARK", "is_content", "marked"]
+__all__ = ["MARK", "Gone", "is_content", "marked"]
+
+Gone = Callable[[str], bool]
+"""Whether the trace of this id, in lower case, was deleted; never that of none."""
 
 MARK: Final = "ai_dev_squad.forwarded_by"
 """The resource's attribute that names who has forwarded it, one after the other, between blanks."""
@@ -27,6 +32,11 @@ _PROTOBUF: Final[dict[Signal, tuple[Any, str]]] = {
     "logs": (ExportLogsServiceRequest, "resource_logs"),
     "metrics": (ExportMetricsServiceRequest, "resource_metrics"),
 }
+_BELOW: Final[dict[Signal, tuple[str, str, str, str]]] = {
+    "traces": ("scope_spans", "spans", "scopeSpans", "spans"),
+    "logs": ("scope_logs", "log_records", "scopeLogs", "logRecords"),
+}
+"""What is below a resource and bears the id of a trace, in protobuf and in JSON."""
 _JSON: Final[dict[Signal, str]] = {
     "traces": "resourceSpans",
     "logs": "resourceLogs",
@@ -62,15 +72,20 @@ def is_content(name: str) -> bool:
     )
 
 
-def marked(signal: Signal, encoding: Encoding, body: bytes, me: str, *, content: bool) -> bytes | None:
+def marked(
+    signal: Signal, encoding: Encoding, body: bytes, me: str, *, content: bool, gone: Gone | None = None
+) -> bytes | None:
     """The request as it is sent on by ``me``; ``None`` where nothing of it is. ``body`` is one that was received and understood."""
-    return _protobuf(signal, body, me, content) if encoding == "protobuf" else _json(signal, body, me, content)
+    made = _protobuf if encoding == "protobuf" else _json
+    return made(signal, body, me, content, gone)
 
 
-def _protobuf(signal: Signal, body: bytes, me: str, content: bool) -> bytes | None:
+def _protobuf(signal: Signal, body: bytes, me: str, content: bool, gone: Gone | None) -> bytes | None:
     kind, field = _PROTOBUF[signal]
     message = kind.FromString(body)
     parts = getattr(message, field)
+    if gone is not None and signal in _BELOW:
+        _without_gone(signal, parts, gone)
     kept = [part for part in parts if _pass(part.resource.attributes, me)]
     if not kept:
         return None
@@ -87,6 +102,21 @@ def _protobuf(signal: Signal, body: bytes, me: str, content: bool) -> bytes | No
     return whole
 
 
+def _without_gone(signal: Signal, parts: Any, gone: Gone) -> None:
+    scopes, items, _, _ = _BELOW[signal]
+    for part in parts:
+        for scope in getattr(part, scopes):
+            _keep(getattr(scope, items), lambda one: not gone(one.trace_id.hex()))
+        _keep(getattr(part, scopes), lambda scope: bool(getattr(scope, items)))
+    _keep(parts, lambda part: bool(getattr(part, scopes)))
+
+
+def _keep(repeated: Any, stays: Callable[[Any], bool]) -> None:
+    """Only these of a repeated field of protobuf, which can be changed in its place alone."""
+    for index in reversed([index for index, one in enumerate(repeated) if not stays(one)]):
+        del repeated[index]
+
+
 def _pass(attributes: Any, me: str) -> bool:
     """Mark a resource; whether it was not here before."""
     for each in attributes:
@@ -100,12 +130,13 @@ def _pass(attributes: Any, me: str) -> bool:
 
 
 def _without_content(attributes: Any) -> None:
-    for index in reversed([index for index, each in enumerate(attributes) if is_content(each.key)]):
-        del attributes[index]
+    _keep(attributes, lambda each: not is_content(each.key))
 
 
-def _json(signal: Signal, body: bytes, me: str, content: bool) -> bytes | None:
+def _json(signal: Signal, body: bytes, me: str, content: bool, gone: Gone | None) -> bytes | None:
     message = msgspec.json.decode(body, type=dict[str, Any])
+    if gone is not None and signal in _BELOW:
+        _without_gone_json(signal, message, gone)
     kept = [part for part in message.get(_JSON[signal]) or () if isinstance(part, dict) and _pass_json(part, me)]
     if not kept:
         return None
@@ -118,6 +149,17 @@ def _json(signal: Signal, body: bytes, me: str, content: bool) -> bytes | None:
                             pair for pair in _dicts(each.get("attributes")) if not is_content(str(pair.get("key")))
                         ]
     return msgspec.json.encode({**message, _JSON[signal]: kept})
+
+
+def _without_gone_json(signal: Signal, message: dict[str, Any], gone: Gone) -> None:
+    _, _, scopes, items = _BELOW[signal]
+    parts = _dicts(message.get(_JSON[signal]))
+    for part in parts:
+        part[scopes] = _dicts(part.get(scopes))
+        for scope in part[scopes]:
+            scope[items] = [one for one in _dicts(scope.get(items)) if not gone(str(one.get("traceId") or "").lower())]
+        part[scopes] = [scope for scope in part[scopes] if scope[items]]
+    message[_JSON[signal]] = [part for part in parts if part[scopes]]
 
 
 def _pass_json(part: dict[str, Any], me: str) -> bool:

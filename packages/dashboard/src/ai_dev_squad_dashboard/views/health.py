@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from ai_dev_squad import Coverage
+from ai_dev_squad_dashboard.forwarding.forwarder import Forwarded
 from ai_dev_squad_dashboard.ingest.journal import JournalState
 from ai_dev_squad_dashboard.ingest.queue import QueueState
 from ai_dev_squad_dashboard.page import Page, Site
@@ -60,6 +61,8 @@ class Health:
     """The journals that are followed."""
     metrics: tuple[MetricName, ...]
     """OpenTelemetry metrics that came in."""
+    forwarded: Forwarded | None
+    """How sending on to a second back end goes; ``None`` where nothing is sent on."""
     limits: Mapping[str, int | None]
     """What the settings allow: retention in days, the store's size, waiting rows, request size."""
     versions: Mapping[str, str]
@@ -75,6 +78,7 @@ def build(site: Site, query: Query) -> Health:
     """The state of the parts, now. The span of time and the filters change nothing here."""
     queue, settings = site.queue.state(), site.settings
     sources = tuple(site.sources())
+    forwarded = None if site.forwarder is None else site.forwarder.state()
     silent: tuple[Concern, ...] = ()
     metrics: tuple[MetricName, ...] = ()
     try:
@@ -91,6 +95,7 @@ def build(site: Site, query: Query) -> Health:
         *_uncaptured(calls),
         *_away(away),
         *_unindexed(search),
+        *_unsent(forwarded),
         *_concerns(queue, store, sources, ahead, settings.max_store_mib),
     )
     return Health(
@@ -102,6 +107,7 @@ def build(site: Site, query: Query) -> Health:
         ahead_us=ahead,
         sources=sources,
         metrics=metrics,
+        forwarded=forwarded,
         limits={
             "retention_days": settings.retention_days,
             "max_store_mib": settings.max_store_mib,
@@ -169,6 +175,25 @@ def _unindexed(search: SearchState) -> Iterator[Concern]:
             "warn",
             "The search has no index that goes on" if search.available else "The search has no index",
             f"{search.trouble[:1].upper()}{search.trouble[1:]}.",
+        )
+
+
+def _unsent(forwarded: Forwarded | None) -> Iterator[Concern]:
+    if forwarded is None:
+        return
+    if forwarded.dropped:
+        yield Concern(
+            "bad",
+            f"{forwarded.dropped:,} {'request was' if forwarded.dropped == 1 else 'requests were'} not kept to be sent on",
+            f"Their spans are here, and not at {forwarded.to}. At most {forwarded.max_bytes >> 20:,} MiB wait; raise "
+            "DASHBOARD_FORWARD_MAX_MIB where the other end is often away that long.",
+        )
+    if forwarded.last_problem is not None:
+        yield Concern(
+            "warn",
+            f"{forwarded.to} does not take what is sent on: {forwarded.last_problem}",
+            f"{forwarded.waiting:,} {'request waits' if forwarded.waiting == 1 else 'requests wait'}, also for the next start, and "
+            "the first is tried again at least once a minute. Where a login is missing, set DASHBOARD_FORWARD_HEADERS.",
         )
 
 
