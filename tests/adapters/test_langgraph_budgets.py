@@ -7,6 +7,7 @@ import operator
 import textwrap
 import threading
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import pytest
@@ -16,6 +17,7 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import RetryPolicy, Send
+from packaging.version import Version
 from typing_extensions import TypedDict
 
 from ai_dev_squad import BudgetExceeded, get_cost_tracker, session
@@ -401,6 +403,10 @@ def test_a_model_without_a_price_is_let_through_and_counted(
     assert [line.cost.usd for line in captured.closing("chat") if line.cost] == [None, None]
 
 
+@pytest.mark.skipif(
+    Version(version("langchain")) < Version("1.3.16"),
+    reason="LangChain before 1.3.16 makes an answer of an error that it is told not to try again",
+)
 def test_a_refusal_passes_a_middleware_that_tries_again(budgets: BudgetManager, serve: Serve, chat: Chat) -> None:
     """The retry of LangChain's agents leaves alone what it is told to, and asks no model for a refused call."""
     from langchain.agents import create_agent

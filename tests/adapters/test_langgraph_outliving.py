@@ -7,6 +7,7 @@ import operator
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import pytest
@@ -17,6 +18,7 @@ from langgraph.cache.memory import InMemoryCache
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import CachePolicy, Command, interrupt
+from packaging.version import Version
 from typing_extensions import TypedDict
 
 from ai_dev_squad_langgraph import observe
@@ -145,8 +147,14 @@ def tasks(captured: Captured) -> list[tuple[str, Any, Any]]:
     ]
 
 
+CACHED = pytest.mark.skipif(
+    Version(version("langgraph")) < Version("1.2.15"),
+    reason="LangGraph before 1.2.15 fails, observed or not, where a node that has a cache stops twice",
+)
+
+
 @pytest.mark.parametrize("mode", ["invoke", "updates", "both", "subgraphs", "v2"])
-@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("cached", [False, pytest.param(True, marks=CACHED)])
 def test_a_finished_node_is_shown_once_however_often_the_graph_resumes(
     captured: Captured, mode: str, cached: bool
 ) -> None:

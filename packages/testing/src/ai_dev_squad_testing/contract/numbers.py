@@ -72,6 +72,11 @@ _SOUND: dict[str, Any] = {
     "prompt_tokens_details": {"audio_tokens": 800},
     "completion_tokens_details": {"audio_tokens": 400},
 }
+# As OpenAI's own answers have it where they name a tier, though nothing was cached or thought.
+_TIERED: dict[str, Any] = {
+    "prompt_tokens_details": {"cached_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 0},
+}
 
 ROWS = {
     "reasoning beside the completion": Row(  # inspect_ai#5528
@@ -98,8 +103,10 @@ ROWS = {
     "DeepSeek's cache reads": Row(
         "gpt-4o", usage(1_000, 100, prompt_cache_hit_tokens=800, prompt_cache_miss_tokens=200), 0.0025, _READ
     ),
-    "flex": Row("gpt-5-mini", usage(10_000, 1_000), 0.00225, answer={"service_tier": "flex"}),  # litellm#13810
-    "priority": Row("gpt-5-mini", usage(10_000, 1_000), 0.0081, answer={"service_tier": "priority"}),
+    "flex": Row(  # litellm#13810
+        "gpt-5-mini", usage(10_000, 1_000, **_TIERED), 0.00225, answer={"service_tier": "flex"}
+    ),
+    "priority": Row("gpt-5-mini", usage(10_000, 1_000, **_TIERED), 0.0081, answer={"service_tier": "priority"}),
     "sound": Row(  # litellm#19500
         "gpt-4o-audio-preview", usage(1_000, 500, **_SOUND), None, {"audio in": 800, "audio out": 400}
     ),
