@@ -1,7 +1,6 @@
 """Serves the dashboard over sample data, or over none: the process that browser tests look at.
 
-``python served.py DIRECTORY [--empty] [--budgets NAME=LIMIT/PERIOD,…] [--read-token DIGEST] [--password-hash HASH] [--oidc ISSUER]`` prints its address once it listens.
-``python served.py DIRECTORY [--empty] [--budgets NAME=LIMIT/PERIOD,…] [--read-token DIGEST] [--password-hash HASH] [--alerts FILE]`` prints its address once it listens.
+``python served.py DIRECTORY [--empty]``, and what else it takes (``--help``); it prints its address once it listens.
 """
 
 from __future__ import annotations
