@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from typing import Any
 
 import httpx
 import pytest
 
 import ai_dev_squad
+from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations
 from ai_dev_squad.running import running
 from ai_dev_squad_testing import capture
@@ -79,6 +81,101 @@ def events(*told: object) -> dict[str, Any]:
 def test_what_is_no_chat(url: str, body: dict[str, Any], answer: dict[str, Any], expected: tuple[Any, ...]) -> None:
     """It is a call all the same, for the budget as well; what has no price in the list is unknown and not 0."""
     assert billed(url, body, json=answer)[:4] == expected
+
+
+WATSONX, DASHSCOPE = (
+    "https://us-south.ml.cloud.ibm.com/ml/v1/text",
+    "https://dashscope.aliyuncs.com/api/v1/services/aigc",
+)
+
+
+@pytest.mark.parametrize(
+    "url, body, answer, expected",
+    [
+        pytest.param(
+            f"{WATSONX}/chat?version=2025-02-06",
+            {"model_id": "ibm/granite", "messages": [], "max_tokens": 90},
+            {"json": {"model_id": "ibm/granite", "usage": {"prompt_tokens": 59, "completion_tokens": 49}}},
+            ("chat", "ibm.watsonx.ai", "ibm/granite", 90, 59, 49),
+            id="watsonx.ai, chat",
+        ),
+        pytest.param(
+            f"{WATSONX}/generation?version=2025-02-06",
+            {"model_id": "ibm/granite", "input": "q", "parameters": {"max_new_tokens": 90}},
+            {"json": {"model_id": "ibm/granite", "results": [{"input_token_count": 4, "generated_token_count": 20}]}},
+            ("text_completion", "ibm.watsonx.ai", "ibm/granite", 90, 4, 20),
+            id="watsonx.ai, text",
+        ),
+        pytest.param(
+            f"{WATSONX}/generation_stream?version=2025-02-06",
+            {"model_id": "ibm/granite", "input": "q"},
+            events(
+                {"model_id": "ibm/granite", "results": [{"input_token_count": 4, "generated_token_count": 0}]},
+                {"results": [{"input_token_count": 0, "generated_token_count": 1}]},
+                {"results": [{"input_token_count": 0, "generated_token_count": 2}]},
+            ),
+            ("text_completion", "ibm.watsonx.ai", "ibm/granite", None, 4, 2),
+            id="watsonx.ai, a stream that counts up",
+        ),
+        pytest.param(
+            f"{WATSONX}/embeddings?version=2025-02-06",
+            {"model_id": "ibm/slate", "inputs": ["q"]},
+            {"json": {"model_id": "ibm/slate", "results": [{"embedding": [0.1]}], "input_token_count": 8}},
+            ("embeddings", "ibm.watsonx.ai", "ibm/slate", None, 8, None),
+            id="watsonx.ai, embeddings",
+        ),
+        pytest.param(
+            f"{DASHSCOPE}/text-generation/generation",
+            {"model": "qwen-plus", "input": {"messages": []}, "parameters": {"max_tokens": 90}},
+            {
+                "json": {
+                    "request_id": "r",
+                    "output": {"choices": []},
+                    "usage": {"input_tokens": 26, "output_tokens": 66},
+                }
+            },
+            ("chat", "dashscope", None, 90, 26, 66),
+            id="DashScope",
+        ),
+        pytest.param(
+            f"{DASHSCOPE}/multimodal-generation/generation",
+            {"model": "qwen-vl-plus", "input": {"messages": []}, "parameters": {"incremental_output": True}},
+            events(
+                {"output": {}, "usage": {"input_tokens": 1271, "output_tokens": 1, "image_tokens": 1247}},
+                {"output": {}, "usage": {"input_tokens": 1271, "output_tokens": 55, "image_tokens": 1247}},
+            ),
+            ("chat", "dashscope", None, None, 1271, 55),
+            id="DashScope, a stream that counts up",
+        ),
+        pytest.param(
+            "https://x.snowflakecomputing.com/api/v2/cortex/inference:complete",
+            {"model": "claude-4-sonnet", "messages": [], "stream": True},
+            events({"model": "claude-4-sonnet", "usage": {"prompt_tokens": 18, "completion_tokens": 172}}),
+            ("chat", "snowflake", "claude-4-sonnet", None, 18, 172),
+            id="Snowflake Cortex",
+        ),
+        pytest.param(
+            "https://adb-1.2.azuredatabricks.net/serving-endpoints/mine/invocations",
+            {"messages": [], "max_tokens": 90},
+            {"json": {"model": "claude-sonnet-4-5", "usage": {"prompt_tokens": 7, "completion_tokens": 74}}},
+            ("chat", "databricks", "claude-sonnet-4-5", 90, 7, 74),
+            id="Databricks",
+        ),
+    ],
+)
+def test_who_speaks_a_language_of_their_own(
+    url: str, body: dict[str, Any], answer: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    """Kind, provider, the model that answered, the limit asked for, and the tokens: as its reference has them."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, **answer))
+    with capture() as captured:
+        with running(operations.AGENT, "agent", framework="test"), httpx.Client(transport=transport) as client:
+            client.post(url, json=body)
+        (call,) = (line for line in captured.closing() if line.operation != "invoke_agent")
+        (entry,) = ai_dev_squad.get_cost_tracker().entries
+    said = ChainMap(*(line.metadata or {} for line in captured.lines if line.span_id == call.span_id))
+    found = (said.get(name) for name in (keys.PROVIDER_NAME, keys.RESPONSE_MODEL, keys.REQUEST_MAX_TOKENS))
+    assert (call.operation, *found, entry.usage.input_tokens, entry.usage.output_tokens) == expected
 
 
 def test_speech_is_counted_where_its_stream_says_so() -> None:

@@ -343,6 +343,6 @@ def test_a_request_says_what_was_asked() -> None:
     """The prompt as it is sent, and everything else by its name."""
     body = {"model": "m", "messages": [{"role": "user"}], "stream": True, "service_tier": "flex", "tools": [1]}
     request = Request(json.dumps(body).encode())
-    assert (request.model, request.stream, request.service_tier) == ("m", True, "flex")
+    assert (request.named("model"), request.stream, request.service_tier) == ("m", True, "flex")
     assert (request.prompt(), request.mapping()) == (body["messages"], body)
-    assert (Request(None).model, Request(None).prompt(), Request(None).mapping()) == (None, None, {})
+    assert (Request(None).named("model"), Request(None).prompt(), Request(None).mapping()) == (None, None, {})

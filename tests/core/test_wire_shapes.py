@@ -51,6 +51,16 @@ CALLS = {
     "https://api.cohere.com/v1/chat": ("cohere", "body"),
     "https://api.cohere.com/v2/chat": ("cohere", "body"),
     "https://api.cohere.com/v2/embed": ("cohere_embeddings", "body"),
+    "https://us-south.ml.cloud.ibm.com/ml/v1/deployments/mine/text/chat?version=1": ("watsonx", "mine"),
+    "https://us-south.ml.cloud.ibm.com/ml/v1/deployments/mine/text/generation_stream": ("watsonx_text", "mine"),
+    "https://dashscope.aliyuncs.com/api/v1/services/aigc/text-generation/generation": ("dashscope", "body"),
+    "https://dashscope.aliyuncs.com/api/v1/services/aigc/multimodal-generation/generation": ("dashscope", "body"),
+    "https://dashscope.aliyuncs.com/api/v1/services/embeddings/text-embedding/text-embedding": ("embeddings", "body"),
+    "https://dashscope.aliyuncs.com/api/v1/services/rerank/text-rerank/text-rerank": ("rerank", "body"),
+    "https://x.snowflakecomputing.com/api/v2/cortex/inference:complete": ("chat", "body"),
+    "https://x.cloud.databricks.com/serving-endpoints/mine/invocations": ("chat", "mine"),
+    "https://runtime.sagemaker.us-east-1.amazonaws.com/endpoints/mine/invocations": ("chat", "mine"),
+    "https://runtime.sagemaker.us-east-1.amazonaws.com/endpoints/e/invocations-response-stream": ("chat", "e"),
 }
 OTHERS = (
     "https://api.anthropic.com/v1/messages/count_tokens",
@@ -117,6 +127,29 @@ def test_other_paths_are_not_calls_whatever_they_are_sent(url: str) -> None:
 def test_a_path_that_others_have_too_needs_a_model_in_its_body(url: str, body: dict[str, object]) -> None:
     """Without one it's a chat message, a survey, or somebody's own endpoint."""
     assert sent(url, **body) == []
+
+
+@pytest.mark.parametrize(
+    "url, named_as, api",
+    [
+        ("https://generativelanguage.googleapis.com/v1beta/interactions", "agent", "interactions"),
+        ("https://us-south.ml.cloud.ibm.com/ml/v1/text/chat?version=2025-02-06", "model_id", "watsonx"),
+        ("https://us-south.ml.cloud.ibm.com/ml/v1/text/generation?version=1", "model_id", "watsonx_text"),
+        ("https://us-south.ml.cloud.ibm.com/ml/v1/text/embeddings?version=1", "model_id", "embeddings"),
+        ("https://us-south.ml.cloud.ibm.com/ml/v1/text/rerank?version=1", "model_id", "rerank"),
+    ],
+)
+def test_a_model_is_named_as_its_provider_does(url: str, named_as: str, api: str) -> None:
+    """By a field of the provider's own; a stranger's path that ends like another one's is no call for that field."""
+    assert sent(url, json={named_as: "m"}) == [(api, "m")]
+    assert sent("http://localhost/messages", json={named_as: "m"}) == []
+
+
+@pytest.mark.parametrize("path", ["serving-endpoints/churn/invocations", "endpoints/churn/invocations"])
+def test_an_endpoint_that_is_sent_no_messages_serves_no_language_model(path: str) -> None:
+    """Databricks and SageMaker serve whatever was put there."""
+    assert sent(f"https://x/{path}", json={"dataframe_records": [{"age": 4}]}) == []
+    assert sent(f"https://x/{path}", content=b"age,4") == []
 
 
 def test_an_unmistakable_path_is_a_call_even_if_its_body_cannot_be_read() -> None:

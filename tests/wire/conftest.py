@@ -131,7 +131,7 @@ def sse(*events: Any, named: bool = False) -> list[bytes]:
 
 
 def frame(kind: str, payload: Any, message_type: str = "event") -> bytes:
-    """One message of Amazon's event stream."""
+    """One message of Amazon's event stream: an object, or bytes as they are."""
     headers = {":event-type": kind, ":content-type": "application/json", ":message-type": message_type}
     if message_type == "exception":
         headers[":exception-type"] = headers.pop(":event-type")
@@ -139,7 +139,7 @@ def frame(kind: str, payload: Any, message_type: str = "event") -> bytes:
         bytes([len(name)]) + name.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
         for name, value in headers.items()
     )
-    body = json.dumps(payload).encode()
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     prelude = struct.pack(">II", 16 + len(head) + len(body), len(head))
     message = prelude + struct.pack(">I", zlib.crc32(prelude)) + head + body
     return message + struct.pack(">I", zlib.crc32(message))
@@ -281,6 +281,26 @@ def _invoke(path: str, _: dict[str, Any]) -> Body:
     return "application/vnd.amazon.eventstream", [frame("chunk", {"bytes": text}) for text in packed]
 
 
+def _endpoint(path: str, asked: dict[str, Any]) -> Body:
+    if path.endswith("/invocations"):
+        return _chat(path, asked)
+    _, pieces = _chat(path, {**asked, "stream": True, "stream_options": {"include_usage": True}})
+    whole = b"".join(pieces)  # which SageMaker cuts wherever it likes
+    cut = [whole[start : start + 100] for start in range(0, len(whole), 100)]
+    return "application/vnd.amazon.eventstream", [frame("PayloadPart", piece) for piece in cut]
+
+
+def _dashscope(_: str, asked: dict[str, Any]) -> Body:
+    def part(count: int) -> dict[str, Any]:
+        choice = {"message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
+        usage = {"input_tokens": 100, "output_tokens": count, "total_tokens": 100 + count}
+        return {"output": {"choices": [choice]}, "usage": usage, "request_id": "r-1"}
+
+    if asked.get("parameters", {}).get("incremental_output"):
+        return "text/event-stream", sse(*[part(count) for count in (1, 4, 10)])
+    return "application/json", part(10)
+
+
 def _ollama(path: str, asked: dict[str, Any]) -> Body:
     def part(text: str, **more: Any) -> dict[str, Any]:
         said = {"message": {"role": "assistant", "content": text}} if path.endswith("chat") else {"response": text}
@@ -331,6 +351,9 @@ FORMATS: dict[str, Callable[[str, dict[str, Any]], Body]] = {
     "/converse-stream": _converse,
     "/invoke": _invoke,
     "/invoke-with-response-stream": _invoke,
+    "/invocations": _endpoint,
+    "/invocations-response-stream": _endpoint,
+    "-generation/generation": _dashscope,
     "/api/chat": _ollama,
     "/api/generate": _ollama,
     "/api/embed": _ollama_embeddings,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 from collections.abc import Callable
 from typing import Any
 
 import anthropic
 import boto3
 import cohere
+import dashscope
 import groq
 import litellm
 import ollama
@@ -25,6 +27,8 @@ from mistralai.client import Mistral
 MESSAGES: Any = [{"role": "user", "content": "q"}]
 CONVERSED: Any = [{"role": "user", "content": [{"text": "q"}]}]
 ASKING: Any = {"stream": True, "stream_options": {"include_usage": True}}
+NAME_NO_MODEL = {"converse", "cohere", "cohere_embeddings", "gemini_embeddings", "dashscope"}
+"""APIs whose answers don't say which model made them."""
 CALLS: dict[str, tuple[Callable[[str], Any], tuple[str, Any]]] = {}
 """By name: a call with the address of a server, and API and output tokens, as the provider counts them."""
 
@@ -225,9 +229,13 @@ async def litellm_mistral_async(url: str) -> None:
     await litellm.acompletion(model="mistral/mistral-small", api_base=f"{url}/v1", api_key="x", messages=MESSAGES)
 
 
-def _bedrock(url: str) -> Any:
+def _amazon(service: str, url: str) -> Any:
     keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
-    return boto3.client("bedrock-runtime", endpoint_url=url, **keys)
+    return boto3.client(service, endpoint_url=url, **keys)
+
+
+def _bedrock(url: str) -> Any:
+    return _amazon("bedrock-runtime", url)
 
 
 @call("converse", 25)
@@ -248,6 +256,34 @@ def bedrock_invoke(url: str) -> None:
 @call("invoke", 40)
 def bedrock_invoke_stream(url: str) -> None:
     list(_bedrock(url).invoke_model_with_response_stream(modelId="us.anthropic.claude-v1:0", body=b"{}")["body"])
+
+
+@call("chat", 10)
+def sagemaker_endpoint(url: str) -> None:
+    client = _amazon("sagemaker-runtime", url)
+    client.invoke_endpoint(EndpointName="e", Body=json.dumps({"messages": MESSAGES}))["Body"].read()
+
+
+@call("chat", 10)
+def sagemaker_endpoint_stream(url: str) -> None:
+    asked = json.dumps({"messages": MESSAGES, "stream": True})
+    list(_amazon("sagemaker-runtime", url).invoke_endpoint_with_response_stream(EndpointName="e", Body=asked)["Body"])
+
+
+@call("dashscope", 10)
+def dashscope_generation(url: str) -> None:
+    dashscope.Generation.call("qwen-plus", messages=MESSAGES, api_key="x", base_address=f"{url}/api/v1")
+
+
+@call("dashscope", 10)
+def dashscope_generation_stream(url: str) -> None:
+    asking: Any = {"stream": True, "incremental_output": True, "result_format": "message"}
+    list(dashscope.Generation.call("qwen-plus", messages=MESSAGES, api_key="x", base_address=f"{url}/api/v1", **asking))
+
+
+@call("dashscope", 10)
+async def dashscope_generation_async(url: str) -> None:
+    await dashscope.AioGeneration.call("qwen-plus", messages=MESSAGES, api_key="x", base_address=f"{url}/api/v1")
 
 
 @call("chat", 10)
@@ -291,4 +327,4 @@ def test_a_client_library_is_seen_once_and_counted_right(name: str, serve, tappe
     counted = next((usage[key] for key in OUTPUTS if key in usage), None)
     assert (exchange.api, status, counted, bool(usage), len(server.requests)) == (api, "ok", output, True, 1)
     assert exchange.requested_model
-    assert exchange.answer.model is not None or api in {"converse", "cohere", "cohere_embeddings", "gemini_embeddings"}
+    assert exchange.answer.model is not None or api in NAME_NO_MODEL

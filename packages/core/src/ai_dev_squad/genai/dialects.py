@@ -14,6 +14,7 @@ Where the names are from:
 - Bedrock: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html and
   ``…/API_runtime_CacheDetail.html``
 - Ollama: https://docs.ollama.com/api/usage. Cohere: https://docs.cohere.com/reference/chat
+- IBM watsonx.ai: https://ibm.github.io/watsonx-ai-node-sdk/interfaces/0_1_x.WatsonXAI.TextGenResult-1.html
 - DeepSeek: https://api-docs.deepseek.com/guides/kv_cache. OpenRouter:
   https://openrouter.ai/docs/use-cases/usage-accounting
 """
@@ -367,6 +368,10 @@ def _invocation(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _watsonx(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {"asked": _count(report, "input_token_count"), "said": _count(report, "generated_token_count")}
+
+
 # The first that has one of these names reads the report. The metrics of an invocation come last: they stand beside a
 # report of the model's own that says more.
 _DIALECTS = (
@@ -381,6 +386,7 @@ _DIALECTS = (
     (("total_input_tokens", "total_output_tokens"), _interaction),
     ((*_INPUT, *_OUTPUT), _openai_or_anthropic),
     (("prompt_eval_count", "eval_count"), _ollama),
+    (("input_token_count", "generated_token_count"), _watsonx),
     (("billed_units", "tokens"), _cohere),
     (("inputTokenCount", "outputTokenCount", "inputTextTokenCount"), _invocation),
 )

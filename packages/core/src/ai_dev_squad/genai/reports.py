@@ -63,6 +63,8 @@ COUNTS = frozenset(
         *("cacheReadInputTokens", "cacheReadInputTokenCount", "cacheWriteInputTokens", "cacheWriteInputTokenCount"),
         *("inputTokenCount", "outputTokenCount", "inputTextTokenCount", "totalOutputTextTokenCount", "results"),
         "generation_token_count",
+        # IBM watsonx.ai
+        *("input_token_count", "generated_token_count"),
         # Ollama; Cohere
         *("prompt_eval_count", "eval_count", "billed_units", "tokens"),
         # Anthropic's rounds of one answer

@@ -41,8 +41,8 @@ _NUMBERS: Mapping[str, tuple[str, ...]] = {
 }
 _CHOICES = ("n", "candidate_count", "candidateCount", "num_generations")
 _STOPS = ("stop", "stop_sequences", "stopSequences")
-# Where providers put settings one level deeper: Gemini, Bedrock, Titan, Ollama.
-_NESTED = ("generationConfig", "generation_config", "inferenceConfig", "textGenerationConfig", "options")
+# Where providers put settings one level deeper: Gemini, Bedrock, Titan, Ollama, watsonx.ai and DashScope.
+_NESTED = ("generationConfig", "generation_config", "inferenceConfig", "textGenerationConfig", "options", "parameters")
 _NUMBER_NAMES = frozenset(name for names in _NUMBERS.values() for name in names)
 _NAMES = frozenset(
     {

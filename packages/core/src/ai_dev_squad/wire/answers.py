@@ -2,7 +2,7 @@
 
 Sources: OpenAI's references of chat, streaming and responses; Anthropic's Messages and their streaming; Gemini's
 GenerateContentResponse; Amazon Bedrock Runtime's Converse, ConverseStream and InvokeModel; Ollama's API; Cohere's Chat
-v1 and v2; Groq's and OpenRouter's chat completions.
+v1 and v2; Groq's and OpenRouter's chat completions; IBM watsonx.ai's text generation.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ class _Said(msgspec.Struct, gc=False):
     results: Any = None
     prompt_token_count: Any = None
     generation_token_count: Any = None
+    input_token_count: Any = None
+    model_id: Any = None
     output: msgspec.Raw = _NOTHING
     candidates: msgspec.Raw = _NOTHING
     predictions: msgspec.Raw = _NOTHING
@@ -91,7 +93,7 @@ class _Candidate(msgspec.Struct, gc=False):
     groundingMetadata: Any = None  # noqa: N815
 
 
-# Counts that stand in the answer itself: Ollama, and Amazon's and Meta's models at Bedrock.
+# Counts that stand in the answer itself: Ollama, Amazon's and Meta's models at Bedrock, watsonx.ai's embeddings.
 _BARE = (
     "prompt_eval_count",
     "eval_count",
@@ -99,6 +101,7 @@ _BARE = (
     "totalOutputTextTokenCount",
     "prompt_token_count",
     "generation_token_count",
+    "input_token_count",
 )
 _decode = msgspec.json.Decoder(_Said).decode
 _decode_list = msgspec.json.Decoder(list[_Said]).decode
@@ -191,7 +194,7 @@ class Answer:
         if self.response_id is None:
             identifier = said.responseId or said.generation_id or said.id
             self.response_id = identifier if isinstance(identifier, str) else None
-        model = said.model or said.modelVersion
+        model = said.model or said.modelVersion or said.model_id
         if isinstance(model, str):
             self.model = model
         if said.background is True:
@@ -237,14 +240,25 @@ class Answer:
             or said.inputTextTokenCount is not None
             or said.prompt_token_count is not None
             or said.generation_token_count is not None
+            or said.input_token_count is not None
         ):
             self._hear_bare_counts(said)
+        elif said.results is not None:
+            self._hear_results(said.results)
 
     def _hear_bare_counts(self, said: _Said) -> None:
         self.count({name: number for name in _BARE if (number := getattr(said, name)) is not None})
         if said.inputTextTokenCount is not None and isinstance(said.results, list):
             counts = [{"tokenCount": result.get("tokenCount")} for result in said.results if isinstance(result, dict)]
             self.count({"results": counts})
+
+    def _hear_results(self, results: Any) -> None:
+        # watsonx.ai's texts, each with what has been counted of it so far.
+        texts = [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
+        for name in ("input_token_count", "generated_token_count"):
+            counts = [count for text in texts if type(count := text.get(name)) is int]
+            if counts:
+                self.count({name: sum(counts)})
 
 
 def _openai_searches(output: msgspec.Raw) -> dict[str, int]:

@@ -44,6 +44,9 @@ _PROVIDERS = {
     "ollama_embeddings": "ollama",
     "cohere": "cohere",
     "cohere_embeddings": "cohere",
+    "watsonx": "ibm.watsonx.ai",
+    "watsonx_text": "ibm.watsonx.ai",
+    "dashscope": "dashscope",
 }
 
 
@@ -118,7 +121,7 @@ class Exchange:
     @property
     def requested_model(self) -> str:
         """The model that the body names, else the path; ``""`` if neither does."""
-        return self.request.model or self._shape.names_model(self.path) or ""
+        return self._shape.model(self.path, self.request) or ""
 
     @property
     def provider(self) -> str:

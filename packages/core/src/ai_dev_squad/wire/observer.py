@@ -248,7 +248,7 @@ def _kind(exchange: Exchange) -> Kind:
 
 
 _KINDS = {
-    "completions": TEXT_COMPLETION,
+    **dict.fromkeys(("completions", "watsonx_text"), TEXT_COMPLETION),
     **dict.fromkeys(("images", "rerank", "speech", "transcriptions"), GENERATE_CONTENT),
 }
 

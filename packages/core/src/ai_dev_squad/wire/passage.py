@@ -68,7 +68,7 @@ class Passage:
             return None
         try:
             request = Request(body(sent))
-            if not shape.unmistakable and not shape.names_model(path) and request.model is None:
+            if not shape.is_call(path, request):
                 return None  # somebody else's path that ends alike
             scheme, host, port = address(sent)
             exchange = Exchange(shape, request, path=path, host=host, port=port, scheme=scheme)

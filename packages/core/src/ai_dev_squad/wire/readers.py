@@ -130,10 +130,11 @@ class Document:
 
 
 class EventStream:
-    """Amazon's event stream: lengths of the message and of its headers, checksum; headers; JSON; checksum."""
+    """Amazon's event stream: lengths of the message and of its headers, checksum; headers; JSON, or a piece of lines; checksum."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer, self._rest = answer, bytearray()
+        self._lines: Lines | None = None  # what SageMaker's messages are pieces of
 
     def feed(self, data: bytes) -> None:
         """Read the messages that this piece completes. Raises ``ValueError`` for a length that can't be."""
@@ -147,11 +148,20 @@ class EventStream:
                 return
             head, payload = bytes(rest[12 : 12 + headers]), bytes(rest[12 + headers : length - 4])
             del rest[:length]
-            self._answer.take(payload)
+            self._take(payload)
             if b"exception" in head:
                 self._answer.error = payload.decode("utf-8", "replace")[:1000]
             elif b"metadata" in head:  # Converse's last
                 self._answer.done = True
 
+    def _take(self, payload: bytes) -> None:
+        if self._lines is None and self._answer.take(payload):
+            return
+        if self._lines is None:
+            self._lines = Lines(self._answer)
+        self._lines.feed(payload)
+
     def end(self) -> None:
         """What isn't complete is lost."""
+        if self._lines is not None:
+            self._lines.end()

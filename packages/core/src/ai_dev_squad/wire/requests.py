@@ -32,6 +32,8 @@ class _Read(msgspec.Struct, gc=False):
     """What is read before the request is sent; a decoder skips all else without making objects of it."""
 
     model: Any = None
+    model_id: Any = None
+    agent: Any = None
     stream: Any = None
     stream_options: Any = None
     service_tier: Any = None
@@ -67,10 +69,10 @@ class Request:
                 self._fields, self._body = _Read(), None
         return self._fields
 
-    @property
-    def model(self) -> str | None:
-        """The model that the body names."""
-        return self._read.model if isinstance(self._read.model, str) and self._read.model else None
+    def named(self, *fields: str) -> str | None:
+        """The model that the body names in the first of these fields that has a name: ``model``, ``model_id`` or ``agent``."""
+        names = (getattr(self._read, field) for field in fields)
+        return next((name for name in names if isinstance(name, str) and name), None)
 
     @property
     def stream(self) -> bool | None:
@@ -128,6 +130,8 @@ class Request:
         """
         whole = self.mapping()
         asked = _first(whole, _PROMPTS)
+        if isinstance(asked, dict):  # as DashScope's input holds its messages
+            asked = _first(asked, _PROMPTS) or asked
         instructions = _first(whole, _SYSTEMS)
         if not instructions or asked is None:
             return asked
