@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import nox
 from packaging.requirements import Requirement
@@ -50,6 +51,13 @@ def extras_of(project: Mapping[str, dict[str, list[str]]]) -> dict[str, list[str
     """A package's extras, but for those apart."""
     extras = project.get("optional-dependencies", {})
     return {name: requirements for name, requirements in extras.items() if name not in APART}
+
+
+def brought(project: Mapping[str, Any], extra: str) -> set[str]:
+    """The names of all that an extra brings, also by the extras of the same package that it names."""
+    requirements = [Requirement(text) for text in project["optional-dependencies"][extra]]
+    others = {other for each in requirements if each.name == project["name"] for other in each.extras}
+    return {each.name for each in requirements}.union(*(brought(project, other) for other in others))
 
 
 def claimed(session: nox.Session) -> list[str]:
@@ -100,11 +108,7 @@ def install(
             return
         project = PACKAGES[package]["project"]
         # An extra that is for a package of ours which is not installed here would be looked for on the index.
-        optional = {
-            name: texts
-            for name, texts in (extras_of(project) if extras else {}).items()
-            if missing.isdisjoint(Requirement(text).name for text in texts)
-        }
+        optional = [name for name in extras_of(project) if missing.isdisjoint(brought(project, name))] if extras else []
         chosen = f"[{','.join(optional)}]" if optional else ""
         requirements.append(f"{project['name']}{chosen} @ {built.as_uri()}")
     uv(

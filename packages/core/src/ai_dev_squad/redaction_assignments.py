@@ -7,6 +7,8 @@ A value that's secret by its name may stand behind it in many shapes: ``name: va
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 from ai_dev_squad.redaction_harmless import (
@@ -32,11 +34,10 @@ from ai_dev_squad.redaction_names import (
 from ai_dev_squad.redaction_patterns import (
     LABEL,
     SEPARATED,
-    compile_scanner,
     entropy,
     family_at,
     kind_of_group,
-    may_be_token,
+    kind_of_token,
 )
 
 __all__ = ["Found", "command_form", "found", "label", "labelled", "passes_for_value"]
@@ -44,6 +45,7 @@ __all__ = ["Found", "command_form", "found", "label", "labelled", "passes_for_va
 
 Found = tuple[int, int, str | None]
 """From where to where, and what to write instead; ``None`` where there is no secret."""
+_Judge = Callable[[str, "re.Match[str]", str, int], Found]
 
 
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
@@ -121,18 +123,29 @@ def found(s: str, match: re.Match[str], floor: int) -> Found:
     if group is None:
         token = family_at(s, match.start(), floor)
         return (match.start(), match.end(), None) if token is None else (*token[1:], f"[redacted:{token[0]}]")
+    return _judge_of(group)(s, match, group, floor)
+
+
+@cache
+def _judge_of(group: str) -> _Judge:
     kind = kind_of_group(group)
-    if kind.startswith("named"):
-        return _named(s, match, group, floor)
-    if kind == "told":
-        return _told(s, match, group, floor)
-    if kind == "foreign":
-        value = _value_after(s, match.end(), _WORD, "password", "password", comparison=False)
-        return _replaced(value, "password") if value else (match.start(), match.end(), None)
-    if kind == "command":
-        return _behind_flag(s, match[group], match.start(), match.end())
-    if kind == "worded":
-        return _worded(s, match.start(), match.end())
+    judges: dict[str, _Judge] = {
+        "named": _named,
+        "named-by-separator": _named,
+        "told": _told,
+        "foreign": _foreign,
+        "command": lambda s, match, group, floor: _behind_flag(s, match[group], *match.span()),
+        "worded": lambda s, match, group, floor: _worded(s, *match.span()),
+    }
+    return judges.get(kind) or partial(_credential, kind)
+
+
+def _foreign(s: str, match: re.Match[str], group: str, floor: int) -> Found:
+    value = _value_after(s, match.end(), _WORD, "password", "password", comparison=False)
+    return _replaced(value, "password") if value else (*match.span(), None)
+
+
+def _credential(kind: str, s: str, match: re.Match[str], group: str, floor: int) -> Found:
     start, end = max(floor, match.start(group)), match.end()
     if kind == "private-key":
         closing = _PEM_END.search(s, end)
@@ -192,11 +205,9 @@ def _told(s: str, match: re.Match[str], group: str, floor: int) -> Found:
 def _judged(s: str, start: int, end: int, floor: int) -> tuple[str, str | None, bool]:
     """The name that ends there, the kind of secret it names, and whether only where a machine drew the value."""
     name = s[start:end]
-    kind = (
-        parameter_kind(name)
-        if s[start - 1 : start] in ("?", "&") or s[start - 6 : start] == "\\u0026"
-        else secret_kind(name)
-    )
+    kind = secret_kind(name)
+    if kind is None and (s[start - 1 : start] in ("?", "&") or s[start - 6 : start] == "\\u0026"):
+        kind = parameter_kind(name)
     if kind is not None:
         return name, kind, False
     if name[:3].lower() == "key" and (before := _WORD_BEFORE.search(s, max(floor, start - 25), start)) is not None:
@@ -363,12 +374,7 @@ def label(kind: str, value: str) -> str:
     """What to write instead of ``value``: one that is recognised by its shape is called by that, which says more."""
     if not value or (value[0] == "[" and LABEL.fullmatch(value)):
         return value
-    if len(value) <= 4096 and may_be_token(value):
-        match = compile_scanner(contexts=False).search(value)
-        token = family_at(value, match.start()) if match is not None and match.lastgroup is None else None
-        if token is not None and token[1:] == (0, len(value)):
-            kind = token[0]
-    return f"[redacted:{kind}]"
+    return f"[redacted:{(kind_of_token(value) if len(value) <= 4096 else None) or kind}]"
 
 
 def labelled(kind: str, value: Any) -> Any:

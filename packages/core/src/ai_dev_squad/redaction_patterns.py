@@ -28,7 +28,7 @@ __all__ = [
     "entropy",
     "family_at",
     "kind_of_group",
-    "may_be_token",
+    "kind_of_token",
 ]
 
 LABEL = re.compile(r"\[redacted:[a-z0-9-]+\]")
@@ -38,8 +38,12 @@ LABEL = re.compile(r"\[redacted:[a-z0-9-]+\]")
 _PIVOTS = "~|_-.$JZjzKkPG:CcBbApS"
 # Those of them that texts have most of, the most frequent first.
 _OFTEN = "cp.-kb_:="
-# How a word goes on at least behind a pivot that ends a prefix; the shortest body of such a family has as many characters.
-_LONG_WORD = r"(?=[^\s\"',;<>(){}|]{8})"
+# Where many families meet and no name does, the scanner asks for a family's prefix and its least length only: who judges what it
+# nominates knows the rest, and the expression is compiled in half the time.
+_CROWDED = "_-."
+# How a word goes on at least behind a pivot; tokens of few families are shorter there.
+_LONG = 12
+_LONG_WORD = rf"(?=[^\s\"',;<>(){{}}|]{{{_LONG}}})"
 _ATOM = re.compile(r"(?:\\.|\[[^\]]*\]|[^\\\[])(?:\{\d+\})?")
 
 
@@ -72,10 +76,11 @@ def _anchored(family: Family) -> _Anchored:
     if family.most and not family.tail:
         body += "(?![A-Za-z0-9])"
     passed = re.escape(pivot) + rest
-    behind = (f"(?<={before}{passed})" if before else "") + (
-        _not_inside_a_word(before + passed) if family.alone else ""
-    )
+    prefix = f"(?<={before}{passed})" if before else ""
+    behind = prefix + (_not_inside_a_word(before + passed) if family.alone else "")
     whole = f"{before}{passed}{behind}{body}"
+    if pivot in _CROWDED:
+        behind, body = prefix, f"[{family.alphabet}]{{{family.least}}}"
     last = plain[place - 1] if place else ""
     lasts = (plain[place - 2] if last and place > 1 else "") + last
     return _Anchored(family, pivot, behind, rest, body, sum(map(_width, atoms[:place])), lasts, whole)
@@ -139,19 +144,37 @@ def _ways(before: str, at: str) -> tuple[tuple[Callable[[str, int], re.Match[str
     )
 
 
-@cache
-def _beginnings() -> re.Pattern[str]:
-    return re.compile(
-        "|".join(
-            (f"[{row.family.back}]{{0,128}}?" if row.family.back else "") + row.family.prefix for row in _ANCHORED
-        ),
-        re.ASCII,
+def kind_of_token(value: str) -> str | None:
+    """The kind of token that ``value`` is from its first character to its last; most that is secret by its name is none."""
+    beginnings, rows = _beginning_with(value[0])
+    if beginnings is None or beginnings.match(value) is None:
+        return None
+    return next((row.family.kind for row in rows if _is_whole(row, value)), None)
+
+
+@lru_cache(maxsize=256)
+def _beginning_with(first: str) -> tuple[re.Pattern[str] | None, list[_Anchored]]:
+    """What tokens begin with that may begin with that character, and the families they are of: of all some ten."""
+    rows = [
+        row
+        for row in _ANCHORED
+        if first in row.family.back or re.match(_ATOM.findall(row.family.prefix)[0].partition("{")[0], first)
+    ]
+    beginnings = "|".join(_back(row) + row.family.prefix for row in rows)
+    return (re.compile(beginnings, re.ASCII) if rows else None), rows
+
+
+def _back(row: _Anchored) -> str:
+    return f"[{row.family.back}]{{0,128}}?" if row.family.back else ""
+
+
+def _is_whole(row: _Anchored, value: str) -> bool:
+    match = re.match(f"{_back(row)}(?P<token>{row.whole})", value, re.ASCII)
+    return (
+        match is not None
+        and match.end() == len(value)
+        and not (row.family.entropy and entropy(match["token"]) < row.family.entropy)
     )
-
-
-def may_be_token(value: str) -> bool:
-    """Whether ``value`` begins as a token of some family; nearly none that is secret by its name does."""
-    return _beginnings().match(value) is not None
 
 
 def entropy(text: str) -> float:
@@ -174,15 +197,16 @@ def _families(pivot: str) -> list[str]:
         lasts = re.escape("".join(bare))
         ways = (f"(?<={re.escape(last + pivot)})(?:{'|'.join(found)})" for last, found in bare.items())
         alternatives.append(rf"(?<=[{lasts}]{re.escape(pivot)})(?:{'|'.join(ways)})")
-    return [
-        *(row.rest + row.behind + row.body for row in rows if _is_brief(row)),
-        rf"{_LONG_WORD}(?:{'|'.join([*alternatives, *mixed])})",
-    ]
+    brief = [row.rest + row.behind + row.body for row in rows if _is_brief(row)]
+    if pivot not in _CROWDED:
+        return [*brief, *alternatives, *mixed]
+    return [*brief, rf"{_LONG_WORD}(?:{'|'.join([*alternatives, *mixed])})"]
 
 
 def _is_brief(row: _Anchored) -> bool:
-    """Whether the word may go on for less than eight characters behind the pivot: ``-us7``."""
-    return bool(row.rest) and sum(map(_width, _ATOM.findall(row.rest))) + row.family.least < 8
+    """Whether the word may go on for less than ``_LONG`` characters behind the pivot: ``-us7``."""
+    tail = "" if set("()?*+,") & set(row.family.tail) else row.family.tail
+    return sum(map(_width, _ATOM.findall(row.rest + tail))) + row.family.least < _LONG
 
 
 # --- by name ----------------------------------------------------------------------------------------------------------
@@ -200,18 +224,18 @@ _CREDENTIALS = (
         "url_password",
         ":",
         (
-            r"//(?<=[A-Za-z0-9+.-]://)[^\s/?#@:\"'<>\\\[]{0,256}:"
+            r"//(?<=[A-Za-z0-9+.-]://)[^\s/?#@:\"'<>\\\[]{0,256}+:"
             r"(?P<NAME>(?!\[redacted:[a-z0-9-]{1,40}\]@)[^\s/?#\"'<>\\]{1,1024})(?=@)"
         ),
     ),
-    ("url_password", ":", r"[\w$#](?<=thin:.)[\w$#]{0,63}/(?P<NAME>[^\s/?#@\"'<>\\]{1,256})(?=@)"),
-    ("url_password", ":", r"(?<=\w:)(?P<NAME>[^\s/?#@:\"'<>\\()\[\]]{1,256})(?=@(?:tcp|unix)\()"),  # Go's MySQL driver
+    ("url_password", ":", r"[\w$#](?<=thin:.)[\w$#]{0,63}+/(?P<NAME>[^\s/?#@\"'<>\\]{1,256}+)(?=@)"),
+    ("url_password", ":", r"(?<=\w:)(?P<NAME>[^\s/?#@:\"'<>\\()\[\]]{1,256}+)(?=@(?:tcp|unix)\()"),  # Go's MySQL driver
     (
         "deepl_key",
         ":",
         r"fx(?<=(?P<NAME>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}):fx)(?!\w)",
     ),
-    ("url_token", ":", r"//(?<=[A-Za-z]://)(?P<NAME>[\w~.%+-]{20,256})(?=@)"),
+    ("url_token", ":", r"//(?<=[A-Za-z]://)(?P<NAME>[\w~.%+-]{20,256}+)(?=@)"),
     ("cookie", "C", r"ookie (?<=<Cookie )[^\s=<>]{1,100}=(?P<NAME>[^\s<>]{1,4096})(?= for )"),
     (
         "private_key",
@@ -225,14 +249,17 @@ _REPLACED = (
     r"(?!\s{0,8}(?:\[redacted:[a-z0-9-]{1,40}\][)\]}]{0,4}(?=[\r\n]|\Z)|\\{0,7}\"\[redacted:[a-z0-9-]{1,40}\]\\{0,7}\""
     r"|\\{0,7}'\[redacted:[a-z0-9-]{1,40}\]\\{0,7}'))"
 )
-# "name separator value": the name's tail after its pivot. The key is judged by ``secret_kind``, these only nominate.
+# "name separator value": the name's tail after its pivot. The key is judged by ``secret_kind``, these only nominate. Each part is
+# possessive: nothing that follows could use what is given back.
 _SEPARATOR = (
-    r"(?:(?:\\{0,7}[\"']\]?|%(?:25){0,2}2[27])?\s{0,8}"  # key: value
-    r"(?:=>|:=|={1,3}|[:\uff1a]|(?:\s[\w:]{1,40}=\"[^\"<>]{0,200}\"){0,4}>(?:<!\[CDATA\[)?|&gt;|%(?:25){0,2}3[AaDd])"
-    r"\s{0,8}(?:[&!][A-Za-z]\w{0,30}[ ])?+"  # an anchor or a tag of YAML
-    r"|(?:\\{0,7}[\"'])?\s{0,4},?\s{0,40}(?:\\{0,7}[\"'])?(?i:(?:parameter)?value|val)(?:\\{0,7}[\"'])?\s{0,4}[:=]\s{0,4}"
-    r"|\\{0,7}[\"']\s?,\s?(?=[bB]?\\{0,7}[\"'])"  # ("key", "value")
-    r"|\\{0,7}[\"']\s{0,40}(?=\})"  # value: …, name: key}
+    r"(?:(?:\\{0,7}+[\"']\]?+|%(?:25){0,2}2[27])?+\s{0,8}+"  # key: value
+    r"(?:=>|:=|={1,3}+|[:\uff1a]|>(?:<!\[CDATA\[)?+|&gt;|%(?:25){0,2}3[AaDd])"
+    r"\s{0,8}+(?:[&!][A-Za-z]\w{0,30}[ ])?+"  # an anchor or a tag of YAML
+    r"|\s{1,9}+(?:\s?[\w:]{1,40}=\"[^\"<>]{0,200}\"){1,4}+>(?:<!\[CDATA\[)?+"  # <key attribute="…">value
+    r"|(?=[\s,\"'\\]{1,61}+[vVpP])"  # name: key, value: value
+    r"(?:\\{0,7}+[\"'])?+\s{0,4},?+\s{0,40}+(?:\\{0,7}+[\"'])?+(?i:(?:parameter)?value|val)(?:\\{0,7}+[\"'])?+\s{0,4}+[:=]\s{0,4}+"
+    r"|\\{0,7}+[\"'](?:\s?,\s?(?=[bB]?\\{0,7}[\"'])"  # ("key", "value")
+    r"|\s{0,40}+(?=\}))"  # value: …, name: key}
     r")"
     rf"{_REPLACED}"
 )
@@ -240,8 +267,8 @@ _SEPARATOR = (
 _AFTER_NAME = r"(?=[\s\"'`\\%=:\uff1a>&,])"
 # What a sentence, a row of a table or a command puts between a name and what a machine drew, told by its digits.
 _TOLD = (
-    r"(?:\\{0,2}[\"'`])?\s{1,2}(?:(?:is|was|ist|lautet)\s{1,2}|\|\s{1,4})?(?:\\{0,2}[\"'`])?"
-    r"(?=[^\s\"'`|<>,;]{8})(?=[^\s\"'`|<>,;\d]{0,64}\d)"
+    r"(?:\\{0,2}+[\"'`])?+\s{1,2}+(?:(?:is|was|ist|lautet)\s{1,2}+|\|\s{1,4}+)?+(?:\\{0,2}+[\"'`])?+"
+    r"(?=[^\s\"'`|<>,;]{8})(?=[^\s\"'`|<>,;\d]{0,64}+\d)"
 )
 # How those who write no English name a password, with the sign behind it.
 _FOREIGN = r"(?<=[码碼令钥ド호ьae ].)(?:{})(?P<NAME>)\s{{0,4}}".format(
@@ -255,13 +282,22 @@ _FOREIGN = r"(?<=[码碼令钥ド호ьae ].)(?:{})(?P<NAME>)\s{{0,4}}".format(
 )
 # Two letters come first because they end nearly every attempt at once; the engine tries a set of characters without a call.
 _NAMES = (
-    ("kK", r"[eEiI](?=[yYnNeE])", r"(?i:(?<=ke)y|(?<=toke)n(?!s)|(?<=cooki)e)"),
-    ("pP", r"[aAwW](?=[sSdD])", r"(?i:(?<=pw)d|(?<=pa)s(?:s(?:wor|w)[dt]|sphrase|scode))"),
-    ("cC", r"[rR](?=[eE])", r"(?i:(?<=secr)et|edential)"),
-    ("zZ", r"[aA](?=[tT])", r"(?i:(?<=authoriza)tion)"),
-    ("jJ", r"[wW]", r"(?i:t)"),
+    ("kK", r"[eEiI][yYnNeE](?i:(?<=key)|(?<=token)(?!s)|(?<=cookie))"),
+    ("pP", r"[aAwW][sSdD](?i:(?<=pwd)|(?<=pas)s(?:wor[dt]|w[dt]|phrase|code))"),
+    ("cC", r"[rR][eE](?i:(?<=secre)t|dential)"),
+    ("zZ", r"[aA][tT](?i:(?<=authorizat)ion)"),
+    ("jJ", r"[wW][tT]"),
 )
-_SHORT_NAMES = r"(?<=[shgepvtSHGEPVT]{q}[=:])(?i:(?<=pass{q}[=:])|(?<=[_-]pat{q}[=:])|(?<=auth{q}[=:])|(?<=sig{q}[=:])|(?<=signature{q}[=:])|(?<=otp{q}[=:])|(?<=cvv{q}[=:]))"
+_QUOTED_NAMES, _SHORT_NAMES = (
+    "|".join(
+        f"(?<={name}{quote}[=:])"
+        for quote in quotes
+        for name in ("pass", "[_-]pat", "auth", "sig", "signature", "otp", "cvv")
+    )
+    for quotes in ((r"[\"'\s]", r"\\[\"']"), ("",))
+)
+# What stands before the separator ends most attempts.
+_BEFORE_SEPARATOR = rf"(?i:(?<=[shgepvt][=:])(?:{_SHORT_NAMES})|(?<=[\"'\s][=:])(?:{_QUOTED_NAMES}))"
 _PARAMETER = r"(?<=[yYeE]=)(?i:(?<=[?&]key=)|(?<=[?&]signature=))"
 _FLAG = r"(?<=--)(?<!---)(?P<NAME>(?i:[\w-]{0,24}(?:password|passwd|passphrase|token|secret|key|credentials?)))\s{1,2}(?=[^\s-])"
 _COMMAND = r"(?P<NAME>-user|-proxy-user|[uUpPaw])(?<![\w-]-[uUpPaw])(?:\\{0,7}[\"'],?\s?\\{0,7}[\"']|[\s=]{1,2}[\"']?|(?<=p))(?=[^\s\"'-])"
@@ -279,8 +315,8 @@ SEPARATED = "named_by_separator"
 
 
 @cache
-def compile_scanner(*, contexts: bool = True, emails: bool = False, cards: bool = False) -> re.Pattern[str]:
-    """One regular expression for every shape. ``contexts`` adds values that are secret only because of their name.
+def compile_scanner(*, emails: bool = False, cards: bool = False) -> re.Pattern[str]:
+    """One regular expression for every shape, and for values that are secret only because of their name.
 
     A match without a group nominates a family, which ``family_at`` tells.
     """
@@ -294,18 +330,15 @@ def compile_scanner(*, contexts: bool = True, emails: bool = False, cards: bool 
 
     for group, pivots, pattern in _CREDENTIALS:
         add(pivots, group, pattern)
-    if contexts:
-        for pivots, opening, tail in _NAMES:
-            name = rf"{opening}(?P<NAME>{tail}[\w-]{{0,24}}+){_AFTER_NAME}"
-            add(pivots, "named", f"{name}(?:{_SEPARATOR}|(?P<TOLD>){_TOLD})")
-        for quote in ("", r"[\"'\s]", r"\\[\"']"):
-            add("=:", SEPARATED, rf"{_SHORT_NAMES.replace('{q}', quote)}(?P<NAME>)\s{{0,8}}{_REPLACED}")
-        add("=", SEPARATED, rf"{_PARAMETER}(?P<NAME>){_REPLACED}")
-        add(":\uff1a", "foreign", _FOREIGN)
-        add("-", "named", _FLAG)
-        add("-", "command", _COMMAND)
-        for pivots, pattern in _WORDED:
-            add(pivots, "worded", pattern)
+    for pivots, name in _NAMES:
+        add(pivots, "named", rf"{name}(?P<NAME>[\w-]{{0,24}}+){_AFTER_NAME}(?:{_SEPARATOR}|(?P<TOLD>){_TOLD})")
+    add("=:", SEPARATED, rf"{_BEFORE_SEPARATOR}(?P<NAME>)\s{{0,8}}{_REPLACED}")
+    add("=", SEPARATED, rf"{_PARAMETER}(?P<NAME>){_REPLACED}")
+    add(":\uff1a", "foreign", _FOREIGN)
+    add("-", "named", _FLAG)
+    add("-", "command", _COMMAND)
+    for pivots, pattern in _WORDED:
+        add(pivots, "worded", pattern)
     if emails:
         add("@", "email", _EMAIL)
     if cards:
