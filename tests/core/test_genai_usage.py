@@ -87,6 +87,35 @@ def as_object(value: Any) -> Any:
             usage(3_774, 30, cache_read_input_tokens=3_714, cache_write_input_tokens=50),
             id="anthropic",
         ),
+        pytest.param(  # vercel/ai#14382: the same number in three places
+            {
+                "prompt_tokens": 200,
+                "completion_tokens": 30,
+                "total_tokens": 230,
+                "num_cached_tokens": 64,
+                "prompt_token_details": {"cached_tokens": 64},
+                "prompt_tokens_details": {"cached_tokens": 64},
+            },
+            usage(200, 30, cache_read_input_tokens=64),
+            id="mistral",
+        ),
+        pytest.param(
+            {"prompt_tokens": 200, "completion_tokens": 30, "prompt_token_details": {"cached_tokens": 64}},
+            usage(200, 30, cache_read_input_tokens=64),
+            id="mistral, in one place",
+        ),
+        pytest.param(  # litellm#11938, open-webui-cost-tracker#6
+            {
+                "prompt_tokens": 108,
+                "completion_tokens": 3_256,
+                "total_tokens": 3_364,
+                "citation_tokens": 7_299,
+                "num_search_queries": 74,
+                "reasoning_tokens": 73_248,
+            },
+            usage(7_407, 76_504, reasoning_output_tokens=73_248, web_searches=74),
+            id="perplexity, sources and thoughts beside the rest",
+        ),
         pytest.param(
             {"input_tokens": 200, "output_tokens": 30, "server_tool_use": {"web_search_requests": 2}},
             usage(200, 30, web_searches=2),

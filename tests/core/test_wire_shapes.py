@@ -25,6 +25,10 @@ CALLS = {
     "https://api.openai.com/v1/audio/translations": ("transcriptions", "body"),
     "https://api.openai.com/v1/images/variations": ("images", "body"),
     "https://api.openai.com/v1/audio/speech": ("speech", "body"),
+    "https://gateway.example/v1/videos": ("videos", "body"),
+    "https://api.x.ai/v1/videos/generations": ("videos", "body"),
+    "https://g/v1/projects/p/locations/l/publishers/google/models/veo-3.0:predictLongRunning": ("videos", "veo-3.0"),
+    "https://api.mistral.ai/v1/ocr": ("ocr", "body"),
     "https://api.voyageai.com/v1/multimodalembeddings": ("embeddings", "body"),
     "https://api.cohere.com/v2/rerank": ("rerank", "body"),
     "https://g/v1/projects/p/locations/l/publishers/google/models/text-embedding-005:predict": (
@@ -81,6 +85,8 @@ PATHS_OF_OTHERS = (
     "https://api.openai.com/v1/threads/t/messages",
     "http://localhost/api/chat",
     "http://localhost/surveys/3/responses",
+    "https://www.googleapis.com/youtube/v3/videos",
+    "http://localhost/scans/3/ocr",
 )
 
 

@@ -14,6 +14,8 @@ Where the names are from:
 - Bedrock: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html and
   ``…/API_runtime_CacheDetail.html``
 - Ollama: https://docs.ollama.com/api/usage. Cohere: https://docs.cohere.com/reference/chat
+- Mistral: https://docs.mistral.ai/api#operation-chat_completion_v1_chat_completions_post
+- Perplexity, sources beside the prompt: https://docs.perplexity.ai/getting-started/pricing
 - IBM watsonx.ai: https://ibm.github.io/watsonx-ai-node-sdk/interfaces/0_1_x.WatsonXAI.TextGenResult-1.html
 - DeepSeek: https://api-docs.deepseek.com/guides/kv_cache. OpenRouter:
   https://openrouter.ai/docs/use-cases/usage-accounting
@@ -44,9 +46,10 @@ _CACHE_READ = (
     "prompt_cache_hit_tokens",  # DeepSeek
     "cached_prompt_tokens",  # CrewAI
     "cached_tokens",  # Moonshot
+    "num_cached_tokens",  # Mistral
 )
 _CACHE_WRITE = ("cache_creation_input_tokens", "cache_creation_tokens", "cache_write_tokens")
-_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+_INPUT_DETAILS = ("prompt_tokens_details", "prompt_token_details", "input_tokens_details", "input_token_details")
 _OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details")
 # LangChain puts the service tier in front of the details of calls that are billed by another tariff.
 _TIERS = ("flex_", "priority_")
@@ -197,7 +200,7 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
         ),
         _sum(hour, _count(lifetimes, "ephemeral_5m_input_tokens")),
     )
-    asked, said = _count(report, *_INPUT), _count(report, *_OUTPUT)
+    asked, said = _sum(_count(report, *_INPUT), _count(report, "citation_tokens")), _count(report, *_OUTPUT)
     thought = _either(
         _count(report, "reasoning_tokens"),
         _count(outputs, "reasoning_tokens", "thinking_tokens"),
@@ -231,7 +234,10 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
             _either(_count(outputs, "image_tokens"), detail(outputs, "image")),
         ),
         "searched": (
-            _either(_count(_inside(report, "server_tool_use"), "web_search_requests"), _count(report, WEB_SEARCHES)),
+            _either(
+                _count(_inside(report, "server_tool_use"), "web_search_requests"),
+                _count(report, WEB_SEARCHES, "num_search_queries"),
+            ),
             _count(report, FILE_SEARCHES),
         ),
     }

@@ -249,7 +249,7 @@ def _kind(exchange: Exchange) -> Kind:
 
 _KINDS = {
     **dict.fromkeys(("completions", "watsonx_text"), TEXT_COMPLETION),
-    **dict.fromkeys(("images", "rerank", "speech", "transcriptions"), GENERATE_CONTENT),
+    **dict.fromkeys(("images", "ocr", "rerank", "speech", "transcriptions", "videos"), GENERATE_CONTENT),
 }
 
 
