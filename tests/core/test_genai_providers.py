@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_dev_squad.costs.prices.catalog import catalog
 from ai_dev_squad.genai.providers import (
     convention_name,
     is_known,
@@ -16,6 +17,7 @@ from ai_dev_squad.genai.providers import (
     price_key,
     provider_behind,
     provider_of_host,
+    seller,
 )
 
 
@@ -83,6 +85,10 @@ def test_any_name(name: str) -> None:
         ("bedrock-runtime.example.com", None),
         ("api.x.ai", "x_ai"),
         ("openrouter.ai", "openrouter"),
+        ("api.minimax.io", "minimax"),
+        ("open.bigmodel.cn", "zhipuai"),
+        ("dbc-1.cloud.databricks.com", "databricks"),
+        ("ws-1.ap-southeast-1.maas.aliyuncs.com", "dashscope"),
         ("notopenrouter.ai", None),
         ("api.openai.com.evil.example", None),
         ("127.0.0.1", None),
@@ -92,6 +98,32 @@ def test_any_name(name: str) -> None:
 def test_hosts(host: str, provider: str | None) -> None:
     """The provider behind a host, by its whole name or how it ends."""
     assert provider_of_host(host) == provider
+
+
+def test_whoever_has_prices_has_a_row() -> None:
+    """A list that gains a provider asks for its hosts: without them its models cost what somebody else takes for them, or nothing."""
+    by_name = {"huggingface_": "its router's models say who serves them"}
+    no_row = {
+        "elevenlabs": "its calls are sound over a socket",
+        "modal": "its hosts are its users' own servers",
+        "openai-decisions": "OpenAI's, at OpenAI's address",
+    }
+    rows = {price_key(name) for name in catalog().providers if is_known(name)}
+    without = {name for name in catalog().providers if name not in rows and not name.startswith(tuple(by_name))}
+    assert without == {*no_row}
+
+
+@pytest.mark.parametrize(
+    "house, model, sold",
+    [
+        ("huggingface", "openai/gpt-oss-120b:groq", ("huggingface_groq", "openai/gpt-oss-120b")),
+        ("huggingface", "openai/gpt-oss-120b", ("huggingface", "openai/gpt-oss-120b")),
+        ("ollama", "llama3.1:8b", ("ollama", "llama3.1:8b")),
+    ],
+)
+def test_who_sells_a_model(house: str, model: str, sold: tuple[str, str]) -> None:
+    """A router's model may say whom it is bought from."""
+    assert seller(house, model) == sold
 
 
 @pytest.mark.parametrize(

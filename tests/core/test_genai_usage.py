@@ -226,6 +226,10 @@ def as_object(value: Any) -> Any:
             id="gemini, flattened by crewai",
         ),
         pytest.param(
+            {"promptTokenCount": 100, "totalTokenCount": 100}, usage(100, 0), id="gemini, a prompt that it refuses"
+        ),
+        pytest.param({"promptTokenCount": 100}, usage(100, None), id="gemini, no word of the output"),
+        pytest.param(
             {"promptTokenCount": 100, "candidatesTokenCount": 20, "thoughtsTokenCount": 5, "totalTokenCount": 125},
             usage(100, 25, reasoning_output_tokens=5),
             id="gemini over REST",

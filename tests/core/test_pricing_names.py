@@ -70,6 +70,8 @@ USED = Usage(input_tokens=1_000, output_tokens=100, source="provider")
         ("llama3.1", "ollama", "ollama/llama3.1"),
         ("ollama/llama3.1:8b", "openai", "ollama/llama3.1:8b"),
         ("ollama_chat/llama3.1", "litellm", "ollama/llama3.1"),
+        ("openai/gpt-oss-120b:groq", "huggingface", "huggingface_groq/openai/gpt-oss-120b"),
+        ("MiniMax-M2", "minimax", "minimax/MiniMax-M2"),
     ],
 )
 def test_names_in_use(model, provider, label):

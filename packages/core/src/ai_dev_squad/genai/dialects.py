@@ -23,7 +23,7 @@ Where the names are from:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ai_dev_squad.genai.reports import FILE_SEARCHES, WEB_SEARCHES, plain
@@ -280,11 +280,18 @@ def _gemini(report: Mapping[str, Any]) -> dict[str, Any]:
         report,
         *("candidatesTokensDetails", "candidates_tokens_details", "responseTokensDetails", "response_tokens_details"),
     )
+    asked = _sum(
+        _count(report, "promptTokenCount", "prompt_token_count"),
+        _count(report, "toolUsePromptTokenCount", "tool_use_prompt_token_count"),
+    )
+    if (
+        said is thought is None
+        and asked is not None
+        and asked == _count(report, "totalTokenCount", "total_token_count")
+    ):
+        said = 0  # a prompt that was refused
     return {
-        "asked": _sum(
-            _count(report, "promptTokenCount", "prompt_token_count"),
-            _count(report, "toolUsePromptTokenCount", "tool_use_prompt_token_count"),
-        ),
+        "asked": asked,
         "said": _sum(said, thought),
         "read": _count(report, "cachedContentTokenCount", "cached_content_token_count", "cached_prompt_tokens"),
         "thought": thought,
@@ -344,10 +351,6 @@ def _converse(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ollama(report: Mapping[str, Any]) -> dict[str, Any]:
-    return {"asked": _count(report, "prompt_eval_count"), "said": _count(report, "eval_count")}
-
-
 def _cohere(report: Mapping[str, Any]) -> dict[str, Any]:
     # What is billed, not what the model saw: that has Cohere's own preamble in it. Images have a unit of their own.
     billed, counted = _inside(report, "billed_units"), _inside(report, "tokens")
@@ -374,10 +377,11 @@ def _invocation(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _watsonx(report: Mapping[str, Any]) -> dict[str, Any]:
-    return {"asked": _count(report, "input_token_count"), "said": _count(report, "generated_token_count")}
+def _two_counts(asked: str, said: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    return lambda report: {"asked": _count(report, asked), "said": _count(report, said)}
 
 
+_OLLAMA, _WATSONX = ("prompt_eval_count", "eval_count"), ("input_token_count", "generated_token_count")
 # The first that has one of these names reads the report. The metrics of an invocation come last: they stand beside a
 # report of the model's own that says more.
 _DIALECTS = (
@@ -391,8 +395,8 @@ _DIALECTS = (
     (("inputTokens", "outputTokens"), _converse),
     (("total_input_tokens", "total_output_tokens"), _interaction),
     ((*_INPUT, *_OUTPUT), _openai_or_anthropic),
-    (("prompt_eval_count", "eval_count"), _ollama),
-    (("input_token_count", "generated_token_count"), _watsonx),
+    (_OLLAMA, _two_counts(*_OLLAMA)),
+    (_WATSONX, _two_counts(*_WATSONX)),
     (("billed_units", "tokens"), _cohere),
     (("inputTokenCount", "outputTokenCount", "inputTextTokenCount"), _invocation),
 )

@@ -18,6 +18,7 @@ __all__ = [
     "price_key",
     "provider_behind",
     "provider_of_host",
+    "seller",
 ]
 
 
@@ -79,8 +80,13 @@ _PROVIDERS = (
     _Provider("x_ai", "x-ai", ("grok", "x-ai", "xai"), ("api.x.ai",)),
     # Those that the conventions do not list.
     _Provider("ollama", "ollama", ("chatollama", "ollama_chat")),
+    _Provider("arcee", "arcee", (), ("api.arcee.ai",)),
+    _Provider("avian", "avian", (), ("api.avian.io",)),
     _Provider("aws.sagemaker", "aws", ("sagemaker",), ("runtime.sagemaker.*",)),
+    _Provider("baseten", "baseten", (), ("inference.baseten.co",)),
     _Provider("cerebras", "cerebras", (), ("api.cerebras.ai",)),
+    _Provider("cloudflare", "cloudflare", ("workers-ai",), ("api.cloudflare.com",)),
+    _Provider("cursor", "cursor", (), ("api.cursor.com",)),
     _Provider(
         "dashscope",
         "dashscope",
@@ -93,18 +99,26 @@ _PROVIDERS = (
         ("chatdatabricks",),
         (".cloud.databricks.com", ".azuredatabricks.net", ".gcp.databricks.com"),
     ),
+    _Provider("doubleword", "doubleword", (), ("api.doubleword.ai",)),
     _Provider("fireworks", "fireworks", ("fireworks_ai", "fireworks-ai"), ("api.fireworks.ai",)),
     _Provider("github-copilot", "github-copilot", ("github_copilot",), ("api.githubcopilot.com",)),
     _Provider("hosted_vllm", "hosted_vllm"),
     _Provider("huggingface", "huggingface", (), ("router.huggingface.co",)),
     _Provider("llama_cpp", "llama_cpp", ("llamacpp",)),
+    _Provider("meta", "meta", ("meta_llama",), ("api.meta.ai",)),
+    _Provider("minimax", "minimax", (), ("api.minimax.io", "api.minimax.com", "api.minimaxi.io", "api.minimaxi.com")),
+    _Provider("novita", "novita", ("novita_ai", "novita-ai"), ("api.novita.ai",)),
     _Provider("nvidia_nim", "nvidia_nim", (), ("integrate.api.nvidia.com",)),
     _Provider("openrouter", "openrouter", (), ("openrouter.ai",)),
+    _Provider("ovhcloud", "ovhcloud", (), ("oai.endpoints.kepler.ai.cloud.ovh.net",)),
+    _Provider("quicksilverpro", "quicksilverpro", (), ("api.quicksilverpro.io",)),
     _Provider("sambanova", "sambanova", (), ("api.sambanova.ai",)),
     _Provider("snowflake", "snowflake", (), (".snowflakecomputing.com",)),
     _Provider("together", "together", ("together_ai", "togetherai"), ("api.together.xyz", "api.together.ai")),
+    _Provider("typesafe", "typesafe", (), ("api.typesafe.ai",)),
     _Provider("voyageai", "voyageai", ("voyage",), ("api.voyageai.com",)),
     _Provider("zai", "zai", ("z_ai",), ("api.z.ai",)),
+    _Provider("zhipuai", "zhipuai", ("zhipu",), ("open.bigmodel.cn",)),
 )
 
 OPEN_ENDPOINTS = frozenset(
@@ -177,6 +191,16 @@ def provider_behind(provider: str, host: str | None) -> str:
     language, and then the host tells who answers, if it is one that we know.
     """
     return (provider_of_host(host) if host and provider in OPEN_ENDPOINTS else None) or provider
+
+
+def seller(house: str, model: str) -> tuple[str, str]:
+    """The price key of who is paid for a model of ``house``, a price key, and the model's name there.
+
+    Hugging Face's router passes ``openai/gpt-oss-120b:groq`` on to Groq, at a price of its own:
+    https://huggingface.co/docs/inference-providers/index#provider-selection
+    """
+    name, _, chosen = model.rpartition(":")
+    return (f"huggingface_{chosen}", name) if house == "huggingface" and name else (house, model)
 
 
 def maker_of_model(model: str) -> str | None:

@@ -16,7 +16,7 @@ from ai_dev_squad.costs.prices.addresses import is_address, is_private, is_sold_
 from ai_dev_squad.costs.prices.catalog import catalog
 from ai_dev_squad.costs.prices.model_pricing import ModelPricing, ModelProvider, is_name, provider_name
 from ai_dev_squad.costs.prices.rates import FREE, Price, UnknownPrice
-from ai_dev_squad.genai.providers import OPEN_ENDPOINTS, price_key
+from ai_dev_squad.genai.providers import OPEN_ENDPOINTS, price_key, seller
 from ai_dev_squad.schema import Cost, Usage
 
 __all__ = ["ModelPricing", "ModelProvider", "PriceList", "PricingModels"]
@@ -318,6 +318,7 @@ class PriceList:
 
     def _published(self, name: str, house: str, question: _Question) -> Price | None:
         table = catalog()
+        house, name = seller(house, name)
         owner = table.provider_named(house) if house else None
         owners = [] if owner is None else [owner]
         if owner is None or house in OPEN_ENDPOINTS:
