@@ -4,8 +4,7 @@ Where the names are from:
 
 - OpenAI, chat and responses: https://platform.openai.com/docs/api-reference/chat/object and ``…/responses/object``.
 - xAI, reasoning beside the completion, and the cost in ticks: https://docs.x.ai/developers/cost-tracking
-- Anthropic, the cache beside the input, by how long it is kept:
-  https://docs.claude.com/en/docs/build-with-claude/prompt-caching
+- Anthropic, the cache beside the input: https://docs.claude.com/en/docs/build-with-claude/prompt-caching
 - Its compaction beside the rest: https://platform.claude.com/docs/en/build-with-claude/compaction#understanding-usage
 - Its advisors: https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool#usage-and-billing
 - Its searches: https://platform.claude.com/docs/en/about-claude/pricing#web-search-tool
@@ -14,8 +13,7 @@ Where the names are from:
 - Bedrock: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html and
   ``…/API_runtime_CacheDetail.html``
 - Ollama: https://docs.ollama.com/api/usage. Cohere: https://docs.cohere.com/reference/chat
-- Mistral: https://docs.mistral.ai/api#operation-chat_completion_v1_chat_completions_post
-- Perplexity, sources beside the prompt: https://docs.perplexity.ai/getting-started/pricing
+- Mistral: https://docs.mistral.ai/api. Perplexity, sources beside the prompt: https://docs.perplexity.ai/getting-started/pricing
 - IBM watsonx.ai: https://ibm.github.io/watsonx-ai-node-sdk/interfaces/0_1_x.WatsonXAI.TextGenResult-1.html
 - DeepSeek: https://api-docs.deepseek.com/guides/kv_cache. OpenRouter:
   https://openrouter.ai/docs/use-cases/usage-accounting
