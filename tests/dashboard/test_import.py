@@ -24,7 +24,7 @@ from ai_dev_squad import guard
 from ai_dev_squad_dashboard import cli
 from ai_dev_squad_dashboard.imported.importing import SOURCES, Imported, import_files
 from ai_dev_squad_dashboard.imported.records import UnreadableFileError, UnreadableRecord, records
-from ai_dev_squad_dashboard.imported.told import Context, Untellable, moment_ns, span_id, trace_id
+from ai_dev_squad_dashboard.imported.told import Context, Judged, Untellable, moment_ns, span_id, trace_id
 from ai_dev_squad_dashboard.imported.totals import Totals
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue
 from ai_dev_squad_dashboard.store import Store, open_store
@@ -469,7 +469,9 @@ _VALUES = st.recursive(
 _FIELDS = (
     "id trace_id traceId parent_observation_id type name start_time end_time input output usage usage_details cost_details total_cost "
     "metadata model_parameters completion_start_time tags level run_type extra inputs outputs events dotted_order error "
-    "total_tokens prompt_token_details context attributes span_kind parent_id resourceSpans attributes.metadata timestamp observations"
+    "total_tokens prompt_token_details context attributes span_kind parent_id resourceSpans attributes.metadata timestamp observations "
+    "scores data_type dataType value string_value config_id source comment created_at annotator_kind span_id result annotation_name key "
+    "score run_id"
 ).split()
 
 
@@ -477,7 +479,7 @@ _FIELDS = (
 @settings(max_examples=40)
 @given(record=st.dictionaries(st.sampled_from(_FIELDS), _VALUES, max_size=12), whole=st.booleans())
 def test_no_record_breaks_a_translation(kind: str, record: dict[str, Any], whole: bool) -> None:
-    """Whatever stands in the fields, a record becomes spans with valid ids, or is refused with a reason."""
+    """Whatever stands in the fields, a record becomes spans and marks with valid ids, or is refused with a reason."""
     if whole:
         record |= {"id": "a", "trace_id": "t", "start_time": START, "run_type": "llm", "type": "GENERATION"}
         record |= {"context.trace_id": "t", "context.span_id": "s"}
@@ -485,12 +487,14 @@ def test_no_record_breaks_a_translation(kind: str, record: dict[str, Any], whole
     if source.note is not None:
         source.note(record, context)
     try:
-        told = [*source.tell(record, context), *source.left(context)]
+        told = [*source.tell(record, context), *source.left(context, {"0" * 32: {span_id("s"): False}})]
     except Untellable:
         return
     for one in told:
-        assert len(one.span.trace_id) == 32
-        assert len(one.span.span_id) == 16
+        if isinstance(one, Judged):
+            assert (len(one.trace_id), len(one.mark.span_id or "0" * 16)) == (32, 16)
+        else:
+            assert (len(one.span.trace_id), len(one.span.span_id)) == (32, 16)
 
 
 @given(st.datetimes(min_value=datetime(1990, 1, 1), max_value=datetime(2200, 1, 1)))

@@ -13,9 +13,9 @@ from ai_dev_squad_dashboard.store_url import without_password
 __all__ = ["register"]
 
 _SOURCES = {
-    "langfuse": "observations and traces: blob storage exports (Parquet, JSON, JSONL) or answers of the API",
-    "langsmith": "runs: bulk exports (Parquet) or answers of the API (JSON, JSONL)",
-    "phoenix": "spans: a saved dataframe (Parquet) or answers of the API (JSON)",
+    "langfuse": "observations, traces and scores: blob storage exports (Parquet, JSON, JSONL) or answers of the API",
+    "langsmith": "runs and feedback: bulk exports (Parquet) or answers of the API (JSON, JSONL)",
+    "phoenix": "spans and annotations: saved dataframes (Parquet) or answers of the API (JSON)",
     "openllmetry": "OTLP in JSON, as a Collector's file exporter writes it",
 }
 
@@ -81,8 +81,7 @@ def _files(paths: list[Path]) -> list[Path]:
 
 
 def _is_export(path: Path) -> bool:
-    # Scores stand beside observations in exports of Langfuse, and are no spans.
-    return path.suffix in {".parquet", ".json", ".jsonl", ".ndjson", ".gz"} and "scores" not in path.parts
+    return path.suffix in {".parquet", ".json", ".jsonl", ".ndjson", ".gz"}
 
 
 def _plain(found: Any) -> dict[str, Any]:
@@ -108,6 +107,8 @@ def _tell(found: Any, place: str) -> None:
         say(f"{found.priced_here:,} model calls without a cost in the source are priced here")
     here = found.here
     say(f"{here.traces:,} traces, {here.spans:,} spans, {here.tokens:,} tokens, {here.cost_usd:.6f} USD")
+    if found.source.marks:
+        say(f"{here.marks:,} {'mark' if here.marks == 1 else 'marks'}, whose scores add up to {here.scores:,.10g}")
     if found.differences:
         say("not the same as in the source: " + "; ".join(map(str, found.differences)), error=True)
     else:

@@ -19,15 +19,16 @@ from ai_dev_squad_dashboard.ingest.accepted import accepted
 from ai_dev_squad_dashboard.ingest.counting import Counting
 from ai_dev_squad_dashboard.ingest.pricing import Prices
 from ai_dev_squad_dashboard.ingest.queue import IngestQueue
+from ai_dev_squad_dashboard.marks.reading import log_row
 from ai_dev_squad_dashboard.store import Store
-from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
+from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
 
 from .langfuse import LANGFUSE
 from .langsmith import LANGSMITH
 from .openllmetry import OPENLLMETRY
 from .phoenix import PHOENIX
 from .records import UnreadableFileError, UnreadableRecord, records
-from .told import Context, Source, Told, Untellable
+from .told import Context, Judged, Source, Told, Untellable
 from .totals import Difference, Stated, Totals, differences, stored
 
 __all__ = ["SOURCES", "Imported", "import_files"]
@@ -82,9 +83,11 @@ def import_files(
         for path in files:
             _import(kind, source, path, context, stated, writer)
             progress(f"{path}: read")
-        for told in source.left(context):
-            if stated.add(told):
-                writer.put(told)
+        for told in source.left(context, stated.spans):
+            _take(told, stated, writer)
+            if writer.is_full:
+                writer.write({})
+        imported.skipped += context.skipped
         writer.write({})
     finally:
         queue.close(60)
@@ -103,8 +106,7 @@ def _import(kind: str, source: Source, path: Path, context: Context, stated: Sta
         for count, record in enumerate(records(path), 1):
             for told in _told(source, record, context, writer.imported):
                 # What was stored before is read again, since what the source has of it is compared.
-                if stated.add(told) and count > done:
-                    writer.put(told)
+                _take(told, stated, writer, is_stored=count <= done)
             if writer.is_full:
                 writer.write({name: f"{count} {size}"})
     except UnreadableFileError:
@@ -113,13 +115,21 @@ def _import(kind: str, source: Source, path: Path, context: Context, stated: Sta
     writer.write({name: f"{max(count, done)} {size}"})
 
 
+def _take(told: Told | Judged, stated: Stated, writer: _Writer, *, is_stored: bool = False) -> None:
+    if isinstance(told, Judged):
+        if stated.add_mark(told):
+            writer.mark(told)  # a store keeps each once, and it may be of a span that was stored before
+    elif stated.add(told) and not is_stored:
+        writer.put(told)
+
+
 def _position(text: str | None) -> tuple[int, int]:
     """Records and the size of the file that they were in."""
     count, _, size = (text or "0 0").partition(" ")
     return int(count), int(size)
 
 
-def _told(source: Source, record: object, context: Context, imported: Imported) -> Iterator[Told]:
+def _told(source: Source, record: object, context: Context, imported: Imported) -> Iterator[Told | Judged]:
     if isinstance(record, UnreadableRecord):
         imported.skipped["a record is no JSON object"] += 1
         return
@@ -140,10 +150,14 @@ class _Writer:
         self._prices, self._counting = prices, Counting()
         self._rows: list[SpanRow] = []
         self._answers: list[str | None] = []
+        self._marks: list[LogRow] = []
 
     @property
     def is_full(self) -> bool:
-        return len(self._rows) >= _BATCH
+        return len(self._rows) + len(self._marks) >= _BATCH
+
+    def mark(self, told: Judged) -> None:
+        self._marks.append(log_row(told.mark, told.trace_id, None))
 
     def put(self, told: Told) -> None:
         found = accepted(told.span, told.origin, time.time_ns() // 1000, self._prices)
@@ -155,11 +169,11 @@ class _Writer:
 
     def write(self, positions: dict[str, str]) -> None:
         """Store what waits and ``positions`` with it."""
-        if not self._rows and not positions:
+        if not self._rows and not self._marks and not positions:
             return
         self._counting.settle(self._rows, self._answers)
-        batch = Batch(spans=self._rows, positions=positions)
-        self._rows, self._answers = [], []
+        batch = Batch(spans=self._rows, logs=self._marks, positions=positions)
+        self._rows, self._answers, self._marks = [], [], []
         written = self.queue.submit(batch).result()
         # The only writer: what the commit held is this batch.
         self.imported.new_spans += written.spans

@@ -1,4 +1,4 @@
-"""Langfuse: observations and traces as its API, its pages and its blob storage export write them.
+"""Langfuse: observations, traces and scores as its API, its pages and its blob storage export write them.
 
 Names are camelCase in the API and snake_case in exports; both are read. What a trace says (user, session, tags) stands in the
 trace's own record, or in each observation of the newer export. Fields: https://langfuse.com/docs/api-and-data-platform.
@@ -6,15 +6,17 @@ trace's own record, or in each observation of the newer export. Fields: https://
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ai_dev_squad_dashboard.ingest.otlp_shapes import Attributes, Origin, Span, to_json
 
+from .langfuse_scores import is_score, tell_score
 from .records import Record
 from .told import (
     Claim,
     Context,
+    Judged,
     Source,
     Told,
     Untellable,
@@ -42,6 +44,10 @@ _SETTINGS: Final = {
     "max_tokens": "gen_ai.request.max_tokens",
     "seed": "gen_ai.request.seed",
 }
+_OF_SCORES: Final = (
+    "trace_id", "observation_id", "start_time", "data_type", "string_value", "config_id", "author_user_id", "created_at",
+)  # fmt: skip
+_PLAIN: Final = ("name", "value", "source", "comment", "timestamp")
 _TOTALS: Final = frozenset({"total", "total_tokens"})
 
 
@@ -54,20 +60,36 @@ def _field(record: Record, name: str) -> Any:
     return value
 
 
+def _as_score(record: Record) -> Record | None:
+    """A score with its fields named as in exports; ``None`` for what is none."""
+    named = {name: _field(record, name) for name in _OF_SCORES} | {name: record.get(name) for name in _PLAIN}
+    found = {name: value for name, value in named.items() if value is not None}
+    return found if is_score(found) else None
+
+
 def _is_trace(record: Record) -> bool:
-    return _field(record, "trace_id") is None and _field(record, "start_time") is None and "timestamp" in record
+    return (
+        _as_score(record) is None
+        and _field(record, "trace_id") is None
+        and _field(record, "start_time") is None
+        and "timestamp" in record
+    )
 
 
 def _note(record: Record, context: Context) -> None:
     if _is_trace(record):
         context.traces[str(record.get("id"))] = {
-            name: value for name, value in record.items() if name != "observations"
+            name: value for name, value in record.items() if name not in ("observations", "scores")
         }
 
 
-def _tell(record: Record, context: Context) -> Iterator[Told]:
+def _tell(record: Record, context: Context) -> Iterator[Told | Judged]:
+    given = _as_score(record)
+    if given is not None:
+        yield from tell_score(given)
+        return
     if _is_trace(record):
-        for each in parsed(record.get("observations")) or ():
+        for each in (*(parsed(record.get("observations")) or ()), *(parsed(record.get("scores")) or ())):
             if isinstance(each, dict):
                 yield from _tell({"traceId": record.get("id"), **each}, context)
         return
@@ -128,7 +150,7 @@ def _told(record: Record, trace: str, started: int, attributes: Attributes, clai
     return Told(_origin(record), span, claim)
 
 
-def _left(context: Context) -> Iterator[Told]:
+def _left(context: Context, spans: Mapping[str, Mapping[str, bool]]) -> Iterator[Told]:
     """A trace that has no observation is what was asked and answered, and nothing else is known of it."""
     for identity, record in context.traces.items():
         started = moment_ns(record.get("timestamp"))

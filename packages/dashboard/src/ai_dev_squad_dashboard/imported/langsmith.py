@@ -1,4 +1,4 @@
-"""LangSmith: runs as its bulk export (Parquet) and its API (JSON) write them.
+"""LangSmith: runs as its bulk export (Parquet) and its API (JSON) write them, and feedback as its API does.
 
 In tables what is an object is JSON text. A parent's sums of tokens and cost are those of what is below it, so only runs that call
 a model count; a root's sums are what the product itself says of the whole trace. Fields: https://docs.langchain.com/langsmith.
@@ -17,15 +17,18 @@ from .records import Record
 from .told import (
     Claim,
     Context,
+    Judged,
     Source,
     Told,
     Untellable,
     end_of,
+    judged,
     moment_ns,
     money,
     number,
     object_of,
     parsed,
+    score,
     seconds_until,
     settings_of,
     span_id,
@@ -52,7 +55,27 @@ _SETTINGS: Final = {
 }
 
 
-def _tell(record: Record, context: Context) -> Iterator[Told]:
+def _feedback(record: Record) -> Iterator[Judged]:
+    """What somebody thinks of a run: https://docs.langchain.com/langsmith/feedback-data-format."""
+    at, value = moment_ns(record.get("created_at")), parsed(record.get("value"))
+    if record.get("trace_id") is None or at is None:
+        raise Untellable("feedback of LangSmith without trace_id or created_at")
+    yield judged(
+        trace_id(record["trace_id"]),
+        span_id(record.get("run_id")) or None,
+        at,
+        name=text(record.get("key")),
+        score=score(record.get("score")),
+        label=text(value) if isinstance(value, str) else None,
+        comment=text(record.get("comment")),
+        by=None,
+    )
+
+
+def _tell(record: Record, context: Context) -> Iterator[Told | Judged]:
+    if "key" in record and "run_type" not in record:
+        yield from _feedback(record)
+        return
     identity, trace = record.get("id"), record.get("trace_id") or record.get("id")
     started = moment_ns(record.get("start_time"))
     kind = text(record.get("run_type"))

@@ -1,4 +1,4 @@
-"""Phoenix: spans as its client's dataframe is saved (Parquet), and as its API writes them (JSON).
+"""Phoenix: spans and annotations as its client's dataframes are saved (Parquet), and as its API writes them (JSON).
 
 Attributes are OpenInference's, which the receiver understands; a table has a column for each, with lists and objects in it, which
 become flat names again. Columns: https://arize.com/docs/phoenix.
@@ -12,10 +12,12 @@ from typing import Any, Final
 
 from ai_dev_squad_dashboard.ingest.otlp_shapes import Attributes, Event, Origin, Span, to_json
 
+from .phoenix_annotations import is_annotation, left_annotations, tell_annotation
 from .records import Record
 from .told import (
     Claim,
     Context,
+    Judged,
     Source,
     Told,
     Untellable,
@@ -40,7 +42,10 @@ _WHOLE: Final = ("metadata", "tag.tags", "llm.invocation_parameters")
 _DEEPEST: Final = 12
 
 
-def _tell(record: Record, context: Context) -> Iterator[Told]:
+def _tell(record: Record, context: Context) -> Iterator[Told | Judged]:
+    if is_annotation(record):
+        yield from tell_annotation(record, context)
+        return
     where = record.get("context")
     ids = where if isinstance(where, dict) else {}
     trace, identity = (
@@ -125,4 +130,4 @@ def _rolled_up(record: Record) -> Claim | None:
     return Claim(sum(known)) if known else None
 
 
-PHOENIX: Final = Source("Phoenix", _tell)
+PHOENIX: Final = Source("Phoenix", _tell, left=left_annotations)

@@ -1,7 +1,11 @@
-"""What a record of another product comes to: a span as OTLP has it, and what the product itself says it counts."""
+"""What a record of another product comes to: a span as OTLP has it, and what the product itself says it counts; or what somebody
+thinks of one.
+"""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,21 +17,25 @@ import msgspec
 
 from ai_dev_squad.json_depth import is_too_deep
 from ai_dev_squad_dashboard.ingest.otlp_shapes import Attributes, Origin, Span, is_hex_id, to_json
+from ai_dev_squad_dashboard.store.marks import LONGEST, Mark
 
 from .records import Record
 
 __all__ = [
     "Claim",
     "Context",
+    "Judged",
     "Source",
     "Told",
     "Untellable",
     "end_of",
+    "judged",
     "moment_ns",
     "money",
     "number",
     "object_of",
     "parsed",
+    "score",
     "seconds_until",
     "settings_of",
     "span_id",
@@ -58,6 +66,13 @@ class Told(NamedTuple):
     """What the product says that the whole trace used; on a trace's root, where it says so."""
 
 
+class Judged(NamedTuple):
+    """A record that is a mark of a run."""
+
+    trace_id: str
+    mark: Mark
+
+
 @dataclass
 class Context:
     """What records say of others: a product may keep what holds for a trace apart from what was done in it."""
@@ -66,18 +81,22 @@ class Context:
     """A trace's own record, by the id that the product has for it."""
     told: set[str] = field(default_factory=set)
     """Those of them of which something was told."""
+    waiting: dict[str, list[Record]] = field(default_factory=dict)
+    """Records of spans that do not say of which trace, by the span's id."""
+    skipped: Counter[str] = field(default_factory=Counter)
+    """Why some of what was kept could not be told → how many."""
 
 
 class Source(NamedTuple):
     """A product's export."""
 
     title: str
-    tell: Callable[[Record, Context], Iterator[Told]]
-    """A record → its spans. Raises ``Untellable``."""
+    tell: Callable[[Record, Context], Iterator[Told | Judged]]
+    """A record → its spans and marks. Raises ``Untellable``."""
     note: Callable[[Record, Context], None] | None = None
     """Keep what a record says of others. Called with every record before the first is told; ``None`` where none does."""
-    left: Callable[[Context], Iterator[Told]] = lambda _: iter(())
-    """What is told of records alone that were only noted."""
+    left: Callable[[Context, Mapping[str, Mapping[str, bool]]], Iterator[Told | Judged]] = lambda *_: iter(())
+    """What is told of records alone that were only noted, when all are read: trace → its spans."""
 
 
 _UNITS: Final = ((10**17, 1), (10**14, 10**3), (10**11, 10**6), (0, 10**9))
@@ -145,6 +164,35 @@ def money(given: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return amount if 0 <= amount < 1e18 else None
+
+
+def score(given: Any) -> float | None:
+    """A finite number, whatever it is stated as; 1 for true and 0 for false."""
+    if not isinstance(given, (int, float, str, Decimal)):
+        return None
+    try:
+        found = float(given)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def judged(
+    trace: str,
+    span: str | None,
+    at_ns: int,
+    *,
+    name: str | None,
+    score: float | None,
+    label: str | None,
+    comment: str | None,
+    by: str | None,
+) -> Judged:
+    """A mark of a run, or of an operation in it. Raises ``Untellable`` for one that says nothing."""
+    if score is None and label is None and comment is None:
+        raise Untellable("a judgement without a score, a label or a comment")
+    short = None if label is None else label[:LONGEST]
+    return Judged(trace, Mark(at_ns // 1000, (name or "feedback")[:LONGEST], score, short, comment, by, span))
 
 
 def text(given: Any) -> str | None:

@@ -18,6 +18,7 @@ __all__ = [
     "COMMENT",
     "EVENT",
     "LABEL",
+    "LONGEST",
     "NAME",
     "OF_SPANS",
     "SAME_US",
@@ -35,7 +36,8 @@ SCORE: Final = "gen_ai.evaluation.score.value"
 LABEL: Final = "gen_ai.evaluation.score.label"
 COMMENT: Final = "gen_ai.evaluation.explanation"
 BY: Final = "ai_dev_squad.mark.by"
-_LONGEST: Final = 256
+LONGEST: Final = 256
+"""Characters of what was judged, and of a label."""
 SAME_US: Final = 1_000_000
 """What says the same of the same within this time is one mark: a program may write a line and send an event of it."""
 OF_SPANS: Final = ("model", "provider", "agent", "tool")
@@ -76,9 +78,9 @@ def mark_of(line: LogRow) -> Mark:
     given = {**details.attributes, **details.metadata}
     return Mark(
         time_us=line.time_us,
-        name=(_text(given, NAME) or "feedback")[:_LONGEST],
+        name=(_text(given, NAME) or "feedback")[:LONGEST],
         score=_number(given),
-        label=(_text(given, LABEL) or "")[:_LONGEST] or None,
+        label=(_text(given, LABEL) or "")[:LONGEST] or None,
         comment=_text(given, COMMENT),
         by=_text(given, BY),
         span_id=line.span_id,
