@@ -22,6 +22,8 @@ from azure.ai.inference import ChatCompletionsClient, EmbeddingsClient
 from azure.ai.inference.aio import ChatCompletionsClient as AsyncChatCompletionsClient
 from azure.core.credentials import AzureKeyCredential
 from google import genai
+from lm15 import AnthropicLM, AsyncOpenAIChatLM, Message, OpenAIChatLM, OpenAILM
+from lm15 import Request as LM15Request
 from mistralai.client import Mistral
 
 MESSAGES: Any = [{"role": "user", "content": "q"}]
@@ -302,6 +304,39 @@ async def azure_inference_async(url: str) -> None:
 def azure_inference_embeddings(url: str) -> None:
     with EmbeddingsClient(endpoint=url, credential=AzureKeyCredential("x")) as client:
         client.embed(input=["q"], model="embed")
+
+
+ASKED = LM15Request(model="gpt-4o", messages=(Message.user("q"),))
+
+
+@call("chat", 10)
+def lm15_chat(url: str) -> None:
+    OpenAIChatLM(api_key="x", base_url=f"{url}/v1").complete(ASKED)
+
+
+@call("chat", 10)
+def lm15_chat_stream(url: str) -> None:
+    list(OpenAIChatLM(api_key="x", base_url=f"{url}/v1").stream(ASKED))
+
+
+@call("chat", 10)
+async def lm15_chat_async(url: str) -> None:
+    await AsyncOpenAIChatLM(api_key="x", base_url=f"{url}/v1").complete(ASKED)
+
+
+@call("chat", 10)
+async def lm15_chat_stream_async(url: str) -> None:
+    await drain(AsyncOpenAIChatLM(api_key="x", base_url=f"{url}/v1").stream(ASKED))
+
+
+@call("responses", 10)
+def lm15_responses(url: str) -> None:
+    OpenAILM(api_key="x", base_url=f"{url}/v1").complete(ASKED)
+
+
+@call("messages", 40)
+def lm15_messages_stream(url: str) -> None:
+    list(AnthropicLM(api_key="x", base_url=f"{url}/v1").stream(ASKED))
 
 
 @call("chat", 10)

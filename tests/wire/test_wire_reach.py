@@ -16,6 +16,7 @@ import httpx
 import httpx2
 import hypercorn.asyncio
 import hypercorn.config
+import lm15.transports
 import pytest
 import requests
 import urllib3
@@ -140,6 +141,7 @@ PRIVATE = [
     (urllib3.HTTPResponse, "_raw_read"),
     (urllib3.HTTPResponse, "_handle_chunk"),
     (urllib3.HTTPResponse, "_update_chunk_length"),
+    (lm15.transports.StdlibAsyncTransport, "_do_stream"),
 ]
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import httpx
 import httpx2
+import lm15.transports
 import openai
 import pytest
 import requests
@@ -44,6 +45,8 @@ DOORS = (
     (httpx2.AsyncClient, "send"),
     (aiohttp.ClientSession, "_request"),
     (urllib3.HTTPConnectionPool, "urlopen"),
+    (lm15.transports.StdlibTransport, "stream"),
+    (lm15.transports.StdlibAsyncTransport, "_do_stream"),
 )
 
 
@@ -271,7 +274,33 @@ async def leave_aiohttp(url: str) -> None:
         await response.content.readany()
 
 
-@pytest.mark.parametrize("leave", [leave_httpx, leave_requests, leave_openai_stream, leave_httpx2, leave_aiohttp])
+def sent_by_lm15(url: str) -> lm15.transports.TransportRequest:
+    return lm15.transports.TransportRequest("POST", url, body=json.dumps(EARLY).encode())
+
+
+def leave_lm15(url: str) -> None:
+    with lm15.transports.StdlibTransport() as transport, transport.stream(sent_by_lm15(url)) as response:
+        next(response.iter_lines())
+
+
+async def leave_lm15_async(url: str) -> None:
+    async with lm15.transports.StdlibAsyncTransport() as transport, transport.stream(sent_by_lm15(url)) as response:
+        async for _ in response:
+            break
+
+
+LEAVING = [
+    leave_httpx,
+    leave_requests,
+    leave_openai_stream,
+    leave_httpx2,
+    leave_aiohttp,
+    leave_lm15,
+    leave_lm15_async,
+]
+
+
+@pytest.mark.parametrize("leave", LEAVING)
 def test_an_answer_that_is_left_half_way_is_closed_early(leave: Any, serve, tapped) -> None:
     """With what was reported until then, where the provider reports at the beginning."""
     server = serve(pause=0.02)
@@ -282,18 +311,24 @@ def test_an_answer_that_is_left_half_way_is_closed_early(leave: Any, serve, tapp
     assert (status, usage.get("input_tokens")) == ("closed_early", None if leave is leave_openai_stream else 12)
 
 
-async def test_a_cancelled_reader_is_cancelled(serve, tapped) -> None:
+async def read_httpx2(url: str, begun: asyncio.Event) -> None:
+    async with httpx2.AsyncClient() as client, client.stream("POST", url, json=EARLY) as response:
+        async for _ in response.aiter_bytes():
+            begun.set()
+
+
+async def read_lm15(url: str, begun: asyncio.Event) -> None:
+    async with lm15.transports.StdlibAsyncTransport() as transport, transport.stream(sent_by_lm15(url)) as response:
+        async for _ in response:
+            begun.set()
+
+
+@pytest.mark.parametrize("read", [read_httpx2, read_lm15])
+async def test_a_cancelled_reader_is_cancelled(read: Any, serve, tapped) -> None:
     """The exception is the reader's own, and the exchange says so."""
     server = serve(pause=60)
     begun = asyncio.Event()
-
-    async def read() -> None:
-        async with httpx2.AsyncClient() as client:
-            async with client.stream("POST", f"{server.url}/v1/messages", json=EARLY) as response:
-                async for _ in response.aiter_bytes():
-                    begun.set()
-
-    task = asyncio.create_task(read())
+    task = asyncio.create_task(read(f"{server.url}/v1/messages", begun))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

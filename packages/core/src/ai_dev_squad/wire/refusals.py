@@ -29,6 +29,7 @@ LIBRARIES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "openai._base_client": _GENERATED,
     "anthropic._base_client": _GENERATED,
     "groq._base_client": _GENERATED,
+    "dspy.clients.base_lm": (("BaseLM", ("__call__", "acall")),),
     "botocore.client": (("BaseClient", ("_make_api_call",)),),
     "litellm": (("", ("completion", "acompletion", "embedding", "aembedding", "responses", "aresponses")),),
     "instructor.v2.core.client": _INSTRUCTOR,

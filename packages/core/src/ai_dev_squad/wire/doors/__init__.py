@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from ai_dev_squad.patching import Patches
-from ai_dev_squad.wire.doors import aiohttp, httpx, urllib3
+from ai_dev_squad.wire.doors import aiohttp, httpx, lm15, urllib3
 from ai_dev_squad.wire.passage import Passage
 
 __all__ = ["DOORS"]
@@ -18,5 +18,7 @@ DOORS: dict[str, Door] = {
     "httpx2": httpx.watch,
     "aiohttp": aiohttp.watch,
     "urllib3": urllib3.watch,
+    "lm15.transports": lm15.watch,
+    "dspy._vendor.lm15.transports": lm15.watch,
 }
 """By the name of the library: a function that wraps the loaded library, all or nothing."""
