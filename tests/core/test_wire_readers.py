@@ -297,6 +297,17 @@ def test_a_packed_answer_is_unpacked(encoding: str, content: bytes, size: int) -
     assert (answer.usage, answer.done) == (USAGE, True)
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_what_is_not_packed_as_it_says_says_nothing(encoding: str) -> None:
+    """The client cannot unpack it either, and says so; nothing of ours has failed."""
+    answer = Answer()
+    reader = unpacked(reader_of(answer, SSE), encoding)
+    for piece in (deflated(31)[:10] + b"\xff" * 40, PLAIN):
+        reader.feed(piece)
+    reader.end()
+    assert (answer.usage, answer.events) == ({}, 0)
+
+
 def test_an_unknown_packing_is_named() -> None:
     """And what is known."""
     with pytest.raises(ValueError, match="content-encoding 'lzma' isn't one of gzip, x-gzip, deflate, br, zstd"):

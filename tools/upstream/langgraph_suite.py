@@ -101,7 +101,8 @@ def pip(*arguments: str) -> None:
     uv = shutil.which("uv") if arguments[0] == "install" else None
     command = [sys.executable, "-m", "pip", "--quiet", *arguments]
     if uv:
-        command = [uv, "pip", "install", "--quiet", "--python", sys.executable, *arguments[1:]]
+        # A distribution's pyproject names its neighbours in the repository that it was made in.
+        command = [uv, "pip", "install", "--quiet", "--no-sources", "--python", sys.executable, *arguments[1:]]
     subprocess.run(command, check=True)
 
 

@@ -43,6 +43,8 @@ class Watcher:
         self.seen.apis[exchange.api] = self.seen.apis.get(exchange.api, 0) + 1
 
     def ended(self, exchange: wire.Exchange) -> None:
+        if exchange.follows is not None:
+            return  # it asks about an earlier one, and was not told of before it was sent
         if exchange.note:
             self.seen.ended_twice.append(f"{self.test}: {exchange.path}")
         exchange.note = self.test

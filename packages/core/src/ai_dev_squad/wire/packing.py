@@ -29,12 +29,21 @@ class _Unpacking:
         self._reader, self._unpack = reader, _UNPACKERS[encoding]()
 
     def feed(self, data: bytes) -> None:
-        plain = self._unpack(data)
+        try:
+            plain = self._unpack(data)
+        except Exception:  # noqa: BLE001 - each library has errors of its own; the client has the same, and raises it
+            self._unpack = _nothing
+            return
         if plain:
             self._reader.feed(plain)
 
     def end(self) -> None:
         self._reader.end()
+
+
+def _nothing(data: bytes) -> bytes:
+    """Of an answer that is not packed as it says."""
+    return b""
 
 
 class _Deflated:
