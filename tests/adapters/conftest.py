@@ -34,14 +34,16 @@ os.environ.setdefault("CREWAI_STORAGE_DIR", _crewai_storage.name)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Clients and event loops that CrewAI and AutoGen never close are theirs to close, and no failure of our tests.
 
-    The contract's tests of memory and of many runs at once take longest, and prove the same on every Python and every date;
-    how providers' words are read is the same on every Python.
+    The contract's tests of memory, of many runs at once and of processes that end take longest, and prove the same on every
+    Python and every date; how providers' words are read is the same on every Python.
     """
     words = ("test_a_report_in_other_words", "test_reports_that_add_up", "test_two_chunks_that_end_it")
     for item in items:
         if item.name.startswith(words):
             item.add_marker(pytest.mark.once)
-        if item.name.startswith(("test_memory_stays_flat", "test_concurrent_runs_never_mix")):
+        if item.name.startswith(
+            ("test_memory_stays_flat", "test_concurrent_runs_never_mix", "test_a_process_that_ends_in_a_run")
+        ):
             item.add_marker(pytest.mark.once)
             item.add_marker(pytest.mark.undated)
         if item.path.name.startswith(

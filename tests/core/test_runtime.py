@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -129,6 +130,30 @@ def test_asking_for_a_part_builds_no_file_and_no_thread() -> None:
 
     assert ai_dev_squad.flush()
     assert [path.name for path in Path("a").iterdir()] == ["ai_dev_squad.jsonl"]
+
+
+ARCHIVED = """
+import ai_dev_squad
+from ai_dev_squad import operations
+from ai_dev_squad.frameworks import adapted_frameworks
+from ai_dev_squad.schema import Usage
+
+request = operations.ModelRequest("gpt-4o-mini", "openai")
+call = operations.start(operations.CHAT, "gpt-4o-mini", framework="test", request=request)
+call.usage = Usage(input_tokens=100, output_tokens=20, source="provider")
+call.stop()
+print(ai_dev_squad.__file__, "langgraph" in adapted_frameworks(), call.cost.usd)
+"""
+
+
+def test_a_package_that_lies_in_an_archive_has_its_tables(tmp_path: Path) -> None:
+    """A program that was packed, as zipapp does it, has prices and names of frameworks as any other."""
+    package = Path(ai_dev_squad.__file__).parent
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", root_dir=package.parent, base_dir=package.name)
+
+    done = python(f"import sys; sys.path.insert(0, {archive!r})" + ARCHIVED)
+
+    assert (done.stdout, done.stderr) == (f"{Path(archive, package.name, '__init__.py')} True 2.7e-05\n", "")
 
 
 def test_many_threads_at_first_use_build_one_pipeline() -> None:

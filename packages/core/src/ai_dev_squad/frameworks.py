@@ -14,6 +14,8 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -143,7 +145,7 @@ def framework_called(word: str) -> str | None:
     return _words().get(word.lower())
 
 
-def read_frameworks(path: Path) -> dict[str, FrameworkInfo]:
+def read_frameworks(path: Traversable) -> dict[str, FrameworkInfo]:
     """The frameworks that a file describes. Raises ``FrameworkError``."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -154,7 +156,7 @@ def read_frameworks(path: Path) -> dict[str, FrameworkInfo]:
 
 @functools.cache
 def _known() -> Mapping[str, FrameworkInfo]:
-    found = read_frameworks(Path(__file__).with_name("frameworks.toml"))
+    found = read_frameworks(files("ai_dev_squad") / "frameworks.toml")
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         try:
             for name, info in read_frameworks(_file_of(entry)).items():

@@ -15,6 +15,7 @@ import pytest
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
 from ai_dev_squad_testing.contract.concurrency import Concurrency  # noqa: E402
+from ai_dev_squad_testing.contract.endings import Endings  # noqa: E402
 from ai_dev_squad_testing.contract.failures import Failures  # noqa: E402
 from ai_dev_squad_testing.contract.isolation import Isolation  # noqa: E402
 from ai_dev_squad_testing.contract.line_format import LineFormat  # noqa: E402
@@ -29,7 +30,9 @@ from ai_dev_squad_testing.contract.truth import Truth  # noqa: E402
 __all__ = ["AdapterContract"]
 
 
-class AdapterContract(Truth, Numbers, Reach, Tree, Failures, Manners, Loops, Isolation, LineFormat, Concurrency):
+class AdapterContract(
+    Truth, Numbers, Reach, Tree, Failures, Endings, Manners, Loops, Isolation, LineFormat, Concurrency
+):
     """What an adapter must hold, as tests. Inherit it as ``class TestMyAdapter(AdapterContract)``.
 
     A subclass sets ``framework`` and writes ``observe``, ``unobserve``, the programs (``asking``, ``with_tool``,

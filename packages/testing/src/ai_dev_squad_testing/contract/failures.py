@@ -174,12 +174,13 @@ class Failures(Harness):
         assert {line.status for line in captured.closing() if line.operation != "chat"} == {"cancelled"}
         assert {line.status for line in captured.closing("chat")} <= {"cancelled", "error"}
 
-    def test_an_interrupted_program(self, captured: Captured) -> None:
-        """Ctrl-C in a step is the program's own, and leaves nothing open."""
+    @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+    def test_an_interrupted_program(self, captured: Captured, interruption: type[BaseException]) -> None:
+        """Ctrl-C and ``sys.exit`` in a step are the program's own, and leave nothing open."""
         self.need("working", "run")
 
         def users_own_step() -> None:
-            raise KeyboardInterrupt
+            raise interruption
 
         unobserved, observed = self.both(lambda: self.working(users_own_step), "run")
 

@@ -183,7 +183,7 @@ class Harness(Framework):
         """The same, whatever happens."""
         try:
             return Outcome(self.play(mode, program, question))
-        except (Exception, asyncio.CancelledError, KeyboardInterrupt) as error:  # noqa: BLE001 - it is what is tested
+        except (Exception, asyncio.CancelledError, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - it is what is tested
             return Outcome(error=error)
 
     def finish(self, program: Any, question: str = "What is the capital of France?") -> str:

@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
+from importlib.resources import files
 from itertools import zip_longest
-from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
@@ -161,7 +161,8 @@ class Catalog(msgspec.Struct):
 @lru_cache(maxsize=1)
 def catalog() -> Catalog:
     """The table, read once (a few milliseconds)."""
-    return msgspec.json.decode(Path(__file__).with_name("prices.json").read_bytes(), type=Catalog)
+    table = files("ai_dev_squad.costs.prices") / "prices.json"  # also where the package lies in an archive
+    return msgspec.json.decode(table.read_bytes(), type=Catalog)
 
 
 def _step(rate: Rate, size: int) -> int | float | None:
