@@ -39,7 +39,7 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
 
     def overview(now: Selection) -> None:
         with store.snapshot():
-            store.with_previous(now)
+            store.with_previous(now, drawn=(step_of(now), "framework"))
             store.timeline(now, step_of(now))
             for key in ("model", "agent", "tool"):
                 store.groups(now, key, order="p95", limit=10)
@@ -49,7 +49,7 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
 
     def costs(now: Selection) -> None:
         with store.snapshot():
-            store.with_previous(now)
+            store.with_previous(now, drawn=(step_of(now), "model"))
             store.timeline(now, step_of(now), "model")
             for key in ("model", "provider", "agent", "framework", "day"):
                 store.groups(now, key)

@@ -122,7 +122,7 @@ class DuckDBStore(BesideCost, Moves, OneWriter):
     def totals(self, selection: Selection) -> Totals:
         return self._summaries([selection])[0].totals()
 
-    def with_previous(self, selection: Selection) -> tuple[Totals, Totals]:
+    def with_previous(self, selection: Selection, *, drawn: tuple[int, DrawnBy] | None = None) -> tuple[Totals, Totals]:
         before, now = self._summaries([selection.before, selection])
         return now.totals(), before.totals()
 

@@ -59,8 +59,10 @@ class Questions(Protocol):
     def totals(self, selection: Selection) -> Totals:
         """The sums over a selection."""
 
-    def with_previous(self, selection: Selection) -> tuple[Totals, Totals]:
-        """The sums over a selection and over ``selection.before``, for less than the two of them."""
+    def with_previous(self, selection: Selection, *, drawn: tuple[int, DrawnBy] | None = None) -> tuple[Totals, Totals]:
+        """The sums over a selection and over ``selection.before``, for less than the two of them. ``drawn``: the step and the key of
+        the ``timeline`` that is asked for next in the same ``snapshot``, for an engine that can tell both at once.
+        """
 
     def timeline(self, selection: Selection, step_us: int, by: DrawnBy = "framework") -> Sequence[Point]:
         """Sums per step and key, ascending; steps are aligned to multiples of ``step_us``; empty steps are left out."""

@@ -87,7 +87,7 @@ def build(site: Site, query: Query) -> Costs:
     store, selection = site.store, query.selection
     by: Any = query.choice("by", BY, "model")
     split: DrawnBy = "program" if by in {"tool", "session", "day"} else by
-    totals, previous = store.with_previous(selection)
+    totals, previous = store.with_previous(selection, drawn=(query.step_us, split))
     thought, marked = marks(store, query)
     tools, made_usd = _tools(store, query) if by == "tool" else ((), 0.0)
     return Costs(

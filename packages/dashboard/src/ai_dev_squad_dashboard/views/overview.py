@@ -63,7 +63,7 @@ def build(site: Site, query: Query) -> Overview:
     """Totals of the span of time and of the one before, and whatever stands out."""
     store, selection = site.store, query.selection
     rank = query.choice("rank", RANKS, "cost")
-    totals, previous = store.with_previous(selection)
+    totals, previous = store.with_previous(selection, drawn=(query.step_us, "program"))
     points = store.timeline(selection, query.step_us, "program")
     running = running_now(site, query)
     going_on = {row.trace_id for row in running}

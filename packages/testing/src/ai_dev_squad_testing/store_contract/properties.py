@@ -100,6 +100,20 @@ class StoreProperties(Opens):
                     assert [(point.start_us, point.key) for point in points] == [(p.start_us, p.key) for p in expected]
                     for point, exact_point in zip(points, expected, strict=True):
                         near(point, exact_point)
+                with store.snapshot():
+                    now, before = store.with_previous(selection, drawn=(step, "program"))
+                    points, days = (
+                        store.timeline(selection, step, "program"),
+                        store.groups(selection, "day", limit=1000),
+                    )
+                near(now, oracle.totals(selection))
+                near(before, oracle.totals(selection.before))
+                for point, exact_point in zip(points, oracle.timeline(selection, step, "program"), strict=True):
+                    near(point, exact_point)
+                exact = oracle.groups(selection, "day")
+                assert {group.key for group in days} == set(exact)
+                for group in days:
+                    near(group, replace(exact[group.key], latency=()))
                 named: tuple[NamedBy, ...] = ("agent", "model", "tool")
                 for name in named:
                     steps = oracle.history(selection, name, key, step)

@@ -14,9 +14,10 @@ from typing import Final
 from ai_dev_squad_dashboard.store.failures import FOLDED_IDS, FOLDED_NUMBERS, MESSAGE_LENGTH
 from ai_dev_squad_dashboard.store.summary import SUMS
 
-__all__ = ["FIVE_US", "HOUR_US", "SPAN", "SUM_OF", "TABLES", "TRACE", "UNTIMED", "Table", "statements"]
+__all__ = ["DAY_US", "FIVE_US", "HOUR_US", "SPAN", "SUM_OF", "TABLES", "TRACE", "UNTIMED", "Table", "statements"]
 
 HOUR_US: Final = 3_600_000_000
+DAY_US: Final = 24 * HOUR_US
 FIVE_US: Final = 300_000_000
 UNTIMED: Final = 65535
 """The bin of a span of which nobody knows how long it took."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -32,6 +32,11 @@ class SeriesBook:
 
     def __len__(self) -> int:
         return len(self._names)
+
+    @property
+    def known(self) -> Mapping[int, Key]:
+        """What numbers stand for, as far as it is known without asking."""
+        return self._names
 
     def names(self, wanted: Sequence[int] | None = None) -> dict[int, Key]:
         """What numbers stand for; all that there are without ``wanted``."""

@@ -80,8 +80,11 @@ from . import (
     upkeep,
 )
 from .client import Client
+from .drawn import Row, points
+from .drawn import drawn as drawn_of
 from .facts import LATE
 from .migrations import migrate
+from .schema import DAY_US
 from .write import Writer
 
 __all__ = ["LACKS", "ClickHouseStore"]
@@ -126,17 +129,21 @@ class ClickHouseStore:
     def totals(self, selection: Selection) -> Totals:
         return self._summary(selection).totals()
 
-    def with_previous(self, selection: Selection) -> tuple[Totals, Totals]:
+    def with_previous(self, selection: Selection, *, drawn: tuple[int, DrawnBy] | None = None) -> tuple[Totals, Totals]:
         found = getattr(self._held, "found", None)
-        now, before = sums.summarise(self._client, self._writer.series, selection, with_before=True)
-        assert before is not None
+        too = None if drawn is None or found is None else drawn_of(self._writer.series.known, selection, *drawn)
+        summed = sums.summarise(self._client, self._writer.series, selection, with_before=True, too=too)
+        assert summed.before is not None
         if found is not None:
-            found[_period(selection)] = now
-        return now.filtered(selection).totals(), before.filtered(selection).totals()
+            found[_period(selection)] = summed.now
+            if drawn is not None and summed.drawn is not None:
+                found.setdefault(selection, {})[drawn] = summed.drawn
+        return summed.now.filtered(selection).totals(), summed.before.filtered(selection).totals()
 
     def timeline(self, selection: Selection, step_us: int, by: DrawnBy = "framework") -> Sequence[Point]:
         orders.known(by, sums.DRAWN_BY, "group by")
-        return sums.timeline(self._client, selection, step_us, by)
+        rows = self._drawn(selection).get((step_us, by))
+        return points(rows) if rows is not None else sums.timeline(self._client, selection, step_us, by)
 
     def groups(
         self, selection: Selection, by: GroupBy, *, order: OrderBy = "cost", limit: int = 50, latency: bool = False
@@ -145,9 +152,9 @@ class ClickHouseStore:
         orders.allowed(order, ORDERS)
         if by in NAMES:
             return self._summary(selection).groups(by, order, limit, latency)
-        return sums.groups(
-            self._client, self._writer.series.names(), selection, by, order=order, limit=limit, latency=latency
-        )
+        drawn = next((rows for (step_us, _), rows in self._drawn(selection).items() if DAY_US % step_us == 0), None)
+        names = self._writer.series.names() if drawn is None else self._writer.series.known
+        return sums.groups(self._client, names, selection, by, order=order, limit=limit, latency=latency, drawn=drawn)
 
     def history(self, selection: Selection, by: NamedBy, key: str | None, step_us: int) -> Sequence[Step]:
         orders.known(by, NAMES, "tell the history of a")
@@ -370,6 +377,10 @@ class ClickHouseStore:
     def close(self) -> None:
         self._client.close()
 
+    def _drawn(self, selection: Selection) -> dict[tuple[int, DrawnBy], list[Row]]:
+        """By step and key what was told of a selection beside its totals, inside a snapshot."""
+        return dict((getattr(self._held, "found", None) or {}).get(selection, {}))
+
     def _summary(self, selection: Selection) -> Summary:
         """What several questions of a page are answered from: asked for once inside a snapshot."""
         found = getattr(self._held, "found", None)
@@ -377,7 +388,7 @@ class ClickHouseStore:
         if found is not None and key in found:
             known: Summary = found[key]
             return known.filtered(selection)
-        made, _ = sums.summarise(self._client, self._writer.series, selection)
+        made = sums.summarise(self._client, self._writer.series, selection).now
         if found is not None:
             found[key] = made
         return made.filtered(selection)

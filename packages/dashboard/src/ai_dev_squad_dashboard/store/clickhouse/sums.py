@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ai_dev_squad_dashboard.store.base import DrawnBy, Group, GroupBy, NamedBy, OrderBy, Point, Selection, Step
@@ -14,19 +15,21 @@ from ai_dev_squad_dashboard.store.summary import MONEY as ALL_MONEY
 from ai_dev_squad_dashboard.store.summary import NAMES, SUMS, Summary, sort_key, wanted_places
 
 from .client import Client
+from .drawn import Drawn, Row, days
 from .filters import chosen, names_filter, traces_filter
 from .literals import Where
 from .pieces import DRAWN, VALUES, relation, values_of
-from .schema import HOUR_US, UNTIMED
+from .schema import DAY_US, HOUR_US, UNTIMED
 from .series import SeriesBook
 
-__all__ = ["DRAWN_BY", "KEYS", "groups", "history", "summarise", "timeline", "unpriced"]
+__all__ = ["DRAWN_BY", "KEYS", "Summed", "groups", "history", "summarise", "timeline", "unpriced"]
 
-_DAY_US: Final = 24 * HOUR_US
 _DAY: Final = "toString(toDate(fromUnixTimestamp64Micro(at_us, 'UTC')))"
 KEYS: Final = (*NAMES, "session", "day", "workflow")
 """What rows are put together by."""
 DRAWN_BY: Final = (*KEYS, "program")
+_GROUPED: Final = tuple(SUMS.index(name) for name in ("spans", "errors", *ALL_MONEY, "duration_us", "spans"))
+"""Where the sums stand that a table shows."""
 _COUNTED: Final[Mapping[str, str]] = {"tool": "operation = 'execute_tool'", "agent": "operation = 'invoke_agent'"}
 """Which spans ``calls`` counts, where it is not model calls."""
 _SHOWN: Final[Mapping[str, str]] = {"tool": _COUNTED["tool"], "agent": f"(call OR {_COUNTED['agent']})"}
@@ -45,30 +48,51 @@ _ROOT_BIN: Final = (
 )
 
 
+@dataclass(frozen=True)
+class Summed:
+    """What one look at the sums comes to."""
+
+    now: Summary
+    before: Summary | None
+    drawn: Sequence[Row] | None
+    """What was to be drawn; ``None`` where it has to be asked for by itself."""
+
+
 def summarise(
-    client: Client, book: SeriesBook, selection: Selection, *, with_before: bool = False
-) -> tuple[Summary, Summary | None]:
-    """The sums and histograms of each series over a selection's time and runs, whatever the names; and the same of the time before
-    it, out of the same statements: planning one takes longer than reading its rows.
+    client: Client, book: SeriesBook, selection: Selection, *, with_before: bool = False, too: Drawn | None = None
+) -> Summed:
+    """The sums and histograms of each series over a selection's time and runs, whatever the names; the same of the time before it;
+    and what is drawn of them: all out of the same two statements, as planning one takes longer than reading its rows.
     """
     sums: tuple[dict[int, tuple[Any, ...]], ...] = ({}, {})
     spreads: tuple[dict[int, dict[int, int]], ...] = (defaultdict(dict), defaultdict(dict))
+    steps: list[tuple[int, int, tuple[Any, ...]]] = []
     added = ", ".join(f"sum(a_{name})" for name in SUMS)
     keys = ["is_now", "series"]
-    source = relation(selection, _DAY_US, keys, VALUES, with_before=with_before)
-    counted = relation(selection, _DAY_US, [*keys, "bin"], "count() AS a_n", with_before=with_before)
+    counted = relation(selection, DAY_US, [*keys, "bin"], "count() AS a_n", with_before=with_before)
+    if too is None:
+        source = relation(selection, DAY_US, keys, VALUES, with_before=with_before)
+        asked = f"SELECT 0, 0, is_now, series, {added} FROM ({source}) GROUP BY is_now, series"
+    else:
+        source = too.relation(selection, with_before=with_before)
+        asked = (
+            f"SELECT step, place, is_now, series, {added} FROM ({source}) "
+            "GROUP BY GROUPING SETS ((is_now, series), (step, place))"
+        )
     added_up, spread = client.ask_all(
-        f"SELECT is_now, series, {added} FROM ({source}) GROUP BY is_now, series",
-        f"SELECT is_now, series, bin, sum(a_n) FROM ({counted}) GROUP BY is_now, series, bin",
+        asked, f"SELECT is_now, series, bin, sum(a_n) FROM ({counted}) GROUP BY is_now, series, bin"
     )
-    for is_now, series, *row in added_up:
-        sums[is_now][series] = tuple(row)
+    for step, place, is_now, series, *row in added_up:
+        if place:
+            steps.append((step, place, tuple(row)))
+        elif series:  # what is not drawn stands together, and is in the sums of its series
+            sums[is_now][series] = tuple(row)
     for is_now, series, each, spans in spread:
         if each != UNTIMED:
             spreads[is_now][series][each] = spans
     names = book.names([*sums[0], *sums[1]])
     before = Summary(names, sums[0], spreads[0]) if with_before else None
-    return Summary(names, sums[1], spreads[1]), before
+    return Summed(Summary(names, sums[1], spreads[1]), before, None if too is None else too.rows(steps, sums[1]))
 
 
 def timeline(client: Client, selection: Selection, step_us: int, by: DrawnBy) -> Sequence[Point]:
@@ -112,27 +136,34 @@ def groups(
     order: OrderBy,
     limit: int,
     latency: bool,
+    drawn: Sequence[Row] | None = None,
 ) -> Sequence[Group]:
-    """A table by session, day or workflow."""
-    made = "calls" if by == "workflow" else "spans"
-    source, key = _group_source(names, selection, by)
-    money = ", ".join(f"sum(a_{name}) AS m_{name}" for name in ALL_MONEY)
-    ordered = f"ORDER BY {_ORDER[order]} LIMIT {int(limit)}" if order != "p95" else ""
-    added = (
-        f"SELECT {key} AS key, sum(a_spans) AS calls, sum(a_errors) AS m_errors, {money}, sum(a_duration_us), sum(a_{made}) "
-        f"FROM ({source}) GROUP BY key {ordered}"
-    )
-    if by == "session" and order != "p95":  # of which there may be many more than are shown
-        rows = client.ask(added)
+    """A table by session, day or workflow. ``drawn``: of the same selection, in steps of which none lies in two days."""
+    if by == "day" and drawn is not None:
+        rows = [(day, *(sums[place] for place in _GROUPED)) for day, sums in days(drawn).items()]
+        told = client.ask(_spread(names, selection, by, None))
+    elif by == "session" and order != "p95":  # of which there may be many more than are shown
+        rows = client.ask(_added(names, selection, by, f"ORDER BY {_ORDER[order]} LIMIT {int(limit)}"))
         told = client.ask(_spread(names, selection, by, [row[0] for row in rows])) if rows else []
     else:
-        rows, told = client.ask_all(added, _spread(names, selection, by, None))
+        rows, told = client.ask_all(_added(names, selection, by, ""), _spread(names, selection, by, None))
     spread: dict[str | None, dict[int, int]] = defaultdict(dict)
     for name, number, spans in told:
         if number != UNTIMED:
             spread[name][int(number)] = spans
     found = [_group(row, spread.get(row[0], {}), latency) for row in rows]
     return sorted(found, key=lambda group: sort_key(group, order))[:limit]
+
+
+def _added(names: Mapping[int, Key], selection: Selection, by: GroupBy, ordered: str) -> str:
+    """The question for the sums of each key."""
+    made = "calls" if by == "workflow" else "spans"
+    source, key = _group_source(names, selection, by)
+    money = ", ".join(f"sum(a_{name}) AS m_{name}" for name in ALL_MONEY)
+    return (
+        f"SELECT {key} AS key, sum(a_spans) AS calls, sum(a_errors) AS m_errors, {money}, sum(a_duration_us), sum(a_{made}) "
+        f"FROM ({source}) GROUP BY key {ordered}"
+    )
 
 
 def unpriced(
@@ -204,7 +235,7 @@ def _group_source(names: Mapping[int, Key], selection: Selection, by: GroupBy) -
             # No projection knows sessions and names.
             return relation(selection, 1, ["session_id"], VALUES, named.add("call = 1")), "session_id"
         return relation(selection, HOUR_US, ["session_id"], VALUES, Where("call = 1"), by_hour_only=True), "session_id"
-    return relation(selection, _DAY_US, ["at_us", "series"], VALUES, _calls(names, selection)), _DAY
+    return relation(selection, DAY_US, ["at_us", "series"], VALUES, _calls(names, selection)), _DAY
 
 
 def _calls(names: Mapping[int, Key], selection: Selection) -> Where:
@@ -229,7 +260,7 @@ def _spread(names: Mapping[int, Key], selection: Selection, by: GroupBy, keys: l
             named.add(chosen("session_id", keys))
         source, key = relation(selection, 1, ["session_id", "bin"], "count() AS a_n", named), "session_id"
     else:
-        source = relation(selection, _DAY_US, ["at_us", "series", "bin"], "count() AS a_n", _calls(names, selection))
+        source = relation(selection, DAY_US, ["at_us", "series", "bin"], "count() AS a_n", _calls(names, selection))
         key = _DAY
     return f"SELECT {key} AS shown_key, bin, sum(a_n) FROM ({source}) GROUP BY shown_key, bin"
 
