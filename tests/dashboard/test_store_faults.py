@@ -343,6 +343,21 @@ def test_an_older_store_is_brought_up_to_date(path: Path) -> None:
     assert ([part.trace_id for part in longer.parts], longer.row.task) == ([first, second, third.trace_id], "refund")
 
 
+def test_a_label_that_an_older_store_has_several_times_is_counted_once(path: Path) -> None:
+    """Version 9 kept a label for each batch in which it came: what is counted by labels counts runs all the same."""
+    store = open_store(path)
+    store.write(Batch(spans=[SpanRow(f"{1:032x}", f"{1:016x}", None, T0, 1, "a", "other", labels='{"tenant":"acme"}')]))
+    store.close()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("INSERT INTO labels SELECT trace_id, start_us + 5, key, value FROM labels")
+        connection.execute("UPDATE meta SET value = 9 WHERE key = 'schema_version'")
+    store = open_store(path)
+    found = [(row.key, row.runs) for row in store.users(ALL, key="tenant").rows]
+    choices = store.choices(replace(ALL, start_us=T0, end_us=T0 + 1)).labels
+    store.close()
+    assert (found, choices) == ([("acme", 1)], (("tenant", ("acme",)),))
+
+
 def test_a_newer_store_asks_for_a_newer_version(path: Path) -> None:
     """The file of a later release is refused with both versions and the cure."""
     open_store(path).close()

@@ -1,6 +1,7 @@
 """What is kept of traces beside their sums: what was asked and answered, by which models, and their tags and metadata.
 
-Each batch adds the best that it knows; whoever reads takes the best of all. So nothing is looked up while writing.
+Of what was said each batch adds the best that it knows, and whoever reads takes the best of all, so nothing is looked up while writing.
+A label of a trace stands once, so that nothing has to be put together when all traces are told apart by their labels.
 """
 
 from __future__ import annotations
@@ -29,8 +30,20 @@ ANSWERED_PLACE: Final = f"{_OF_SPAN} + {_LATEST} - start_us - duration_us"
 """The place of what a span says, as ``write_excerpts`` numbers it."""
 
 
-def write_labels(connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> None:
-    """The tags and metadata of the traces, each once a batch: spans of a trace mostly repeat them."""
+# A trace mostly tells all of its labels with its first batch, so what is looked for is mostly there.
+_MERGE_LABELS: Final = f"""
+MERGE INTO labels l USING (
+    SELECT {TRACE_ID} AS id, min(start_us) AS start_us, key, value FROM incoming GROUP BY id, key, value
+) i ON l.trace_id = i.id AND l.key = i.key AND l.value = i.value AND l.start_us BETWEEN ? AND ?
+WHEN MATCHED AND l.start_us > i.start_us THEN UPDATE SET start_us = i.start_us
+WHEN NOT MATCHED THEN INSERT VALUES (i.id, i.start_us, i.key, i.value)
+"""  # noqa: S608
+
+
+def write_labels(
+    connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow], known: tuple[int, int] | None
+) -> None:
+    """The tags and metadata of the traces, each once. ``known``: when spans that are stored of these traces began, first and last."""
     starts: dict[tuple[str, str], int] = {}
     for span in spans:
         if span.labels is not None:
@@ -46,9 +59,12 @@ def write_labels(connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]
     columns = id_columns(traces, {})
     columns |= {"start_us": (WHOLE, times), "key": (TEXT, keys), "value": (TEXT, values)}
     with registered(connection, "incoming", columns):
-        connection.execute(
-            f"INSERT INTO labels SELECT {TRACE_ID} AS id, min(start_us), key, value FROM incoming GROUP BY id, key, value"  # noqa: S608
-        )
+        if known is not None:
+            connection.execute(_MERGE_LABELS, list(known))
+        else:
+            connection.execute(
+                f"INSERT INTO labels SELECT {TRACE_ID} AS id, min(start_us), key, value FROM incoming GROUP BY id, key, value"  # noqa: S608
+            )
 
 
 def write_excerpts(connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]) -> None:
@@ -86,19 +102,22 @@ def described(cursor: duckdb.DuckDBPyConnection, rows: Sequence[TraceRow]) -> tu
     ids = [str(int(row.trace_id, 16)) for row in rows]
     found: dict[str, dict[str, Any]] = {row.trace_id: {} for row in rows}
     models: dict[str, set[str]] = {}
-    # One aggregate rather than two: to plan it takes longer than to put the models of a trace together here.
-    for trace_id, kind, said in cursor.execute(
-        f"SELECT {HEXED}, kind, arg_min(said, place) FROM excerpts "  # noqa: S608
-        "WHERE trace_id IN (SELECT unnest(?::VARCHAR[])::UHUGEINT) AND start_us BETWEEN ? AND ? "
-        "GROUP BY trace_id, kind, CASE WHEN kind = 'model' THEN said END",
+    best: dict[tuple[str, str], tuple[int, str]] = {}
+    # No aggregate: to plan it takes longer than to put together here what few traces have.
+    for trace_id, kind, *told in cursor.execute(
+        f"SELECT {HEXED}, kind, place, said FROM excerpts "  # noqa: S608
+        "WHERE trace_id IN (SELECT unnest(?::VARCHAR[])::UHUGEINT) AND start_us BETWEEN ? AND ?",
         [ids, min(row.start_us for row in rows), max(map(_ended, rows))],
     ).fetchall():
+        place, said = told
         if kind == "model":
             models.setdefault(trace_id, set()).add(said)
         else:
-            found[trace_id][kind] = said
+            best[trace_id, kind] = min(best.get((trace_id, kind), (place, said)), (place, said))
     for trace_id, names in models.items():
         found[trace_id]["models"] = tuple(sorted(names))
+    for (trace_id, kind), (_, said) in best.items():
+        found[trace_id][kind] = said
     if several := [number for number, row in zip(ids, rows, strict=True) if row.errors]:
         for trace_id, count in cursor.execute(
             "WITH f AS (SELECT trace_id, span_id, parent_span_id FROM failures "  # noqa: S608

@@ -89,7 +89,9 @@ def names_filter(selection: Selection, alias: str = "") -> Where:
     where = Where([], [])
     for column, field in FILTERS.items():
         values = getattr(selection, field)
-        if values:
+        if len(values) == 1:  # what a column is compared with is looked for in its dictionaries, a list in every row
+            where.add(f"{alias}{column} = ?", values[0])
+        elif values:
             where.add(f"{alias}{column} IN (SELECT unnest(?))", list(values))
     return where
 
@@ -120,7 +122,7 @@ def traces_filter(selection: Selection) -> Where:
     named = names_filter(selection)
     if named.conditions:
         where.add(
-            f"trace_id IN (SELECT trace_id FROM spans WHERE start_us >= ? AND {named})",  # noqa: S608
+            f"trace_id IN (SELECT DISTINCT trace_id FROM spans WHERE start_us >= ? AND {named})",  # noqa: S608
             selection.start_us,
             *named.values,
         )

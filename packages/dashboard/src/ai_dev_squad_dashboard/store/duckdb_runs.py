@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import duckdb
 
-from .base import Selection
+from .base import Selection, TraceRow
+from .duckdb_answers import number as number_of
 from .duckdb_columns import split_trace_id
 from .duckdb_excerpts import described
 from .duckdb_facts import runs_filter, traces_filter
@@ -50,11 +51,21 @@ def run(cursor: duckdb.DuckDBPyConnection, trace_id: str, found: dict[Any, Any])
     if number is None:
         return None
     if ("run", number) not in found:
-        known = stored(cursor, [part for (part,) in cursor.execute(_PARTS, [number]).fetchall()], found)
+        known = stored(cursor, [number], found)
+        if number in known and _continues(cursor, number, known[number].row):
+            known = stored(cursor, [part for (part,) in cursor.execute(_PARTS, [number]).fetchall()], found)
         parts = sorted((each.row for each in known.values()), key=lambda row: (row.start_us, row.trace_id))
         found["run", number] = joined(parts) if number in known else None
     whole: Run | None = found["run", number]
     return whole
+
+
+def _continues(cursor: duckdb.DuckDBPyConnection, number: int, row: TraceRow) -> bool:
+    """Whether it goes on with another trace, or one with it. Most are a run by themselves, and to plan the search for more takes long."""
+    if row.resumes is not None:
+        return True
+    later = "SELECT count(*) FROM (SELECT 1 FROM traces WHERE resumes = ?::UHUGEINT LIMIT 1)"
+    return number_of(cursor, later, [number]) > 0
 
 
 def runs(cursor: duckdb.DuckDBPyConnection, selection: Selection, names: Sequence[str], limit: int) -> tuple[Run, ...]:

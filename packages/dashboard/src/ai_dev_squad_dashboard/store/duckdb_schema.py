@@ -206,6 +206,14 @@ INSERT INTO marks SELECT DISTINCT trace_id, span_id, time_us, session_id, coales
 FROM logs WHERE event_type = 'gen_ai.evaluation.result' AND trace_id IS NOT NULL;
 """  # noqa: S608
 
+# A label of a trace stands once: what is counted by labels has nothing to put together first.
+_VERSION_10: Final = """
+CREATE TABLE labels_once (trace_id UHUGEINT NOT NULL, start_us BIGINT NOT NULL, key VARCHAR NOT NULL, value VARCHAR NOT NULL);
+INSERT INTO labels_once SELECT trace_id, min(start_us) AS first_us, key, value FROM labels GROUP BY trace_id, key, value ORDER BY first_us;
+DROP TABLE labels;
+ALTER TABLE labels_once RENAME TO labels;
+"""
+
 _MIGRATIONS: Final[Sequence[str]] = (
     _VERSION_1,
     _VERSION_2,
@@ -216,6 +224,7 @@ _MIGRATIONS: Final[Sequence[str]] = (
     _VERSION_7,
     _VERSION_8,
     _VERSION_9,
+    _VERSION_10,
 )
 """What makes version ``n + 1`` of version ``n``; a new file goes through all of them."""
 

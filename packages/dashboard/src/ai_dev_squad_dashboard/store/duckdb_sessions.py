@@ -121,7 +121,7 @@ def users(
     if key is None:
         relation = _USER.format(key="user_id", others="")
     else:
-        labelled = "SELECT DISTINCT trace_id AS labelled, value FROM labels WHERE key = ? AND start_us >= ?"
+        labelled = "SELECT trace_id AS labelled, value FROM labels WHERE key = ? AND start_us >= ?"
         relation = _USER.format(key="l.value", others=f"LEFT JOIN ({labelled}) l ON l.labelled = trace_id")
         values += [key, selection.start_us]
     relation, values = f"{relation} WHERE {where} GROUP BY ALL", values + where.values
@@ -150,9 +150,8 @@ def choices(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Choices:
         moments,
     ).fetchall()
     labels = cursor.execute(
-        # Put together in two steps: a set of traces for each value takes the engine twice as long.
-        "SELECT key, value FROM (SELECT key, value, count(*) AS runs FROM ("
-        "SELECT DISTINCT trace_id, key, value FROM labels WHERE start_us >= ? AND start_us < ?) GROUP BY key, value) "
+        "SELECT key, value FROM (SELECT key, value, count(*) AS runs FROM labels WHERE start_us >= ? AND start_us < ? "
+        "GROUP BY key, value) "
         "ORDER BY sum(runs) OVER (PARTITION BY key) DESC, key, runs DESC, value",
         moments,
     ).fetchall()

@@ -217,9 +217,9 @@ class Writer:
             with self._file.writing() as connection:
                 if late:
                     unused, gone = self._remove(connection, late)
-                spans, are_new, clashes = self._fresh(connection, batch.spans)
+                spans, known, clashes = self._fresh(connection, batch.spans)
                 if spans:
-                    self._spans(connection, spans, are_new)
+                    self._spans(connection, spans, known)
                 if batch.clashes:
                     clashes += write_clashes(connection, batch.clashes)
                 if batch.relayed and not self._relayed:
@@ -257,21 +257,21 @@ class Writer:
 
     def _fresh(
         self, connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow]
-    ) -> tuple[list[SpanRow], bool, int]:
-        """The spans that are not stored yet, each once, by start, whether all are of traces nothing is stored of, and how
-        many others have the id of another span.
+    ) -> tuple[list[SpanRow], tuple[int, int] | None, int]:
+        """The spans that are not stored yet, each once, by start; when spans that are stored of their traces began, first and last;
+        and how many others have the id of another span.
         """
         if not spans:
-            return [], True, 0
+            return [], None, 0
         first: dict[tuple[str, str], SpanRow] = {}
         stored: dict[tuple[str, str], tuple[int, str, str]] = {}
         for span in spans:
             first.setdefault((span.trace_id.lower(), span.span_id.lower()), span)
         ids = id_columns([trace for trace, _ in first], {"span_id": [span for _, span in first]})
         with registered(connection, "ids", ids):
-            known = one(connection, _KNOWN_SPANS)
-            are_new = known is None or known[0] is None
-            if known is not None and not are_new:
+            row = one(connection, _KNOWN_SPANS)
+            known = None if row is None or row[0] is None else (row[0], row[1])
+            if known is not None:
                 for trace_id, span_id, *told in connection.execute(_DUPLICATES, list(known)).fetchall():
                     stored[format(trace_id, "032x"), format(span_id, "016x")] = tuple(told)
         fresh = sorted((span for key, span in first.items() if key not in stored), key=_start)
@@ -280,9 +280,11 @@ class Writer:
             kept = {key: (span.start_us, span.name, span.operation) for key, span in first.items()} | stored
             others = [span for span in spans if clashes_with(span, *kept[span.trace_id.lower(), span.span_id.lower()])]
             clashes = write_clashes(connection, others) if others else 0
-        return fresh, are_new, clashes
+        return fresh, known, clashes
 
-    def _spans(self, connection: duckdb.DuckDBPyConnection, spans: list[SpanRow], are_new: bool) -> None:
+    def _spans(
+        self, connection: duckdb.DuckDBPyConnection, spans: list[SpanRow], known: tuple[int, int] | None
+    ) -> None:
         traces, ids, parents, *rest = zip(*spans, strict=True)
         columns = id_columns(traces, {"span_id": ids, "parent_span_id": parents})
         start, end = self._next_span, self._next_span + len(spans)
@@ -294,10 +296,10 @@ class Writer:
         self.series.save(connection)
         with registered(connection, "incoming", columns):
             connection.execute(_INSERT_SPANS)
-        write_labels(connection, spans)
+        write_labels(connection, spans, known)
         write_excerpts(connection, spans)
         write_carried(connection, spans, numbers)
-        self.follow_up(connection, end, are_new)
+        self.follow_up(connection, end, are_new=known is None)
 
     def follow_up(self, connection: duckdb.DuckDBPyConnection, end: int, are_new: bool = False) -> None:
         """Bring what follows from spans up to date with those numbered from the last one known up to before ``end``.

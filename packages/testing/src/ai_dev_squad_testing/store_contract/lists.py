@@ -189,14 +189,19 @@ class Lists(Opens):
         assert asked.choices(ALL) == Choices(("ada",), (("tag", ("beta", "eu")), ("tenant", ("acme",))))
 
     def test_choices_count_runs(self, store: Store) -> None:
-        """What two runs are tagged with comes before what one is, in however many batches that one arrives."""
-        for number in range(3):
+        """What two runs are tagged with comes before what one is, in however many batches, and in whatever order, that one arrives."""
+        for number in (2, 0, 1):
             store.write(
                 Batch(spans=[span("a" * 32, number, number or None, T0 + number, 1, "step", labels='{"tag":"long"}')])
             )
+        assert store.choices(Selection(T0, T0 + 1)).labels == (("tag", ("long",)),)
         for trace in ("b" * 32, "c" * 32):
             store.write(Batch(spans=[span(trace, 1, None, T0, 1, "run", labels='{"tag":"short"}')]))
         assert store.choices(ALL).labels == (("tag", ("short", "long")),)
+        assert [(row.key, row.runs) for row in store.users(ALL, key="tag", order="runs").rows] == [
+            ("short", 2),
+            ("long", 1),
+        ]
 
     def test_pages_of_users(self, store: Store) -> None:
         """Cursors lead through users of the same cost without loss, whoever has no name last."""
