@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
+import requests
 from playwright.sync_api import expect
 
 PAGES = ("/", "/costs", "/agents", "/parity-matrix", "/parity-matrix?tab=runs", "/alerts", "/health", "/nowhere")
@@ -228,6 +230,60 @@ def test_hostile_names_are_only_names(dashboard, page):
     expect(page.get_by_role("link", name="<script>window.hacked")).to_be_visible()
     assert page.evaluate("window.hacked") is None
     assert page.locator("main img, main i, main script").count() == 0
+
+
+NAMES = ("x" * 300, "٣" * 300, "🚀" * 150, "AgentNameWithoutAnyPlaceToBreakWhatsoever" * 3)
+
+
+@pytest.fixture(scope="module")
+def endless(served) -> tuple[str, list[str]]:
+    """A dashboard whose senders call everything by endless words, of Latin letters, of Arabic ones and of pictures; and its runs."""
+    url, now = served("--empty", "--budgets", "team=1/day").url, time.time_ns()
+    spans, traces = [], []
+    for number, name in enumerate(NAMES):
+        trace = f"{number + 1:032x}"
+        traces.append(trace)
+        for place, (kind, given) in enumerate(
+            (("invoke_agent", "agent"), ("execute_tool", "tool"), ("chat", "request"))
+        ):
+            says = {"gen_ai.operation.name": kind, f"gen_ai.{given}.{'model' if kind == 'chat' else 'name'}": name}
+            says |= {"session.id": name, "user.id": name, "error.type": name, "gen_ai.provider.name": "openai"}
+            spans.append({
+                "traceId": trace, "spanId": f"{number * 3 + place + 1:016x}", "name": name, "status": {"code": 2, "message": name * 3},
+                **({"parentSpanId": f"{number * 3 + 1:016x}"} if place else {}),
+                "startTimeUnixNano": str(now - 60_000_000_000), "endTimeUnixNano": str(now - 1_000_000_000),
+                "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in says.items()]
+                + [{"key": "gen_ai.usage.input_tokens", "value": {"intValue": str(10 ** (3 * number))}}],
+            })  # fmt: skip
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": NAMES[0]}}]}
+    body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]}
+    assert requests.post(f"{url}/v1/traces", json=body, timeout=30).status_code == 200
+    return url, traces
+
+
+@pytest.mark.parametrize("width, height", [(390, 780), (1440, 900)])
+def test_endless_names_make_no_page_wider(endless, browse, until, width, height):
+    """However long one word is, a page stays as wide as the screen."""
+    url, traces = endless
+    page = browse(width=width, height=height)
+    several = "&".join(f"t={trace}" for trace in traces)
+    paths = [
+        "/",
+        "/traces",
+        "/sessions",
+        "/users",
+        "/errors",
+        "/costs",
+        "/costs?by=session",
+        "/agents",
+        "/logs",
+        "/health",
+        "/alerts",
+    ]
+    paths += [f"/traces/{trace}{rest}" for trace in traces[:2] for rest in ("", "/story")]
+    for path in [*paths, f"/compare?{several}", f"/delete?kind=trace&id={traces[0]}"]:
+        page.goto(url + path)
+        until(page, f"document.documentElement.scrollWidth === {width}")
 
 
 def test_nothing_stands_inline_and_all_files_keep_for_ever(dashboard, page):

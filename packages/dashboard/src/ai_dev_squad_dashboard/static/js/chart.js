@@ -72,7 +72,7 @@ function options(figure, plot, data, sums) {
     width: plot.clientWidth,
     height: plot.clientHeight,
     legend: { show: false },
-    padding: [10, 8, 0, 0],
+    padding: [10, 24, 0, 0], // half of the last moment stands beyond the end of its axis
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
     scales: {
       x: { time: true, range: () => [first, last] },
