@@ -362,6 +362,11 @@ def look_up(word: str) -> str:
     "Look a word up."
     return word.upper()
 
+@server.tool()
+def fail() -> str:
+    "Fail."
+    raise ValueError("no such page")
+
 server.run()
 """
 
@@ -369,16 +374,17 @@ server.run()
 async def test_a_tool_of_an_mcp_server(
     captured: Captured, serve: Serve, openai_agents_model: Model, tmp_path: Any
 ) -> None:
-    """It is a tool like any other."""
+    """It is a tool like any other, and has failed where its server says so (litellm#32238)."""
     (tmp_path / "server.py").write_text(SERVER, encoding="utf-8")
-    model = openai_agents_model(serve(tool_calls(call("look_up", word="a")), reply("done")))
+    model = openai_agents_model(serve(tool_calls(call("look_up", word="a"), call("fail")), reply("done")))
     parameters: Any = {"command": sys.executable, "args": [str(tmp_path / "server.py")]}
     async with MCPServerStdio(parameters, client_session_timeout_seconds=60) as server:
         clerk = observe(Agent(name="clerk", model=model, mcp_servers=[server]))
         result = await Runner.run(clerk, "go")
 
     assert result.final_output == "done"
-    assert [line.name for line in captured.closing("execute_tool")] == ["look_up"]
+    told = [(line.name, line.status, line.error and line.error.type) for line in captured.closing("execute_tool")]
+    assert sorted(told) == [("fail", "error", "tool_error"), ("look_up", "ok", None)]
 
 
 @pytest.mark.parametrize("disabled", [False, True], ids=["traced", "not traced"])

@@ -247,8 +247,14 @@ class ToolCall(Call):
         return call
 
     @classmethod
-    def failed(cls, error: BaseException) -> None:
-        """The SDK is about to make a text for the model of what the tool in this context raised."""
+    def failed_at_server(cls, result: Any) -> None:
+        """A server of the Model Context Protocol says that the call of the tool in this context failed."""
+        said = " ".join(text for part in result.content if (text := getattr(part, "text", None)))
+        cls.failed(_error_in_words("tool_error", said))
+
+    @classmethod
+    def failed(cls, error: BaseException | ErrorInfo) -> None:
+        """The SDK is about to make a text for the model of what the tool in this context raised, or its server says."""
         call = Call.current()
         if isinstance(call, ToolCall):
             call.status, call.error = "error", error
@@ -261,6 +267,10 @@ class ToolCall(Call):
             self.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(output)})
         if result.is_sdk_generated_error and self.error is None:
             # What takes too long is no exception of the tool's: the SDK makes the text itself.
-            self.status = "error"
-            text = pipeline.redactor.text(str(output)) if pipeline.capture_content else ""
-            self.error = ErrorInfo(type="timeout", message=text)
+            self.status, self.error = "error", _error_in_words("timeout", str(output))
+
+
+def _error_in_words(kind: str, said: str) -> ErrorInfo:
+    """An error that is told to the model by a text, which is content."""
+    pipeline = runtime.pipeline()
+    return ErrorInfo(type=kind, message=pipeline.redactor.text(said) if pipeline.capture_content else "")

@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakSet
 
 from agents import Agent, Model, OpenAIChatCompletionsModel, OpenAIResponsesModel, Runner, run, tool
+from agents.mcp import util as mcp_util
 from agents.run import AgentRunner
 from agents.run_internal import run_loop, tool_execution
 from agents.tracing import Trace
@@ -223,6 +224,21 @@ def _failing(original: Callable[..., Any]) -> Callable[..., Any]:
     return fail
 
 
+def _reading_mcp(original: Callable[..., Any]) -> Callable[..., Any]:
+    """What reads the answer of an MCP server for the model, to which one that says it failed is an answer as any other."""
+
+    @functools.wraps(original)
+    def result_structured_content(result: Any) -> Any:
+        try:
+            if getattr(result, "isError", False) or getattr(result, "is_error", False):  # as releases 1 and 2 call it
+                ToolCall.failed_at_server(result)
+        except Exception as error:  # noqa: BLE001 - the user's program comes first
+            report("observing the answer of an MCP server", error)
+        return original(result)
+
+    return result_structured_content
+
+
 # --- traces and copies --------------------------------------------------------------------------------------------------
 
 
@@ -299,6 +315,7 @@ _SEAMS: tuple[tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]
     (tool_execution, "_invoke_function_tool_with_metadata", _invoking),
     (tool_execution, "maybe_invoke_function_tool_failure_error_function", _failing),
     (tool, "maybe_invoke_function_tool_failure_error_function", _failing),
+    (mcp_util, "result_structured_content", _reading_mcp),
     (Agent, "clone", _cloning),
     (DefaultTraceProvider, "create_trace", _naming),
     *(
