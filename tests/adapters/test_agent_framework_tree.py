@@ -4,7 +4,7 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Never
 
 import pytest
@@ -27,6 +27,7 @@ from agent_framework import (
     WorkflowExecutor,
     agent_middleware,
     executor,
+    function_middleware,
     handler,
     response_handler,
     step,
@@ -239,6 +240,44 @@ async def test_what_a_middleware_asks(captured: Captured, serve: Serve, agent_fr
         *("  invoke_agent memory: ok", "    chat gpt-4o-mini: ok"),
     ]
     assert captured.tree().splitlines() == once * 2
+
+
+async def test_a_middleware_that_tries_again(captured: Captured, serve: Serve, agent_framework_chat: Chat) -> None:
+    """A tool that its middleware calls until it answers is the one call that the model asked for; one that calls itself is two."""
+    asked = tool_calls(call("look_up", word="fig"), call("nest", word="fig"), usage=USAGE)
+    server = serve(asked, reply("a fruit", usage=USAGE))
+    answers: Iterator[str | None] = iter([None, "a fruit"])
+
+    @tool
+    def look_up(word: str) -> str:
+        answer = next(answers)
+        if answer is None:
+            raise ConnectionError("try again")
+        return answer
+
+    @tool
+    async def nest(word: str) -> str:
+        return word if word == "inner" else str(await nest.invoke(arguments={"word": "inner"}))
+
+    @function_middleware
+    async def until_it_answers(context: Any, call_next: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await call_next()
+        except ConnectionError:
+            await call_next()
+
+    client = agent_framework_chat(server)
+    clerk = observe(Agent(client, name="clerk", tools=[look_up, nest], middleware=[until_it_answers]))
+    await clerk.run("hi")
+
+    assert captured.tree().splitlines() == [
+        "invoke_agent clerk: ok",
+        "  chat gpt-4o-mini: ok",
+        "  execute_tool look_up: ok",
+        "  execute_tool nest: ok",
+        "    execute_tool nest: ok",
+        "  chat gpt-4o-mini: ok",
+    ]
 
 
 @pytest.mark.parametrize("stream", [False, True])

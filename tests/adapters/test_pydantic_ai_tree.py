@@ -218,6 +218,29 @@ async def test_an_answer_with_a_shape_is_no_tool_call(captured: Captured, serve:
     assert captured.tree() == "invoke_agent clerk: ok\n  chat gpt-4o-mini: ok"
 
 
+async def test_an_answer_that_has_not_its_shape(captured: Captured, serve: Serve) -> None:
+    """Refused by the shape, or by what the program checks of it, and asked for again: a call that reached no tool."""
+
+    class City(BaseModel):
+        name: str
+
+    def answers(**given: Any) -> Any:
+        return tool_calls(call("final_result", **given))
+
+    server = serve(answers(nome="Paris"), answers(name="Rome"), answers(name="Paris"))
+    agent = Agent(model_at(server), name="clerk", output_type=City, retries=2)
+
+    @agent.output_validator
+    def of_france(city: City) -> City:
+        if city.name != "Paris":
+            raise ModelRetry("not in France")
+        return city
+
+    assert (await observe(agent).run("go")).output == City(name="Paris")
+    refused = [(line.name, line.status, line.error and line.error.type) for line in captured.closing("execute_tool")]
+    assert refused == [("final_result", "error", "tool_not_executed")] * 2
+
+
 async def test_a_run_that_waits_for_approval_and_the_one_that_goes_on(captured: Captured, serve: Serve) -> None:
     """Waiting is no error; the second run is linked to the first, and the tool runs in it, once."""
     agent = observe(Agent(model_at(serve(tool_calls(call("publish")), reply("out"))), name="writer",

@@ -13,6 +13,7 @@ from ai_dev_squad.context import current_operation
 from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.marks import Mark
 from ai_dev_squad.schema import ErrorInfo, EventType
+from ai_dev_squad.steps import Steps
 from ai_dev_squad_agent_framework import _translate
 from ai_dev_squad_agent_framework._invocation import FRAMEWORK, MARKS, RESUMPTIONS, Call, is_wanted
 from ai_dev_squad_agent_framework._streams import follow
@@ -188,14 +189,13 @@ class ToolCall(Call):
     """Whether only middleware has been called so far."""
 
     @classmethod
-    def open(cls, tool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+    def open(cls, tool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Steps | None:
         """For ``invoke`` of a tool. Raises ``CallRefused`` when it may not be called."""
         above = Call.current()
         if above is None and not is_wanted(tool):
             return None
         if isinstance(above, ToolCall) and above.awaits_tool and above.subject is tool:
-            above.awaits_tool = False
-            return None  # the middleware has let it pass
+            return _LetPass(above)
         arguments = kwargs.get("arguments")
         if arguments is None:
             arguments = getattr(kwargs.get("context"), "arguments", None)
@@ -237,6 +237,20 @@ class ToolCall(Call):
         self.operation.note_result(result)
         if pipeline.capture_content:
             self.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(result)})
+
+
+class _LetPass(Steps):
+    """A tool at work that its middleware has let pass, which is one call also where the middleware tries again."""
+
+    def __init__(self, call: ToolCall) -> None:
+        self.call = call
+        call.awaits_tool = False
+
+    def returned(self, result: Any) -> None:
+        self.call.awaits_tool = True
+
+    def raised(self, error: BaseException) -> None:
+        self.call.awaits_tool = True
 
 
 # --- model calls ------------------------------------------------------------------------------------------------------

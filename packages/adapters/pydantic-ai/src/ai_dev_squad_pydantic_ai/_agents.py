@@ -77,10 +77,10 @@ class AgentRun(Call):
         return not known
 
     def asked(self, message: Any) -> None:
-        """The model is about to be told what came of its tool calls: of some, that there is no such tool."""
+        """The model is about to be told what came of its tool calls: of some, that there is no such tool, or no such answer."""
         for call_id, name, reason in _translate.not_executed(message):
             if self.is_new(call_id):
-                self.not_executed(call_id, name, reason, "unknown_tool")
+                self.not_executed(call_id, name, reason, _translate.kind_of_refusal(reason))
 
     def not_executed(self, call_id: str, name: str, reason: str, kind: str) -> None:
         """A call is shown as failed that never reached its tool."""

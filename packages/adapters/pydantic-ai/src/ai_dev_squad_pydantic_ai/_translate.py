@@ -21,6 +21,7 @@ __all__ = [
     "answer_text",
     "compared",
     "finish_reason",
+    "kind_of_refusal",
     "messages_content",
     "model_attributes",
     "model_request",
@@ -265,6 +266,11 @@ def not_executed(message: ModelMessage) -> Iterator[tuple[str, str, str]]:
         name = getattr(part, "tool_name", None)
         if retried and name is not None:
             yield part.tool_call_id, name, str(part.content)
+
+
+def kind_of_refusal(reason: str) -> str:
+    """Why a call reached no tool. The shape that an answer must have is a tool to the model, and no tool to the framework."""
+    return "unknown_tool" if reason.startswith("Unknown tool name") else "tool_not_executed"
 
 
 def waits_for(output: Any) -> list[str] | None:
