@@ -24,6 +24,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import ToolException, tool
 from langgraph.cache.memory import InMemoryCache
+from langgraph.errors import NodeTimeoutError
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.types import CachePolicy
@@ -264,6 +265,40 @@ async def test_cancelling_the_consumer_of_a_stream(captured: Captured) -> None:
 
     assert captured.tree() == "invoke_workflow squad: cancelled\n  task wait: cancelled"
     assert {span.status.status_code.name for span in captured.spans} == {"UNSET"}
+
+
+async def test_a_node_that_takes_too_long(captured: Captured) -> None:
+    """LangGraph cancels it, and its run fails with the limit, whichever of the two is told first (langgraph#7599)."""
+
+    async def wait(state: State) -> State:
+        await asyncio.Event().wait()
+        return {}
+
+    builder = StateGraph(State)
+    builder.add_node("wait", wait, timeout=0.05)
+    builder.add_edge(START, "wait")
+
+    with pytest.raises(NodeTimeoutError):
+        await observe(builder.compile(name="squad")).ainvoke({"steps": []})
+
+    told = [(line.name, line.status, line.error and line.error.type) for line in captured.closing()]
+    assert told == [("wait", "cancelled", None), ("squad", "error", "NodeTimeoutError")]
+    assert RUNS == {}
+
+
+def test_what_handles_the_error_of_a_node(captured: Captured) -> None:
+    """LangGraph runs it as a node of its own, and what it costs is that node's whose error it is."""
+
+    def work(state: State) -> State:
+        raise ValueError("no")
+
+    builder = StateGraph(State)
+    builder.add_node("work", work, error_handler=lambda state: {"steps": ["mended"]})
+    builder.add_edge(START, "work")
+
+    assert observe(builder.compile(name="squad")).invoke({"steps": []}) == {"steps": ["mended"]}
+    told = [(line.operation, line.agent_id, line.status) for line in captured.closing()]
+    assert told == [("task", "work", "error"), ("task", "work", "ok"), ("invoke_workflow", "squad", "ok")]
 
 
 async def test_a_failing_branch_cancels_its_siblings(captured: Captured) -> None:

@@ -186,7 +186,7 @@ def test_what_starts_or_ends_after_its_run_is_part_of_it(provider: TracerProvide
     tracer.start_span("SimpleTool", context, attributes=TOOL).end()
 
     assert captured.tree() == "invoke_agent clerk: ok\n  chat gpt-4o-mini: ok\n  execute_tool weather: ok"
-    assert [(line.metadata or {}).get("ai_dev_squad.late") for line in captured.closing()] == [None, None, True]
+    assert [(line.metadata or {}).get("ai_dev_squad.late") for line in captured.closing()] == [None, True, True]
 
 
 def test_an_exception_is_the_operations_error(provider: TracerProvider, captured: Captured) -> None:

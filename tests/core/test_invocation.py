@@ -9,7 +9,7 @@ from opentelemetry import context as otel_context
 
 from ai_dev_squad import current_operation, operations
 from ai_dev_squad.invocation import Invocation
-from ai_dev_squad.operations import AGENT, CHAT, TASK, TOOL, ModelRequest
+from ai_dev_squad.operations import AGENT, CHAT, TASK, TOOL, WORKFLOW, ModelRequest
 from ai_dev_squad.schema import ErrorInfo, Usage
 from ai_dev_squad.steps import observed_stream
 from ai_dev_squad_testing import capture
@@ -194,7 +194,25 @@ def test_what_is_open_below_a_call_that_ends_alone_is_held_above(captured):
     assert not saving.ended
     crew.sweep("ok")
     crew.end()
-    assert ends(captured) == [("planner", "ok", False), ("save", "abandoned", False), ("crew", "ok", False)]
+    assert ends(captured) == [("planner", "ok", False), ("save", "abandoned", True), ("crew", "ok", False)]
+
+
+@pytest.mark.parametrize("status", ["ok", "error"])
+def test_what_tells_its_end_goes_on_after_what_went_well(captured, status):
+    """It keeps what is open below it, and both end as they end; what failed has nothing left at work."""
+    team = begin(AGENT, "planner")
+    run = begin(WORKFLOW, "review", parent=team, made_current=False)
+    run.tells_its_end = True
+    tool = begin(TOOL, "look_up", parent=run, made_current=False)
+    team.sweep(status)
+    team.end(None if status == "ok" else ValueError("bad"))
+    tool.end()
+    run.end()
+
+    went_well = [("planner", "ok", False), ("look_up", "ok", False), ("review", "ok", True)]
+    failed = [("look_up", "abandoned", False), ("review", "abandoned", False), ("planner", "error", False)]
+    assert ends(captured) == (went_well if status == "ok" else failed)
+    assert Call.outliving() == []
 
 
 def test_a_thread_that_outlives_its_call_belongs_to_it(captured):

@@ -14,7 +14,6 @@ from weakref import WeakSet
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations
 from ai_dev_squad.context import Scope, attach, current_context, detach, heal, with_operation
 from ai_dev_squad.genai.errors import classify
@@ -52,6 +51,8 @@ class Invocation(Steps):
     """
 
     framework: ClassVar[str]
+    tells_its_end: bool = False
+    """Whether its end is told in any case, as by a frame around it, also long after the end of what it belongs to."""
     _key: ClassVar[str]
     _outliving: ClassVar[WeakSet[Any]]
 
@@ -127,16 +128,16 @@ class Invocation(Steps):
             found = found.parent
         return None if found is None else found.operation
 
+    @property
+    def is_model_call(self) -> bool:
+        """Whether it is known to be one."""
+        return self.operation is not None and self.operation.kind.is_model_call
+
     # --- from its beginning to its end ----------------------------------------------------------------------------------
 
     def begin(self, operation: Operation, *, here: Context | None = None) -> None:
-        """This call is that operation. ``here`` is the context that it takes place in, if that isn't the current one.
-
-        An operation that begins after the end of what it belongs to is marked as late.
-        """
+        """This call is that operation. ``here`` is the context that it takes place in, if that isn't the current one."""
         self.operation = operation
-        if self.parent is not None and self.parent.ended:
-            operation.annotate({keys.LATE: True})
         self._around = around = current_context() if here is None else here
         self.context, self._scope = with_operation(operation, around, **{self._key: self})
 
@@ -233,10 +234,16 @@ class Invocation(Steps):
         self.below = None
 
     def sweep(self, status: Status) -> None:
-        """End what is still open below, innermost first, because this invocation ends as ``status``."""
+        """End what is still open below, innermost first, because this invocation ends as ``status``.
+
+        What a call that went well has left running, in a task or thread, is still at work if it tells of its own end.
+        """
         for child in list(self.below.values()) if self.below else ():
-            child.sweep(status)
-            child.overtaken(status)
+            if child.tells_its_end and status in _WENT_WELL and not child.is_model_call:
+                child.outlive()
+            else:
+                child.sweep(status)
+                child.overtaken(status)
 
     def overtaken(self, status: Status) -> None:
         """What it belongs to ends before it, as ``status``: it ends, too.
@@ -257,10 +264,8 @@ class Invocation(Steps):
         self.end()
 
     def outlive(self) -> None:
-        """What it belongs to has ended, and this goes on, marked as late, until it is told to have ended."""
+        """What it belongs to has ended, and this goes on until it is told to have ended."""
         self._let_go()
-        if self.operation is not None:
-            self.operation.annotate({keys.LATE: True})
         for other in list(self._outliving):
             if other.operation is None or other.operation.status is not None:
                 self._outliving.discard(other)

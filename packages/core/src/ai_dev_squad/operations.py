@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 
+from ai_dev_squad import attributes as keys
 from ai_dev_squad import clock, lines, model_calls, outliving, spans, state
 from ai_dev_squad.attribution import Attribution
 from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, user_id_var
@@ -281,6 +282,8 @@ class Operation(Compared):
         if _open.pop(id(self), None) is None:
             return False
         outliving.forget(self)
+        if self.parent is not None and self.parent.status is not None:
+            self.annotate({keys.LATE: True})
         self.duration_ns = (clock.monotonic_ns() if ended_ns is None else ended_ns) - self.started_ns
         self.status = status
         info = None if error is None else self._error_info(error)

@@ -27,6 +27,7 @@ class Call(Invocation, framework=FRAMEWORK):
     """An observed call under way. What it has begun and left open ends before it."""
 
     kind: ClassVar[Kind]
+    tells_its_end = True
     parent: Call | None
     operation: Operation
 

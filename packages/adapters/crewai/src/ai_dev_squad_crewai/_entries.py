@@ -100,6 +100,7 @@ class _Entry(Steps):
             task=given_task(owner),
         )
         call.owner, call.restoring = owner, restoring
+        call.tells_its_end = True
 
     def returned(self, result: Any) -> None:
         self._over(None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.tracers.base import BaseTracer
 from langgraph.callbacks import GraphCallbackHandler
-from langgraph.errors import ParentCommand
+from langgraph.errors import NodeTimeoutError, ParentCommand
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
@@ -144,6 +144,8 @@ class ObservingHandler(_Base):
             return
         if isinstance(error, ParentCommand):
             note_handoff(run, error)
+        elif isinstance(error, NodeTimeoutError):
+            run.sweep("cancelled")  # the node that took too long may be told to have been cancelled a moment later
         run.end(error)
 
     @guarded("observing an interrupt")

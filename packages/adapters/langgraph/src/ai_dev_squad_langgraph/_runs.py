@@ -36,6 +36,7 @@ RUNS: dict[Any, Run] = {}
 _NAMESAKES: dict[Any, list[Run]] = {}
 """Runs under way at the same time with the same id, which a program may give: the context says which of them is meant."""
 _naming = ForkSafeLock()
+_LANGGRAPHS_OWN = frozenset({operations.WORKFLOW, operations.AGENT, operations.TASK})
 
 
 class Run(Invocation, framework=FRAMEWORK):
@@ -82,6 +83,11 @@ class Run(Invocation, framework=FRAMEWORK):
             else:
                 RUNS.pop(self.run_id, None)
                 _NAMESAKES.pop(self.run_id, None)
+
+    @property
+    def tells_its_end(self) -> bool:  # type: ignore[override]
+        """Of a graph and a node LangGraph tells every end; of tools and retrievers LangChain doesn't."""
+        return self.operation is not None and self.operation.kind in _LANGGRAPHS_OWN
 
     def left_below(self) -> None:
         """LangChain doesn't tell every end: what is open below a run ends with it."""
@@ -158,9 +164,12 @@ def become_graph(run: Run, own_name: str, task: str | None = None) -> None:
 
 
 def agent_of_task(graph: Operation | None, name: str) -> str | None:
-    """People call the nodes of a graph its agents; inside an agent or a nested graph, nodes are parts of one."""
+    """People call the nodes of a graph its agents; inside an agent or a nested graph, nodes are parts of one.
+
+    What LangGraph has handle a node's error is that node's.
+    """
     is_part = graph is not None and (graph.kind is operations.AGENT or graph.parent is not None)
-    return None if is_part else name
+    return None if is_part else name.removeprefix("__error_handler__")
 
 
 def cached_task(graph: Operation, name: str) -> None:

@@ -22,6 +22,7 @@ class Call(Invocation, framework=FRAMEWORK):
     """An observed call under way. It is wrapped, so that its end is never missed."""
 
     kind: ClassVar[Kind]
+    tells_its_end = True
     parent: Call | None
     operation: Operation
 

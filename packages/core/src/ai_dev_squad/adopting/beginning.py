@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from opentelemetry import trace
 from opentelemetry.context import Context
 
-from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, state
 from ai_dev_squad.adopting.translation import Told, attributes_of, request_of, session_of
 from ai_dev_squad.context import user_id_var
@@ -33,8 +32,6 @@ def begin(
     if request is not None and request.model == UNKNOWN and model is not None:
         request = replace(request, model=model() or UNKNOWN)
     attributes = redactor.value(attributes_of(said))
-    if parent is not None and parent.status is not None:
-        attributes[keys.LATE] = True
     above = trace.INVALID_SPAN if span.parent is None else trace.NonRecordingSpan(span.parent)
     session_id, user_id = session_of(said.values)
     with _user(None if user_id is None else redactor.text(user_id)):

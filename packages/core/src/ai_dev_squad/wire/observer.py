@@ -180,8 +180,6 @@ def _open(found: Match, exchange: Exchange) -> Operation:
     request, body, messages = _asked(exchange)
     attributes = _request_attributes(exchange, body, messages)
     attributes[keys.ORIGIN] = ORIGIN
-    if parent is not None and parent.status is not None:
-        attributes[keys.LATE] = True
     return operations.start(
         _kind(exchange),
         request.model,

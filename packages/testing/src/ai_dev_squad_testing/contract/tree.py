@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections import Counter
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -230,3 +233,42 @@ class Tree(Harness):
         assert len(captured.closing("chat")) == 1
         assert len(roots(captured)) == 1
         assert len({line.trace_id for line in captured.lines}) == 1
+
+    def test_a_run_that_outlives_the_run_it_began_in(self, captured: Captured) -> None:
+        """Left at work by a step, it ends as it ended, late, below that step; what it does is not late (sentry-python#5989)."""
+        self.need("working")
+        at_work, go_on = threading.Event(), threading.Event()
+        threads: list[threading.Thread] = []
+
+        def work() -> None:
+            at_work.set()
+            go_on.wait(30)
+
+        inner = self.observe(self.working(work))
+
+        def begin() -> None:
+            threads.append(threading.Thread(target=copy_context().run, args=(self._run_here, inner)))
+            threads[0].start()
+            at_work.wait(30)
+
+        try:
+            self.finish(self.observe(self.working(begin)))
+        finally:
+            go_on.set()
+            for thread in threads:
+                thread.join()
+
+        ends_once(captured, in_order=False)
+        assert {line.status for line in captured.closing()} == {"ok"}
+        (root,) = roots(captured)
+        assert {line.trace_id for line in captured.lines} == {root.trace_id}
+        late = [line.operation for line in captured.closing() if (line.metadata or {}).get(keys.LATE)]
+        assert late == [root.operation]
+        assert len(captured.closing()) % 2 == 0
+
+    def _run_here(self, program: Any) -> None:
+        """In this thread, in a loop of its own if it needs one."""
+        if self.main_mode == "run":
+            self.run(program, "go")
+        else:
+            asyncio.run(self.arun(program, "go"))
