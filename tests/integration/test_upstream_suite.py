@@ -301,10 +301,16 @@ def test_what_recorded_answers_say(answers, url, body):
     assert tuple(answers.billed(url, body)) == (100, 10, 1)
 
 
+def test_a_recorded_embedding_has_no_output(answers):
+    """It is a call, and billed for what it reads."""
+    body = json.dumps({"usage": {"prompt_tokens": 3, "total_tokens": 3}})
+    assert tuple(answers.billed("https://x/v1/embeddings", body)) == (3, 0, 1)
+
+
 @pytest.mark.parametrize(
     "url, body",
     [
-        pytest.param("https://x/v1/embeddings", json.dumps(CHAT), id="embeddings"),
+        pytest.param("https://x/v1/moderations", json.dumps(CHAT), id="no model that is billed"),
         pytest.param("https://x/v1/messages/count_tokens", json.dumps({"input_tokens": 4}), id="counting"),
         pytest.param("https://x/v1/chat/completions", json.dumps({"error": "no"}), id="failure"),
         pytest.param("https://x/v1/chat/completions", events({"choices": []}), id="stream without usage"),
@@ -312,7 +318,7 @@ def test_what_recorded_answers_say(answers, url, body):
     ],
 )
 def test_answers_that_say_nothing(answers, url, body):
-    """What isn't generated, failed or has no count is no recorded call."""
+    """What is neither generated nor embedded, failed or has no count is no recorded call."""
     assert answers.billed(url, body) is None
 
 

@@ -59,6 +59,7 @@ Compared = Mapping[str, Mapping[str, Sequence[int]]]
 
 REFUSED = "OpenAI's client throws away an answer that doesn't fit the class asked for: CrewAI never sees its tokens"
 MOCKED = "the test has a mock in the place of CrewAI's events"
+BEFORE = "what is embedded while a crew is made belongs to no run"
 REASONS = {
     "*::test_planning_handles_sequential_dependency_task": REFUSED,
     "*::test_crew_train_success": REFUSED,
@@ -67,6 +68,7 @@ REASONS = {
     "*/test_project.py::*_kickoff*": REFUSED,  # what is saved to memory after the kick-off
     "*/test_task.py::test_*_json*": REFUSED,
     "*/test_task.py::test_save_task_pydantic_output": REFUSED,
+    "*::test_crew_with_knowledge_sources_works_with_copy": BEFORE,
     "*/test_tool_call_streaming.py::*": MOCKED,
     "*::test_handle_streaming_tool_calls*": MOCKED,
 }

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 __all__ = ["Tokens", "billed"]
 
 ANSWERS = re.compile(
-    r"/chat/completions$|/v1/messages$|/responses$|:(?:streamG|g)enerateContent$|/converse(?:-stream)?$|/api/(?:generate|chat)$"
+    r"/embeddings$|/chat/completions$|/v1/messages$|/responses$|:(?:streamG|g)enerateContent$|/converse(?:-stream)?$|/api/(?:generate|chat)$"
 )
-"""The addresses at which a service generates; what embeds, counts or stores is no model call."""
+"""The addresses at which a service generates or embeds; what counts or stores is no model call."""
 
 # Names of one thing at different services.
 INPUT = ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens", "prompt_eval_count")
