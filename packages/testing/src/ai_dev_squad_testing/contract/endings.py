@@ -41,7 +41,7 @@ def on_disk():
 threading.Thread(target=on_disk, daemon=True).start()
 contract.finish(contract.observe(contract.asking(url)))
 """
-_IN_TIME_S = 120.0
+_IN_TIME_S = 300.0
 
 BLOWS = ("SIGKILL", "SIGTERM")
 
