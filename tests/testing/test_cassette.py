@@ -28,6 +28,7 @@ from ai_dev_squad.redaction import Redactor
 from ai_dev_squad_testing import use_cassette
 from ai_dev_squad_testing.cassette import Cassette
 from ai_dev_squad_testing.model_server import ModelServer, Script, call, fail, reply, tokens, tool_calls
+from ai_dev_squad_testing.streamed_secrets import without_split_secrets
 
 NOBODY = "http://127.0.0.1:9"
 KEY = "sk-proj-Zq8vT3nLx0aB7cD5eF2gH9jK4mN6pR1s"
@@ -309,6 +310,61 @@ def test_a_secret_across_pieces_is_replaced_in_the_whole(tmp_path, provider):
         "headers": {"content-type": "text/event-stream", "x-request-id": "r1"},
         "pieces": ['data: {"key": "[redacted:openai-key]"}\n', "\n", "data: [DONE]\n", "\n"],
     }
+
+
+@pytest.mark.parametrize(
+    "path, asked, kept",
+    [
+        (
+            "chat/completions",
+            STREAMED,
+            lambda event: "".join(c["delta"].get("content") or "" for c in event["choices"]),
+        ),
+        ("responses", {"model": "gpt-4o-mini", "input": "When?", "stream": True}, lambda event: event.get("delta", "")),
+        (
+            "messages",
+            {**ASKED, "stream": True, "max_tokens": 400},
+            lambda event: event.get("delta", {}).get("text", ""),
+        ),
+    ],
+    ids=["chat", "responses", "messages"],
+)
+def test_a_secret_across_events_is_replaced_where_it_began(tmp_path, path, asked, kept):
+    """Put together, the events of a stream hold the label instead, and all else of the answer as it came."""
+    with ModelServer([reply(f"Is it {KEY}, or not?", chunk_size=6)]) as server:
+        with use_cassette(tmp_path / "c.json", record=True):
+            httpx.post(f"{server.base_url}/{path}", json=asked)
+
+    pieces = json.loads((tmp_path / "c.json").read_bytes())["exchanges"][0]["response"]["pieces"]
+    events = [json.loads(line[6:]) for line in "".join(pieces).splitlines() if line.startswith("data: {")]
+    texts = [text for event in events if (text := kept(event))]
+    assert "".join(texts) == "Is it [redacted:openai-key], or not?"
+    assert (texts[0], texts[-1]) == ("Is it ", "r not?"[-len(texts[-1]) :])
+    assert [KEY[at : at + 6] for at in range(8, len(KEY) - 5) if KEY[at : at + 6] in "".join(pieces)] == []
+
+
+@pytest.mark.parametrize(
+    "stream, expected",
+    [
+        (['data: {"d": "sk-proj-Zq8vT3nL"}\n', 'data: {"d": "x0aB7cD5eF2g."}\n'], ["[redacted:openai-key]", "."]),
+        (['{"a": ["of sk-proj-Zq8v"]}\n', '{"a": ["T3nLx0aB7cD5eF2g"]}\n'], ["of [redacted:openai-key]", ""]),
+        (['{"index": 0, "d": "sk-proj-Zq8v"}\n', '{"index": 1, "d": "T3nLx0aB7cD5eF2g"}\n'], None),
+        (['{"type": "a", "d": "sk-proj-Zq8v"}\n', '{"type": "b", "d": "T3nLx0aB7cD5eF2g"}\n'], None),
+        (['{"d": "sk-proj-Zq8v"}\n', '{"e": "T3nLx0aB7cD5eF2g"}\n'], None),
+        (['{"d": "key: "}\n'] * 2, None),
+        (["sk-proj-Zq8v\n", "{T3nLx0aB7cD5eF2g}\n", "\n"], None),
+    ],
+)
+def test_pieces_belong_together_that_stand_at_one_place(stream, expected):
+    """Of another choice, of another kind of event or under another key is another text; what is no JSON stays."""
+    clean = without_split_secrets("".join(stream), Redactor().text)
+    if expected is None:
+        assert clean == "".join(stream)
+    else:
+        events = [json.loads(line.removeprefix("data: ")) for line in clean.splitlines()]
+        assert [next(iter(event.values())) for event in events] == [
+            [text] if "a" in events[0] else text for text in expected
+        ]
 
 
 def test_the_programs_own_patterns_are_replaced_too(tmp_path, provider, isolated_runtime):

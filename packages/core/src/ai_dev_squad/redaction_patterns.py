@@ -44,6 +44,8 @@ _CROWDED = "_-."
 # How a word goes on at least behind a pivot; tokens of few families are shorter there.
 _LONG = 12
 _LONG_WORD = rf"(?=[^\s\"',;<>(){{}}|]{{{_LONG}}})"
+# Passwords are shorter than tokens of most families, and need not be compared with those.
+_LONG_TOKEN = 24
 _ATOM = re.compile(r"(?:\\.|\[[^\]]*\]|[^\\\[])(?:\{\d+\})?")
 
 
@@ -146,19 +148,20 @@ def _ways(before: str, at: str) -> tuple[tuple[Callable[[str, int], re.Match[str
 
 def kind_of_token(value: str) -> str | None:
     """The kind of token that ``value`` is from its first character to its last; most that is secret by its name is none."""
-    beginnings, rows = _beginning_with(value[0])
+    beginnings, rows = _beginning_with(value[0], long=len(value) >= _LONG_TOKEN)
     if beginnings is None or beginnings.match(value) is None:
         return None
     return next((row.family.kind for row in rows if _is_whole(row, value)), None)
 
 
 @lru_cache(maxsize=256)
-def _beginning_with(first: str) -> tuple[re.Pattern[str] | None, list[_Anchored]]:
+def _beginning_with(first: str, *, long: bool) -> tuple[re.Pattern[str] | None, list[_Anchored]]:
     """What tokens begin with that may begin with that character, and the families they are of: of all some ten."""
     rows = [
         row
         for row in _ANCHORED
         if first in row.family.back or re.match(_ATOM.findall(row.family.prefix)[0].partition("{")[0], first)
+        if long or sum(map(_width, _ATOM.findall(row.family.prefix))) + row.family.least < _LONG_TOKEN
     ]
     beginnings = "|".join(_back(row) + row.family.prefix for row in rows)
     return (re.compile(beginnings, re.ASCII) if rows else None), rows

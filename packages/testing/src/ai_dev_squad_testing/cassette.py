@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ai_dev_squad.redaction import Redactor
 from ai_dev_squad.wire.packing import unpacked
+from ai_dev_squad_testing.streamed_secrets import without_split_secrets
 
 __all__ = ["Answer", "Cassette", "kept_headers"]
 
@@ -157,7 +158,7 @@ class Cassette:
             whole = b"".join(pieces).decode()
         except UnicodeDecodeError:
             return [_shown(piece) for piece in pieces]
-        clean = self._redactor.text(whole)
+        clean = self._redactor.text(without_split_secrets(whole, self._redactor.text))
         # A secret may stand across two pieces: then the events of the stream are the pieces, and it is replaced in the whole.
         return [_shown(piece) for piece in pieces] if clean == whole else clean.splitlines(keepends=True)
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from ai_dev_squad_testing.captured import Captured, capture
-from ai_dev_squad_testing.contract.harness import MODES, Harness
+from ai_dev_squad_testing.contract.harness import MODES, STREAMS, Harness
 from ai_dev_squad_testing.contract.tree import ends_once, roots
 from ai_dev_squad_testing.fixtures import Serve
 from ai_dev_squad_testing.model_server import call, fail, reply, tool_calls
@@ -112,6 +112,19 @@ class Isolation(Harness):
         assert SECRET[8:] not in said
         if "working" not in self.lacks:
             assert "the key" in said
+
+    @pytest.mark.parametrize("mode", STREAMS)
+    def test_a_secret_in_pieces_is_redacted(self, serve: Serve, mode: str) -> None:
+        """With content kept, no piece of a key that a stream brings in pieces is in a line or span, as answer or as thought."""
+        server = serve(reply(f"it is {SECRET} indeed", reasoning=f"the key is {SECRET} then", chunk_size=6))
+
+        with capture(spans=True, capture_content=True) as captured:
+            streamed = self.play(mode, self.observe(self.asking_in(mode, server.base_url)))
+
+        said = everything_said(captured)
+        assert SECRET in "".join(streamed)
+        assert "indeed" in said
+        assert [SECRET[at : at + 6] for at in range(8, len(SECRET) - 5) if SECRET[at : at + 6] in said] == []
 
     def test_lines_are_valid(self, captured: Captured, serve: Serve) -> None:
         """Every line, of runs that end well and of runs that fail, follows the published JSON Schema."""
