@@ -29,6 +29,9 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.register_profile("explore", deadline=None, print_blob=True, max_examples=2000)
 hypothesis.settings.load_profile("repeatable")
 
+# LiteLLM looks for newer prices when it is imported, in a thread, which may come to it amid any test.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
 OBSERVED_VARIABLES = ("AI_DEV_SQUAD_", "DASHBOARD_", "OTEL_", "LANGSMITH_", "LANGCHAIN_", "OPENAI_", "TIKTOKEN_")
 PROXY_VARIABLES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 KEPT_VARIABLES = {"AI_DEV_SQUAD_TEST_WHEELS"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from ai_dev_squad.wire.exchange import Exchange, Observer
 from ai_dev_squad.wire.requests import Request
 from ai_dev_squad.wire.shapes import Shape, followed, shape_of
 
-__all__ = ["METHODS", "Passage", "Sending"]
+__all__ = ["METHODS", "Passage", "Sending", "passing", "passing_async"]
 
 METHODS = frozenset({"GET", "POST"})
 """Of requests that may begin an exchange."""
@@ -41,6 +41,38 @@ class Sending:
         _outermost.reset(self._token)
         if error is not None:
             self._exchange.failed(error)
+
+
+def passing(pieces: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
+    """The pieces of an answer, each seen by the exchange before the client gets it."""
+    try:
+        for piece in pieces:
+            exchange.feed(piece)
+            yield piece
+    except GeneratorExit:
+        raise  # given up: closing it says so, or nobody holds it any more
+    except BaseException as error:
+        exchange.failed(error)
+        raise
+    exchange.end("ok")
+
+
+async def passing_async(pieces: AsyncIterable[bytes], exchange: Exchange) -> AsyncIterator[bytes]:
+    """The same of an answer that comes asynchronously."""
+    iterator = aiter(pieces)
+    try:
+        async for piece in iterator:
+            exchange.feed(piece)
+            yield piece
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        exchange.failed(error)
+        raise
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
+    exchange.end("ok")
 
 
 class Passage:

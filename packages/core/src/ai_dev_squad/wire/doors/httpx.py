@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.wire.exchange import Exchange
-from ai_dev_squad.wire.passage import METHODS, Passage, Sending
+from ai_dev_squad.wire.passage import METHODS, Passage, Sending, passing, passing_async
 
 __all__ = ["watch"]
 
@@ -78,17 +78,7 @@ def _tees(module: Any) -> tuple[type, type]:
             return getattr(self._stream, name)
 
         def __iter__(self) -> Iterator[bytes]:
-            exchange = self._exchange
-            try:
-                for piece in self._stream:
-                    exchange.feed(piece)
-                    yield piece
-            except GeneratorExit:
-                raise  # given up: `close` says so, or nobody holds it any more
-            except BaseException as error:
-                exchange.failed(error)
-                raise
-            exchange.end("ok")
+            return passing(self._stream, self._exchange)
 
         def close(self) -> None:
             try:
@@ -99,21 +89,8 @@ def _tees(module: Any) -> tuple[type, type]:
     class AsyncTee(module.AsyncByteStream):  # type: ignore[misc]
         __init__, __getattr__ = Tee.__init__, Tee.__getattr__
 
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            exchange, pieces = self._exchange, self._stream.__aiter__()
-            try:
-                async for piece in pieces:
-                    exchange.feed(piece)
-                    yield piece
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                exchange.failed(error)
-                raise
-            finally:
-                if isinstance(pieces, AsyncGenerator):
-                    await pieces.aclose()
-            exchange.end("ok")
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return passing_async(self._stream, self._exchange)
 
         async def aclose(self) -> None:
             try:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.wire.exchange import Exchange
-from ai_dev_squad.wire.passage import METHODS, Passage, Sending
+from ai_dev_squad.wire.passage import METHODS, Passage, Sending, passing, passing_async
 
 __all__ = ["watch"]
 
@@ -42,7 +42,7 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
                 return original(self, request)
             with Sending(exchange):
                 response = original(self, request)
-            return seen(response, exchange, sync_answer, _tee)
+            return seen(response, exchange, sync_answer, passing)
 
         return stream
 
@@ -52,7 +52,7 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
                 return await original(self, request)
             with Sending(exchange):
                 response = await original(self, request)
-            return seen(response, exchange, async_answer, _async_tee)
+            return seen(response, exchange, async_answer, passing_async)
 
         return stream
 
@@ -66,36 +66,6 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
 
 def _address(sent: tuple[Any, Any]) -> tuple[str | None, str, int | None]:
     return sent[1].scheme, sent[1].hostname or "", sent[1].port
-
-
-def _tee(response: Any, exchange: Exchange) -> Iterator[bytes]:
-    try:
-        for piece in response:
-            exchange.feed(piece)
-            yield piece
-    except GeneratorExit:
-        raise  # given up: the release says so, or nobody holds it any more
-    except BaseException as error:
-        exchange.failed(error)
-        raise
-    exchange.end("ok")
-
-
-async def _async_tee(response: Any, exchange: Exchange) -> AsyncIterator[bytes]:
-    pieces = aiter(response)
-    try:
-        async for piece in pieces:
-            exchange.feed(piece)
-            yield piece
-    except GeneratorExit:
-        raise
-    except BaseException as error:
-        exchange.failed(error)
-        raise
-    finally:
-        if isinstance(pieces, AsyncGenerator):
-            await pieces.aclose()
-    exchange.end("ok")
 
 
 def _release(response: Any, exchange: Exchange) -> Callable[[bool], None]:
