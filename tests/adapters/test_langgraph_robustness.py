@@ -21,7 +21,7 @@ from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import ToolException, tool
 from langgraph.cache.memory import InMemoryCache
 from langgraph.errors import NodeTimeoutError
@@ -718,6 +718,36 @@ def test_two_runs_with_one_id_at_once(captured: Captured, serve: Serve, chat: Ch
         (7000, 3, pytest.approx((7000 * 0.15 + 3 * 0.6) / 1e6)),
     ]
     assert (RUNS, open_operations()) == ({}, [])
+
+
+@pytest.mark.parametrize("way", ["whole", "streamed", "in a chain", "by a tool"])
+def test_a_graph_and_what_its_node_calls_with_one_id(captured: Captured, serve: Serve, chat: Chat, way: str) -> None:
+    """A program that hands on its ``run_id`` (langsmith-sdk#158, langgraph#4166): each is what it is, and the graph ends last."""
+    model = chat(serve(reply("one", usage=tokens(100, 10))))
+    config: Any = {"run_id": uuid.uuid4()}
+
+    @tool
+    def look(place: str) -> str:
+        """Looks."""
+        return str(model.invoke(place).content)
+
+    def ask(state: Any) -> Any:
+        if way == "streamed":
+            list(model.stream(state["messages"], config))
+        elif way == "by a tool":
+            look.invoke("here", config)
+        else:
+            (RunnableLambda(lambda said: said) | model if way == "in a chain" else model).invoke(
+                state["messages"], config
+            )
+        return {"messages": []}
+
+    graph_of_messages(ask).invoke({"messages": [HumanMessage("hello")]}, config)
+
+    below = {"by a tool": "    execute_tool look: ok\n      chat gpt-4o-mini: ok"}.get(way, "    chat gpt-4o-mini: ok")
+    assert captured.tree() == f"invoke_workflow outer: ok\n  task pass_on: ok\n{below}"
+    assert [line.name for line in captured.closing()][-2:] == ["pass_on", "outer"]
+    assert (captured.tokens, RUNS, open_operations()) == (110, {}, [])
 
 
 PROGRAM = """

@@ -21,11 +21,11 @@ from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad_langgraph import _resume, _translate
 from ai_dev_squad_langgraph._runs import (
     FRAMEWORK,
-    RUNS,
     Run,
     agent_of_task,
     around_call,
     become_graph,
+    is_told,
     note_handoff,
     note_unknown_tool,
     parent_of,
@@ -88,17 +88,17 @@ class ObservingHandler(_Base):
     ) -> None:
         # Guarded by hand, as is `on_chain_end`: every node passes here, and a decorator costs a call.
         try:
-            if run_id not in RUNS or GraphRun.awaited() is not None:
-                self._start_chain(run_id, parent_of(parent_run_id), name or "LangGraph", metadata or {})
+            if not is_told(run_id, parent_run_id) or GraphRun.awaited() is not None:
+                self._start_chain(run_id, parent_run_id, name or "LangGraph", metadata or {})
         except Exception as error:  # noqa: BLE001 - the user's program comes first
             report("observing the start of a chain", error)
 
-    def _start_chain(self, run_id: Any, parent: Run | None, name: str, metadata: dict[str, Any]) -> None:
-        waiting = GraphRun.awaited()
+    def _start_chain(self, run_id: Any, parent_run_id: Any, name: str, metadata: dict[str, Any]) -> None:
+        waiting, parent = GraphRun.awaited(), parent_of(parent_run_id)
         if waiting is not None:
-            waiting.starts(run_id, parent, name, metadata)
+            waiting.starts(run_id, parent, name, metadata, parent_run_id=parent_run_id)
             return
-        run = Run(run_id, parent, name, metadata)
+        run = Run(run_id, parent, name, metadata, parent_run_id=parent_run_id)
         namespace = _translate.task_namespace(name, metadata, None if parent is None else parent.namespace)
         if namespace is None:
             run.started_at_ns = time.time_ns()
@@ -127,9 +127,9 @@ class ObservingHandler(_Base):
         )
         run.make_current()
 
-    def on_chain_end(self, outputs: Any, *, run_id: Any, **_: Any) -> None:
+    def on_chain_end(self, outputs: Any, *, run_id: Any, parent_run_id: Any = None, **_: Any) -> None:
         try:
-            run = run_of(run_id)
+            run = run_of(run_id, parent_run_id)
             if run is not None:
                 for message in _translate.unknown_tools(outputs):
                     note_unknown_tool(run, message)
@@ -138,8 +138,8 @@ class ObservingHandler(_Base):
             report("observing the end of a chain", error)
 
     @guarded("observing a failed chain")
-    def on_chain_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
-        run = run_of(run_id)
+    def on_chain_error(self, error: BaseException, *, run_id: Any, parent_run_id: Any = None, **_: Any) -> None:
+        run = run_of(run_id, parent_run_id)
         if run is None:
             return
         if isinstance(error, ParentCommand):
@@ -199,7 +199,7 @@ class ObservingHandler(_Base):
         metadata: dict[str, Any],
         more: dict[str, Any],
     ) -> None:
-        if run_id in RUNS:
+        if is_told(run_id, parent_run_id):
             return
         run = _open_model_call(kind, prompts, run_id, parent_run_id, metadata, more)
         assert run.operation is not None
@@ -210,8 +210,8 @@ class ObservingHandler(_Base):
             run.make_current()
 
     @guarded("observing a streamed chunk")
-    def on_llm_new_token(self, token: Any, *, run_id: Any, **_: Any) -> None:
-        run = run_of(run_id)
+    def on_llm_new_token(self, token: Any, *, run_id: Any, parent_run_id: Any = None, **_: Any) -> None:
+        run = run_of(run_id, parent_run_id)
         if run is not None and run.operation is not None and run.operation.first_chunk_s is None:
             run.operation.first_chunk()
             # `model.stream()` is a generator: from the first chunk on, what runs in this context is its consumer. The
@@ -219,12 +219,12 @@ class ObservingHandler(_Base):
             run.step_aside()
 
     @guarded("observing a streamed event")
-    def on_stream_event(self, event: Any, *, run_id: Any, **_: Any) -> None:
-        self.on_llm_new_token("", run_id=run_id)
+    def on_stream_event(self, event: Any, *, run_id: Any, parent_run_id: Any = None, **_: Any) -> None:
+        self.on_llm_new_token("", run_id=run_id, parent_run_id=parent_run_id)
 
     @guarded("observing the end of a model call")
-    def on_llm_end(self, response: Any, *, run_id: Any, **_: Any) -> None:
-        run = run_of(run_id)
+    def on_llm_end(self, response: Any, *, run_id: Any, parent_run_id: Any = None, **_: Any) -> None:
+        run = run_of(run_id, parent_run_id)
         if run is None or run.operation is None:
             return
         try:
@@ -233,8 +233,8 @@ class ObservingHandler(_Base):
             run.end()
 
     @guarded("observing a failed model call")
-    def on_llm_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
-        run = run_of(run_id)
+    def on_llm_error(self, error: BaseException, *, run_id: Any, parent_run_id: Any = None, **_: Any) -> None:
+        run = run_of(run_id, parent_run_id)
         if run is not None:
             run.end(error)
 
@@ -254,7 +254,7 @@ class ObservingHandler(_Base):
         tool_call_id: str | None = None,
         **_: Any,
     ) -> None:
-        if run_id in RUNS:
+        if is_told(run_id, parent_run_id):
             return
         given = inputs if inputs is not None else input_str
         pipeline = runtime.pipeline()
@@ -279,15 +279,15 @@ class ObservingHandler(_Base):
         attributes: dict[str, Any],
     ) -> Run:
         parent = parent_of(parent_run_id)
-        run = Run(run_id, parent, name, metadata or {})
+        run = Run(run_id, parent, name, metadata or {}, parent_run_id=parent_run_id)
         above = None if parent is None else parent.enclosing_operation()
         run.begin(operations.start(kind, name, framework=FRAMEWORK, parent=above, attributes=attributes))
         run.make_current()
         return run
 
     @guarded("observing the end of a tool")
-    def on_tool_end(self, output: Any, *, run_id: Any, **_: Any) -> None:
-        run = run_of(run_id)
+    def on_tool_end(self, output: Any, *, run_id: Any, parent_run_id: Any = None, **_: Any) -> None:
+        run = run_of(run_id, parent_run_id)
         if run is None or run.operation is None:
             return
         pipeline = runtime.pipeline()
@@ -302,8 +302,8 @@ class ObservingHandler(_Base):
         run.end()
 
     @guarded("observing a failed tool")
-    def on_tool_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
-        run = run_of(run_id)
+    def on_tool_error(self, error: BaseException, *, run_id: Any, parent_run_id: Any = None, **_: Any) -> None:
+        run = run_of(run_id, parent_run_id)
         if run is not None:
             run.end(error)
 
@@ -319,7 +319,7 @@ class ObservingHandler(_Base):
         name: str | None = None,
         **_: Any,
     ) -> None:
-        if run_id in RUNS:
+        if is_told(run_id, parent_run_id):
             return
         pipeline = runtime.pipeline()
         attributes: dict[str, Any] = {}
@@ -331,8 +331,8 @@ class ObservingHandler(_Base):
         run.operation.note_arguments(query)
 
     @guarded("observing the end of a retriever")
-    def on_retriever_end(self, documents: Any, *, run_id: Any, **_: Any) -> None:
-        run = run_of(run_id)
+    def on_retriever_end(self, documents: Any, *, run_id: Any, parent_run_id: Any = None, **_: Any) -> None:
+        run = run_of(run_id, parent_run_id)
         if run is None or run.operation is None:
             return
         run.operation.note_result([getattr(document, "page_content", None) for document in documents or ()])
@@ -356,7 +356,7 @@ def _open_model_call(
         said = bounded(_translate.messages_content(prompts), pipeline.settings.max_messages)
         attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(said)
     parent = around_call(parent_of(parent_run_id))
-    run = Run(run_id, parent, request.model, metadata)
+    run = Run(run_id, parent, request.model, metadata, parent_run_id=parent_run_id)
     run.begin(
         operations.start(
             kind,

@@ -23,6 +23,7 @@ __all__ = [
     "around_call",
     "become_graph",
     "cached_task",
+    "is_told",
     "note_handoff",
     "note_unknown_tool",
     "parent_of",
@@ -34,7 +35,8 @@ FRAMEWORK = "langgraph"
 RUNS: dict[Any, Run] = {}
 """Open runs of the whole process by LangChain run id: whichever handler comes second finds the run and leaves it be."""
 _NAMESAKES: dict[Any, list[Run]] = {}
-"""Runs under way at the same time with the same id, which a program may give: the context says which of them is meant."""
+"""Runs under way at the same time with the same id, which a program may give to two graphs, or to a graph and to what its nodes call: what
+they belong to says which of them is meant, or else the context."""
 _naming = ForkSafeLock()
 _LANGGRAPHS_OWN = frozenset({operations.WORKFLOW, operations.AGENT, operations.TASK})
 
@@ -49,16 +51,19 @@ class Run(Invocation, framework=FRAMEWORK):
     started_at_ns: int = 0
     passed_on: BaseException | None = None
     run_id: Any = None
+    parent_run_id: Any = None
     namespace: str | None = None
     in_batch: bool = False
 
-    def __init__(self, run_id: Any, parent: Run | None, name: str, metadata: Mapping[str, Any]) -> None:
+    def __init__(
+        self, run_id: Any, parent: Run | None, name: str, metadata: Mapping[str, Any], *, parent_run_id: Any
+    ) -> None:
         self.name = name
-        self.enter_tree(run_id, parent, metadata)
+        self.enter_tree(run_id, parent, metadata, parent_run_id=parent_run_id)
 
-    def enter_tree(self, run_id: Any, parent: Run | None, metadata: Mapping[str, Any]) -> None:
-        """From now on LangChain's events find it."""
-        self.run_id, self.parent, self.metadata = run_id, parent, metadata
+    def enter_tree(self, run_id: Any, parent: Run | None, metadata: Mapping[str, Any], *, parent_run_id: Any) -> None:
+        """From now on LangChain's events find it. ``parent_run_id`` is what they say that it belongs to."""
+        self.run_id, self.parent, self.metadata, self.parent_run_id = run_id, parent, metadata, parent_run_id
         other = RUNS.setdefault(run_id, self)
         if other is not self:
             with _naming:
@@ -101,18 +106,34 @@ class Run(Invocation, framework=FRAMEWORK):
             super().overtaken(status)
 
 
-def run_of(run_id: Any) -> Run | None:
-    """The open run of this id; of several, the one in whose context this is asked."""
+def is_told(run_id: Any, parent_run_id: Any) -> bool:
+    """Whether another handler has told already that this run begins."""
+    known = RUNS.get(run_id)
+    if known is None:
+        return False
+    return any(run.parent_run_id == parent_run_id for run in _NAMESAKES.get(run_id, (known,)) if not run.ended)
+
+
+def run_of(run_id: Any, parent_run_id: Any = None) -> Run | None:
+    """The open run of this id; of several, the one that belongs to ``parent_run_id``, or in whose context this is asked."""
     if not _NAMESAKES or run_id not in _NAMESAKES:  # a UUID is hashed by Python code
         return RUNS.get(run_id)
+    told = [run for run in _NAMESAKES.get(run_id, ()) if run.parent_run_id == parent_run_id and not run.ended]
+    return told[0] if len(told) == 1 else _named_here(run_id)
+
+
+def _named_here(run_id: Any) -> Run | None:
+    """Of several open runs with one id the one that belongs to what is current, as a chain that has no operation; or is itself current."""
     here = Run.cause()
-    found = None if here is None else next((run for run in here.outwards() if run.run_id == run_id), None)
-    return RUNS.get(run_id) if found is None else found
+    if here is None:
+        return RUNS.get(run_id)
+    below = next((run for run in _NAMESAKES.get(run_id, ()) if run.parent is here and not run.ended), None)
+    return below or next((run for run in here.outwards() if run.run_id == run_id), None) or RUNS.get(run_id)
 
 
 def parent_of(parent_run_id: Any) -> Run | None:
     """The run that LangChain says is the parent, also if that has ended and a thread of it goes on."""
-    parent = run_of(parent_run_id)
+    parent = _named_here(parent_run_id) if _NAMESAKES else RUNS.get(parent_run_id)
     if parent is None and parent_run_id is not None:
         cause = Run.cause()
         if cause is not None and cause.run_id is None:  # a graph that is about to start

@@ -39,10 +39,12 @@ class GraphRun(Run):
         last = Run.last()
         return last if type(last) is GraphRun and last.run_id is None else None
 
-    def starts(self, run_id: Any, parent: Run | None, name: str, metadata: Mapping[str, Any]) -> None:
+    def starts(
+        self, run_id: Any, parent: Run | None, name: str, metadata: Mapping[str, Any], *, parent_run_id: Any
+    ) -> None:
         """The graph's own run has begun."""
         self.name = self.given_name or name
-        self.enter_tree(run_id, parent, metadata)
+        self.enter_tree(run_id, parent, metadata, parent_run_id=parent_run_id)
         become_graph(self, name, self.task)
         self.make_current()
 
