@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -163,6 +164,30 @@ def test_a_file_that_another_process_keeps_is_given_up(tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_a_process_that_joins_ends_no_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another renews a moment after this one has asked for the time is of this life of the machine."""
+    path = tmp_path / "budgets.sqlite3"
+    first, joins = (open_ledger("shared", path, 10.0) for _ in range(2))
+    assert first is not None
+    assert joins is not None
+    line = Line("daily", None)
+    first.exchange(Exchange("a", 1, [line], asks=[ask("h1", 100, 60)]))
+    renewing: list[Exchange] = [Exchange("a", 2, [line], kept=[Held("h1", ((0, 60),))])]
+
+    def monotonic() -> float:
+        now = time.monotonic()
+        if renewing:
+            first.exchange(renewing.pop())
+        return now
+
+    clock = SimpleNamespace(monotonic=monotonic, time=time.time, sleep=time.sleep)
+    monkeypatch.setattr("ai_dev_squad.costs.stores.sqlite.time", clock)
+
+    assert joins.exchange(Exchange("b", 1, [line])) == Reply([sums(0, 60)], [])
+    first.close()
+    joins.close()
+
+
 # --- a manager in front of one that fails -----------------------------------------------------------------------------
 
 
@@ -185,6 +210,42 @@ class Moody(Behind):
         if self.error is not None:
             raise self.error
         return super().keys(budget, most)
+
+
+class Stumbling(Moody):
+    """A ledger that fails once, at the first charge, as soon as it is let."""
+
+    def __init__(self, ledger: Any) -> None:
+        super().__init__(ledger)
+        self.said: list[Exchange] = []
+        self.is_asked, self.may_fail = threading.Event(), threading.Event()
+
+    def exchange(self, exchange: Exchange) -> Reply:
+        self.said.append(exchange)
+        if any(line.charge for line in exchange.lines) and not self.is_asked.is_set():
+            self.is_asked.set()
+            assert self.may_fail.wait(60)
+            raise OSError("try again")
+        return super().exchange(exchange)
+
+
+def test_nothing_is_given_back_before_what_took_its_place_is_charged(tmp_path: Path) -> None:
+    """Charges that could not be said are said again first; what was settled meanwhile goes with its own charge."""
+    ledger = Stumbling(open_ledger("shared", tmp_path / "budgets.sqlite3", 10.0))
+    manager = BudgetManager(ledger=ledger, store_timeout_s=60.0, when_away="allow")
+    manager.set_budget("d", 10, "total", [], on_exceed="stop")
+    first, second = manager.reserve(2.0), manager.reserve(2.0)
+    first.settle(2.0)
+    assert ledger.is_asked.wait(60)
+    second.settle(2.0)
+    ledger.may_fail.set()
+    while not manager.flush():
+        time.sleep(0.01)
+
+    told = [(sum(line.charge for line in one.lines), len(one.given_back)) for one in ledger.said]
+    assert [(charge // 10**12, holds) for charge, holds in told if charge or holds] == [(2, 1), (2, 1), (2, 1)]
+    assert (manager.status()[0].spent_usd, manager.status()[0].reserved_usd) == (4.0, 0.0)
+    manager.close()
 
 
 @pytest.mark.parametrize(

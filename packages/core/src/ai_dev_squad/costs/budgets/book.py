@@ -161,14 +161,18 @@ class AccountBook:
         return bool(self._changed or self._left or self._given_back or self._enlisted or self._forgotten)
 
     def changes(self, *, with_charges: bool) -> Changes:
-        """Take what a ledger has to be told; charges only when those taken before have arrived. With the lock held."""
+        """Take what a ledger has to be told; charges only when those taken before have arrived. With the lock held.
+
+        What was given back goes with the charges that took its place: without them there would be room that is spent.
+        """
         self._collect()
         charges: list[Change] = []
+        given_back: list[Hold] = []
         if with_charges:
+            given_back, self._given_back = self._given_back, []
             charges, self._left = self._left, []
             changed, self._changed = self._changed, {}
             charges += [self._taken(accounts, account) for account, accounts in changed.items() if account.unsaved]
-        given_back, self._given_back = self._given_back, []
         enlisted = [self._enlisted.popleft() for _ in range(len(self._enlisted))]
         return Changes(charges, given_back, enlisted)
 

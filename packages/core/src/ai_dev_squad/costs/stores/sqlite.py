@@ -136,10 +136,13 @@ class SQLiteLedger:
             "DELETE FROM sender WHERE touched < (SELECT touched FROM sender ORDER BY touched DESC LIMIT 1 OFFSET ?)",
             (_MOST_ACCOUNTS // 10,),
         )
-        # The monotonic clock begins anew with the machine: a lease that was renewed in the future is of another life.
+        connection.execute("PRAGMA busy_timeout = 0")
+        self._begin(connection)
+        # The monotonic clock begins anew with the machine: a lease that was renewed in the future is of another life. Asked
+        # for now, as the one writer: what others renew while this waits would lie in the future of an earlier moment.
         now = time.monotonic()
         connection.execute("UPDATE hold SET until = :now, renewed = :now WHERE renewed > :now", {"now": now})
-        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("COMMIT")
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Become the one writer. SQLite's own way of waiting sleeps far longer than a transaction here takes."""
