@@ -128,6 +128,8 @@ class SQLiteLedger:
         connection.execute("PRAGMA synchronous = NORMAL")
         if version == 0:
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;")
+        connection.execute("PRAGMA busy_timeout = 0")
+        self._begin(connection)
         connection.execute(
             "DELETE FROM account WHERE touched < (SELECT touched FROM account ORDER BY touched DESC LIMIT 1 OFFSET ?)",
             (_MOST_ACCOUNTS,),
@@ -136,8 +138,6 @@ class SQLiteLedger:
             "DELETE FROM sender WHERE touched < (SELECT touched FROM sender ORDER BY touched DESC LIMIT 1 OFFSET ?)",
             (_MOST_ACCOUNTS // 10,),
         )
-        connection.execute("PRAGMA busy_timeout = 0")
-        self._begin(connection)
         # The monotonic clock begins anew with the machine: a lease that was renewed in the future is of another life. Asked
         # for now, as the one writer: what others renew while this waits would lie in the future of an earlier moment.
         now = time.monotonic()
