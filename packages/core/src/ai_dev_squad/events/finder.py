@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ai_dev_squad.events.left_open import end_left_open
 from ai_dev_squad.events.rotation import journals_in
 
 __all__ = ["Found", "JournalFinder"]
@@ -39,7 +40,8 @@ class _Listing:
 class JournalFinder:
     """Looks for ``*.jsonl`` in ``directories`` and one level below. A journal's own path may be given as well.
 
-    A directory that has not changed is not listed again.
+    A directory that has not changed is not listed again. Whoever looks also ends what processes that were killed have left open
+    there, so that every reader sees how it ended.
     """
 
     def __init__(self, directories: Sequence[Path]) -> None:
@@ -82,6 +84,7 @@ class JournalFinder:
             return known
         with os.scandir(directory) as entries:
             directories = sorted(Path(entry.path) for entry in entries if _is_directory(entry))
+        end_left_open(directory)
         found = [_real(path) for path in journals_in(directory) if path not in directories]
         listing = _Listing(changed_ns, now, found, directories)
         self._listings[directory] = listing

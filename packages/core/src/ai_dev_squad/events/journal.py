@@ -201,13 +201,16 @@ class Journal:
             worker.join(max(0.0, deadline - time.monotonic()))
         if self._queue:  # came between the flush and the moment from which lines are written at once
             self._drain(blocking=True, deadline=deadline)
+        self._let_go()
+        self._raise_strict()
+        return on_disk
+
+    def _let_go(self) -> None:
         if self._io.acquire(blocking=False):
             try:
                 self._writer.close_file()
             finally:
                 self._io.release()
-        self._raise_strict()
-        return on_disk
 
     def _report_unwritten(self, doing: str) -> None:
         lines = self._writer.waiting
@@ -295,7 +298,7 @@ class Journal:
     def _after_fork(self) -> None:
         """In the child: the parent's thread writes the parent's lines, so the child begins with none."""
         self._queue.clear()
-        self._writer.close_file()
+        self._writer.leave_to_parent()
         closed = self._closed
         self._begin()
         self._closed = self._stopping = closed
@@ -326,9 +329,11 @@ _journals: weakref.WeakSet[Journal] = weakref.WeakSet()
 
 
 def flush_all() -> None:
-    """Flush every journal of this process, each for at most five seconds."""
+    """Flush every journal of this process, each for at most five seconds, and let go of its files."""
     for journal in list(_journals):
-        if not journal.flush(_EXIT_TIMEOUT_S):
+        if journal.flush(_EXIT_TIMEOUT_S):
+            journal._let_go()
+        else:
             journal._report_unwritten("flushing")
 
 

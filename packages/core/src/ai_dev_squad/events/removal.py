@@ -16,6 +16,7 @@ from typing import IO, Any, Final
 
 from ai_dev_squad.attributes import CONVERSATION_ID, USER_ID
 from ai_dev_squad.events.checks import refuse_pipe
+from ai_dev_squad.events.left_open import end_left_open
 from ai_dev_squad.events.reader import REMOVED, JournalError, decode_line, fingerprint
 from ai_dev_squad.events.rotation import rotated_files
 from ai_dev_squad.file_locks import lock_file, unlock_file
@@ -85,6 +86,8 @@ def remove_from_journals(
     """
     doomed = _Doomed(trace_ids, session_ids, user_ids)
     paths = [Path(journal) for journal in journals]
+    for directory in {path.parent for path in paths}:
+        end_left_open(directory)  # or these lines would be written after theirs are gone
     if doomed.needs_a_look:
         for path in _files(paths):
             for text in _lines(path):

@@ -17,6 +17,7 @@ import msgspec
 
 from ai_dev_squad.background import Worker
 from ai_dev_squad.events.append import AppendFile
+from ai_dev_squad.events.left_open import OpenOperations, end_left_open
 from ai_dev_squad.events.rotation import Rotation, compress_rotated, prune, rotated_files
 from ai_dev_squad.events.sanitise import encode_safely
 from ai_dev_squad.guard import report
@@ -53,6 +54,7 @@ class LineWriter:
         self._drops_told = 0
         self._encode_lines = msgspec.json.Encoder().encode_lines
         self._file = AppendFile(path, rotation, self._on_notice)
+        self._open = OpenOperations(path)
         self._notices: list[JournalLine] = []
         self._pending = b""
         self._pending_lines = 0
@@ -77,6 +79,12 @@ class LineWriter:
     def close_file(self) -> None:
         """Let go of the file; it's opened again when needed."""
         self._file.close()
+        self._open.rest()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: let go of what is the parent's."""
+        self._file.close()
+        self._open.forget()
 
     def write_lines(self, count: int) -> bool:
         """Write ``count`` lines of the queue, after whatever is still pending. ``False`` when the file didn't take all."""
@@ -91,7 +99,9 @@ class LineWriter:
             while count and size < _BATCH_BYTES:
                 take = min(count, _BATCH_LINES)
                 count -= take
-                parts.append(self._encode([popleft() for _ in range(take)]))
+                batch = [popleft() for _ in range(take)]
+                self._open.note(batch)
+                parts.append(self._encode(batch))
                 size += len(parts[-1])
             self._pending, self._pending_lines = b"".join(parts), lines - count
             if not self._append():
@@ -124,6 +134,7 @@ class LineWriter:
         if not self._swept:
             self._swept = True
             self._sweep()
+            end_left_open(self.path.parent)
         return True
 
     # --- what must not stay silent ------------------------------------------------------------------------------------
