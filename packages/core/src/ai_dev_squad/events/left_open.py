@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -51,18 +51,12 @@ class OpenOperations:
         self._fd: int | None = None
         self._unsupported = False
 
-    def note(self, lines: Iterable[JournalLine]) -> None:
+    def note(self, lines: Sequence[JournalLine]) -> None:
         """Take what these lines open and close. Before they are in the journal: what it opens must never stand there alone."""
-        begun: dict[str, JournalLine] = {}
-        for line in lines:
-            span_id = line.span_id or ""
-            if line.status is not None:
-                if begun.pop(span_id, None) is None:
-                    self._open.pop(span_id, None)
-            elif line.event_type in _FAILING:
-                begun[span_id] = line
-        # Encoded for those that outlast their batch; most don't.
-        self._open.update({span_id: _encoded(line) for span_id, line in begun.items()})
+        try:
+            self._take(lines)
+        except AttributeError:  # a program may hand over anything, and such a line opens nothing
+            self._take([line for line in lines if isinstance(line, JournalLine)])
         self._tell(b"".join(self._open.values()))
 
     def rest(self) -> None:
@@ -80,6 +74,18 @@ class OpenOperations:
     def __del__(self) -> None:
         self.rest()
         self.forget()
+
+    def _take(self, lines: Sequence[JournalLine]) -> None:
+        begun: dict[str, JournalLine] = {}
+        for line in lines:
+            span_id = line.span_id or ""
+            if line.status is not None:
+                if begun.pop(span_id, None) is None:
+                    self._open.pop(span_id, None)
+            elif line.event_type in _FAILING:
+                begun[span_id] = line
+        # Encoded for those that outlast their batch; most don't.
+        self._open.update({span_id: _encoded(line) for span_id, line in begun.items()})
 
     def _tell(self, told: bytes) -> None:
         if told == self._told or self._unsupported:
