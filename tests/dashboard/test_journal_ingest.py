@@ -6,6 +6,8 @@ import gzip
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -480,3 +482,35 @@ def test_a_store_that_had_to_be_begun_anew_is_filled_from_the_journals_again(
         assert messages(store) == named(range(3010)) + named(range(100), "b")
         assert store.totals(EVER).spans == 3110
     store.close()
+
+
+def test_the_runs_of_a_killed_program_end(logs: Path, store: Store) -> None:
+    """What a program had open when it was killed runs until then, and is abandoned after it."""
+    program = """
+import sys
+import ai_dev_squad
+from ai_dev_squad import operations
+
+ai_dev_squad.configure(log_dir=sys.argv[1])
+operations.start(operations.AGENT, "planner", framework="own")
+ai_dev_squad.flush()
+print("open", flush=True)
+sys.stdin.read()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(logs)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "open\n"
+
+    def seen() -> tuple[list[str], list[str]]:
+        with ingest(logs, store) as tail:
+            tail.catch_up()
+        return [row.name for row in store.running(0, 10)], [row.status for row in store.traces(EVER).rows]
+
+    before = seen()
+    process.kill()
+    process.communicate()
+
+    assert before == (["planner"], [])
+    assert seen() == ([], ["abandoned"])

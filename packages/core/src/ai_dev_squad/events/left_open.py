@@ -51,7 +51,7 @@ class OpenOperations:
         self._fd: int | None = None
         self._unsupported = False
 
-    def note(self, lines: Sequence[JournalLine]) -> None:
+    def note(self, lines: Sequence[Any]) -> None:
         """Take what these lines open and close. Before they are in the journal: what it opens must never stand there alone."""
         try:
             self._take(lines)
@@ -102,6 +102,8 @@ class OpenOperations:
 
     def _opened(self) -> int | None:
         """The file, locked by us; ``None`` on a file system without locks, where nobody could tell whether we live."""
+        if self._fd is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         while self._fd is None:
             fd = os.open(self._path, _FLAGS | os.O_CREAT, 0o666)
             if not lock_file(fd):
