@@ -68,6 +68,7 @@ REQUIREMENTS = {
     "phoenix": ["arize-phoenix"],
     "dashboard": [
         str(_ROOT / "packages" / "core"),
+        str(_ROOT / "packages" / "cli"),
         str(_ROOT / "packages" / "dashboard"),
     ],  # alone, as its users have it
 }
