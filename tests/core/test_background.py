@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -178,6 +179,32 @@ def test_without_threads_a_wake_says_no(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX")
+def test_what_a_signal_handler_raises_amid_the_start_is_what_the_program_sees() -> None:
+    """CPython's own ``Thread.start`` makes a ``KeyError`` of it when the thread runs already; the worker gives it back."""
+
+    class SoftLimit(Exception):
+        """What a handler raises, such as Celery's when a task's time is over."""
+
+    def profile(frame: Any, event: str, function: Any) -> None:
+        if event == "c_return" and function.__name__ == "start_new_thread":
+            sys.setprofile(None)
+            work.wait_for(1)
+            raise SoftLimit
+
+    work = Work()
+    sys.setprofile(profile)
+    try:
+        with pytest.raises(SoftLimit) as caught:
+            work.worker.wake()
+    finally:
+        sys.setprofile(None)
+
+    assert caught.value.__context__ is None
+    assert work.worker.alive
+    assert work.worker.wake()
+    work.wait_for(2)
+
+
 def test_a_forked_child_starts_anew() -> None:
     """The thread and what was asked of it stay with the parent; the child has a thread when it needs one."""
     work = Work()

@@ -149,6 +149,7 @@ class Worker:
         return self._starting.run(self._start, 0) is not False
 
     def _start(self) -> bool:
+        raised: BaseException | None = None
         try:
             self._is_starting = True
             thread = threading.Thread(target=self._run, name=self._name, daemon=True)
@@ -157,8 +158,13 @@ class Worker:
         except RuntimeError:
             self._thread = None
             return False
+        except KeyError as error:
+            # `Thread.start` stumbles over what a signal handler raises when the thread runs already.
+            raised = error.__context__ or error
         finally:
             self._is_starting = False
+        if raised is not None:
+            raise raised  # here, where it does not seem to have come of the other
         return True
 
     def ask(self) -> Request:
