@@ -13,7 +13,7 @@ from ai_dev_squad.schema import Cost
 from ai_dev_squad_dashboard.ingest.carried import carried
 from ai_dev_squad_dashboard.ingest.from_journal import rows
 from ai_dev_squad_dashboard.ingest.otlp_shapes import Origin, Span
-from ai_dev_squad_dashboard.ingest.pricing import Prices
+from ai_dev_squad_dashboard.ingest.pricing import Prices, input_share
 from ai_dev_squad_dashboard.ingest.translate import span_row
 from ai_dev_squad_dashboard.store.rows import Carried, SpanRow
 
@@ -68,13 +68,13 @@ def test_what_was_not_captured_or_not_counted_is_nobodys(content: dict[str, Any]
 
 def test_cached_input_is_taken_at_its_own_price():
     """The share of the cost that was for the input is smaller where most of it came from a cache."""
-    call = "openai", "gpt-4o"
+    price = PRICES.find("openai", "gpt-4o", AT.timestamp())
     cold = Usage(input_tokens=1000, output_tokens=100, source="provider")
     warm = Usage(input_tokens=1000, output_tokens=100, cache_read_input_tokens=1000, source="provider")
     # USD 2.50 and 10.00 a million, 1.25 from the cache.
-    assert PRICES.input_share(*call, cold, AT.timestamp()) == pytest.approx(2.5 / 3.5)
-    assert PRICES.input_share(*call, warm, AT.timestamp()) == pytest.approx(1.25 / 2.25)
-    assert PRICES.input_share("nobody", "unknown", cold, AT.timestamp()) is None
+    assert input_share(price, cold) == pytest.approx(2.5 / 3.5)
+    assert input_share(price, warm) == pytest.approx(1.25 / 2.25)
+    assert input_share(PRICES.find("nobody", "unknown", AT.timestamp()), cold) is None
 
 
 def test_calls_tell_what_they_read_from_a_journal_and_over_otlp_alike():

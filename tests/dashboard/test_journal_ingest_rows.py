@@ -219,7 +219,7 @@ def test_a_cache_saving_needs_the_same_price() -> None:
     """What a cache saved is told when our price is the one that was used, and stays unknown for any other."""
     prices = Prices()
     usage = Usage(input_tokens=10_000, output_tokens=0, cache_read_input_tokens=8_000, source="provider")
-    paid = prices.price("openai", "gpt-4o-mini", usage, AT.timestamp()).usd
+    paid = prices.find("openai", "gpt-4o-mini", AT.timestamp()).cost(usage).usd
     assert paid is not None
     ours = rows(line(usage=usage, cost=Cost(usd=paid), metadata={keys.PROVIDER_NAME: "openai"}), NOW_US, prices).span
     theirs = rows(

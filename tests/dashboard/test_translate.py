@@ -9,11 +9,12 @@ import pytest
 
 from ai_dev_squad.attributes import PROVIDER_NAME, REQUEST_MODEL, RESPONSE_MODEL, SERVER_ADDRESS
 from ai_dev_squad.costs import ModelPricing
-from ai_dev_squad.schema import Cost, Usage
+from ai_dev_squad.genai.stated import usage_of
+from ai_dev_squad.schema import Usage
 from ai_dev_squad.spans import usage_attributes
 from ai_dev_squad_dashboard.ingest.content import plain_text
 from ai_dev_squad_dashboard.ingest.otlp_shapes import Event, Link, LogRecord, Metric, Origin, Point, Span
-from ai_dev_squad_dashboard.ingest.pricing import Prices
+from ai_dev_squad_dashboard.ingest.pricing import Prices, saving
 from ai_dev_squad_dashboard.ingest.translate import span_row
 from ai_dev_squad_dashboard.ingest.translate_signals import log_row, metric_rows
 from ai_dev_squad_dashboard.store.rows import LogRow, MetricRow, SpanRow
@@ -286,8 +287,8 @@ def test_a_price_of_the_past_prices_calls_of_the_past():
     usage = Usage(input_tokens=1_000_000, output_tokens=0, source="provider")
     dated = prices.find("openai", "o3", 1_767_225_600)
     moments = [1_745_000_000.0, 1_767_225_600.0]
-    costs = [prices.price("openai", "o3", usage, moment).usd for moment in moments]
-    again = [prices.price("openai", "o3", usage, moment).usd for moment in moments]
+    costs = [prices.find("openai", "o3", moment).cost(usage).usd for moment in moments]
+    again = [prices.find("openai", "o3", moment).cost(usage).usd for moment in moments]
     assert dated.dated
     assert costs == again == [10.0, 2.0]
 
@@ -299,15 +300,11 @@ def test_a_call_is_priced_by_every_count_that_core_writes():
         cache_write_1h_input_tokens=20, reasoning_output_tokens=10, audio_input_tokens=5, audio_output_tokens=4,
         image_input_tokens=3, image_output_tokens=2, source="estimated",
     )  # fmt: skip
-    asked = []
+    priced = Prices().find("openai", "gpt-4o", NOW_US / 1e6).cost(used)
+    told = {**CALL, REQUEST_MODEL: "gpt-4o", RESPONSE_MODEL: "gpt-4o", **usage_attributes(used)}
 
-    class Noting(Prices):
-        def price(self, provider: str | None, model: str, usage: Usage, at_s: float, **said: Any) -> Cost:
-            asked.append(usage)
-            return super().price(provider, model, usage, at_s, **said)
-
-    span_row(span({**CALL, **usage_attributes(used)}), ORIGIN, NOW_US, Noting())
-    assert asked == [used]
+    assert usage_of(told) == used
+    assert span_row(span(told), ORIGIN, NOW_US, Prices()).cost_usd == priced.usd
 
 
 @pytest.mark.parametrize(
@@ -334,19 +331,19 @@ def test_what_the_cache_saved_is_the_difference_to_the_price_without_it():
     prices.book.add_pricing_model(pricing)
     cached = Usage(input_tokens=1000, output_tokens=0, cache_read_input_tokens=500, source="provider")
     plain = Usage(input_tokens=1000, output_tokens=0, source="provider")
-    assert prices.saving("openai", "mine", cached, 0.0) == 0.0045
-    assert prices.saving("openai", "mine", plain, 0.0) is None
-    assert prices.saving("openai", "never-heard-of", cached, 0.0) is None
+    assert saving(prices.find("openai", "mine", 0.0), cached) == 0.0045
+    assert saving(prices.find("openai", "mine", 0.0), plain) is None
+    assert saving(prices.find("openai", "never-heard-of", 0.0), cached) is None
 
 
 def test_a_new_price_counts_after_forgetting():
     """Prices that were found are kept until told otherwise."""
     prices = Prices()
     usage = Usage(input_tokens=1000, output_tokens=0, source="provider")
-    assert prices.price("openai", "mine", usage, 0.0).usd is None
+    assert prices.find("openai", "mine", 0.0).cost(usage).usd is None
     prices.book.add_pricing_model(ModelPricing("mine", "openai", 0.01, 0.01))
     prices.forget()
-    assert prices.price("openai", "mine", usage, 0.0).usd == 0.01
+    assert prices.find("openai", "mine", 0.0).cost(usage).usd == 0.01
 
 
 # --- logs and metrics -----------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def _texts(parts: Any) -> list[Any]:
     if not isinstance(parts, (list, tuple)):
         return [parts]
     return [
-        part
+        part.get("content", part) if isinstance(part, dict) else part
         for part in parts
         if not isinstance(part, dict) or part.get("type", "text") in ("text", "input_text", "output_text")
     ]
@@ -66,5 +66,7 @@ def _line(contents: Iterable[Any]) -> str | None:
     text = plain_text(contents)
     if text is None:
         return None
-    # Whoever writes a megabyte of spaces is not waited for.
-    return " ".join(text[: EXCERPT * 8].split())[:EXCERPT].rstrip() or None
+    line = " ".join(text[: EXCERPT * 2].split())
+    if len(line) < EXCERPT < len(text):  # mostly blanks; but whoever writes a megabyte of them is not waited for
+        line = " ".join(text[: EXCERPT * 8].split())
+    return line[:EXCERPT].rstrip() or None

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.costs.prices import Price, UnknownPrice
 from ai_dev_squad.runs import MODEL_OPERATIONS
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Usage
 from ai_dev_squad_dashboard.ingest import plausible
@@ -22,7 +23,7 @@ from ai_dev_squad_dashboard.ingest.carried import carried
 from ai_dev_squad_dashboard.ingest.content import plain_text
 from ai_dev_squad_dashboard.ingest.excerpts import answer_in, question_in
 from ai_dev_squad_dashboard.ingest.labels import labels_of
-from ai_dev_squad_dashboard.ingest.pricing import Prices, Said
+from ai_dev_squad_dashboard.ingest.pricing import Prices, input_share, saving
 from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow, SpanRow
 
 __all__ = ["JournalRows", "microseconds", "rows"]
@@ -146,8 +147,7 @@ def _span(line: JournalLine, ids: tuple[str, str], time_us: int, now_us: int, pr
     call = row._replace(**_model_call(line, metadata, prices))
     if prices is None or not said or line.usage is None or line.name is None:
         return call
-    provider, at_s = _string(metadata.get(keys.PROVIDER_NAME)), line.timestamp.timestamp()
-    share = partial(prices.input_share, provider, line.name, line.usage, at_s, **_said(metadata))
+    share = partial(input_share, _price(line, line.name, metadata, prices), line.usage)
     return call._replace(carried=carried(said, call.input_tokens, call.cost_usd, share))
 
 
@@ -201,17 +201,19 @@ def _saving(line: JournalLine, metadata: Mapping[str, Any], usage: Usage, cost: 
     """What the cache saved, when the call was priced as we would price it; the program may have had prices of its own."""
     if not usage.cache_read_input_tokens or cost.usd is None or line.name is None:
         return None
-    call = _string(metadata.get(keys.PROVIDER_NAME)), line.name, usage, line.timestamp.timestamp()
-    said = _said(metadata)
-    same = prices.price(*call, **said).usd
-    if same is None or abs(same - cost.usd) > 1e-9 + same * 1e-6:
-        return None
-    return prices.saving(*call, **said)
+    price = _price(line, line.name, metadata, prices)
+    same = price.cost(usage).usd
+    return None if same is None or abs(same - cost.usd) > 1e-9 + same * 1e-6 else saving(price, usage)
 
 
-def _said(metadata: Mapping[str, Any]) -> Said:
-    answered, address = (_string(metadata.get(key)) for key in (keys.RESPONSE_MODEL, keys.SERVER_ADDRESS))
-    return Said(answered=answered, address=address)
+def _price(line: JournalLine, model: str, metadata: Mapping[str, Any], prices: Prices) -> Price | UnknownPrice:
+    return prices.find(
+        _string(metadata.get(keys.PROVIDER_NAME)),
+        model,
+        line.timestamp.timestamp(),
+        answered=_string(metadata.get(keys.RESPONSE_MODEL)),
+        address=_string(metadata.get(keys.SERVER_ADDRESS)),
+    )
 
 
 def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | None, str | None, Mapping[str, Any]]:

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 from msgspec.structs import replace
 
 from ai_dev_squad.costs.prices import Price, PriceBook, UnknownPrice
-from ai_dev_squad.schema import Cost, Usage
+from ai_dev_squad.schema import Usage
 
-__all__ = ["Prices", "Said"]
+__all__ = ["Prices", "input_share", "saving"]
 
 _KEPT = 4096
 _NO_OUTPUT: dict[str, Any] = {
     **{name: None for name in Usage.__struct_fields__ if "output" in name},
     "output_tokens": 0,
 }
-
-
-class Said(TypedDict, total=False):
-    """What a call may say of itself beyond provider and model."""
-
-    tier: str | None
-    answered: str | None
-    """The model that answered."""
-    address: str | None
-    """The server's."""
 
 
 class Prices:
@@ -43,17 +33,24 @@ class Prices:
         """Look up every price anew."""
         self._found = {}
 
-    def find(self, provider: str | None, model: str, at_s: float, **said: Unpack[Said]) -> Price | UnknownPrice:
-        """The price of a model that was asked for at a moment, in seconds after 1970. What has been found is kept, also that
-        of the past.
+    def find(
+        self,
+        provider: str | None,
+        model: str,
+        at_s: float,
+        *,
+        tier: str | None = None,
+        answered: str | None = None,
+        address: str | None = None,
+    ) -> Price | UnknownPrice:
+        """The price of a call of ``model`` that was made ``at_s`` seconds after 1970, served as ``tier`` by the model that
+        ``answered`` at the server's ``address``. What has been found is kept, also that of the past.
         """
-        details = said.get("tier"), said.get("answered"), said.get("address")
-        key = (provider, model, *details)
+        key = (provider, model, tier, answered, address)
         kept = self._found.get(key, ())
         for price in kept:
             if price.since <= at_s < price.until:
                 return price
-        tier, answered, address = details
         found = self.book.prices.find(
             model, provider, service_tier=tier, response_model=answered, server_address=address, at=at_s
         )
@@ -62,32 +59,22 @@ class Prices:
         self._found[key] = [*kept[-8:], found]
         return found
 
-    def price(self, provider: str | None, model: str, usage: Usage, at_s: float, **said: Unpack[Said]) -> Cost:
-        """What a call cost that was made ``at_s`` seconds after 1970; the rest as for ``find``. Unknown is ``usd=None`` with
-        the reason.
-        """
-        return self.find(provider, model, at_s, **said).cost(usage)
 
-    def input_share(
-        self, provider: str | None, model: str, usage: Usage, at_s: float, **said: Unpack[Said]
-    ) -> float | None:
-        """Which share of a call's cost is for its input, cached tokens at their own price; ``None`` when no price is known."""
-        price = self.find(provider, model, at_s, **said)
-        if not isinstance(price, Price):
-            return None
-        whole, given = price.cost(usage).usd, price.cost(replace(usage, **_NO_OUTPUT)).usd
-        if whole is None or given is None:
-            return None
-        return min(1.0, given / whole) if whole > 0 else 0.0
+def input_share(price: Price | UnknownPrice, usage: Usage) -> float | None:
+    """Which share of a call's cost is for its input, cached tokens at their own price; ``None`` when no price is known."""
+    if isinstance(price, UnknownPrice):
+        return None
+    whole, given = price.cost(usage).usd, price.cost(replace(usage, **_NO_OUTPUT)).usd
+    if whole is None or given is None:
+        return None
+    return min(1.0, given / whole) if whole > 0 else 0.0
 
-    def saving(self, provider: str | None, model: str, usage: Usage, at_s: float, **said: Unpack[Said]) -> float | None:
-        """What the tokens read from a cache would have cost more, in USD, had they been sent anew. ``None`` when no price is
-        known, or none were.
-        """
-        if not usage.cache_read_input_tokens or not usage.input_tokens:
-            return None
-        price = self.find(provider, model, at_s, **said)
-        if not isinstance(price, Price):
-            return None
-        paid, cold = price.cost(usage).usd, price.cost(replace(usage, cache_read_input_tokens=None)).usd
-        return None if paid is None or cold is None else max(0.0, round(cold - paid, 12))
+
+def saving(price: Price | UnknownPrice, usage: Usage) -> float | None:
+    """What the tokens read from a cache would have cost more, in USD, had they been sent anew. ``None`` when no price is
+    known, or none were.
+    """
+    if not usage.cache_read_input_tokens or not usage.input_tokens or isinstance(price, UnknownPrice):
+        return None
+    paid, cold = price.cost(usage).usd, price.cost(replace(usage, cache_read_input_tokens=None)).usd
+    return None if paid is None or cold is None else max(0.0, round(cold - paid, 12))

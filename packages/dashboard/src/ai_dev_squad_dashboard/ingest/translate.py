@@ -25,7 +25,7 @@ from .excerpts import answer_in, question_in
 from .labels import labels_of
 from .otlp_shapes import Attributes, Event, Origin, Span, to_json
 from .plausible import time_doubt
-from .pricing import Prices, Said
+from .pricing import Prices, input_share, saving
 
 __all__ = ["rejection", "span_row", "translated"]
 
@@ -74,9 +74,9 @@ class _Call(NamedTuple):
     model: str | None
     usage: Usage
     cost: Cost
-    saving: float | None
-    input_share: Callable[[], float | None] | None
-    """Tells which share of the cost is for the input; see ``Prices.input_share``."""
+    saved: float | None
+    share: Callable[[], float | None] | None
+    """Tells which share of the cost is for the input; see ``input_share``."""
 
 
 def span_row(span: Span, origin: Origin, now_us: int, prices: Prices) -> SpanRow:
@@ -106,10 +106,10 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         user = _name(values.get(keys.USER_ID))
     start_us = span.start_ns // 1000
     status, error_type, error_message = _outcome(span) if span.failed or keys.OPERATION_STATUS in given else _FINE
-    provider = model = cost = saving = first_chunk = input_share = None
+    provider = model = cost = saved = first_chunk = share = None
     usage = _NO_USAGE
     if operation in MODEL_OPERATIONS:
-        provider, model, usage, cost, saving, input_share = _call(values, start_us / 1e6, prices)
+        provider, model, usage, cost, saved, share = _call(values, start_us / 1e6, prices)
         first_chunk = values.get(keys.RESPONSE_TIME_TO_FIRST_CHUNK)
         first_chunk = int(first_chunk * 1e6) if type(first_chunk) is float and 0 <= first_chunk < 1e6 else None
     name = name_of(span.name, operation, values)
@@ -119,7 +119,7 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
     asked = answered = None
     if said and (cost is not None or not span.parent_span_id):
         asked, answered = question_in(said.get("input")), answer_in(said.get("output"))
-    read = carried(said, usage.input_tokens, cost.usd, input_share) if said and cost and input_share else ()
+    read = carried(said, usage.input_tokens, cost.usd, share) if said and cost and share else ()
     # In the order of its fields: with their names it would take more than twice as long, and there are thousands a second.
     row = SpanRow(
         span.trace_id,
@@ -154,7 +154,7 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         None if cost is None else cost.price_date,
         None if cost is None else cost.price_source,
         None if cost is None or cost.usd is not None else cost.reason,
-        saving,
+        saved,
         first_chunk,
         "otlp",
         origin.scope[:_LONGEST_NAME] or None,
@@ -216,7 +216,7 @@ def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
     model = answered or asked
     provider = provider_of(values.get(keys.PROVIDER_NAME) or values.get(keys.LLM_PROVIDER))
     cost = _stated_cost(values)
-    saving = share = None
+    saved = share = None
     try:
         usage = usage_of(values)
     except Implausible as error:
@@ -224,17 +224,22 @@ def _call(values: Attributes, at_s: float, prices: Prices) -> _Call:
         cost = cost or Cost(usd=None, reason=str(error))
     if model is not None:
         tier = values.get("openai.response.service_tier") or values.get("gen_ai.openai.response.service_tier")
-        tier = tier if type(tier) is str else None
-        call = provider, asked or model, usage, at_s
-        said = Said(tier=tier, answered=answered, address=_name(values.get(keys.SERVER_ADDRESS)))
-        share = partial(prices.input_share, *call, **said)
+        price = prices.find(
+            provider,
+            asked or model,
+            at_s,
+            tier=tier if type(tier) is str else None,
+            answered=answered,
+            address=_name(values.get(keys.SERVER_ADDRESS)),
+        )
+        share = partial(input_share, price, usage)
         if cost is None:
-            cost = prices.price(*call, **said)
+            cost = price.cost(usage)
         if usage.cache_read_input_tokens:
-            saving = prices.saving(*call, **said)
+            saved = saving(price, usage)
     elif cost is None:
         cost = Cost(usd=None, reason="the span does not name the model")
-    return _Call(provider, model, usage, cost, saving, share)
+    return _Call(provider, model, usage, cost, saved, share)
 
 
 def _stated_cost(values: Attributes) -> Cost | None:
