@@ -258,6 +258,8 @@ def _compile_user_pass(kind: str, pattern: re.Pattern[str]) -> _Pass:
 def _compile_pass(scan: Callable[..., re.Match[str] | None]) -> _Pass:
     def once(s: str, match: re.Match[str] | None = None) -> str:
         match = match or scan(s)
+        if match is None:
+            return s
         out: list[str] = []
         done = 0
         while match is not None:
