@@ -426,6 +426,42 @@ def as_object(value: Any) -> Any:
             usage(1_000, 500, audio_input_tokens=600, audio_output_tokens=400, image_input_tokens=300),
             id="gemini over REST, by modality",
         ),
+        pytest.param(  # langfuse-python#1451, litellm#18768
+            {
+                "promptTokenCount": 10_000,
+                "candidatesTokenCount": 10,
+                "cachedContentTokenCount": 5_000,
+                "promptTokensDetails": [
+                    {"modality": "TEXT", "tokenCount": 4_000},
+                    {"modality": "AUDIO", "tokenCount": 6_000},
+                ],
+                "cacheTokensDetails": [
+                    {"modality": "AUDIO", "tokenCount": 4_900},
+                    {"modality": "TEXT", "tokenCount": 100},
+                ],
+            },
+            usage(
+                10_000,
+                10,
+                cache_read_input_tokens=5_000,
+                cache_read_audio_input_tokens=4_900,
+                audio_input_tokens=6_000,
+            ),
+            id="gemini's cache, by modality",
+        ),
+        pytest.param(  # langwatch/tasks#641
+            {
+                "prompt_tokens": 1_000,
+                "completion_tokens": 10,
+                "prompt_tokens_details": {
+                    "audio_tokens": 800,
+                    "cached_tokens": 600,
+                    "cached_tokens_details": {"text_tokens": 100, "audio_tokens": 500},
+                },
+            },
+            usage(1_000, 10, cache_read_input_tokens=600, cache_read_audio_input_tokens=500, audio_input_tokens=800),
+            id="openai's cache, by modality",
+        ),
         pytest.param(
             SimpleNamespace(
                 prompt_token_count=1_000,
@@ -783,6 +819,7 @@ def parts(found: Usage) -> Iterator[tuple[int, int | None]]:
         (found.input_tokens, ("cache_read_input_tokens", "audio_input_tokens", "image_input_tokens")),
         (found.input_tokens, ("cache_write_input_tokens", "cache_write_1h_input_tokens")),
         (found.output_tokens, ("reasoning_output_tokens", "audio_output_tokens", "image_output_tokens")),
+        (found.cache_read_input_tokens, ("cache_read_audio_input_tokens",)),
         (found.cache_write_input_tokens, ("cache_write_1h_input_tokens",)),
     ):
         if whole is not None:

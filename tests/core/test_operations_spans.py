@@ -66,6 +66,7 @@ USAGE_KEYS = {
     "reasoning_output_tokens": "gen_ai.usage.reasoning.output_tokens",
     "audio_input_tokens": "gen_ai.usage.audio.input_tokens",
     "audio_output_tokens": "gen_ai.usage.audio.output_tokens",
+    "cache_read_audio_input_tokens": "ai_dev_squad.usage.cache_read_audio.input_tokens",
     "cache_write_1h_input_tokens": "ai_dev_squad.usage.cache_write_1h.input_tokens",
     "image_input_tokens": "gen_ai.usage.image.input_tokens",
     "image_output_tokens": "gen_ai.usage.image.output_tokens",

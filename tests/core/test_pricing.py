@@ -30,6 +30,7 @@ def usages(draw: st.DrawFn) -> Usage:
         input_tokens=draw(st.integers(min_value=0, max_value=3_000_000)),
         output_tokens=draw(st.integers(min_value=0, max_value=300_000)),
         cache_read_input_tokens=draw(counts),
+        cache_read_audio_input_tokens=draw(counts),
         cache_write_input_tokens=draw(counts),
         cache_write_1h_input_tokens=draw(counts),
         reasoning_output_tokens=draw(counts),

@@ -184,6 +184,19 @@ def test_audio_with_a_price_of_your_own():
         ("gemini-2.5-pro", "google", usage(1_000, 0, image_input_tokens=900), 0.00125),
         # 100 x 0.30 + 900 x 1.00
         ("gemini-2.5-flash", "google", usage(1_000, 0, audio_input_tokens=900), 0.00093),
+        # 4,000 x 0.30 + 1,000 x 1.00 + 5,000 x 0.10: what is cached is sound (langfuse-python#1451).
+        (
+            "gemini-2.5-flash",
+            "google",
+            usage(
+                10_000,
+                0,
+                audio_input_tokens=6_000,
+                cache_read_input_tokens=5_000,
+                cache_read_audio_input_tokens=5_000,
+            ),
+            0.0027,
+        ),
         # 10 x 0.30 + 1,290 x 30; 100 x 5 + 900 x 10
         ("gemini-2.5-flash-image", "google", usage(10, 1_290, image_output_tokens=1_290), 0.038703),
         ("gpt-image-1", "openai", usage(1_000, 0, image_input_tokens=900), 0.0095),

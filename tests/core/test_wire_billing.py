@@ -239,12 +239,18 @@ def test_a_streams_head_knows_no_cost_yet() -> None:
         ({"speed": "fast"}, {"service_tier": "standard", "speed": "fast"}, 2),
         ({"speed": "fast"}, {"service_tier": "standard", "speed": "standard"}, 1),
         ({}, {"service_tier": "batch"}, 0.5),
+        ({"inference_geo": "global"}, {"service_tier": "standard", "inference_geo": "global"}, 1),
+        ({}, {"service_tier": "standard", "inference_geo": "us"}, 1.1),
+        ({"speed": "fast"}, {"service_tier": "standard", "speed": "fast", "inference_geo": "us"}, 2.2),
+        ({}, {"service_tier": "batch", "inference_geo": "us"}, 0.55),
     ],
 )
-def test_the_speed_that_served_is_the_one_that_is_billed(
+def test_the_speed_and_the_place_that_served_are_what_is_billed(
     asked: dict[str, Any], served: dict[str, Any], factor: float
 ) -> None:
-    """Anthropic may serve at the usual speed what was asked for in fast mode (litellm#38378)."""
+    """Anthropic may serve at the usual speed what was asked for in fast mode (litellm#38378); what it kept in the United States
+    is dearer by a tenth, also where only the workspace asks for that (claude-code#60641, litellm#38369).
+    """
     answer = {"model": "claude-opus-4-8", "usage": {"input_tokens": 1000, "output_tokens": 100, **served}}
     cost = billed("https://api.anthropic.com/v1/messages", CLAUDE | asked, json=answer)[3]
     assert cost == pytest.approx((1000 * 5e-6 + 100 * 25e-6) * factor)
@@ -303,3 +309,95 @@ invoke_agent agent: ok
   chat claude-sonnet-4-6: ok
     chat claude-opus-4-8: ok"""
     )
+
+
+FABLE = CLAUDE | {"model": "claude-fable-5"}
+DECLINED = {
+    "input_tokens": 2,
+    "output_tokens": 578,
+    "cache_creation_input_tokens": 10_421,
+    "cache_read_input_tokens": 72_769,
+}
+SERVED = {
+    "input_tokens": 2,
+    "output_tokens": 13_658,
+    "cache_creation_input_tokens": 0,
+    "cache_read_input_tokens": 79_214,
+}
+UNHEARD = {"input_tokens": 85_000, "output_tokens": 0, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+
+
+def rounds(declined: dict[str, int]) -> dict[str, Any]:
+    """The report of an answer that Opus gave after Fable had declined."""
+    return SERVED | {
+        "iterations": [
+            {"type": "message", "model": "claude-fable-5", **declined},
+            {"type": "fallback_message", "model": "claude-opus-4-8", **SERVED},
+        ]
+    }
+
+
+def streamed(*blocks: str, stop_reason: str, usage: dict[str, Any]) -> dict[str, Any]:
+    """An answer of Fable's in events, which another model may have ended."""
+    begun = {"model": "claude-fable-5", "content": [], "stop_reason": None, "usage": DECLINED | {"output_tokens": 1}}
+    return events(
+        {"type": "message_start", "message": begun},
+        *({"type": "content_block_start", "content_block": {"type": kind}} for kind in blocks),
+        {"type": "message_delta", "delta": {"stop_reason": stop_reason}, "usage": usage},
+        {"type": "message_stop"},
+    )
+
+
+@pytest.mark.parametrize(
+    "answer, declined",
+    [
+        pytest.param({"json": {"model": "claude-opus-4-8", "usage": rounds(DECLINED)}}, True, id="at once"),
+        pytest.param(
+            streamed("text", "fallback", "text", stop_reason="end_turn", usage=rounds(DECLINED)), True, id="in events"
+        ),
+        pytest.param({"json": {"model": "claude-opus-4-8", "usage": rounds(UNHEARD)}}, False, id="before a word"),
+    ],
+)
+def test_a_model_that_answers_in_the_place_of_another_has_its_own_price(answer: dict[str, Any], declined: bool) -> None:
+    """Who had begun before it declined is billed beside it, as a call of its own; what it had counted when the stream began is
+    none of the other's (chatlas#380, ccusage#1552, bifrost#5387, openinference#3734).
+    """
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, **answer))
+    with capture(spans=True) as captured:
+        with running(operations.AGENT, "agent", framework="test"), httpx.Client(transport=transport) as client:
+            client.post("https://api.anthropic.com/v1/messages", json=FABLE)
+        entries = ai_dev_squad.get_cost_tracker().entries
+    served = ("anthropic/claude-opus-4-8", 79_216, 13_658, pytest.approx(2 * 5e-6 + 79_214 * 0.5e-6 + 13_658 * 25e-6))
+    beside = (
+        "anthropic/claude-fable-5",
+        83_192,
+        578,
+        pytest.approx(2 * 10e-6 + 10_421 * 12.5e-6 + 72_769 * 1e-6 + 578 * 50e-6),
+    )
+    assert [(entry.cost.price, entry.input_tokens, entry.output_tokens, entry.cost_usd) for entry in entries] == [
+        served,
+        *([beside] if declined else []),
+    ]
+    answered = [span.attributes[keys.RESPONSE_MODEL] for span in captured.spans if span.name.startswith("chat")]
+    assert answered == [*(["claude-fable-5"] if declined else []), "claude-opus-4-8"]
+
+
+@pytest.mark.parametrize(
+    "answer, expected",
+    [
+        pytest.param(
+            {"json": {"model": "claude-fable-5", "content": [], "stop_reason": "refusal", "usage": DECLINED}},
+            (0.0, "provider"),
+            id="at once",
+        ),
+        pytest.param(streamed(stop_reason="refusal", usage={"output_tokens": 1}), (0.0, "provider"), id="in events"),
+        pytest.param(
+            streamed("text", stop_reason="refusal", usage={"output_tokens": 578}),
+            (pytest.approx(2 * 10e-6 + 10_421 * 12.5e-6 + 72_769 * 1e-6 + 578 * 50e-6), "genai-prices"),
+            id="amid its answer",
+        ),
+    ],
+)
+def test_who_declines_before_saying_anything_is_not_billed(answer: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    """Its tokens are counted all the same (llmgateway#2642, new-api#7162)."""
+    assert billed("https://api.anthropic.com/v1/messages", FABLE, **answer)[3:] == expected

@@ -298,7 +298,7 @@ def test_a_call_is_priced_by_every_count_that_core_writes():
     used = Usage(
         input_tokens=100, output_tokens=50, cache_read_input_tokens=40, cache_write_input_tokens=30,
         cache_write_1h_input_tokens=20, reasoning_output_tokens=10, audio_input_tokens=5, audio_output_tokens=4,
-        image_input_tokens=3, image_output_tokens=2, source="estimated",
+        image_input_tokens=3, image_output_tokens=2, cache_read_audio_input_tokens=1, source="estimated",
     )  # fmt: skip
     priced = Prices().find("openai", "gpt-4o", NOW_US / 1e6).cost(used)
     told = {**CALL, REQUEST_MODEL: "gpt-4o", RESPONSE_MODEL: "gpt-4o", **usage_attributes(used)}

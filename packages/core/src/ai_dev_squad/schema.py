@@ -93,6 +93,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
+    cache_read_audio_input_tokens: int | None = None
+    """Of ``cache_read_input_tokens``, those that are audio; where nobody says how many, as many as there must be."""
     cache_write_input_tokens: int | None = None
     cache_write_1h_input_tokens: int | None = None
     """Of ``cache_write_input_tokens``, those that the cache keeps for an hour, which some providers sell dearer."""

@@ -28,6 +28,7 @@ _USAGE_KEYS = {
     "input_tokens": keys.USAGE_INPUT_TOKENS,
     "output_tokens": keys.USAGE_OUTPUT_TOKENS,
     "cache_read_input_tokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "cache_read_audio_input_tokens": keys.USAGE_CACHE_READ_AUDIO_INPUT_TOKENS,
     "cache_write_input_tokens": keys.USAGE_CACHE_WRITE_INPUT_TOKENS,
     "cache_write_1h_input_tokens": keys.USAGE_CACHE_WRITE_1H_INPUT_TOKENS,
     "reasoning_output_tokens": keys.USAGE_REASONING_OUTPUT_TOKENS,

@@ -128,6 +128,7 @@ def usage_of(response: ModelResponse) -> Usage | None:
         input_tokens=counted.input_tokens or None,
         output_tokens=counted.output_tokens,
         cache_read_input_tokens=counted.cache_read_tokens or None,
+        cache_read_audio_input_tokens=counted.cache_audio_read_tokens or None,
         cache_write_input_tokens=counted.cache_write_tokens or None,
         cache_write_1h_input_tokens=getattr(counted, "cache_write_1h_tokens", None) or None,
         reasoning_output_tokens=(counted.details or {}).get("reasoning_tokens") or None,

@@ -5,8 +5,6 @@ Where the names are from:
 - OpenAI, chat and responses: https://platform.openai.com/docs/api-reference/chat/object and ``…/responses/object``.
 - xAI, reasoning beside the completion, and the cost in ticks: https://docs.x.ai/developers/cost-tracking
 - Anthropic, the cache beside the input: https://docs.claude.com/en/docs/build-with-claude/prompt-caching
-- Its compaction beside the rest: https://platform.claude.com/docs/en/build-with-claude/compaction#understanding-usage
-- Its advisors: https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool#usage-and-billing
 - Its searches: https://platform.claude.com/docs/en/about-claude/pricing#web-search-tool
 - Gemini: https://ai.google.dev/api/generate-content#UsageMetadata
 - Its interactions: https://ai.google.dev/api/interactions-api#Resource:Interaction
@@ -25,9 +23,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ai_dev_squad.genai.reports import FILE_SEARCHES, WEB_SEARCHES, plain
+from ai_dev_squad.genai.rounds import as_served, elsewhere, in_between
 from ai_dev_squad.schema import Usage
 
-__all__ = ["advised", "counted"]
+__all__ = ["beside", "counted"]
 
 _MOST = 1 << 53
 
@@ -144,6 +143,7 @@ def _checked(
     said: int | None,
     beside: int = 0,
     read: int | None = None,
+    read_heard: int | None = None,
     written: int | None = None,
     hour: int | None = None,
     thought: int | None = None,
@@ -154,7 +154,7 @@ def _checked(
     """The usage, each whole at least as large as its parts: those tokens were counted, wherever that was."""
     if not asked and not said:
         return None
-    written = _larger(written, hour)
+    read, written = _larger(read, read_heard), _larger(written, hour)
     cached = (read or 0) + (written or 0)
     if asked and cached > asked:  # then they cannot be a part of it
         asked += cached
@@ -170,6 +170,7 @@ def _checked(
         input_tokens=asked,
         output_tokens=said,
         cache_read_input_tokens=read,
+        cache_read_audio_input_tokens=read_heard,
         cache_write_input_tokens=written,
         cache_write_1h_input_tokens=hour,
         reasoning_output_tokens=thought,
@@ -184,6 +185,7 @@ def _checked(
 
 
 def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
+    report = as_served(report)
     inputs, outputs = _inside(report, *_INPUT_DETAILS), _inside(report, *_OUTPUT_DETAILS)
     detail = _detail if "input_token_details" in report or "output_token_details" in report else _no_detail
     read = _either(_count(report, *_CACHE_READ), _count(inputs, "cached_tokens"), detail(inputs, "cache_read"))
@@ -210,7 +212,7 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
         # Anthropic's own report: its `input_tokens` are those that had nothing to do with the cache. It has no total;
         # whoever adds one may have added the cache as well.
         asked = _sum(asked, read, written)
-    for more in _compactions(report):
+    for more in map(_openai_or_anthropic, in_between(report)):
         asked, said, read = _sum(asked, more["asked"]), _sum(said, more["said"]), _sum(read, more["read"])
         written, hour = _sum(written, more["written"]), _sum(hour, more["hour"])
     if said is None and total and asked and total > asked:
@@ -220,6 +222,7 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
         "said": said,
         "beside": total - asked - said if total and asked and said is not None else 0,
         "read": read,
+        "read_heard": _count(_inside(inputs, "cached_tokens_details"), "audio_tokens"),
         "written": written,
         "hour": hour,
         "thought": thought,
@@ -241,25 +244,10 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _compactions(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Anthropic's summing-up of a context that grew too long, which is billed beside what the rest of the report counts.
-
-    Whoever rewrites a report to OpenAI's names has added them.
-    """
-    rounds = () if "prompt_tokens" in report else _listed(report, "iterations")
-    return [_openai_or_anthropic(item) for item in rounds if item.get("type") == "compaction"]
-
-
-def advised(report: Mapping[str, Any]) -> list[tuple[str, Usage]]:
-    """The models that Anthropic's model has asked for advice within its answer, and what each of them was billed: it is no
-    part of what the rest of the report counts.
-    """
-    asked = [
-        (item.get("model"), _checked(gemini=False, **_openai_or_anthropic(item)))
-        for item in _listed(report, "iterations")
-        if item.get("type") == "advisor_message"
-    ]
-    return [(model, usage) for model, usage in asked if isinstance(model, str) and model and usage is not None]
+def beside(report: Mapping[str, Any]) -> list[tuple[str, Usage]]:
+    """Other models that were asked within an answer, and what each was billed: it is no part of what the rest counts."""
+    counted = [(model, _checked(gemini=False, **_openai_or_anthropic(item))) for model, item in elsewhere(report)]
+    return [(model, usage) for model, usage in counted if usage is not None]
 
 
 def _gemini(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -292,6 +280,7 @@ def _gemini(report: Mapping[str, Any]) -> dict[str, Any]:
         "asked": asked,
         "said": _sum(said, thought),
         "read": _count(report, "cachedContentTokenCount", "cached_content_token_count", "cached_prompt_tokens"),
+        "read_heard": _of_modality(_listed(report, "cacheTokensDetails", "cache_tokens_details"), "AUDIO"),
         "thought": thought,
         "heard": (_of_modality(inputs, "AUDIO"), _of_modality(outputs, "AUDIO")),
         "seen": (_of_modality(inputs, "IMAGE"), _of_modality(outputs, "IMAGE")),
@@ -328,6 +317,7 @@ def _interaction(report: Mapping[str, Any]) -> dict[str, Any]:
         "asked": asked,
         "said": said if total is not None and total == _sum(asked, said) else _sum(said, thought),
         "read": _count(report, "total_cached_tokens"),
+        "read_heard": _of_modality(_listed(report, "cached_tokens_by_modality"), "AUDIO"),
         "thought": thought,
         "heard": (_of_modality(inputs, "AUDIO"), _of_modality(outputs, "AUDIO")),
         "seen": (_of_modality(inputs, "IMAGE"), _of_modality(outputs, "IMAGE")),

@@ -52,6 +52,7 @@ COUNTS = frozenset(
         *("promptTokensDetails", "prompt_tokens_details"),
         *("candidatesTokensDetails", "candidates_tokens_details"),
         *("responseTokensDetails", "response_tokens_details"),
+        *("cacheTokensDetails", "cache_tokens_details"),
         *("toolUsePromptTokensDetails", "tool_use_prompt_tokens_details"),
         # Gemini's interactions
         *("total_input_tokens", "total_output_tokens", "total_thought_tokens", "total_cached_tokens"),
@@ -60,6 +61,7 @@ COUNTS = frozenset(
             "input_tokens_by_modality",
             "output_tokens_by_modality",
             "tool_use_tokens_by_modality",
+            "cached_tokens_by_modality",
         ),
         "grounding_tool_count",
         # Amazon Bedrock: Converse, the metrics of an invocation, Titan, Llama
@@ -83,7 +85,13 @@ COUNTS = frozenset(
 
 _DETAILS = frozenset(
     {
-        *("cached_tokens", "cache_write_tokens", "cache_creation_tokens", "cache_creation_token_details"),
+        *(
+            "cached_tokens",
+            "cached_tokens_details",
+            "cache_write_tokens",
+            "cache_creation_tokens",
+            "cache_creation_token_details",
+        ),
         *("reasoning_tokens", "thinking_tokens", "audio_tokens", "image_tokens"),
         *("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens", "web_search_requests"),
         *("modality", "tokenCount", "token_count", "ttl", "total_cost", "upstream_inference_cost"),

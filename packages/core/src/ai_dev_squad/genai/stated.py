@@ -56,6 +56,7 @@ def usage_of(values: Mapping[str, Any]) -> Usage:
         input_tokens=asked,
         output_tokens=said,
         cache_read_input_tokens=tokens(get(keys.USAGE_CACHE_READ_INPUT_TOKENS)),
+        cache_read_audio_input_tokens=tokens(get(keys.USAGE_CACHE_READ_AUDIO_INPUT_TOKENS)),
         cache_write_input_tokens=tokens(get(keys.USAGE_CACHE_WRITE_INPUT_TOKENS)),
         cache_write_1h_input_tokens=tokens(get(keys.USAGE_CACHE_WRITE_1H_INPUT_TOKENS)),
         reasoning_output_tokens=tokens(get(keys.USAGE_REASONING_OUTPUT_TOKENS)),

@@ -11,11 +11,11 @@ from typing import Any
 
 from msgspec import structs
 
-from ai_dev_squad.genai.dialects import advised, counted
+from ai_dev_squad.genai.dialects import beside, counted
 from ai_dev_squad.genai.reports import HOLDERS, found, inside, merged, plain
 from ai_dev_squad.schema import Usage
 
-__all__ = ["UsageTally", "advice_from", "combined", "cost_from", "tier_from", "usage_from"]
+__all__ = ["UsageTally", "beside_from", "combined", "cost_from", "tier_from", "usage_from"]
 
 _TICKS = 10_000_000_000  # of xAI, in a US dollar
 _MOST_USD = 1e9
@@ -24,7 +24,11 @@ _TIER_NAMES = {"on_demand": "default", "on_demand_flex": "flex", "on_demand_prio
 
 
 _TIERS = ("service_tier", "serviceTier", "trafficType", "traffic_type")
-_MAY_NAME_A_TIER = HOLDERS | {*_TIERS, "speed"}
+_USUAL = frozenset({None, "auto", "standard", "standard_only"})
+_PLACE = "inference_geo"
+_DEARER_PLACES = frozenset({"us"})
+"""https://platform.claude.com/docs/en/about-claude/pricing#data-residency-pricing"""
+_MAY_NAME_A_TIER = HOLDERS | {*_TIERS, "speed", _PLACE}
 
 
 def usage_from(report: Any, *, provider: str | None = None, model: str | None = None) -> Usage | None:
@@ -72,13 +76,14 @@ def cost_from(report: Any) -> float | None:
         return None
 
 
-def advice_from(report: Any) -> list[tuple[str, Usage]]:
+def beside_from(report: Any) -> list[tuple[str, Usage]]:
     """Model and usage of each call that the provider made to another model within this one, and bills beside it. Never raises.
 
-    Such as those of Anthropic's advisor tool.
+    Anthropic's advisor tool asks one, and a model that declines in the midst of its answer was asked before the one that
+    answers in its place.
     """
     try:
-        return advised(found(report))
+        return beside(found(report))
     except Exception:  # noqa: BLE001 - see usage_from
         return []
 
@@ -86,7 +91,8 @@ def advice_from(report: Any) -> list[tuple[str, Usage]]:
 def tier_from(report: Any) -> str | None:
     """The service tier that an answer, an event of a stream or a usage object names, in lower case. Never raises.
 
-    As OpenAI, Anthropic, Groq, Bedrock and Gemini name it, such as ``"flex"``; ``"fast"`` for Anthropic's fast mode.
+    As OpenAI, Anthropic, Groq, Bedrock and Gemini name it, such as ``"flex"``; ``"fast"`` for Anthropic's fast mode, and
+    ``"us"`` or ``"fast+us"`` where it has kept the call in the United States.
     """
     try:
         if type(report) is dict and _MAY_NAME_A_TIER.isdisjoint(report):  # nearly every request
@@ -171,6 +177,18 @@ def _tier(source: Any, depth: int) -> str | None:
     fields = plain(source)
     if not fields:
         return None
+    named = _named(fields)
+    if fields.get(_PLACE) in _DEARER_PLACES:
+        return f"{named}+{fields[_PLACE]}" if named not in _USUAL else str(fields[_PLACE])
+    if named is not None:
+        return named
+    for inner in inside(fields) if depth < 2 else ():
+        if (tier := _tier(inner, depth + 1)) is not None:
+            return tier
+    return None
+
+
+def _named(fields: Mapping[str, Any]) -> str | None:
     if fields.get("speed") == "fast" and "output_tokens" in fields:
         return "fast"
     for name in _TIERS:
@@ -180,7 +198,4 @@ def _tier(source: Any, depth: int) -> str | None:
             value = plain(value).get("type")
         if isinstance(value, str) and value:
             return _TIER_NAMES.get(value.lower(), value.lower())
-    for inner in inside(fields) if depth < 2 else ():
-        if (tier := _tier(inner, depth + 1)) is not None:
-            return tier
     return None

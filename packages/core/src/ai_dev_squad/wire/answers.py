@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from ai_dev_squad.genai.reports import FILE_SEARCHES, WEB_SEARCHES, merged
+from ai_dev_squad.genai.rounds import served_by
 from ai_dev_squad.genai.usage import tier_from
 
 __all__ = ["Answer"]
@@ -27,6 +28,7 @@ _REPORT = re.compile(r'"(?:usage|usageMetadata|meta)"\s*:\s*(?=\{)')
 _COUNTS = re.compile(r'"(prompt_eval_count|eval_count|inputTextTokenCount)"\s*:\s*(\d+)')
 _NAMES = re.compile(r'"(id|model)"\s*:\s*"([^"\\]{1,200})"')
 _BACKGROUND = re.compile(r'"background"\s*:\s*true')
+_EMPTY = re.compile(rb"\s*(\[\s*\])?\s*")
 _SEARCH_CALL, _SEARCH_QUERIES = re.compile(rb"_search_call"), re.compile(rb"webSearchQueries")
 _read_object = json.JSONDecoder().raw_decode
 
@@ -61,6 +63,9 @@ class _Said(msgspec.Struct, gc=False):
     generation_token_count: Any = None
     input_token_count: Any = None
     model_id: Any = None
+    stop_reason: Any = None
+    content: msgspec.Raw = _NOTHING
+    content_block: msgspec.Raw = _NOTHING
     output: msgspec.Raw = _NOTHING
     candidates: msgspec.Raw = _NOTHING
     predictions: msgspec.Raw = _NOTHING
@@ -113,7 +118,19 @@ _decode_candidates = msgspec.json.Decoder(list[_Candidate]).decode
 class Answer:
     """What the answer has said so far."""
 
-    __slots__ = ("_tier", "background", "done", "error", "events", "model", "response_id", "state", "usage")
+    __slots__ = (
+        "_has_begun",
+        "_tier",
+        "background",
+        "done",
+        "error",
+        "events",
+        "is_declined",
+        "model",
+        "response_id",
+        "state",
+        "usage",
+    )
 
     def __init__(self) -> None:
         self.model: str | None = None
@@ -130,9 +147,12 @@ class Answer:
         """Whether the provider says that it goes on with it after its answer (OpenAI)."""
         self.state: str | None = None
         """How far it is, in the provider's word."""
+        self.is_declined = False
+        """Whether the model has declined before it said anything, which Anthropic doesn't bill."""
         self.done = False
         """Whether the provider has said that this was the last event: many clients read no further."""
         self._tier: str | None = None
+        self._has_begun = False
 
     @property
     def service_tier(self) -> str | None:
@@ -197,6 +217,10 @@ class Answer:
         model = said.model or said.modelVersion or said.model_id
         if isinstance(model, str):
             self.model = model
+        if said.content_block is not _NOTHING:
+            self._has_begun = True
+        if said.stop_reason == "refusal":  # https://platform.claude.com/docs/en/build-with-claude/refusals-and-fallback
+            self.is_declined = not self._has_begun and _EMPTY.fullmatch(said.content) is not None
         if said.background is True:
             self.background = True
         if isinstance(said.status, str):
@@ -226,6 +250,7 @@ class Answer:
     def _hear_counts(self, said: _Said) -> None:
         if isinstance(said.usage, dict):
             self.count(said.usage)
+            self.model = served_by(said.usage) or self.model
         if isinstance(said.usageMetadata, dict):
             self.count(said.usageMetadata)
         if isinstance(said.x_groq, dict) and isinstance(said.x_groq.get("usage"), dict):

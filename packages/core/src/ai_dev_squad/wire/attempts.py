@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations
-from ai_dev_squad.genai.usage import advice_from, cost_from, usage_from
+from ai_dev_squad.genai.usage import beside_from, cost_from, tier_from, usage_from
 from ai_dev_squad.kinds import CHAT, ModelRequest
 from ai_dev_squad.model_calls import Bill, completed, enter
 from ai_dev_squad.wire.matching import ORIGIN
@@ -74,7 +74,7 @@ class Attempt:
             if usage is not None:
                 self._entered = True
                 self.bill = Bill(usage, self._record(usage))
-                self._enter_advice()
+                self._enter_beside()
             elif self.reservation is not None and not self.is_open:
                 self.reservation.release()  # refused or failed: nothing is billed
 
@@ -100,12 +100,13 @@ class Attempt:
             self.exchange, self.reservation = exchange, reservation
             self.enter()
 
-    def _enter_advice(self) -> None:
-        """Enter each model that the provider asked within its answer as a call of its own, below this one."""
+    def _enter_beside(self) -> None:
+        """Enter each other model that the provider asked within its answer as a call of its own, below this one."""
         operation, exchange = self.operation, self.exchange
         assert operation.request is not None
-        for model, usage in advice_from(exchange.answer.usage):
-            advisor = operations.start(
+        report = exchange.answer.usage
+        for model, usage in beside_from(report):
+            asked = operations.start(
                 CHAT,
                 model,
                 framework=operation.framework,
@@ -113,8 +114,9 @@ class Attempt:
                 attributes={keys.ORIGIN: ORIGIN, keys.RESPONSE_MODEL: model},
                 request=ModelRequest(model, operation.request.provider, server_address=exchange.address),
             )
-            advisor.attempts, advisor.usage = [], usage
-            advisor.stop()
+            asked.attempts, asked.usage = [], usage
+            asked.service_tier = tier_from({"inference_geo": report.get("inference_geo")})
+            asked.stop()
 
     def _record(self, usage: Usage) -> Cost:
         exchange, operation = self.exchange, self.operation
@@ -156,8 +158,10 @@ class Attempt:
     @property
     def _reported_usd(self) -> float | None:
         """What the provider, or the gateway, says that it cost. A 0 is what a gateway says that could not tell; only OpenRouter
-        gives models away.
+        gives models away, and Anthropic an answer that its model declines to give.
         """
+        if self.exchange.answer.is_declined:
+            return 0.0
         usd = cost_from(self.exchange.answer.usage)
         return usd if usd or (usd == 0 and self.exchange.provider == "openrouter") else self.exchange.reported_usd
 

@@ -39,6 +39,7 @@ class _Read(msgspec.Struct, gc=False):
     service_tier: Any = None
     serviceTier: Any = None  # noqa: N815 - as Bedrock and Gemini write it
     speed: Any = None
+    inference_geo: Any = None
     background: Any = None
 
 
@@ -88,9 +89,8 @@ class Request:
     def service_tier(self) -> str | None:
         """The tier that is asked for."""
         read = self._read
-        if read.speed == "fast":  # Anthropic's fast mode, which its answer names beside a tier
-            return "fast"
-        return tier_from({"service_tier": read.service_tier, "serviceTier": read.serviceTier})
+        named = "fast" if read.speed == "fast" else read.service_tier  # Anthropic's answer names both
+        return tier_from({"service_tier": named, "serviceTier": read.serviceTier, "inference_geo": read.inference_geo})
 
     @property
     def background(self) -> bool:

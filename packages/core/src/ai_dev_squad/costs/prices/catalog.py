@@ -35,6 +35,9 @@ _COVERED = {
     "google": frozenset({"audio_input", "audio_output", "image_input"}),
     "x-ai": frozenset({"image_input"}),
 }
+_PLACES = {"anthropic": {"us": 1.1}}
+"""What a token costs more where a provider keeps the call in one country:
+https://platform.claude.com/docs/en/about-claude/pricing#data-residency-pricing"""
 _PIECES = frozenset({"request", "web_search", "file_search"})
 # Up to Gemini 2.5, Google bills a prompt that was grounded in a search, later models each search:
 # https://ai.google.dev/gemini-api/docs/pricing
@@ -115,15 +118,17 @@ class Catalog(msgspec.Struct):
             row = [0, 0]
         free = not any(row[:2])
         label, note = f"{owner}/{model.id}", None
+        tier, place, factor = _placed(owner, tier)
         if tier is not None:
             special = next((rates for name, when, rates in model.variants if name == tier and _holds(when, at)), None)
             if special is None:
                 note = f"no price is known for service tier {tier!r}; this is the standard price"
             else:
-                label += "@" + tier
+                label += f"@{tier}"
                 row = [old if new is None else new for new, old in zip_longest(special, row)]
+        label += f"@{place}" if place else ""
         since, until = _span(model, at)
-        rates, tiers = self._rates(row)
+        rates, tiers = self._rates(row, factor)
         return Price(
             label,
             rates,
@@ -139,7 +144,7 @@ class Catalog(msgspec.Struct):
             searched_once=owner == "google" and _GROUNDED_ONCE.match(model.id) is not None,
         )
 
-    def _rates(self, row: Sequence[Rate]) -> tuple[Rates, tuple[tuple[int, Rates], ...]]:
+    def _rates(self, row: Sequence[Rate], factor: float) -> tuple[Rates, tuple[tuple[int, Rates], ...]]:
         starts = sorted(
             {int(step[0]) for rate in row if isinstance(rate, list) for step in rate[1:] if isinstance(step, list)}
         )
@@ -149,7 +154,7 @@ class Catalog(msgspec.Struct):
             # Pieces are priced by the thousand, tokens by the million.
             return Rates(
                 **{
-                    unit: round(value * (1_000_000_000 if unit in _PIECES else 1_000_000))
+                    unit: round(value * (1_000_000_000 if unit in _PIECES else 1_000_000 * factor))
                     for unit, value in values.items()
                     if value is not None
                 }
@@ -163,6 +168,13 @@ def catalog() -> Catalog:
     """The table, read once (a few milliseconds)."""
     table = files("ai_dev_squad.costs.prices") / "prices.json"  # also where the package lies in an archive
     return msgspec.json.decode(table.read_bytes(), type=Catalog)
+
+
+def _placed(owner: str, tier: str | None) -> tuple[str | None, str | None, float]:
+    """The tier, the place where its call was kept, and how many times the price a token costs there."""
+    named, _, place = (tier or "").rpartition("+")
+    factor = _PLACES.get(owner, {}).get(place)
+    return (tier, None, 1) if factor is None else (named or None, place, factor)
 
 
 def _step(rate: Rate, size: int) -> int | float | None:

@@ -28,8 +28,9 @@ RETRY_AFTER = 60.0
 
 _STANDARD = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand", "on-demand", "none"})
 
-_OWN_NAMES = (OPEN_ENDPOINTS - {"openai"}) | {"azure"}
-"""Providers whose models are called as the customer, or a gateway, chose to call them."""
+_ANSWERED = (OPEN_ENDPOINTS - {"openai"}) | {"azure", "anthropic"}
+"""Providers of which the model that answered is billed: theirs are called as the customer, or a gateway, chose to call them, or
+another one may answer in the place of one that declines, as at Anthropic."""
 _GATEWAYS = frozenset({"litellm", "litellm_proxy"})
 """Providers that pass calls on, so that a private address says nothing about who sells."""
 _NO_NAME = "model {} of provider {} is not a name: give both as strings, such as 'gpt-4o' and 'openai'"
@@ -159,7 +160,7 @@ class PriceList:
         """The price itself, with its label, date, source and page; or an ``UnknownPrice`` with the reason.
 
         ``response_model`` is the model that answered. It decides where the asked name is the customer's own (an Azure
-        deployment, a gateway's alias), where it says more exactly what was asked for (a dated snapshot), and where the
+        deployment, a gateway's alias), where another may have answered in its place (Anthropic's fallbacks), where it says more exactly what was asked for (a dated snapshot), and where the
         asked name has no price. At a ``server_address`` (host, ``host:port`` or URL) on this machine or in a private
         network no published price holds, but of models that nobody can run himself: there a gateway passes calls on.
         """
@@ -237,7 +238,7 @@ class PriceList:
         if said is not None:
             return said
         candidates = [model, answered]
-        if house in _OWN_NAMES or name in spellings(answered):
+        if house in _ANSWERED or name in spellings(answered):
             candidates.reverse()
         found = [self._listed(candidate, provider, question) for candidate in candidates]
         return next((price for price in found if isinstance(price, Price)), found[candidates.index(model)])

@@ -98,8 +98,9 @@ class _Tokens(NamedTuple):
 def disjoint(usage: Usage) -> _Tokens:
     """The tokens of a call, each in exactly one kind: ``input`` and ``output`` are what no subset claims.
 
-    Subsets that exceed their whole raise it, because those tokens were seen. Where cached, audio and image tokens
-    together exceed the input, the overlap is cached audio, then cached images. Negative counts are taken as 0.
+    Subsets that exceed their whole raise it, because those tokens were seen. Where nobody says how many cached tokens are
+    audio, and cached, audio and image tokens together exceed the input, the overlap is cached audio, then cached images.
+    Negative counts are taken as 0.
     """
     whole_in = max(0, usage.input_tokens or 0)
     read = max(0, usage.cache_read_input_tokens or 0)
@@ -112,11 +113,12 @@ def disjoint(usage: Usage) -> _Tokens:
     drawn = max(0, usage.image_output_tokens or 0)
     thought = max(0, usage.reasoning_output_tokens or 0)
     whole_in = max(whole_in, read + written, heard + seen)
-    rest = whole_in - read - written - heard - seen
+    told = min(max(0, usage.cache_read_audio_input_tokens or 0), heard, read)
+    rest = whole_in - read - written - heard - seen + told
     twice = max(0, -rest)
-    heard_twice = min(twice, heard)
+    heard_twice = told + min(twice, heard - told)
     heard_again = min(heard_twice, read)
-    seen_twice = twice - heard_twice
+    seen_twice = twice - (heard_twice - told)
     seen_again = min(seen_twice, read - heard_again)
     whole_out = max(whole_out, said + drawn, thought)
     thought = min(thought, whole_out - said - drawn)
