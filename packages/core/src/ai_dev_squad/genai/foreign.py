@@ -6,6 +6,7 @@ is ``foreign_content``.
 
 from __future__ import annotations
 
+import re
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -232,10 +233,14 @@ def framework_of(scope: str, given: Attributes) -> str | None:
 @lru_cache(maxsize=1024)
 def _framework_in(scope: str) -> str | None:
     lowered = scope.lower()
-    return next((name for part, name in _scopes().items() if part in lowered), None)
+    return next((name for named, name in _scopes() if named.search(lowered)), None)
 
 
 @cache
-def _scopes() -> dict[str, str]:
-    """What stands in the name of an instrumentation → the framework it observes."""
-    return {scope: name for name, info in known_frameworks().items() for scope in info.scopes}
+def _scopes() -> list[tuple[re.Pattern[str], str]]:
+    """What stands in the name of an instrumentation, as words of it, and the framework that it observes."""
+    return [
+        (re.compile(rf"(?<![a-z0-9]){re.escape(scope)}(?![a-z0-9])"), name)  # `agno` is no part of `diagnostics`
+        for name, info in known_frameworks().items()
+        for scope in info.scopes
+    ]
