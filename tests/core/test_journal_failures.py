@@ -378,6 +378,35 @@ def test_a_replaced_file_is_noticed(path: Path) -> None:
     assert (numbers(path.with_name("moved.jsonl")), numbers(path)) == ([0], [1])
 
 
+@posix
+def test_a_program_that_closes_all_files_keeps_its_own(path: Path, tmp_path: Path) -> None:
+    """Becoming a daemon closes the journal's file as well; a file of the program that has its number then gets no line of ours."""
+    code = """
+from ai_dev_squad import operations
+import ai_dev_squad
+ai_dev_squad.configure(log_dir=os.path.dirname(path))
+operation = operations.start(operations.AGENT, "planner", framework="own")
+assert ai_dev_squad.flush()
+os.closerange(3, 256)
+own = [os.open(f"{sys.argv[2]}/own{i}", os.O_RDWR | os.O_CREAT) for i in range(32)]
+for fd in own:
+    os.write(fd, b"mine")
+operations.start(operations.TOOL, "look_up", framework="own", parent=operation).stop()
+operations.start(operations.AGENT, "coder", framework="own")
+assert ai_dev_squad.flush()
+operation.stop()
+ai_dev_squad.shutdown()
+for fd in own:
+    os.write(fd, b" and still open")
+print({open(f"{sys.argv[2]}/own{i}").read() for i in range(32)})
+"""
+    journal = path.parent / JOURNAL_FILE_NAME
+
+    assert finish(start(code, path, tmp_path)) == "{'mine and still open'}\n"
+    ended = [(line.name, line.status) for line in read_journal(journal, strict=True) if line.status is not None]
+    assert ended == [("look_up", "ok"), ("planner", "ok"), ("coder", "abandoned")]
+
+
 def test_a_place_that_cannot_be_written_recovers(path: Path, lenient: None) -> None:
     """A file stands where the directory should be: callers go on, and everything is written once it's gone."""
     path.parent.write_text("in the way")

@@ -19,7 +19,7 @@ from ai_dev_squad.events.checks import refuse_pipe
 from ai_dev_squad.events.rotation import Rotation, first_line_time, rotate
 from ai_dev_squad.file_locks import lock_file, unlock_file
 
-__all__ = ["AppendFile"]
+__all__ = ["AppendFile", "is_open_as"]
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _TAIL = 65_536
@@ -72,12 +72,10 @@ class AppendFile:
 
     def close(self) -> None:
         """Close the file; the next append opens it again."""
-        fd, self._fd, self._identity, self._locked = self._fd, None, None, False
-        if fd is not None:
-            try:
-                os.close(fd)
-            except OSError:  # pragma: no cover - somebody else closed our descriptor
-                pass
+        fd, identity = self._fd, self._identity
+        self._fd, self._identity, self._locked = None, None, False
+        if fd is not None and is_open_as(fd, identity):
+            os.close(fd)
 
     def __del__(self) -> None:
         self.close()
@@ -105,8 +103,9 @@ class AppendFile:
         self._locked = False
 
     def _opened(self) -> int:
-        if self._fd is not None:
+        if self._fd is not None and is_open_as(self._fd, self._identity):
             return self._fd
+        self._fd, self._locked = None, False
         refuse_pipe(self.path)
         try:
             fd = os.open(self.path, _FLAGS, 0o666)
@@ -247,3 +246,15 @@ def _is_json(text: bytes) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
     return True
+
+
+def is_open_as(fd: int, identity: tuple[int, int] | None) -> bool:
+    """Whether a descriptor is still that of the file with this device and inode.
+
+    A program that becomes a daemon closes all files, ours with them; what has the number now is somebody else's.
+    """
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) == identity

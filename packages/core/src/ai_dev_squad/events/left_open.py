@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import msgspec
 
-from ai_dev_squad.events.append import AppendFile
+from ai_dev_squad.events.append import AppendFile, is_open_as
 from ai_dev_squad.events.reader import decode_line
 from ai_dev_squad.events.rotation import Rotation
 from ai_dev_squad.events.sanitise import encode_safely
@@ -49,6 +49,7 @@ class OpenOperations:
         self._open: dict[str, bytes] = {}
         self._told = b""
         self._fd: int | None = None
+        self._identity: tuple[int, int] | None = None
         self._unsupported = False
 
     def note(self, lines: Sequence[Any]) -> None:
@@ -68,7 +69,7 @@ class OpenOperations:
     def forget(self) -> None:
         """Let go of the file without removing it: in a forked child it is the parent's."""
         fd, self._fd, self._told = self._fd, None, b""
-        if fd is not None:
+        if fd is not None and is_open_as(fd, self._identity):
             os.close(fd)
 
     def __del__(self) -> None:
@@ -102,8 +103,12 @@ class OpenOperations:
 
     def _opened(self) -> int | None:
         """The file, locked by us; ``None`` on a file system without locks, where nobody could tell whether we live."""
-        if self._fd is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._fd is not None:
+            # Somebody may have removed it, or closed all files of this process.
+            if is_open_as(self._fd, self._identity) and os.fstat(self._fd).st_nlink:
+                return self._fd
+            self.forget()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         while self._fd is None:
             fd = os.open(self._path, _FLAGS | os.O_CREAT, 0o666)
             if not lock_file(fd):
@@ -111,9 +116,10 @@ class OpenOperations:
                 self._path.unlink(missing_ok=True)
                 os.close(fd)
                 return None
+            status = os.fstat(fd)
             # Whoever ends what others left may have had it before us, and removed it.
-            if os.fstat(fd).st_nlink:
-                self._fd = fd
+            if status.st_nlink:
+                self._fd, self._identity = fd, (status.st_dev, status.st_ino)
             else:
                 os.close(fd)
         return self._fd
