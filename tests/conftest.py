@@ -27,6 +27,13 @@ ROOT = Path(__file__).resolve().parent.parent
 set_hypothesis_home_dir(ROOT / ".cache" / "hypothesis")
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True, database=None)
 hypothesis.settings.register_profile("explore", deadline=None, print_blob=True, max_examples=2000)
+hypothesis.settings.register_profile(
+    "mutants",  # of tools/mutation: each of thousands is tried, and nobody reads the least example
+    parent=hypothesis.settings.get_profile("repeatable"),
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    max_examples=30,
+)
 hypothesis.settings.load_profile("repeatable")
 
 # LiteLLM looks for newer prices when it is imported, in a thread, which may come to it amid any test.

@@ -122,10 +122,30 @@ def test_a_cache_that_would_have_helped() -> None:
 
     advice = only(savings_report(calls, price), "prompt_cache")
 
-    assert (advice.title, advice.confidence) == ("Prompt caching for agent coder on gpt-4o (openai)", "low")
-    assert advice.evidence["calls_without_cache_reads"] == 2
-    assert advice.evidence["tokens_sent_again"] == 4100
-    assert advice.amount_usd == 4100 * 1.25 / 1e6
+    assert advice == Advice(
+        kind="prompt_cache",
+        title="Prompt caching for agent coder on gpt-4o (openai)",
+        evidence={
+            "calls_without_cache_reads": 2,
+            "tokens_sent_again": 4100,
+            "assumption": "a call that follows within 300 s in the same conversation with at least as many input tokens "
+            "(1024 or more) begins with the input of the call before",
+        },
+        amount_usd=4100 * 1.25 / 1e6,
+        confidence="low",
+        action="Keep the beginning of the prompt the same from call to call (instructions and tools first, what changes "
+        "last) and switch the provider's prompt cache on.",
+    )
+
+
+def test_the_least_that_a_cache_takes_and_the_longest_that_it_keeps() -> None:
+    """1024 tokens, as many once more, after five minutes: a cache would have had them, also of an agent without a name."""
+    calls = [entry(tokens=(1024, 10), at=300 * n, trace_id="t") for n in range(2)]
+
+    advice = only(savings_report(calls, price), "prompt_cache")
+
+    assert (advice.title, advice.evidence["tokens_sent_again"]) == ("Prompt caching for gpt-4o (openai)", 1024)
+    assert advice.amount_usd == 1024 * 1.25 / 1e6
 
 
 def test_a_cache_whose_writes_cost_extra() -> None:
@@ -176,8 +196,14 @@ def test_identical_prompts() -> None:
 
     advice = only(savings_report(calls, price), "repeated_prompts")
 
-    assert (advice.amount_usd, advice.confidence) == (1.25, "medium")
-    assert advice.evidence == {"prompts": 2, "repeated_calls": 3, "most_often": 3}
+    assert advice == Advice(
+        kind="repeated_prompts",
+        title="Identical prompts to gpt-4o (openai)",
+        evidence={"prompts": 2, "repeated_calls": 3, "most_often": 3},
+        amount_usd=1.25,
+        confidence="medium",
+        action="Cache the answers in your program, or ask once and pass the answer on.",
+    )
 
 
 def test_repeats_that_a_cache_answered_cost_nothing() -> None:
@@ -198,8 +224,14 @@ def test_failed_calls_that_were_paid_for() -> None:
 
     advice = only(savings_report(calls, price), "failed_calls")
 
-    assert (advice.amount_usd, advice.confidence) == (0.75, "high")
-    assert advice.evidence == {"failed_calls": 3, "cancelled": 1, "error": 2}
+    assert advice == Advice(
+        kind="failed_calls",
+        title="Failed calls to gpt-4o (openai)",
+        evidence={"failed_calls": 3, "cancelled": 1, "error": 2},
+        amount_usd=0.75,
+        confidence="high",
+        action="Look at the errors in the journal: time-outs and refusals after the answer began are paid for.",
+    )
     nothing = [entry(status="error", usd=None, usage=Usage(source="missing"))]
     assert kinds(savings_report(nothing, price)) == []
 
@@ -218,7 +250,30 @@ def test_answers_that_a_retry_threw_away() -> None:
 
     advice = only(savings_report(calls, price), "retried_calls")
 
-    assert (advice.amount_usd, advice.evidence) == (0.75, {"superseded_calls": 2})
+    assert advice == Advice(
+        kind="retried_calls",
+        title="Answers of gpt-4o (openai) that a retry threw away",
+        evidence={"superseded_calls": 2},
+        amount_usd=0.75,
+        confidence="medium",
+        action="Retry the part that failed, not the model call before it: split the step, or keep the answer.",
+    )
+
+
+def test_the_cost_of_some_may_be_unknown() -> None:
+    """What others cost is told, and of how many it isn't; a call that nobody counted has no price that is missing."""
+    calls = [
+        entry(status="error", usd=0.5),
+        entry(status="error", at=1, usd=None),
+        entry(status="error", at=2, usd=None, usage=Usage(source="missing")),
+    ]
+
+    report = savings_report(calls, price)
+
+    assert only(report, "failed_calls").evidence == {"failed_calls": 3, "error": 3, "of_unknown_price": 1}
+    assert only(report, "failed_calls").amount_usd == 0.5
+    assert only(report, "unknown_price").evidence == {"calls": 1, "tokens": 1100}
+    assert (report.calls, report.spent_usd, report.unpriced_calls) == (3, 0.5, 2)
 
 
 def test_a_context_that_only_grows() -> None:
@@ -228,15 +283,48 @@ def test_a_context_that_only_grows() -> None:
 
     advice = only(savings_report(calls, price), "context_growth")
 
-    assert advice.title == "Growing context of agent coder on gpt-4o (openai)"
-    assert advice.amount_usd == pytest.approx((600 + 1400 + 2200) * 2.5 / 1e6, abs=1e-12)
-    assert advice.evidence == {
-        "conversations": 1,
-        "calls": 5,
-        "first_input_tokens": 1000,
-        "last_input_tokens": 4200,
-        "assumption": "input kept at 2 times that of a conversation's first call",
-    }
+    assert advice == Advice(
+        kind="context_growth",
+        title="Growing context of agent coder on gpt-4o (openai)",
+        evidence={
+            "conversations": 1,
+            "calls": 5,
+            "first_input_tokens": 1000,
+            "last_input_tokens": 4200,
+            "assumption": "input kept at 2 times that of a conversation's first call",
+        },
+        amount_usd=(600 + 1400 + 2200) * 2.5 / 1e6,
+        confidence="low",
+        action="Summarise or trim the history, and leave tool results out once they have been used.",
+    )
+
+
+def test_a_context_that_just_grows_is_told_with_the_longest_of_its_conversations() -> None:
+    """Five calls, twice as long at the end, four of five steps longer; where no price is known there is no amount."""
+    sizes = {"s": [1000, 1500, 1400, 1600, 1800, 2000], "t": [10, 12, 15, 18, 20]}
+    calls = [
+        entry("mystery", (size, 10), 1000 * n, session_id=session, usd=None)
+        for session in sizes
+        for n, size in enumerate(sizes[session])
+    ]
+
+    advice = only(savings_report(calls, price), "context_growth")
+
+    assert advice == Advice(
+        kind="context_growth",
+        title="Growing context of mystery (openai)",
+        evidence={
+            "conversations": 2,
+            "calls": 11,
+            "first_input_tokens": 1000,
+            "last_input_tokens": 2000,
+            "assumption": "input kept at 2 times that of a conversation's first call",
+        },
+        amount_usd=None,
+        confidence="low",
+        action="Summarise or trim the history, and leave tool results out once they have been used.",
+        reason="no price is known for these calls",
+    )
 
 
 @pytest.mark.parametrize(
@@ -266,13 +354,34 @@ def test_an_unknown_price_is_told_and_never_counted_as_nothing() -> None:
         ("unknown_price", None, "no price for mystery"),
     ]
     assert (report.calls, report.spent_usd, report.unpriced_calls) == (2, 0.5, 1)
+    assert report.advice[2] == Advice(
+        kind="unknown_price",
+        title="Unknown price of mystery (openai)",
+        evidence={"calls": 1, "tokens": 1100},
+        amount_usd=None,
+        confidence="high",
+        action="Add its price with add_pricing_model; until then no budget and no advice counts these calls.",
+        reason="no price for mystery",
+    )
 
 
 def test_small_amounts_can_be_left_out() -> None:
     """minimum_usd drops what is not worth the while and keeps what has no amount."""
     calls = [entry(status="error", usd=0.5), entry("mystery", usd=None)]
 
-    assert kinds(savings_report(calls, price, minimum_usd=1.0)) == ["unknown_price"]
+    assert kinds(savings_report(calls, price, minimum_usd=0.51)) == ["unknown_price"]
+    assert kinds(savings_report(calls, price, minimum_usd=0.5)) == ["failed_calls", "unknown_price"]
+
+
+def test_what_is_no_amount_of_money_is_not_known() -> None:
+    """A ledger that was read from elsewhere may hold anything; a time without a zone is one of UTC."""
+    calls = [entry(at=n, usd=usd) for n, usd in enumerate([-1.0, float("inf"), float("nan"), 0.0])]
+    calls.append(CostEntry(datetime(2026, 3, 18, 13), "gpt-4o", "openai", 7, 3, 0.25, 5, estimated=True))
+
+    report = savings_report(calls, price)
+
+    assert (report.calls, report.spent_usd, report.unpriced_calls) == (5, 0.25, 3)
+    assert (report.first, report.last) == (NOON, NOON + timedelta(hours=1))
 
 
 def test_prices_may_come_from_a_tracker_or_the_published_table() -> None:
@@ -327,7 +436,7 @@ def test_the_text_and_the_markdown() -> None:
         "    tokens: 1,100",
         "    no amount: no price is known",
     ]
-    assert report.to_markdown().splitlines()[:9] == [
+    assert report.to_markdown().splitlines() == [
         "# Savings report",
         "",
         "$1.50 for 2 model calls (without 1 call of unknown cost), 2026-03-18 12:00 to 2026-03-18 12:01 UTC.",
@@ -337,6 +446,22 @@ def test_the_text_and_the_markdown() -> None:
         r"| $1.5000 | Failed calls to mo\|del \<b\> (open\`ai) | high |",
         "| unknown | Unknown price of mystery (openai) | high |",
         "",
+        "Amounts overlap; they don't add up.",
+        "",
+        r"## Failed calls to mo\|del \<b\> (open\`ai)",
+        "",
+        "Look at the errors in the journal: time-outs and refusals after the answer began are paid for.",
+        "",
+        "- failed calls: 1",
+        "- error: 1",
+        "",
+        "## Unknown price of mystery (openai)",
+        "",
+        "Add its price with add_pricing_model; until then no budget and no advice counts these calls.",
+        "",
+        "- calls: 1",
+        "- tokens: 1,100",
+        "- no amount: no price is known",
     ]
 
 

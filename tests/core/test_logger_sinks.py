@@ -8,7 +8,7 @@ import logging.handlers
 import queue
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -55,19 +55,38 @@ def test_an_event_is_one_readable_line() -> None:
         "(12.3 ms, about 100 in, 20 out, $0.000120, RateLimitError)"
     )
     assert format_line(line(cost=Cost(usd=None))).endswith("hello (price unknown)")
+    assert format_line(line(agent_id="planner", usage=Usage(input_tokens=1, output_tokens=2, source="provider"))) == (
+        "2026-01-02T03:04:05.678Z [INFO] agent.start planner: hello (1 in, 2 out)"
+    )
+    assert format_line(line(framework="crewai", usage=Usage(source="missing"))).endswith("crewai: hello")
+    east = AT.astimezone(timezone(timedelta(hours=2)))
+    assert format_line(line(timestamp=east)) == format_line(line())
+    assert [
+        format_line(line(level=name), colour=True).split()[1] for name in ("DEBUG", "WARNING", "CRITICAL", "x")
+    ] == [
+        "\x1b[2m[DEBUG]\x1b[0m",
+        "\x1b[33m[WARNING]\x1b[0m",
+        "\x1b[1;31m[CRITICAL]\x1b[0m",
+        "\x1b[0m[x]\x1b[0m",
+    ]
 
 
 def test_colour_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe gets plain text; so does a terminal whose user asked for it."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    pipe, terminal, quiet = io.StringIO(), Terminal(), Terminal()
+    pipe, terminal, quiet, dumb = io.StringIO(), Terminal(), Terminal(), Terminal()
     Console(pipe).write(line(level="ERROR"))
     Console(terminal).write(line(level="ERROR"))
     monkeypatch.setenv("NO_COLOR", "1")
     Console(quiet).write(line(level="ERROR"))
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    Console(dumb).write(line(level="ERROR"))
 
-    assert pipe.getvalue() == quiet.getvalue() == "2026-01-02T03:04:05.678Z [ERROR] agent.start hello\n"
+    assert (
+        pipe.getvalue() == quiet.getvalue() == dumb.getvalue() == "2026-01-02T03:04:05.678Z [ERROR] agent.start hello\n"
+    )
     assert terminal.getvalue() == "2026-01-02T03:04:05.678Z \x1b[31m[ERROR]\x1b[0m agent.start hello\n"
 
 
@@ -270,20 +289,43 @@ def test_a_malformed_record_is_written_all_the_same(logger: StructuredLogger) ->
 
 def test_a_long_stack_keeps_its_end(app: logging.Logger, logger: StructuredLogger) -> None:
     """Where it happened matters most; the stack is bounded."""
-
-    def down(depth: int) -> None:
-        if depth == 0:
-            raise ValueError("the bottom")
-        down(depth - 1) if depth % 2 else (down(depth - 1), depth)
-
     try:
-        down(200)
+        raise ValueError("far " * 3_000 + "the bottom")
     except ValueError:
         app.exception("deep")
 
     [found] = lines(logger)
-    assert len(found.metadata["stack"]) < 9_000
-    assert "the bottom" in found.metadata["stack"]
+    assert found.metadata["stack"] == "..." + ("far " * 3_000 + "the bottom")[-8_192:]
+
+
+def test_a_stack_may_come_without_an_exception(app: logging.Logger, logger: StructuredLogger) -> None:
+    """Where somebody asked for it; of an exception that another handler has written out already, that is taken."""
+    app.warning("here", stack_info=True)
+    record = logging.makeLogRecord({"name": "x", "levelno": 30, "msg": "there", "exc_text": "as it was written"})
+    record.exc_info = (ValueError, ValueError("x"), None)
+    app.handle(record)
+    app.warning("plain")
+
+    found = lines(logger)
+    assert found[0].metadata["stack"].startswith("Stack (most recent call last):\n")
+    assert [(e.error, (e.metadata or {}).get("stack")) for e in found[1:]] == [
+        (ErrorInfo(type="ValueError", message="x"), "as it was written"),
+        (None, None),
+    ]
+
+
+def test_a_record_of_no_level_is_one_for_debugging(app: logging.Logger, logger: StructuredLogger) -> None:
+    """Also of one below that; a critical one is an error of the system, as one of level ERROR is."""
+    for level in (0, 5, 39, 40, 50):
+        app.handle(logging.makeLogRecord({"name": "x", "msg": "m", "levelno": level}))
+
+    assert [(e.level, e.event_type) for e in lines(logger)] == [
+        ("DEBUG", "custom.event"),
+        ("DEBUG", "custom.event"),
+        ("WARNING", "custom.event"),
+        ("ERROR", "system.error"),
+        ("CRITICAL", "system.error"),
+    ]
 
 
 def test_without_a_logger_the_configured_one_is_used(tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ TOLD = [
 ]
 
 
-@pytest.mark.parametrize("text, expected", TOLD, ids=[text for text, _ in TOLD])
+@pytest.mark.parametrize("text, expected", TOLD)
 def test_sentences_tables_pairs_and_commands_tell_a_secret(text, expected):
     """Beside its name, without a sign between the two, it is one by its looks; the same words without them are left alone."""
     assert REDACTOR.text(text) == (text if expected is None else expected)

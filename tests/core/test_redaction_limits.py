@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 
 import pytest
@@ -73,6 +74,100 @@ def test_json_that_is_cut_is_still_the_structure():
     assert shown["a"][-1] == f"…(+{50 - len(shown['a'][:-1])} items)"
 
 
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        (["x" * 46] * 20, None),
+        (["x" * 46] * 21, [*["x" * 46] * 20, "…(+1 items)"]),
+        (["x" * 47] * 20, None),
+        (["x" * 47] * 21, [*["x" * 47] * 19, "…(+2 items)"]),
+        ([None] * 98, [*[None] * 96, "…(+2 items)"]),
+        ({f"{n:04}": "x" * 40 for n in range(20)}, None),
+        (
+            {f"{n:04}": "x" * 40 for n in range(21)},
+            {**{f"{n:04}": "x" * 40 for n in range(20)}, "…": "…(+1 keys)"},
+        ),
+        ({"a": {"b": {"c": "x" * 865, "d": 1}, "e": 2}}, None),
+        ({"a": {"b": {"c": "x" * 866, "d": 1}, "e": 2}}, {"a": {"b": {"…": "…(+2 keys)"}, "e": 2}}),
+        ([["x" * 916, 1], 2], None),
+        ([["x" * 917, 1], 2], [["…(+2 items)"], 2]),
+        (["x" * 912, [], {}, [1]], None),
+        (["x" * 913, [], {}, [1]], ["x" * 913, [], {}, "…(list of 1)"]),
+        ({"a": "x" * 955, "b": {}}, None),
+        ({"a": "x" * 956, "b": {}}, {"…": "…(+2 keys)"}),
+        ({"a": "x" * 987, "b": {}}, {"…": "…(+2 keys)"}),
+        ({"a": "x" * 995}, None),
+        ({"a": "x" * 996}, {"…": "…(+1 keys)"}),
+        ({"a" * 996: ""}, None),
+        ({"a" * 997: ""}, {"…": "…(+1 keys)"}),
+    ],
+)
+def test_of_a_total_forty_characters_are_kept_in_each_container(value, expected):
+    """A text costs its characters, a key four more, an item two, a number eight; the last item needs no room for what is missing."""
+    assert Redactor(max_total=1000).value(value) == (value if expected is None else expected)
+
+
+def test_a_number_of_items_is_a_limit_of_its_own():
+    """So many are shown whole; of more, one less and what is missing."""
+    few = Redactor(max_items=3)
+
+    assert few.value([1, 2, 3]) == [1, 2, 3]
+    assert few.value([1, 2, 3, 4]) == [1, 2, "…(+2 items)"]
+    assert few.value({"a": 1, "b": 2, "c": 3}) == {"a": 1, "b": 2, "c": 3}
+    assert few.value({"a": 1, "b": 2, "c": 3, "d": 4}) == {"a": 1, "b": 2, "…": "…(+2 keys)"}
+
+
+def test_of_a_huge_text_the_missing_characters_are_counted():
+    """Also those that nobody looked at, and those that were thrown away where the window ends; of labels, what they are."""
+    short = Redactor(max_string=100)
+
+    assert short.text("x y" * 1_000_000) == "x y" * 26 + "…(+2999922 characters)"
+    assert short.text("x y " * 1_049) == "x y " * 20 + "x…(+4115 characters)"
+    assert short.text("x y " * 1_049 + "z") == "x y " * 20 + "x…(+4116 characters)"
+    assert short.text(f"{KEY} " * 60) == f"{LABEL} " * 3 + f"…(+{57 * 22} characters)"
+
+
+def test_bytes_are_shown_up_to_the_length_of_a_text():
+    """More are counted, as are those that are no text; a number of more than 1024 bits is no text of its digits either."""
+    short = Redactor(max_string=64)
+
+    assert short.value([b"x" * 64, b"x" * 65, b"x\n", bytearray(b"x" * 65)]) == [
+        "x" * 64,
+        "<65 bytes>",
+        "<2 bytes>",
+        "<65 bytes>",
+    ]
+    assert REDACTOR.value([2**1024 - 1, 2**1024]) == [str(2**1024 - 1), "<integer of 1025 bits>"]
+
+
+@pytest.mark.parametrize(
+    "length, expected",
+    [
+        (64, '{"a":"…(list of 50)","b":1}'),
+        (100, '{"a":["…(+50 items)"],"b":1}'),
+        (200, '{"a":["' + "x" * 100 + '","…(+49 items)"],"b":1}'),
+        (5165, None),
+        (5166, None),
+    ],
+)
+def test_json_is_cut_to_the_length_that_is_asked_for(length, expected):
+    """Inside the structure, and not at all where it fits."""
+    value = {"a": ["x" * 100] * 50, "b": 1}
+    whole = json.dumps(value, separators=(",", ":"))
+
+    assert len(whole) == 5163
+    assert REDACTOR.json(value, length) == (whole if expected is None else expected)
+
+
+def test_json_that_cannot_be_cut_says_how_long_it_is():
+    """A text whose escapes are too many for the length is none of its own; the least length is 64, and a short value needs none."""
+    assert REDACTOR.json('"' * 250, 64) == '"…(+502 characters)"'
+    assert REDACTOR.json({"a": 1}, 3000) == '{"a":1}'
+    assert REDACTOR.json("x", 3) == '"x"'
+    with pytest.raises(ValueError, match="max_length=63 leaves no room for JSON; allowed: 64 and more, or None"):
+        REDACTOR.json("x" * 90, 63)
+
+
 def test_what_stands_behind_a_label_is_shown():
     """A key that was a secret itself says nothing of its value."""
     value = {LABEL: "x", "[redacted:api-key]": {"password": None, "a": 1}}
@@ -89,6 +184,29 @@ def test_objects_that_hold_secrets_show_none():
 
     assert redactor.value([wrapper(), getter()]) == ["[redacted:secret]"] * 2
     assert redactor.value([ValueError(f"key {KEY}")]) == [f"ValueError: key {LABEL}"]
+
+
+def test_nothing_behind_a_secret_name_is_nothing():
+    """An empty container and an empty text hide no secret; a schema is a container like any other."""
+    empty = {"password": {}, "secrets": [], "credentials": (), "api_key": b"", "token": "", "auth": set()}
+    schema = {"password": {"type": "string"}}
+
+    assert REDACTOR.value(empty) == {
+        "password": {},
+        "secrets": [],
+        "credentials": [],
+        "api_key": "",
+        "token": "",
+        "auth": "[redacted:authorization]",
+    }
+    assert (REDACTOR.value(schema), Redactor(max_depth=1).value(schema)) == (schema, {"password": "…(dict of 1)"})
+
+
+def test_a_member_of_an_enumeration_is_its_value():
+    """Of one whose value is a member of another, its name."""
+    outer = enum.Enum("outer", {"Y": enum.Enum("inner", {"X": 1}).X})
+
+    assert REDACTOR.value([outer.Y, outer.Y.value]) == ["Y", 1]
 
 
 def test_an_attribute_that_is_secret_is_labelled_whole():
@@ -119,6 +237,15 @@ def test_an_attribute_that_is_secret_is_labelled_whole():
         ('Authorization: Digest username=x, response="abc"', "Authorization: [redacted:authorization]"),
         ("x: y (z) password=hunter2", "x: y (z) password=[redacted:password]"),
         ('print("Password: ")', None),
+        ('print("a", "Password: ")', None),
+        ('ask("Password: ", x)', None),
+        ('say "a" "b" "password: "', None),
+        ('prompt = "Password: "\nx = 1', None),
+        ('"password: "', None),
+        ('"a" password: "hunter2" x', '"a" password: "[redacted:password]" x'),
+        ('say "password: " hunter2', 'say "password: "[redacted:password]'),
+        ('"password: "hunter2"', '"password: "[redacted:password]"'),
+        ("it's password: 'hunter2'", "it's password: '[redacted:password]'"),
         ("unexpected token: hunter2", None),
     ],
 )

@@ -196,6 +196,114 @@ def test_tool_calls_are_part_of_the_prompt():
     assert with_call - without == count_tokens('\nsearch\n{"q": "x"}', "gpt-4o").count
 
 
+class Schema:
+    """A class whose schema is asked for as an answer, as Pydantic's are."""
+
+    @staticmethod
+    def model_json_schema() -> dict[str, Any]:
+        return {"type": "object"}
+
+
+class Dump:
+    """An object that says what it holds."""
+
+    def model_dump(self) -> dict[str, Any]:
+        return {"x": 1}
+
+
+class Opaque:
+    """An object that has a text only."""
+
+    def __str__(self) -> str:
+        return "opaque"
+
+
+def test_of_a_chat_the_texts_are_counted_and_the_rest_has_a_price_of_its_own():
+    """Line by line what a model reads; ids, kinds and places are left out, a picture is 765, and numbers of tokens are as many."""
+    read: list[str] = []
+
+    def count(text: str) -> TokenCount:
+        read.append(text)
+        return TokenCount(100, "provider", "theirs")
+
+    pictures = [{"type": kind, "url": "x"} for kind in ("image_url", "image", "input_image")]
+    said = {
+        "type": "message",
+        "id": "i",
+        "tool_call_id": "t",
+        "index": 3,
+        "data": "d",
+        "name": "bob",
+        "n": 5,
+        "on": True,
+    }
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "hi"}, *pictures], **said},
+        [7, 8, 9],
+        ("a", 2, "b"),
+    ]
+
+    counted = estimate_messages(messages, tools=[Schema, Dump(), Opaque()], response_format={"k": "é"}, count=count)
+
+    assert read == ['user\nhi\nbob\n5\nTrue\na\nb\n[{"type":"object"},{"x":1},"opaque"]\n{"k":"é"}']
+    assert counted == TokenCount(100 + 3 * 765 + 3 + 3 * 3 + 3, "estimate", "theirs")
+
+
+def test_a_chat_is_read_eight_levels_deep():
+    """In lists, in dictionaries and in objects alike; a definition that is no JSON is counted by its text."""
+    read: list[str] = []
+
+    def count(text: str) -> TokenCount:
+        read.append(text)
+        return TokenCount(1, "provider")
+
+    nests = (lambda inner: [inner], lambda inner: {"k": inner}, lambda inner: Message([inner], []))
+    for nest in nests:
+        eight: Any = "deep"
+        for _ in range(8 if nest is not nests[2] else 4):
+            eight = nest(eight)
+        for message in (eight, nest(eight)):
+            estimate_messages([message], count=count)
+    endless: list[Any] = []
+    endless.append(endless)
+    estimate_messages([], tools=endless, count=count)
+
+    assert read == [*["deep", ""] * 3, "[[...]]"]
+
+
+def test_the_longest_text_that_is_counted_whole():
+    """Of one more character samples are counted."""
+    text = "a word " * 14_285 + "a wor"
+
+    assert (len(text), count_tokens(text, "gpt-4o").source) == (100_000, "tiktoken")
+    assert count_tokens(text + "d", "gpt-4o").source == "estimate"
+
+
+@pytest.mark.parametrize(
+    "text, count", [("a", 1), ("a" * 4, 1), ("a" * 5, 2), ("é", 1), ("é" * 8, 5), ("漢" * 4, 4), ("\ud800" * 8, 8)]
+)
+def test_without_a_vocabulary_characters_and_bytes_are_counted(no_vocabulary, text, count):
+    """Four letters a token, and three eighths for each further byte; at least one."""
+    assert count_tokens(text, "gpt-4o") == TokenCount(count, "estimate")
+
+
+@pytest.mark.parametrize("variable", ["TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR", None])
+def test_a_vocabulary_is_looked_for_where_tiktoken_keeps_it(no_vocabulary, monkeypatch, tmp_path, variable):
+    """In the directory that one of its variables names, else in that for temporary files; an empty name is none."""
+    folder = tmp_path / ("elsewhere" if variable else "data-gym-cache")
+    folder.mkdir()
+    (folder / hashlib.sha1(URL.format("cl100k_base").encode()).hexdigest()).write_bytes(bundled("cl100k_base"))
+    for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, str(folder))
+    monkeypatch.setattr(tokens.tempfile, "gettempdir", lambda: str(tmp_path))
+
+    assert count_tokens("hello world", "gpt-4") == TokenCount(2, "tiktoken", "cl100k_base")
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
+    assert count_tokens("hello world", "gpt-4") == TokenCount(3, "estimate")
+
+
 def test_a_message_that_contains_itself_ends():
     """Nesting is followed a few levels deep, no further."""
     message: dict[str, Any] = {"role": "user"}

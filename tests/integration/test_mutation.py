@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -57,3 +58,13 @@ def test_what_never_ends_is_noticed_and_what_no_test_reaches_is_not(run: ModuleT
         "costs.money     4 tried     2 noticed   50.0 %",
         "costs.names     1 tried     1 noticed  100.0 %",
     ]
+
+
+def test_a_mutant_whose_tests_were_not_found_is_not_noticed_but_an_error(run: ModuleType, tmp_path: Path) -> None:
+    """To mutmut both are time-outs; one that never ends is stopped by a signal, and pytest that finds no test says so at once."""
+    kept = tmp_path / "mutants" / "src" / "ai_dev_squad" / "costs" / "money.py.meta"
+    kept.parent.mkdir(parents=True)
+    codes = dict(zip(NAMES[:6], (1, 0, -24, 255, None, 255), strict=True))
+    kept.write_text(json.dumps({"exit_code_by_key": codes}), encoding="utf-8")
+
+    assert run.not_run(tmp_path, NAMES[:5]) == [NAMES[3]]
