@@ -25,6 +25,20 @@ def test_a_table_is_taken_away_from_its_page(dashboard, page):
     assert len(lines) > 50
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_menu_opens_within_the_screen(dashboard, browse, width):
+    """Wherever its button is: in a list, on a run, on one of its operations, in a session."""
+    page = browse(width=width)
+    runs = page.request.get(f"{dashboard}/api/traces?range=7d").json()["rows"]
+    run = next(run for run in runs if run["root_span_id"])
+    path = f"/traces/{run['trace_id']}"
+    for where in ("/traces", path, f"{path}/spans/{run['root_span_id']}", "/sessions/pair-programming"):
+        page.goto(dashboard + where)
+        page.locator("#downloads summary").click()
+        box = page.locator("#downloads .menu-body").bounding_box()
+        assert (where, box["x"] >= 0, box["x"] + box["width"] <= width) == (where, True, True)
+
+
 def test_a_session_is_deleted_in_three_clicks(own, page):
     """From the session to what would go, to its deletion; afterwards it is not there, and only how much went is."""
     page.goto(f"{own}/sessions/pair-programming")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import time
+from datetime import datetime, timedelta, timezone
 
+import pytest
 from playwright.sync_api import expect
 
 
@@ -70,6 +72,27 @@ def test_dragging_across_a_chart_looks_at_that_part(dashboard, page):
 
     expect(page).to_have_url(re.compile(r"\?framework=langgraph&from=.*&to=.*"))
     expect(page.locator("#range-custom summary")).to_have_attribute("aria-current", "true")
+
+
+@pytest.mark.parametrize(
+    "zone, words",
+    [
+        ("UTC", r"\d\d \w{3,4} \d{4}"),
+        ("America/Los_Angeles", r"\d\d \w{3,4}, 1[67]:00 . \d\d \w{3,4}, 1[67]:00"),
+        ("Asia/Kolkata", r"\d\d \w{3,4}, 05:30 . \d\d \w{3,4}, 05:30"),
+    ],
+)
+def test_a_day_of_a_chart_says_when_it_begins_where_the_reader_is(dashboard, browse, zone, words):
+    """Days are those of UTC; to who lives elsewhere the bar is not that day."""
+    page = browse(zone=zone)
+    newest = page.request.get(f"{dashboard}/api/traces?range=7d&limit=1").json()["rows"][0]["start_us"]
+    begin = datetime.fromtimestamp(newest / 1e6, timezone.utc) - timedelta(days=60)
+    page.goto(f"{dashboard}/?from={begin:%Y-%m-%dT%H:%M:%SZ}")
+    plot = page.locator("#tokens-chart .u-over")
+    box = plot.bounding_box()
+    plot.hover(position={"x": box["width"] - 4, "y": 20})
+
+    expect(page.locator("#tokens-chart .tip caption")).to_have_text(re.compile(f"^{words}$"))
 
 
 def test_a_chart_is_a_table_too(dashboard, page):

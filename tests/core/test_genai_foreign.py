@@ -338,6 +338,8 @@ def test_what_a_span_is(said: dict[str, Any], span_name: str, is_root: bool, sco
         ("chat gpt", "chat", {"gen_ai.request.model": ""}, "gpt"),
         ("chat gpt", "chat", {"gen_ai.request.model": 3}, "gpt"),
         ("", "chat", {}, "chat"),
+        (" \n", "other", {}, "other"),
+        ("chat  ", "chat", {"gen_ai.request.model": " "}, "chat"),
         ("chat", "guardrail", {}, "chat"),
         ("x" * 300, "other", {}, "x" * 256),
         ("x" * 300, "chat", {}, "x" * 256),

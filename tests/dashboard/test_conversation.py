@@ -107,6 +107,47 @@ def test_openai_messages_are_read():
     )
 
 
+def test_what_a_tool_returned_in_parts_is_shown_as_text_and_media():
+    """The texts of the parts, and a picture in its place, whether a message or a part holds them; anything else is JSON."""
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A" * 400}}
+    texts = [{"type": "text", "text": "18 degrees"}, {"type": "text", "text": "and rain"}]
+    details = {
+        "input": [
+            {"role": "tool", "tool_call_id": "c", "content": texts},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [texts[0], picture]}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "u", "content": [picture]}]},
+            {"role": "tool", "tool_call_id": "v", "content": [{"type": "row", "text": 1}]},
+        ]
+    }
+    shown = MessagePart("media", "image · image/png · 300 bytes")
+    assert read_conversation(details).messages == (
+        Message("tool", None, (MessagePart("tool_result", "", text("18 degrees\nand rain").body, "c"),)),
+        Message("user", None, (MessagePart("tool_result", "", text("18 degrees").body, "t"), shown)),
+        Message("user", None, (MessagePart("tool_result", "", None, "u"), shown)),
+        Message(
+            "tool",
+            None,
+            (MessagePart("tool_result", "", told('[\n  {\n    "type": "row",\n    "text": 1\n  }\n]'), "v"),),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzix"},
+        {"type": "reasoning", "summary": [], "encrypted_content": "gAAAAABo"},
+    ],
+    ids=["Anthropic", "OpenAI"],
+)
+def test_reasoning_that_only_its_provider_can_read_is_no_text(part):
+    """It is told that there was some; what summarises it is shown."""
+    (message,) = read_conversation({"output": [{"role": "assistant", "content": [part]}]}).messages
+    assert message.parts == (MessagePart("other", "reasoning, encrypted by the provider"),)
+    (message,) = read_conversation({"output": [{"role": "assistant", "content": [{**part, "summary": "Hm"}]}]}).messages
+    assert message.parts == (MessagePart("reasoning", body=Text("Hm", 2)),)
+
+
 def test_anthropic_and_langchain_messages_are_read():
     """Thinking, tool use and results as content blocks; ``human`` and ``ai`` as types instead of roles."""
     details = {

@@ -138,7 +138,8 @@ def test_a_model_call_becomes_a_span_with_usage_cost_and_content() -> None:
 
 def test_usage_and_cost_stand_on_model_calls_only() -> None:
     """A tool call that carries usage and cost by mistake counts nothing; arguments and result are its content."""
-    metadata = {keys.TOOL_CALL_ARGUMENTS: {"city": "Oslo"}, keys.TOOL_CALL_RESULT: "rain", keys.TOOL_TYPE: "function"}
+    arguments = {"city": "Oslo", "id": 301}
+    metadata = {keys.TOOL_CALL_ARGUMENTS: arguments, keys.TOOL_CALL_RESULT: "rain", keys.TOOL_TYPE: "function"}
     given_line = line(
         event_type="tool.result",
         operation="execute_tool",
@@ -156,8 +157,19 @@ def test_usage_and_cost_stand_on_model_calls_only() -> None:
         None,
         None,
     )
-    assert details(span) == {"attributes": {keys.TOOL_TYPE: "function"}, "input": {"city": "Oslo"}, "output": "rain"}
-    assert span.text == "Oslo\nrain"
+    assert details(span) == {"attributes": {keys.TOOL_TYPE: "function"}, "input": arguments, "output": "rain"}
+    assert span.text == "Oslo\n301\nrain"
+
+
+def test_what_has_blanks_for_a_name_is_called_by_its_operation() -> None:
+    """Nobody could see or click them; they are nobody's agent and user either."""
+    blank = {"name": " ", "agent_id": "\t", "metadata": {keys.USER_ID: " "}}
+    ended = rows(line(operation="invoke_agent", **blank), NOW_US).span
+    begun = rows(line(event_type="agent.start", operation="invoke_agent", status=None, **blank), NOW_US).opened
+    assert ended is not None
+    assert begun is not None
+    assert (ended.name, ended.agent, ended.user_id) == ("invoke_agent", None, None)
+    assert (begun.name, begun.agent) == ("invoke_agent", None)
 
 
 def test_an_opening_line_is_something_that_runs() -> None:

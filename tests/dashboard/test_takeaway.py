@@ -25,7 +25,22 @@ from ai_dev_squad_dashboard.views import PAGES
 from ai_dev_squad_testing.store_contract.sample import T0, morning, span
 
 RANGE = "from=2027-01-15T00:00:00Z&to=2027-01-16T00:00:00Z"
-MANY = 450
+LATER = "from=2027-01-17T00:00:00Z&to=2027-01-18T00:00:00Z"
+MANY, MANY_NAMES = 450, 130
+
+
+def many_names():
+    """More agents, each with a tool that fails in its own way and a model call, than a page shows, two days later."""
+    for n in range(MANY_NAMES):
+        at, who = T0 + 2 * 86_400_000_000 + n, {"agent": f"agent {n}"}
+        run, call = (
+            f"{10_000 + n:032x}",
+            {"operation": "chat", "model": "m", "usage_source": "provider", "cost_usd": 0.5},
+        )
+        yield span(run, 1, None, at, 9, f"agent {n}", operation="invoke_agent", **who)
+        failed = {"tool": f"tool {n}", "status": "error", "error_type": f"Error{n}"}
+        yield span(run, 2, 1, at, 5, f"tool {n}", operation="execute_tool", **failed, **who)
+        yield span(run, 3, 1, at, 5, "m", **call, **who)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +60,7 @@ def app(tmp_path_factory):
             ]
         )
     )
+    store.write(Batch(spans=list(many_names())))
     app = create_app(DashboardSettings(port=0, logs=(logs,)), store=store, follow=False)
     yield app
     running(app).close()
@@ -72,6 +88,25 @@ def test_a_list_leaves_whole(client, tmp_path):
     assert lines[-1]["name"] == "'=cmd()"
     assert list(lines[0]) == list(rows[0])
     assert answers["csv"].headers["Content-Disposition"] == 'attachment; filename="traces-rows.csv"'
+
+
+def test_a_table_without_a_next_page_leaves_whole_as_well(client):
+    """More agents, tools, costs, errors and turns than a page shows, which says so and shows more when asked."""
+    many = {
+        "/api/agents?table=agents": MANY_NAMES,
+        "/api/agents?table=tools": MANY_NAMES,
+        "/api/costs?by=agent&table=groups": MANY_NAMES,
+        "/api/costs?by=tool&table=tools": MANY_NAMES,
+        "/api/errors?table=groups": MANY_NAMES,
+        "/api/sessions/s?table=turns": MANY,
+    }
+    taken = {path: len(client.get(f"{path}&{LATER}&format=json").json) for path in many}
+
+    assert taken == many
+    assert "the first 100 agents" in client.get(f"/agents?{LATER}").text
+    assert f"{MANY_NAMES} agents" in client.get(f"/agents?{LATER}&limit=1000").text
+    assert "The first 100." in client.get(f"/costs?by=agent&{LATER}").text
+    assert "Show up to 1,000" not in client.get(f"/costs?by=agent&{LATER}&limit=1000").text
 
 
 def test_accept_asks_as_well(client):

@@ -12,7 +12,7 @@ from ai_dev_squad.costs import ModelPricing
 from ai_dev_squad.genai.stated import usage_of
 from ai_dev_squad.schema import Usage
 from ai_dev_squad.spans import usage_attributes
-from ai_dev_squad_dashboard.ingest.content import plain_text
+from ai_dev_squad_dashboard.ingest.content import plain_text, searched_text
 from ai_dev_squad_dashboard.ingest.otlp_shapes import Event, Link, LogRecord, Metric, Origin, Point, Span
 from ai_dev_squad_dashboard.ingest.pricing import Prices, saving
 from ai_dev_squad_dashboard.ingest.translate import span_row
@@ -252,22 +252,50 @@ def test_a_tool_shows_arguments_and_result():
         {
             "gen_ai.operation.name": "execute_tool",
             "gen_ai.tool.name": "look_up",
-            "gen_ai.tool.call.arguments": '{"city": "Paris"}',
+            "gen_ai.tool.call.arguments": '{"city": "Paris", "id": 75}',
             "gen_ai.tool.call.result": "18 degrees",
         }
     )
     assert (found.tool, details(found)["input"], details(found)["output"]) == (
         "look_up",
-        {"city": "Paris"},
+        {"city": "Paris", "id": 75},
         "18 degrees",
     )
-    assert found.text == "Paris\n18 degrees"
+    assert found.text == "Paris\n75\n18 degrees"
 
 
 def test_all_content_is_searchable():
     """However long a conversation is, its end is text as well."""
     assert plain_text(["x" * 10_000_000, {"role": "assistant", "content": "the end"}]) == "x" * 10_000_000 + "\nthe end"
     assert plain_text([]) is None
+
+
+GIVEN = {"id": "A-17", "type": "refund", "order": 4711, "price": 19.99, "urgent": True, "note": None}
+
+
+@pytest.mark.parametrize(
+    "contents, arguments, text",
+    [
+        ([], GIVEN, "A-17\nrefund\n4711\n19.99"),
+        ([{"type": "tool_call", "id": "call_1", "name": "refund", "arguments": GIVEN}], None, "refund\nA-17\nrefund\n4711\n19.99"),
+        ([{"type": "tool_use", "id": "toolu_1", "name": "pay", "input": {"id": 107505301260286111}}], None, "pay\n107505301260286111"),
+        ([{"id": "call_1", "type": "function", "function": {"name": "pay", "arguments": '{"id": 7}'}}], None, 'pay\n{"id": 7}'),
+        ([{"role": "tool", "id": "m1", "tool_call_id": "call_1", "content": [{"type": "text", "text": "paid"}]}], None, "paid"),
+        ([{"orders": [4711, 4712], "id": "B-3"}, {"vector": [0.25] * 100}], None, "4711\n4712\nB-3"),
+        ([{"input": {"messages": [{"type": "human", "id": "m1", "content": "hi"}]}}], None, "hi"),
+    ],
+    ids=["a tool's own", "a call", "Anthropic's", "OpenAI's", "a result", "an answer", "a state"],
+)  # fmt: skip
+def test_what_somebody_knows_a_run_by_is_searched(contents, arguments, text):
+    """Numbers, and whatever a tool was given; not the ids and kinds of messages and parts, nor vectors."""
+    assert searched_text(contents, arguments) == text
+
+
+def test_what_has_blanks_for_a_name_is_called_by_its_operation():
+    """Nobody could see or click them; they are nobody's session and user either."""
+    given = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": " ", "session.id": "\t", "user.id": "  "}
+    found = row(given, name=" ")
+    assert (found.name, found.agent, found.session_id, found.user_id) == ("invoke_agent", "invoke_agent", None, None)
 
 
 def test_translating_leaves_the_span_as_it_was():

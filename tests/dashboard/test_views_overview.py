@@ -285,6 +285,7 @@ def test_the_costs_answer_with_the_split_the_advice_and_what_has_no_price(site):
             ),
             group("house-model", 1, SECOND, unpriced_calls=1, model_calls=1, **one),
         ),
+        limited=False,
         tools=(),
         captured=(0, 0),
         tools_made_usd=0.0,

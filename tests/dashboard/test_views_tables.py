@@ -119,7 +119,7 @@ def test_a_name_that_nothing_has_is_an_empty_history(site):
 
 def test_no_agents_are_no_scale(site):
     """An empty page has nothing to measure."""
-    assert agents.build(site, ask("order=p95")) == agents.Agents("p95", (), None, (), None)
+    assert agents.build(site, ask("order=p95")) == agents.Agents("p95", (), None, (), None, False, False)
 
 
 def test_a_histogram_is_as_high_as_its_highest_bar():

@@ -32,11 +32,19 @@ _TEXT: Final = {"type": "string", "maxLength": 500}
 _TEXTS: Final = {"type": "array", "items": {"type": "string"}}
 _NUMBER: Final = {"type": "number", "minimum": 0}
 
+
+def _some(most: int) -> Mapping[str, Any]:
+    return {"type": "integer", "minimum": 1, "maximum": most, "default": 100}
+
+
 # By name, or by page and name where pages mean different things by it.
 PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "cursor": ("Where a list goes on: `next` of the page before.", _TEXT),
     "before": ("Where the history goes on: `next` of the page before.", {"type": "integer", "minimum": 1}),
     "limit": ("Rows of a page.", {"type": "integer", "minimum": 1, "maximum": 500}),
+    "agents.limit": ("Agents, and tools.", _some(agents.MOST)),
+    "costs.limit": ("Rows of what costs are put together by; all days come anyway.", _some(costs.MOST)),
+    "errors.limit": ("Groups.", _some(errors.MOST)),
     "q": ("Words to search for; every one has to occur.", _TEXT),
     "level": (
         "The least grave level to show.",

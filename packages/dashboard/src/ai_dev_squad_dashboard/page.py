@@ -73,6 +73,8 @@ class Page:
     """Whether the page can do nothing without the store. Health can: it says what is wrong with it."""
     parameters: tuple[str, ...] = ()
     """Arguments of the URL that this page understands besides the span of time and the filters."""
+    whole: tuple[tuple[str, str], ...] = ()
+    """Arguments with which it holds all of its rows, where it shows fewer: its tables leave with them."""
     live: bool = True
     """False for a page with a form: what is filled in there must not be replaced."""
 

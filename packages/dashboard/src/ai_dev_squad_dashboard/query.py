@@ -139,7 +139,7 @@ class Query:
         """One of ``allowed``. Raises ``QueryError``."""
         value = self.get(name) or default
         if value not in allowed:
-            raise QueryError(f"{name}={value!r} is unknown; use one of {', '.join(allowed)}")
+            raise QueryError(f"{name}={value!r} is unknown; use one of {', '.join(filter(None, allowed))}")
         return value
 
     def limit(self, default: int, maximum: int = 500) -> int:

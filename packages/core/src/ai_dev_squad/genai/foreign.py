@@ -188,14 +188,14 @@ def operation_of(given: Attributes, values: Attributes, *, scope: str, span_name
 
 
 def name_of(span_name: str, operation: str, values: Attributes) -> str:
-    """What a span's operation is called, bounded: by its canonical attributes, else by the span's name."""
-    if operation == "other":
-        return span_name[:_LONGEST_NAME] or operation
-    for key in _NAME_KEYS.get(operation, ()):
-        name = values.get(key)
-        if type(name) is str and name:
-            return name[:_LONGEST_NAME]
-    return (span_name.removeprefix(f"{operation} ") or operation)[:_LONGEST_NAME]
+    """What a span's operation is called, bounded: by its canonical attributes, else by the span's name. Blanks are no name."""
+    if operation != "other":
+        for key in _NAME_KEYS.get(operation, ()):
+            name = values.get(key)
+            if type(name) is str and name.strip():
+                return name[:_LONGEST_NAME]
+        span_name = span_name.removeprefix(f"{operation} ")
+    return span_name[:_LONGEST_NAME] if span_name.strip() else operation
 
 
 def status_of_failed(error_type: str | None) -> Status:

@@ -20,7 +20,7 @@ from ai_dev_squad.runs import MODEL_OPERATIONS
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Usage
 from ai_dev_squad_dashboard.ingest import plausible
 from ai_dev_squad_dashboard.ingest.carried import carried
-from ai_dev_squad_dashboard.ingest.content import plain_text
+from ai_dev_squad_dashboard.ingest.content import searched_text
 from ai_dev_squad_dashboard.ingest.excerpts import answer_in, question_in
 from ai_dev_squad_dashboard.ingest.labels import labels_of
 from ai_dev_squad_dashboard.ingest.pricing import Prices, input_share, saving
@@ -93,7 +93,7 @@ def rows(line: JournalLine, now_us: int, prices: Prices | None = None) -> Journa
             span_id=span_id or "",
             parent_span_id=_parent(line),
             start_us=time_us,
-            name=line.name or line.operation or "",
+            name=_string(line.name) or line.operation or "",
             operation=line.operation or "other",
             framework=line.framework,
             session_id=line.session_id,
@@ -121,7 +121,7 @@ def _span(line: JournalLine, ids: tuple[str, str], time_us: int, now_us: int, pr
         parent_span_id=_parent(line),
         start_us=time_us - duration_us,
         duration_us=duration_us,
-        name=line.name or operation,
+        name=_string(line.name) or operation,
         operation=operation,
         status=line.status or "ok",
         framework=line.framework,
@@ -221,13 +221,17 @@ def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | No
     details: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
     content: list[Any] = []
+    arguments = None
     for key, value in metadata.items():
         place = _CONTENT.get(key)
         if place is None or place in details:
             attributes[key] = value
         else:
             details[place] = value
-            content.append(value)
+            if key == keys.TOOL_CALL_ARGUMENTS:
+                arguments = value
+            else:
+                content.append(value)
     if line.correlation_id is not None:
         attributes[keys.CORRELATION_ID] = line.correlation_id
     if attributes:
@@ -239,7 +243,7 @@ def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | No
         ]
     if line.error is not None and line.error.stacktrace is not None:
         details["stacktrace"] = line.error.stacktrace
-    return _encode(details) if details else None, plain_text(content), details
+    return _encode(details) if details else None, searched_text(content, arguments), details
 
 
 def _log(line: JournalLine, time_us: int, trace_id: str | None, span_id: str | None, *, whole: bool) -> LogRow:
@@ -290,7 +294,7 @@ def _parent(line: JournalLine) -> str | None:
 
 
 def _agent(line: JournalLine) -> str | None:
-    return line.agent_id or (line.name if line.operation == "invoke_agent" else None)
+    return _string(line.agent_id) or (_string(line.name) if line.operation == "invoke_agent" else None)
 
 
 def _resumed(line: JournalLine) -> str | None:
@@ -301,7 +305,7 @@ def _resumed(line: JournalLine) -> str | None:
 
 
 def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value.strip() else None
 
 
 def _whole(value: Any, factor: int = 1) -> int | None:

@@ -20,7 +20,7 @@ from ai_dev_squad.schema import Cost, Status, Usage
 from ai_dev_squad_dashboard.store.rows import SpanRow
 
 from .carried import carried
-from .content import parsed, plain_text
+from .content import parsed, searched_text
 from .excerpts import answer_in, question_in
 from .labels import labels_of
 from .otlp_shapes import Attributes, Event, Origin, Span, to_json
@@ -178,9 +178,9 @@ def _resumed(span: Span) -> str | None:
 
 
 def _name(value: Any) -> str | None:
-    """A name out of an attribute: text of a bounded length."""
+    """A name out of an attribute: text of a bounded length. Blanks are none: nobody could see or click them."""
     if type(value) is str:
-        return (value if len(value) <= _LONGEST_NAME else value[:_LONGEST_NAME]) or None
+        return (value if len(value) <= _LONGEST_NAME else value[:_LONGEST_NAME]) if value.strip() else None
     return None if value is None or isinstance(value, (bytes, list, dict)) else str(value)[:_LONGEST_NAME]
 
 
@@ -292,6 +292,7 @@ def _content(document: dict[str, Any], values: Attributes, operation: str, said:
     """The text that is searched; ``said`` gets what was put in and what came out, as it can be read."""
     source, target = _CONTENT_OF.get(operation, _CONTENT)
     readable = []
+    arguments = None
     for place, key, other in (
         ("input", source, keys.INPUT_MESSAGES),
         ("output", target, keys.OUTPUT_MESSAGES),
@@ -303,9 +304,11 @@ def _content(document: dict[str, Any], values: Attributes, operation: str, said:
             value = values.get(other)
         if value is not None:
             document[place], said[place] = parsed(value)
-            if place != "tools":
+            if place == "input" and operation == "execute_tool":
+                arguments = said[place]
+            elif place != "tools":
                 readable.append(said[place])
-    return plain_text(readable)
+    return searched_text(readable, arguments)
 
 
 def _events(document: dict[str, Any], events: list[Event]) -> None:

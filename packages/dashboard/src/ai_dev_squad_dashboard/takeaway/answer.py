@@ -78,9 +78,10 @@ def _accepted() -> str:
 
 def _pages(site: Site, page: Page, query: Query, arguments: Mapping[str, str]) -> Iterator[Any]:
     """The page's dataclass, and those behind its ``next``."""
-    if "limit" in page.parameters and not query.get("limit"):
-        # The most that every list gives at a time.
-        query = _with(query, "limit", "200")
+    # The most that every list gives at a time, or all that a page without a next one can hold.
+    for name, most in page.whole or (("limit", "200"),):
+        if name in page.parameters and not query.get(name):
+            query = _with(query, name, most)
     for _ in range(MOST_PAGES):
         with moment_of(site, page):
             view = page.build(site, query, **arguments)

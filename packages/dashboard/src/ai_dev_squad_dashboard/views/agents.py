@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,11 @@ from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import Group
 
-__all__ = ["PAGE", "Agents", "Bin", "Member", "Scale", "bins", "build"]
+__all__ = ["MOST", "PAGE", "Agents", "Bin", "Member", "Scale", "bins", "build"]
 
 ORDERS = ("calls", "errors", "p95", "cost", "key")
+MOST = 5_000
+"""Agents, and tools, that may be asked for: more names than a store tells apart."""
 WIDTH, HEIGHT, COLUMNS = 120, 24, 30
 
 
@@ -56,19 +58,29 @@ class Agents:
     agents_scale: Scale | None
     tools: tuple[Member, ...]
     tools_scale: Scale | None
+    agents_limited: bool
+    """Whether there are more agents than are here."""
+    tools_limited: bool
 
 
 def build(site: Site, query: Query) -> Agents:
     """The agents and tools of the span of time."""
     order: Any = query.choice("order", ORDERS, "calls")
-    agents, agents_scale = _members(site.store.groups(query.selection, "agent", order=order, limit=100, latency=True))
-    tools, tools_scale = _members(site.store.groups(query.selection, "tool", order=order, limit=100, latency=True))
-    return Agents(order, agents, agents_scale, tools, tools_scale)
+    limit = query.limit(100, MOST)
+    found = [
+        # Calls outside of any agent or tool are no agent and no tool, and one more than is shown says that there are more.
+        [group for group in groups if group.key is not None]
+        for groups in (
+            site.store.groups(query.selection, "agent", order=order, limit=limit + 2, latency=True),
+            site.store.groups(query.selection, "tool", order=order, limit=limit + 2, latency=True),
+        )
+    ]
+    (agents, agents_scale), (tools, tools_scale) = (_members(groups[:limit]) for groups in found)
+    more_agents, more_tools = (len(groups) > limit for groups in found)
+    return Agents(order, agents, agents_scale, tools, tools_scale, more_agents, more_tools)
 
 
-def _members(groups: Iterable[Group]) -> tuple[tuple[Member, ...], Scale | None]:
-    # Calls outside of any agent or tool are no agent and no tool.
-    named = [group for group in groups if group.key is not None]
+def _members(named: Sequence[Group]) -> tuple[tuple[Member, ...], Scale | None]:
     bounds = [bound for group in named for bound, _ in group.latency]
     if not bounds:
         return tuple(Member(group, ()) for group in named), None
@@ -108,5 +120,6 @@ PAGE = Page(
     Agents,
     navigation="Agents and tools",
     key="a",
-    parameters=("order",),
+    parameters=("order", "limit"),
+    whole=(("limit", str(MOST)),),
 )

@@ -162,11 +162,7 @@ def _message(raw: _Raw, budget: Budget) -> Message:
     if "parts" not in message:
         result_of = message.get("tool_call_id")
         if role == "tool" and result_of is not None:
-            parts = [
-                MessagePart(
-                    "tool_result", _short(message.get("name")), budget.pretty(message.get("content")), str(result_of)
-                )
-            ]
+            parts = list(_result(_short(message.get("name")), message.get("content"), str(result_of), budget))
         else:
             parts = list(_parts(message.get("content"), budget))
     parts += [_part(_call_shape(call), budget) for call in _items(message.get("tool_calls"))[:MAX_PARTS]]
@@ -181,7 +177,30 @@ def _message(raw: _Raw, budget: Budget) -> Message:
 
 
 def _parts(value: Any, budget: Budget) -> tuple[MessagePart, ...]:
-    return tuple(_part(item, budget) for item in _items(value)[:MAX_PARTS])
+    found: list[MessagePart] = []
+    for item in _items(value)[:MAX_PARTS]:
+        if isinstance(item, Mapping) and str(item.get("type")) in RESULT_TYPES:
+            result = _first(item, ("response", "content", "output", "result", "server_tool_call_response"))
+            found += _result(_short(item.get("name")), result, _id(item), budget)
+        else:
+            found.append(_part(item, budget))
+    return tuple(found)
+
+
+def _result(name: str, result: Any, call: str | None, budget: Budget) -> tuple[MessagePart, ...]:
+    """What a tool returned. Texts and media in parts of their own, as MCP and Anthropic write them, are shown as such."""
+    kinds = [str(item.get("type")) if isinstance(item, Mapping) else "" for item in _items(result)[:MAX_PARTS]]
+    if (
+        not isinstance(result, list)
+        or not kinds
+        or not all(kind in TEXT_TYPES or kind in MEDIA_TYPES for kind in kinds)
+    ):
+        return (MessagePart("tool_result", name, budget.pretty(result), call),)
+    given = list(zip(kinds, result, strict=False))
+    texts = [str(_first(item, ("content", "text", "refusal")) or "") for kind, item in given if kind in TEXT_TYPES]
+    body = budget.pretty("\n".join(texts)) if texts else None
+    media = (_media(kind, item, budget) for kind, item in given if kind in MEDIA_TYPES)
+    return (MessagePart("tool_result", name, body, call), *media)
 
 
 def _part(value: Any, budget: Budget) -> MessagePart:
@@ -195,15 +214,20 @@ def _part(value: Any, budget: Budget) -> MessagePart:
     if kind in TEXT_TYPES:
         return MessagePart("text", body=_said(value, ("content", "text", "refusal"), budget))
     if kind in REASONING_TYPES:
-        return MessagePart("reasoning", body=_said(value, ("content", "thinking", "text", "summary", "data"), budget))
+        if _is_encrypted(value):
+            return MessagePart("other", "reasoning, encrypted by the provider")
+        return MessagePart("reasoning", body=_said(value, ("content", "thinking", "text", "summary"), budget))
     if kind in CALL_TYPES:
         return _call(value, budget)
-    if kind in RESULT_TYPES:
-        result = _first(value, ("response", "content", "output", "result", "server_tool_call_response"))
-        return MessagePart("tool_result", _short(value.get("name")), budget.pretty(result), _id(value))
     if kind in MEDIA_TYPES:
         return _media(kind, value, budget)
     return MessagePart("other", _short(kind) or "part", budget.pretty(dict(value)))
+
+
+def _is_encrypted(value: Mapping[str, Any]) -> bool:
+    """Whether what was thought is there for the provider alone: nobody can read it."""
+    hidden = value.get("data") or value.get("encrypted_content")
+    return bool(hidden) and not any(value.get(key) for key in ("content", "thinking", "text", "summary"))
 
 
 def _call(value: Mapping[str, Any], budget: Budget) -> MessagePart:

@@ -15,11 +15,13 @@ from .marked import MarkedRuns, Marks, marks
 from .recent_answers import calls_of_tools
 from .timeline import Chart, chart
 
-__all__ = ["PAGE", "Costs", "ToolCost", "UnknownPrice", "build"]
+__all__ = ["MOST", "PAGE", "Costs", "ToolCost", "UnknownPrice", "build"]
 
 BY = ("model", "provider", "agent", "tool", "framework", "session", "day")
 
-MOST: Final = 100
+SHOWN: Final = 100
+MOST: Final = 5_000
+"""Groups that may be asked for: more names than a store tells apart, and days of thirteen years."""
 _ORDER: Final[dict[str, OrderBy]] = {"day": "key", "tool": "calls"}
 
 
@@ -66,6 +68,8 @@ class Costs:
     """USD over time; split by framework, or by service where none is known, where ``by`` is ``tool``, ``session`` or ``day``."""
     groups: tuple[Group, ...]
     """Days come in their order, tools by their calls, all others by cost."""
+    limited: bool
+    """Whether there may be more of them than are here."""
     tools: tuple[ToolCost, ...]
     """What tools cost, the dearest first; empty unless ``by`` is ``tool``."""
     tools_made_usd: float
@@ -86,10 +90,13 @@ def build(site: Site, query: Query) -> Costs:
     """The costs of the span of time, split by one name."""
     store, selection = site.store, query.selection
     by: Any = query.choice("by", BY, "model")
+    # The last days are what one looks for, and they come last.
+    limit = MOST if by == "day" else query.limit(SHOWN, MOST)
     split: DrawnBy = "program" if by in {"tool", "session", "day"} else by
     totals, previous = store.with_previous(selection, drawn=(query.step_us, split))
     thought, marked = marks(store, query)
-    tools, made_usd = _tools(store, query) if by == "tool" else ((), 0.0)
+    tools, made_usd = _tools(store, query, limit) if by == "tool" else ((), 0.0)
+    groups = tuple(store.groups(selection, by, order=_ORDER.get(by, "cost"), limit=limit))
     return Costs(
         totals=totals,
         previous=previous,
@@ -97,7 +104,8 @@ def build(site: Site, query: Query) -> Costs:
         chart=chart(
             store.timeline(selection, query.step_us, split), selection, query.step_us, lambda point: point.cost_usd
         ),
-        groups=tuple(store.groups(selection, by, order=_ORDER.get(by, "cost"), limit=MOST)),
+        groups=groups,
+        limited=len(groups) >= limit,
         tools=tools,
         tools_made_usd=made_usd,
         captured=store.captured(selection) if by == "tool" else (0, 0),
@@ -110,14 +118,12 @@ def build(site: Site, query: Query) -> Costs:
     )
 
 
-def _tools(store: Store, query: Query) -> tuple[tuple[ToolCost, ...], float]:
+def _tools(store: Store, query: Query, limit: int) -> tuple[tuple[ToolCost, ...], float]:
     """The tools, and what the model calls beneath them cost."""
     selection = query.selection
-    read = {each.tool: each for each in store.tool_inputs(selection, 10 * MOST)}
+    read = {each.tool: each for each in store.tool_inputs(selection, MOST)}
     made = {each.tool: each for each in calls_of_tools(store, query)}
-    called = {
-        group.key: group for group in store.groups(selection, "tool", order="calls", limit=10 * MOST) if group.key
-    }
+    called = {group.key: group for group in store.groups(selection, "tool", order="calls", limit=MOST) if group.key}
     tools = [
         ToolCost(
             name,
@@ -129,7 +135,7 @@ def _tools(store: Store, query: Query) -> tuple[tuple[ToolCost, ...], float]:
         for name in dict.fromkeys((*read, *made, *called))
     ]
     dearest = sorted(tools, key=lambda tool: (-tool.cost_usd, -(tool.input.tokens if tool.input else 0)))
-    return tuple(dearest[:MOST]), sum(each.own_cost_usd for each in made.values())
+    return tuple(dearest[:limit]), sum(each.own_cost_usd for each in made.values())
 
 
 PAGE = Page(
@@ -142,5 +148,6 @@ PAGE = Page(
     navigation="Costs",
     key="c",
     default_range="7d",
-    parameters=("by", "marks_by", "good", "good_score"),
+    parameters=("by", "marks_by", "good", "good_score", "limit"),
+    whole=(("limit", str(MOST)),),
 )

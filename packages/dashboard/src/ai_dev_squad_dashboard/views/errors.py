@@ -9,9 +9,11 @@ from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import ErrorGroup, ErrorOrder
 
-__all__ = ["ORDERS", "PAGE", "Errors", "build"]
+__all__ = ["MOST", "ORDERS", "PAGE", "Errors", "build"]
 
 ORDERS: Final[tuple[ErrorOrder, ...]] = get_args(ErrorOrder)
+MOST: Final = 5_000
+"""Groups that may be asked for."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Errors:
 def build(site: Site, query: Query) -> Errors:
     """What failed in the span of time."""
     order: ErrorOrder = query.choice("order", ORDERS, "count")  # type: ignore[assignment]
-    limit = query.limit(100)
+    limit = query.limit(100, MOST)
     groups = tuple(site.store.errors(query.selection, order=order, limit=limit))
     return Errors(groups, order, max((max(group.trend) for group in groups), default=0), len(groups) == limit)
 
@@ -44,4 +46,5 @@ PAGE = Page(
     navigation="Errors",
     key="e",
     parameters=("order", "limit"),
+    whole=(("limit", str(MOST)),),
 )

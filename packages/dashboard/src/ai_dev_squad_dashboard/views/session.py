@@ -88,4 +88,5 @@ PAGE = Page(
     SessionView,
     default_range="30d",
     parameters=("turns",),
+    whole=(("turns", str(MOST_TURNS)),),
 )

@@ -43,9 +43,13 @@ export function axisLabel(at, increment) {
   return `${two(moment.getHours())}:${two(moment.getMinutes())}`;
 }
 
-/** A step of the timeline, from its start (seconds). */
+/** A step of the timeline, from its start (seconds). Steps are those of UTC: where a day of the reader is another one, both ends have their hour. */
 export function span(start, step) {
-  const format = (at) =>
-    new Date(at * 1000).toLocaleString("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" });
-  return step >= 86400 ? new Date(start * 1000).toLocaleDateString("en-GB", { day: "2-digit", month: "short", year: "numeric" }) : `${format(start)} – ${format(start + step).slice(-5)}`;
+  const write = (at, words) => new Date(at * 1000).toLocaleString("en-GB", words);
+  const moment = (at) => write(at, { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" });
+  const day = (at) => write(at, { day: "2-digit", month: "short", year: "numeric" });
+  const end = start + step;
+  const isMidnight = (at) => write(at, { hour: "2-digit", minute: "2-digit" }) === "00:00";
+  if (step >= 86400 && isMidnight(start) && isMidnight(end)) return step > 86400 ? `${day(start)} – ${day(end - 1)}` : day(start);
+  return `${moment(start)} – ${day(start) === day(end) ? moment(end).slice(-5) : moment(end)}`;
 }
