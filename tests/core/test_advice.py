@@ -101,6 +101,27 @@ def test_a_model_one_band_lower_is_a_guess() -> None:
     assert "cheaper_model" not in kinds(savings_report([entry("gpt-4o-mini")], price))
 
 
+def test_a_model_that_has_no_price_or_costs_nothing_hides_no_other() -> None:
+    """Each is looked at by itself, whatever its name; the one of no maker that is known, too."""
+    calls = [entry("a-mystery", usd=1.0), entry("a-llama", usd=0.0), entry("local-llama", usd=1.0), entry("gpt-4.1")]
+
+    assert only(savings_report(calls, price), "cheaper_model").title == "gpt-4.1-mini instead of gpt-4.1 (openai)"
+
+
+def test_advice_of_the_same_amount_is_in_the_order_of_kinds_and_names() -> None:
+    """A report is the same each time."""
+    calls = [
+        entry(tokens=(1024, 10), at=10 * n, session_id=session, agent_id=agent)
+        for n, (session, agent) in enumerate([("s", "A"), ("s", "A"), ("t", None), ("t", None), ("u", "z"), ("u", "z")])
+    ]
+
+    assert [advice.title for advice in savings_report(calls, price).advice if advice.kind == "prompt_cache"] == [
+        "Prompt caching for agent A on gpt-4o (openai)",
+        "Prompt caching for agent z on gpt-4o (openai)",
+        "Prompt caching for gpt-4o (openai)",
+    ]
+
+
 @pytest.mark.parametrize(
     "model", ["local-llama", "my-finetune", "gpt-4o-audio-preview", "ft:gpt-4o:acme", "text-embedding-3-large"]
 )

@@ -9,6 +9,8 @@ import pytest
 from ai_dev_squad import Attribution
 from ai_dev_squad.costs import CostTracker, ModelPricing, Totals
 from ai_dev_squad.costs.prices.catalog import catalog
+from ai_dev_squad.costs.prices.price_list import PriceList
+from ai_dev_squad.costs.prices.rates import UnknownPrice
 from ai_dev_squad.schema import Cost, Usage
 
 READ_ON = catalog().read_on
@@ -343,6 +345,20 @@ def test_a_server_of_your_own_costs_nothing_once_declared():
     ]
     assert found == [0.0, None, 0.0]
     assert tracker.price("gpt-4o", "openai", USED).usd == 0.0035
+
+
+@pytest.mark.parametrize("provider, said", [("OpenAI", "'OpenAI'"), ("", "'a provider'")])
+def test_an_unknown_place_is_named_with_what_to_do(provider, said):
+    """The address as it would be declared, the model as it was called, and the price that it would be."""
+    found = PriceList().find("Qwen3", provider, server_address="http://GPU.lan:8000/v1")
+
+    assert isinstance(found, UnknownPrice)
+    assert found.label == f"{provider.lower()}/qwen3"
+    assert found.reason == (
+        "'Qwen3' answered at gpu.lan:8000, on this machine or in a private network, where no published price holds: if it "
+        f"runs there, declare_local('gpu.lan:8000'); if a gateway passes calls on to {said}, "
+        "declare_gateway('gpu.lan:8000'); or give a price with add_pricing_model(ModelPricing(...))"
+    )
 
 
 def test_a_gateway_in_a_private_network_sells_at_published_prices():

@@ -103,12 +103,20 @@ def test_names_without_a_price(model, provider):
     assert "add_pricing_model" in (cost.reason or "")
 
 
-@pytest.mark.parametrize("model, provider", [("", "openai"), (None, "openai"), ("gpt-4o", 7), ([], {})])
-def test_what_is_no_name_never_raises(model, provider):
-    """Nonsense from outside is an unknown price."""
-    cost = PriceList().cost(model, provider, USED)
-    assert cost.usd is None
-    assert "is not a name" in (cost.reason or "")
+@pytest.mark.parametrize(
+    "model, provider, said",
+    [
+        ("", "openai", "model '' of provider 'openai'"),
+        (None, "openai", "model None of provider 'openai'"),
+        ("gpt-4o", 7, "model 'gpt-4o' of provider 7"),
+        ([], {}, "model list of provider dict"),
+    ],
+)
+def test_what_is_no_name_never_raises(model, provider, said):
+    """Nonsense from outside is an unknown price; of an object its class is told, whose text may be anything."""
+    assert PriceList().cost(model, provider, USED) == Cost(
+        usd=None, reason=f"{said} is not a name: give both as strings, such as 'gpt-4o' and 'openai'"
+    )
 
 
 def test_a_seller_is_suggested_when_the_provider_is_missing():
@@ -124,6 +132,17 @@ def test_own_prices_come_first():
     mine = Cost(usd=1.2, price="openai/GPT-4o", price_date="2026-01-01", price_source="user")
     assert [tracker.price(name, "openai", USED) for name in ("GPT-4o", "gpt-4o")] == [mine, mine]
     assert tracker.price("gpt-4o", "azure", USED).usd == 0.0035
+
+
+def test_a_price_of_ones_own_is_for_every_service_tier_and_says_so():
+    """It is the standard price; of what runs on the user's own machine there is but one."""
+    prices = PriceList()
+    prices.models["openai:mine"] = ModelPricing("mine", "openai", 1.0, 2.0)
+    prices.models["openai:here"] = ModelPricing("here", "openai", 0.0, 0.0, local=True)
+    note = "no price is known for service tier 'flex'; this is your standard price"
+
+    assert [prices.cost("mine", "openai", USED, service_tier=tier).reason for tier in (None, "flex")] == [None, note]
+    assert [prices.cost("here", "openai", USED, service_tier=tier).reason for tier in (None, "flex")] == [None, None]
 
 
 def test_prices_may_be_set_in_the_dictionary():

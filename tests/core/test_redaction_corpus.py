@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,55 @@ RECORDS = [
     (["password", "email"], ["password", "email"]),
     (["tool", "--max-tokens", "400"], ["tool", "--max-tokens", "400"]),
     ([f"DB_PASSWORD={PASSWORD}", "TZ=UTC"], ["DB_PASSWORD=[redacted:password]", "TZ=UTC"]),
+    # Of two in a list the second is a value where it can be no name; of a tuple it always is, behind a flag too.
+    (("password", "email"), ["password", "[redacted:password]"]),
+    (["--password", "email"], ["--password", "[redacted:password]"]),
+    ([b"x-api-key", b"abc"], ["x-api-key", "abc"]),
+    ([b"x-api-key", b"abc1"], ["x-api-key", "[redacted:api-key]"]),
+    (("password",), ["password"]),
+    (("password", "a", "b"), ["password", "a", "b"]),
+    (["-password", PASSWORD], ["-password", PASSWORD]),
+    # A flag is one among texts, with a command before it that takes a password so.
+    (deque(["--password", PASSWORD]), ["--password", PASSWORD]),
+    ([7, "--password", PASSWORD], [7, "--password", PASSWORD]),
+    (["tool", "--password"], ["tool", "--password"]),
+    (["tool", "--password", "a", "b"], ["tool", "--password", "[redacted:password]", "b"]),
+    (["tool", "-u", "bob:x"], ["tool", "-u", "bob:x"]),
+    (["mysql", "-p", "abc"], ["mysql", "-p", "[redacted:password]"]),
+    (["curl", 5, "-u", "bob:x"], ["curl", 5, "-u", "[redacted:password]"]),
+    ([*["x"] * 7, "curl", "-u", "bob:x"], [*["x"] * 7, "curl", "-u", "[redacted:password]"]),
+    ([*["x"] * 8, "curl", "-u", "bob:x"], [*["x"] * 8, "curl", "-u", "bob:x"]),
+    # The first name that is a text names the first value that there is.
+    ({"name": "api_key", "val": "x"}, {"name": "api_key", "val": "[redacted:api-key]"}),
+    ({"Key": "api_key", "ParameterValue": "x"}, {"Key": "api_key", "ParameterValue": "[redacted:api-key]"}),
+    ({"name": "color", "value": "x", "key": "api_key"}, {"name": "color", "value": "x", "key": "api_key"}),
+    ({"name": 7, "value": "x", "key": "api_key"}, {"name": 7, "value": "[redacted:api-key]", "key": "api_key"}),
+    (
+        {"name": "api_key", "Value": "a", "value": "b"},
+        {"name": "api_key", "Value": "a", "value": "[redacted:api-key]"},
+    ),
+    ({"name": bytearray(b"api_key"), "value": "x"}, {"name": "api_key", "value": "[redacted:api-key]"}),
+    ({"password": "x", "logprob": 1}, {"password": "[redacted:password]", "logprob": 1}),
+    # Numbers: a count of tokens is none, one that JSON cannot hold has become a text.
+    (
+        {"token": 5, "Token": 5.0, "password": 5.5, "pwd": True, "jwt": float("nan"), "secret": 7},
+        {
+            "token": 5,
+            "Token": 5.0,
+            "password": 5.5,
+            "pwd": True,
+            "jwt": "[redacted:token]",
+            "secret": "[redacted:secret]",
+        },
+    ),
+    ({"token": 2**70, "n": [2**63, 2**63 - 1]}, {"token": "[redacted:token]", "n": [str(2**63), 2**63 - 1]}),
+    # What JSON Schema says of a parameter, and what only looks like it.
+    (
+        {"password": {"type": "string", "items": {"type": "object"}, "enum": ["a"]}},
+        {"password": {"type": "string", "items": {"type": "object"}, "enum": "[redacted:password]"}},
+    ),
+    ({"password": {"type": "text"}}, {"password": "[redacted:password]"}),
+    ({"password": {"type": ["string"]}}, {"password": "[redacted:password]"}),
 ]
 
 

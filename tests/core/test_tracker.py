@@ -227,6 +227,16 @@ def test_recording_never_raises(changes):
     assert list(tracker.entries) == seen == [entry]
 
 
+def test_usage_of_another_type_is_reported_and_none_is_not():
+    """A call that nobody counted is no mistake; where failures are raised, as in tests, one that was told otherwise is."""
+    tracker = CostTracker()
+
+    assert record(tracker, usage=None).usage == Usage(source="missing")
+    with pytest.raises(TypeError, match="usage is a dict; allowed: Usage or None"):
+        record(tracker, usage={"input_tokens": 5})
+    assert [entry.usage for entry in tracker.entries] == [Usage(source="missing")] * 2
+
+
 def test_budgets_see_each_entry_exactly_once():
     """Also entries with a reservation, which is settled in the same step."""
     tracker = CostTracker()
