@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,12 +13,10 @@ import httpx
 import openai
 import pytest
 from openai.resources.chat.completions import AsyncCompletions, Completions
-from openai.resources.completions import Completions as ContinuedTexts
 
 from ai_dev_squad import context, operations
 from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad.operations import CHAT, TASK, ModelRequest, Operation
-from ai_dev_squad.patching import is_patched
 from ai_dev_squad.running import running
 from ai_dev_squad.schema import Usage
 from ai_dev_squad.wire import openai_usage
@@ -49,11 +50,17 @@ def _as_the_client_is() -> Iterator[None]:
     openai_usage._known.clear()
 
 
+def install() -> None:
+    """Patch what the client loads when it is used, and is loaded here at once."""
+    for name in openai_usage.MODULES:
+        openai_usage.install(importlib.import_module(name))
+
+
 @pytest.fixture
 def captured() -> Iterator[Captured]:
     """What is observed in the test, with the seam installed."""
     with capture() as everything:
-        openai_usage.install()
+        install()
         yield everything
 
 
@@ -105,9 +112,9 @@ def plain(chunks: list[Any]) -> list[dict[str, Any]]:
 def test_the_client_is_restored_exactly() -> None:
     """Installing twice patches once; uninstalling puts the very functions back, and may be repeated."""
     before = Completions.__dict__["create"], AsyncCompletions.__dict__["create"]
-    openai_usage.install()
+    install()
     once = Completions.__dict__["create"]
-    openai_usage.install()
+    install()
     assert Completions.__dict__["create"] is once is not before[0]
 
     openai_usage.uninstall()
@@ -126,30 +133,30 @@ def test_the_patched_method_looks_like_the_original(captured: Captured) -> None:
     assert inspect.signature(Completions.create) == inspect.signature(original)
 
 
-def test_without_the_client_there_is_nothing_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that never loaded ``openai`` doesn't get it loaded."""
-    import sys
+@pytest.mark.parametrize("order", ["configure(); import openai", "import openai; configure()"])
+def test_a_client_is_asked_whenever_it_is_loaded(order: str) -> None:
+    """Before or after us, and its resources at once or when a program uses them: chats, and texts that are continued."""
+    program = f"""
+import json, sys, httpx
+from ai_dev_squad import configure, context, operations
+assert "openai" not in sys.modules
+{order}
+def answer(request):
+    print(request.url.path, json.loads(request.content).get("stream_options"))
+    return httpx.Response(200, text="data: [DONE]\\n\\n", headers={{"content-type": "text/event-stream"}})
+with httpx.Client(transport=httpx.MockTransport(answer)) as sender, context.attached(
+    operations.start(operations.TASK, "it", framework="test")
+):
+    api = openai.OpenAI(api_key="x", http_client=sender)
+    list(api.chat.completions.create(model="m", stream=True, messages=[]))
+    list(api.completions.create(model="m", stream=True, prompt="p"))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
-    for name in ("openai", *openai_usage.MODULES):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    openai_usage.install()
-
-    assert "openai" not in sys.modules
-    assert not is_patched(Completions.__dict__["create"])
-
-
-def test_what_is_loaded_later_does_not_keep_chats_from_being_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client loads the resources that a program uses, and each is patched as soon as it is there."""
-    import sys
-
-    monkeypatch.delitem(sys.modules, "openai.resources.completions")
-    openai_usage.install()
-    patched = [is_patched(each.__dict__["create"]) for each in (Completions, ContinuedTexts)]
-    monkeypatch.undo()
-    openai_usage.install()
-
-    assert patched == [True, False]
-    assert is_patched(ContinuedTexts.__dict__["create"])
+    assert done.stdout.splitlines() == [
+        "/v1/chat/completions {'include_usage': True}",
+        "/v1/completions {'include_usage': True}",
+    ]
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------
@@ -334,6 +341,20 @@ def test_a_server_that_takes_the_option_is_sent_a_bad_request_once(
             stream(server)
 
     assert [call.status for call in server.truth.calls] == [200, 400, 400]
+
+
+def test_a_first_request_that_is_wrong_in_another_parameter_is_sent_once(
+    captured: Captured, serve: Callable[..., ModelServer]
+) -> None:
+    """As OpenAI names it for a context that is too long; the next stream there is asked for its usage."""
+    wrong = fail(400, body='{"error": {"message": "too long", "code": "context_length_exceeded", "param": "messages"}}')
+    server = serve(wrong, reply("one", usage=USAGE))
+    with pytest.raises(openai.BadRequestError, match="too long"):
+        stream(server)
+    operation, _ = stream(server)
+
+    assert operation.usage == COUNTED
+    assert [call.status for call in server.truth.calls] == [400, 200]
 
 
 def test_a_bad_first_request_is_tried_again_once_for_its_endpoint(

@@ -4,15 +4,16 @@ An OpenAI-compatible server reports usage in a stream only when ``stream_options
 frameworks leave that off for custom endpoints. In an observed run, a request that streams and did not choose for itself
 asks, the extra chunk is taken out again, and the program receives the stream it would have received anyway. A
 server that refuses the option is asked once: the call is repeated without it, and that endpoint is left alone after.
-A rejection that doesn't speak of the option is repeated by an endpoint's first request alone, for it may be the option's
-fault; an endpoint that has taken it before, or rejects without it as well, means the program's own request.
+A rejection that says of nothing what is wrong is repeated by an endpoint's first request alone, for it may be the option's
+fault; one that names another parameter, an endpoint that has taken the option before, or one that rejects without it as
+well, means the program's own request.
 """
 
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from ai_dev_squad.context import current_operation
@@ -26,8 +27,8 @@ from ai_dev_squad.wire.matching import is_observed
 
 __all__ = ["MODULES", "install", "uninstall"]
 
-MODULES = ("openai.resources.chat.completions", "openai.resources.completions")
-"""Where requests for chats are made, and for texts that are continued: the client loads what a program uses."""
+MODULES = ("openai.resources.chat.completions.completions", "openai.resources.completions")
+"""Whose classes make requests for chats, and for texts that are continued: the client loads what a program uses."""
 
 _RAW_RESPONSE = "X-Stainless-Raw-Response"  # the client's own header for `with_raw_response`
 _lock = ForkSafeLock()
@@ -40,17 +41,15 @@ _known: set[str] = set()
 _OPTION = ("stream_options", "include_usage")
 
 
-def install() -> None:
-    """Ask for usage from now on, by those of ``MODULES`` that are loaded. Harmless when repeated."""
+def install(module: ModuleType) -> None:
+    """Ask for usage from now on, in what this one of ``MODULES`` sends. Harmless when repeated."""
     with _lock:
-        for name in MODULES:
-            module = sys.modules.get(name)
-            if module is None or name in _patches or getattr(module.__spec__, "_initializing", False):
-                continue
-            with Patches() as patches:
-                patches.wrap(module.Completions, "create", _asking)
-                patches.wrap(module.AsyncCompletions, "create", _asking_async)
-                _patches[name] = patches.pop_all()
+        if module.__name__ in _patches:
+            return
+        with Patches() as patches:
+            patches.wrap(module.Completions, "create", _asking)
+            patches.wrap(module.AsyncCompletions, "create", _asking_async)
+            _patches[module.__name__] = patches.pop_all()
 
 
 def uninstall() -> None:
@@ -88,7 +87,10 @@ def _is_to_blame(error: Exception, endpoint: str) -> bool:
     if type(error).__name__ not in {"BadRequestError", "UnprocessableEntityError"}:
         return False
     said = str(error)
-    return endpoint not in _known or any(name in said for name in _OPTION)
+    if any(name in said for name in _OPTION):
+        return True
+    # OpenAI's own errors name the parameter that is wrong.
+    return endpoint not in _known and getattr(error, "param", None) is None
 
 
 def _asking_for_usage(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def switch(emit: Emit, *, on: bool, wire: bool) -> None:
 
 def _watch(emit: Emit, *, wire: bool) -> ExitStack:
     undo = ExitStack()
-    _listen(undo, openai_usage.MODULES, lambda module: openai_usage.install())
+    _listen(undo, openai_usage.MODULES, openai_usage.install)
     undo.callback(openai_usage.uninstall)
     if wire:
         patches = undo.enter_context(Patches())
