@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import inspect
 import io
 import pickle
+import weakref
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -224,6 +226,27 @@ def test_a_copy_keeps_the_methods_of_the_program() -> None:
 
     assert [copied.query for copied in copies] == [look_up] * 3
     assert [copied.update_context.__self__ is copied for copied in copies] == [True] * 3
+
+
+def test_a_class_goes_with_the_last_of_its_objects() -> None:
+    """A program that makes a class for each request keeps none of them because it was observed; till then copies are right."""
+
+    class Facts(ListMemory):
+        """Made for this request."""
+
+    memory = observe(Facts("facts"))
+    other = copy.copy(memory)
+    del memory
+    gc.collect()
+    copied = copy.copy(other)
+    own = copied.query.__self__ is copied
+    gone = weakref.ref(Facts)
+    del Facts, other, copied
+    gc.collect()  # the objects, and then what they were of
+    gc.collect()
+
+    assert own
+    assert gone() is None
 
 
 async def test_a_tool_is_copied_after_a_run(captured: Captured) -> None:

@@ -6,6 +6,8 @@ import copyreg
 import functools
 import inspect
 import types
+import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -18,6 +20,7 @@ from autogen_core.tools import BaseTool, FunctionTool, Workbench
 
 from ai_dev_squad import runtime
 from ai_dev_squad.guard import report
+from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.steps import Open, Steps, observed_astream, observed_call
 from ai_dev_squad_autogen import _process
 from ai_dev_squad_autogen._calls import OPTIONS, RUN, AgentTurn, ModelCall, TeamRun
@@ -81,8 +84,7 @@ def unobserve(thing: T) -> T:
 def observe_parts(thing: Any) -> None:
     """Observe this very object and what can be reached from it."""
     for part in _walk(thing):
-        for name, shadow in _seams_of(part) or ():
-            _shadow(part, name, shadow)
+        _shadow_all(part)
         if isinstance(part, Team):
             _shadow(getattr(part, "_output_message_queue", None), "put", _noting_stop(getattr(part, "_team_id", "")))
 
@@ -138,18 +140,23 @@ _SEAMS: tuple[tuple[type, tuple[tuple[str, Shadow], ...]], ...] = (
 )
 
 
-def _seams_of(thing: Any) -> tuple[tuple[str, Shadow], ...] | None:
+_Seams = tuple[tuple[str, Shadow], ...]
+# By class, for as long as there is one: programs make classes as they go, such as one for each request.
+_known: weakref.WeakKeyDictionary[type, _Seams | None] = weakref.WeakKeyDictionary()
+
+
+def _seams_of(thing: Any) -> _Seams | None:
+    """The methods of an object that are observed, or ``None`` if it is of no interest."""
     cls: Any = type(thing)
-    return _seams(cls)
+    if cls not in _known:
+        _known[cls] = _seams(cls)
+    return _known[cls]
 
 
-@functools.lru_cache(maxsize=1024)
-def _seams(cls: type) -> tuple[tuple[str, Shadow], ...] | None:
-    """The methods of a class that are observed, or ``None`` if its objects are of no interest."""
+def _seams(cls: type) -> _Seams | None:
     for kind, seams in _SEAMS:
         if issubclass(cls, kind) and not cls.__module__.startswith("unittest.mock"):
             _process.fold_spans_of(cls)
-            copyreg.dispatch_table.setdefault(cls, _taken_apart)
             return tuple((name, shadow) for name, shadow in seams if inspect.isroutine(getattr(cls, name, None)))
     return None
 
@@ -175,18 +182,27 @@ def _walk(thing: Any) -> Iterator[Any]:
 # --- shadowing --------------------------------------------------------------------------------------------------------
 
 
-def _shadow(owner: Any, name: str, shadow: Shadow) -> None:
-    """Put an observed method in front of ``owner.name``, on this object alone."""
+def _shadow_all(part: Any) -> None:
+    """Put observed methods in front of all that are observed of an object; a copy of it is observed likewise."""
+    new = [name for name, shadow in _seams_of(part) or () if _shadow(part, name, shadow)]
+    if new:
+        _take_apart_from_now_on(part)
+
+
+def _shadow(owner: Any, name: str, shadow: Shadow) -> bool:
+    """Put an observed method in front of ``owner.name``, on this object alone. Whether that was new."""
     attributes = getattr(owner, "__dict__", None)
     if attributes is None:
-        return
+        return False
     own = attributes.get(name)
     if hasattr(own, SHADOWED) or type(own).__module__.startswith("unittest.mock"):
-        return
+        return False
     try:
         attributes[name] = types.MethodType(_observing(type(owner), name, own, shadow), owner)
     except Exception as error:  # noqa: BLE001 - the user's program comes first
         report("observing a method", error)
+        return False
+    return True
 
 
 def _observing(cls: type, name: str, own: Any, shadow: Shadow) -> Callable[..., Any]:
@@ -214,6 +230,33 @@ def _observing(cls: type, name: str, own: Any, shadow: Shadow) -> Callable[..., 
     return function
 
 
+# --- copies -------------------------------------------------------------------------------------------------------------
+
+# How many objects of a class are observed: ``copyreg`` keeps a class for ever, and is told to forget it with the last of them.
+_observed: Counter[type] = Counter()
+_counting = ForkSafeLock()
+
+
+def _take_apart_from_now_on(part: Any) -> None:
+    cls = type(part)
+    try:
+        weakref.finalize(part, _gone, cls).atexit = False
+    except TypeError:
+        return  # one that cannot be referred to weakly is copied as it is
+    with _counting:
+        _observed[cls] += 1
+        copyreg.dispatch_table.setdefault(cls, _taken_apart)
+
+
+def _gone(cls: type) -> None:
+    with _counting:
+        _observed[cls] -= 1
+        if not _observed[cls]:
+            del _observed[cls]
+            if copyreg.dispatch_table.get(cls) is _taken_apart:
+                del copyreg.dispatch_table[cls]
+
+
 def _taken_apart(thing: Any) -> Any:
     """What ``copy`` and ``pickle`` make another of: its observed methods are those of the object that they make.
 
@@ -235,8 +278,7 @@ def _taken_apart(thing: Any) -> Any:
 def _observed_anew(make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """A new object whose methods are observed as those of the one that it is a copy of; its state comes later."""
     thing = make(*arguments)
-    for name, shadow in _seams_of(thing) or ():
-        _shadow(thing, name, shadow)
+    _shadow_all(thing)
     return thing
 
 
