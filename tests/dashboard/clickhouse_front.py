@@ -41,6 +41,7 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.engine = chdb.connect(self.directory)
+        self.database = ""
 
     def finish(self) -> None:
         super().finish()
@@ -73,8 +74,10 @@ class Handler(BaseHTTPRequestHandler):
             name: value for name, value in given.items() if name not in _OF_TRANSPORT and not name.startswith("param_")
         }
         try:
-            if given.get("database"):
-                self.engine.query(f"USE `{given['database']}`")
+            database = given.get("database")
+            if database and database != self.database:
+                self.engine.query(f"USE `{database}`")
+                self.database = database
             for name, value in settings.items():
                 self.engine.query(f"SET {name} = '{value}'")
             self._answer(200, *self._result(sql, given.get("default_format", "TabSeparated")))

@@ -9,14 +9,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import pytest
 from clickhouse_engine import new_url, requires_engine
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_dev_squad_dashboard.store.clickhouse import pieces
+from ai_dev_squad_dashboard.store.clickhouse.amounts import Amounts
 from ai_dev_squad_dashboard.store.clickhouse.incoming import line_words
 from ai_dev_squad_dashboard.store.rows import LogRow
 from ai_dev_squad_dashboard.store.search_words import LONGEST
 from ai_dev_squad_testing import StoreContract
+from ai_dev_squad_testing.store_contract import StoreProperties
 
 _LENGTHS = st.one_of(st.integers(1, 9), st.integers(LONGEST - 1, LONGEST + 1), st.just(3 * LONGEST))
 
@@ -38,3 +42,31 @@ class TestContract(StoreContract):
     @contextmanager
     def place(self) -> Iterator[str]:
         yield new_url()
+
+
+@requires_engine
+class TestSumsOfManySpans(StoreProperties):
+    """As where there are so many spans that hours and five minutes are read rather than spans."""
+
+    framework = "clickhouse"
+    examples = 4
+
+    @pytest.fixture(autouse=True)
+    def _many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("WORTH_A_LEVEL", "WORTH_A_SUM"):
+            monkeypatch.setattr(pieces, name, 0)
+        monkeypatch.setattr(Amounts, "spans", lambda _, ranges: sum(end - start for start, end in ranges))
+
+    @contextmanager
+    def place(self) -> Iterator[str]:
+        yield new_url()
+
+
+def test_how_many_rows_there_are_to_read() -> None:
+    """Each day counts by how much of it is asked for, sums are no more than spans, and who is told nothing expects many spans."""
+    told = [("spans", "1970-01-02", 2_400), ("spans", "1970-01-03", 600), ("series", "tuple()", 5)]
+    amounts, unknown = Amounts(lambda _: told, "squad"), Amounts(lambda _: [], "squad")
+    day, hour = 86_400_000_000, 3_600_000_000
+    times = [(day - hour, day + 2 * hour), (2 * day, 2 * day + hour)]
+    assert (amounts.spans(times), amounts.sums(times, hour), amounts.sums(times, hour, 100)) == (225, 20, 225)
+    assert (unknown.spans(times), unknown.sums(times, hour)) == (28_800_000, 0)

@@ -16,6 +16,7 @@ from clickhouse_connect.driver.httputil import get_pool_manager
 from ai_dev_squad_dashboard.store.base import StoreError
 
 from .address import Address
+from .amounts import Amounts
 from .schema import TABLES
 
 __all__ = ["RAW", "Client", "Rows"]
@@ -57,6 +58,7 @@ class Client:
             raise StoreError(
                 f"{address} does not answer ({_first_line(error)}); start the server, or correct DASHBOARD_STORE"
             ) from None
+        self.amounts = Amounts(self.ask, address.database)
         self._types: dict[tuple[str, tuple[str, ...]], list[Any]] = {}
         self._beside = ThreadPoolExecutor(_BESIDE, thread_name_prefix="clickhouse")
 

@@ -15,7 +15,8 @@ from ai_dev_squad_dashboard.store.base import DrawnBy, Point, Selection
 from ai_dev_squad_dashboard.store.series import FIELDS, Key
 from ai_dev_squad_dashboard.store.summary import SUMS, wanted_places
 
-from .pieces import VALUES, relation
+from .client import Client
+from .pieces import relation
 
 __all__ = ["Drawn", "Row", "days", "drawn", "points"]
 
@@ -41,9 +42,9 @@ class Drawn:
     places: Mapping[int, int]
     """The number of each series that is known → the place of its key, from 1 on; 0 for one that is not drawn."""
 
-    def relation(self, selection: Selection, *, with_before: bool) -> str:
+    def relation(self, client: Client, selection: Selection, *, with_before: bool) -> str:
         """The sums of each series, with the ``step`` and the ``place`` of what is drawn; 0 and 0 for all else."""
-        source = relation(selection, self.step_us, ["at_us", "is_now", "series"], VALUES, with_before=with_before)
+        source = relation(client, selection, self.step_us, ["at_us", "is_now", "series"], with_before=with_before)
         numbers = [number for number, place in self.places.items() if place]
         places = [self.places[number] for number in numbers]
         return (

@@ -1,23 +1,30 @@
-"""Where sums are read: hours where whole hours are asked for, five minutes around them, spans at the edges.
+"""Where sums are read: hours where whole hours are asked for, five minutes around them, spans at the edges, and nothing but spans
+where there are few.
 
 An hour's sums are those of a projection of the spans, which the engine finds when it is asked in the projection's own words. One part of
 a question a level: planning a part takes the engine longer than reading it. Each level names its projection, because weighing all of
-them against one another was a third of the planning.
+them against one another was a third of the planning. Spans are not added up here, as who asks does that anyway.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Final, TypeAlias
 
 from ai_dev_squad_dashboard.store.base import Selection
 from ai_dev_squad_dashboard.store.summary import SUMS
 
+from .amounts import WORTH_A_LEVEL, WORTH_A_SUM, Amounts, Range
+from .client import Client
 from .filters import bounded, spans_filter
 from .literals import Where
 from .schema import FIVE_US, HOUR_US, SUM_OF
 
-__all__ = ["DRAWN", "VALUES", "relation", "values_of"]
+__all__ = ["DRAWN", "relation"]
+
+DRAWN: Final = ("spans", "errors", "cost_usd", "input_tokens", "output_tokens")
+"""What a timeline draws."""
 
 _LEVELS: Final = (HOUR_US, FIVE_US)
 _KINDS: Final = {"bin": "bins", "session_id": "sessions", "cost_reason": "reasons"}
@@ -30,44 +37,44 @@ _PROJECTIONS: Final = {
     (HOUR_US, "sessions"): "by_session",
     (HOUR_US, "reasons"): "by_reason",
 }
-
-
-def values_of(names: Sequence[str]) -> str:
-    """Sums as columns ``a_…``."""
-    return ", ".join(f"{_known(name)} AS a_{name}" for name in names)
-
-
-def _known(name: str) -> str:
-    # What adds up a column may be NULL; every function more is planned in each part.
-    return f"ifNull({SUM_OF[name]}, 0)" if SUM_OF[name] == f"sum({name})" else SUM_OF[name]
-
-
-VALUES: Final = values_of(SUMS)
-DRAWN: Final = values_of(("spans", "errors", "cost_usd", "unpriced", "input_tokens", "output_tokens"))
-"""What a timeline draws."""
+_OF_ONE: Final[Mapping[str, str]] = {
+    "spans": "1",
+    "errors": "status = 'error'",
+    "duration_us": "greatest(duration_us, 0)",
+    "unpriced": "unpriced",
+    "estimated": "ifNull(usage_source = 'estimated', 0)",
+    "uncounted": "ifNull(usage_source = 'missing', 0)",
+    **{name: f"ifNull({name}, 0)" for name in SUMS if SUM_OF[name] == f"sum({name})"},
+}
+"""What is added up → what one span adds to it."""
+_BINS: Final = 4
+"""How many sums of a series take as long as its bins, of which there are more, with a count each."""
+_Ranges: TypeAlias = dict[int, list[Range]]
+"""The length of what is added up already, 0 for spans → from when to when it is read."""
 
 
 def relation(
+    client: Client,
     selection: Selection,
     step_us: int,
     keys: Sequence[str],
-    values: str,
+    values: Sequence[str] = SUMS,
     where: Where | None = None,
     *,
     by_hour_only: bool = False,
     with_before: bool = False,
 ) -> str:
-    """A question for ``values`` by ``keys``, of which ``at_us`` is told as finely as ``step_us``. It may have several rows for one key.
+    """A question for ``values`` as columns ``a_…``, by ``keys``, of which ``at_us`` is told as finely as ``step_us``. It may have
+    several rows for one key.
 
     ``where``: conditions on columns that the projection has as well. ``by_hour_only``: there is none of five minutes. ``with_before``:
     over ``selection.before`` as well, which ``is_now``, a further key, tells apart.
     """
+    levels = [unit for unit in _LEVELS[: 1 if by_hour_only else None] if not step_us % unit]
+    times = (selection, selection.before) if with_before else (selection,)
+    of_each = _BINS if "bin" in keys else 1
     parts = []
-    found = _ranges(selection, step_us, by_hour_only=by_hour_only)
-    if with_before:
-        for unit, ranges in _ranges(selection.before, step_us, by_hour_only=by_hour_only).items():
-            found[unit] = [*found.get(unit, []), *ranges]
-    for unit, ranges in found.items():
+    for unit, ranges in _cheapest(client.amounts, times, [] if any(selection.runs) else levels, of_each).items():
         at = f"intDiv(start_us, {unit})" if unit else "start_us"
         either = " OR ".join(
             f"({at} >= {start // (unit or 1)} AND {at} < {end // (unit or 1)})" for start, end in ranges
@@ -78,19 +85,25 @@ def relation(
             condition.add(str(runs) if runs else "")
         # Nothing that is added up already lies on both sides of where the selection begins.
         known = {
-            "at_us": f"{at} * {unit or 1} AS at_us",
+            "at_us": f"{at} * {unit} AS at_us" if unit else "start_us AS at_us",
             "is_now": f"{at} >= {-(-bounded(selection.start_us) // (unit or 1))} AS is_now",
         }
         shown = [known.get(key, key) for key in keys]
+        added = [f"{_known(name) if unit else _OF_ONE[name]} AS a_{name}" for name in values]
+        by = f" GROUP BY {', '.join(keys)}" if unit else ""
         # Only inside FROM (...): at the top of a statement these settings would hold for all of its parts.
         parts.append(
-            f"(SELECT {', '.join([*shown, values])} FROM spans WHERE {condition} GROUP BY {', '.join(keys)}"
-            f" SETTINGS {_reading(unit, keys)})"
+            f"(SELECT {', '.join([*shown, *added])} FROM spans WHERE {condition}{by} SETTINGS {_reading(unit, keys)})"
         )
     if not parts:  # an empty span of time
         shown = [{"at_us": "start_us AS at_us", "is_now": "1 AS is_now"}.get(key, key) for key in keys]
-        return f"SELECT {', '.join([*shown, values])} FROM spans WHERE 0 GROUP BY {', '.join(keys)}"
+        return f"SELECT {', '.join([*shown, *(f'{_OF_ONE[name]} AS a_{name}' for name in values)])} FROM spans WHERE 0"
     return " UNION ALL ".join(parts)
+
+
+def _known(name: str) -> str:
+    # What adds up a column may be NULL; every function more is planned in each part.
+    return f"ifNull({SUM_OF[name]}, 0)" if SUM_OF[name] == f"sum({name})" else SUM_OF[name]
 
 
 def _reading(unit: int, keys: Sequence[str]) -> str:
@@ -101,24 +114,34 @@ def _reading(unit: int, keys: Sequence[str]) -> str:
     return f"preferred_optimize_projection_name = '{_PROJECTIONS[unit, kind]}'"
 
 
-def _ranges(selection: Selection, step_us: int, *, by_hour_only: bool) -> dict[int, list[tuple[int, int]]]:
-    """The length of what is added up already, 0 for spans → from when to when it is read."""
-    left = [(bounded(selection.start_us), bounded(selection.end_us))]
-    if left[0][0] >= left[0][1]:
-        return {}
-    found: dict[int, list[tuple[int, int]]] = {}
-    for unit in _LEVELS[:1] if by_hour_only else _LEVELS:
-        if any(selection.runs) or step_us % unit:
-            continue
-        rest = []
-        for start, end in left:
-            first, last = -(-start // unit) * unit, end // unit * unit
-            if first < last:
-                found.setdefault(unit, []).append((first, last))
-                rest += [(start, first), (last, end)]
-            else:
-                rest.append((start, end))
-        left = [(start, end) for start, end in rest if start < end]
+def _cheapest(amounts: Amounts, times: Sequence[Selection], levels: Sequence[int], of_each: int) -> _Ranges:
+    """What is read: as few ``levels`` as possible, unless one more spares so many rows that it is worth it."""
+    choices = [_ranges(times, levels[:count]) for count in range(len(levels) + 1)]
+    if len(choices) == 1:
+        return choices[0]
+
+    def cost(ranges: _Ranges) -> float:
+        summed = [amounts.sums(read, unit, of_each) for unit, read in ranges.items() if unit]
+        return amounts.spans(ranges.get(0, ())) + WORTH_A_LEVEL * len(summed) + WORTH_A_SUM * sum(summed)
+
+    return min(choices, key=cost)
+
+
+def _ranges(times: Sequence[Selection], levels: Sequence[int]) -> _Ranges:
+    """The coarsest level first, and what is left of the times by the finer ones."""
+    moments = [(bounded(each.start_us), bounded(each.end_us)) for each in times]
+    left = [(start, end) for start, end in moments if start < end]
+    found: _Ranges = {}
+    for unit in levels:
+        whole = [(-(-start // unit) * unit, end // unit * unit) for start, end in left]
+        read = [first < last for first, last in whole]
+        if any(read):
+            found[unit] = [each for each, is_read in zip(whole, read, strict=True) if is_read]
+        around = (
+            [(start, first), (last, end)] if is_read else [(start, end)]
+            for (start, end), (first, last), is_read in zip(left, whole, read, strict=True)
+        )
+        left = [(start, end) for start, end in chain.from_iterable(around) if start < end]
     if left:
         found[0] = left
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 from ai_dev_squad_dashboard.store.base import DrawnBy, Group, GroupBy, NamedBy, OrderBy, Point, Selection, Step
@@ -18,13 +19,13 @@ from .client import Client
 from .drawn import Drawn, Row, days
 from .filters import chosen, names_filter, traces_filter
 from .literals import Where
-from .pieces import DRAWN, VALUES, relation, values_of
+from .pieces import DRAWN, relation
 from .schema import DAY_US, HOUR_US, UNTIMED
 from .series import SeriesBook
 
 __all__ = ["DRAWN_BY", "KEYS", "Summed", "groups", "history", "summarise", "timeline", "unpriced"]
 
-_DAY: Final = "toString(toDate(fromUnixTimestamp64Micro(at_us, 'UTC')))"
+_DAY: Final = "toDate(fromUnixTimestamp64Micro(at_us, 'UTC'))"
 KEYS: Final = (*NAMES, "session", "day", "workflow")
 """What rows are put together by."""
 DRAWN_BY: Final = (*KEYS, "program")
@@ -69,18 +70,18 @@ def summarise(
     steps: list[tuple[int, int, tuple[Any, ...]]] = []
     added = ", ".join(f"sum(a_{name})" for name in SUMS)
     keys = ["is_now", "series"]
-    counted = relation(selection, DAY_US, [*keys, "bin"], "count() AS a_n", with_before=with_before)
+    counted = relation(client, selection, DAY_US, [*keys, "bin"], ["spans"], with_before=with_before)
     if too is None:
-        source = relation(selection, DAY_US, keys, VALUES, with_before=with_before)
+        source = relation(client, selection, DAY_US, keys, with_before=with_before)
         asked = f"SELECT 0, 0, is_now, series, {added} FROM ({source}) GROUP BY is_now, series"
     else:
-        source = too.relation(selection, with_before=with_before)
+        source = too.relation(client, selection, with_before=with_before)
         asked = (
             f"SELECT step, place, is_now, series, {added} FROM ({source}) "
             "GROUP BY GROUPING SETS ((is_now, series), (step, place))"
         )
     added_up, spread = client.ask_all(
-        asked, f"SELECT is_now, series, bin, sum(a_n) FROM ({counted}) GROUP BY is_now, series, bin"
+        asked, f"SELECT is_now, series, bin, sum(a_spans) FROM ({counted}) GROUP BY is_now, series, bin"
     )
     for step, place, is_now, series, *row in added_up:
         if place:
@@ -106,7 +107,7 @@ def timeline(client: Client, selection: Selection, step_us: int, by: DrawnBy) ->
         )
         source, key = f"SELECT at_us, name AS key, 1 AS call, {made} FROM ({_workflows(selection)})", "key"
     elif by == "session":
-        source = relation(selection, 1, ["at_us", "session_id"], DRAWN, names_filter(selection).add("call = 1"))
+        source = relation(client, selection, 1, ["at_us", "session_id"], DRAWN, names_filter(selection).add("call = 1"))
         source, key = f"SELECT *, 1 AS call FROM ({source})", "session_id"
     else:
         key = _DAY if by == "day" else "coalesce(n.framework, n.service)" if by == "program" else f"n.{by}"
@@ -114,7 +115,7 @@ def timeline(client: Client, selection: Selection, step_us: int, by: DrawnBy) ->
         source = (
             "SELECT f.at_us AS at_us, f.a_spans AS a_spans, f.a_errors AS a_errors, f.a_cost_usd AS a_cost_usd, "
             "f.a_input_tokens AS a_input_tokens, f.a_output_tokens AS a_output_tokens, n.call AS call, n.operation AS operation, "
-            f"{'NULL' if by == 'day' else key} AS k FROM ({relation(selection, step_us, ['at_us', 'series'], DRAWN)}) f {_NAMED} "
+            f"{'NULL' if by == 'day' else key} AS k FROM ({relation(client, selection, step_us, ['at_us', 'series'], DRAWN)}) f {_NAMED} "
             f"WHERE {named}"
         )
         key = _DAY if by == "day" else "k"
@@ -124,7 +125,7 @@ def timeline(client: Client, selection: Selection, step_us: int, by: DrawnBy) ->
         f"sumIf(a_errors, {counted}), {money} FROM ({source}) WHERE {shown} GROUP BY step, shown_key "
         "ORDER BY step, shown_key NULLS LAST"
     )
-    return [Point(*row) for row in rows]
+    return [Point(step, _shown(key), *row) for step, key, *row in rows]
 
 
 def groups(
@@ -141,24 +142,31 @@ def groups(
     """A table by session, day or workflow. ``drawn``: of the same selection, in steps of which none lies in two days."""
     if by == "day" and drawn is not None:
         rows = [(day, *(sums[place] for place in _GROUPED)) for day, sums in days(drawn).items()]
-        told = client.ask(_spread(names, selection, by, None))
+        told = client.ask(_spread(client, names, selection, by, None))
     elif by == "session" and order != "p95":  # of which there may be many more than are shown
-        rows = client.ask(_added(names, selection, by, f"ORDER BY {_ORDER[order]} LIMIT {int(limit)}"))
-        told = client.ask(_spread(names, selection, by, [row[0] for row in rows])) if rows else []
+        rows = client.ask(_added(client, names, selection, by, f"ORDER BY {_ORDER[order]} LIMIT {int(limit)}"))
+        told = client.ask(_spread(client, names, selection, by, [row[0] for row in rows])) if rows else []
     else:
-        rows, told = client.ask_all(_added(names, selection, by, ""), _spread(names, selection, by, None))
+        rows, told = client.ask_all(
+            _added(client, names, selection, by, ""), _spread(client, names, selection, by, None)
+        )
     spread: dict[str | None, dict[int, int]] = defaultdict(dict)
     for name, number, spans in told:
         if number != UNTIMED:
-            spread[name][int(number)] = spans
-    found = [_group(row, spread.get(row[0], {}), latency) for row in rows]
+            spread[_shown(name)][int(number)] = spans
+    found = [_group((key := _shown(name), *row), spread.get(key, {}), latency) for name, *row in rows]
     return sorted(found, key=lambda group: sort_key(group, order))[:limit]
 
 
-def _added(names: Mapping[int, Key], selection: Selection, by: GroupBy, ordered: str) -> str:
+def _shown(key: date | str | None) -> str | None:
+    """A key as it is told. A day is made a text here, not of each span."""
+    return str(key) if isinstance(key, date) else key
+
+
+def _added(client: Client, names: Mapping[int, Key], selection: Selection, by: GroupBy, ordered: str) -> str:
     """The question for the sums of each key."""
     made = "calls" if by == "workflow" else "spans"
-    source, key = _group_source(names, selection, by)
+    source, key = _group_source(client, names, selection, by)
     money = ", ".join(f"sum(a_{name}) AS m_{name}" for name in ALL_MONEY)
     return (
         f"SELECT {key} AS key, sum(a_spans) AS calls, sum(a_errors) AS m_errors, {money}, sum(a_duration_us), sum(a_{made}) "
@@ -171,11 +179,11 @@ def unpriced(
 ) -> Sequence[tuple[str | None, str | None, int, str | None]]:
     """(provider, model, calls, reason) of calls without a known price, most calls first."""
     source = relation(
-        selection, HOUR_US, ["series", "cost_reason"], "count() AS a_n", Where("unpriced = 1"), by_hour_only=True
+        client, selection, HOUR_US, ["series", "cost_reason"], ["spans"], Where("unpriced = 1"), by_hour_only=True
     )
     filters = wanted_places(selection)
     found: dict[tuple[str | None, str | None, str | None], int] = defaultdict(int)
-    told = client.ask(f"SELECT series, cost_reason, sum(a_n) FROM ({source}) GROUP BY series, cost_reason")
+    told = client.ask(f"SELECT series, cost_reason, sum(a_spans) FROM ({source}) GROUP BY series, cost_reason")
     names = book.names([series for series, *_ in told])
     for series, reason, spans in told:
         key = names[series]
@@ -194,13 +202,13 @@ def history(
     steps: dict[int, list[Any]] = defaultdict(lambda: [0] * (len(COUNTS) + len(MONEY)))
     at = f"intDiv(at_us, {int(step_us)}) * {int(step_us)} AS step"
     if counted:
-        source = relation(selection, step_us, ["at_us", "series", "bin"], "count() AS a_n", _of(counted))
-        for step, each, spans in client.ask(f"SELECT {at}, bin, sum(a_n) FROM ({source}) GROUP BY step, bin"):
+        source = relation(client, selection, step_us, ["at_us", "series", "bin"], ["spans"], _of(counted))
+        for step, each, spans in client.ask(f"SELECT {at}, bin, sum(a_spans) FROM ({source}) GROUP BY step, bin"):
             if each != UNTIMED:
                 spreads[step][each] = spans
     if counted | calls:
         values = (*COUNTS, *MONEY)
-        source = relation(selection, step_us, ["at_us", "series"], values_of(values), _of(counted | calls))
+        source = relation(client, selection, step_us, ["at_us", "series"], values, _of(counted | calls))
         added = ", ".join(f"sum(a_{name})" for name in values)
         for step, number, *sums in client.ask(f"SELECT {at}, series, {added} FROM ({source}) GROUP BY step, series"):
             for place, value in enumerate(sums):
@@ -224,7 +232,7 @@ def _workflows(selection: Selection) -> str:
     )
 
 
-def _group_source(names: Mapping[int, Key], selection: Selection, by: GroupBy) -> tuple[str, str]:
+def _group_source(client: Client, names: Mapping[int, Key], selection: Selection, by: GroupBy) -> tuple[str, str]:
     """The rows that are put together, and the expression of their key."""
     named = names_filter(selection)
     if by == "workflow":
@@ -233,9 +241,11 @@ def _group_source(names: Mapping[int, Key], selection: Selection, by: GroupBy) -
     if by == "session":
         if named:
             # No projection knows sessions and names.
-            return relation(selection, 1, ["session_id"], VALUES, named.add("call = 1")), "session_id"
-        return relation(selection, HOUR_US, ["session_id"], VALUES, Where("call = 1"), by_hour_only=True), "session_id"
-    return relation(selection, DAY_US, ["at_us", "series"], VALUES, _calls(names, selection)), _DAY
+            return relation(client, selection, 1, ["session_id"], where=named.add("call = 1")), "session_id"
+        return relation(
+            client, selection, HOUR_US, ["session_id"], where=Where("call = 1"), by_hour_only=True
+        ), "session_id"
+    return relation(client, selection, DAY_US, ["at_us", "series"], where=_calls(names, selection)), _DAY
 
 
 def _calls(names: Mapping[int, Key], selection: Selection) -> Where:
@@ -250,19 +260,21 @@ def _calls(names: Mapping[int, Key], selection: Selection) -> Where:
     )
 
 
-def _spread(names: Mapping[int, Key], selection: Selection, by: GroupBy, keys: list[str | None] | None) -> str:
+def _spread(
+    client: Client, names: Mapping[int, Key], selection: Selection, by: GroupBy, keys: list[str | None] | None
+) -> str:
     """The question for the latency histogram of each key."""
     if by == "workflow":
-        source, key = f"SELECT name AS key, bin, 1 AS a_n FROM ({_workflows(selection)})", "key"
+        source, key = f"SELECT name AS key, bin, 1 AS a_spans FROM ({_workflows(selection)})", "key"
     elif by == "session":
         named = names_filter(selection).add("call = 1")
         if keys is not None:
             named.add(chosen("session_id", keys))
-        source, key = relation(selection, 1, ["session_id", "bin"], "count() AS a_n", named), "session_id"
+        source, key = relation(client, selection, 1, ["session_id", "bin"], ["spans"], named), "session_id"
     else:
-        source = relation(selection, DAY_US, ["at_us", "series", "bin"], "count() AS a_n", _calls(names, selection))
+        source = relation(client, selection, DAY_US, ["at_us", "series", "bin"], ["spans"], _calls(names, selection))
         key = _DAY
-    return f"SELECT {key} AS shown_key, bin, sum(a_n) FROM ({source}) GROUP BY shown_key, bin"
+    return f"SELECT {key} AS shown_key, bin, sum(a_spans) FROM ({source}) GROUP BY shown_key, bin"
 
 
 def _group(row: tuple[Any, ...], spread: Mapping[int, int], latency: bool) -> Group:
