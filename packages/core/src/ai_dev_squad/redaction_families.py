@@ -34,7 +34,7 @@ class Family(NamedTuple):
     kind: str
     """What the label says: ``[redacted:kind]``."""
     prefix: str
-    """What every secret of the family begins with; of fixed width, with at least one rare character."""
+    """What every secret of the family begins with: characters and sets of them, no groups; one of them is rare in prose."""
     alphabet: str
     least: int
     most: int | None = None
@@ -215,6 +215,7 @@ FAMILIES: tuple[Family, ...] = (
     # Watching
     Family("grafana-token", "glsa_", r"\w", 30),
     Family("grafana-token", "glc_", _BASE64, 32, alone=True),
+    Family("grafana-token", "eyJrIjoi", _BASE64, 60, alone=True),  # its keys of before: {"k":"…
     Family("sentry-token", "sntrys_", _BASE64 + "_-", 40),
     Family("sentry-token", "sntry[aiu]_", _HEX, 60),
     Family("axiom-token", "xaat-", _HEX, 8, 8, _UUID_REST, alone=True),
@@ -285,6 +286,8 @@ FAMILIES: tuple[Family, ...] = (
     Family("flutterwave-key", "FLWSECK-", _LETTERS, 12),
     Family("flutterwave-key", "FLWSECK_TEST-", _LETTERS, 12),
     Family("easypost-key", "EZ[AT]K", _LETTERS, 54, alone=True),
+    Family("intra42-secret", "s-s4t2[ua][df]-", _HEX, 64, alone=True),
+    Family("settlemint-token", "sm_[aps]at_", _LETTERS, 16, alone=True),
     Family("shippo-token", "shippo_[a-z]{4}_", _HEX, 40),
     Family("duffel-token", "duffel_[a-z]{4}_", _WORD, 40),
     Family("hubspot-token", "pat-[a-z]{2}[0-9]-", _HEX, 8, 8, f"-[0-9a-f]{{4}}{_UUID_END}", alone=True),
