@@ -376,6 +376,7 @@ provider.shutdown()
     "steps, environment, times",
     [
         pytest.param("ai_dev_squad.configure(); own_exporter()", {}, 1, id="it exports"),
+        pytest.param("own_exporter(); ai_dev_squad.configure()", {}, 1, id="it exported before"),
         pytest.param("", {}, 1, id="it does not export"),
         pytest.param("own_exporter()", {"AI_DEV_SQUAD_EXPORTER": "otlp"}, 2, id="we are asked as well"),
     ],
