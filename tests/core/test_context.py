@@ -17,7 +17,18 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
 import ai_dev_squad
 from ai_dev_squad import operations
-from ai_dev_squad.context import Scope, attached, current_operation, enter, heal, parent_context, with_operation
+from ai_dev_squad.context import (
+    SESSION_VARS,
+    Scope,
+    attached,
+    carried,
+    current_operation,
+    enter,
+    heal,
+    parent_context,
+    session,
+    with_operation,
+)
 from ai_dev_squad.operations import TASK, WORKFLOW, Operation
 from ai_dev_squad_testing import Captured, capture
 
@@ -415,3 +426,16 @@ async def test_a_session_in_an_asynchronous_generator_that_ends_elsewhere(captur
     await asyncio.create_task(generator.aclose())
 
     assert start().session_id is None
+
+
+def test_what_is_carried_to_another_thread(captured: Captured) -> None:
+    """The operation and all of the session are current there while the function runs, and nothing of them afterwards."""
+
+    def here() -> tuple[Any, ...]:
+        return current_operation(), *(var.get() for var in SESSION_VARS)
+
+    operation = start()
+    with session("desk", "7", user_id="ada", task="refund"), attached(operation):
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(carried(here)).result() == (operation, "desk", "7", "ada", "refund")
+            assert pool.submit(here).result() == (None,) * 5

@@ -9,7 +9,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad import kinds
+from ai_dev_squad.kinds import KINDS
 from ai_dev_squad.runs import duration_of
 from ai_dev_squad.spans import cost_attributes, flat, usage_attributes
 
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["span_of"]
 
-_KINDS: Final = {
-    kind.operation: kind
-    for kind in (
-        kinds.WORKFLOW, kinds.AGENT, kinds.TASK, kinds.TOOL, kinds.RETRIEVAL,
-        kinds.CHAT, kinds.TEXT_COMPLETION, kinds.EMBEDDINGS, kinds.GENERATE_CONTENT,
-    )
-}  # fmt: skip
 _SCOPE: Final = InstrumentationScope("ai_dev_squad")
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
@@ -38,7 +31,7 @@ def span_of(line: JournalLine, resource: Resource) -> ReadableSpan | None:
     context = _context(line.trace_id, line.span_id)
     if context is None:
         return None
-    kind = _KINDS.get(line.operation)
+    kind = KINDS.get(line.operation)
     ended_ns = round(line.timestamp.timestamp() * 1e6) * 1000
     failed = line.error is not None
     return ReadableSpan(
@@ -72,7 +65,7 @@ def _context(trace_id: str | None, span_id: str | None) -> SpanContext | None:
 
 
 def _attributes(line: JournalLine) -> dict[str, Any]:
-    kind = _KINDS.get(line.operation or "")
+    kind = KINDS.get(line.operation or "")
     metadata = line.metadata or {}
     attributes: dict[str, Any] = {
         keys.OPERATION_NAME: line.operation,

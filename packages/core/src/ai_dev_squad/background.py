@@ -23,7 +23,9 @@ __all__ = ["Exclusive", "Request", "Retry", "Worker"]
 _Result = TypeVar("_Result")
 
 _LOOK_S = 0.05
+"""How often whoever waits for a worker looks whether it still lives."""
 _AFTER_ERROR_S = 1.0
+"""The pause after a turn that failed in an unforeseen way, so that it doesn't fail without end."""
 
 
 class _Here(threading.local):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
 
 __all__ = [
+    "SESSION_VARS",
     "Adopted",
     "Scope",
     "attach",
@@ -52,6 +53,9 @@ session_id_var: ContextVar[str | None] = ContextVar("ai_dev_squad_session_id", d
 correlation_id_var: ContextVar[str | None] = ContextVar("ai_dev_squad_correlation_id", default=None)
 user_id_var: ContextVar[str | None] = ContextVar("ai_dev_squad_user_id", default=None)
 task_label_var: ContextVar[str | None] = ContextVar("ai_dev_squad_task_label", default=None)
+
+SESSION_VARS = (session_id_var, correlation_id_var, user_id_var, task_label_var)
+"""All that ``session`` sets, for whoever takes it along to another thread or context."""
 
 
 def _variable() -> ContextVar[Context] | None:
@@ -102,15 +106,10 @@ def session(
 ) -> Iterator[None]:
     """Everything observed inside the block, in this thread or task, carries these ids.
 
-    ``task`` says what its runs are asked to do, such as ``"refund"``: runs of one task can be compared, whichever framework they
-    are of. What ``observe(..., task=...)`` says of a program goes before.
+    ``task`` says what its runs are asked to do, such as ``"refund"``: runs of one task can be compared, whichever
+    framework they are of. What ``observe(..., task=...)`` says of a program goes before.
     """
-    given = (
-        (session_id_var, session_id),
-        (correlation_id_var, correlation_id),
-        (user_id_var, user_id),
-        (task_label_var, task),
-    )
+    given = zip(SESSION_VARS, (session_id, correlation_id, user_id, task), strict=True)
     set_before = [(var, var.set(value)) for var, value in given if value is not None]
     try:
         yield
@@ -320,18 +319,18 @@ def attached(operation: Operation) -> Iterator[None]:
 
 
 def carried(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` for another thread: there the span and the ids that are current here are current while it runs.
+    """``function`` for another thread: there the span and the session that are current here are current while it runs.
 
     Nothing else of this context goes along, such as the precision of ``decimal`` or what an event loop leaves in it:
     the thread's own variables stay its own.
     """
     here = current_context()
-    ids = [(var, var.get()) for var in (session_id_var, correlation_id_var, user_id_var)]
+    session_here = [(var, var.get()) for var in SESSION_VARS]
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         token = attach(here)
-        before = [(var, var.set(value)) for var, value in ids]
+        before = [(var, var.set(value)) for var, value in session_here]
         try:
             return function(*args, **kwargs)
         finally:

@@ -120,8 +120,8 @@ class FrameworkInfo:
 def known_frameworks() -> Mapping[str, FrameworkInfo]:
     """Name → framework, those of other people's adapters last. Read once a process.
 
-    An adapter by others adds one, or gives one that is only known from other people's spans its adapter. What cannot be read of such a
-    package is logged and left out.
+    An adapter by others adds one, or gives one that is only known from other people's spans its adapter. What cannot be
+    read of such a package is logged and left out.
     """
     return _known()
 

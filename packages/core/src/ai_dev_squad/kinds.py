@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from opentelemetry.trace import SpanKind
@@ -17,6 +17,7 @@ __all__ = [
     "CHAT",
     "EMBEDDINGS",
     "GENERATE_CONTENT",
+    "KINDS",
     "NO_FRAMEWORK",
     "REMOTE_AGENT",
     "RETRIEVAL",
@@ -50,6 +51,14 @@ class Kind:
     span_kind: SpanKind = SpanKind.INTERNAL
     is_model_call: bool = False
 
+    def may_send(self, request: Kind) -> bool:
+        """Whether a model call of this kind may be the one that makes a request of that kind.
+
+        However an answer is asked for, a request of any other name for it may be what gets it. Embeddings are looked up
+        before a model is asked, and are no part of an answer.
+        """
+        return (self is EMBEDDINGS) == (request is EMBEDDINGS)
+
 
 def _kind(operation: str, name_key: str, opening: EventType, closing: EventType, **more: Any) -> Kind:
     return Kind(operation, name_key, opening, closing, more.pop("failing", closing), **more)
@@ -75,6 +84,12 @@ TEXT_COMPLETION = _model_call("text_completion")
 EMBEDDINGS = _model_call("embeddings")
 GENERATE_CONTENT = _model_call("generate_content")
 """Pictures, speech and what is heard: whatever is neither a chat nor a text."""
+
+KINDS: Final[Mapping[str, Kind]] = {
+    kind.operation: kind
+    for kind in (WORKFLOW, AGENT, TASK, TOOL, RETRIEVAL, CHAT, TEXT_COMPLETION, EMBEDDINGS, GENERATE_CONTENT)
+}
+"""Each kind by its operation's name, as it stands on a journal's line; what runs elsewhere is an agent's there, too."""
 
 
 class Prompt(NamedTuple):

@@ -41,8 +41,8 @@ def pass_on(operation: Operation) -> None:
     """
     outer = operation.parent
     assert outer is not None
-    if (operation.kind.operation == "embeddings") != (outer.kind.operation == "embeddings"):
-        return  # what a model looks up before it is asked is no answer of another one
+    if not outer.kind.may_send(operation.kind):
+        return
     outer.passed_on += 1
     if outer.attempts is None and outer.reservation is not None:
         outer.reservation.release()

@@ -1,7 +1,8 @@
 """Runs in a notebook, where they were made: ``%load_ext ai_dev_squad.notebook``, then ``%%observe`` at the top of a cell.
 
-Below the cell stands what was observed in it: each run as a tree with time, tokens and cost, and the conversation where content is
-captured. It is read from the journal; no server is asked, and the page runs no script. ``display(last_run())`` shows the newest run again.
+Below the cell stands what was observed in it: each run as a tree with time, tokens and cost, and the conversation where
+content is captured. It is read from the journal; no server is asked, and the page runs no script.
+``display(last_run())`` shows the newest run again.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ SIGTERM_TIMEOUT_S = 10.0
 """How long, in seconds, SIGTERM waits for the callbacks before the process ends all the same."""
 
 _UNHEARD_S = 0.02
+"""How long a signal's handler may take to begin before the main thread is woken once more."""
 
 Callback = Union[Callable[[], object], "weakref.WeakMethod[Callable[[], object]]"]
 """What is called, without arguments. A ``weakref.WeakMethod`` leaves its object free to go before the process does."""

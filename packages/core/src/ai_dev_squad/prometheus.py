@@ -1,7 +1,8 @@
 """A program's own metrics for a Prometheus: what it called, used, spent and lost, under the names that the dashboard uses too.
 
-Needs the extra ``prometheus``. Operations are counted where they end; budgets, coverage and what was dropped are asked when somebody
-scrapes. No session, user, agent or trace is a label, and of the names that a program makes up only so many are told apart.
+Needs the extra ``prometheus``. Operations are counted where they end; budgets, coverage and what was dropped are asked
+when somebody scrapes. No session, user, agent or trace is a label, and of the names that a program makes up only so
+many are told apart.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from ai_dev_squad import state
 from ai_dev_squad.events.journal import Journal
+from ai_dev_squad.kinds import TOOL
 from ai_dev_squad.wire.coverage import coverage
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LONGEST_NAME", "MOST_NAMES", "OCTAVES", "OTHER", "ProgramMetrics", "load"]
 
-_P: Final = "ai_dev_squad_"
+_PREFIX: Final = "ai_dev_squad_"
 _CALL: Final = ("framework", "provider", "model")
 OCTAVES: Final = range(16, 30)
 """Boundaries of histograms, as powers of two of a microsecond: from 66 ms to 9 minutes."""
@@ -33,7 +35,7 @@ OTHER: Final = "(other)"
 LONGEST_NAME: Final = 120
 """Characters of a label."""
 _SECONDS: Final = tuple(2**octave / 1e6 for octave in OCTAVES)
-_KINDS: Final = {
+_TOKEN_KINDS: Final = {
     "input": "input_tokens",
     "output": "output_tokens",
     "cache_read": "cache_read_input_tokens",
@@ -53,10 +55,10 @@ class ProgramMetrics:
         self._own = CollectorRegistry()
 
         def counter(name: str, about: str, labels: Sequence[str]) -> Counter:
-            return Counter(_P + name, about, labels, registry=self._own)
+            return Counter(_PREFIX + name, about, labels, registry=self._own)
 
         def histogram(name: str, about: str, labels: Sequence[str]) -> Histogram:
-            return Histogram(_P + name, about, labels, registry=self._own, buckets=_SECONDS)
+            return Histogram(_PREFIX + name, about, labels, registry=self._own, buckets=_SECONDS)
 
         self._calls = counter("model_calls", "Model calls that have ended; status: error, or ok.", (*_CALL, "status"))
         self._cost = counter("cost_usd", "What model calls cost, in USD, as far as their price is known.", _CALL)
@@ -83,7 +85,7 @@ class ProgramMetrics:
         trace = {"trace_id": operation.trace_id}
         if operation.kind.is_model_call:
             self._model_call(operation, framework, status, seconds, trace)
-        elif operation.kind.operation == "execute_tool":
+        elif operation.kind is TOOL:
             self._tools.labels(self._told((framework,))[0], status).inc()
         if operation.parent is None and not operation.is_refused:
             (framework,) = self._told((framework,))
@@ -112,7 +114,7 @@ class ProgramMetrics:
             self._count_tokens(names, usage)
 
     def _count_tokens(self, names: Names, usage: Usage) -> None:
-        for kind, field in _KINDS.items():
+        for kind, field in _TOKEN_KINDS.items():
             if count := getattr(usage, field):
                 self._tokens.labels(*names, kind).inc(count)
 
@@ -169,7 +171,7 @@ def _budgets(budgets: Sequence[BudgetStatus]) -> Iterator[Metric]:
         "remaining": ("What a new call may cost, in USD.", lambda found: min(each.remaining_usd for each in found)),
     }
     for name, (about, of) in values.items():
-        family = GaugeMetricFamily(f"{_P}budget_{name}_usd", about, labels=("budget", "period"))
+        family = GaugeMetricFamily(f"{_PREFIX}budget_{name}_usd", about, labels=("budget", "period"))
         for labels, found in by_name.items():
             family.add_metric(labels, of(found))
         yield family
@@ -178,7 +180,7 @@ def _budgets(budgets: Sequence[BudgetStatus]) -> Iterator[Metric]:
 def _counter(name: str, about: str, value: int) -> Metric:
     from prometheus_client.metrics_core import CounterMetricFamily
 
-    family: Metric = CounterMetricFamily(_P + name, about, value=value)
+    family: Metric = CounterMetricFamily(_PREFIX + name, about, value=value)
     return family
 
 

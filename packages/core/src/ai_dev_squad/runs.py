@@ -1,7 +1,7 @@
 """Runs as journals tell them: the operations of each trace, how they ended, what they took.
 
-For whoever reads what was written, after the fact or while it grows: the command line, the comparison of runs, tests. Nothing here is
-used while a program is observed.
+For whoever reads what was written, after the fact or while it grows: the command line, the comparison of runs, tests.
+Nothing here is used while a program is observed.
 """
 
 from __future__ import annotations

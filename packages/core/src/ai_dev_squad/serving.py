@@ -24,8 +24,9 @@ def metrics_collector() -> ProgramMetrics:
 
 
 def serve_metrics(port: int = 9464, host: str = "127.0.0.1") -> int:
-    """Serve this program's metrics at ``http://host:port/metrics`` from a thread of its own, until the process ends. ``port=0`` takes
-    a free one; returns the one that it is. Raises ``OSError`` where it is taken, ``ImportError`` without the extra ``prometheus``.
+    """Serve this program's metrics at ``http://host:port/metrics`` from a thread of its own, until the process ends.
+    ``port=0`` takes a free one; returns the one that it is. Raises ``OSError`` where it is taken, ``ImportError``
+    without the extra ``prometheus``.
 
     In a registry of its own, so that nothing else of the program is shown.
     """

@@ -11,14 +11,13 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
-from ai_dev_squad.context import correlation_id_var, session_id_var, task_label_var, user_id_var
+from ai_dev_squad.context import SESSION_VARS
 from ai_dev_squad.steps import Steps, astepped, stepped
 
 __all__ = ["Origin", "follow", "origin"]
 
 _origin: ContextVar[Origin | None] = ContextVar("ai_dev_squad_crewai_origin", default=None)
 _NAME = "ai_dev_squad_followed"
-_IDS = (session_id_var, correlation_id_var, user_id_var, task_label_var)
 
 
 class Origin(Steps):
@@ -26,7 +25,7 @@ class Origin(Steps):
 
     def __init__(self) -> None:
         self.context = otel_context.get_current()
-        self.ids = [(var, var.get()) for var in _IDS]
+        self.session = [(var, var.get()) for var in SESSION_VARS]
         self.started = self.left = False
 
     def enter(self) -> list[tuple[ContextVar[Any], Token[Any]]] | None:
@@ -34,7 +33,7 @@ class Origin(Steps):
         if self.started:
             return None
         self.started = True
-        before: list[tuple[ContextVar[Any], Token[Any]]] = [(var, var.set(value)) for var, value in self.ids]
+        before: list[tuple[ContextVar[Any], Token[Any]]] = [(var, var.set(value)) for var, value in self.session]
         before.append((_origin, _origin.set(self)))
         self._token = otel_context.attach(self.context)
         return before

@@ -9,25 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad import kinds
 from ai_dev_squad.genai.foreign import canonical, framework_of, name_of, operation_of, provider_of, status_of_failed
 from ai_dev_squad.genai.foreign_names import KINDS
 from ai_dev_squad.genai.messages import bounded, countable, message
 from ai_dev_squad.genai.stated import Implausible, usage_of
 from ai_dev_squad.json_depth import is_too_deep
-from ai_dev_squad.kinds import (
-    AGENT,
-    CHAT,
-    EMBEDDINGS,
-    GENERATE_CONTENT,
-    RETRIEVAL,
-    TASK,
-    TEXT_COMPLETION,
-    TOOL,
-    UNKNOWN,
-    WORKFLOW,
-    Kind,
-    ModelRequest,
-)
+from ai_dev_squad.kinds import TASK, UNKNOWN, Kind, ModelRequest
 from ai_dev_squad.schema import ErrorInfo, Status, Usage
 
 if TYPE_CHECKING:
@@ -59,19 +47,7 @@ _CALLING = re.compile(
 )
 """Names of spans that ask a model, and say so only at their end."""
 
-_KINDS: Mapping[str, Kind] = {
-    "invoke_workflow": WORKFLOW,
-    "invoke_agent": AGENT,
-    "task": TASK,
-    "plan": TASK,
-    "guardrail": TASK,
-    "execute_tool": TOOL,
-    "retrieval": RETRIEVAL,
-    "chat": CHAT,
-    "text_completion": TEXT_COMPLETION,
-    "generate_content": GENERATE_CONTENT,
-    "embeddings": EMBEDDINGS,
-}
+_KINDS: Mapping[str, Kind] = {**kinds.KINDS, "plan": TASK, "guardrail": TASK}
 
 _KEPT = (
     keys.OUTPUT_TYPE,
@@ -108,6 +84,11 @@ _CONTENT = (
     keys.RETRIEVAL_QUERY_TEXT,
     keys.RETRIEVAL_DOCUMENTS,
 )
+
+_LONGEST_MESSAGE = 4_096
+"""Characters of an error's message that are kept."""
+
+_decode = msgspec.json.Decoder().decode
 
 
 class Told(NamedTuple):
@@ -227,10 +208,6 @@ def _messages(value: Any, role: str) -> list[dict[str, Any]]:
     return [message(item, role) for item in (value if isinstance(value, list) else [value])]
 
 
-_LONGEST_MESSAGE = 4_096
-_decode = msgspec.json.Decoder().decode
-
-
 def _read(value: Any) -> Any:
     """JSON text, as which most of it comes, as what it says."""
     if not isinstance(value, str) or value[:1] not in ("[", "{", '"'):
@@ -253,12 +230,11 @@ def session_of(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 def summed(usages: Sequence[Usage]) -> Usage | None:
     """The sum of what several spans of one call state."""
-    known = list(usages)
-    if len(known) < 2:
-        return known[0] if known else None
+    if len(usages) < 2:
+        return usages[0] if usages else None
     counts = {
         name: sum(values)
         for name in Usage.__struct_fields__
-        if name != "source" and (values := [n for usage in known if (n := getattr(usage, name)) is not None])
+        if name != "source" and (values := [n for usage in usages if (n := getattr(usage, name)) is not None])
     }
     return Usage(**counts, source="provider")

@@ -1,8 +1,8 @@
 """Which operation a span tells of: found when it starts where its attributes say what it is, else as soon as anybody must know.
 
-Many instrumentations start a span and describe it afterwards, some of them only at its end. So a span waits until it says what it
-is, something happens inside it, or it ends; its operation then begins when the span did. A span that is nothing that is observed is
-looked through: what happens inside belongs to what is around it.
+Many instrumentations start a span and describe it afterwards, some of them only at its end. So a span waits until it
+says what it is, something happens inside it, or it ends; its operation then begins when the span did. A span that is
+nothing that is observed is looked through: what happens inside belongs to what is around it.
 """
 
 from __future__ import annotations
@@ -207,8 +207,4 @@ def _is_observed_already(native: Operation, said: Told) -> bool:
 
 def _is_same_call(around: Kind | None, kind: Kind) -> bool:
     """Whether a model call in another one is that call told once more: by a client's instrumentation in a framework's."""
-    return (
-        around is not None
-        and around.is_model_call
-        and (around.operation == "embeddings") == (kind.operation == "embeddings")
-    )
+    return around is not None and around.is_model_call and around.may_send(kind)

@@ -77,30 +77,19 @@ class CostTracker(PriceBook):
         may decide about the price, see ``PriceList.find``. ``timestamp`` (naive means UTC) also chooses among prices
         of different dates. A ``reservation`` made for this call is settled.
         """
-        model, provider = attribution.model or "", attribution.provider or ""
         given: Any = usage
-        if not isinstance(given, Usage):
-            usage = _MISSING
-        assert usage is not None
+        usage = given if isinstance(given, Usage) else _MISSING
         if cache_hit:
             cost = _CACHE_HIT
         elif reported_usd is not None and _is_amount(reported_usd):
             cost = Cost(usd=float(reported_usd), price_source="provider")
         else:
             at = None if timestamp is None else _seconds(timestamp)
-            cost = self.prices.cost(
-                model,
-                provider,
-                usage,
-                service_tier=service_tier,
-                response_model=response_model,
-                server_address=server_address,
-                at=at,
-            )
+            cost = self._listed(attribution, usage, at, service_tier, response_model, server_address)
         entry = CostEntry(
             datetime.now(timezone.utc) if timestamp is None else timestamp,
-            model,
-            provider,
+            attribution.model or "",
+            attribution.provider or "",
             usage.input_tokens or 0,
             usage.output_tokens or 0,
             cost.usd,
@@ -119,13 +108,7 @@ class CostTracker(PriceBook):
             estimated=usage.source == "estimated",
             run_id=attribution.run_id,
         )
-        self._entries.append(entry)
-        try:
-            self._totals.add(entry)
-        except Exception as error:  # noqa: BLE001 - labels of any type come from the outside
-            report("summing up cost", error)
-        finally:
-            self._check_budgets(entry, reservation)
+        self._enter(entry, reservation)
         if given is not usage and given is not None:
             report("reading usage", TypeError(f"usage is a {type(given).__name__}; allowed: Usage or None"))
         if self.prices.failures:
@@ -252,6 +235,35 @@ class CostTracker(PriceBook):
         return self._totals.unpriced()
 
     # --- the inside ---------------------------------------------------------------------------------------------------
+
+    def _listed(
+        self,
+        call: Attribution,
+        usage: Usage,
+        at: float | None,
+        service_tier: str | None,
+        response_model: str | None,
+        server_address: str | None,
+    ) -> Cost:
+        """What the price list says that a call costs."""
+        return self.prices.cost(
+            call.model or "",
+            call.provider or "",
+            usage,
+            service_tier=service_tier,
+            response_model=response_model,
+            server_address=server_address,
+            at=at,
+        )
+
+    def _enter(self, entry: CostEntry, reservation: Reservation | None) -> None:
+        self._entries.append(entry)
+        try:
+            self._totals.add(entry)
+        except Exception as error:  # noqa: BLE001 - labels of any type come from the outside
+            report("summing up cost", error)
+        finally:
+            self._check_budgets(entry, reservation)
 
     def _check_budgets(self, entry: CostEntry, reservation: Reservation | None) -> None:
         try:

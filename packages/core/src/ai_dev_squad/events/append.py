@@ -23,7 +23,9 @@ __all__ = ["AppendFile", "is_open_as"]
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _TAIL = 65_536
+"""Bytes that are read at a time, backwards, to find where the last whole line ends."""
 _ROTATION_PAUSE_S = 60.0
+"""Between attempts to rotate a file that could not be."""
 
 
 class AppendFile:
@@ -232,11 +234,10 @@ def _tail(fd: int, size: int) -> bytes:
     while start > 0:
         step = min(_TAIL, start)
         start -= step
-        head, newline, rest = _read_at(fd, start, step).rpartition(b"\n")
+        _, newline, rest = _read_at(fd, start, step).rpartition(b"\n")
         if newline:
             return rest + tail
         tail = rest + tail
-        del head
     return tail
 
 

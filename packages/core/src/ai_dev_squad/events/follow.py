@@ -19,6 +19,7 @@ import msgspec
 from ai_dev_squad.events.checks import refuse_pipe
 from ai_dev_squad.events.journal import JOURNAL_FILE_NAME
 from ai_dev_squad.events.reader import (
+    FINGERPRINT_BYTES,
     BadLine,
     JournalError,
     OnBadLine,
@@ -33,7 +34,6 @@ from ai_dev_squad.schema import JournalLine
 __all__ = ["JournalFollower", "JournalPosition", "follow_journal"]
 
 _CHUNK = 1 << 20
-_FINGERPRINT_BYTES = 4_096
 
 
 class JournalPosition(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,7 +215,7 @@ class JournalFollower:
             return False
         try:
             with self.path.open("rb", buffering=0) as current:
-                if _known_by(current.read(_FINGERPRINT_BYTES)) != self._file:
+                if _known_by(current.read(FINGERPRINT_BYTES)) != self._file:
                     return False
         except OSError:
             return False
@@ -319,7 +319,7 @@ class JournalFollower:
         place = self._opened.tell()
         try:
             self._opened.seek(0)
-            head = self._opened.read(_FINGERPRINT_BYTES)
+            head = self._opened.read(FINGERPRINT_BYTES)
         except (OSError, EOFError, zlib.error):
             return None
         finally:
@@ -328,7 +328,7 @@ class JournalFollower:
 
 
 def _known_by(head: bytes) -> str | None:
-    return None if b"\n" not in head and len(head) < _FINGERPRINT_BYTES else fingerprint(head)
+    return None if b"\n" not in head and len(head) < FINGERPRINT_BYTES else fingerprint(head)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

@@ -30,8 +30,11 @@ JOURNAL_FILE_NAME = "ai_dev_squad.jsonl"
 """The journal's name in a log directory."""
 
 _GATHER_LINES = 2_048
+"""So many wake the thread before its time: one write for all of them, and the queue never gets full."""
 _IDLE_S = 1.0
+"""Between looks while nothing is written."""
 _IDLE_ROUNDS = 10
+"""Looks that find nothing, until file and thread are let go."""
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.05, 2.0
 _BLOCKED_S = 0.0005
 _EXIT_TIMEOUT_S = 5.0

@@ -22,11 +22,21 @@ from ai_dev_squad.events.checks import refuse_pipe
 from ai_dev_squad.events.rotation import RotatedFile, journals_in, rotated_files
 from ai_dev_squad.schema import SCHEMA_VERSION, JournalLine
 
-__all__ = ["REMOVED", "BadLine", "JournalError", "decode_line", "fingerprint", "is_blank", "read_journal"]
+__all__ = [
+    "FINGERPRINT_BYTES",
+    "REMOVED",
+    "BadLine",
+    "JournalError",
+    "decode_line",
+    "fingerprint",
+    "is_blank",
+    "read_journal",
+]
 
 REMOVED = b'{"removed":"'
 """How a first line begins that was taken out: what its file is known by follows."""
-_FINGERPRINT_BYTES = 4_096
+FINGERPRINT_BYTES = 4_096
+"""Of a first line, at most: what a file is known by."""
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=timezone.utc), datetime(9000, 1, 1, tzinfo=timezone.utc)
 """Times beyond these can't be reckoned with; a clock that was never set tells 1970."""
 
@@ -70,7 +80,7 @@ def decode_line(text: bytes) -> JournalLine:
 
 def fingerprint(head: bytes) -> str:
     """What a journal's file is known by: its first line, which is at the start of ``head``, also after it was taken out."""
-    line = head[:_FINGERPRINT_BYTES].partition(b"\n")[0]
+    line = head[:FINGERPRINT_BYTES].partition(b"\n")[0]
     if line.startswith(REMOVED):
         return line[len(REMOVED) :].partition(b'"')[0].decode("ascii", "replace")
     return hashlib.sha256(line).hexdigest()[:32]

@@ -1,8 +1,8 @@
 """Taking lines out of journals that are being written and read.
 
-A line that goes is overwritten by blanks of its length in a new file, which takes the old one's place. So every place that a reader
-has kept stays right: nothing is read twice, whoever reads. Writers lose nothing: the old file is locked until the new one has its
-name, and who waited for the lock looks again which file that is.
+A line that goes is overwritten by blanks of its length in a new file, which takes the old one's place. So every place
+that a reader has kept stays right: nothing is read twice, whoever reads. Writers lose nothing: the old file is locked
+until the new one has its name, and who waited for the lock looks again which file that is.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from ai_dev_squad.attributes import CONVERSATION_ID, USER_ID
 from ai_dev_squad.events.checks import refuse_pipe
 from ai_dev_squad.events.left_open import end_left_open
 from ai_dev_squad.events.reader import REMOVED, JournalError, decode_line, fingerprint
-from ai_dev_squad.events.rotation import rotated_files
+from ai_dev_squad.events.rotation import has_name, rotated_files
 from ai_dev_squad.file_locks import lock_file, unlock_file
 
 __all__ = ["Removed", "remove_from_journals"]
 
 _TRIES: Final = 100
+"""To lock a file before another takes its name."""
 _LEVEL: Final = 6
+"""Of compression, as where files are rotated."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,9 @@ def remove_from_journals(
 ) -> Removed:
     """Take the lines of these traces, sessions and users out of journals and their rotated files, while programs go on writing.
 
-    A trace goes as a whole when any of its lines names one of the sessions or users. What a program writes afterwards stays. Raises
-    ``OSError`` for a file that cannot be locked or written; files before it are done, and doing it again does the rest.
+    A trace goes as a whole when any of its lines names one of the sessions or users. What a program writes afterwards
+    stays. Raises ``OSError`` for a file that cannot be locked or written; files before it are done, and doing it again
+    does the rest.
     """
     doomed = _Doomed(trace_ids, session_ids, user_ids)
     paths = [Path(journal) for journal in journals]
@@ -138,7 +141,7 @@ def _rewrite(path: Path, doomed: _Doomed) -> int:
                 )
             try:
                 # Rotated, compressed or written anew while we waited: what has the name now is what counts.
-                if not _has_name(path, raw):
+                if not has_name(raw.fileno(), path):
                     continue
                 count = _replaced(path, raw, doomed)
             finally:
@@ -196,14 +199,6 @@ def _blank(text: bytes, *, first: bool) -> bytes:
     end = b"\n" if text.endswith(b"\n") else b""
     kept = REMOVED + fingerprint(text).encode() + b'"}' if first else b""
     return kept + b" " * (len(text) - len(kept) - len(end)) + end
-
-
-def _has_name(path: Path, raw: IO[bytes]) -> bool:
-    try:
-        named, opened = os.stat(path), os.fstat(raw.fileno())
-    except FileNotFoundError:
-        return False
-    return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
 
 def _decoded(text: bytes) -> Any:

@@ -22,6 +22,7 @@ __all__ = [
     "Rotation",
     "compress_rotated",
     "first_line_time",
+    "has_name",
     "journals_in",
     "prune",
     "rotate",
@@ -137,7 +138,7 @@ def _compress(plain: Path) -> None:
         lock_file(source.fileno())
         try:
             # Another process may have finished this file while we waited for its lock, or have taken lines out of it.
-            if not _is_at(plain, source.fileno()):
+            if not has_name(source.fileno(), plain):
                 return
             target, temporary = Path(f"{plain}.gz"), Path(f"{plain}.gz.tmp")
             try:
@@ -157,8 +158,8 @@ def _compress(plain: Path) -> None:
     plain.unlink(missing_ok=True)
 
 
-def _is_at(path: Path, fd: int) -> bool:
-    """Whether the open file is the one that has the name."""
+def has_name(fd: int, path: Path) -> bool:
+    """Whether the open file is the one that has the name: another may have taken it while a lock was waited for."""
     try:
         named, opened = os.stat(path), os.fstat(fd)
     except FileNotFoundError:

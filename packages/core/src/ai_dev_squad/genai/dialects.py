@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ai_dev_squad.genai.counts import Counts, larger, reckoned
 from ai_dev_squad.genai.reports import FILE_SEARCHES, WEB_SEARCHES, plain
 from ai_dev_squad.genai.rounds import as_served, elsewhere, in_between
 from ai_dev_squad.schema import Usage
@@ -87,10 +88,6 @@ def _either(*counts: int | None) -> int | None:
     return known
 
 
-def _larger(count: int | None, other: int | None) -> int | None:
-    return max(count, other) if count is not None and other is not None else count if other is None else other
-
-
 def _inside(source: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
     for name in names:
         value = source.get(name)
@@ -119,7 +116,7 @@ def counted(report: Mapping[str, Any], *, gemini: bool = False) -> Usage | None:
     for names, read in _DIALECTS:
         for name in names:
             if name in report:
-                return _checked(gemini=gemini, **read(report))
+                return reckoned(gemini=gemini, **read(report))
     return None
 
 
@@ -136,63 +133,19 @@ def _two_numbers(report: Mapping[str, Any]) -> Usage | None:
     return Usage(input_tokens=asked, output_tokens=said, source="provider")
 
 
-def _checked(
-    *,
-    gemini: bool,
-    asked: int | None,
-    said: int | None,
-    beside: int = 0,
-    read: int | None = None,
-    read_heard: int | None = None,
-    written: int | None = None,
-    hour: int | None = None,
-    thought: int | None = None,
-    heard: tuple[int | None, int | None] = (None, None),
-    seen: tuple[int | None, int | None] = (None, None),
-    searched: tuple[int | None, int | None] = (None, None),
-) -> Usage | None:
-    """The usage, each whole at least as large as its parts: those tokens were counted, wherever that was."""
-    if not asked and not said:
-        return None
-    read, written = _larger(read, read_heard), _larger(written, hour)
-    cached = (read or 0) + (written or 0)
-    if asked and cached > asked:  # then they cannot be a part of it
-        asked += cached
-    if said is not None:
-        if beside > 0 and (gemini or beside == thought):
-            # xAI and Gemini count reasoning beside the completion; only the total says so.
-            said, thought = said + beside, thought or beside
-        if thought and thought > said:
-            said += thought
-        said = max(said, (heard[1] or 0) + (seen[1] or 0))
-    asked = max(asked, (heard[0] or 0) + (seen[0] or 0)) if asked else None if said else asked
-    return Usage(
-        input_tokens=asked,
-        output_tokens=said,
-        cache_read_input_tokens=read,
-        cache_read_audio_input_tokens=read_heard,
-        cache_write_input_tokens=written,
-        cache_write_1h_input_tokens=hour,
-        reasoning_output_tokens=thought,
-        audio_input_tokens=heard[0],
-        audio_output_tokens=heard[1],
-        image_input_tokens=seen[0],
-        image_output_tokens=seen[1],
-        web_searches=searched[0],
-        file_searches=searched[1],
-        source="provider",
-    )
-
-
-def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
+def _openai_or_anthropic(report: Mapping[str, Any]) -> Counts:
     report = as_served(report)
     inputs, outputs = _inside(report, *_INPUT_DETAILS), _inside(report, *_OUTPUT_DETAILS)
     detail = _detail if "input_token_details" in report or "output_token_details" in report else _no_detail
+
+    def modality(details: Mapping[str, Any], name: str) -> int | None:
+        return _either(_count(details, f"{name}_tokens"), detail(details, name))
+
     read = _either(_count(report, *_CACHE_READ), _count(inputs, "cached_tokens"), detail(inputs, "cache_read"))
     lifetimes = _inside(report, "cache_creation") or _inside(inputs, "cache_creation_token_details") or inputs
     hour = _count(lifetimes, "ephemeral_1h_input_tokens")
     # LangChain says 0 where the two lifetimes are told apart.
-    written = _larger(
+    written = larger(
         _either(
             _count(report, *_CACHE_WRITE),
             _count(inputs, "cache_write_tokens", "cache_creation_tokens"),
@@ -213,28 +166,23 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
         # whoever adds one may have added the cache as well.
         asked = _sum(asked, read, written)
     for more in map(_openai_or_anthropic, in_between(report)):
-        asked, said, read = _sum(asked, more["asked"]), _sum(said, more["said"]), _sum(read, more["read"])
-        written, hour = _sum(written, more["written"]), _sum(hour, more["hour"])
+        asked, said = _sum(asked, more["input_tokens"]), _sum(said, more["output_tokens"])
+        read, written = _sum(read, more.get("cache_read")), _sum(written, more.get("cache_write"))
+        hour = _sum(hour, more.get("cache_write_1h"))
     if said is None and total and asked and total > asked:
         said = total - asked
     return {
-        "asked": asked,
-        "said": said,
+        "input_tokens": asked,
+        "output_tokens": said,
         "beside": total - asked - said if total and asked and said is not None else 0,
-        "read": read,
-        "read_heard": _count(_inside(inputs, "cached_tokens_details"), "audio_tokens"),
-        "written": written,
-        "hour": hour,
-        "thought": thought,
-        "heard": (
-            _either(_count(inputs, "audio_tokens"), detail(inputs, "audio")),
-            _either(_count(outputs, "audio_tokens"), detail(outputs, "audio")),
-        ),
-        "seen": (
-            _either(_count(inputs, "image_tokens"), detail(inputs, "image")),
-            _either(_count(outputs, "image_tokens"), detail(outputs, "image")),
-        ),
-        "searched": (
+        "cache_read": read,
+        "cache_read_audio": _count(_inside(inputs, "cached_tokens_details"), "audio_tokens"),
+        "cache_write": written,
+        "cache_write_1h": hour,
+        "reasoning": thought,
+        "audio": (modality(inputs, "audio"), modality(outputs, "audio")),
+        "images": (modality(inputs, "image"), modality(outputs, "image")),
+        "searches": (
             _either(
                 _count(_inside(report, "server_tool_use"), "web_search_requests"),
                 _count(report, WEB_SEARCHES, "num_search_queries"),
@@ -246,11 +194,11 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def beside(report: Mapping[str, Any]) -> list[tuple[str, Usage]]:
     """Other models that were asked within an answer, and what each was billed: it is no part of what the rest counts."""
-    counted = [(model, _checked(gemini=False, **_openai_or_anthropic(item))) for model, item in elsewhere(report)]
+    counted = [(model, reckoned(gemini=False, **_openai_or_anthropic(item))) for model, item in elsewhere(report)]
     return [(model, usage) for model, usage in counted if usage is not None]
 
 
-def _gemini(report: Mapping[str, Any]) -> dict[str, Any]:
+def _gemini(report: Mapping[str, Any]) -> Counts:
     # Gemini counts thoughts, and prompts of its built-in tools, beside the rest; what is cached is part of the prompt.
     thought = _count(report, "thoughtsTokenCount", "thoughts_token_count", "reasoning_tokens")
     said = _count(
@@ -277,14 +225,14 @@ def _gemini(report: Mapping[str, Any]) -> dict[str, Any]:
     ):
         said = 0  # a prompt that was refused
     return {
-        "asked": asked,
-        "said": _sum(said, thought),
-        "read": _count(report, "cachedContentTokenCount", "cached_content_token_count", "cached_prompt_tokens"),
-        "read_heard": _of_modality(_listed(report, "cacheTokensDetails", "cache_tokens_details"), "AUDIO"),
-        "thought": thought,
-        "heard": (_of_modality(inputs, "AUDIO"), _of_modality(outputs, "AUDIO")),
-        "seen": (_of_modality(inputs, "IMAGE"), _of_modality(outputs, "IMAGE")),
-        "searched": (_count(report, WEB_SEARCHES), None),
+        "input_tokens": asked,
+        "output_tokens": _sum(said, thought),
+        "cache_read": _count(report, "cachedContentTokenCount", "cached_content_token_count", "cached_prompt_tokens"),
+        "cache_read_audio": _of_modality(_listed(report, "cacheTokensDetails", "cache_tokens_details"), "AUDIO"),
+        "reasoning": thought,
+        "audio": (_of_modality(inputs, "AUDIO"), _of_modality(outputs, "AUDIO")),
+        "images": (_of_modality(inputs, "IMAGE"), _of_modality(outputs, "IMAGE")),
+        "searches": (_count(report, WEB_SEARCHES), None),
     }
 
 
@@ -305,7 +253,7 @@ def _is_called(value: Any, name: str) -> bool:
     return str(getattr(value, "value", value)).upper() == name
 
 
-def _interaction(report: Mapping[str, Any]) -> dict[str, Any]:
+def _interaction(report: Mapping[str, Any]) -> Counts:
     # As in Gemini's other reports, thoughts and the prompts of built-in tools stand beside the rest, and the total has all.
     asked = _sum(_count(report, "total_input_tokens"), _count(report, "total_tool_use_tokens"))
     said, thought = _count(report, "total_output_tokens"), _count(report, "total_thought_tokens")
@@ -314,59 +262,59 @@ def _interaction(report: Mapping[str, Any]) -> dict[str, Any]:
     outputs = _listed(report, "output_tokens_by_modality")
     tools = [item for item in _listed(report, "grounding_tool_count") if _is_called(item.get("type"), "GOOGLE_SEARCH")]
     return {
-        "asked": asked,
-        "said": said if total is not None and total == _sum(asked, said) else _sum(said, thought),
-        "read": _count(report, "total_cached_tokens"),
-        "read_heard": _of_modality(_listed(report, "cached_tokens_by_modality"), "AUDIO"),
-        "thought": thought,
-        "heard": (_of_modality(inputs, "AUDIO"), _of_modality(outputs, "AUDIO")),
-        "seen": (_of_modality(inputs, "IMAGE"), _of_modality(outputs, "IMAGE")),
-        "searched": (_sum(*(_count(item, "count") for item in tools)), None),
+        "input_tokens": asked,
+        "output_tokens": said if total is not None and total == _sum(asked, said) else _sum(said, thought),
+        "cache_read": _count(report, "total_cached_tokens"),
+        "cache_read_audio": _of_modality(_listed(report, "cached_tokens_by_modality"), "AUDIO"),
+        "reasoning": thought,
+        "audio": (_of_modality(inputs, "AUDIO"), _of_modality(outputs, "AUDIO")),
+        "images": (_of_modality(inputs, "IMAGE"), _of_modality(outputs, "IMAGE")),
+        "searches": (_sum(*(_count(item, "count") for item in tools)), None),
     }
 
 
-def _converse(report: Mapping[str, Any]) -> dict[str, Any]:
+def _converse(report: Mapping[str, Any]) -> Counts:
     # Like Anthropic, Bedrock counts what was read from and written to the cache beside the input.
     read = _count(report, "cacheReadInputTokens", "cacheReadInputTokenCount")
     written = _count(report, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
     hour = _sum(*(_count(item, "inputTokens") for item in _listed(report, "cacheDetails") if item.get("ttl") == "1h"))
     return {
-        "asked": _sum(_count(report, "inputTokens"), read, written),
-        "said": _count(report, "outputTokens"),
-        "read": read,
-        "written": written,
-        "hour": hour,
+        "input_tokens": _sum(_count(report, "inputTokens"), read, written),
+        "output_tokens": _count(report, "outputTokens"),
+        "cache_read": read,
+        "cache_write": written,
+        "cache_write_1h": hour,
     }
 
 
-def _cohere(report: Mapping[str, Any]) -> dict[str, Any]:
+def _cohere(report: Mapping[str, Any]) -> Counts:
     # What is billed, not what the model saw: that has Cohere's own preamble in it. Images have a unit of their own.
     billed, counted = _inside(report, "billed_units"), _inside(report, "tokens")
     images = _count(billed, "image_tokens")
     asked = _either(_sum(_count(billed, "input_tokens"), images), _count(counted, "input_tokens"))
     read = _count(report, "cached_tokens")
     return {
-        "asked": asked,
-        "said": _either(_count(billed, "output_tokens"), _count(counted, "output_tokens")),
-        "read": min(read, asked) if read and asked else read,
-        "seen": (images, None),
+        "input_tokens": asked,
+        "output_tokens": _either(_count(billed, "output_tokens"), _count(counted, "output_tokens")),
+        "cache_read": min(read, asked) if read and asked else read,
+        "images": (images, None),
     }
 
 
-def _invocation(report: Mapping[str, Any]) -> dict[str, Any]:
+def _invocation(report: Mapping[str, Any]) -> Counts:
     # What Bedrock adds to the last frame of a streamed answer of any model, and Titan's own words.
     read, written = _count(report, "cacheReadInputTokenCount"), _count(report, "cacheWriteInputTokenCount")
     texts = _sum(*(_count(item, "tokenCount") for item in _listed(report, "results")))
     return {
-        "asked": _sum(_count(report, "inputTokenCount", "inputTextTokenCount"), read, written),
-        "said": _either(_count(report, "outputTokenCount", "totalOutputTextTokenCount"), texts),
-        "read": read,
-        "written": written,
+        "input_tokens": _sum(_count(report, "inputTokenCount", "inputTextTokenCount"), read, written),
+        "output_tokens": _either(_count(report, "outputTokenCount", "totalOutputTextTokenCount"), texts),
+        "cache_read": read,
+        "cache_write": written,
     }
 
 
-def _two_counts(asked: str, said: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    return lambda report: {"asked": _count(report, asked), "said": _count(report, said)}
+def _two_counts(asked: str, said: str) -> Callable[[Mapping[str, Any]], Counts]:
+    return lambda report: {"input_tokens": _count(report, asked), "output_tokens": _count(report, said)}
 
 
 _OLLAMA, _WATSONX = ("prompt_eval_count", "eval_count"), ("input_token_count", "generated_token_count")

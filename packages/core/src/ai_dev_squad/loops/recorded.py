@@ -5,9 +5,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
-from ai_dev_squad import kinds
+from ai_dev_squad.kinds import KINDS, TASK, ModelRequest
 from ai_dev_squad.loops.detected import Pattern
 from ai_dev_squad.loops.watch import Watch, owner_of, watch_below
 from ai_dev_squad.schema import Cost, ErrorInfo, Usage
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
 
 __all__ = ["FoundLoop", "RecordedStep", "find_loops"]
-
-_KINDS: Final = {
-    kind.operation: kind
-    for kind in (
-        *(kinds.WORKFLOW, kinds.AGENT, kinds.TASK, kinds.TOOL, kinds.RETRIEVAL),
-        *(kinds.CHAT, kinds.TEXT_COMPLETION, kinds.EMBEDDINGS, kinds.GENERATE_CONTENT),
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -84,15 +76,13 @@ class _Replayed:
 
     def __init__(self, step: RecordedStep, parent: _Replayed | None) -> None:
         self.step, self.parent = step, parent
-        self.kind = _KINDS.get(step.operation, kinds.TASK)
+        self.kind = KINDS.get(step.operation, TASK)
         self.name, self.status = step.name, step.status
         self.arguments_mark, self.result_mark = step.arguments, step.result
         self.usage, self.cost = step.usage, Cost(usd=step.usd)
         self.watch: Watch | None = None
         prompt = None if step.prompt is None else str(step.prompt)
-        self.request = kinds.ModelRequest(
-            step.name, "", prompt_hash=prompt, newest_mark=step.newest, messages=step.messages
-        )
+        self.request = ModelRequest(step.name, "", prompt_hash=prompt, newest_mark=step.newest, messages=step.messages)
 
 
 @dataclass

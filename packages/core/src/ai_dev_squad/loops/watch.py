@@ -102,7 +102,9 @@ class Watch:
         return None if below is None else self._took_turn(operation, below, round_)
 
     def loop(self, trail: Trail, length: int) -> dict[str, Any]:
-        """What there is to tell of the cycle of that length at the end of a trail, and what its rounds took, from the first on."""
+        """What there is to tell of the cycle of that length at the end of a trail, and what its rounds took, from the
+        first on.
+        """
         before, now = trail.spent_before(length), self.spent
         return {
             "pattern": "tools" if trail is self.tools else "answers",

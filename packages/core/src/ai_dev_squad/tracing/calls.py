@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, set_span_in_context
@@ -16,7 +16,12 @@ from ai_dev_squad.tracing.lifetime import finish, open_span
 if TYPE_CHECKING:
     from ai_dev_squad.tracing.manager import TraceManager
 
-__all__ = ["Call"]
+__all__ = ["Call", "Opened", "Opening"]
+
+Opened: TypeAlias = "tuple[TraceManager, str, Mapping[str, Any] | None, SpanKind | None]"
+"""Which manager makes a span, how it's called, what it carries, and of which kind it is, if not ``INTERNAL``."""
+Opening: TypeAlias = Callable[[], "Opened | None"]
+"""Asked at each call; ``None``: this call isn't traced."""
 
 
 class Call(Steps):
@@ -24,11 +29,7 @@ class Call(Steps):
 
     __slots__ = ("_context", "_manager", "_result_type", "_span")
 
-    def __init__(
-        self,
-        opening: Callable[[], tuple[TraceManager, str, Mapping[str, Any] | None, SpanKind | None] | None],
-        result_type: bool,
-    ) -> None:
+    def __init__(self, opening: Opening, result_type: bool) -> None:
         self._span: Span | None = None
         self._context: Context | None = None
         self._result_type = result_type

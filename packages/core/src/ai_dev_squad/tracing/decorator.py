@@ -17,17 +17,12 @@ from ai_dev_squad.guard import report
 from ai_dev_squad.steps import observed
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import SpanKind
-
-    from ai_dev_squad.tracing.calls import Call
+    from ai_dev_squad.tracing.calls import Call, Opened, Opening
     from ai_dev_squad.tracing.manager import TraceManager
 
 __all__ = ["trace_function"]
 
 F = TypeVar("F", bound="Callable[..., Any] | staticmethod[Any, Any] | classmethod[Any, Any, Any]")
-
-Opening = Callable[[], "tuple[TraceManager, str, Mapping[str, Any] | None, SpanKind | None] | None"]
-"""Says, at each call, which manager makes the span and what it's called; ``None``: this call isn't traced."""
 
 
 @overload
@@ -59,7 +54,7 @@ def _traced(function: Any, operation_name: str | None, attributes: Mapping[str, 
     name = operation_name or f"{_module(inner)}.{_name(inner)}"
     described = {**(attributes or {}), keys.FUNCTION_NAME: _name(inner), keys.FUNCTION_MODULE: _module(inner)}
 
-    def opening() -> tuple[TraceManager, str, Mapping[str, Any] | None, SpanKind | None] | None:
+    def opening() -> Opened | None:
         try:
             manager: TraceManager | None = state.pipeline().tracing
         except Exception as failure:  # noqa: BLE001 - observing never raises into the user's program

@@ -12,7 +12,7 @@ import msgspec
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.spans import usage_attributes
-from ai_dev_squad.tracing.evaluations import emit_event
+from ai_dev_squad.tracing.log_events import emit_event
 
 if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation

@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["GenAIMetrics", "create_metrics"]
 
 CLIENT_SECONDS = tuple(0.01 * 2**n for n in range(14))
+"""Of a model call or a tool call: 10 ms to 82 s."""
 TOKENS = tuple(4**n for n in range(14))
+"""Of one call: 1 to 67 million."""
 AGENT_SECONDS = tuple(0.1 * 2**n for n in range(13))
+"""Of an agent's run: 100 ms to 7 minutes."""
 WORKFLOW_SECONDS = (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
+"""Of a workflow: 1 s to 2 hours."""
 CALLS = tuple(2**n for n in range(8))
+"""Of models or tools in one run of an agent: 1 to 128."""
 
 TOKEN_MODALITY = "gen_ai.token.modality"  # noqa: S105 - an attribute's name
 TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105 - an attribute's name
@@ -94,9 +99,15 @@ class GenAIMetrics:
             side: counts(f"{inference}.operation.{side}", "{token}", TOKENS, f"{side[:-7].title()} tokens per call")
             for side in ("input_tokens", "output_tokens")
         }
-        self._embeddings = seconds("gen_ai.client.embeddings.duration", CLIENT_SECONDS, "Duration of embedding")
+        embeddings = seconds("gen_ai.client.embeddings.duration", CLIENT_SECONDS, "Duration of embedding")
+        workflow = seconds("gen_ai.invoke_workflow.duration", WORKFLOW_SECONDS, "Duration of a workflow")
+        tool = seconds("gen_ai.execute_tool.duration", CLIENT_SECONDS, "Duration of a tool call")
+        self._durations = {
+            "embeddings": (embeddings, _BASE),
+            "invoke_workflow": (workflow, _WORKFLOW),
+            "execute_tool": (tool, _TOOL),
+        }
         self._other = seconds("gen_ai.client.operation.duration", CLIENT_SECONDS, "Duration of a client operation")
-        self._workflow = seconds("gen_ai.invoke_workflow.duration", WORKFLOW_SECONDS, "Duration of a workflow")
         self._agent = seconds("gen_ai.invoke_agent.duration", AGENT_SECONDS, "Duration of an agent's run")
         self._agent_calls = {
             what: counts(f"gen_ai.invoke_agent.{what}s", f"{{{what}}}", CALLS, description)
@@ -105,7 +116,6 @@ class GenAIMetrics:
                 ("tool_call", "Tool calls of an agent's run"),
             )
         }
-        self._tool = seconds("gen_ai.execute_tool.duration", CLIENT_SECONDS, "Duration of a tool call")
         self._legacy_usage = (
             counts("gen_ai.client.token.usage", "{token}", TOKENS, "Tokens per call (legacy)") if legacy else None
         )
@@ -170,18 +180,11 @@ class GenAIMetrics:
                 if calls is not None:
                     self._agent_calls[what].record(calls, name)
         else:
-            instrument, allowed = self._durations().get(operation, (self._other, _BASE))
+            instrument, allowed = self._durations.get(operation, (self._other, _BASE))
             picked = _pick(attributes, allowed)
             if allowed is _BASE:
                 picked[keys.OPERATION_NAME] = operation
             instrument.record(duration_s, {**picked, **error})
-
-    def _durations(self) -> dict[str, tuple[Histogram, tuple[str, ...]]]:
-        return {
-            "embeddings": (self._embeddings, _BASE),
-            "invoke_workflow": (self._workflow, _WORKFLOW),
-            "execute_tool": (self._tool, _TOOL),
-        }
 
     def _record_stream(self, base: dict[str, Any], first_chunk: float | None, gaps: Sequence[float]) -> None:
         if first_chunk is not None:

@@ -1,9 +1,11 @@
-"""Responses that a provider goes on with after it has answered the request: ``background`` of OpenAI and of Gemini's interactions.
+"""Responses that a provider goes on with after it has answered the request: ``background`` of OpenAI and of Gemini's
+interactions.
 
-The POST says ``queued`` and names no tokens; some later request, perhaps of another process, is told them: one that asks how it is
-going, one that takes the stream up again, one that cancels. The first of all that are told has it counted. Until then the money that the request set
-aside stays so, and comes back when nobody has asked for an hour, or with the lease of a process that died.
-https://platform.openai.com/docs/guides/background, https://ai.google.dev/gemini-api/docs/background-execution
+The POST says ``queued`` and names no tokens; some later request, perhaps of another process, is told them: one that
+asks how it is going, one that takes the stream up again, one that cancels. The first of all that are told has it
+counted. Until then the money that the request set aside stays so, and comes back when nobody has asked for an hour, or
+with the lease of a process that died. https://platform.openai.com/docs/guides/background,
+https://ai.google.dev/gemini-api/docs/background-execution
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Who counts a response that several processes can ask for: the first one that says so in the directory of the journal.
 
-A claim is an empty file that is made exclusively, which is atomic on a disk and between processes. Where none can be made, or no journal
-is kept, this process remembers its own.
+A claim is an empty file that is made exclusively, which is atomic on a disk and between processes. Where none can be
+made, or no journal is kept, this process remembers its own.
 """
 
 from __future__ import annotations

@@ -140,7 +140,9 @@ class Exchange:
 
     @property
     def goes_on(self) -> bool:
-        """Whether the provider goes on with the answer after it is through: OpenAI says so, Gemini only repeats what was asked."""
+        """Whether the provider goes on with the answer after it is through: OpenAI says so, Gemini only repeats what
+        was asked.
+        """
         return self.answer.background or (self.api == "interactions" and self.request.background)
 
     def watch(self, ending: Ending) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ai_dev_squad.guard import report
 
-__all__ = ["call_after_import"]
+__all__ = ["call_after_import", "is_loading"]
 
 
 def call_after_import(names: Container[str], callback: Callable[[ModuleType], None]) -> Callable[[], None]:
@@ -28,6 +28,11 @@ def call_after_import(names: Container[str], callback: Callable[[ModuleType], No
             sys.meta_path.remove(finder)
 
     return stop
+
+
+def is_loading(module: ModuleType) -> bool:
+    """Whether another thread is importing it, so that it lacks what comes further down; whoever waits for it is told."""
+    return bool(getattr(module.__spec__, "_initializing", False))
 
 
 class _Finder(MetaPathFinder):

@@ -43,7 +43,8 @@ class Match(NamedTuple):
 def match(kind: Kind, model: Callable[[], str], open_operations: Callable[[], list[Operation]]) -> Match:
     """Find the model call of this kind that has sent a request for ``model()`` in the current context.
 
-    ``open_operations()`` are those of the process, asked for where the context doesn't say. To be called by one thread at a time where several calls wait.
+    ``open_operations()`` are those of the process, asked for where the context doesn't say. To be called by one thread
+    at a time where several calls wait.
     """
     here = innermost_operation(current_context(), model)
     if here is not None:
@@ -99,7 +100,7 @@ def _sends(operation: Operation, kind: Kind) -> bool:
         operation.kind.is_model_call
         and operation.status is None
         and operation.request is not None
-        and (operation.kind.operation == "embeddings") == (kind.operation == "embeddings")
+        and operation.kind.may_send(kind)
     )
 
 

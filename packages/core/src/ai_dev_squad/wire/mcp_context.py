@@ -1,7 +1,8 @@
-"""W3C trace context in the `_meta` of the Model Context Protocol, so that what a server does belongs to the run that asked for it.
+"""W3C trace context in the `_meta` of the Model Context Protocol, so that what a server does belongs to the run that
+asked for it.
 
-The protocol reserves ``traceparent`` and ``tracestate`` there (SEP-414). Releases 2 of the SDK write and read them by themselves; this
-does the same for releases 1. Only the ids cross, no session and no content.
+The protocol reserves ``traceparent`` and ``tracestate`` there (SEP-414). Releases 2 of the SDK write and read them by
+themselves; this does the same for releases 1. Only the ids cross, no session and no content.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ __all__ = ["Document", "EventStream", "Lines", "Reader", "reader_of"]
 _LONGEST = 1 << 18
 """Of a longer text only the beginning is looked at, and the end is kept."""
 _END = 1 << 15
+"""Bytes of its beginning and of its end: usage and model stand in one of the two."""
 _LONGEST_FRAME = 1 << 24  # Amazon's limit
 
 
@@ -130,7 +131,9 @@ class Document:
 
 
 class EventStream:
-    """Amazon's event stream: lengths of the message and of its headers, checksum; headers; JSON, or a piece of lines; checksum."""
+    """Amazon's event stream: lengths of the message and of its headers, checksum; headers; JSON, or a piece of lines;
+    checksum.
+    """
 
     def __init__(self, answer: Answer) -> None:
         self._answer, self._rest = answer, bytearray()

@@ -14,7 +14,7 @@ from ai_dev_squad.process import ForkSafeLock, after_fork
 from ai_dev_squad.schema import EventType
 from ai_dev_squad.wire import mcp_context, openai_usage
 from ai_dev_squad.wire.coverage import SELF_CHECK
-from ai_dev_squad.wire.imports import call_after_import
+from ai_dev_squad.wire.imports import call_after_import, is_loading
 from ai_dev_squad.wire.observer import WireObserver
 from ai_dev_squad.wire.refusals import LIBRARIES, let_through
 from ai_dev_squad.wire.tap import Tap, install
@@ -91,5 +91,5 @@ def _listen(on: ExitStack, names: Collection[str], patch: Callable[[ModuleType],
     on.callback(call_after_import(names, guarded))
     for name in names:
         module = sys.modules.get(name)
-        if module is not None and not getattr(module.__spec__, "_initializing", False):
+        if module is not None and not is_loading(module):
             guarded(module)

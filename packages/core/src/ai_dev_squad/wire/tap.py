@@ -12,7 +12,7 @@ from ai_dev_squad.patching import Patches
 from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.wire.doors import DOORS
 from ai_dev_squad.wire.exchange import Observer
-from ai_dev_squad.wire.imports import call_after_import
+from ai_dev_squad.wire.imports import call_after_import, is_loading
 from ai_dev_squad.wire.passage import Passage
 
 __all__ = ["Tap", "install"]
@@ -34,7 +34,7 @@ class Tap:
         """Watch the libraries that were loaded in a way that the import hook doesn't see. Cheap, and never raises."""
         for name in DOORS:
             module = sys.modules.get(name)
-            if module is not None and id(module) not in self._tried and not _half_there(module):
+            if module is not None and id(module) not in self._tried and not is_loading(module):
                 self._arrived(module)
 
     def settle(self) -> None:
@@ -66,11 +66,6 @@ class Tap:
                 door(module, self._patches, self._passage)
             except Exception as error:  # noqa: BLE001 - a release of the library that is made otherwise
                 report(f"watching model calls of {module.__name__} {getattr(module, '__version__', '')}", error)
-
-
-def _half_there(module: ModuleType) -> bool:
-    """Whether another thread is importing it; the import hook, or a later look, will find it whole."""
-    return bool(getattr(module.__spec__, "_initializing", False))
 
 
 def install(observer: Observer) -> Tap:

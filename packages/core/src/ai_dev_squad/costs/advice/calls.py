@@ -46,6 +46,7 @@ PriceOf: TypeAlias = Callable[[str, str, Usage], "int | None"]
 """Model, provider and usage to picodollars, or ``None`` where no price is known."""
 
 FAILED = frozenset({"error", "cancelled", "abandoned"})
+"""Statuses of calls that brought nothing."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,12 @@ def _order(call: Call) -> tuple[Any, ...]:
 
 
 def answered(calls: list[Call]) -> list[Call]:
+    """Those that brought an answer, and of which tokens and price are known."""
     return [call for call in calls if call.entry.status == "ok" and call.cost is not None and call.input + call.output]
 
 
 def spent(calls: Iterable[Call]) -> int:
+    """What they cost together in picodollars; those without a known price count for nothing."""
     return sum(call.cost or 0 for call in calls)
 
 
@@ -138,6 +141,7 @@ def spent_on(
 
 
 def grouped(calls: Iterable[Call], key: Callable[[Call], Any]) -> list[tuple[Any, list[Call]]]:
+    """The calls that have a key in common, each in the order given; the keys are tuples, in the order of ``by_text``."""
     groups: dict[Any, list[Call]] = defaultdict(list)
     for call in calls:
         groups[key(call)].append(call)
@@ -145,6 +149,7 @@ def grouped(calls: Iterable[Call], key: Callable[[Call], Any]) -> list[tuple[Any
 
 
 def by_text(groups: Mapping[Any, list[Any]]) -> list[tuple[Any, list[Any]]]:
+    """Groups in the order of their keys as text, so that keys of which parts are missing can be put in order, too."""
     return sorted(groups.items(), key=lambda item: tuple("" if part is None else str(part) for part in item[0]))
 
 
@@ -155,4 +160,5 @@ def conversations(calls: list[Call]) -> list[tuple[tuple[str, str, str | None, s
 
 
 def of_agent(agent: str | None) -> str:
+    """The words for an agent in a title, before the model's; none where no agent is known."""
     return f"agent {agent} on " if agent else ""

@@ -37,10 +37,18 @@ Rule: TypeAlias = Callable[["list[Call]", PriceOf], Iterator[Advice]]
 """From calls and prices to advice."""
 
 CACHE_MINIMUM_TOKENS = 1024
+"""The shortest input that OpenAI caches, and Anthropic for most models."""
 CACHE_LIFETIME_S = 300.0
+"""How long a cache lives at least: https://platform.openai.com/docs/guides/prompt-caching and
+https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching
+"""
+
 GROWTH_CALLS = 5
+"""The fewest calls of a conversation that is said to grow,"""
 GROWTH_FACTOR = 2
+"""and how many times its first input the last one is at least,"""
 GROWTH_STEADY = 0.8
+"""and the share of its steps that made it longer. Chosen so that a conversation that was trimmed once isn't one."""
 
 
 # --- cheaper model ----------------------------------------------------------------------------------------------------
@@ -101,7 +109,7 @@ def prompt_cache(calls: list[Call], price: PriceOf) -> Iterator[Advice]:
     """Large inputs that follow one another in one conversation and were all paid at the full price."""
     found: dict[tuple[str, str, str | None], list[tuple[int, int]]] = defaultdict(list)
     for (provider, model, agent, _), chain in conversations(calls):
-        writes = model.rpartition("/")[2].startswith("claude")
+        writes = model.rpartition("/")[2].startswith("claude")  # whose caches cost extra to write
         written: Call | None = None
         for first, second in pairwise(chain):
             if not _could_have_been_cached(first, second):

@@ -16,7 +16,9 @@ from ai_dev_squad.schema import EventType
 __all__ = ["EventSink", "announce_crossing", "announce_refusal"]
 
 EventSink: TypeAlias = Callable[[EventType, Literal["INFO", "WARNING", "ERROR"], str, "dict[str, Any]"], object]
-"""Receives event type, level name, message and JSON-safe metadata of ``budget.alert``, ``budget.exceeded`` and ``budget.store``."""
+"""Receives event type, level name, message and JSON-safe metadata of ``budget.alert``, ``budget.exceeded`` and
+``budget.store``.
+"""
 
 
 def announce_crossing(crossing: Crossing, callbacks: Iterable[AlertCallback], sink: EventSink | None) -> None:

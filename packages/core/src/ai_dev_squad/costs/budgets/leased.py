@@ -32,15 +32,17 @@ __all__ = ["LeasedStore", "Tell"]
 
 _log = logging.getLogger("ai_dev_squad")
 
-_MOST_ASKS = 100
-_MOST_KEPT = 200
-_MOST_READ = 500
+_MOST_ASKS, _MOST_READ = 100, 500
+"""Reservations, and accounts that are read, in one exchange."""
+_MOST_KEPT = 200  # leases that one exchange renews: what a ledger does for them keeps others waiting
 _RETRY_AT_LEAST_S, _RETRY_AT_MOST_S = 0.05, 5.0
 _FIRST_CONTACT_S = 1.0
-_FLUSH_TIMEOUT_S = 10.0
-_JOIN_TIMEOUT_S = 2.0
-_LOCK_TIMEOUT_S = 1.0
+"""The least that the first call waits, whatever the others do: it pays for the connection."""
+_FLUSH_TIMEOUT_S, _JOIN_TIMEOUT_S = 10.0, 2.0
+"""How long ``save`` waits for a ledger that answers, and the end of the program for the thread and the ledger."""
+_LOCK_TIMEOUT_S = 1.0  # for the book, which is held for moments only
 _WARM_S = 600.0
+"""How long after its last use a ledger is still asked whether it answers, so that no call finds out."""
 _GATHER_S = 0.01
 """What is settled so soon after the last exchange is told together: each exchange would keep a reservation waiting."""
 

@@ -62,10 +62,11 @@ class BudgetManager:
 
     ``clock`` gives seconds since the epoch. ``state_path`` is a JSON file that keeps spend over restarts and adds up
     several processes; without it spend is kept in memory. It is written in the background ``save_interval`` seconds
-    after spend, by ``flush`` and by ``close``. A ``ledger`` (``costs.stores.open_ledger``) takes its place: processes that
-    share one share reservations, too, which come back ``lease_s`` seconds after their holder has died. A call waits for
-    it at most ``store_timeout_s`` seconds, and ``when_away`` says what happens then. ``timezone`` (IANA name or tzinfo, default UTC) is the calendar that
-    periods follow. A budget ``per`` something keeps at most ``max_keys`` values. ``on_event`` receives the events.
+    after spend, by ``flush`` and by ``close``. A ``ledger`` (``costs.stores.open_ledger``) takes its place: processes
+    that share one share reservations, too, which come back ``lease_s`` seconds after their holder has died. A call
+    waits for it at most ``store_timeout_s`` seconds, and ``when_away`` says what happens then. ``timezone`` (IANA name
+    or tzinfo, default UTC) is the calendar that periods follow. A budget ``per`` something keeps at most ``max_keys``
+    values. ``on_event`` receives the events.
     """
 
     def __init__(
@@ -133,10 +134,11 @@ class BudgetManager:
     ) -> Budget:
         """Set a limit of ``limit_usd`` US dollars per ``period``: hourly, daily, weekly, monthly, run or total.
 
-        It holds for calls that match every scope given (``model`` covers the model's dated snapshots too). With
-        ``per`` it is one limit for each session, agent, user, model, framework or run; calls without the value share
-        one, except that calls outside any run are in no run's budget. ``alert_thresholds`` are shares of the limit (default 0.8 and 0.9; ``[]`` for none). Setting a name again
-        changes that budget; if it counts the same calls, its spend stays. Raises ``ValueError`` for an impossible one.
+        It holds for calls that match every scope given (``model`` covers the model's dated snapshots too). With ``per``
+        it is one limit for each session, agent, user, model, framework or run; calls without the value share one,
+        except that calls outside any run are in no run's budget. ``alert_thresholds`` are shares of the limit (default
+        0.8 and 0.9; ``[]`` for none). Setting a name again changes that budget; if it counts the same calls, its spend
+        stays. Raises ``ValueError`` for an impossible one.
         """
         budget = Budget(
             name,
@@ -190,9 +192,10 @@ class BudgetManager:
     def reserve(self, estimate_usd: float | None, attribution: Attribution | None = None) -> Reservation:
         """Set aside ``estimate_usd`` for a call that is about to be made, in every stop budget it belongs to.
 
-        ``attribution`` says whose call it is; without it, it belongs to the budgets that ask for nobody. Raises ``BudgetExceeded``, with nothing set aside anywhere, when one of them would not hold. An estimate of 0
-        (a local model) always passes. ``None`` is an unknown price: it passes, and is counted in ``unpriced_calls``
-        when settled, unless the budget says ``unknown_price="stop"`` or has nothing left.
+        ``attribution`` says whose call it is; without it, it belongs to the budgets that ask for nobody. Raises
+        ``BudgetExceeded``, with nothing set aside anywhere, when one of them would not hold. An estimate of 0 (a local
+        model) always passes. ``None`` is an unknown price: it passes, and is counted in ``unpriced_calls`` when
+        settled, unless the budget says ``unknown_price="stop"`` or has nothing left.
         """
         estimate = _pico_or_unknown(estimate_usd)
         call = _NOBODY if attribution is None else attribution
@@ -220,7 +223,9 @@ class BudgetManager:
         return self._book.statuses()
 
     def flush(self) -> bool:
-        """Return when all spend so far is on disk or in the ledger; ``False`` if it could not be written (it is tried again later)."""
+        """Return when all spend so far is on disk or in the ledger; ``False`` if it could not be written (it is tried
+        again later).
+        """
         return self._store is None or self._store.save()
 
     def close(self) -> None:

@@ -18,9 +18,12 @@ from ai_dev_squad.guard import report
 __all__ = ["Saver"]
 
 _LOOK_EVERY_S = 1.0
+"""At what others have spent, at most."""
 _RETRY_AT_LEAST_S, _RETRY_AT_MOST_S = 0.1, 30.0
 _IO_TIMEOUT_S = 10.0
+"""How long whoever saves waits for the thread, which may be held up by a slow disk."""
 _JOIN_TIMEOUT_S = 2.0
+"""How long the end of the program waits for the thread."""
 
 
 class Saver:

@@ -24,6 +24,7 @@ from ai_dev_squad.guard import report
 __all__ = ["StateFile", "StoredBudget", "merge", "settle", "tidy"]
 
 _LOCK_TIMEOUT_S = 5.0
+"""How long another process may write, before it is tried again later."""
 _FORMAT = 1
 _AMOUNT = re.compile(r"([0-9]{1,40})(?:\.([0-9]{1,12}))?")
 _PAST_PERIODS = 2

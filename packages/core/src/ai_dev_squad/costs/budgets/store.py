@@ -16,7 +16,7 @@ WhenAway: TypeAlias = Literal["allow", "refuse"]
 class BudgetStore(Protocol):
     """What keeps the sums of an ``AccountBook``: a file, or a ledger that several processes share.
 
-    ``reserve``, ``settled``, ``release`` happen in the book first; the store follows it.
+    What is set aside, charged and given back is so in the book first; the store follows it.
     """
 
     def reserve(self, hold: Hold, estimate: int | None) -> Refusal | None:

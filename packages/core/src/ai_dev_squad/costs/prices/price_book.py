@@ -165,10 +165,11 @@ class PriceBook:
     ) -> dict[str, Any]:
         """What a call with this prompt will cost, before it is made.
 
-        The prompt is ``text`` or chat ``messages``, with the ``tools`` and the ``response_format`` that go with them. Without ``max_output_tokens``, half as many tokens as the prompt
-        has are expected. Keys: ``input_tokens``, ``estimated_output_tokens``, ``input_cost_usd``,
-        ``estimated_output_cost_usd``, ``estimated_cost_usd``, and where the numbers come from: ``token_source``,
-        ``price``, ``price_date``, ``price_source``. Raises ``ValueError`` for a model without a known price.
+        The prompt is ``text`` or chat ``messages``, with the ``tools`` and the ``response_format`` that go with them.
+        Without ``max_output_tokens``, half as many tokens as the prompt has are expected. Keys: ``input_tokens``,
+        ``estimated_output_tokens``, ``input_cost_usd``, ``estimated_output_cost_usd``, ``estimated_cost_usd``, and
+        where the numbers come from: ``token_source``, ``price``, ``price_date``, ``price_source``. Raises
+        ``ValueError`` for a model without a known price.
         """
         price = self.prices.find(model_name, provider, service_tier=service_tier)
         if self.prices.failures:

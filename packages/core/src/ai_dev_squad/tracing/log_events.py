@@ -25,8 +25,8 @@ def emit_event(
 ) -> bool:
     """Send an event to the logger provider that the application has made global. False where it has none: it exports no logs.
 
-    ``of`` are the ids of the trace and of the operation that the event is about; without the second it is about the trace, whatever
-    is current here.
+    ``of`` are the ids of the trace and of the operation that the event is about; without the second it is about the
+    trace, whatever is current here.
     """
     provider = _application_logs()
     if provider is None:
