@@ -14,6 +14,7 @@ from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from langgraph.errors import GraphDrained, GraphInterrupt, GraphRecursionError, NodeCancelledError, ParentCommand
 from langgraph.types import Command, Interrupt, Send
 
+from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.schema import Usage
 from ai_dev_squad_langgraph import _translate
 
@@ -347,8 +348,8 @@ def test_any_text_can_be_hashed(texts: list[str]) -> None:
     ],
 )
 def test_outcomes(error: BaseException, status: str) -> None:
-    """Only what is a failure is an error."""
-    assert _translate.outcome(error) == status
+    """Of what LangGraph ends an operation with, only what is a failure is an error."""
+    assert classify(error) == status
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad.costs import estimate_messages
-from ai_dev_squad.genai.messages import bounded, countable, input_messages, message, plain_text, role_name
+from ai_dev_squad.genai.messages import (
+    bounded,
+    countable,
+    countable_text,
+    input_messages,
+    message,
+    plain_text,
+    role_name,
+)
 
 CALL = {"type": "tool_call", "id": "c", "name": "add", "arguments": {"a": 1}}
 
@@ -120,6 +128,16 @@ def test_pictures_and_tools_are_counted() -> None:
     assert estimate_messages(countable(asked), "gpt-4o").count == plain + 10 * 765
     assert estimate_messages(countable(asked), "gpt-4o").count == estimate_messages(asked, "gpt-4o").count
     assert estimate_messages(countable(without, [tool]), "gpt-4o").count > plain
+
+
+def test_what_is_counted_of_an_answer() -> None:
+    """Its texts, thoughts and tool calls in their order, as one text; a picture has none."""
+    said = [{"type": "reasoning", "content": "so "}, {"type": "text", "content": "look: "}, CALL]
+    picture = {"type": "uri", "modality": "image", "uri": "https://example.com/a.png"}
+
+    assert countable_text([{"role": "assistant", "content": said}]) == 'so look: add{"a":1}'
+    assert countable_text([{"role": "assistant", "content": [*said[:2], picture]}]) == "so look: "
+    assert countable_text([]) == ""
 
 
 def chat(length: int, size: int = 1) -> list[dict[str, Any]]:

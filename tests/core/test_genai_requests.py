@@ -15,6 +15,7 @@ from ai_dev_squad.genai.requests import (
     output_limit,
     prompt_hash,
     prompt_marks,
+    provider_speaking_openai,
     request_attributes,
     server_attributes,
 )
@@ -126,6 +127,21 @@ def test_servers(url: Any, expected: tuple[str | None, int | None]) -> None:
     assert (found.get("server.address"), found.get("server.port")) == expected or not isinstance(url, (str, type(None)))
     found["changed"] = 1
     assert "changed" not in server_attributes(url)
+
+
+@pytest.mark.parametrize(
+    "url, model, provider",
+    [
+        ("https://api.groq.com/openai/v1", "llama-3.3-70b", "groq"),
+        ("https://api.groq.com/openai/v1", "gemini-2.5-pro", "groq"),
+        ("http://gateway.example/v1", "claude-opus-4-5", "anthropic"),
+        ("http://gateway.example/v1", "gpt-4o", "openai"),
+        (None, "gpt-4o", "openai"),
+    ],
+)
+def test_whom_a_client_asks_that_speaks_openais_language(url: str | None, model: str, provider: str) -> None:
+    """The address tells; where it is nobody's that we know, the model's maker; else it is OpenAI."""
+    assert provider_speaking_openai(url, model) == provider
 
 
 # --- hashes -----------------------------------------------------------------------------------------------------------

@@ -73,6 +73,10 @@ class Pipeline:
         object.__setattr__(self, "receivers", tuple(receivers))
         object.__setattr__(self, "model_call_receivers", (ledger, *receivers))
 
+    def content_text(self, text: str) -> str:
+        """Text that is content, such as what a tool says of its failure: redacted, and empty where none is captured."""
+        return self.redactor.text(text) if self.capture_content else ""
+
     def error_info(self, error: BaseException, *, with_stack: bool) -> ErrorInfo:
         """What the journal says of an error, redacted."""
         info = self.redactor.exception(error)

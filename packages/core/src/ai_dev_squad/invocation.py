@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 from weakref import WeakSet
 
 from opentelemetry import context as otel_context
+from opentelemetry import trace
 from opentelemetry.context import Context
 
 from ai_dev_squad import operations
-from ai_dev_squad.context import Scope, attach, current_context, detach, heal, with_operation
+from ai_dev_squad.context import Scope, attach, current_context, current_operation, detach, heal, with_operation
 from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.operations import Kind, ModelRequest, Operation
 from ai_dev_squad.refusal import CallRefused
@@ -159,6 +160,20 @@ class Invocation(Steps):
         self.begin(operation, here=here)
         return operation
 
+    def begin_in_place(
+        self, kind: Kind, name: str, *, place: Context | None = None, **given: Unpack[Beginning]
+    ) -> Operation:
+        """Start the operation of this call below what is current here and begin with it. Returns it.
+
+        Where the context is of something else or of nothing, the call that this one belongs to knows better: it takes
+        place in that one's context, or where that is gone, in ``place``, else here.
+        """
+        here, above = current_context(), self.parent
+        if above is None or (not above.ended and above is type(self).current()):
+            return self.begin_below(current_operation(here), kind, name, here=here, **given)
+        there = above.context or trace.set_span_in_context(above.operation.span, here if place is None else place)
+        return self.begin_below(above.operation, kind, name, context=there, here=there, **given)
+
     def ask(self, may: Callable[[], None]) -> None:
         """Ask whether this call may be made: ``may`` is ``operation.reserve`` or ``operation.admit``.
 
@@ -169,6 +184,12 @@ class Invocation(Steps):
         except CallRefused as refusal:
             self.end(refusal)
             raise
+
+    def admit(self, arguments: Any) -> None:
+        """Say what this tool is called with, and ask whether it may be. Raises ``CallRefused`` as ``ask`` does."""
+        assert self.operation is not None
+        self.operation.note_arguments(arguments)
+        self.ask(self.operation.admit)
 
     def make_current(self) -> None:
         """From here on in this context, until its end."""

@@ -20,6 +20,7 @@ from ai_dev_squad.refusal import CallRefused
 __all__ = [
     "Open",
     "Steps",
+    "argument",
     "astepped",
     "observed",
     "observed_astream",
@@ -61,6 +62,11 @@ Open = Callable[[tuple[Any, ...], Mapping[str, Any]], "Steps | None"]
 """Begins to watch a call with these arguments; ``None``: this call isn't observed. Only ``CallRefused`` leaves it."""
 
 _UNOBSERVED = Steps()
+
+
+def argument(name: str, position: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """An argument of a watched call, however it was passed; ``None`` when it wasn't."""
+    return args[position] if len(args) > position else kwargs.get(name)
 
 
 def observed(original: Callable[..., Any], open_steps: Open) -> Callable[..., Any]:

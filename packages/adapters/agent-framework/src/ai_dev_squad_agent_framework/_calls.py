@@ -12,8 +12,9 @@ from ai_dev_squad import operations, runtime
 from ai_dev_squad.context import current_operation
 from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.marks import Mark
-from ai_dev_squad.schema import ErrorInfo, EventType
+from ai_dev_squad.schema import EventType
 from ai_dev_squad.steps import Steps
+from ai_dev_squad.tool_calls import never_ran, note_answer, opening_attributes
 from ai_dev_squad_agent_framework import _translate
 from ai_dev_squad_agent_framework._invocation import FRAMEWORK, MARKS, RESUMPTIONS, Call, is_wanted
 from ai_dev_squad_agent_framework._streams import follow
@@ -90,23 +91,7 @@ class AgentRun(_Streamed):
         """The next question to the model tells of calls that never reached a tool, as there is none of that name."""
         for call_id, name, told in _translate.tools_not_run(messages, self.ran):
             self.ran.add(call_id)
-            _not_run(self, call_id, name, told)
-
-
-def _not_run(run: AgentRun, call_id: str, name: str, told: str) -> None:
-    pipeline = runtime.pipeline()
-    operation = operations.start(
-        operations.TOOL,
-        pipeline.redactor.text(name),  # the model's invention
-        framework=FRAMEWORK,
-        parent=run.operation,
-        attributes={keys.TOOL_TYPE: "function", keys.TOOL_CALL_ID: call_id},
-    )
-    operation.note_arguments(None)
-    operation.note_result(told)
-    operation.fail(
-        ErrorInfo(type="unknown_tool", message=pipeline.redactor.text(told) if pipeline.capture_content else "")
-    )
+            never_ran(name, call_id, told, framework=FRAMEWORK, parent=self.operation)
 
 
 def _interrupt(run: Call, question: str) -> None:
@@ -213,16 +198,11 @@ class ToolCall(Call):
 
     @classmethod
     def _begin(cls, tool: Any, arguments: Any, call_id: str | None) -> ToolCall:
-        pipeline, above = runtime.pipeline(), Call.current()
-        attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
-        if call_id:
-            attributes[keys.TOOL_CALL_ID] = call_id
-            if isinstance(above, AgentRun):
-                above.ran.add(call_id)
-        if pipeline.capture_content:
-            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(arguments)
+        above = Call.current()
+        if call_id and isinstance(above, AgentRun):
+            above.ran.add(call_id)
         call = cls(tool)
-        call.start(tool.name, attributes=attributes)
+        call.start(tool.name, attributes=opening_attributes(arguments, call_id))
         call.admit(arguments)
         return call
 
@@ -232,11 +212,7 @@ class ToolCall(Call):
         super().raised(error)
 
     def take(self, item: Any) -> None:
-        pipeline = runtime.pipeline()
-        result = _translate.text_of(item)
-        self.operation.note_result(result)
-        if pipeline.capture_content:
-            self.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(result)})
+        note_answer(self.operation, _translate.text_of(item))
 
 
 class _LetPass(Steps):

@@ -58,11 +58,6 @@ class Call(Invocation, framework=FRAMEWORK):
         """Set money aside for a model call. Raises ``CallRefused`` when it may not be made."""
         self.ask(self.operation.reserve)
 
-    def admit(self, arguments: Any) -> None:
-        """Say what a tool is called with. Raises ``CallRefused`` when it may not be."""
-        self.operation.note_arguments(arguments)
-        self.ask(self.operation.admit)
-
     def raised(self, error: BaseException) -> None:
         self.end(carried_by(error))
 

@@ -1,7 +1,8 @@
 """Follow a ``ResponseStream`` to whichever end it has, through the hooks that it has for that.
 
-The call's span is current while the stream is pulled, in whichever task, and nowhere between two pulls. The framework's own span of
-the same work, which it makes current in the same way, stays so inside of ours; of a model call ours is the one inside.
+The call's span is current while the stream is pulled, in whichever task, and nowhere between two pulls. The framework's
+own span of the same work, which it makes current in the same way, stays so inside of ours; of a model call ours is the
+one inside.
 """
 
 from __future__ import annotations

@@ -154,12 +154,7 @@ def _definition(tool: Any) -> Any:
 def _provider(client: Any, model: str) -> str:
     name = str(getattr(client, "otel_provider_name", None) or "unknown")
     provider = providers.convention_name(name.lower())
-    if provider != "openai":
-        return provider
-    # Others speak OpenAI's language, too.
-    host = requests.server_attributes(_address(client)).get(keys.SERVER_ADDRESS)
-    behind = providers.provider_behind(provider, host)
-    return behind if behind != provider else providers.maker_of_model(model) or provider
+    return provider if provider != "openai" else requests.provider_speaking_openai(_address(client), model)
 
 
 def _address(client: Any) -> str | None:
@@ -241,8 +236,7 @@ class Answer:
 
     def text(self) -> str:
         """All that was said, tool calls included, for an estimate of its tokens."""
-        said = shapes.countable([{"role": "assistant", "content": self.parts()}])
-        return "".join(piece for _, text in said for piece in text if isinstance(piece, str))
+        return shapes.countable_text([{"role": "assistant", "content": self.parts()}])
 
 
 def _reports(piece: Any) -> Iterator[tuple[Mapping[str, Any], bool]]:

@@ -15,11 +15,12 @@ from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.genai.usage import cost_from, tier_from
 from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo, EventType, Link, Usage
-from ai_dev_squad.steps import Steps
+from ai_dev_squad.steps import Steps, argument
+from ai_dev_squad.tool_calls import never_ran
 from ai_dev_squad_autogen import _translate
 from ai_dev_squad_autogen._invocation import FRAMEWORK, RUNS, Call, Options, enclosing
 
-__all__ = ["AgentTurn", "ModelCall", "Part", "TeamRun", "argument", "effective_options", "is_same", "options_of"]
+__all__ = ["AgentTurn", "ModelCall", "Part", "TeamRun", "effective_options", "is_same", "options_of"]
 
 OPTIONS = "__ai_dev_squad_options__"
 RUN = "__ai_dev_squad_run__"
@@ -40,11 +41,6 @@ def effective_options(subject: Any, above: Call | None) -> Options:
 def is_same(above: Call | None, subject: Any, kind: operations.Kind) -> bool:
     """Whether an observed method calls another one of the same object: that is one call."""
     return above is not None and above.subject is subject and above.operation.kind is kind
-
-
-def argument(name: str, position: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """An argument of a method, however it was passed."""
-    return args[position] if len(args) > position else kwargs.get(name)
 
 
 class Part(Steps):
@@ -260,23 +256,11 @@ _LOOK_AT: dict[type, Any] = {
 
 
 def _not_executed(turn: AgentTurn, result: Any) -> None:
-    pipeline = runtime.pipeline()
-    attributes: dict[str, Any] = {keys.TOOL_TYPE: "function", keys.TOOL_CALL_ID: result.call_id}
-    operation = operations.start(
-        operations.TOOL,
-        pipeline.redactor.text(result.name),  # the model's invention, perhaps
-        framework=FRAMEWORK,
-        parent=turn.operation,
-        attributes=attributes,
-    )
-    operation.note_arguments(None)
-    operation.note_result(str(result.content))
-    if not result.is_error:
-        operation.stop()
-        return
-    text = pipeline.redactor.text(str(result.content)) if pipeline.capture_content else ""
-    unknown = str(result.content).startswith(f"Error: tool '{result.name}' not found")
-    operation.fail(ErrorInfo(type="unknown_tool" if unknown else "tool_not_executed", message=text))
+    told, error = str(result.content), None
+    if result.is_error:
+        unknown = told.startswith(f"Error: tool '{result.name}' not found")
+        error = "unknown_tool" if unknown else "tool_not_executed"
+    never_ran(result.name, result.call_id, told, framework=FRAMEWORK, parent=turn.operation, error=error)
 
 
 # --- model calls ------------------------------------------------------------------------------------------------------

@@ -10,11 +10,8 @@ from typing import Any, ClassVar, Unpack
 from weakref import WeakValueDictionary
 
 from autogen_core import MessageHandlerContext
-from opentelemetry import context as otel_context
-from opentelemetry import trace
 from opentelemetry.context import Context
 
-from ai_dev_squad.context import current_operation
 from ai_dev_squad.invocation import Beginning, Invocation
 from ai_dev_squad.operations import Kind, Operation
 
@@ -53,22 +50,11 @@ class Call(Invocation, framework=FRAMEWORK):
 
     def start(self, name: str, **given: Unpack[Beginning]) -> None:
         """Start the operation. Raises ``CallRefused`` when it is a model call that may not be made."""
-        here = otel_context.get_current()
-        above, parent, context = self.parent, None, None
-        if above is not None and (above.ended or above is not Call.current()):
-            # The context belongs to something else, or nothing: the call above knows better.
-            parent = above.operation
-            context = here = above.context or trace.set_span_in_context(parent.span, above.place or here)
-        operation = self.begin_below(
-            parent or current_operation(here), self.kind, name, context=context, here=here, **given
+        operation = self.begin_in_place(
+            self.kind, name, place=None if self.parent is None else self.parent.place, **given
         )
         if operation.request is not None:
             operation.reserve()
-
-    def admit(self, arguments: Any) -> None:
-        """Say what a tool is called with. Raises ``CallRefused`` when it may not be."""
-        self.operation.note_arguments(arguments)
-        self.ask(self.operation.admit)
 
 
 def enclosing(key: str | None = None) -> Call | None:

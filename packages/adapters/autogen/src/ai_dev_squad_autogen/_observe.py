@@ -46,8 +46,9 @@ def observe(thing: T, *, name: str | None = None, task: str | None = None, keep_
     is found when its next run begins. A team's or agent's parts are observed where they work for something observed; a
     part that is given to ``observe`` itself is observed everywhere.
 
-    ``name`` is how the runs of a team or agent are called; without it, AutoGen's own name is used. ``task`` says what they
-    are asked to do, such as ``"refund"``, to compare them with other runs of that task. AutoGen's spans about its runtime's messages and agents would show the same work again, and are left out of observed runs unless
+    ``name`` is how the runs of a team or agent are called; without it, AutoGen's own name is used. ``task`` says what
+    they are asked to do, such as ``"refund"``, to compare them with other runs of that task. AutoGen's spans about its
+    runtime's messages and agents would show the same work again, and are left out of observed runs unless
     ``keep_runtime_spans`` is set.
 
     Raises ``TypeError`` for anything else, and ``ValueError`` for bad settings, here rather than in the middle of a run.

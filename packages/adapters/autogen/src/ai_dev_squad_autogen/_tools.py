@@ -9,9 +9,10 @@ from autogen_core.tools import ToolResult, Workbench
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
 from ai_dev_squad.schema import ErrorInfo
-from ai_dev_squad.steps import Steps
+from ai_dev_squad.steps import Steps, argument
+from ai_dev_squad.tool_calls import error_in_words, note_answer, opening_attributes
 from ai_dev_squad_autogen import _translate
-from ai_dev_squad_autogen._calls import AgentTurn, Part, argument, effective_options, is_same, options_of
+from ai_dev_squad_autogen._calls import AgentTurn, Part, effective_options, is_same, options_of
 from ai_dev_squad_autogen._invocation import Call, enclosing
 
 __all__ = ["CodeRun", "MemoryQuery", "ToolCall"]
@@ -45,17 +46,11 @@ class ToolCall(Call):
         above = enclosing()
         if (above is None and options_of(subject) is None) or is_same(above, subject, cls.kind):
             return None
-        pipeline = runtime.pipeline()
-        attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
-        if call_id:
-            attributes[keys.TOOL_CALL_ID] = call_id
-            if isinstance(above, AgentTurn):
-                above.ran = above.ran or set()
-                above.ran.add(call_id)
-        if pipeline.capture_content:
-            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(arguments)
+        if call_id and isinstance(above, AgentTurn):
+            above.ran = above.ran or set()
+            above.ran.add(call_id)
         call = cls(subject, above, effective_options(subject, above))
-        call.start(str(name), attributes=attributes)
+        call.start(str(name), attributes=opening_attributes(arguments, call_id))
         call.admit(arguments)
         return call
 
@@ -63,17 +58,12 @@ class ToolCall(Call):
         of_workbench = isinstance(self.subject, Workbench)
         if of_workbench and not isinstance(item, ToolResult):
             return  # an event on the way
-        pipeline = runtime.pipeline()
-        result = _translate.tool_result_text(item)
-        self.operation.note_result(result)
-        if pipeline.capture_content:
-            self.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(result)})
+        note_answer(self.operation, _translate.tool_result_text(item))
         if of_workbench and item.is_error:
             # AutoGen tells the model of the error and goes on, but this call failed.
             self.status = "error"
             if self.error is None:
-                text = pipeline.redactor.text(item.to_text()) if pipeline.capture_content else ""
-                self.error = ErrorInfo(type="tool_error", message=text)
+                self.error = error_in_words("tool_error", item.to_text())
 
 
 class _InWorkbench(Part):
@@ -96,24 +86,22 @@ class CodeRun(Call):
         if (above is None and options_of(executor) is None) or is_same(above, executor, cls.kind):
             return None
         blocks = argument("code_blocks", 0, args, kwargs) or ()
-        attributes: dict[str, Any] = {
-            keys.TOOL_TYPE: "extension",
+        code = [block.code for block in blocks]
+        attributes = {
+            **opening_attributes(code, tool_type="extension"),
             "autogen.executor.type": type(executor).__name__,
             "autogen.code.languages": sorted({str(block.language) for block in blocks}),
         }
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value([block.code for block in blocks])
         run = cls(executor, above, effective_options(executor, above))
         run.start("execute_code", attributes=attributes)
-        run.admit([block.code for block in blocks])
+        run.admit(code)
         return run
 
     def take(self, item: Any) -> None:
         pipeline = runtime.pipeline()
         self.operation.annotate({"autogen.code.exit_code": item.exit_code})
         self.operation.note_result([item.exit_code, item.output])
-        output = pipeline.redactor.text(str(item.output)) if pipeline.capture_content else ""
+        output = pipeline.content_text(str(item.output))
         if pipeline.capture_content:
             self.operation.annotate({keys.TOOL_CALL_RESULT: output})
         if item.exit_code != 0:

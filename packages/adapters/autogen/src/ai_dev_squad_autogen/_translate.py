@@ -145,11 +145,7 @@ def _with_pixels(piece: Any) -> Any:
 def _provider(client: Any, model: str) -> str:
     cls: Any = type(client)
     provider = _provider_of_class(cls)
-    if provider != "openai":
-        return provider
-    # Others speak OpenAI's language, too.
-    behind = providers.provider_behind(provider, requests.server_attributes(_address(client)).get(keys.SERVER_ADDRESS))
-    return behind if behind != provider else providers.maker_of_model(model) or provider
+    return provider if provider != "openai" else requests.provider_speaking_openai(_address(client), model)
 
 
 @lru_cache(maxsize=256)
@@ -221,7 +217,7 @@ def answer_content(result: Any) -> list[dict[str, Any]]:
 
 def answer_text(result: Any) -> str:
     """The text of the answer, thoughts and tool calls included, for an estimate of its tokens."""
-    return "".join(piece for _, text in shapes.countable([_answer(result)]) for piece in text if isinstance(piece, str))
+    return shapes.countable_text([_answer(result)])
 
 
 def _answer(result: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.genai.usage import cost_from
 from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo
+from ai_dev_squad.tool_calls import error_in_words
 from ai_dev_squad_crewai import _invocation, _translate
 from ai_dev_squad_crewai._invocation import Call
 from ai_dev_squad_crewai._refusals import stop
@@ -140,12 +141,7 @@ def _tool_finished(source: Any, event: Any) -> None:
     # The failure became a message for the model: the run goes on, but this tool call failed.
     reason = getattr(failure, "reason", None)
     kind = str(getattr(reason, "value", reason) or "tool_error")
-    _invocation.end(call, "error", ErrorInfo(type=kind, message=_said(getattr(failure, "message", ""))))
-
-
-def _said(message: Any) -> str:
-    """What a tool says about its failure is its output: content."""
-    return str(captured(lambda: {"message": str(message)}).get("message", ""))
+    _invocation.end(call, "error", error_in_words(kind, str(getattr(failure, "message", ""))))
 
 
 @on("tool_usage_error")
@@ -155,7 +151,7 @@ def _tool_failed(source: Any, event: Any) -> None:
         return
     error = event.error if isinstance(event.error, BaseException) else sys.exc_info()[1]
     if error is None:
-        _invocation.end(call, "error", ErrorInfo(type="tool_error", message=_said(event.error)))
+        _invocation.end(call, "error", error_in_words("tool_error", str(event.error)))
     else:
         _invocation.end(call, classify(error), error)
 

@@ -17,7 +17,7 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
 from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.guard import guarded, report
-from ai_dev_squad.schema import ErrorInfo
+from ai_dev_squad.tool_calls import error_in_words, note_answer, opening_attributes
 from ai_dev_squad_langgraph import _resume, _translate
 from ai_dev_squad_langgraph._runs import (
     FRAMEWORK,
@@ -257,17 +257,11 @@ class ObservingHandler(_Base):
         if is_told(run_id, parent_run_id):
             return
         given = inputs if inputs is not None else input_str
-        pipeline = runtime.pipeline()
-        attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
-        if tool_call_id:
-            attributes[keys.TOOL_CALL_ID] = pipeline.redactor.text(tool_call_id)
-        if pipeline.capture_content:
-            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(given)
+        call_id = runtime.pipeline().redactor.text(tool_call_id) if tool_call_id else None
+        attributes = opening_attributes(given, call_id)
         tool = (serialized or {}).get("name") or name or "tool"
         run = self._start(operations.TOOL, tool, run_id, parent_run_id, metadata, attributes)
-        assert run.operation is not None
-        run.operation.note_arguments(given)
-        run.ask(run.operation.admit)
+        run.admit(given)
 
     def _start(
         self,
@@ -290,15 +284,11 @@ class ObservingHandler(_Base):
         run = run_of(run_id, parent_run_id)
         if run is None or run.operation is None:
             return
-        pipeline = runtime.pipeline()
         content = getattr(output, "content", output)
-        run.operation.note_result(content, _translate.compared)
-        if pipeline.capture_content:
-            run.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(content)})
+        note_answer(run.operation, content, _translate.compared)
         if getattr(output, "status", None) == "error":
             # The tool's error was turned into a message for the model: the run goes on, but this tool call failed.
-            text = pipeline.redactor.text(str(output.content)) if pipeline.capture_content else ""
-            run.operation.fail(ErrorInfo(type="tool_error", message=text))
+            run.operation.fail(error_in_words("tool_error", str(content)))
         run.end()
 
     @guarded("observing a failed tool")

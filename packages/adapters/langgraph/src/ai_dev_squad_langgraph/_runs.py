@@ -13,6 +13,7 @@ from ai_dev_squad.invocation import Invocation
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.schema import ErrorInfo, EventType, Status
+from ai_dev_squad.tool_calls import never_ran
 from ai_dev_squad_langgraph import _translate
 
 __all__ = [
@@ -35,8 +36,9 @@ FRAMEWORK = "langgraph"
 RUNS: dict[Any, Run] = {}
 """Open runs of the whole process by LangChain run id: whichever handler comes second finds the run and leaves it be."""
 _NAMESAKES: dict[Any, list[Run]] = {}
-"""Runs under way at the same time with the same id, which a program may give to two graphs, or to a graph and to what its nodes call: what
-they belong to says which of them is meant, or else the context."""
+"""Runs under way at the same time with the same id, which a program may give to two graphs, or to a graph and to what
+its nodes call: what they belong to says which of them is meant, or else the context.
+"""
 _naming = ForkSafeLock()
 _LANGGRAPHS_OWN = frozenset({operations.WORKFLOW, operations.AGENT, operations.TASK})
 
@@ -123,7 +125,9 @@ def run_of(run_id: Any, parent_run_id: Any = None) -> Run | None:
 
 
 def _named_here(run_id: Any) -> Run | None:
-    """Of several open runs with one id the one that belongs to what is current, as a chain that has no operation; or is itself current."""
+    """Of several open runs with one id the one that belongs to what is current, as a chain that has no operation; or is
+    itself current.
+    """
     here = Run.cause()
     if here is None:
         return RUNS.get(run_id)
@@ -219,14 +223,6 @@ def note_handoff(run: Run, error: ParentCommand) -> None:
 
 def note_unknown_tool(run: Run, message: Any) -> None:
     """The model called a tool that isn't there."""
-    redact = runtime.pipeline().redactor.text
-    operation = operations.start(
-        operations.TOOL,
-        redact(str(message.name)),  # the model's invention, perhaps
-        framework=FRAMEWORK,
-        parent=run.enclosing_operation(),
-        attributes={keys.TOOL_TYPE: "function", keys.TOOL_CALL_ID: redact(message.tool_call_id)},
-    )
-    operation.note_arguments(None)
-    operation.note_result(message.content)
-    operation.fail(ErrorInfo(type="unknown_tool"))
+    call_id = runtime.pipeline().redactor.text(message.tool_call_id)
+    parent = run.enclosing_operation()
+    never_ran(str(message.name), call_id, message.content, framework=FRAMEWORK, parent=parent)

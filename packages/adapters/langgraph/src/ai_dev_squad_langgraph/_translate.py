@@ -12,10 +12,10 @@ from langgraph.types import Command
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai import messages as shapes
 from ai_dev_squad.genai import providers, requests
-from ai_dev_squad.genai.errors import classify, register_control_flow
+from ai_dev_squad.genai.errors import register_control_flow
 from ai_dev_squad.genai.usage import combined, cost_from, tier_from, usage_from
 from ai_dev_squad.operations import ModelRequest
-from ai_dev_squad.schema import Status, Usage
+from ai_dev_squad.schema import Usage
 
 # These steer and are no failures. Spans that the user opens in nodes see them pass, too, and must agree.
 register_control_flow(GraphBubbleUp, "interrupted")  # GraphInterrupt, and what may be added to its kind
@@ -34,7 +34,6 @@ __all__ = [
     "messages_content",
     "model_attributes",
     "model_request",
-    "outcome",
     "own_metadata",
     "response_attributes",
     "response_content",
@@ -64,11 +63,6 @@ _INTERNAL_METADATA = (
 
 
 # --- graphs and tasks -------------------------------------------------------------------------------------------------
-
-
-def outcome(error: BaseException) -> Status:
-    """How an operation ended that LangGraph ended with this exception. Only a real failure is an error."""
-    return classify(error)
 
 
 def handoff_target(command: ParentCommand) -> dict[str, Any]:
@@ -321,4 +315,4 @@ def compared(result: Any) -> Any:
 def response_text(response: Any) -> str:
     """The text of the answer, tool calls included, for an estimate of its tokens."""
     said = [getattr(choice, "message", None) or getattr(choice, "text", "") for choice in _choices(response)]
-    return "".join(piece for _, text in shapes.countable(said) for piece in text if isinstance(piece, str))
+    return shapes.countable_text(said)

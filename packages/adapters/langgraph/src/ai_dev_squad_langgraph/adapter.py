@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from langgraph.graph import StateGraph
 
-from ai_dev_squad import operations
-from ai_dev_squad.context import attached, current_operation
+from ai_dev_squad.context import current_operation
+from ai_dev_squad.operations import TASK
+from ai_dev_squad.running import running
 from ai_dev_squad.runtime import get_cost_tracker, get_logger, get_trace_manager
-from ai_dev_squad_langgraph import _translate
 from ai_dev_squad_langgraph._observe import observe
 from ai_dev_squad_langgraph._runs import FRAMEWORK
 
@@ -65,20 +65,8 @@ class ObservableLangGraphAdapter:
         return observe(graph)
 
 
-@contextmanager
-def _task(node_name: str) -> Iterator[None]:
+def _task(node_name: str) -> AbstractContextManager[Any]:
     around = current_operation()
-    if around is not None and (around.kind, around.framework, around.name) == (operations.TASK, FRAMEWORK, node_name):
-        yield  # LangGraph's own run of this node is under way and observed
-        return
-    operation = operations.start(
-        operations.TASK, node_name, framework=FRAMEWORK, parent=around, agent_id=f"langgraph_{node_name}"
-    )
-    try:
-        with attached(operation):
-            yield
-    except BaseException as error:
-        status = _translate.outcome(error)
-        operation.end_as(status, error if status == "error" else None)
-        raise
-    operation.stop()
+    if around is not None and (around.kind, around.framework, around.name) == (TASK, FRAMEWORK, node_name):
+        return nullcontext()  # LangGraph's own run of this node is under way and observed
+    return running(TASK, node_name, framework=FRAMEWORK, parent=around, agent_id=f"langgraph_{node_name}")

@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Unpack
 
 from agents.run_internal.run_steps import NextStepHandoff, NextStepInterruption, NextStepRunAgain
 
-from ai_dev_squad import attributes as keys
-from ai_dev_squad import operations, runtime
+from ai_dev_squad import operations
 from ai_dev_squad.context import current_context, current_operation
 from ai_dev_squad.invocation import Beginning, Invocation
 from ai_dev_squad.marks import Mark, Marks
@@ -18,9 +17,10 @@ from ai_dev_squad.process import ForkSafeLock
 from ai_dev_squad.resumption import Resumptions
 from ai_dev_squad.schema import ErrorInfo, EventType
 from ai_dev_squad.steps import Steps
+from ai_dev_squad.tool_calls import error_in_words, note_answer, opening_attributes
 from ai_dev_squad_openai_agents import _translate
 
-__all__ = ["FRAMEWORK", "OBSERVED", "AgentTurn", "Call", "Group", "Run", "ToolCall", "argument"]
+__all__ = ["FRAMEWORK", "OBSERVED", "AgentTurn", "Call", "Group", "Run", "ToolCall"]
 
 FRAMEWORK = "openai_agents"
 OBSERVED = Marks()
@@ -29,11 +29,6 @@ _GROUP = "__ai_dev_squad_group__"
 _opening = ForkSafeLock()
 _waiting = Resumptions()
 """Runs that wait for a person, by the tool calls that are to be approved of: a state that was saved knows these."""
-
-
-def argument(name: str, position: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """An argument of a function, however it was passed."""
-    return args[position] if len(args) > position else kwargs.get(name)
 
 
 class Call(Invocation, framework=FRAMEWORK):
@@ -236,21 +231,16 @@ class ToolCall(Call):
             return None
         tool, context = kwargs["function_tool"], kwargs["context"]
         arguments = _translate.arguments(kwargs["arguments"])
-        attributes: dict[str, Any] = {keys.TOOL_TYPE: "function", keys.TOOL_CALL_ID: context.tool_call_id}
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(arguments)
         call = cls(above)
-        call.start(tool.name, attributes=attributes)
-        call.operation.note_arguments(arguments)
-        call.ask(call.operation.admit)
+        call.start(tool.name, attributes=opening_attributes(arguments, context.tool_call_id))
+        call.admit(arguments)
         return call
 
     @classmethod
     def failed_at_server(cls, result: Any) -> None:
         """A server of the Model Context Protocol says that the call of the tool in this context failed."""
         said = " ".join(text for part in result.content if (text := getattr(part, "text", None)))
-        cls.failed(_error_in_words("tool_error", said))
+        cls.failed(error_in_words("tool_error", said))
 
     @classmethod
     def failed(cls, error: BaseException | ErrorInfo) -> None:
@@ -260,17 +250,7 @@ class ToolCall(Call):
             call.status, call.error = "error", error
 
     def take(self, result: Any) -> None:
-        pipeline = runtime.pipeline()
-        output = result.output
-        self.operation.note_result(output)
-        if pipeline.capture_content:
-            self.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(output)})
+        note_answer(self.operation, result.output)
         if result.is_sdk_generated_error and self.error is None:
             # What takes too long is no exception of the tool's: the SDK makes the text itself.
-            self.status, self.error = "error", _error_in_words("timeout", str(output))
-
-
-def _error_in_words(kind: str, said: str) -> ErrorInfo:
-    """An error that is told to the model by a text, which is content."""
-    pipeline = runtime.pipeline()
-    return ErrorInfo(type=kind, message=pipeline.redactor.text(said) if pipeline.capture_content else "")
+            self.status, self.error = "error", error_in_words("timeout", str(result.output))

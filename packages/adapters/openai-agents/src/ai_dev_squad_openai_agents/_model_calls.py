@@ -11,8 +11,9 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
 from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.genai.usage import usage_from
+from ai_dev_squad.steps import argument
 from ai_dev_squad_openai_agents import _translate
-from ai_dev_squad_openai_agents._calls import OBSERVED, Call, argument
+from ai_dev_squad_openai_agents._calls import OBSERVED, Call
 
 __all__ = ["ModelCall"]
 

@@ -26,9 +26,9 @@ from ai_dev_squad.guard import report
 from ai_dev_squad.marks import Mark
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.refusal import CallRefused
-from ai_dev_squad.steps import observed_astream, observed_call
+from ai_dev_squad.steps import argument, observed_astream, observed_call
 from ai_dev_squad_openai_agents import _translate
-from ai_dev_squad_openai_agents._calls import OBSERVED, AgentTurn, Group, Run, ToolCall, argument
+from ai_dev_squad_openai_agents._calls import OBSERVED, AgentTurn, Group, Run, ToolCall
 from ai_dev_squad_openai_agents._model_calls import ModelCall
 
 __all__ = ["install", "is_observable", "observe", "unobserve"]

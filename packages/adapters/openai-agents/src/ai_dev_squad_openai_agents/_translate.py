@@ -193,8 +193,7 @@ def _provider(model: Any, name: str) -> str:
     prefix = "" if type(model).__name__.startswith("OpenAI") else name.partition("/")[0]
     if prefix != name and providers.is_known(prefix):
         return providers.convention_name(prefix)
-    behind = providers.provider_behind("openai", requests.server_attributes(_address(model)).get(keys.SERVER_ADDRESS))
-    return behind if behind != "openai" else providers.maker_of_model(name) or behind
+    return requests.provider_speaking_openai(_address(model), name)
 
 
 def _address(model: Any) -> Any:
@@ -267,8 +266,7 @@ def answer_content(answer: Any) -> list[dict[str, Any]]:
 
 def answer_text(output: Sequence[Any]) -> str:
     """The text of the answer, thoughts and tool calls included, for an estimate of its tokens."""
-    counted = shapes.countable([{"role": "assistant", "content": _parts(output)}])
-    return "".join(piece for _, text in counted for piece in text if isinstance(piece, str))
+    return shapes.countable_text([{"role": "assistant", "content": _parts(output)}])
 
 
 def _parts(output: Sequence[Any]) -> list[dict[str, Any]]:

@@ -8,11 +8,12 @@ from typing import Any
 from pydantic_ai.exceptions import ApprovalRequired, CallDeferred
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad import operations, runtime
+from ai_dev_squad import operations
 from ai_dev_squad.genai.errors import classify, register_control_flow
 from ai_dev_squad.marks import Mark
 from ai_dev_squad.resumption import Resumptions
 from ai_dev_squad.schema import ErrorInfo
+from ai_dev_squad.tool_calls import never_ran, note_answer, opening_attributes
 from ai_dev_squad_pydantic_ai import _translate
 from ai_dev_squad_pydantic_ai._invocation import FRAMEWORK, Call
 
@@ -84,18 +85,7 @@ class AgentRun(Call):
 
     def not_executed(self, call_id: str, name: str, reason: str, kind: str) -> None:
         """A call is shown as failed that never reached its tool."""
-        pipeline = runtime.pipeline()
-        operation = operations.start(
-            operations.TOOL,
-            pipeline.redactor.text(name),  # the model's invention, perhaps
-            framework=FRAMEWORK,
-            parent=self.operation,
-            attributes={keys.TOOL_TYPE: "function", keys.TOOL_CALL_ID: call_id},
-        )
-        operation.note_arguments(None)
-        operation.note_result(reason)
-        text = pipeline.redactor.text(reason) if pipeline.capture_content else ""
-        operation.fail(ErrorInfo(type=kind, message=text))
+        never_ran(name, call_id, reason, framework=FRAMEWORK, parent=self.operation, error=kind)
 
 
 class ToolCall(Call):
@@ -107,20 +97,13 @@ class ToolCall(Call):
     def open(cls, run: AgentRun, call: Any, arguments: Any) -> ToolCall:
         """For a call that the model asked for, once its arguments are valid."""
         run.is_new(call.tool_call_id)
-        attributes: dict[str, Any] = {keys.TOOL_TYPE: "function", keys.TOOL_CALL_ID: call.tool_call_id}
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(arguments)
         tool = cls(call, run)
-        tool.start(call.tool_name, attributes=attributes)
+        tool.start(call.tool_name, attributes=opening_attributes(arguments, call.tool_call_id))
         tool.admit(arguments)
         return tool
 
     def take(self, item: Any) -> None:
-        self.operation.note_result(item)
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            self.operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(item)})
+        note_answer(self.operation, item)
 
     def reason(self, error: BaseException) -> BaseException:
         return _translate.tool_error(error)

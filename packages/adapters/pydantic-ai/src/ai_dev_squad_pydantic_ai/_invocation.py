@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Unpack
 
-from opentelemetry import trace
-
-from ai_dev_squad.context import current_context, current_operation
 from ai_dev_squad.invocation import Beginning, Invocation
 from ai_dev_squad.marks import Marks
 from ai_dev_squad.operations import Kind, Operation
@@ -31,24 +28,11 @@ class Call(Invocation, framework=FRAMEWORK):
 
     def start(self, name: str, **given: Unpack[Beginning]) -> None:
         """Start the operation. Raises ``CallRefused`` when it is a model call that may not be made."""
-        here = current_context()
-        above, parent, context = self.parent, None, None
-        if above is not None and (above.ended or above is not Call.current()):
-            # The context belongs to something else, or nothing: the call above knows better.
-            parent = above.operation
-            context = here = above.context or trace.set_span_in_context(parent.span, here)
-        operation = self.begin_below(
-            parent or current_operation(here), self.kind, name, context=context, here=here, **given
-        )
-        if above is not None and not above.ended:
-            above.hold(self)
+        operation = self.begin_in_place(self.kind, name, **given)
+        if self.parent is not None and not self.parent.ended:
+            self.parent.hold(self)
         if operation.request is not None:
             self.ask(operation.reserve)
-
-    def admit(self, arguments: Any) -> None:
-        """Say what a tool is called with. Raises ``CallRefused`` when it may not be."""
-        self.operation.note_arguments(arguments)
-        self.ask(self.operation.admit)
 
 
 def name_in(frame: Any, thing: Any) -> str | None:

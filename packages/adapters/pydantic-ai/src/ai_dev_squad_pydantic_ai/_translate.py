@@ -83,11 +83,7 @@ def _output_schema(asked: ModelRequestParameters) -> Any:
 
 def _provider(model: Model, name: str) -> str:
     provider = providers.convention_name(str(model.system))
-    if provider != "openai":
-        return provider
-    # Others speak OpenAI's language, too.
-    behind = providers.provider_behind(provider, requests.server_attributes(model.base_url).get(keys.SERVER_ADDRESS))
-    return behind if behind != provider else providers.maker_of_model(name) or provider
+    return provider if provider != "openai" else requests.provider_speaking_openai(model.base_url, name)
 
 
 def model_attributes(
@@ -237,8 +233,7 @@ def answer_content(response: ModelResponse) -> list[dict[str, Any]]:
 
 def answer_text(response: ModelResponse) -> str:
     """The text of the answer, thoughts and tool calls included, for an estimate of its tokens."""
-    counted = shapes.countable(messages_content([response]))
-    return "".join(piece for _, text in counted for piece in text if isinstance(piece, str))
+    return shapes.countable_text(messages_content([response]))
 
 
 def compared(response: ModelResponse) -> list[Any]:

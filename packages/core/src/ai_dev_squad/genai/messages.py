@@ -26,6 +26,7 @@ import msgspec
 __all__ = [
     "bounded",
     "countable",
+    "countable_text",
     "input_messages",
     "listed",
     "message",
@@ -58,6 +59,7 @@ _ROLES = {
 }
 _TEXTS = frozenset({"text", "input_text", "output_text", "refusal"})
 _THOUGHTS = frozenset({"reasoning", "thinking", "reasoning_content"})
+_NONE: Mapping[str, Any] = {}
 _CALLS = frozenset({"tool_use", "tool_call", "function_call", "server_tool_use", "function"})
 _RESULTS = frozenset({"tool_result", "tool_call_response", "function_call_output"})
 _MEDIA = {
@@ -302,9 +304,6 @@ def _reader(source: Any) -> Callable[[str], Any]:
     return read
 
 
-_NONE: Mapping[str, Any] = {}
-
-
 @lru_cache(maxsize=4096)
 def _declares(kind: Any, name: str) -> bool:
     """Whether objects of a class have an attribute that isn't their own, such as a property."""
@@ -348,6 +347,16 @@ def countable(messages: Any, tools: Any = None) -> list[Any]:
         else:
             counted.append(f"{getattr(tool, 'name', '')}{getattr(tool, 'description', '')}")
     return counted
+
+
+def countable_text(messages: Any) -> str:
+    """The same as one text, without the pictures, for an estimate of an answer's tokens."""
+    said = (text for _, text in countable(messages))
+    return "".join(text if isinstance(text, str) else "".join(filter(_is_text, text)) for text in said)
+
+
+def _is_text(piece: Any) -> bool:
+    return isinstance(piece, str)
 
 
 def _countable(part: Mapping[str, Any]) -> Any:

@@ -12,6 +12,7 @@ import msgspec
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai.messages import listed, message, plain_text
+from ai_dev_squad.genai.providers import maker_of_model, provider_behind
 from ai_dev_squad.genai.usage import tier_from
 from ai_dev_squad.kinds import ModelRequest
 
@@ -22,6 +23,7 @@ __all__ = [
     "output_limit",
     "prompt_hash",
     "prompt_marks",
+    "provider_speaking_openai",
     "request_attributes",
     "server_attributes",
 ]
@@ -150,6 +152,14 @@ def _server(url: str) -> dict[str, Any]:
     if not host:
         return {}
     return {keys.SERVER_ADDRESS: host} if port is None else {keys.SERVER_ADDRESS: host, keys.SERVER_PORT: port}
+
+
+def provider_speaking_openai(url: Any, model: str) -> str:
+    """Whom a client asks that speaks OpenAI's language, in the conventions' words: who answers at its address if that is
+    known, else the maker of the model, else OpenAI.
+    """
+    behind = provider_behind("openai", server_attributes(url).get(keys.SERVER_ADDRESS))
+    return behind if behind != "openai" else maker_of_model(model) or behind
 
 
 # --- the hash of a prompt -----------------------------------------------------------------------------------------------
