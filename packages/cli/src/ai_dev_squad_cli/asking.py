@@ -18,8 +18,8 @@ __all__ = ["answer_of", "asked"]
 def asked(
     url: str, path: str, *, method: str = "GET", token: str | None = None, kind: str = "read", body: Any = None
 ) -> Any:
-    """The JSON that the dashboard at ``url`` answers, to ``body`` sent as JSON where there is one. Raises ``CommandError`` with what
-    it says instead.
+    """The JSON that the dashboard at ``url`` answers, to ``body`` sent as JSON where there is one. Raises
+    ``CommandError`` with what it says instead.
     """
     with answer_of(url, path, method=method, token=token, kind=kind, body=body) as answer:
         return json.load(answer)

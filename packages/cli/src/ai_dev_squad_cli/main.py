@@ -136,7 +136,9 @@ def _failed(message: str, code: int) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Takes several files after options as well as before them: ``show last --json logs``. Before 3.13 argparse by itself does not."""
+    """Takes several files after options as well as before them: ``show last --json logs``. Before 3.13 argparse by
+    itself does not.
+    """
 
     _is_mixing = False
 

@@ -82,7 +82,9 @@ class Captured:
 
     @property
     def cost_usd(self) -> float:
-        """What all model calls cost, in US dollars. Raises ``AssertionError`` where a call has no known cost: unknown is not zero."""
+        """What all model calls cost, in US dollars. Raises ``AssertionError`` where a call has no known cost: unknown
+        is not zero.
+        """
         self._all_known("cost", [step for run in self.runs for step in run.calls if step.cost_usd is None])
         return sum(run.cost_usd for run in self.runs)
 
@@ -110,11 +112,11 @@ class Captured:
 
     def tree(self) -> str:
         """The operations as an indented text, one a line: what, name, status. Siblings in the order they started."""
-        ended = {line.span_id: line for line in self.closing()}
+        begun, ended = self.opening(), {line.span_id: line for line in self.closing()}
+        known = {line.span_id for line in begun}
         below: dict[str | None, list[JournalLine]] = {}
-        for line in self.opening():
-            parent = line.parent_span_id if line.parent_span_id in {other.span_id for other in self.opening()} else None
-            below.setdefault(parent, []).append(line)
+        for line in begun:
+            below.setdefault(line.parent_span_id if line.parent_span_id in known else None, []).append(line)
 
         def render(parent: str | None, depth: int) -> Iterator[str]:
             for line in below.get(parent, ()):

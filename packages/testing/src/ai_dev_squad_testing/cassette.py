@@ -101,7 +101,9 @@ class Cassette:
         )
 
     def write(self) -> None:
-        """Put what was recorded into the file, all of it or nothing; no file is made of nothing. Raises ``OSError`` where it can't be written."""
+        """Put what was recorded into the file, all of it or nothing; no file is made of nothing. Raises ``OSError``
+        where it can't be written.
+        """
         with self._lock:
             exchanges = [
                 {"request": request, "response": self._response(answer)}

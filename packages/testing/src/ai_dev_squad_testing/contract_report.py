@@ -30,7 +30,9 @@ CONTRACTS: Final = {
 
 @dataclass(frozen=True)
 class ContractReport:
-    """How far an adapter, or an engine for the store, holds its contract. As text: ``contract 64 of 67; lacks: stream (answers come whole)``."""
+    """How far an adapter, or an engine for the store, holds its contract. As text: ``contract 64 of 67; lacks: stream
+    (answers come whole)``.
+    """
 
     adapter: str
     """The class that inherits the contract, as pytest names it: ``test_tiny.py::TestTiny``."""

@@ -21,7 +21,9 @@ _QUIET = 0.005
 
 
 def note_costs(item: pytest.Item, captured: Captured) -> None:
-    """Note on a test what its calls took: on its report, which also a worker of pytest-xdist hands on. What is unknown is left out."""
+    """Note on a test what its calls took: on its report, which also a worker of pytest-xdist hands on. What is unknown
+    is left out.
+    """
     runs = captured.runs
     if not any(run.calls for run in runs):
         return

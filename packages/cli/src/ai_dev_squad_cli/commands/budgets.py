@@ -1,4 +1,6 @@
-"""``ai-dev-squad budgets``: what is spent of budgets, from the file that programs keep it in and from what they told, or on a dashboard."""
+"""``ai-dev-squad budgets``: what is spent of budgets, from the file that programs keep it in and from what they told,
+or on a dashboard.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The screen of ``ai-dev-squad live``: runs above or to the left, the operations of the chosen one beside them. Made with Textual."""
+"""The screen of ``ai-dev-squad live``: runs above or to the left, the operations of the chosen one beside them. Made
+with Textual.
+"""
 
 from __future__ import annotations
 

@@ -21,6 +21,9 @@ from ai_dev_squad_testing.model_server import reply, respond, tokens
 
 __all__ = ["Concurrency"]
 
+_ATTEMPTS = 3
+"""Measurements of memory at most: a leak is in each of them."""
+
 
 class Concurrency(Harness):
     """Tests of many runs at the same time, and of what they leave in memory."""
@@ -128,9 +131,6 @@ class Concurrency(Harness):
                 by_framework = repeat(plain, few) / few
                 left.append(repeat(observed, runs) / runs - max(by_framework, 0))
             return min(left)
-
-
-_ATTEMPTS = 3
 
 
 def _always(program: Any) -> Callable[[], Any]:

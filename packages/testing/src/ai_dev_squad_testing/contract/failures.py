@@ -44,7 +44,7 @@ class Failures(Harness):
     @pytest.mark.parametrize("mode", ["run", "arun"])
     def test_exceptions_are_not_changed(self, captured: Captured, mode: str, kind: str) -> None:
         """What a step raises reaches the caller as it would unobserved: the same object, with the user's frame."""
-        self.need("working")
+        self.need("working", mode)
         raised: list[BaseException] = []
 
         def users_own_step() -> None:
@@ -62,7 +62,6 @@ class Failures(Harness):
                 error.__suppress_context__,
             )
 
-        self.need(mode)
         unobserved = self.attempt(mode, self.working(users_own_step))
         before = seen_of(unobserved.error)
         observed = self.attempt(mode, self.observe(self.working(users_own_step)))

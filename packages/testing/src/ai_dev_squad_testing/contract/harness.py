@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import re
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
@@ -58,8 +59,6 @@ class Outcome:
 
 def _without_addresses(text: str) -> str:
     """Without ports and ids, which differ between two servers; and without line numbers inside quoted tracebacks."""
-    import re
-
     return re.sub(r"Traceback \(most recent call last\):.*?\n(?=\w)|:\d+|0x[0-9a-f]+", "", text, flags=re.DOTALL)
 
 

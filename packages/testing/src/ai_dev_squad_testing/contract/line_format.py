@@ -39,7 +39,6 @@ _ALWAYS = {
     "metadata",
 }
 _OF_THE_PROVIDER = {"gen_ai.response.id", "gen_ai.response.model", "gen_ai.response.time_to_first_chunk"}
-_OF_EVERY_RUN = {"agent_id", "duration_ms", "framework"}
 
 
 def shape(captured: Captured) -> str:

@@ -1,4 +1,6 @@
-"""What became worse: which differences are larger than chance and larger than is allowed, over all tasks and measures together."""
+"""What became worse: which differences are larger than chance and larger than is allowed, over all tasks and measures
+together.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,9 @@ class Limits:
     """The chance of any false alarm, over all tasks and measures together."""
     measures: tuple[str, ...] = ("cost", "tokens", "calls", "failures")
     exact: bool = False
-    """For programs that always take the same, such as those against a scripted model: every growth beyond ``effect`` is worse, and one run
-    is enough."""
+    """For programs that always take the same, such as those against a scripted model: every growth beyond ``effect`` is
+    worse, and one run is enough.
+    """
     permutations: int = 9_999
     resamples: int = 1_000
     """Of the intervals that readers are shown; 0 for none."""
@@ -96,9 +99,9 @@ class Comparison:
 def compare(old: Samples, new: Samples, limits: Limits | None = None) -> Comparison:
     """Compare runs with those of a baseline.
 
-    A measure is ``worse`` where its mean grew by more than ``limits.effect`` and that is no chance at ``limits.level``; it is ``unclear``
-    where it grew by more, and may be chance. Only what grew by more is tested; p-values are adjusted for everything that was compared,
-    by Holm's method.
+    A measure is ``worse`` where its mean grew by more than ``limits.effect`` and that is no chance at ``limits.level``;
+    it is ``unclear`` where it grew by more, and may be chance. Only what grew by more is tested; p-values are adjusted
+    for everything that was compared, by Holm's method.
     """
     limits = limits or Limits()
     found = list(_paired(old, new, limits))

@@ -1,4 +1,6 @@
-"""What the gate found, for people and for machines: Markdown for a pull request, JUnit for test reports, SARIF for code scanning, text."""
+"""What the gate found, for people and for machines: Markdown for a pull request, JUnit for test reports, SARIF for code
+scanning, text.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ def junit(comparison: Comparison) -> str:
 
 
 def sarif(comparison: Comparison, location: str) -> str:
-    """SARIF 2.1.0: an error for what is worse, a note for what is unclear, at the file ``location``, which code scanning asks for."""
+    """SARIF 2.1.0: an error for what is worse, a note for what is unclear, at the file ``location``, which code
+    scanning asks for.
+    """
     results = [
         {
             "ruleId": f"regression/{finding.measure}",

@@ -1,4 +1,6 @@
-"""What is compared: for each task, what every run of it took. From journals, from a run of the lab, or from a baseline that was kept."""
+"""What is compared: for each task, what every run of it took. From journals, from a run of the lab, or from a baseline
+that was kept.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ MEASURES: Final[Mapping[str, Callable[[Run], float | None]]] = {
     "failures": lambda run: float(run.status == "error"),
     "duration": lambda run: run.duration_ms,
 }
-"""What a run is measured by: cost in US dollars, tokens, model calls, failures (0 or 1), duration in milliseconds. ``None`` is unknown."""
+"""What a run is measured by: cost in US dollars, tokens, model calls, failures (0 or 1), duration in milliseconds.
+``None`` is unknown.
+"""
 
 _FORMAT = 1
 _OF_THE_LAB = {"cost": "cost", "tokens": "tokens", "calls": "calls", "wall": "duration"}

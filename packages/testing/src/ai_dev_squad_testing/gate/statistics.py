@@ -1,9 +1,9 @@
 """The tests behind the gate: whether one sample's mean lies above another's by more than chance.
 
-Costs of runs are skewed, come in lumps and are few, so nothing is assumed of how they are distributed. The test is a permutation test
-of Welch's t: exact where the two samples come from one distribution, whatever that is, and right for large samples whose spread differs
-(Janssen 1997, Chung and Romano 2013). It is of means, not of ranks or medians, as means are what a bill adds up: a program that goes
-round in one run of twenty is dearer, though its median run is not.
+Costs of runs are skewed, come in lumps and are few, so nothing is assumed of how they are distributed. The test is a
+permutation test of Welch's t: exact where the two samples come from one distribution, whatever that is, and right for
+large samples whose spread differs (Janssen 1997, Chung and Romano 2013). It is of means, not of ranks or medians, as
+means are what a bill adds up: a program that goes round in one run of twenty is dearer, though its median run is not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from statistics import fmean
 __all__ = ["holm", "permutation_p", "ratio_interval"]
 
 _ENOUGH = 30
-"""Permutations that were as extreme, after which a sample is known well enough not to be extreme itself (Besag and Clifford 1991)."""
+"""Permutations that were as extreme, after which a sample is known well enough not to be extreme itself (Besag and
+Clifford 1991).
+"""
 
 
 def permutation_p(old: Sequence[float], new: Sequence[float], permutations: int, seed: int = 0) -> float:
@@ -67,7 +69,9 @@ def _variance(total: float, squares: float, count: int) -> float:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """The p-values adjusted for how many were asked for (Holm 1979): each against one level keeps the chance of any false alarm below it."""
+    """The p-values adjusted for how many were asked for (Holm 1979): each against one level keeps the chance of any
+    false alarm below it.
+    """
     order = sorted(range(len(values)), key=values.__getitem__)
     adjusted, highest = [0.0] * len(values), 0.0
     for rank, index in enumerate(order):
@@ -79,8 +83,8 @@ def holm(values: Sequence[float]) -> list[float]:
 def ratio_interval(
     old: Sequence[float], new: Sequence[float], resamples: int = 1_000, seed: int = 0
 ) -> tuple[float, float] | None:
-    """The 95 % percentile-bootstrap interval of ``mean(new) / mean(old)``; ``None`` where there are fewer than two of either, or nothing
-    to divide by. For a reader: no decision rests on it.
+    """The 95 % percentile-bootstrap interval of ``mean(new) / mean(old)``; ``None`` where there are fewer than two of
+    either, or nothing to divide by. For a reader: no decision rests on it.
     """
     if resamples < 100 or min(len(old), len(new)) < 2 or min(old) < 0 or fmean(old) <= 0:
         return None

@@ -16,9 +16,12 @@ from typing import Literal, cast
 __all__ = ["Connection", "Delivery", "End", "HttpRequest", "ProtocolError", "read_request", "response", "stream_head"]
 
 MAX_HEAD = 64 * 1024
+"""Bytes; a longer head is answered by 431."""
 MAX_BODY = 64 * 1024 * 1024
+"""Bytes; a longer body is answered by 413."""
 WAITED_FOR_OTHERS_S = 10.0
-FOR_EVER = 365 * 86_400.0
+"""How long an answer waits for those that are to go out with it."""
+FOR_EVER_S = 365 * 86_400.0
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
@@ -236,7 +239,7 @@ class Connection(asyncio.Protocol):
             self._sent += 1
         await asyncio.sleep(last[0])
         if delivery.end == "hung":
-            await asyncio.sleep(FOR_EVER if delivery.hang_seconds is None else delivery.hang_seconds)
+            await asyncio.sleep(FOR_EVER_S if delivery.hang_seconds is None else delivery.hang_seconds)
         self._delivery = self._task = None
         # A hang that comes to its end is the server closing the connection.
         delivery.before_last("cut" if delivery.end == "hung" else delivery.end, len(delivery.pieces))

@@ -92,7 +92,7 @@ def after_tool_result(text: str = "") -> Matcher:
 
 
 def endpoint_is(endpoint: Endpoint) -> Matcher:
-    """The request came to this endpoint: ``chat.completions``, ``responses``, ``messages`` or ``embeddings``."""
+    """The request came to this endpoint, one of ``Endpoint``, such as ``chat.completions`` or ``embeddings``."""
     return Matcher(f"endpoint is {endpoint}", lambda r: r.endpoint == endpoint)
 
 

@@ -37,8 +37,8 @@ _ENDPOINTS: dict[str, Endpoint] = {
     "/api/chat": "ollama",
 }
 
-
 ACCEPTED_AT_ONCE = 100
+"""Connections in one turn of the loop: those that are open are served in between."""
 
 
 class ModelServer:

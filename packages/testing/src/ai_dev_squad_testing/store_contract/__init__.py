@@ -30,10 +30,11 @@ __all__ = ["StoreContract", "StoreProperties"]
 class StoreContract(Sums, Beside, Lists, Traces, Runs, Logs, WhatIsWritten, Kept, StoreProperties):
     """What an engine must answer, as tests. Inherit it as ``class TestMyEngine(StoreContract)``.
 
-    A subclass sets ``framework``, the engine's name, and writes ``place``: a block that gives the URL of a store that is not there yet.
-    What the engine lacks it says itself (``Store.lacks``, of the names in ``CAPABILITIES``), and the tests that need it are skipped.
-    It may not delete or replace a test, except as an expected failure that says why: ``@pytest.mark.xfail(strict=True,
-    reason="...")``. Anything else raises ``TypeError`` when the class is made. Needs the extra ``store-contract``.
+    A subclass sets ``framework``, the engine's name, and writes ``place``: a block that gives the URL of a store that
+    is not there yet. What the engine lacks it says itself (``Store.lacks``, of the names in ``CAPABILITIES``), and the
+    tests that need it are skipped. It may not delete or replace a test, except as an expected failure that says why:
+    ``@pytest.mark.xfail(strict=True, reason="...")``. Anything else raises ``TypeError`` when the class is made. Needs
+    the extra ``store-contract``.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:

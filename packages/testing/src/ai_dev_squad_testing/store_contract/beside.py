@@ -127,7 +127,9 @@ class Beside(Opens):
         assert filled.mark_labels(ALL) == ("bad", "good")
 
     def test_a_mark_that_comes_twice_is_one(self, store: Store) -> None:
-        """By a journal and over OTLP, in one batch or two, within a second; what differs in anything, or comes later, is another."""
+        """By a journal and over OTLP, in one batch or two, within a second; what differs in anything, or comes later,
+        is another.
+        """
         line, event = (mark(RUN, place, score=1, label="good") for place in ("metadata", "attributes"))
         late = event._replace(time_us=event.time_us + 900_000)
         others = [
@@ -213,7 +215,9 @@ class Beside(Opens):
         assert {row.failures for row in store.traces(ALL).rows} == {1}
 
     def test_calls_are_compared_by_what_was_captured(self, store: Store) -> None:
-        """Equal arguments, messages and results have equal marks; what was not captured has none; other operations are left out."""
+        """Equal arguments, messages and results have equal marks; what was not captured has none; other operations are
+        left out.
+        """
 
         def call(number: int, operation: str, given: object, came: object, **more: Any) -> SpanRow:
             content = {"input": given, "output": came}

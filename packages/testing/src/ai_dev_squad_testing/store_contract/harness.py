@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
 from ai_dev_squad_dashboard.engine import Capability, Store, Written, open_store
-from ai_dev_squad_testing.store_contract.sample import morning
+from ai_dev_squad_testing.store_contract.sample import ALL, morning
 
-__all__ = ["Opens", "needs"]
+__all__ = ["Opens", "needs", "pages"]
 
 
 class Opens:
@@ -62,6 +62,17 @@ class Opens:
         """A store with the morning's runs, for one test."""
         assert store.write(morning()) == Written(spans=6, duplicates=0, logs=3)
         return store
+
+
+def pages(ask: Callable[..., Any], **question: Any) -> Iterator[Any]:
+    """The pages of a list from the first to the last: what ``ask`` answers, each with the cursor of the one before."""
+    cursor = None
+    while True:
+        page = ask(ALL, cursor=cursor, **question)
+        yield page
+        cursor = page.next
+        if cursor is None:
+            return
 
 
 def needs(store: Store, capability: Capability) -> None:

@@ -20,7 +20,7 @@ from ai_dev_squad_dashboard.engine import (
     User,
     UserPage,
 )
-from ai_dev_squad_testing.store_contract.harness import Opens
+from ai_dev_squad_testing.store_contract.harness import Opens, pages
 from ai_dev_squad_testing.store_contract.sample import ALL, CREW_ROW, LLAMA_ROW, MINUTE, RUN, SECOND, T0, morning, span
 
 __all__ = ["Lists"]
@@ -115,18 +115,14 @@ class Lists(Opens):
             {"order": "spans", "name": "run"},
         )
         for filters in questions:
-            seen, cursor = [], None
-            while True:
-                page = store.traces(ALL, cursor=cursor, limit=6, **filters)
-                assert page.total == (None if "text" in filters else 20)
-                seen += [int(row.trace_id, 16) for row in page.rows]
-                cursor = page.next
-                if cursor is None:
-                    break
-            assert seen == list(range(20, 0, -1))
+            found = list(pages(store.traces, limit=6, **filters))
+            assert {page.total for page in found} == {None if "text" in filters else 20}
+            assert [int(row.trace_id, 16) for page in found for row in page.rows] == list(range(20, 0, -1))
 
     def test_pages_stay_put_while_rows_arrive(self, store: Store) -> None:
-        """What arrives between two pages neither shifts nor repeats a row; how many there are was told when the list was begun."""
+        """What arrives between two pages neither shifts nor repeats a row; how many there are was told when the list
+        was begun.
+        """
         store.write(Batch(spans=[span(f"{n:032x}", 1, None, T0 + n, 1, "run") for n in range(1, 5)]))
         first = store.traces(ALL, limit=2)
         store.write(Batch(spans=[span(f"{n:032x}", 1, None, T0 + n, 1, "run") for n in range(5, 9)]))
@@ -153,14 +149,7 @@ class Lists(Opens):
             "spans": lambda row: row.spans,
             "calls": lambda row: row.calls,
         }
-        seen: list[TraceRow] = []
-        cursor = None
-        while True:
-            page = store.traces(ALL, order=order, cursor=cursor, limit=7)
-            seen += page.rows
-            cursor = page.next
-            if cursor is None:
-                break
+        seen = [row for page in pages(store.traces, order=order, limit=7) for row in page.rows]
         assert seen == sorted(
             store.traces(ALL, limit=100).rows, key=lambda row: (largest[order](row), row.trace_id), reverse=True
         )
@@ -189,7 +178,9 @@ class Lists(Opens):
         assert asked.choices(ALL) == Choices(("ada",), (("tag", ("beta", "eu")), ("tenant", ("acme",))))
 
     def test_choices_count_runs(self, store: Store) -> None:
-        """What two runs are tagged with comes before what one is, in however many batches, and in whatever order, that one arrives."""
+        """What two runs are tagged with comes before what one is, in however many batches, and in whatever order, that
+        one arrives.
+        """
         for number in (2, 0, 1):
             store.write(
                 Batch(spans=[span("a" * 32, number, number or None, T0 + number, 1, "step", labels='{"tag":"long"}')])
@@ -210,14 +201,9 @@ class Lists(Opens):
                 spans=[span(f"{n:032x}", 1, None, T0 + n, 1, "run", user_id=f"u{n}" if n else None) for n in range(9)]
             )
         )
-        seen, cursor = [], None
-        while True:
-            page = store.users(ALL, cursor=cursor, limit=2)
-            seen += [row.key for row in page.rows]
-            cursor = page.next
-            if cursor is None:
-                break
-        assert (seen, page.total) == ([*(f"u{n}" for n in range(1, 9)), None], 9)
+        found = list(pages(store.users, limit=2))
+        assert [row.key for page in found for row in page.rows] == [*(f"u{n}" for n in range(1, 9)), None]
+        assert found[-1].total == 9
 
     def test_cursors_of_another_list_are_refused(self, asked: Store) -> None:
         """A cursor of logs leads nowhere in the list of traces."""
@@ -258,13 +244,7 @@ class Lists(Opens):
         """The most recently active first, each once."""
         rows = [span(f"{n:032x}", 1, None, T0 + n, 1, "run", session_id=f"s{n % 7}") for n in range(1, 15)]
         store.write(Batch(spans=rows))
-        seen, cursor = [], None
-        while True:
-            page = store.sessions(ALL, cursor=cursor, limit=3)
-            seen += [row.session_id for row in page.rows]
-            cursor = page.next
-            if cursor is None:
-                break
+        seen = [row.session_id for page in pages(store.sessions, limit=3) for row in page.rows]
         assert seen == ["s0", "s6", "s5", "s4", "s3", "s2", "s1"]
         first = store.sessions(ALL, order="turns", limit=3)
         second = store.sessions(ALL, order="turns", limit=9, cursor=first.next)

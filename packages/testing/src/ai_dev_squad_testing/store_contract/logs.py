@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 
 from ai_dev_squad_dashboard.engine import Batch, LogRow, Selection, Store
-from ai_dev_squad_testing.store_contract.harness import Opens
+from ai_dev_squad_testing.store_contract.harness import Opens, pages
 from ai_dev_squad_testing.store_contract.sample import ALL, RUN, SECOND, T0, morning
 
 __all__ = ["Logs"]
@@ -32,13 +32,7 @@ class Logs(Opens):
     def test_older_pages_of_logs(self, store: Store) -> None:
         """Cursors lead through lines of the same microsecond without loss."""
         store.write(Batch(logs=[LogRow(T0 + n // 4, "INFO", "log", str(n)) for n in range(10)]))
-        seen, cursor = [], None
-        while True:
-            page = store.logs(ALL, cursor=cursor, limit=3)
-            seen += [row.message for row in page.rows]
-            cursor = page.next
-            if cursor is None:
-                break
+        seen = [row.message for page in pages(store.logs, limit=3) for row in page.rows]
         assert seen == [str(n) for n in range(9, -1, -1)]
 
     def test_the_tail_of_the_logs(self, filled: Store) -> None:
@@ -75,7 +69,9 @@ class Logs(Opens):
         assert seen == [str(n) for n in range(120)]
 
     def test_a_line_that_comes_by_two_ways_is_one_and_lines_of_two_are_two(self, store: Store) -> None:
-        """Lines of a journal count once however they come, in one batch or in two; whose they are and what they say tells them apart."""
+        """Lines of a journal count once however they come, in one batch or in two; whose they are and what they say
+        tells them apart.
+        """
         line = LogRow(T0, "INFO", "log", "again", session_id="monday", agent="planner", details=b'{"metadata":{"n":1}}')
         others = [
             line._replace(session_id="tuesday"),

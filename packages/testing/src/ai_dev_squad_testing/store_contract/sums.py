@@ -94,7 +94,9 @@ class Sums(Opens):
         assert (now.spans, before.spans, before.cost_usd) == (0, 5, 0.25)
 
     def test_questions_at_one_moment_do_not_see_what_is_written_meanwhile(self, store: Store) -> None:
-        """Inside the block every answer is of the same rows, whoever writes; other threads and later questions see the new ones."""
+        """Inside the block every answer is of the same rows, whoever writes; other threads and later questions see the
+        new ones.
+        """
 
         def seen() -> list[Any]:
             return [
@@ -146,7 +148,9 @@ class Sums(Opens):
         ]
 
     def test_how_a_tool_an_agent_and_a_model_went_over_time(self, asked: Store) -> None:
-        """One step for each in which it did something, with its own calls, failures, latency and the money that carries its name."""
+        """One step for each in which it did something, with its own calls, failures, latency and the money that carries
+        its name.
+        """
         (tool,) = asked.history(ALL, "tool", "calendar", 15 * MINUTE)
         near(tool, Step(T0, 1, 1, SECOND, SECOND, 0.0, 0, 0, 0))
         (agent,) = asked.history(ALL, "agent", "planner", 15 * MINUTE)

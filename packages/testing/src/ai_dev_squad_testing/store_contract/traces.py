@@ -40,7 +40,9 @@ class Traces(Opens):
         assert (trace.running, trace.truncated) == ((), False)
 
     def test_the_outline_of_a_trace(self, filled: Store) -> None:
-        """The same spans, of each what a tree shows; of the log lines their number. Without spans it is asked for to see what changed."""
+        """The same spans, of each what a tree shows; of the log lines their number. Without spans it is asked for to
+        see what changed.
+        """
         trace, outline = filled.trace(RUN), filled.outline(RUN)
         assert trace is not None
         assert outline is not None

@@ -103,7 +103,9 @@ class Kept(Opens):
         assert {row["duration_us"] for row in rows} == {"-1"}
 
     def test_all_rows_move_to_another_store(self, store: Store) -> None:
-        """Rows come out in pieces and go into a store of the same engine once, with what was deleted and how far sources are read."""
+        """Rows come out in pieces and go into a store of the same engine once, with what was deleted and how far
+        sources are read.
+        """
         store.write(morning())
         store.write(
             Batch(
