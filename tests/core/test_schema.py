@@ -42,7 +42,7 @@ def _only_built_in_types(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_published_schema_is_the_generated_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """docs/reference/journal.schema.json is up to date; if not, run tools/generate_reference.py."""
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    from generate_reference import journal_schema
+    from reference_data import journal_schema
 
     published = ROOT / "docs" / "reference" / "journal.schema.json"
     assert published.read_text(encoding="utf-8") == journal_schema()

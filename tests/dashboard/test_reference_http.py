@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import re
 from pathlib import Path
+
+import pytest
 
 from ai_dev_squad_dashboard.keyboard import SHORTCUTS
 from ai_dev_squad_dashboard.openapi import describe
 
 ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("reference_http", ROOT / "tools" / "reference_http.py")
-reference = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(reference)
 
 
-def test_the_committed_page_is_up_to_date():
+@pytest.fixture
+def reference(monkeypatch):
+    """The program that writes the page."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    return importlib.import_module("reference_http")
+
+
+def test_the_committed_page_is_up_to_date(reference):
     """``python tools/generate_reference.py`` would write the page that is there."""
     assert (ROOT / "docs" / "reference" / "http-api.md").read_text(encoding="utf-8") == reference.http_page()
 
 
-def test_every_route_every_key_and_every_event_is_on_the_page():
+def test_every_route_every_key_and_every_event_is_on_the_page(reference):
     """Nothing that programs or people can use is left out."""
     page = reference.http_page()
 
@@ -39,7 +45,7 @@ def test_every_route_every_key_and_every_event_is_on_the_page():
         assert f"| `{event}` |" in page
 
 
-def test_links_within_the_page_lead_somewhere():
+def test_links_within_the_page_lead_somewhere(reference):
     """Every link to a shape has its heading."""
     page = reference.http_page()
     headings = {heading.lower() for heading in re.findall(r"^### (\w+)$", page, re.MULTILINE)}
