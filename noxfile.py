@@ -39,6 +39,16 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 # A missing interpreter is skipped, and the closing lines say so, on a CI machine too.
 nox.options.error_on_missing_interpreters = False
+nox.options.sessions = [
+    "lint",
+    "types",
+    *(f"tests-{version}" for version in PYTHONS if version == ONE or version != AHEAD),
+    "clock",
+    "newest",
+    "wire",
+    "web",
+    "cluster",
+]
 
 # Frameworks that have no adapter, and what is tried with their spans.
 ADOPTED = nox.project.load_toml(ROOT / "tests" / "adopted" / "frameworks.toml")
@@ -111,18 +121,6 @@ def clock(session: nox.Session) -> None:
         run_tests(session, "-m", "not once and not timeouts", environment=environment)
         if not session.posargs:
             run_pytest(session, "-m", "timeouts and not once", "tests/core")
-
-
-nox.options.sessions = [
-    "lint",
-    "types",
-    *(f"tests-{version}" for version in PYTHONS if version == ONE or version != AHEAD),
-    "clock",
-    "newest",
-    "wire",
-    "web",
-    "cluster",
-]
 
 
 @nox.session

@@ -377,7 +377,9 @@ def _inherit(operation: Operation, parent: Operation | None, session_id: str | N
         # An address or a token makes a poor id, and yet people use them.
         redact = operation.pipeline.redactor.text
         given = session_id_var.get(), correlation_id_var.get(), user_id_var.get()
-        session, operation.correlation_id, operation.user_id = (None if id is None else redact(id) for id in given)  # noqa: A001
+        session, operation.correlation_id, operation.user_id = (
+            None if name is None else redact(name) for name in given
+        )
         operation.session_id, operation.agent_id = session or session_id, agent_id
 
 

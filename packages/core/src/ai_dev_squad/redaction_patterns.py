@@ -12,6 +12,7 @@ very end of a shape, where it can't be given back.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterable
@@ -324,7 +325,7 @@ def compile_scanner(*, emails: bool = False, cards: bool = False) -> re.Pattern[
     A match without a group nominates a family, which ``family_at`` tells.
     """
     by_pivot: dict[str, list[str]] = {pivot: _families(pivot) for pivot in _PIVOTS if _AT_PIVOT[pivot]}
-    numbers = iter(range(1000))
+    numbers = itertools.count()
 
     def add(pivots: Iterable[str], group: str, pattern: str) -> None:
         for pivot in pivots:

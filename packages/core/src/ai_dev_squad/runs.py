@@ -19,6 +19,7 @@ __all__ = [
     "MODEL_OPERATIONS",
     "MOST_TOKENS",
     "MOST_USD",
+    "OPENING_EVENTS",
     "Run",
     "Runs",
     "Step",
@@ -35,7 +36,8 @@ MOST_TOKENS: Final = 100_000_000
 MOST_USD: Final = 100_000.0
 """What one model call may cost: as many tokens at the highest prices there are."""
 
-_OPENING: Final = frozenset({"agent.start", "task.start", "tool.call", "llm.request"})
+OPENING_EVENTS: Final = frozenset({"agent.start", "task.start", "tool.call", "llm.request"})
+"""The types of the lines that say that an operation has begun."""
 _REFUSALS: Final = frozenset({"BudgetExceeded", "LoopDetected"})
 _NO_USAGE: Final = Usage(source="missing")
 _LONGEST: Final = timedelta(days=366)
@@ -86,7 +88,7 @@ def step_of(line: JournalLine) -> Step | None:
     """The operation that a line opens or closes; ``None`` for a line that does neither, or has no ids."""
     if line.operation is None or line.trace_id is None or line.span_id is None:
         return None
-    if line.status is None and line.event_type not in _OPENING:
+    if line.status is None and line.event_type not in OPENING_EVENTS:
         return None
     metadata = line.metadata or {}
     step = Step(

@@ -117,23 +117,7 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
 
     readiness = probes.Readiness(lambda: queue.writable)
 
-    errors.attach(app)
-    formats.attach(app.jinja_env)
-    layout.attach(app, site)
-    keyboard.attach(app)
-    app.register_blueprint(pages.create_blueprint(site))
-    app.register_blueprint(api.create_blueprint(site))
-    app.register_blueprint(deleting.create_blueprint(site))
-    app.register_blueprint(find.create_blueprint(site))
-    app.register_blueprint(create_export_blueprint(site))
-    app.register_blueprint(create_sql_blueprint(site))
-    app.register_blueprint(create_marks_blueprint(site))
-    app.register_blueprint(create_mcp_blueprint(site))
-    app.register_blueprint(create_metrics_blueprint(site))
-    app.register_blueprint(trace_export.create_blueprint(site))
-    app.register_blueprint(parity_export.create_blueprint(site))
-    app.register_blueprint(alert_routes.create_blueprint(site))
-    app.register_blueprint(openapi.create_blueprint())
+    _attach_pages(app, site)
     app.register_blueprint(probes.create_blueprint(readiness))
     app.register_blueprint(create_otlp_blueprint(queue.submit, settings, received))
     events = shared_events(shared)
@@ -169,6 +153,30 @@ def create_app(settings: DashboardSettings | None = None, *, store: Store | None
     updater.start(settings.update_interval_s)
     alerting.start()
     return app
+
+
+def _attach_pages(app: Flask, site: Site) -> None:
+    """What is shown and asked of the store: pages, the API beside them, and what they are made with."""
+    errors.attach(app)
+    formats.attach(app.jinja_env)
+    layout.attach(app, site)
+    keyboard.attach(app)
+    for create in (
+        pages.create_blueprint,
+        api.create_blueprint,
+        deleting.create_blueprint,
+        find.create_blueprint,
+        create_export_blueprint,
+        create_sql_blueprint,
+        create_marks_blueprint,
+        create_mcp_blueprint,
+        create_metrics_blueprint,
+        trace_export.create_blueprint,
+        parity_export.create_blueprint,
+        alert_routes.create_blueprint,
+    ):
+        app.register_blueprint(create(site))
+    app.register_blueprint(openapi.create_blueprint())
 
 
 def _alerting(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad import guard, operations, runtime
-from ai_dev_squad.runs import Run, Step, runs_in
+from ai_dev_squad.runs import OPENING_EVENTS, Run, Step, runs_in
 from ai_dev_squad.schema import EventType, JournalLine
 from ai_dev_squad.wire import claims
 from ai_dev_squad.wire.coverage import SELF_CHECK
@@ -54,7 +54,7 @@ class Captured:
 
     def opening(self) -> list[JournalLine]:
         """The lines that started an operation, in order."""
-        return [line for line in self.lines if line.operation and not line.status and line.event_type in _OPENING]
+        return [line for line in self.lines if line.operation and not line.status and line.event_type in OPENING_EVENTS]
 
     # --- for plain assertions: `assert observed.calls == 2` -----------------------------------------------------------
 
@@ -125,9 +125,6 @@ class Captured:
                 yield from render(line.span_id, depth + 1)
 
         return "\n".join(render(None, 0))
-
-
-_OPENING = frozenset({"agent.start", "task.start", "tool.call", "llm.request"})
 
 
 @contextmanager

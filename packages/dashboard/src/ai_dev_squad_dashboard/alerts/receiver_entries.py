@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -17,6 +18,8 @@ from .secrets import Secret
 __all__ = ["ReceiverText", "read_receiver"]
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_PAGERDUTY: Final = "https://events.pagerduty.com/v2/enqueue"
+"""https://developer.pagerduty.com/docs/events-api-v2-overview"""
 
 
 class SecretText(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,24 +72,14 @@ def read_receiver(entry: Any, beside: Path) -> Receiver:
         "command": (("command", text.command),),
     }
     missing = [name for name, value in needed[text.type] if not value]
-    if text.type == "webhook" and text.body == "pagerduty":
+    is_pagerduty = text.type == "webhook" and text.body == "pagerduty"
+    if is_pagerduty:
         missing = [] if text.secret else ["secret (PagerDuty's routing key)"]
     problems += [f"a receiver of type {text.type} needs {name}; write it" for name in missing]
-    url = text.url
-    if isinstance(url, str) and not url.startswith(("http://", "https://")):
-        problems.append('url is no http:// or https:// address; correct it, or name a variable: url = { env = "…" }')
-    elif isinstance(url, str) and "@" in url.split("/")[2]:
-        problems.append('url has a name or a password in it; put the address into a variable: url = { env = "…" }')
-    if text.type == "webhook" and text.body == "pagerduty" and url is None:
-        url = "https://events.pagerduty.com/v2/enqueue"
+    problems += _wrong_in_url(text.url)
+    url = _PAGERDUTY if is_pagerduty and text.url is None else text.url
     port = text.port if text.port is not None else {"starttls": 587, "tls": 465, "none": 25}[text.tls]
-    if not 1 <= port <= 65535:
-        problems.append(f"port {port} is no port; use 1 to 65535")
-    if text.tls == "none" and text.password is not None and text.host not in {"localhost", "127.0.0.1", "::1"}:
-        problems.append('a password would be sent in clear; use tls = "starttls" or "tls"')
-    for address in (text.sender, *text.to):
-        if address and ("@" not in address or any(ord(letter) < 32 for letter in address)):
-            problems.append(f"{address!r} is no mail address; write one like ops@example.org")
+    problems += _wrong_in_mail(text, port)
     lengths = {
         name: length_us(problems, name, value, low * 1_000_000, high * 1_000_000) / 1_000_000
         for name, value, low, high in (
@@ -118,6 +111,23 @@ def read_receiver(entry: Any, beside: Path) -> Receiver:
         quiet=quiet,
         **secrets,
     )
+
+
+def _wrong_in_url(url: str | SecretText | None) -> Iterator[str]:
+    if isinstance(url, str) and not url.startswith(("http://", "https://")):
+        yield 'url is no http:// or https:// address; correct it, or name a variable: url = { env = "…" }'
+    elif isinstance(url, str) and "@" in url.split("/")[2]:
+        yield 'url has a name or a password in it; put the address into a variable: url = { env = "…" }'
+
+
+def _wrong_in_mail(text: ReceiverText, port: int) -> Iterator[str]:
+    if not 1 <= port <= 65535:
+        yield f"port {port} is no port; use 1 to 65535"
+    if text.tls == "none" and text.password is not None and text.host not in {"localhost", "127.0.0.1", "::1"}:
+        yield 'a password would be sent in clear; use tls = "starttls" or "tls"'
+    for address in (text.sender, *text.to):
+        if address and ("@" not in address or any(ord(letter) < 32 for letter in address)):
+            yield f"{address!r} is no mail address; write one like ops@example.org"
 
 
 def _quiet(problems: list[str], text: QuietText) -> QuietHours | None:

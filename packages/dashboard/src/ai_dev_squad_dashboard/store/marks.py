@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
+from ai_dev_squad import attributes as keys
+
 from .rows import LogRow
 from .selection import MarkedBy
 from .sums import Marked
@@ -31,10 +33,10 @@ __all__ = [
 
 EVENT: Final = "gen_ai.evaluation.result"
 """The type of the event."""
-NAME: Final = "gen_ai.evaluation.name"
-SCORE: Final = "gen_ai.evaluation.score.value"
-LABEL: Final = "gen_ai.evaluation.score.label"
-COMMENT: Final = "gen_ai.evaluation.explanation"
+NAME: Final = keys.EVALUATION_NAME
+SCORE: Final = keys.EVALUATION_SCORE_VALUE
+LABEL: Final = keys.EVALUATION_SCORE_LABEL
+COMMENT: Final = keys.EVALUATION_EXPLANATION
 BY: Final = "ai_dev_squad.mark.by"
 LONGEST: Final = 256
 """Characters of what was judged, and of a label."""

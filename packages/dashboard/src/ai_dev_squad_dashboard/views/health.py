@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import Literal
 
 from ai_dev_squad import Coverage
 from ai_dev_squad_dashboard.forwarding.forwarder import Forwarded
@@ -96,7 +96,10 @@ def build(site: Site, query: Query) -> Health:
         *_away(away),
         *_unindexed(search),
         *_unsent(forwarded),
-        *_concerns(queue, store, sources, ahead, settings.max_store_mib),
+        *_arriving(queue),
+        *_unreadable(sources),
+        *_doubtful(queue.clashes, ahead),
+        *_outgrown(store, settings.max_store_mib),
     )
     return Health(
         concerns=tuple(sorted(concerns, key=lambda concern: concern.kind != "bad")),
@@ -197,70 +200,63 @@ def _unsent(forwarded: Forwarded | None) -> Iterator[Concern]:
         )
 
 
-def _concerns(
-    queue: QueueState, store: StoreState, sources: tuple[Any, ...], ahead_us: int, max_mib: int | None
-) -> tuple[Concern, ...]:
-    found: list[Concern] = []
+def _arriving(queue: QueueState) -> Iterator[Concern]:
     if queue.dropped:
-        found.append(
-            Concern(
-                "bad",
-                f"{queue.dropped:,} rows could not be written, and their senders were told",
-                f"The last error: {queue.last_error}",
-            )
+        yield Concern(
+            "bad",
+            f"{queue.dropped:,} rows could not be written, and their senders were told",
+            f"The last error: {queue.last_error}",
         )
-    found += [Concern("bad", f"{source.path} cannot be read", source.error) for source in sources if source.error]
     if queue.refused:
-        found.append(
-            Concern(
-                "warn",
-                f"{queue.refused:,} batches were told to come again, because too much waited",
-                "Senders that retry lose nothing. Raise DASHBOARD_MAX_PENDING_ROWS if bursts are normal here.",
-            )
+        yield Concern(
+            "warn",
+            f"{queue.refused:,} batches were told to come again, because too much waited",
+            "Senders that retry lose nothing. Raise DASHBOARD_MAX_PENDING_ROWS if bursts are normal here.",
         )
+
+
+def _unreadable(sources: Sequence[JournalState]) -> Iterator[Concern]:
+    for source in sources:
+        if source.error:
+            yield Concern("bad", f"{source.path} cannot be read", source.error)
     bad = sum(source.bad_lines for source in sources)
     if bad:
-        found.append(
-            Concern(
-                "warn",
-                f"{bad:,} lines of journals are no journal lines and were skipped",
-                "`ai-dev-squad doctor` names the files; other programs may write into the directory.",
-            )
+        yield Concern(
+            "warn",
+            f"{bad:,} lines of journals are no journal lines and were skipped",
+            "`ai-dev-squad doctor` names the files; other programs may write into the directory.",
         )
-    if queue.clashes:
-        found.append(
-            Concern(
-                "warn",
-                f"{queue.clashes:,} {'span' if queue.clashes == 1 else 'spans'} came with the id of another one and "
-                f"{'was' if queue.clashes == 1 else 'were'} left out",
-                "A sender's span ids are not unique: look for a generator that is seeded, or forked, without new randomness.",
-            )
+
+
+def _doubtful(clashes: int, ahead_us: int) -> Iterator[Concern]:
+    if clashes:
+        yield Concern(
+            "warn",
+            f"{clashes:,} {'span' if clashes == 1 else 'spans'} came with the id of another one and "
+            f"{'was' if clashes == 1 else 'were'} left out",
+            "A sender's span ids are not unique: look for a generator that is seeded, or forked, without new randomness.",
         )
     if ahead_us > SKEW_US:
-        found.append(
-            Concern(
-                "warn",
-                f"The newest span ends {ahead_us / 1_000_000:.0f} s in the future",
-                "The clock of a sender is ahead, or this machine's is behind; set both by NTP.",
-            )
+        yield Concern(
+            "warn",
+            f"The newest span ends {ahead_us / 1_000_000:.0f} s in the future",
+            "The clock of a sender is ahead, or this machine's is behind; set both by NTP.",
         )
+
+
+def _outgrown(store: StoreState, max_mib: int | None) -> Iterator[Concern]:
     if store.series_dropped:
-        found.append(
-            Concern(
-                "warn",
-                f"The names of {store.series_dropped:,} spans are put together as (other) in sums",
-                "An agent, tool or service name that changes with each run makes too many; use constant names.",
-            )
+        yield Concern(
+            "warn",
+            f"The names of {store.series_dropped:,} spans are put together as (other) in sums",
+            "An agent, tool or service name that changes with each run makes too many; use constant names.",
         )
     if max_mib and store.bytes > max_mib << 20:
-        found.append(
-            Concern(
-                "warn",
-                f"The store has {store.bytes >> 20:,} MiB, more than the {max_mib:,} MiB that are allowed",
-                "The oldest days are deleted at the next look, within the hour.",
-            )
+        yield Concern(
+            "warn",
+            f"The store has {store.bytes >> 20:,} MiB, more than the {max_mib:,} MiB that are allowed",
+            "The oldest days are deleted at the next look, within the hour.",
         )
-    return tuple(found)
 
 
 def _versions() -> dict[str, str]:

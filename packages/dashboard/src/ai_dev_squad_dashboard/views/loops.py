@@ -14,18 +14,19 @@ from typing import Any, Final
 import msgspec
 
 from ai_dev_squad.loops import RecordedStep, find_loops
+from ai_dev_squad.runs import MODEL_OPERATIONS
 from ai_dev_squad.schema import ErrorInfo, Usage
 from ai_dev_squad_dashboard.store.base import Store
 from ai_dev_squad_dashboard.store.outline import Outline, OutlineSpan
 from ai_dev_squad_dashboard.store.rows import LogRow
 
-from .tree import MODEL_CALLS, TreeRow
+from .tree import TreeRow
 
 __all__ = ["Loop", "loops_of"]
 
 LIMIT: Final = 5
 """How often a round is gone through until it is a loop: what the guard takes without a setting."""
-_COMPARED: Final = frozenset({*MODEL_CALLS, "execute_tool", "retrieval"})
+_COMPARED: Final = frozenset({*MODEL_OPERATIONS, "execute_tool", "retrieval"})
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,19 @@ from typing import Any
 import msgspec
 
 from ai_dev_squad import attributes as keys
+from ai_dev_squad.runs import MODEL_OPERATIONS
 from ai_dev_squad_dashboard.page import NotFoundError, Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.base import Selection
 from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow, SpanRow
 from ai_dev_squad_dashboard.views.conversation import Conversation, read_conversation
 from ai_dev_squad_dashboard.views.texts import Budget, Text, pretty
-from ai_dev_squad_dashboard.views.tree import MODEL_CALLS
 
 __all__ = ["PAGE", "SpanLine", "SpanLink", "SpanView", "Usage", "build", "read_details", "span_view"]
 
 MAX_ATTRIBUTES = 200
 MAX_LINES = 200
-WITH_CONTENT = MODEL_CALLS | {"execute_tool", "retrieval"}
+WITH_CONTENT = MODEL_OPERATIONS | {"execute_tool", "retrieval"}
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ai_dev_squad.runs import MODEL_OPERATIONS
 from ai_dev_squad_dashboard.page import Page, Site
 from ai_dev_squad_dashboard.query import Query
 from ai_dev_squad_dashboard.store.runs import Run
 
 from .agent_turns import agent_turns
 from .transcript import Said
-from .tree import MODEL_CALLS, TreeRow
+from .tree import TreeRow
 from .whole_run import load_run, said_in_run, traces_of, tree_of
 
 __all__ = ["PAGE", "Mishap", "Step", "StoryView", "Used", "build"]
@@ -101,7 +102,7 @@ def _steps(turns: Sequence[TreeRow], run: Run) -> tuple[Step, ...]:
         told.append(
             Step(
                 agent=turn.agent or "",
-                models=_used(inside, MODEL_CALLS),
+                models=_used(inside, MODEL_OPERATIONS),
                 tools=_used(inside, _TOOLS),
                 mishaps=tuple(_mishap(row, run) for row in inside if row.status == "error"),
                 duration_us=turn.duration_us,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ai_dev_squad.runs import MODEL_OPERATIONS
 from ai_dev_squad_dashboard.store.clocks import EARLY_US, LATE_US
 from ai_dev_squad_dashboard.store.outline import OutlineSpan
 from ai_dev_squad_dashboard.store.rows import OpenRow, SpanRow
 
 from .critical_path import critical_path
 
-__all__ = ["MODEL_CALLS", "TreeRow", "build_tree", "failures", "join_trees"]
+__all__ = ["TreeRow", "build_tree", "failures", "join_trees"]
 
-MODEL_CALLS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 """The operations that have tokens and a price of their own."""
 
 
@@ -266,7 +266,7 @@ def _count_attempts(rows: list[TreeRow]) -> None:
     for index, row in enumerate(rows):
         before = last.get(row.parent)
         last[row.parent] = index
-        if before is None or row.operation not in MODEL_CALLS | {"execute_tool"}:
+        if before is None or row.operation not in MODEL_OPERATIONS | {"execute_tool"}:
             continue
         earlier = rows[before]
         if earlier.status == "error" and (earlier.operation, earlier.name, earlier.agent) == (

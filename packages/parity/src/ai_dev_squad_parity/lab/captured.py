@@ -9,15 +9,14 @@ from typing import Any
 
 from ai_dev_squad import BudgetExceeded, Coverage, EventType, JournalLine, LoopDetected, Usage, read_journal
 from ai_dev_squad.attributes import REQUESTS, TOOL_CALL_ARGUMENTS
+from ai_dev_squad.runs import MODEL_OPERATIONS, OPENING_EVENTS
 from ai_dev_squad_parity.lab.cell import Span
 
 __all__ = ["Captured", "Operation", "from_journal", "from_spans"]
 
-MODEL_CALLS = frozenset({"chat", "text_completion", "generate_content"})
-_REQUESTING = MODEL_CALLS | {"embeddings"}
+MODEL_CALLS = MODEL_OPERATIONS - {"embeddings"}
 _REFUSALS = frozenset({BudgetExceeded.__name__, LoopDetected.__name__})
 _NO_USAGE = Usage(source="missing")
-_OPENING = frozenset({"agent.start", "task.start", "tool.call", "llm.request"})
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class Captured:
     @property
     def billable(self) -> list[Operation]:
         """The model calls and the embeddings: whatever a provider bills."""
-        return self.of(*_REQUESTING)
+        return self.of(*MODEL_OPERATIONS)
 
     @property
     def most_calls_at_once(self) -> int:
@@ -130,7 +129,7 @@ def from_journal(log_dir: Path, spans: Sequence[Span] = ()) -> Captured:
         if line.status is not None:
             closed[line.span_id] = closed.get(line.span_id, 0) + 1
             operations[line.span_id] = _operation(line)
-        elif line.event_type in _OPENING:
+        elif line.event_type in OPENING_EVENTS:
             opened[line.span_id] = opened.get(line.span_id, 0) + 1
             begun.setdefault(line.span_id, int(line.timestamp.timestamp() * 1_000_000))
             operations.setdefault(line.span_id, _operation(line))
@@ -182,7 +181,7 @@ def _operation(line: JournalLine) -> Operation:
 
 def _requests(line: JournalLine) -> int:
     """How many requests stand behind a line. What a budget has refused was never sent."""
-    if line.operation not in _REQUESTING or (line.error is not None and line.error.type in _REFUSALS):
+    if line.operation not in MODEL_OPERATIONS or (line.error is not None and line.error.type in _REFUSALS):
         return 0
     return int((line.metadata or {}).get(REQUESTS, 1))
 

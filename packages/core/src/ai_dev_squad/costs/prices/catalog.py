@@ -26,7 +26,7 @@ Clause: TypeAlias = str | list[str]
 Rate: TypeAlias = int | float | list[int | float | list[int | float]] | None
 """USD per million tokens; or ``[base, [more input tokens than, rate], …]``."""
 
-DAY = 86_400.0
+DAY_S = 86_400.0
 
 _NONE: frozenset[str] = frozenset()
 # Makers that publish one price for text and what else a model takes, and another row where it differs. Of all others the
@@ -216,28 +216,33 @@ def _any(clauses: Sequence[Clause], text: str) -> bool:
     return False
 
 
+def _is_day(when: str) -> bool:
+    """Whether a condition is a start day, ``2026-10-01``, and not hours of the day, ``16:30-00:30``."""
+    return "-" in when[:5]
+
+
 def _holds(when: str | None, at: float) -> bool:
     """Whether a condition (``None``, a start day, or hours of the UTC day) holds at a moment."""
     if when is None:
         return True
-    if "-" in when[:5]:
+    if _is_day(when):
         return at >= _start(when)
     begin, end = _hours(when)
-    now = at % DAY
+    now = at % DAY_S
     return begin <= now < end if begin <= end else (now >= begin or now < end)
 
 
 def _span(model: Model, at: float) -> tuple[float, float]:
     """The moments between which no condition of the model changes, around ``at``."""
     edges: list[float] = []
-    midnight = at - at % DAY
+    midnight = at - at % DAY_S
     for when in (*(when for when, _ in model.prices), *(when for _, when, _ in model.variants)):
         if when is None:
             continue
-        if "-" in when[:5]:
+        if _is_day(when):
             edges.append(_start(when))
         else:
-            edges.extend(midnight + day * DAY + hour for day in (-1, 0, 1) for hour in _hours(when))
+            edges.extend(midnight + day * DAY_S + hour for day in (-1, 0, 1) for hour in _hours(when))
     since = max((edge for edge in edges if edge <= at), default=-math.inf)
     return since, min((edge for edge in edges if edge > at), default=math.inf)
 

@@ -22,8 +22,10 @@ from ai_dev_squad.schema import Cost, Usage
 __all__ = ["ModelPricing", "ModelProvider", "PriceList", "PricingModels"]
 
 KNOWN_KEPT = 4096
+"""Answers that are kept, by all that was asked; the oldest goes."""
 UNKNOWN_KEPT = 1024
-RETRY_AFTER = 60.0
+"""The same of what has no price: fewer, because anybody can make up names."""
+RETRY_AFTER_S = 60.0
 """Seconds after which a custom provider that failed is asked again."""
 
 _STANDARD = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand", "on-demand", "none"})
@@ -167,7 +169,7 @@ class PriceList:
         if isinstance(provider, ModelProvider):
             provider = provider.value
         if not is_name(model) or not (not provider or is_name(provider)):
-            return UnknownPrice("", f"{_NO_NAME.format(_shown(model), _shown(provider))}")
+            return UnknownPrice("", _NO_NAME.format(_shown(model), _shown(provider)))
         # The key is what callers say, not what it means: saying it again is then one look-up.
         more = tuple(None if said is None else str(said) for said in (service_tier, response_model, server_address))
         key: Key = (model, provider) if more == (None, None, None) else (model, provider, *more)
@@ -269,8 +271,8 @@ class PriceList:
                 failed = UnknownPrice(
                     f"{provider}/{model}",
                     f"provider {provider!r} failed to price {model!r} ({type(error).__name__}: {error}); it is asked "
-                    f"again in {RETRY_AFTER:.0f} s",
-                    until=question.at + RETRY_AFTER,
+                    f"again in {RETRY_AFTER_S:.0f} s",
+                    until=question.at + RETRY_AFTER_S,
                 )
         places = () if question.address is None else spellings_of_address(question.address)
         if (house in self.local and not (house == "ollama" and name.endswith("cloud"))) or any(
