@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_dev_squad.content import bounded
 from ai_dev_squad.costs import estimate_messages
 from ai_dev_squad.genai.messages import (
-    bounded,
     countable,
     countable_text,
     input_messages,

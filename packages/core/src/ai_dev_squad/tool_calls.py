@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, state
+from ai_dev_squad.content import captured
 from ai_dev_squad.schema import ErrorInfo
 
 if TYPE_CHECKING:
@@ -17,13 +18,10 @@ __all__ = ["error_in_words", "never_ran", "note_answer", "opening_attributes"]
 
 def opening_attributes(arguments: Any, call_id: str | None = None, *, tool_type: str = "function") -> dict[str, Any]:
     """What a tool call begins with. Its arguments are redacted, and left out where no content is captured."""
-    pipeline = state.pipeline()
-    attributes: dict[str, Any] = {keys.TOOL_TYPE: tool_type}
+    attributes = {keys.TOOL_TYPE: tool_type}
     if call_id:
         attributes[keys.TOOL_CALL_ID] = call_id
-    if pipeline.capture_content:
-        attributes[keys.TOOL_CALL_ARGUMENTS] = pipeline.redactor.value(arguments)
-    return attributes
+    return {**attributes, **captured(lambda: {keys.TOOL_CALL_ARGUMENTS: arguments})}
 
 
 def note_answer(operation: Operation, answer: Any, compared: Callable[[Any], Any] | None = None) -> None:
@@ -32,9 +30,7 @@ def note_answer(operation: Operation, answer: Any, compared: Callable[[Any], Any
     ``compared`` makes of the answer what it is compared by.
     """
     operation.note_result(answer, compared)
-    pipeline = operation.pipeline
-    if pipeline.capture_content:
-        operation.annotate({keys.TOOL_CALL_RESULT: pipeline.redactor.value(answer)})
+    operation.annotate(captured(lambda: {keys.TOOL_CALL_RESULT: answer}))
 
 
 def error_in_words(kind: str, told: str) -> ErrorInfo:

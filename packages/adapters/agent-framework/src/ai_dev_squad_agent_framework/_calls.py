@@ -9,8 +9,8 @@ from agent_framework import MiddlewareTermination, ResponseStream
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
+from ai_dev_squad.content import of_answer, of_prompt
 from ai_dev_squad.context import current_operation
-from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.marks import Mark
 from ai_dev_squad.schema import EventType
 from ai_dev_squad.steps import Steps
@@ -255,10 +255,7 @@ class ModelCall(_Streamed):
             above.look_back(messages)
         request = _translate.model_request(client, messages, options)
         attributes = _translate.model_attributes(client, options, stream=bool(kwargs.get("stream")))
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            said = bounded(_translate.messages_content(messages, options), pipeline.settings.max_messages)
-            attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(said)
+        attributes |= of_prompt(lambda: _translate.messages_content(messages, options))
         call = cls(client)
         call.start(request.model, attributes=attributes, request=request)
         call.reserve()
@@ -285,7 +282,4 @@ class ModelCall(_Streamed):
         operation.usage = answer.usage()
         operation.output = answer.text
         operation.note_result(answer, _translate.compared)
-        operation.annotate(answer.attributes())
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            operation.annotate({keys.OUTPUT_MESSAGES: pipeline.redactor.value([answer.message()])})
+        operation.annotate({**answer.attributes(), **of_answer(lambda: [answer.message()])})

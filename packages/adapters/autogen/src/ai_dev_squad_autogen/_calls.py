@@ -11,7 +11,7 @@ from autogen_core.models import CreateResult
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
-from ai_dev_squad.genai.messages import bounded
+from ai_dev_squad.content import captured, of_answer, of_prompt
 from ai_dev_squad.genai.usage import cost_from, tier_from
 from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo, EventType, Link, Usage
@@ -85,8 +85,8 @@ class TeamRun(Call):
     def take(self, item: Any) -> None:
         if not isinstance(item, TaskResult):
             return
-        if item.stop_reason and (pipeline := runtime.pipeline()).capture_content:
-            self.operation.annotate({"autogen.stop.reason": pipeline.redactor.text(item.stop_reason)})
+        if item.stop_reason:
+            self.operation.annotate(captured(lambda: {"autogen.stop.reason": item.stop_reason}))
         to = _translate.waits_for(item, getattr(self.subject, "_participant_names", ()))
         if to is not None and self.status == "ok":
             self.status = "interrupted"
@@ -301,10 +301,7 @@ class ModelCall(Call):
             asking, messages, settings, tools=kwargs.get("tools"), json_output=json_output
         )
         attributes = _translate.model_attributes(asking, settings, stream=stream, json_output=json_output)
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            said = bounded(_translate.messages_content(messages), pipeline.settings.max_messages)
-            attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(said)
+        attributes |= of_prompt(lambda: _translate.messages_content(messages))
         call = cls(client, above, effective_options(client, above))
         try:
             call.start(request.model, attributes=attributes, request=request)
@@ -336,10 +333,8 @@ class ModelCall(Call):
         operation.service_tier, operation.reported_usd = tier_from(raw), cost_from(raw)
         operation.output = lambda: _translate.answer_text(result)
         operation.note_result(result, _translate.compared)
-        operation.annotate(_translate.response_attributes(result, raw))
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            operation.annotate({keys.OUTPUT_MESSAGES: pipeline.redactor.value(_translate.answer_content(result))})
+        content = of_answer(lambda: _translate.answer_content(result))
+        operation.annotate({**_translate.response_attributes(result, raw), **content})
 
     def reason(self, error: BaseException) -> BaseException | ErrorInfo:
         _note(self, error)

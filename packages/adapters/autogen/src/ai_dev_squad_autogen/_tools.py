@@ -8,6 +8,7 @@ from autogen_core.tools import ToolResult, Workbench
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
+from ai_dev_squad.content import captured
 from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad.steps import Steps, argument
 from ai_dev_squad.tool_calls import error_in_words, note_answer, opening_attributes
@@ -119,11 +120,10 @@ class MemoryQuery(Call):
         above = enclosing()
         if (above is None and options_of(memory) is None) or is_same(above, memory, cls.kind):
             return None
-        pipeline = runtime.pipeline()
         attributes: dict[str, Any] = {"autogen.memory.type": type(memory).__name__}
         query = argument("query", 0, args, kwargs)
-        if pipeline.capture_content and query is not None and not hasattr(query, "get_messages"):
-            attributes[keys.RETRIEVAL_QUERY_TEXT] = pipeline.redactor.text(str(getattr(query, "content", query)))
+        if query is not None and not hasattr(query, "get_messages"):
+            attributes |= captured(lambda: {keys.RETRIEVAL_QUERY_TEXT: str(getattr(query, "content", query))})
         query_of = cls(memory, above, effective_options(memory, above))
         query_of.start(str(getattr(memory, "name", None) or type(memory).__name__), attributes=attributes)
         if query is None or isinstance(query, str):  # else it's the whole context, of which the prompt is made
@@ -135,6 +135,4 @@ class MemoryQuery(Call):
         self.operation.annotate({"autogen.memory.results": len(found)})
         texts = [str(content.content) for content in found]
         self.operation.note_result(texts)
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            self.operation.annotate({keys.RETRIEVAL_DOCUMENTS: pipeline.redactor.value(texts)})
+        self.operation.annotate(captured(lambda: {keys.RETRIEVAL_DOCUMENTS: texts}))

@@ -18,7 +18,7 @@ from ai_dev_squad.schema import ErrorInfo
 from ai_dev_squad_crewai import _invocation
 from ai_dev_squad_crewai._invocation import Call
 
-__all__ = ["captured", "fail_with", "is_internal", "on", "redacted", "sink"]
+__all__ = ["fail_with", "is_internal", "on", "redacted", "sink"]
 
 Handler = Callable[[Any, Any], None]
 _handlers: dict[str, Handler] = {}
@@ -72,11 +72,6 @@ def _error_of(event: Any) -> BaseException | ErrorInfo:
     kind = getattr(event, "error_type", None)
     name = getattr(kind, "__qualname__", None) or (str(kind) if kind else "_OTHER")
     return ErrorInfo(type=name, message=runtime.pipeline().redactor.text(str(error or "")))
-
-
-def captured(content: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Attributes with content, redacted; none where content isn't captured."""
-    return redacted(content()) if runtime.pipeline().capture_content else {}
 
 
 def redacted(attributes: dict[str, Any]) -> dict[str, Any]:

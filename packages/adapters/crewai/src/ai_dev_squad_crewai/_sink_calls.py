@@ -6,17 +6,17 @@ import sys
 from typing import Any
 
 from ai_dev_squad import attributes as keys
-from ai_dev_squad import operations, runtime
+from ai_dev_squad import operations
+from ai_dev_squad.content import of_answer, of_prompt
 from ai_dev_squad.genai.errors import classify
-from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.genai.usage import cost_from
 from ai_dev_squad.refusal import CallRefused
 from ai_dev_squad.schema import ErrorInfo
-from ai_dev_squad.tool_calls import error_in_words
+from ai_dev_squad.tool_calls import error_in_words, note_answer, opening_attributes
 from ai_dev_squad_crewai import _invocation, _translate
 from ai_dev_squad_crewai._invocation import Call
 from ai_dev_squad_crewai._refusals import stop
-from ai_dev_squad_crewai._sink import captured, fail_with, on
+from ai_dev_squad_crewai._sink import fail_with, on
 
 __all__: list[str] = []
 
@@ -31,10 +31,7 @@ def _call_key(source: Any, event: Any) -> Any:
 @on("llm_call_started")
 def _model_call_started(source: Any, event: Any) -> None:
     attributes = _translate.model_attributes(source, event)
-    most = runtime.pipeline().settings.max_messages
-    attributes.update(
-        captured(lambda: {keys.INPUT_MESSAGES: bounded(_translate.messages_content(event.messages), most)})
-    )
+    attributes.update(of_prompt(lambda: _translate.messages_content(event.messages)))
     request = _translate.model_request(source, event)
     call = _invocation.begin(
         "model call", _call_key(source, event), operations.CHAT, request.model, attributes=attributes, request=request
@@ -77,7 +74,7 @@ def _model_call_completed(source: Any, event: Any) -> None:
         attributes = _translate.response_attributes(event)
         if from_totals:
             attributes["crewai.usage.from_totals"] = True
-        attributes.update(captured(lambda: {keys.OUTPUT_MESSAGES: _translate.output_content(event)}))
+        attributes.update(of_answer(lambda: _translate.output_content(event)))
         operation.annotate(attributes)
     finally:
         _invocation.end(call)
@@ -106,13 +103,12 @@ def _model_call_failed(source: Any, event: Any) -> None:
 
 @on("tool_usage_started")
 def _tool_started(source: Any, event: Any) -> None:
-    attributes: dict[str, Any] = {keys.TOOL_TYPE: "function"}
-    outer = Call.current()
+    outer, call_id = Call.current(), None
     if outer is not None and outer.tool_calls:
         waiting = outer.tool_calls.get(_translate.tool_call_key(event.tool_name, event.tool_args))
         if waiting:
-            attributes[keys.TOOL_CALL_ID] = waiting.pop(0)
-    attributes.update(captured(lambda: {keys.TOOL_CALL_ARGUMENTS: event.tool_args}))
+            call_id = waiting.pop(0)
+    attributes = opening_attributes(event.tool_args, call_id)
     call = _invocation.begin("tool", event.tool_name, operations.TOOL, event.tool_name, attributes=attributes)
     call.operation.note_arguments(event.tool_args)
     try:
@@ -127,13 +123,9 @@ def _tool_finished(source: Any, event: Any) -> None:
     call = _invocation.find("tool", event.tool_name)
     if call is None:
         return
-    call.operation.note_result(event.output)
-    attributes: dict[str, Any] = {}
+    note_answer(call.operation, event.output)
     if getattr(event, "from_cache", False):
-        attributes["crewai.tool.from_cache"] = True
-    attributes.update(captured(lambda: {keys.TOOL_CALL_RESULT: event.output}))
-    if attributes:
-        call.operation.annotate(attributes)
+        call.operation.annotate({"crewai.tool.from_cache": True})
     failure = getattr(event, "failure", None)
     if failure is None:
         _invocation.end(call)

@@ -7,12 +7,13 @@ from typing import Any
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations
+from ai_dev_squad.content import captured
 from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.operations import Kind
 from ai_dev_squad.schema import EventType
 from ai_dev_squad_crewai import _invocation, _resume, _translate
 from ai_dev_squad_crewai._invocation import Call
-from ai_dev_squad_crewai._sink import captured, fail_with, is_internal, on, redacted
+from ai_dev_squad_crewai._sink import fail_with, is_internal, on, redacted
 
 __all__: list[str] = []
 

@@ -15,7 +15,7 @@ from langgraph.errors import NodeTimeoutError, ParentCommand
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, runtime
-from ai_dev_squad.genai.messages import bounded
+from ai_dev_squad.content import captured, of_answer, of_prompt
 from ai_dev_squad.guard import guarded, report
 from ai_dev_squad.tool_calls import error_in_words, note_answer, opening_attributes
 from ai_dev_squad_langgraph import _resume, _translate
@@ -311,10 +311,7 @@ class ObservingHandler(_Base):
     ) -> None:
         if is_told(run_id, parent_run_id):
             return
-        pipeline = runtime.pipeline()
-        attributes: dict[str, Any] = {}
-        if pipeline.capture_content:
-            attributes[keys.RETRIEVAL_QUERY_TEXT] = pipeline.redactor.text(query)
+        attributes = captured(lambda: {keys.RETRIEVAL_QUERY_TEXT: query})
         retriever = name or (serialized or {}).get("name") or "retriever"
         run = self._start(operations.RETRIEVAL, retriever, run_id, parent_run_id, metadata, attributes)
         assert run.operation is not None
@@ -342,9 +339,7 @@ def _open_model_call(
     attributes = pipeline.redactor.value(
         _translate.model_attributes(metadata, params, _translate.conversation_id(metadata))
     )
-    if pipeline.capture_content:
-        said = bounded(_translate.messages_content(prompts), pipeline.settings.max_messages)
-        attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(said)
+    attributes |= of_prompt(lambda: _translate.messages_content(prompts))
     parent = around_call(parent_of(parent_run_id))
     run = Run(run_id, parent, request.model, metadata, parent_run_id=parent_run_id)
     run.begin(
@@ -371,12 +366,10 @@ def _take_answer(operation: operations.Operation, response: Any) -> None:
     operation.reported_usd = _translate.cost_of(response)
     operation.output = lambda: _translate.response_text(response)
     operation.note_result(response, _translate.answer)
-    operation.annotate(_translate.response_attributes(response))
-    pipeline = runtime.pipeline()
+    content = of_answer(lambda: _translate.response_content(response))
+    operation.annotate({**_translate.response_attributes(response), **content})
     if operation.cache_hit:
         operation.annotate({keys.CACHE_HIT: True})
-    if pipeline.capture_content:
-        operation.annotate({keys.OUTPUT_MESSAGES: pipeline.redactor.value(_translate.response_content(response))})
 
 
 HANDLER = ObservingHandler()

@@ -7,9 +7,8 @@ from typing import Any
 
 from agents import ModelResponse
 
-from ai_dev_squad import attributes as keys
-from ai_dev_squad import operations, runtime
-from ai_dev_squad.genai.messages import bounded
+from ai_dev_squad import operations
+from ai_dev_squad.content import of_answer, of_prompt
 from ai_dev_squad.genai.usage import usage_from
 from ai_dev_squad.steps import argument
 from ai_dev_squad_openai_agents import _translate
@@ -53,10 +52,7 @@ class ModelCall(Call):
         offered = _translate.offered(argument("tools", 4, args, kwargs), argument("handoffs", 6, args, kwargs))
         request = _translate.model_request(model, messages, settings, offered, schema)
         attributes = _translate.model_attributes(model, settings, schema, stream=stream)
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            said = bounded(_translate.messages_content(messages), pipeline.settings.max_messages)
-            attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(said)
+        attributes |= of_prompt(lambda: _translate.messages_content(messages))
         call = cls(model, above)
         call.start(request.model, attributes=attributes, request=request, task=None if own is None else own.task)
         return call
@@ -85,7 +81,5 @@ class ModelCall(Call):
         output = answer.output
         operation.output = lambda: _translate.answer_text(output)
         operation.note_result(output, _translate.compared)
-        operation.annotate(_translate.response_attributes(answer, identity))
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            operation.annotate({keys.OUTPUT_MESSAGES: pipeline.redactor.value(_translate.answer_content(answer))})
+        content = of_answer(lambda: _translate.answer_content(answer))
+        operation.annotate({**_translate.response_attributes(answer, identity), **content})

@@ -11,10 +11,9 @@ from pydantic_ai.models import Model
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.wrapper import WrapperModel
 
-from ai_dev_squad import attributes as keys
-from ai_dev_squad import operations, runtime
+from ai_dev_squad import operations
+from ai_dev_squad.content import of_answer, of_prompt
 from ai_dev_squad.genai.errors import classify
-from ai_dev_squad.genai.messages import bounded
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.steps import observed_call, observed_context
 from ai_dev_squad_pydantic_ai import _translate
@@ -67,10 +66,7 @@ class ModelCall(Call):
         settings = _translate.settings_of(model, settings)
         request = _translate.model_request(model, messages, settings, asked)
         attributes = _translate.model_attributes(model, settings, asked, stream=stream)
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            said = bounded(_translate.prompt_content(messages, asked), pipeline.settings.max_messages)
-            attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(said)
+        attributes |= of_prompt(lambda: _translate.prompt_content(messages, asked))
         call = cls(model, above)
         call.start(request.model, attributes=attributes, request=request)
         return call
@@ -118,10 +114,8 @@ class ModelCall(Call):
         operation.usage = _translate.usage_of(response)
         operation.output = lambda: _translate.answer_text(response)
         operation.note_result(response, _translate.compared)
-        operation.annotate(_translate.response_attributes(response))
-        pipeline = runtime.pipeline()
-        if pipeline.capture_content:
-            operation.annotate({keys.OUTPUT_MESSAGES: pipeline.redactor.value(_translate.answer_content(response))})
+        content = of_answer(lambda: _translate.answer_content(response))
+        operation.annotate({**_translate.response_attributes(response), **content})
 
 
 def _arguments(

@@ -10,9 +10,10 @@ import msgspec
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import kinds
+from ai_dev_squad.content import bounded
 from ai_dev_squad.genai.foreign import canonical, framework_of, name_of, operation_of, provider_of, status_of_failed
 from ai_dev_squad.genai.foreign_names import KINDS
-from ai_dev_squad.genai.messages import bounded, countable, message
+from ai_dev_squad.genai.messages import countable, message
 from ai_dev_squad.genai.stated import Implausible, usage_of
 from ai_dev_squad.json_depth import is_too_deep
 from ai_dev_squad.kinds import TASK, UNKNOWN, Kind, ModelRequest

@@ -24,7 +24,6 @@ from typing import Any
 import msgspec
 
 __all__ = [
-    "bounded",
     "countable",
     "countable_text",
     "input_messages",
@@ -328,7 +327,7 @@ def _first(read: Callable[[str], Any], *names: str) -> Any:
     return None
 
 
-# --- counting and keeping -----------------------------------------------------------------------------------------------
+# --- counting ----------------------------------------------------------------------------------------------------------
 
 
 def countable(messages: Any, tools: Any = None) -> list[Any]:
@@ -382,28 +381,3 @@ def _as_text(value: Any) -> str:
         return msgspec.json.encode(value, enc_hook=str).decode()
     except (TypeError, ValueError, RecursionError):
         return str(value)
-
-
-def bounded(messages: list[dict[str, Any]], most: int = 100, *, characters: int = 150_000) -> list[dict[str, Any]]:
-    """What is kept of a long chat: the first message, which is the system's as a rule, and the newest ones.
-
-    ``most`` messages, and about so many ``characters`` of text, the newest message in any case. In place of what was cut
-    stands a message with the role ``omitted`` whose part says how many messages are missing.
-    """
-    kept, left = 0, characters - (_size(messages[0]) if messages else 0)
-    while kept < len(messages) - 1:
-        left -= _size(messages[-1 - kept])
-        if kept and (left < 0 or (kept >= most - 1 and len(messages) > most)):
-            break
-        kept += 1
-    missing = len(messages) - 1 - kept
-    if missing <= 0:
-        return messages
-    label = {"role": "omitted", "parts": [{"type": "omitted", "messages": missing}]}
-    return [messages[0], label, *messages[-kept:]]
-
-
-def _size(item: Mapping[str, Any]) -> int:
-    return sum(
-        40 + sum(len(value) if isinstance(value, str) else 40 for value in part.values()) for part in item["parts"]
-    )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import operations, state
-from ai_dev_squad.genai.messages import bounded, countable, input_messages
+from ai_dev_squad.content import of_prompt
+from ai_dev_squad.genai.messages import countable, input_messages
 from ai_dev_squad.genai.requests import prompt_hash, request_attributes
 from ai_dev_squad.guard import report
 from ai_dev_squad.kinds import (
@@ -215,15 +216,11 @@ def _pictures(body: dict[str, Any]) -> int:
 
 
 def _request_attributes(exchange: Exchange, body: dict[str, Any], messages: Any) -> dict[str, Any]:
-    pipeline = state.pipeline()
-    attributes: dict[str, Any] = pipeline.redactor.value(request_attributes(body))
+    attributes: dict[str, Any] = state.pipeline().redactor.value(request_attributes(body))
     if exchange.host:
         attributes[keys.SERVER_ADDRESS] = exchange.host
         attributes[keys.SERVER_PORT] = exchange.port or (80 if exchange.scheme == "http" else 443)
-    if pipeline.capture_content:
-        said = bounded(input_messages(messages), pipeline.settings.max_messages)
-        attributes[keys.INPUT_MESSAGES] = pipeline.redactor.value(said)
-    return attributes
+    return {**attributes, **of_prompt(lambda: input_messages(messages))}
 
 
 def _check(found: Match, attempt: Attempt | None) -> None:
