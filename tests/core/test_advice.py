@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad.costs.advice import Advice, SavingsReport, savings_report
-from ai_dev_squad.costs.advice.candidates import BANDS, candidates_for
+from ai_dev_squad.costs.advice.candidates import BANDS, band_of, candidates_for
 from ai_dev_squad.costs.ledger.entry import CostEntry
 from ai_dev_squad.schema import Cost, Usage
 
@@ -135,6 +135,15 @@ def test_a_model_too_small_for_the_largest_call_is_not_suggested() -> None:
     assert "gpt-4o-mini" in candidates_for("gpt-4.1", 128_000)
     assert "gpt-4o-mini" not in candidates_for("gpt-4.1", 128_001)
     assert candidates_for("openai/gpt-4.1", 128_000) == candidates_for("gpt-4.1", 128_000)
+    assert candidates_for("claude-9", 1_000_001) == candidates_for("gpt-4o-audio-preview", 1) == ()
+    assert candidates_for("my-gpt-4o", 1) == candidates_for("text-embedding-3-large", 1) == ()
+
+
+def test_bands_begin_at_their_price() -> None:
+    """The dearest of one band is just below the next."""
+    assert [BANDS[band_of(usd)][0] for usd in (0.0, 0.49, 0.5, 2.49, 2.5, 7.99, 8.0, 900.0)] == [
+        *("economy", "economy", "small", "small", "standard", "standard", "premium", "premium")
+    ]
 
 
 def test_a_cache_that_would_have_helped() -> None:

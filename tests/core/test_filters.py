@@ -107,6 +107,25 @@ def test_an_unknown_level_names_the_allowed_ones(value: Any) -> None:
         as_level(value)
 
 
+def test_an_event_whose_level_is_unknown_passes(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be the one that matters; the mistake is told once. A level may be set by its name or number, and taken away."""
+    guard.set_strict(False)
+    chosen = EventFilter("ERROR", ["crewai"])
+
+    with caplog.at_level(logging.WARNING, "ai_dev_squad"):
+        answers = [chosen.should_log(event(level, "crewai")) for level in ("LOUD", "CRITICAL", "info", 40, 39)]  # type: ignore[arg-type]
+    chosen.set_level_filter(None)
+
+    assert answers == [True, True, False, True, False]
+    assert (chosen.should_log(event(LogLevel.DEBUG, "crewai")), chosen.should_log(event(framework="x"))) == (
+        True,
+        False,
+    )
+    assert [record.getMessage().partition(" failed")[0] for record in caplog.records] == [
+        "reading the level of an event"
+    ]
+
+
 def test_a_filter_that_cannot_be_called_is_refused() -> None:
     """The mistake is told where it's made, not at the first event."""
     with pytest.raises(TypeError, match="'langgraph' is not a filter; give a function of one dictionary"):

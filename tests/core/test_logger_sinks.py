@@ -328,6 +328,22 @@ def test_a_record_of_no_level_is_one_for_debugging(app: logging.Logger, logger: 
     ]
 
 
+def test_a_record_that_cannot_be_carried_is_told_and_the_next_one_is(
+    app: logging.Logger, logger: StructuredLogger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Logging goes on."""
+    guard.set_strict(False)
+    with monkeypatch.context() as broken:
+        broken.setattr(logger, "log_line", lambda line: 1 / 0)
+        app.warning("lost")
+    app.warning("kept")
+
+    assert [e.message for e in lines(logger)] == ["kept"]
+    assert [r.getMessage().partition(" failed")[0] for r in caplog.records if r.name == "ai_dev_squad"] == [
+        "carrying a log record into the journal"
+    ]
+
+
 def test_without_a_logger_the_configured_one_is_used(tmp_path: Path) -> None:
     """JournalHandler() follows configure()."""
     from ai_dev_squad import runtime

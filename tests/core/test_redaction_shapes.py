@@ -101,6 +101,15 @@ def test_a_value_may_be_quoted_in_many_ways(text, expected):
         ("token: 1.2.3", None),
         ("token: v1.2.3", "token: [redacted:token]"),
         ("token: AccessToken | None", None),
+        ("[('token', 400)]", None),
+        ("[('token', '400')]", "[('token', '[redacted:token]')]"),
+        ("пароль: HunterTwo, b", "пароль: [redacted:password], b"),
+        ("密码\uff1a400", "密码\uff1a[redacted:password]"),
+        ("the password hunter2hunter", None),
+        ("machine h login bob password hunter2hunter", "machine h login bob password [redacted:password]"),
+        ("machine h login bob token hunter2hunter", None),
+        ("ALTER USER x PASSWORD 'hunter2x9'", "ALTER USER x PASSWORD '[redacted:password]'"),
+        ("api_key=" + "a1B2" * 5 + "JQ" + "QJ99" + "a1B2" * 8, "api_key=[redacted:azure-key]"),
     ],
 )
 def test_what_stands_there_may_be_no_secret(text, expected):

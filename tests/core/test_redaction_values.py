@@ -162,6 +162,18 @@ def test_each_kind_of_object_has_a_json_form(given_value, expected):
     assert REDACTOR.value(given_value) == expected
 
 
+@pytest.mark.parametrize("module", ["numpy", "pandas.core.frame", "torch", "jax", "jaxlib.xla", "polars.frame", "mine"])
+def test_an_array_says_its_shape(module):
+    """Where the libraries are known to tell it without computing; of others no attribute is read."""
+    array = type("Array", (), {"shape": (3, 4), "__module__": module})
+    scalar = type("Array", (), {"shape": "none", "__module__": module})
+
+    assert REDACTOR.value([array(), scalar()]) == [
+        f"<{module}.Array{'' if module == 'mine' else ' shape=(3, 4)'}>",
+        f"<{module}.Array>",
+    ]
+
+
 def test_keys_become_strings():
     """Numbers, booleans, None, enums, tuples and objects as keys are spelled; equal spellings stay apart."""
     redacted = REDACTOR.value(
