@@ -195,6 +195,34 @@ def test_a_custom_span_of_time_is_asked_for_in_the_readers_zone(dashboard, page)
     assert page.locator(".page-head time").first.get_attribute("title") == "2026-07-01T08:00:00.000Z (UTC)"
 
 
+def test_a_custom_span_of_time_goes_back_as_it_came(dashboard, page):
+    """In the night when clocks are set back both ends are 02:30 to who lives in Berlin, and an hour apart."""
+    night = "from=2024-10-27T00:30:00Z&to=2024-10-27T01:30:00Z"
+    page.goto(f"{dashboard}/traces?{night}")
+    page.locator("#range-custom summary").click()
+    assert [page.locator(f"#range-custom [name={name}]").input_value() for name in ("from", "to")] == [
+        "2024-10-27T02:30",
+        "2024-10-27T02:30",
+    ]
+    page.get_by_role("button", name="Show").click()
+
+    expect(page).to_have_url(re.compile(night.replace(":", "%3A") + "$"))
+
+
+def test_paper_is_white(dashboard, browse):
+    """Who reads in the dark prints dark on white, over the whole width, and without what only a screen can do."""
+    page = browse(scheme="dark")
+    page.goto(f"{dashboard}/costs")
+    page.emulate_media(media="print")
+    look = page.evaluate("""() => {
+        const style = getComputedStyle(document.body);
+        const hidden = [...document.querySelectorAll(".side, .bar, .filters")].every((one) => !one.checkVisibility());
+        return [style.backgroundColor, style.color, document.getElementById("view").getBoundingClientRect().left, hidden];
+    }""")
+
+    assert look == ["rgb(255, 255, 255)", "rgb(22, 26, 32)", 0, True]
+
+
 def test_everything_is_reached_by_keyboard(dashboard, page):
     """The first key leads past the navigation; menus open and close without a mouse."""
     page.goto(dashboard)

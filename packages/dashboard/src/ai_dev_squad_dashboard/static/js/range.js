@@ -13,14 +13,20 @@ export function mount(form) {
   if (form.dataset.local) return;
   form.dataset.local = "yes";
   for (const input of form.querySelectorAll('input[type="datetime-local"]')) {
-    if (input.value) input.value = toLocal(input.value);
+    if (input.value) {
+      input.dataset.utc = `${input.defaultValue}Z`;
+      input.value = toLocal(input.value);
+      input.dataset.shown = input.value;
+    }
     const hint = input.closest("label").querySelector("small");
     hint.textContent = hint.textContent.replace(/^UTC(, )?/, "");
   }
   form.addEventListener("formdata", (event) => {
-    for (const name of ["from", "to"]) {
-      const text = event.formData.get(name);
-      if (text) event.formData.set(name, new Date(text).toISOString().replace(/\.\d+Z$/, "Z"));
+    for (const input of form.querySelectorAll('input[type="datetime-local"]')) {
+      const { name, value } = input;
+      // In the night when clocks are set back an hour comes twice: what nobody changed goes back as it came.
+      if (value && value === input.dataset.shown) event.formData.set(name, input.dataset.utc);
+      else if (value) event.formData.set(name, new Date(value).toISOString().replace(/\.\d+Z$/, "Z"));
       else event.formData.delete(name);
     }
   });
