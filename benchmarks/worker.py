@@ -108,7 +108,8 @@ def fresh(python: Path, script: str, variant: str, timeout: float = 600, **envir
     """One answer of a process that lives only for it: ``python script --worker variant``, last line of stdout."""
     done = subprocess.run(
         [python, script, "--worker", variant],
-        env={**os.environ, **environ},
+        # Where bytecode may not be written, each import would be measured with its compilation, which users pay once.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environ},
         stdout=subprocess.PIPE,
         text=True,
         timeout=timeout,

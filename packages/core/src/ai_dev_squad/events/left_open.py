@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 import msgspec
 
@@ -45,7 +44,7 @@ class OpenOperations:
     """
 
     def __init__(self, journal: Path) -> None:
-        self._path = journal.with_name(f".{journal.name}.{uuid4().hex}.open")
+        self._path = journal.with_name(f".{journal.name}.{os.urandom(16).hex()}.open")
         self._open: dict[str, bytes] = {}
         self._told = b""
         self._fd: int | None = None
