@@ -125,15 +125,16 @@ def clock(session: nox.Session) -> None:
 
 @nox.session
 def newest(session: nox.Session) -> None:
-    """Run the contracts of the adapters whose frameworks CrewAI holds back, on the newest releases. Arguments after -- go to pytest,
-    for which the other adapters are there, too.
+    """Run the contracts of the adapters whose frameworks CrewAI holds back, on the newest releases, and agents that ask by MCP's
+    newest SDK. Arguments after -- go to pytest, for which the other adapters are there, too.
     """
     adapters = [package for package in claimed(session) if package.startswith("adapters/") and package != HOLDS_BACK]
-    install(session, "test", packages=("core", "cli", "testing", *adapters))
+    install(session, "test", "agents", packages=("core", "cli", "dashboard", "testing", *adapters))
     if session.posargs:
         run_pytest(session, *session.posargs)
         return
-    run_groups(session, {package: tests_of(package, "contract", "truth") for package in HELD_BACK})
+    contracts = {package: tests_of(package, "contract", "truth") for package in HELD_BACK}
+    run_groups(session, {**contracts, "machines": ["tests/dashboard/test_mcp_agents.py"]})
 
 
 @nox.session
