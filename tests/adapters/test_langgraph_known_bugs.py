@@ -19,11 +19,13 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.language_models import FakeListLLM
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.graph import START, StateGraph
+from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from typing_extensions import TypedDict
@@ -40,7 +42,7 @@ from ai_dev_squad_testing.model_server import ModelServer, call, reply, structur
 
 REPORTED = """
 braintrust-sdk-python#445 ctxpipe#124 dd-trace-js#8936 dd-trace-py#16614 dd-trace-py#18860 dd-trace-py#19711
-langchain#26773 langfuse#2112 langfuse#2974 langfuse#6704 langfuse#6719 langfuse#8780 langfuse#8814 langfuse#8817
+langchain#26773 langchain#39633 langfuse#2112 langfuse#2974 langfuse#6704 langfuse#6719 langfuse#8780 langfuse#8814 langfuse#8817
 langgraph#4848 langgraph#5878 langgraph#7424 langsmith-sdk#1127 openinference#1304 openinference#1769
 openinference#2275 openlit#861 openllmetry#2271 openllmetry#2790 openllmetry#3203 openllmetry#3214 openllmetry#3256
 openllmetry#4385 opentelemetry-python-genai#528 opentelemetry-python-genai#617 opentelemetry-python-genai#677
@@ -300,6 +302,47 @@ def test_events_without_serialized_data(captured: Captured) -> None:
         "retrieval retriever: ok",
     ]
     assert RUNS == {}
+
+
+class Starts(AsyncCallbackHandler):
+    """A program's own handler, which notes what it is told."""
+
+    def __init__(self, *, inline: bool = False) -> None:
+        self.run_inline = inline
+        self.told: list[str] = []
+
+    async def on_llm_start(self, serialized: Any, prompts: list[str], *, run_id: Any, **_: Any) -> None:
+        """A text model starts."""
+        self.told.append(f"start {prompts}")
+
+    async def on_llm_end(self, response: Any, *, run_id: Any, **_: Any) -> None:
+        """It has answered."""
+        self.told.append("end")
+
+
+@pytest.mark.parametrize("inline", [(False,), (False, False), (True,), (False, True)], ids=str)
+async def test_a_programs_handlers_are_told_what_they_are_told_unobserved(
+    captured: Captured, inline: tuple[bool, ...]
+) -> None:
+    """LangChain tells of a text model's start only those that run inline, where one does: ours is none of them (langchain#39633)."""
+    model = FakeListLLM(responses=["a", "b"])
+
+    async def ask(state: MessagesState) -> MessagesState:
+        await model.abatch(["p", "q"])
+        return {"messages": []}
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("ask", ask)
+    builder.add_edge(START, "ask")
+    graph = builder.compile()
+    heard = []
+    for asked in (graph, observe(graph)):
+        handlers = [Starts(inline=one) for one in inline]
+        await asked.ainvoke({"messages": []}, {"callbacks": handlers})
+        heard.append([handler.told for handler in handlers])
+
+    assert heard[0] == heard[1]
+    assert [line.status for line in captured.closing("text_completion")] == ["ok", "ok"]
 
 
 @pytest.mark.parametrize("content", [False, True])

@@ -14,6 +14,7 @@ from langgraph.pregel import Pregel
 from langgraph.pregel.remote import RemoteGraph
 
 from ai_dev_squad import runtime
+from ai_dev_squad_langgraph import _starts
 from ai_dev_squad_langgraph._handler import HANDLER
 from ai_dev_squad_langgraph._scope import NAME, ORIGINAL, TASK, observed_class, subclass
 
@@ -53,6 +54,7 @@ def observe(graph: T, *, name: str | None = None, task: str | None = None) -> T:
 
 def observe_in_place(graph: Any, name: str | None = None, task: str | None = None) -> None:
     """Observe this very object."""
+    _starts.install()
     name = name or _entrypoint_name(graph)
     if name is not None:
         graph.__dict__[NAME] = name
