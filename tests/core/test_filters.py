@@ -167,3 +167,14 @@ def test_a_filter_sees_operations_lines_as_events(tmp_path: Path) -> None:
 
     assert seen == [(EventType.TASK_FAIL, LogLevel.ERROR, {"task_id": "t"})]
     assert seen[0][0] is EventType.TASK_FAIL
+
+
+def test_a_filter_sees_a_type_that_is_nobodys_as_its_text(tmp_path: Path) -> None:
+    """A line of a later release, or of a program's own, is filtered like any other."""
+    seen: list[Any] = []
+    logger = StructuredLogger(tmp_path, filter=EventFilter())
+    logger.filter.add_custom_filter(lambda f: seen.append(f["event_type"]) or True)
+    logger.emit(JournalLine(timestamp=utc_now(), level="INFO", event_type="shop.sold", message=""))
+    logger.close()
+
+    assert seen == ["shop.sold"]
