@@ -27,6 +27,7 @@ PAGES = (
     "how-to/set-prices/",
     "reference/settings/",
     "explanation/costs/",
+    "explanation/clickhouse/",
     "404.html",
 )
 SCREENS = ((1440, 900), (390, 844))

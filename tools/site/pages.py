@@ -22,6 +22,7 @@ PROJECT = ("CONTRIBUTING.md", "SECURITY.md", "GOVERNANCE.md", "CODE_OF_CONDUCT.m
 """Pages of the repository's root that are pages of the site, too."""
 OWN = ("site.css", "site.js")
 _LINK = re.compile(r"!?\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s#:]+)(?P<anchor>#[^()\s]*)?\)")
+_NO_HEADING = re.compile(r"<th(?P<style>[^>]*)></th>")
 _HEADING = re.compile(r"^## (?P<title>[^:\n]+)", re.MULTILINE)
 _LISTED = re.compile(r"\]\((?P<page>[\w./-]+\.md)\)")
 
@@ -76,6 +77,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"{'!' * match[0].startswith('!')}[{match['text']}]({posixpath.relpath(name, posixpath.dirname(home) or '.')}{anchor})"
 
     return _LINK.sub(lead, markdown)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """The corner of a table, above its rows' names, heads nothing: who has pages read aloud would hear of an empty heading."""
+    return _NO_HEADING.sub(r"<td\g<style>></td>", html)
 
 
 def _place(path: Path) -> str | None:
