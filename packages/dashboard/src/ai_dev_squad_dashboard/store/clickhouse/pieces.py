@@ -85,7 +85,7 @@ def relation(
             condition.add(str(runs) if runs else "")
         # Nothing that is added up already lies on both sides of where the selection begins.
         known = {
-            "at_us": f"{at} * {unit} AS at_us" if unit else "start_us AS at_us",
+            "at_us": f"intDiv({at}, {step_us // unit}) * {step_us} AS at_us" if unit else "start_us AS at_us",
             "is_now": f"{at} >= {-(-bounded(selection.start_us) // (unit or 1))} AS is_now",
         }
         shown = [known.get(key, key) for key in keys]

@@ -256,7 +256,7 @@ def _rows(
     """The first ``limit`` traces; the newest ones are looked for in windows that grow, where looking takes long."""
     whole = order != "newest" or not (inside or terms)
     rows: Rows = []
-    for begin, end in [(start_us, end_us)] if whole else windows(client, start_us, end_us):
+    for begin, end in [(start_us, end_us)] if whole else windows(client, start_us, end_us, searching=bool(terms)):
         condition = _condition(client, where, inside, terms, begin, end)
         if condition is not None:
             rows += client.ask(_ordered(condition, order, limit - len(rows)))
