@@ -152,7 +152,7 @@ def with_broken_operations(patch: pytest.MonkeyPatch) -> None:
 
 def with_a_broken_translation(patch: pytest.MonkeyPatch) -> None:
     """Nothing that LangChain sends is understood."""
-    for name in ("task_namespace", "outcome", "model_request", "usage_of", "conversation_id"):
+    for name in ("task_namespace", "model_request", "usage_of", "conversation_id"):
         patch.setattr(_translate, name, broken)
 
 

@@ -420,7 +420,7 @@ def test_flattened_messages_become_messages():
             {"role": "assistant", "parts": [{"type": "text", "content": "hello"}], "finish_reason": "stop"},
         ],
     }
-    assert row.text == "hi\nlook_up\nhello"
+    assert row.text == "hi\nlook_up\n1\nhello"
 
 
 def test_indices_of_flattened_lists_are_bounded():

@@ -145,7 +145,7 @@ def test_a_run_of_which_nothing_has_ended_stands_above_the_list(site):
 
 def test_what_a_url_cannot_mean_is_refused_with_the_choices(site):
     """An unknown status and a duration that is no number name what is allowed."""
-    with pytest.raises(QueryError, match="status='lost' is unknown; use one of , ok, error, failed_step, interrupted"):
+    with pytest.raises(QueryError, match="status='lost' is unknown; use one of ok, error, failed_step, interrupted"):
         traces.build(site, asked(status="lost"))
     with pytest.raises(QueryError, match="min_duration_ms='long' is not a number from 0"):
         traces.build(site, asked(min_duration_ms="long"))
