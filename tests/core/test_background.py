@@ -186,7 +186,7 @@ def test_what_a_signal_handler_raises_amid_the_start_is_what_the_program_sees() 
         """What a handler raises, such as Celery's when a task's time is over."""
 
     def profile(frame: Any, event: str, function: Any) -> None:
-        if event == "c_return" and function.__name__ == "start_new_thread":
+        if event == "c_return" and function.__name__ in {"start_new_thread", "start_joinable_thread"}:
             sys.setprofile(None)
             work.wait_for(1)
             raise SoftLimit

@@ -26,7 +26,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-pytestmark = pytest.mark.once
+# What an example left open, as examples do, may be collected in any of these tests.
+pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -114,7 +115,6 @@ def _nothing_is_left_for_later():
         gc.collect()
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.parametrize("path", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES])
 def test_the_code_of_every_page_runs_and_prints_what_the_page_says(path, monkeypatch, capsys):
     """A reader who copies a page's blocks one after the other gets what the page shows."""
