@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -71,6 +72,20 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 def _statuses(directory: Path) -> dict[str, str]:
     return {step.name: step.status for run in read_runs(directory) for step in run.steps}
+
+
+def _opening(event_type: str, operation: str, name: str, **more: Any) -> JournalLine:
+    return JournalLine(
+        timestamp=datetime(2026, 1, 1, tzinfo=timezone.utc),
+        level="INFO",
+        event_type=event_type,
+        message=f"{operation} {name}",
+        operation=operation,
+        name=name,
+        trace_id="1" * 32,
+        span_id="2" * 16,
+        **more,
+    )
 
 
 def test_nothing_is_ended_while_its_process_lives(program: subprocess.Popen[str], tmp_path: Path) -> None:
@@ -178,19 +193,8 @@ def test_many_look_at_once(program: subprocess.Popen[str], tmp_path: Path) -> No
 def test_captured_content_is_left_out_where_it_is_long(tmp_path: Path) -> None:
     """The file stays small: of an opening line with a long prompt only what is short is repeated."""
     journal = Journal(tmp_path / "ai_dev_squad.jsonl")
-    journal.write(
-        JournalLine(
-            timestamp=datetime(2026, 1, 1, tzinfo=timezone.utc),
-            level="INFO",
-            event_type="llm.request",
-            message="chat gpt-4o",
-            operation="chat",
-            name="gpt-4o",
-            trace_id="1" * 32,
-            span_id="2" * 16,
-            metadata={"gen_ai.provider.name": "openai", "gen_ai.input.messages": [{"content": "x" * 100_000}]},
-        )
-    )
+    content = {"gen_ai.provider.name": "openai", "gen_ai.input.messages": [{"content": "x" * 100_000}]}
+    journal.write(_opening("llm.request", "chat", "gpt-4o", metadata=content))
     assert journal.flush()
 
     (left,) = _left(tmp_path)
@@ -200,16 +204,7 @@ def test_captured_content_is_left_out_where_it_is_long(tmp_path: Path) -> None:
 
 def test_a_torn_file_gives_what_is_whole(tmp_path: Path) -> None:
     """A kill amid the write of the small file costs what it has torn, and nothing else."""
-    whole = JournalLine(
-        timestamp=datetime(2026, 1, 1, tzinfo=timezone.utc),
-        level="INFO",
-        event_type="agent.start",
-        message="invoke_agent planner",
-        operation="invoke_agent",
-        name="planner",
-        trace_id="1" * 32,
-        span_id="2" * 16,
-    )
+    whole = _opening("agent.start", "invoke_agent", "planner")
     torn = tmp_path / f".ai_dev_squad.jsonl.{'0' * 32}.open"
     torn.write_bytes(msgspec.json.encode(whole) + b'\n{"schema":1,"timestamp":"2026-')
 
@@ -251,3 +246,18 @@ def test_the_file_goes_when_nothing_is_open_any_more(tmp_path: Path) -> None:
     ai_dev_squad.shutdown()
 
     assert _names(tmp_path) == ["ai_dev_squad.jsonl"]
+
+
+def test_a_file_that_cannot_be_removed_disturbs_nobody(tmp_path: Path) -> None:
+    """Letting go of a journal raises nothing of its small file, such as where its directory may not be written any more."""
+    ai_dev_squad.configure(log_dir=tmp_path)
+    run = operations.start(operations.AGENT, "planner", framework="own")
+    ai_dev_squad.flush()
+    (left,) = _left(tmp_path)
+    (tmp_path / left).rename(tmp_path / "elsewhere")
+    (tmp_path / left).mkdir()  # root may remove whatever the mode says, but no directory by this
+
+    run.stop()
+    ai_dev_squad.shutdown()
+
+    assert _statuses(tmp_path) == {"planner": "ok"}

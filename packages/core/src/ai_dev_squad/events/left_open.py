@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -21,16 +22,12 @@ from ai_dev_squad.events.reader import decode_line
 from ai_dev_squad.events.rotation import Rotation
 from ai_dev_squad.events.sanitise import encode_safely
 from ai_dev_squad.file_locks import lock_file
+from ai_dev_squad.kinds import KINDS
 from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine
 
 __all__ = ["OpenOperations", "end_left_open"]
 
-_FAILING: Final = {
-    EventType.AGENT_START: EventType.AGENT_STOP,
-    EventType.TASK_START: EventType.TASK_FAIL,
-    EventType.TOOL_CALL: EventType.TOOL_RESULT,
-    EventType.LLM_REQUEST: EventType.LLM_RESPONSE,
-}
+_FAILING: Final[dict[str, EventType]] = {kind.opening: kind.failing for kind in KINDS.values()}
 _NAME: Final = re.compile(r"\.(?P<journal>.+)\.[0-9a-f]{32}\.open")
 _MOST_BYTES: Final = 16_384
 """An opening line that is longer, by its captured content, is kept without it: the journal has the line itself."""
@@ -62,7 +59,8 @@ class OpenOperations:
     def rest(self) -> None:
         """Keep no file while nothing is open."""
         if not self._open and self._fd is not None:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):  # a directory that may not be written any more: whoever comes next removes it
+                self._path.unlink()
             self.forget()
 
     def forget(self) -> None:
@@ -194,7 +192,7 @@ def _closing(line: JournalLine, heard: datetime) -> JournalLine:
         line,
         timestamp=heard,
         level="WARNING",
-        event_type=_FAILING[EventType(line.event_type)],
+        event_type=_FAILING[line.event_type],
         message=f"{line.operation} {line.name}: abandoned",
         status="abandoned",
         duration_ms=(heard - line.timestamp) / timedelta(milliseconds=1),

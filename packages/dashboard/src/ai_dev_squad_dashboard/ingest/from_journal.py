@@ -16,8 +16,8 @@ import msgspec
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.costs.prices import Price, UnknownPrice
-from ai_dev_squad.runs import MODEL_OPERATIONS
-from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Usage
+from ai_dev_squad.runs import MODEL_OPERATIONS, OPENING_EVENTS
+from ai_dev_squad.schema import Cost, ErrorInfo, JournalLine, Link, Usage
 from ai_dev_squad_dashboard.ingest import plausible
 from ai_dev_squad_dashboard.ingest.carried import carried
 from ai_dev_squad_dashboard.ingest.content import searched_text
@@ -28,7 +28,6 @@ from ai_dev_squad_dashboard.store.rows import LogRow, OpenRow, SpanRow
 
 __all__ = ["JournalRows", "microseconds", "rows"]
 
-_OPENING = frozenset({EventType.AGENT_START, EventType.TASK_START, EventType.TOOL_CALL, EventType.LLM_REQUEST})
 _CONTENT: Final[Mapping[str, str]] = {
     keys.INPUT_MESSAGES: "input",
     keys.TOOL_CALL_ARGUMENTS: "input",
@@ -87,7 +86,7 @@ def rows(line: JournalLine, now_us: int, prices: Prices | None = None) -> Journa
     span = opened = None
     if known and line.status is not None:
         span = _span(line, (trace_id or "", span_id or ""), time_us, now_us, prices)
-    elif known and line.event_type in _OPENING:
+    elif known and line.event_type in OPENING_EVENTS:
         opened = OpenRow(
             trace_id=trace_id or "",
             span_id=span_id or "",
