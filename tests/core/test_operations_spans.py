@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -437,3 +437,24 @@ def test_attributes_that_no_exporter_takes_become_text() -> None:
         "g": 1.5,
     }
     assert captured.closing()[0].metadata == attributes
+
+
+@pytest.mark.parametrize("recording", [False, True])
+@pytest.mark.parametrize("around", ["nothing", "the application", "the sender of a request", "an operation"])
+def test_only_below_a_span_of_the_application_a_root_says_that_it_is_one(recording: bool, around: str) -> None:
+    """No journal tells of that span; one of ours, or of a sender elsewhere, may be told of by a journal."""
+    tracer = TracerProvider().get_tracer("the application's")
+    with capture(spans=recording), ExitStack() as stack:
+        if around == "the application":
+            stack.enter_context(tracer.start_as_current_span("request"))
+        elif around == "the sender of a request":
+            stack.enter_context(ai_dev_squad.continue_trace({"traceparent": f"{REMOTE}-01"}))
+        elif around == "an operation":
+            outer = start(WORKFLOW)
+            stack.callback(outer.stop)
+            stack.enter_context(context.attached(outer))
+        run = start(WORKFLOW, parent=outer if around == "an operation" else None)
+        run.stop()
+
+    expected = {"ai_dev_squad.local_root": True} if around == "the application" else None
+    assert (run.attributes, run.parent_span_id is None) == (expected, around == "nothing")

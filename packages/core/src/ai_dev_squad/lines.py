@@ -23,9 +23,12 @@ _LEVELS = {"error": "ERROR", "cancelled": "WARNING", "abandoned": "WARNING"}
 
 
 def known_at_the_start(
-    operation: Operation, attributes: dict[str, Any] | None, task: str | None
+    operation: Operation, attributes: dict[str, Any] | None, task: str | None, *, is_local_root: bool
 ) -> dict[str, Any] | None:
-    """Add what a journal line has no field for, because the span must be rebuilt from the line."""
+    """Add what a journal line has no field for, because the span must be rebuilt from the line.
+
+    ``is_local_root``: its parent is a span of the application, which no journal will ever tell of.
+    """
     more = {} if attributes is None else attributes
     if operation.request is not None:
         more[keys.PROVIDER_NAME] = operation.request.provider
@@ -35,6 +38,8 @@ def known_at_the_start(
         more[keys.USER_ID] = operation.user_id
     if operation.kind is REMOTE_AGENT:
         more[keys.REMOTE] = True
+    if is_local_root:
+        more[keys.LOCAL_ROOT] = True
     label = task_label_var.get() if task is None and operation.parent is None else task
     if label is not None:
         more[keys.TASK_LABEL] = operation.pipeline.redactor.text(label)

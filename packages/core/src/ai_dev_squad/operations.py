@@ -16,7 +16,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import clock, lines, model_calls, outliving, spans, state
 from ai_dev_squad.attribution import Attribution
-from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, user_id_var
+from ai_dev_squad.context import correlation_id_var, parent_context, session_id_var, span_in, user_id_var
 from ai_dev_squad.genai.errors import origin
 from ai_dev_squad.guard import report
 from ai_dev_squad.kinds import (
@@ -347,13 +347,15 @@ def start(
         operation.links = list(links)
     _inherit(operation, parent, session_id, name if agent_id is None and kind is AGENT else agent_id)
     operation.request, operation.attempt = request, attempt
-    operation.started_with = lines.known_at_the_start(operation, attributes, task)
+    around = parent_context(parent) if context is None else context
+    is_local_root = parent is None and spans.is_of_application(span_in(around))
+    operation.started_with = lines.known_at_the_start(operation, attributes, task, is_local_root=is_local_root)
     operation.started_ns = clock.monotonic_ns()
     if started_at_ns is not None:
         operation.started_ns -= clock.wall_ns() - started_at_ns
     if told_by is not None:
         operation.recorded_span, operation.is_adopted = NonRecordingSpan(told_by), True
-    spans.open_span(operation, pipeline.tracing, parent_context(parent) if context is None else context, started_at_ns)
+    spans.open_span(operation, pipeline.tracing, around, started_at_ns)
     operation.run_id = operation.trace_id if parent is None else parent.run_id
     if pipeline.metrics is not None:
         model_calls.count_for_agent(operation)

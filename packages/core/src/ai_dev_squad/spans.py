@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
     from ai_dev_squad.tracing import TraceManager
 
-__all__ = ["add_event", "add_link", "carrier", "cost_attributes", "end", "flat", "open_span", "usage_attributes"]
+__all__ = [
+    "add_event",
+    "add_link",
+    "carrier",
+    "cost_attributes",
+    "end",
+    "flat",
+    "is_of_application",
+    "open_span",
+    "usage_attributes",
+]
 
 
 _USAGE_KEYS = {
@@ -80,6 +90,14 @@ def open_span(operation: Operation, tracing: TraceManager, context: Context, sta
         span = start_identity(operation.name, context)
     operation.recorded_span = span
     _take_ids(operation, span, above)
+
+
+def is_of_application(above: trace.Span) -> bool:
+    """Whether this current span is one that the application made in this process, rather than one of ours or of a caller elsewhere."""
+    if above is trace.INVALID_SPAN or (type(above) is Scope and above.operation_in_charge() is not None):
+        return False
+    known = above.get_span_context()
+    return known.is_valid and not known.is_remote
 
 
 def _take_ids(operation: Operation, span: trace.Span, above: trace.Span) -> None:

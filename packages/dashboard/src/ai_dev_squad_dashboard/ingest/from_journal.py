@@ -113,11 +113,12 @@ def _span(line: JournalLine, ids: tuple[str, str], time_us: int, now_us: int, pr
     metadata = line.metadata or {}
     operation = line.operation or "other"
     details, text, said = _details(line, metadata)
-    is_heard = operation in MODEL_OPERATIONS or line.parent_span_id is None
+    parent_span_id = _parent(line)
+    is_heard = operation in MODEL_OPERATIONS or parent_span_id is None
     error = line.error
     row = SpanRow(
         *ids,
-        parent_span_id=_parent(line),
+        parent_span_id=parent_span_id,
         start_us=time_us - duration_us,
         duration_us=duration_us,
         name=_string(line.name) or operation,
@@ -242,6 +243,8 @@ def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | No
         ]
     if line.error is not None and line.error.stacktrace is not None:
         details["stacktrace"] = line.error.stacktrace
+    if _parent(line) is None and (above := _above(line)) is not None:
+        details["below"] = above
     return _encode(details) if details else None, searched_text(content, arguments), details
 
 
@@ -288,8 +291,13 @@ def _ids(line: JournalLine) -> tuple[str | None, str | None]:
 
 
 def _parent(line: JournalLine) -> str | None:
-    parent = line.parent_span_id
-    return parent if parent is not None and parent != line.span_id and _SPAN_ID.fullmatch(parent) else None
+    """The operation above; ``None`` also below a span of the application, which no journal tells of: that is where a run begins."""
+    return None if (line.metadata or {}).get(keys.LOCAL_ROOT) is True else _above(line)
+
+
+def _above(line: JournalLine) -> str | None:
+    above = line.parent_span_id
+    return above if above is not None and above != line.span_id and _SPAN_ID.fullmatch(above) else None
 
 
 def _agent(line: JournalLine) -> str | None:

@@ -97,7 +97,8 @@ class SpanRow(NamedTuple):
     ingested_us: int = 0
     details: bytes | None = None
     """JSON object, read only when one span is looked at: ``attributes``, ``input``, ``output``, ``system``, ``tools``
-    (GenAI message shapes where known), ``events``, ``links``, ``resource``, ``metadata``; absent keys were not there."""
+    (GenAI message shapes where known), ``events``, ``links``, ``resource``, ``metadata``, ``below`` (the span
+    of the application in which a run began, where only a journal has told of the run); absent keys were not there."""
     text: str | None = None
     """Captured content as plain text, for search; ``None`` when content was not captured."""
     task: str | None = None

@@ -13,6 +13,7 @@ from ai_dev_squad_dashboard.store.rows import UNTIMED_US
 from ai_dev_squad_dashboard.store.runs import Run, joined
 
 from .agent_graph import AgentGraph, build_graph
+from .callers import below_callers
 from .loops import Loop, loops_of
 from .tree import TreeRow, failures
 from .whole_run import tree_of
@@ -123,7 +124,7 @@ def load_tree(site: Site, trace_id: str, now_us: int) -> RunTree:
 
 def _load(site: Site, run: Run, now_us: int) -> RunTree:
     found = (site.store.outline(part.trace_id, limit=MOST_OPERATIONS) for part in run.parts)
-    outlines = tuple(outline for outline in found if outline is not None)
+    outlines = tuple(below_callers(site.store, outline) for outline in found if outline is not None)
     rows = tree_of(outlines, now_us)
     _mark_parts(run, rows)
     where = failures(rows)

@@ -186,7 +186,9 @@ class Tree(Harness):
 
     @pytest.mark.parametrize("mode", MODES)
     def test_a_run_belongs_to_the_span_around_it(self, captured: Captured, serve: Serve, mode: str) -> None:
-        """Under a span of the user's own the run is that span's child, and the context is as before when it is over."""
+        """Under a span of the user's own the run is that span's child, it alone says that it is a run all the same, and the context is
+        as before when it is over.
+        """
         server = serve(reply("one two three"))
         tracer = runtime.get_trace_manager().tracer
         program = self.observe(self.asking_in(mode, server.base_url))
@@ -199,6 +201,8 @@ class Tree(Harness):
         context = request.get_span_context()
         outside = [line for line in captured.closing() if line.parent_span_id == f"{context.span_id:016x}"]
         assert len(outside) == 1
+        said = {line.span_id for line in captured.lines if (line.metadata or {}).get(keys.LOCAL_ROOT)}
+        assert said == {outside[0].span_id}
         assert {line.trace_id for line in captured.lines} == {f"{context.trace_id:032x}"}
 
     @pytest.mark.parametrize("mode", ["stream", "astream"])
