@@ -104,6 +104,11 @@ def as_object(value: Any) -> Any:
             usage(200, 30, cache_read_input_tokens=64),
             id="mistral, in one place",
         ),
+        pytest.param(  # sound has no tokens of its own there, and the total has more than the two
+            {"prompt_audio_seconds": 203, "prompt_tokens": 4, "completion_tokens": 635, "total_tokens": 3_264},
+            usage(4, 635, audio_input_seconds=203),
+            id="mistral, sound",
+        ),
         pytest.param(  # litellm#11938, open-webui-cost-tracker#6
             {
                 "prompt_tokens": 108,

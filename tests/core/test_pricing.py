@@ -40,6 +40,7 @@ def usages(draw: st.DrawFn) -> Usage:
         image_output_tokens=draw(counts),
         web_searches=draw(counts),
         file_searches=draw(counts),
+        audio_input_seconds=draw(counts),
         source="provider",
     )
 

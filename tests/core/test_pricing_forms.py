@@ -382,16 +382,17 @@ def test_a_prompt_as_long_as_a_tier_begins_is_not_yet_in_it() -> None:
 
 
 def test_pieces_without_a_price_are_named() -> None:
-    """Searches that the list has no price of are left out, and the reason says both, and how many."""
+    """Searches and seconds of sound that the list has no price of are left out, and the reason names them, and how many."""
     price = of_catalog("long", DAY)
-    usage = Usage(input_tokens=1, output_tokens=0, web_searches=3, file_searches=2, source="provider")
+    pieces = {"web_searches": 3, "file_searches": 2, "audio_input_seconds": 203}
+    usage = Usage(input_tokens=1, output_tokens=0, **pieces, source="provider")
 
     assert price.cost(usage) == Cost(
         usd=0.000004,
         price="p/long",
         price_date="2026-01-02",
         price_source="genai-prices",
-        reason="without web search (3) and file search (2), which has no price in the list",
+        reason="without web search (3) and file search (2) and audio second (203), which has no price in the list",
     )
 
 

@@ -101,6 +101,7 @@ USAGE_CACHE_READ_AUDIO_INPUT_TOKENS: Final = "ai_dev_squad.usage.cache_read_audi
 USAGE_CACHE_WRITE_1H_INPUT_TOKENS: Final = "ai_dev_squad.usage.cache_write_1h.input_tokens"
 USAGE_WEB_SEARCHES: Final = "ai_dev_squad.usage.web_searches"
 USAGE_FILE_SEARCHES: Final = "ai_dev_squad.usage.file_searches"
+USAGE_AUDIO_INPUT_SECONDS: Final = "ai_dev_squad.usage.audio.input_seconds"
 COST_USD: Final = "ai_dev_squad.cost.usd"
 COST_PRICE: Final = "ai_dev_squad.cost.price"
 COST_PRICE_DATE: Final = "ai_dev_squad.cost.price_date"

@@ -107,6 +107,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     """Searches of the web that the provider made for this call and bills by the piece, beside the tokens."""
     file_searches: int | None = None
     """The same of files that the user keeps with the provider."""
+    audio_input_seconds: int | None = None
+    """Sound that was given and that the provider bills by its length, beside the tokens."""
     source: UsageSource
 
 

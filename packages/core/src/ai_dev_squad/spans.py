@@ -48,6 +48,7 @@ _USAGE_KEYS = {
     "image_output_tokens": keys.USAGE_IMAGE_OUTPUT_TOKENS,
     "web_searches": keys.USAGE_WEB_SEARCHES,
     "file_searches": keys.USAGE_FILE_SEARCHES,
+    "audio_input_seconds": keys.USAGE_AUDIO_INPUT_SECONDS,
     "source": keys.USAGE_SOURCE,
 }
 _COST_KEYS = {

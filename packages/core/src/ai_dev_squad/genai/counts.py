@@ -34,6 +34,8 @@ class Counts(TypedDict, total=False):
     """Pictures, in and out."""
     searches: tuple[int | None, int | None]
     """Searches, not tokens: of the web, and of files."""
+    audio_seconds: int | None
+    """Seconds of sound, not tokens, that went in."""
 
 
 def reckoned(
@@ -50,6 +52,7 @@ def reckoned(
     audio: tuple[int | None, int | None] = (None, None),
     images: tuple[int | None, int | None] = (None, None),
     searches: tuple[int | None, int | None] = (None, None),
+    audio_seconds: int | None = None,
 ) -> Usage | None:
     """The usage, each whole at least as large as its parts: those tokens were counted, wherever that was."""
     if not input_tokens and not output_tokens:
@@ -83,6 +86,7 @@ def reckoned(
         image_output_tokens=images[1],
         web_searches=searches[0],
         file_searches=searches[1],
+        audio_input_seconds=audio_seconds,
         source="provider",
     )
 

@@ -189,6 +189,7 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> Counts:
             ),
             _count(report, FILE_SEARCHES),
         ),
+        "audio_seconds": _count(report, "prompt_audio_seconds"),
     }
 
 

@@ -39,6 +39,8 @@ COUNTS = frozenset(
         "completion_tokens_details",
         "output_tokens_details",
         "output_token_details",
+        # Mistral's sound, which has no tokens
+        "prompt_audio_seconds",
         # Perplexity's deep research
         *("citation_tokens", "num_search_queries"),
         # Gemini, over REST and in Google's SDK

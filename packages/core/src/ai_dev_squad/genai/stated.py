@@ -66,5 +66,6 @@ def usage_of(values: Mapping[str, Any]) -> Usage:
         image_output_tokens=tokens(get(keys.USAGE_IMAGE_OUTPUT_TOKENS)),
         web_searches=tokens(get(keys.USAGE_WEB_SEARCHES)),
         file_searches=tokens(get(keys.USAGE_FILE_SEARCHES)),
+        audio_input_seconds=tokens(get(keys.USAGE_AUDIO_INPUT_SECONDS)),
         source=source,
     )

@@ -230,8 +230,8 @@ class Price:
     def cost(self, usage: Usage) -> Cost:
         """What the call cost. ``usd`` is ``None`` when the tokens were not counted or have no price; never raises.
 
-        ``price`` is named also where only the count of one side is missing. Searches without a price are left out, and
-        ``reason`` says so.
+        ``price`` is named also where only the count of one side is missing. Searches without a price, and sound that is billed by
+        its length, are left out, and ``reason`` says so.
         """
         try:
             whole_in, whole_out = usage.input_tokens, usage.output_tokens
@@ -246,6 +246,7 @@ class Price:
                 or usage.image_output_tokens
                 or usage.web_searches
                 or usage.file_searches
+                or usage.audio_input_seconds
             ):
                 return self._unknown(usage) or self._whole(usage)
             read = usage.cache_read_input_tokens or 0
@@ -308,6 +309,7 @@ class Price:
         kinds = (
             ("web_search", searches, self.rates.web_search),
             ("file_search", usage.file_searches or 0, self.rates.file_search),
+            ("audio_second", usage.audio_input_seconds or 0, None),
         )
         return [(kind, count, rate) for kind, count, rate in kinds if count > 0]
 
