@@ -33,12 +33,18 @@ class Report:
     rows: list[dict[str, Any]] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    python: str = field(default_factory=platform.python_version)
 
     def used(self, versions: Mapping[str, str]) -> None:
         """Note versions that a variant ran with; environments may differ, then both are named."""
         for name, version in versions.items():
             known = self.versions.get(name, version)
             self.versions[name] = known if version in known.split(" / ") else f"{known} / {version}"
+
+    @classmethod
+    def read(cls, kept: Mapping[str, Any]) -> Report:
+        """The report that ``asdict`` made this of."""
+        return cls(**{**kept, "targets": [Target(**target) for target in kept["targets"]]})
 
     def markdown(self, check: bool) -> str:
         """The report as Markdown; with ``check`` the targets too."""
@@ -49,7 +55,7 @@ class Report:
         if check and self.targets:
             lines += ["", "| target | measured | |", "| --- | --- | --- |"]
             lines += [_line((t.promise, t.measured, "ok" if t.ok else "**short**")) for t in self.targets]
-        versions = {"Python": platform.python_version(), **dict(sorted(self.versions.items()))}
+        versions = {"Python": self.python, **dict(sorted(self.versions.items()))}
         return "\n".join([*lines, "", ", ".join(f"{name} {version}" for name, version in versions.items()), ""])
 
 

@@ -1,6 +1,8 @@
 """Run every benchmark, one after another, and print one Markdown report.
 
-    python benchmarks/run.py [--quick] [--check] [--only NAME …] [--json FILE]
+    python benchmarks/run.py [--quick] [--check] [--only NAME …] [--json FILE] [--keep]
+
+With ``--keep`` what was measured goes into ``benchmarks/results/``, too, of which tools/comparison makes its pages.
 
 The exit code says whether the benchmarks ran, never whether something was fast enough.
 """
@@ -20,6 +22,8 @@ from typing import Any
 
 from environments import CACHE
 from report import Report, parser
+
+RESULTS = Path(__file__).with_name("results")
 
 _BENCHMARKS = (
     "import_time",
@@ -57,6 +61,7 @@ def _machine() -> str:
 def main() -> int:
     arguments = parser(__doc__)
     arguments.add_argument("--only", nargs="+", choices=_BENCHMARKS, default=_BENCHMARKS, metavar="NAME")
+    arguments.add_argument("--keep", action="store_true", help="also into benchmarks/results/, beside what the day has")
     options = arguments.parse_args()
     today = dt.datetime.now(dt.timezone.utc).date().isoformat()
     results: dict[str, Any] = {"date": today, "machine": _machine()}
@@ -72,10 +77,17 @@ def main() -> int:
         results[name] = asdict(report)
         print(report.markdown(options.check), flush=True)
     path = options.json or CACHE / "results.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=2), encoding="utf-8")
+    _write(path, results)
+    if options.keep and not options.quick:
+        kept = RESULTS / f"{today}.json"
+        _write(kept, {**(json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}), **results})
     print(f"Everything, as JSON: {path}", file=sys.stderr)
     return failed
+
+
+def _write(path: Path, results: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
