@@ -35,6 +35,19 @@ def text(content: str) -> dict[str, Any]:
     return {"type": "text", "content": content}
 
 
+def test_spans_with_the_same_names_say_each_its_own() -> None:
+    """What names mean is worked out once; values, and what is left of names in another order, are each span's."""
+    first = {"openinference.span.kind": "LLM", "llm.model_name": "m1", "llm.input_messages.0.message.content": "hi"}
+    second = {**first, "llm.model_name": "m2", "llm.input_messages.0.message.content": "ho"}
+    turned = dict(reversed(second.items()))
+    asked = [message("", text(said)) for said in ("hi", "ho")]
+    for said, model, put in ((first, "m1", asked[0]), (second, "m2", asked[1]), (turned, "m2", asked[1])):
+        found, shown = canonical(said, "span")
+        assert found["gen_ai.request.model"] == model
+        assert found["gen_ai.input.messages"][0]["parts"] == put["parts"]
+        assert shown == {"openinference.span.kind": "LLM", "llm.model_name": model}
+
+
 # --- OpenInference ----------------------------------------------------------------------------------------------------
 
 

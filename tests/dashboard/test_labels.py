@@ -37,6 +37,16 @@ def test_labels_are_read_under_every_name_that_senders_give_them(
     assert (label_pairs(labels) if labels is not None else []) == pairs
 
 
+def test_an_environment_of_the_resource_counts_where_the_span_names_none() -> None:
+    """However often the same was said before, and whichever of both said it."""
+    said = {"langfuse.environment": "prod"}
+    for _ in range(2):
+        assert labels_of(said, {"deployment.environment": "test"}) == '{"environment":"prod"}'
+        assert labels_of({}, {"deployment.environment": "test"}) == '{"environment":"test"}'
+        assert labels_of({"langgraph.metadata.a": 1}, {"deployment.environment": "x"}) == '{"a":"1","environment":"x"}'
+        assert labels_of({"langgraph.metadata.a": True}) == '{"a":"true"}'
+
+
 def test_a_span_has_so_many_labels_and_no_more() -> None:
     """A sender that makes a key of everything fills attributes, not the table that filters."""
     labels = labels_of({f"langgraph.metadata.k{number}": "v" for number in range(500)})

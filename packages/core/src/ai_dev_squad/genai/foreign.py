@@ -14,7 +14,6 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad.frameworks import framework_called, known_frameworks
 from ai_dev_squad.genai.foreign_content import (
     Attributes,
-    Entries,
     langfuse_usage,
     mlflow_content,
     openinference_content,
@@ -34,6 +33,10 @@ _MOST_ITEMS = 1024
 """Items of a flattened list that become content; further ones stay attributes."""
 _DEEPEST = 12
 _ROLES_KEPT = 8192
+_PLANS_KEPT = 1024
+_MOST_NAMES = 64
+"""Names in a plan that is kept: a long conversation told in flattened lists has hundreds, and hardly comes again."""
+_MOST_CHARACTERS = 4096
 
 _FOREIGN = (
     frozenset(NAMES)
@@ -72,25 +75,17 @@ def canonical(given: Attributes, span_name: str) -> tuple[Attributes, Attributes
     """A span's attributes with the canonical ones beside them, and those that are shown as attributes: the others are
     content. Both are ``given`` itself when it is told in canonical names already.
     """
-    if _FOREIGN.isdisjoint(given):
+    names = tuple(given)
+    plan = _plans.get(names)
+    if plan is None:
+        plan = _plan(names)
+    if not plan.is_foreign:
         return given, given
-    found, shown = dict(given), {}
-    chosen: dict[str, int] = {}
-    flat: dict[str, Entries] = {}
-    for name, value in given.items():
-        role = _roles.get(name)
-        if role is None:
-            role = _role(name)
-        if role is _PLAIN:
-            shown[name] = value
-            continue
-        is_shown, meaning, rank, prefix, path = role
-        if is_shown:
-            shown[name] = value
-        if prefix is not None:
-            flat.setdefault(prefix, []).append((path, value))
-        elif meaning is not None and meaning not in given and chosen.get(meaning, rank) >= rank:
-            found[meaning], chosen[meaning] = value, rank
+    found = dict(given)
+    for meaning, name in plan.meant:
+        found[meaning] = given[name]
+    shown = {name: given[name] for name in plan.shown}
+    flat = {prefix: [(path, given[name]) for path, name in parts] for prefix, parts in plan.flat}
     if "openinference.span.kind" in given:
         openinference_content(given, found, flat)
     elif "langfuse.observation.usage_details" in given or "langfuse.observation.cost_details" in given:
@@ -132,6 +127,55 @@ class _Role(NamedTuple):
 
 _PLAIN = _Role(shown=True)
 _roles: dict[str, _Role] = {}
+
+
+class _Plan(NamedTuple):
+    """What becomes of attributes with certain names: it depends on their values nowhere."""
+
+    is_foreign: bool
+    meant: tuple[tuple[str, str], ...] = ()
+    """Canonical names, and whose values they get."""
+    shown: tuple[str, ...] = ()
+    flat: tuple[tuple[str, tuple[tuple[tuple[int | str, ...], str], ...]], ...] = ()
+    """Flattened lists, and the paths and names of their parts."""
+
+
+_plans: dict[tuple[str, ...], _Plan] = {}
+
+
+def _plan(names: tuple[str, ...]) -> _Plan:
+    """The plan of these names, kept where they are not many: an instrumentation's spans have few combinations of them."""
+    plan = _planned(names)
+    if len(names) <= _MOST_NAMES and sum(map(len, names)) <= _MOST_CHARACTERS:
+        if len(_plans) >= _PLANS_KEPT:
+            _plans.clear()
+        _plans[names] = plan
+    return plan
+
+
+def _planned(names: tuple[str, ...]) -> _Plan:
+    if _FOREIGN.isdisjoint(names):
+        return _Plan(is_foreign=False)
+    meant: dict[str, tuple[int, str]] = {}
+    shown: list[str] = []
+    flat: dict[str, list[tuple[tuple[int | str, ...], str]]] = {}
+    given = frozenset(names)
+    for name in names:
+        role = _roles.get(name)
+        if role is None:
+            role = _role(name)
+        if role.shown:
+            shown.append(name)
+        if role.list is not None:
+            flat.setdefault(role.list, []).append((role.path, name))
+        elif role.meaning is not None and role.meaning not in given:
+            meant[role.meaning] = min(meant.get(role.meaning, (role.rank, name)), (role.rank, name))
+    return _Plan(
+        is_foreign=True,
+        meant=tuple((meaning, name) for meaning, (_, name) in meant.items()),
+        shown=tuple(shown),
+        flat=tuple((prefix, tuple(parts)) for prefix, parts in flat.items()),
+    )
 
 
 def _role(name: str) -> _Role:

@@ -6,7 +6,8 @@ key ``tag``, the deployment environment one of ``environment``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -35,6 +36,8 @@ _IDS: Final = frozenset(
 """Ids that have columns of their own."""
 _INTERNAL: Final = ("langgraph_", "ls_", "lc_", "checkpoint", "__")
 """How the names begin that frameworks add for themselves."""
+_LONGEST_KEPT: Final = 1024
+"""Characters of a value whose labels are kept."""
 _LONGEST_KEY: Final = 128
 _LONGEST_VALUE: Final = 256
 _MOST_VALUES: Final = 32
@@ -47,18 +50,37 @@ _keys: dict[str, str] = {}
 
 def labels_of(attributes: Mapping[str, Any], resource: Mapping[str, Any] | None = None) -> str | None:
     """The labels of a span as ``SpanRow.labels`` has them; ``None`` where there are none."""
-    found: dict[str, Any] = {}
+    said: list[tuple[str | None, Any]] = []  # no key: an environment that counts where the span names none
+    plain = True
     for name, value in attributes.items():
         key = _keys.get(name)
         if key is None:
             key = _key(name)
         if key:
-            _add(found, key, value)
+            said.append((key, value))
+            plain &= type(value) is str and len(value) <= _LONGEST_KEPT
     if resource:
         for name in _ENVIRONMENTS:
-            if "environment" not in found and name in resource:
-                _add(found, "environment", resource[name])
+            if name in resource:
+                said.append((None, value := resource[name]))
+                plain &= type(value) is str and len(value) <= _LONGEST_KEPT
+    if not said:
+        return None
+    return _told_before(tuple(said)) if plain and len(said) <= MOST_LABELS else _told(said)
+
+
+def _told(said: Iterable[tuple[str | None, Any]]) -> str | None:
+    found: dict[str, Any] = {}
+    for key, value in said:
+        if key is not None:
+            _add(found, key, value)
+        elif "environment" not in found:
+            _add(found, "environment", value)
     return _encode(found).decode() if found else None
+
+
+_told_before = lru_cache(maxsize=2048)(_told)
+"""All spans of a run, and often all runs of a program, say the same."""
 
 
 def _key(name: str) -> str:
