@@ -44,7 +44,7 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
             for key in ("model", "agent", "tool"):
                 store.groups(now, key, order="p95", limit=10)
             store.running(now.end_us - 24 * HOUR_US, 20)
-            store.traces(now, limit=8)
+            store.traces(now, limit=8, counted=False)
             store.facets(now)
 
     def costs(now: Selection) -> None:

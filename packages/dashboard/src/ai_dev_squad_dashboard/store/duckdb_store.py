@@ -154,19 +154,15 @@ class DuckDBStore(BesideCost, Moves, OneWriter):
         order: TraceOrder = "newest",
         cursor: str | None = None,
         limit: int = 50,
+        counted: bool = True,
         **filters: Unpack[TraceFilters],
     ) -> TracePage:
         with self._file.reading() as reader, self.indexes.of_traces(text) if self.indexes else nullcontext() as index:
+            orders.allowed(order, orders.TRACE_ORDERS)
             return duckdb_traces.traces(
-                reader,
-                selection,
-                filters,
-                text=text,
-                order=orders.allowed(order, orders.TRACE_ORDERS),
-                after=cursor,
-                limit=limit,
+                reader, selection, filters, text=text, order=order, after=cursor, limit=limit, counted=counted,
                 index=index,
-            )
+            )  # fmt: skip
 
     def find(self, text: str, limit: int = 10) -> Sequence[Found]:
         with self._file.reading() as cursor:

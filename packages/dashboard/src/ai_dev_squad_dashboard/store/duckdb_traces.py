@@ -68,6 +68,7 @@ def traces(
     order: TraceOrder,
     after: str | None,
     limit: int,
+    counted: bool,
     index: IndexReader | None,
 ) -> TracePage:
     """The newest traces. Filters by names, operation and tool hold for one and the same span; words for the whole trace."""
@@ -79,7 +80,7 @@ def traces(
     where.add(str(filtered), *filtered.values)
     inside = _inside(selection, filters.get("operation"), filters.get("tool"))
     told = None if after is None else total_in(after, "traces", order)
-    total = None if terms else _total(cursor, where, inside, selection) if told is None else told
+    total = None if terms else _total(cursor, where, inside, selection) if told is None and counted else told
     end_us = selection.end_us
     if after is not None:
         behind = cursor_after(after, "traces", order, TRACE_ORDERS[order], "trace_id < ?::UHUGEINT")

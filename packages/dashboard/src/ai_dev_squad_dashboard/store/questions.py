@@ -102,10 +102,12 @@ class Questions(Protocol):
         order: TraceOrder = "newest",
         cursor: str | None = None,
         limit: int = 50,
+        counted: bool = True,
         **filters: Unpack[TraceFilters],
     ) -> TracePage:
         """Traces whose first span began in the selection. ``text``: every word occurs in names, errors or captured content of its
-        spans, whatever its case and accents, a word of three letters or more also as a part of another. Raises ``BadCursorError``.
+        spans, whatever its case and accents, a word of three letters or more also as a part of another. ``counted=False``: nobody is
+        told how many there are, and they are not counted. Raises ``BadCursorError``.
         """
 
     def find(self, text: str, limit: int = 10) -> Sequence[Found]:

@@ -121,7 +121,7 @@ def build(site: Site, query: Query) -> CompareView:
         show=query.choice("show", SHOWS, "time"),
         only_different=query.choice("rows", ROWS, "all") == "differ",
         offered=tuple(each for each in offered if each.row.trace_id not in parts)[:OFFERED],
-        newest=() if runs else site.store.traces(query.selection, limit=OFFERED).rows,
+        newest=() if runs else site.store.traces(query.selection, limit=OFFERED, counted=False).rows,
     )
 
 

@@ -79,7 +79,9 @@ def build(site: Site, query: Query) -> Overview:
         budgets=watched(store, site.settings.budgets, query.now_us),
         reported_budgets=reported(store, selection),
         running=running,
-        recent=tuple(row for row in store.traces(selection, limit=FEED).rows if row.trace_id not in going_on),
+        recent=tuple(
+            row for row in store.traces(selection, limit=FEED, counted=False).rows if row.trace_id not in going_on
+        ),
     )
 
 

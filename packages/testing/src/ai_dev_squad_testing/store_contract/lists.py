@@ -130,6 +130,14 @@ class Lists(Opens):
         assert [int(row.trace_id, 16) for row in (*first.rows, *second.rows)] == [4, 3, 2, 1]
         assert (first.total, second.total, store.traces(ALL, limit=2).total) == (4, 4, 8)
 
+    def test_a_page_whose_total_nobody_shows(self, store: Store) -> None:
+        """Where it is not counted how many there are, the rows and the pages behind them are the same."""
+        store.write(Batch(spans=[span(f"{n:032x}", 1, None, T0 + n, 1, "run") for n in range(1, 5)]))
+        first = store.traces(ALL, limit=2, counted=False)
+        second = store.traces(ALL, limit=2, cursor=first.next, counted=False)
+        assert [int(row.trace_id, 16) for row in (*first.rows, *second.rows)] == [4, 3, 2, 1]
+        assert (first.total, second.total) == (None, None)
+
     @pytest.mark.parametrize("order", get_args(TraceOrder))
     def test_traces_in_every_order(self, store: Store, order: TraceOrder) -> None:
         """The largest stand first, page by page, and none is missed or repeated, however many are alike."""

@@ -185,10 +185,13 @@ class ClickHouseStore:
         order: TraceOrder = "newest",
         cursor: str | None = None,
         limit: int = 50,
+        counted: bool = True,
         **filters: Unpack[TraceFilters],
     ) -> TracePage:
         orders.allowed(order, orders.TRACE_ORDERS)
-        return traces.traces(self._client, selection, filters, text=text, order=order, after=cursor, limit=limit)
+        return traces.traces(
+            self._client, selection, filters, text=text, order=order, after=cursor, limit=limit, counted=counted
+        )
 
     def find(self, text: str, limit: int = 10) -> Sequence[Found]:
         return find.find(self._client, text, limit)
@@ -271,17 +274,9 @@ class ClickHouseStore:
         limit: int = 200,
     ) -> LogPage:
         return logs.logs(
-            self._client,
-            selection,
-            levels=levels,
-            event_types=event_types,
-            text=text,
-            trace_id=trace_id,
-            before=cursor,
-            after=after,
-            settled_s=settled_s,
-            limit=limit,
-        )
+            self._client, selection, levels=levels, event_types=event_types, text=text, trace_id=trace_id, before=cursor,
+            after=after, settled_s=settled_s, limit=limit,
+        )  # fmt: skip
 
     def running(self, since_us: int, limit: int = 100) -> Sequence[OpenRow]:
         return logs.running(self._client, since_us, limit)

@@ -49,6 +49,7 @@ def traces(
     order: TraceOrder,
     after: str | None,
     limit: int,
+    counted: bool,
 ) -> TracePage:
     """A page of traces. Filters by names, operation and tool hold for one and the same span; words for the whole trace."""
     terms = terms_of(text)
@@ -61,9 +62,9 @@ def traces(
         value = filters.get(column)
         inside.add(f"{column} = {literal(str(value))}" if value is not None else "")
     told = None if after is None else total_in(after, "traces", order)
-    if after is None and not terms and not (inside and order == "newest"):
+    if counted and after is None and not terms and not (inside and order == "newest"):
         return _first_page(client, selection, where, inside, order, limit)
-    total = None if terms else _total(client, where, inside, selection) if told is None else told
+    total = None if terms else _total(client, where, inside, selection) if told is None and counted else told
     end_us = selection.end_us
     if after is not None:
         value, trace_id = _place(after, order)
