@@ -10,14 +10,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
-from clickhouse_engine import new_url, requires_engine
+from clickhouse_engine import new_url, opened, requires_engine
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_dev_squad_dashboard.store import Selection
 from ai_dev_squad_dashboard.store.clickhouse import pieces
 from ai_dev_squad_dashboard.store.clickhouse.amounts import Amounts
 from ai_dev_squad_dashboard.store.clickhouse.incoming import line_words
-from ai_dev_squad_dashboard.store.rows import LogRow
+from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
 from ai_dev_squad_dashboard.store.search_words import LONGEST
 from ai_dev_squad_testing import StoreContract
 from ai_dev_squad_testing.store_contract import StoreProperties
@@ -30,6 +31,34 @@ def test_words_are_stored_as_long_as_they_are_compared(lengths: list[int]) -> No
     """Whatever words stand beside one another, each is stored up to the length that a search looks at."""
     line = LogRow(0, "INFO", "log", " ".join("x" * length for length in lengths))
     assert line_words(line).split() == ["log", *("x" * min(length, LONGEST) for length in lengths)]
+
+
+@requires_engine
+def test_the_time_before_has_names_that_another_process_brought() -> None:
+    """Names that another dashboard has stored since this one looked are in the totals of the time before, with its filters and without."""
+    url, hour_us = new_url(), 3_600_000_000
+
+    def call(number: int, start_us: int, model: str) -> SpanRow:
+        return SpanRow(
+            *(f"{number:032x}", f"{number:016x}", None, start_us, 2_000_000, model, "chat"),
+            model=model,
+            usage_source="provider",
+            input_tokens=number,
+            cost_usd=float(number),
+        )
+
+    with opened(url) as asked, opened(url) as other:
+        asked.write(Batch(spans=[call(1, 3 * hour_us, "known")]))
+        other.write(Batch(spans=[call(2, 2 * hour_us, "new"), call(4, 2 * hour_us, "known")]))
+        last, of_new = (Selection(3 * hour_us, 4 * hour_us, models=models) for models in ((), ("new",)))
+        assert asked.with_previous(last) == (asked.totals(last), other.totals(last.before))
+        assert asked.with_previous(of_new) == (asked.totals(of_new), other.totals(of_new.before))
+        assert [totals.cost_usd for totals in (*asked.with_previous(last), *asked.with_previous(of_new))] == [
+            1,
+            6,
+            0,
+            2,
+        ]
 
 
 @requires_engine

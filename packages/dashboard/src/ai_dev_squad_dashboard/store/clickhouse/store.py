@@ -138,7 +138,7 @@ class ClickHouseStore:
             found[_period(selection)] = summed.now
             if drawn is not None and summed.drawn is not None:
                 found.setdefault(selection, {})[drawn] = summed.drawn
-        return summed.now.filtered(selection).totals(), summed.before.filtered(selection).totals()
+        return summed.now.filtered(selection).totals(), summed.before.totals()
 
     def timeline(self, selection: Selection, step_us: int, by: DrawnBy = "framework") -> Sequence[Point]:
         orders.known(by, sums.DRAWN_BY, "group by")

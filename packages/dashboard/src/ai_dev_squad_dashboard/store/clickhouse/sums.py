@@ -17,6 +17,7 @@ from ai_dev_squad_dashboard.store.summary import NAMES, SUMS, Summary, sort_key,
 
 from .client import Client
 from .drawn import Drawn, Row, days
+from .earlier import KINDS, Earlier, earlier
 from .filters import chosen, names_filter, traces_filter
 from .literals import Where
 from .pieces import DRAWN, relation
@@ -55,6 +56,7 @@ class Summed:
 
     now: Summary
     before: Summary | None
+    """Of the selection's names only."""
     drawn: Sequence[Row] | None
     """What was to be drawn; ``None`` where it has to be asked for by itself."""
 
@@ -62,38 +64,59 @@ class Summed:
 def summarise(
     client: Client, book: SeriesBook, selection: Selection, *, with_before: bool = False, too: Drawn | None = None
 ) -> Summed:
-    """The sums and histograms of each series over a selection's time and runs, whatever the names; the same of the time before it;
-    and what is drawn of them: all out of the same two statements, as planning one takes longer than reading its rows.
+    """The sums and histograms of each series over a selection's time and runs, whatever the names; the same of the time before it,
+    of the selection's names; and what is drawn of them: all out of the same two statements, as planning one takes longer than
+    reading its rows.
     """
-    sums: tuple[dict[int, tuple[Any, ...]], ...] = ({}, {})
-    spreads: tuple[dict[int, dict[int, int]], ...] = (defaultdict(dict), defaultdict(dict))
-    steps: list[tuple[int, int, tuple[Any, ...]]] = []
+    kinds = earlier(book.known, selection) if with_before else None
+    told = _told(client, selection, with_before, too, kinds)
+    if kinds is not None and not kinds.is_whole(told.sums[0]):  # another process has stored what has new names
+        kinds, told = None, _told(client, selection, with_before, too, None)
+    names = book.names([*told.sums[1], *(() if kinds else told.sums[0])])
+    before = Summary(KINDS, told.sums[0], told.spreads[0]) if kinds else Summary(names, told.sums[0], told.spreads[0])
+    return Summed(
+        Summary(names, told.sums[1], told.spreads[1]),
+        (before if kinds else before.filtered(selection)) if with_before else None,
+        None if too is None else too.rows(told.steps, told.sums[1]),
+    )
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the engine answers, of the time before and of now."""
+
+    sums: tuple[dict[int, tuple[Any, ...]], ...]
+    spreads: tuple[dict[int, dict[int, int]], ...]
+    steps: list[tuple[int, int, tuple[Any, ...]]]
+
+
+def _told(client: Client, selection: Selection, with_before: bool, too: Drawn | None, kinds: Earlier | None) -> _Told:
+    told = _Told(({}, {}), (defaultdict(dict), defaultdict(dict)), [])
     added = ", ".join(f"sum(a_{name})" for name in SUMS)
+    number = "series" if kinds is None else kinds.number
     keys = ["is_now", "series"]
     counted = relation(client, selection, DAY_US, [*keys, "bin"], ["spans"], with_before=with_before)
     if too is None:
         source = relation(client, selection, DAY_US, keys, with_before=with_before)
-        asked = f"SELECT 0, 0, is_now, series, {added} FROM ({source}) GROUP BY is_now, series"
+        asked = f"SELECT 0, 0, is_now, {number} AS own, {added} FROM ({source}) GROUP BY is_now, own"
     else:
         source = too.relation(client, selection, with_before=with_before)
         asked = (
-            f"SELECT step, place, is_now, series, {added} FROM ({source}) "
-            "GROUP BY GROUPING SETS ((is_now, series), (step, place))"
+            f"SELECT step, place, is_now, {number} AS own, {added} FROM ({source}) "
+            "GROUP BY GROUPING SETS ((is_now, own), (step, place))"
         )
     added_up, spread = client.ask_all(
-        asked, f"SELECT is_now, series, bin, sum(a_spans) FROM ({counted}) GROUP BY is_now, series, bin"
+        asked, f"SELECT is_now, {number} AS own, bin, sum(a_spans) FROM ({counted}) GROUP BY is_now, own, bin"
     )
-    for step, place, is_now, series, *row in added_up:
+    for step, place, is_now, own, *row in added_up:
         if place:
-            steps.append((step, place, tuple(row)))
-        elif series:  # what is not drawn stands together, and is in the sums of its series
-            sums[is_now][series] = tuple(row)
-    for is_now, series, each, spans in spread:
+            told.steps.append((step, place, tuple(row)))
+        elif own:  # what is not drawn stands together, and is in the sums of its series
+            told.sums[is_now][own] = tuple(row)
+    for is_now, own, each, spans in spread:
         if each != UNTIMED:
-            spreads[is_now][series][each] = spans
-    names = book.names([*sums[0], *sums[1]])
-    before = Summary(names, sums[0], spreads[0]) if with_before else None
-    return Summed(Summary(names, sums[1], spreads[1]), before, None if too is None else too.rows(steps, sums[1]))
+            told.spreads[is_now][own][each] = spans
+    return told
 
 
 def timeline(client: Client, selection: Selection, step_us: int, by: DrawnBy) -> Sequence[Point]:
@@ -202,7 +225,7 @@ def history(
     steps: dict[int, list[Any]] = defaultdict(lambda: [0] * (len(COUNTS) + len(MONEY)))
     at = f"intDiv(at_us, {int(step_us)}) * {int(step_us)} AS step"
     if counted:
-        source = relation(client, selection, step_us, ["at_us", "series", "bin"], ["spans"], _of(counted))
+        source = relation(client, selection, step_us, ["at_us", "bin"], ["spans"], _of(counted))
         for step, each, spans in client.ask(f"SELECT {at}, bin, sum(a_spans) FROM ({source}) GROUP BY step, bin"):
             if each != UNTIMED:
                 spreads[step][each] = spans
@@ -245,7 +268,7 @@ def _group_source(client: Client, names: Mapping[int, Key], selection: Selection
         return relation(
             client, selection, HOUR_US, ["session_id"], where=Where("call = 1"), by_hour_only=True
         ), "session_id"
-    return relation(client, selection, DAY_US, ["at_us", "series"], where=_calls(names, selection)), _DAY
+    return relation(client, selection, DAY_US, ["at_us"], where=_calls(names, selection)), _DAY
 
 
 def _calls(names: Mapping[int, Key], selection: Selection) -> Where:
@@ -272,7 +295,7 @@ def _spread(
             named.add(chosen("session_id", keys))
         source, key = relation(client, selection, 1, ["session_id", "bin"], ["spans"], named), "session_id"
     else:
-        source = relation(client, selection, DAY_US, ["at_us", "series", "bin"], ["spans"], _calls(names, selection))
+        source = relation(client, selection, DAY_US, ["at_us", "bin"], ["spans"], _calls(names, selection))
         key = _DAY
     return f"SELECT {key} AS shown_key, bin, sum(a_spans) FROM ({source}) GROUP BY shown_key, bin"
 
