@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Self
+
+from slow_link import SlowLink, whole_frames
 
 __all__ = ["Host", "Network", "missing"]
 
@@ -56,6 +58,9 @@ class Host:
         _ip("-n", self._space, "addr", "add", f"{self.address}/24", "dev", "eth0")
         for device in ("lo", "eth0"):
             _ip("-n", self._space, "link", "set", device, "up")
+        with self.entered():
+            whole_frames("eth0")
+        self._slow: SlowLink | None = None
 
     def start(
         self, command: Sequence[str | Path], *, environment: Mapping[str, str], said: IO[bytes], directory: Path
@@ -74,33 +79,40 @@ class Host:
         """Let nothing through, without a word to either end: what was connected stays connected, and hears nothing."""
         _ip("-n", self._switch, "link", "set", self._port, "down")
 
-    def slow(self, delay: str = "150ms", loss: str = "3%") -> bool:
-        """Make the link slow and lossy, both ways. Whether this machine's kernel can."""
-        each = (self._space, "eth0"), (self._switch, self._port)
-        return all(
-            not subprocess.run(
-                ["tc", "-n", space, "qdisc", "replace", "dev", device, "root", "netem", "delay", delay, "loss", loss],
-                capture_output=True,
-                check=False,
-            ).returncode
-            for space, device in each
-        )
+    def slow(self, delay_s: float = 0.15, loss: float = 0.03) -> SlowLink:
+        """Make the link slow and lossy, both ways, until it is mended."""
+        near, far = f"q{self._port}", f"w{self._port}"
+        _ip("-n", self._switch, "link", "add", near, "type", "veth", "peer", "name", far)
+        _ip("-n", self._switch, "link", "set", self._port, "nomaster", "promisc", "on")
+        _ip("-n", self._switch, "link", "set", near, "up", "promisc", "on")
+        _ip("-n", self._switch, "link", "set", far, "master", "br0", "up")
+        with entered(self._switch):
+            self._slow = SlowLink(self._port, near, delay_s=delay_s, loss=loss)
+        return self._slow
 
     def mend(self) -> None:
         """A whole and fast link again."""
+        if self._slow is not None:
+            self._slow.close()
+            self._slow = None
+            _ip("-n", self._switch, "link", "del", f"q{self._port}")
+            _ip("-n", self._switch, "link", "set", self._port, "promisc", "off", "master", "br0")
         _ip("-n", self._switch, "link", "set", self._port, "up")
-        for space, device in ((self._space, "eth0"), (self._switch, self._port)):
-            subprocess.run(["tc", "-n", space, "qdisc", "del", "dev", device, "root"], capture_output=True, check=False)
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self) -> AbstractContextManager[None]:
         """This thread, and threads and processes that it starts, are on this host until the block ends."""
-        with open("/proc/self/ns/net", "rb") as home, open(f"/run/netns/{self._space}", "rb") as there:
-            _enter(there.fileno())
-            try:
-                yield
-            finally:
-                _enter(home.fileno())
+        return entered(self._space)
+
+
+@contextmanager
+def entered(space: str) -> Iterator[None]:
+    """This thread is in a namespace until the block ends."""
+    with open("/proc/self/ns/net", "rb") as home, open(f"/run/netns/{space}", "rb") as there:
+        _enter(there.fileno())
+        try:
+            yield
+        finally:
+            _enter(home.fileno())
 
 
 class Network:
