@@ -73,14 +73,15 @@ def _made(columns: dict[str, str], key: str, rows: str) -> str:
 
 
 def _page(
-    client: Client, made: str, columns: dict[str, str], place: Where, key: Key, tie: str, limit: int
+    client: Client, made: str, shown: str, columns: dict[str, str], place: Where, key: Key, tie: str, limit: int
 ) -> tuple[Rows, int]:
-    shown = ", ".join(columns)
-    rows = client.ask(
-        f"SELECT key, {shown}, {key.expression} AS sorted_by FROM ({made}) WHERE {place} "
-        f"ORDER BY sorted_by DESC, {tie} LIMIT {int(limit) + 1}"
+    """The first rows of ``shown``, and how many ``made`` has."""
+    rows, ((total,),) = client.ask_all(
+        f"SELECT key, {', '.join(columns)}, {key.expression} AS sorted_by FROM ({shown}) WHERE {place} "
+        f"ORDER BY sorted_by DESC, {tie} LIMIT {int(limit) + 1}",
+        f"SELECT count() FROM ({made})",
     )
-    return rows, client.number(f"SELECT count() FROM ({made})")
+    return rows, total
 
 
 def sessions(
@@ -88,20 +89,26 @@ def sessions(
 ) -> SessionPage:
     """Sessions put together from their traces in the selection. Each word occurs in a session's id or a trace's name."""
     where = traces_filter(selection).add("session_id IS NOT NULL")
-    made = _made(_SESSION, "session_id", f"(SELECT * FROM traces FINAL WHERE {where})")
-    if text.split():
-        having = Where()
-        for word in text.split():
-            low = f"lowerUTF8({literal(word)})"
-            having.add(
-                f"(position(lowerUTF8(assumeNotNull(key)), {low}) > 0 OR countIf(position(lowerUTF8(name), {low}) > 0) > 0)"
-            )
-        made = made.replace("GROUP BY key)", f"GROUP BY key HAVING {having})")
+    having = Where()
+    for word in text.split():
+        low = f"lowerUTF8({literal(word)})"
+        having.add(
+            f"(position(lowerUTF8(assumeNotNull(key)), {low}) > 0 OR countIf(position(lowerUTF8(name), {low}) > 0) > 0)"
+        )
+
+    def made_of(condition: Where) -> str:
+        made = _made(_SESSION, "session_id", f"(SELECT * FROM traces FINAL WHERE {condition})")
+        return made.replace("GROUP BY key)", f"GROUP BY key HAVING {having})")
+
+    made = made_of(where)
     key, place = SESSION_ORDERS[order], Where()
     if cursor is not None:
         value, row_id = place_of(cursor, "sessions", order, key)
         place.add(behind(key.expression, value, f"session_id > {literal(row_id)}"))
-    rows, total = _page(client, made, _SESSION, place, key, "session_id", limit)
+    # Of what is not shown only what it is sorted by: to find the texts of all sessions takes most of the time.
+    first = f"SELECT key FROM ({made}) WHERE {place} ORDER BY {key.expression} DESC, session_id LIMIT {int(limit) + 1}"
+    shown = made_of(Where(str(where)).add(f"session_id IN ({first})"))
+    rows, total = _page(client, made, shown, _SESSION, place, key, "session_id", limit)
     page = rows[:limit]
     more = cursor_behind("sessions", order, page[-1][-1], page[-1][0]) if len(rows) > limit else None
     return SessionPage(tuple(Session(*row[1:-1]) for row in page), more, total)
@@ -146,7 +153,7 @@ def users(
     if cursor is not None:
         value, row_id = place_of(cursor, "users", order, sort)
         place.add(behind(sort.expression, value, f"{_PLACE} > {literal(row_id)}"))
-    answer, total = _page(client, made, _USER, place, sort, _PLACE, limit)
+    answer, total = _page(client, made, made, _USER, place, sort, _PLACE, limit)
     page = answer[:limit]
     more = None
     if len(answer) > limit:
