@@ -59,7 +59,7 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
     def compare(chosen: Sequence[str]) -> None:
         with store.snapshot():
             for trace_id in chosen:
-                for part in store.run(trace_id).parts:
+                for part in store.run(trace_id, beside=chosen).parts:
                     store.trace(part.trace_id)
                     for _ in store.details(part.trace_id):
                         pass

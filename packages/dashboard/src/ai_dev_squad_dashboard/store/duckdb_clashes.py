@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
 from .duckdb_answers import number
 from .duckdb_columns import TEXT, WHOLE, id_columns, registered
 from .duckdb_excerpts import TRACE_ID
+from .duckdb_together import of_each
 from .rows import Clash, SpanRow
 
-__all__ = ["write_clashes"]
+__all__ = ["clashes_of", "write_clashes"]
 
 _NEW: Final = f"""
 INSERT INTO clashes SELECT DISTINCT * FROM (SELECT {TRACE_ID} AS trace_id, span_id, start_us, name FROM incoming) i
@@ -31,3 +32,14 @@ def write_clashes(connection: duckdb.DuckDBPyConnection, spans: Sequence[SpanRow
     with registered(connection, "incoming", columns):
         connection.execute(_NEW)
     return number(connection, "SELECT count(*) FROM clashes") - before
+
+
+def clashes_of(cursor: duckdb.DuckDBPyConnection, trace_id: int, found: dict[Any, Any]) -> int:
+    """How many were noted of a trace."""
+
+    def ask(numbers: Sequence[int]) -> dict[int, int]:
+        ids = ", ".join("?::UHUGEINT" for _ in numbers)
+        counted = f"SELECT trace_id, count(*) FROM clashes WHERE trace_id IN ({ids}) GROUP BY trace_id"  # noqa: S608
+        return dict(cursor.execute(counted, numbers).fetchall())
+
+    return of_each("clashes", trace_id, found, ask) or 0

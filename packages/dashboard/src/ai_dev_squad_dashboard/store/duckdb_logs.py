@@ -15,6 +15,7 @@ from .cursors import pack, unpack
 from .duckdb_answers import one
 from .duckdb_columns import hexed, split_trace_id
 from .duckdb_facts import Where, names_filter, runs_filter
+from .duckdb_together import of_each
 from .ledger import ENTRY_COLUMNS, entry_of
 from .rows import LogRow, OpenRow
 from .search_index import IndexReader
@@ -98,13 +99,21 @@ def running(cursor: duckdb.DuckDBPyConnection, since_us: int, limit: int) -> Seq
     return [_open_row(row) for row in rows]
 
 
-def running_of(cursor: duckdb.DuckDBPyConnection, trace_id: int) -> Sequence[OpenRow]:
+def running_of(cursor: duckdb.DuckDBPyConnection, trace_id: int, found: dict[Any, Any]) -> tuple[OpenRow, ...]:
     """What of one trace has begun and not ended, oldest first."""
-    rows = cursor.execute(
-        f"SELECT {_OPEN} FROM running WHERE trace_id = ?::UHUGEINT ORDER BY start_us, span_id",  # noqa: S608
-        [trace_id],
-    ).fetchall()
-    return [_open_row(row) for row in rows]
+
+    def ask(numbers: Sequence[int]) -> dict[int, list[OpenRow]]:
+        ids = ", ".join("?::UHUGEINT" for _ in numbers)
+        rows = cursor.execute(
+            f"SELECT {_OPEN} FROM running WHERE trace_id IN ({ids}) ORDER BY start_us, span_id",  # noqa: S608
+            numbers,
+        ).fetchall()
+        opened: dict[int, list[OpenRow]] = {}
+        for row in map(_open_row, rows):
+            opened.setdefault(int(row.trace_id, 16), []).append(row)
+        return opened
+
+    return tuple(of_each("running", trace_id, found, ask) or ())
 
 
 def logs_of(

@@ -9,11 +9,11 @@ from typing import Any, Final
 import duckdb
 
 from .base import Selection, TraceRow
-from .duckdb_answers import number as number_of
 from .duckdb_columns import split_trace_id
 from .duckdb_excerpts import described
 from .duckdb_facts import runs_filter, traces_filter
 from .duckdb_rollup import HOUR_US
+from .duckdb_together import announce, of_each
 from .duckdb_traces import TRACE_COLUMNS, stored, trace_row
 from .runs import Related, Relation, Run, TaskRuns, joined
 
@@ -45,14 +45,18 @@ SELECT c.first, {TRACE_COLUMNS} FROM chain c JOIN traces USING (trace_id) WHERE 
 """  # noqa: S608
 
 
-def run(cursor: duckdb.DuckDBPyConnection, trace_id: str, found: dict[Any, Any]) -> Run | None:
-    """The whole run that a trace is of."""
+def run(
+    cursor: duckdb.DuckDBPyConnection, trace_id: str, found: dict[Any, Any], beside: Sequence[str] = ()
+) -> Run | None:
+    """The whole run that a trace is of. ``beside``: traces that are asked for next."""
     number = split_trace_id(trace_id)
     if number is None:
         return None
+    if beside:
+        announce(found, (other for each in beside if (other := split_trace_id(each)) is not None))
     if ("run", number) not in found:
         known = stored(cursor, [number], found)
-        if number in known and _continues(cursor, number, known[number].row):
+        if number in known and _continues(cursor, number, known[number].row, found):
             known = stored(cursor, [part for (part,) in cursor.execute(_PARTS, [number]).fetchall()], found)
         parts = sorted((each.row for each in known.values()), key=lambda row: (row.start_us, row.trace_id))
         found["run", number] = joined(parts) if number in known else None
@@ -60,12 +64,15 @@ def run(cursor: duckdb.DuckDBPyConnection, trace_id: str, found: dict[Any, Any])
     return whole
 
 
-def _continues(cursor: duckdb.DuckDBPyConnection, number: int, row: TraceRow) -> bool:
+def _continues(cursor: duckdb.DuckDBPyConnection, number: int, row: TraceRow, found: dict[Any, Any]) -> bool:
     """Whether it goes on with another trace, or one with it. Most are a run by themselves, and to plan the search for more takes long."""
-    if row.resumes is not None:
-        return True
-    later = "SELECT count(*) FROM (SELECT 1 FROM traces WHERE resumes = ?::UHUGEINT LIMIT 1)"
-    return number_of(cursor, later, [number]) > 0
+
+    def ask(numbers: Sequence[int]) -> dict[int, bool]:
+        ids = ", ".join("?::UHUGEINT" for _ in numbers)
+        later = cursor.execute(f"SELECT DISTINCT resumes FROM traces WHERE resumes IN ({ids})", numbers)  # noqa: S608
+        return {each: True for (each,) in later.fetchall()}
+
+    return row.resumes is not None or bool(of_each("continued", number, found, ask))
 
 
 def runs(cursor: duckdb.DuckDBPyConnection, selection: Selection, names: Sequence[str], limit: int) -> tuple[Run, ...]:

@@ -188,9 +188,9 @@ class DuckDBStore(BesideCost, Moves, OneWriter):
         with self._file.reading(own=True) as cursor:
             yield from duckdb_traces.details(cursor, trace_id, limit, self._file.found)
 
-    def run(self, trace_id: str) -> Run | None:
+    def run(self, trace_id: str, *, beside: Sequence[str] = ()) -> Run | None:
         with self._file.reading() as cursor:
-            return duckdb_runs.run(cursor, trace_id, self._file.found)
+            return duckdb_runs.run(cursor, trace_id, self._file.found, beside)
 
     def runs(self, selection: Selection, *, names: Sequence[str] = (), limit: int = 2_000) -> Sequence[Run]:
         with self._file.reading() as cursor:

@@ -14,11 +14,13 @@ from .base import Fingerprint, Selection, Trace, TraceFilters, TraceOrder, Trace
 from .cursors import unpack
 from .duckdb_answers import number as number_of
 from .duckdb_answers import one
+from .duckdb_clashes import clashes_of
 from .duckdb_columns import SPAN_COLUMNS, hexed, split_trace_id
 from .duckdb_excerpts import described
 from .duckdb_facts import Where, names_filter, runs_filter, windows
 from .duckdb_logs import LOG_COLUMNS, log_row, logs_of, running_of
 from .duckdb_order import after as cursor_after
+from .duckdb_together import unasked
 from .orders import AT_LEAST, TRACE_ORDERS, cursor_behind, is_skewed, total_in, value_of
 from .outline import LOOP, MOST_LOOPS, Outline, OutlineSpan
 from .rows import LogRow, SpanRow
@@ -159,13 +161,13 @@ def stored(cursor: duckdb.DuckDBPyConnection, numbers: Sequence[int], found: dic
 
     Named one by one, so that the index finds them: all else reads what is wide of every trace.
     """
-    unknown = [number for number in numbers if ("trace", number) not in found]
-    if unknown:
+    if unknown := unasked("trace", numbers, found):
         ids = ", ".join("?::UHUGEINT" for _ in unknown)
         rows = cursor.execute(f"SELECT {TRACE_COLUMNS} FROM traces WHERE trace_id IN ({ids})", unknown).fetchall()  # noqa: S608
+        found.update({("trace", number): None for number in unknown})
         for row, told in zip(rows, described(cursor, list(map(trace_row, rows))), strict=True):
             found["trace", row[_NUMBER]] = Stored(told, row[_LAST], row[_END])
-    return {number: found["trace", number] for number in numbers if ("trace", number) in found}
+    return {number: found["trace", number] for number in numbers if found["trace", number] is not None}
 
 
 def _total(cursor: duckdb.DuckDBPyConnection, where: Where, inside: Where, selection: Selection) -> int:
@@ -179,7 +181,7 @@ def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found: d
     number = split_trace_id(trace_id)
     if number is None:
         return None
-    running = tuple(running_of(cursor, number))
+    running = running_of(cursor, number, found)
     known = stored(cursor, [number], found).get(number)
     if known is None:
         return unfinished(running, lambda start, end: logs_of(cursor, number, start, end, 20_000)) if running else None
@@ -195,7 +197,7 @@ def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found: d
         logs,
         running,
         len(spans) > limit,
-        number_of(cursor, "SELECT count(*) FROM clashes WHERE trace_id = ?::UHUGEINT", [number]),
+        clashes_of(cursor, number, found),
     )
 
 
@@ -204,7 +206,7 @@ def outline(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found:
     number = split_trace_id(trace_id)
     if number is None:
         return None
-    running = tuple(running_of(cursor, number))
+    running = running_of(cursor, number, found)
     known = stored(cursor, [number], found).get(number)
     if known is None:
         if not running:
@@ -228,7 +230,7 @@ def outline(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found:
         tuple(map(OutlineSpan._make, spans[:limit])),
         running,
         truncated=len(spans) > limit or not limit,
-        clashes=number_of(cursor, "SELECT count(*) FROM clashes WHERE trace_id = ?::UHUGEINT", [number]),
+        clashes=clashes_of(cursor, number, found),
         lines=number_of(cursor, f"SELECT count(*) {lines}", around),
         told=told,
     )

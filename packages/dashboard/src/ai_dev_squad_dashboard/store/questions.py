@@ -131,9 +131,9 @@ class Questions(Protocol):
     def details(self, trace_id: str, limit: int = 20_000) -> Iterator[tuple[str, bytes]]:
         """(span_id, details) of each span of a trace that has details, by start."""
 
-    def run(self, trace_id: str) -> Run | None:
+    def run(self, trace_id: str, *, beside: Sequence[str] = ()) -> Run | None:
         """The whole run that a trace is of: with what it goes on with, and what goes on with it; ``None`` when the trace is not
-        there.
+        there. ``beside``: traces that are asked for next in the same ``snapshot``, for an engine that can tell of all at once.
         """
 
     def runs(self, selection: Selection, *, names: Sequence[str] = (), limit: int = 2_000) -> Sequence[Run]:

@@ -105,7 +105,7 @@ def build(site: Site, query: Query) -> CompareView:
     chosen = tuple(dict.fromkeys(value.strip() for value in query.all("t") if value.strip()))
     if len(chosen) > MOST:
         raise QueryError(f"{len(chosen)} runs were chosen; {MOST} can be compared: choose fewer in the list of traces")
-    loaded = {run.row.trace_id: run for run in (load_run(site, trace_id) for trace_id in chosen)}
+    loaded = {run.row.trace_id: run for run in (load_run(site, trace_id, chosen) for trace_id in chosen)}
     runs = tuple(
         ComparedRun("ABCDEF"[number], run, *said_in_run(site, run)) for number, run in enumerate(loaded.values())
     )

@@ -18,9 +18,9 @@ LOOKED_INTO = 400
 """Spans of a trace that are looked into for words."""
 
 
-def load_run(site: Site, trace_id: str) -> Run:
-    """The run that a trace is of, also while nothing of it has ended. Raises ``NotFoundError``."""
-    run = site.store.run(trace_id)
+def load_run(site: Site, trace_id: str, beside: Sequence[str] = ()) -> Run:
+    """The run that a trace is of, also while nothing of it has ended. ``beside``: traces that are asked for next. Raises ``NotFoundError``."""
+    run = site.store.run(trace_id, beside=beside)
     if run is None:
         trace = site.store.trace(trace_id)
         if trace is None:

@@ -65,6 +65,16 @@ class Runs(Opens):
         assert whole.waited_us == 85 * SECOND
         assert [store.run(trace_id) for trace_id in (first, second, third)] == [whole] * 3
         assert store.run(other) == runs[0]
+        chosen = (other, third, "nonsense", f"{9:032x}", first)
+        with store.snapshot():
+            assert [store.run(trace_id, beside=chosen) for trace_id in chosen] == [runs[0], whole, None, None, whole]
+            assert [trace and trace.row for trace in map(store.trace, chosen)] == [
+                runs[0].row,
+                whole.parts[2],
+                None,
+                None,
+                whole.parts[0],
+            ]
         assert store.run("nonsense") is store.run(f"{9:032x}") is None
         assert store.runs(replace(ALL, start_us=T0 + SECOND)) == ()
         assert [run.row.trace_id for run in store.runs(replace(ALL, tasks=("refund",)))] == [first]

@@ -211,7 +211,7 @@ class ClickHouseStore:
     def details(self, trace_id: str, limit: int = 20_000) -> Iterator[tuple[str, bytes]]:
         return traces.details(self._client, trace_id, limit)
 
-    def run(self, trace_id: str) -> Run | None:
+    def run(self, trace_id: str, *, beside: Sequence[str] = ()) -> Run | None:
         return runs.run(self._client, trace_id)
 
     def runs(self, selection: Selection, *, names: Sequence[str] = (), limit: int = 2_000) -> Sequence[Run]:
