@@ -17,6 +17,7 @@ from ai_dev_squad_dashboard.ingest.from_journal import rows
 from ai_dev_squad_dashboard.page import Site
 from ai_dev_squad_dashboard.store import Store, open_memory_store
 from ai_dev_squad_dashboard.store.base import Selection
+from ai_dev_squad_dashboard.store.percentiles import bin_of, middle_us
 from ai_dev_squad_dashboard.store.rows import Batch, SpanRow
 from ai_dev_squad_dashboard.views.run_tree import load_tree
 from ai_dev_squad_testing import capture
@@ -75,4 +76,27 @@ def test_where_the_requests_span_arrives_as_well_its_runs_stand_below_it(
 
     assert tree(store, caller.trace_id) == (["POST /chat", "  planner", "    think", "  coder", "    think"], False)
     assert [row.name for row in store.traces(ALL).rows] == ["POST /chat"]
+    store.close()
+
+
+def test_a_trace_whose_root_never_arrives_is_a_run() -> None:
+    """Spans of others below one that is sent elsewhere: as long as all of it, failed as its first span did, under its name."""
+    trace_id, shared = "ab" * 16, {"framework": "langchain", "service": "desk"}
+    spans = (
+        SpanRow(trace_id, "01" * 8, "ff" * 8, 1_000, 500, "agent", "invoke_agent", "error", **shared),
+        SpanRow(trace_id, "02" * 8, "01" * 8, 1_100, 900, "search", "execute_tool", **shared),
+    )
+    store = open_memory_store()
+    store.write(Batch(spans=spans))
+
+    for chosen in (ALL, Selection(0, 1 << 62, frameworks=("langchain",), services=("desk",))):
+        totals = store.totals(chosen)
+        assert (totals.runs, totals.run_errors, totals.run_p50_us) == (1, 1, middle_us(bin_of(1_000)))
+    for other in (Selection(0, 1 << 62, frameworks=("crewai",)), Selection(0, 1 << 62, models=("m",))):
+        assert store.totals(other).runs == 0
+    assert [(group.key, group.calls, group.errors) for group in store.groups(ALL, "workflow")] == [("agent", 1, 1)]
+
+    store.write(Batch(spans=(SpanRow(trace_id, "ff" * 8, None, 900, 2_000, "POST /chat", "other"),)))
+    totals = store.totals(ALL)
+    assert (totals.runs, totals.run_errors) == (1, 0)
     store.close()

@@ -14,6 +14,7 @@ import duckdb
 from .base import Selection
 from .duckdb_answers import one
 from .duckdb_rollup import HOUR_US, MINUTE_US, SUMS, TIMED
+from .percentiles import BINS_PER_OCTAVE
 from .selection import FILTERS
 from .windows import growing
 
@@ -23,6 +24,7 @@ __all__ = [
     "bins",
     "bins_of",
     "names_filter",
+    "rootless",
     "runs_filter",
     "series_bins",
     "series_sums",
@@ -174,6 +176,18 @@ def series_bins(
     return cursor.execute(
         f"SELECT period, series, bin, sum(spans)::BIGINT FROM ({relation}) GROUP BY ALL HAVING sum(spans) > 0",  # noqa: S608
         values,
+    ).fetchall()
+
+
+def rootless(cursor: duckdb.DuckDBPyConnection, periods: Sequence[Selection]) -> list[tuple[Any, ...]]:
+    """Which of ``periods``, and a ``Rootless``: traces without a root over their time and runs; as ``series_sums``."""
+    where, (first, last) = runs_filter(periods[-1]), (periods[0], periods[-1])
+    where.add("root_span_id IS NULL AND start_us >= ? AND start_us < ?", first.start_us, last.end_us)
+    return cursor.execute(
+        f"SELECT CASE WHEN start_us >= ? THEN {len(periods) - 1} ELSE 0 END, framework, service, status = 'error', "  # noqa: S608
+        f"CASE WHEN end_us - start_us > 1 THEN ceil({BINS_PER_OCTAVE} * log2(end_us - start_us)) ELSE 0 END::INTEGER, count(*) "
+        f"FROM traces WHERE {where} GROUP BY ALL",
+        [last.start_us, *where.values],
     ).fetchall()
 
 

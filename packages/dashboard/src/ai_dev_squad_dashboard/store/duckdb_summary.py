@@ -8,9 +8,9 @@ from typing import Any
 import duckdb
 
 from .base import Selection
-from .duckdb_facts import series_bins, series_sums, watermark
+from .duckdb_facts import rootless, series_bins, series_sums, watermark
 from .series import Key
-from .summary import Summary
+from .summary import Rootless, Summary
 
 __all__ = ["summarise"]
 
@@ -29,4 +29,7 @@ def summarise(
     sums: list[dict[int, tuple[Any, ...]]] = [{} for _ in periods]
     for period, number, *row in series_sums(cursor, periods, newest):
         sums[period][number] = tuple(row)
-    return [Summary(names, found, spread) for found, spread in zip(sums, spreads, strict=True)]
+    alone: list[list[Rootless]] = [[] for _ in periods]
+    for period, *told in rootless(cursor, periods):
+        alone[period].append(Rootless(*told))
+    return [Summary(names, *found) for found in zip(sums, spreads, alone, strict=True)]

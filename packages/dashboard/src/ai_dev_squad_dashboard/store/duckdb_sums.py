@@ -114,9 +114,9 @@ def _relation(
 
 
 def _workflows(selection: Selection) -> Relation:
-    """Root spans with the sums of their traces, in the shape of a relation of sums."""
+    """Runs with the sums of their traces, in the shape of a relation of sums."""
     where = Where([], [])
-    where.add("start_us >= ? AND start_us < ? AND root_span_id IS NOT NULL", selection.start_us, selection.end_us)
+    where.add("start_us >= ? AND start_us < ?", selection.start_us, selection.end_us)
     runs = runs_filter(selection)
     where.add(str(runs), *runs.values)
     seen = names_filter(selection)
@@ -128,9 +128,9 @@ def _workflows(selection: Selection) -> Relation:
         )
     relation = (
         "SELECT start_us AS at_us, name, true AS call, 1 AS spans, (status = 'error')::BIGINT AS errors, "  # noqa: S608
-        "greatest(root_duration_us, 0) AS duration_us, root_duration_us >= 0 AS timed, CASE WHEN root_duration_us > 1 THEN "
-        f"ceil({BINS_PER_OCTAVE} * log2(root_duration_us)) ELSE 0 END::BIGINT AS bin, calls, {', '.join(MONEY)} "
-        f"FROM traces WHERE {where}"
+        "greatest(took_us, 0) AS duration_us, took_us >= 0 AS timed, CASE WHEN took_us > 1 THEN "
+        f"ceil({BINS_PER_OCTAVE} * log2(took_us)) ELSE 0 END::BIGINT AS bin, calls, {', '.join(MONEY)} "
+        f"FROM (SELECT *, coalesce(root_duration_us, end_us - start_us) AS took_us FROM traces WHERE {where})"
     )
     return relation, where.values
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
 
 from .base import Facets, Group, OrderBy, Selection, Totals
 from .percentiles import histogram, percentiles
 from .selection import FILTERS
 from .series import FIELDS, Key
 
-__all__ = ["COUNTED", "MONEY", "NAMES", "ORDERS", "SUMS", "Summary", "sort_key", "wanted_places"]
+__all__ = ["COUNTED", "MONEY", "NAMES", "ORDERS", "SUMS", "Rootless", "Summary", "sort_key", "wanted_places"]
 
 SUMS: Final = (
     "spans",
@@ -55,6 +55,21 @@ _CALL: Final = FIELDS.index("call")
 _OPERATION: Final = FIELDS.index("operation")
 
 
+_OF_TRACE: Final = (FIELDS.index("framework"), FIELDS.index("service"))
+
+
+class Rootless(NamedTuple):
+    """Traces of which no root has arrived, as that of a caller who sends his spans elsewhere: each is a run all the same."""
+
+    framework: str | None
+    service: str | None
+    failed: bool
+    """Whether the span that speaks for them failed."""
+    bin: int
+    """Of the time from their first start to their last end."""
+    runs: int
+
+
 class _Sum:
     """The sums of some series: of all their spans, of those that are counted, and of the model calls among them."""
 
@@ -96,12 +111,13 @@ class Summary:
     sums: Mapping[int, tuple[Any, ...]]
     """In the order of ``SUMS``."""
     bins: Mapping[int, Mapping[int, int]]
+    rootless: Sequence[Rootless] = ()
     filters: Mapping[int, frozenset[str]] = field(default_factory=dict)
     """The place of a name in a series' key → the names that count."""
 
     def filtered(self, selection: Selection) -> Summary:
         """The same for the series that have the names of ``selection``."""
-        return Summary(self.names, self.sums, self.bins, wanted_places(selection))
+        return replace(self, filters=wanted_places(selection))
 
     def totals(self) -> Totals:
         """What model calls cost and how runs went."""
@@ -118,6 +134,10 @@ class Summary:
                 self._pour(of_calls, number)
             if key[_ROOT]:
                 self._pour(of_runs, number)
+        for each in self.rootless_chosen():
+            runs.counted += each.runs
+            runs.errors += each.runs * each.failed
+            of_runs[each.bin] = of_runs.get(each.bin, 0) + each.runs
         return Totals(
             calls=calls.counted,
             call_errors=calls.errors,
@@ -167,6 +187,13 @@ class Summary:
             key = self.names[number]
             if all(key[place] in wanted for place, wanted in self.filters.items()):
                 yield number, key, sums
+
+    def rootless_chosen(self) -> Iterator[Rootless]:
+        """Traces without a root that have the names that count. A root has no model, provider or tool, and nobody knows what agent it would have."""
+        if self.filters.keys() <= set(_OF_TRACE):
+            for each in self.rootless:
+                if all(each[_OF_TRACE.index(place)] in wanted for place, wanted in self.filters.items()):
+                    yield each
 
     def _pour(self, target: dict[int, int], number: int) -> None:
         for each, spans in self.bins.get(number, {}).items():

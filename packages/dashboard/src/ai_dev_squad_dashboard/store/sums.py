@@ -31,9 +31,9 @@ class Totals:
     """Model calls."""
     call_errors: int
     runs: int
-    """Traces by their root spans."""
+    """Root spans, and traces of which no root has arrived: such a one lasts from its first start to its last end."""
     run_errors: int
-    """Roots that ended with status ``error``."""
+    """Of them, those that ended with status ``error``; without a root, as their first span did."""
     spans: int
     cost_usd: float
     """The sum of the known costs."""
@@ -92,7 +92,7 @@ class Step:
 @dataclass(frozen=True)
 class Group:
     """One row of a table by model, agent, tool and so on. ``calls`` counts what the key names: model calls by model and
-    provider, tool calls by tool, agent invocations by agent, root spans by workflow, model calls otherwise. Money and tokens
+    provider, tool calls by tool, agent invocations by agent, runs by workflow, model calls otherwise. Money and tokens
     are those of the model calls in the group (an agent's: of the calls that carry its name). Latency is that of ``calls``.
     """
 

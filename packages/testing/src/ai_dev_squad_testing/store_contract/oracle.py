@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from math import ceil, floor
@@ -93,6 +93,7 @@ class Oracle:
     def totals(self, selection: Selection) -> Totals:
         spans = self.chosen(selection)
         calls, runs = [span for span in spans if is_call(span)], [span for span in spans if is_root(span)]
+        runs += self._rootless(selection)
         return Totals(
             calls=len(calls),
             call_errors=failed(calls),
@@ -113,6 +114,25 @@ class Oracle:
             run_p95_us=rank(runs, 0.95),
             run_p99_us=rank(runs, 0.99),
         )
+
+    def _rootless(self, selection: Selection) -> list[SpanRow]:
+        """The traces without a root that are chosen."""
+        if selection.providers or selection.models or selection.agents:
+            return []
+        rows = [row for row in self.traces().values() if row["root_span_id"] is None]
+        return [
+            _whole(row)
+            for row in rows
+            if selection.start_us <= row["start_us"] < selection.end_us
+            and (not selection.frameworks or row["framework"] in selection.frameworks)
+            and (not selection.services or row["service"] in selection.services)
+            and (not selection.sessions or row["session_id"] in selection.sessions)
+            and (not selection.users or row["user_id"] in selection.users)
+            and all(
+                {(name, value) for name, value in selection.labels if name == key} & self._labels(row["trace_id"])
+                for key, _ in selection.labels
+            )
+        ]
 
     def groups(self, selection: Selection, by: str) -> dict[str | None, Group]:
         if by == "workflow":
@@ -240,16 +260,20 @@ class Oracle:
         by_trace = _split(self.spans, lambda span: span.trace_id)
         answer: dict[str | None, list[tuple[SpanRow, list[SpanRow]]]] = {}
         for row in self.traces().values():
-            if row["root_span_id"] is None or row["trace_id"] not in seen:
-                continue
-            if selection.start_us <= row["start_us"] < selection.end_us:
+            if row["trace_id"] in seen and selection.start_us <= row["start_us"] < selection.end_us:
                 spans = by_trace[row["trace_id"]]
-                root = next(span for span in spans if span.span_id == row["root_span_id"])
-                answer.setdefault(row["name"], []).append((root, [span for span in spans if is_call(span)]))
+                run = next((span for span in spans if span.span_id == row["root_span_id"]), _whole(row))
+                answer.setdefault(row["name"], []).append((run, [span for span in spans if is_call(span)]))
         return {
-            key: _group(key, [root for root, _ in found], [call for _, calls in found for call in calls])
+            key: _group(key, [run for run, _ in found], [call for _, calls in found for call in calls])
             for key, found in answer.items()
         }
+
+
+def _whole(row: Mapping[str, Any]) -> SpanRow:
+    """A trace without a root, as a span as long as the whole of it."""
+    told = ("start_us", "duration_us", "name", "operation", "status")
+    return SpanRow(row["trace_id"], "", None, *(row[name] for name in told))
 
 
 def _split(spans: Iterable[SpanRow], key: Callable[[SpanRow], Any]) -> dict[Any, list[SpanRow]]:

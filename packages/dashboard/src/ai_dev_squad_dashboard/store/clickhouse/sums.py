@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from ai_dev_squad_dashboard.store.base import DrawnBy, Group, GroupBy, NamedBy, OrderBy, Point, Selection, Step
 from ai_dev_squad_dashboard.store.history import COUNTS, MONEY, series_of, step_of
-from ai_dev_squad_dashboard.store.percentiles import BINS_PER_OCTAVE, histogram, percentiles
+from ai_dev_squad_dashboard.store.percentiles import histogram, percentiles
 from ai_dev_squad_dashboard.store.series import FIELDS, Key
 from ai_dev_squad_dashboard.store.summary import MONEY as ALL_MONEY
-from ai_dev_squad_dashboard.store.summary import NAMES, SUMS, Summary, sort_key, wanted_places
+from ai_dev_squad_dashboard.store.summary import NAMES, SUMS, Rootless, Summary, sort_key, wanted_places
 
 from .client import Client
 from .drawn import Drawn, Row, days
@@ -21,6 +21,7 @@ from .earlier import KINDS, Earlier, earlier
 from .filters import chosen, names_filter, traces_filter
 from .literals import Where
 from .pieces import DRAWN, relation
+from .rootless import bin_of, may_lack_roots, rootless
 from .schema import DAY_US, HOUR_US, UNTIMED
 from .series import SeriesBook
 
@@ -44,10 +45,6 @@ _ORDER: Final[Mapping[str, str]] = {
     "tokens": "m_input_tokens + m_output_tokens DESC, calls DESC, key NULLS LAST",
     "key": "key NULLS LAST",
 }
-_ROOT_BIN: Final = (
-    f"if(root_duration_us < 0, {UNTIMED}, if(root_duration_us > 1, "
-    f"toUInt16(ceil({BINS_PER_OCTAVE} * log2(root_duration_us))), 0))"
-)
 
 
 @dataclass(frozen=True)
@@ -73,11 +70,14 @@ def summarise(
     if kinds is not None and not kinds.is_whole(told.sums[0]):  # another process has stored what has new names
         kinds, told = None, _told(client, selection, with_before, too, None)
     names = book.names([*told.sums[1], *(() if kinds else told.sums[0])])
-    before = Summary(KINDS, told.sums[0], told.spreads[0]) if kinds else Summary(names, told.sums[0], told.spreads[0])
+    (before_sums, sums), (before_spreads, spreads), (before_rootless, alone) = told.sums, told.spreads, told.rootless
+    before = Summary(names, before_sums, before_spreads, before_rootless).filtered(selection)
+    if kinds:
+        before = Summary(KINDS, before_sums, before_spreads, list(before.rootless_chosen()))
     return Summed(
-        Summary(names, told.sums[1], told.spreads[1]),
-        (before if kinds else before.filtered(selection)) if with_before else None,
-        None if too is None else too.rows(told.steps, told.sums[1]),
+        Summary(names, sums, spreads, alone),
+        before if with_before else None,
+        None if too is None else too.rows(told.steps, sums),
     )
 
 
@@ -87,11 +87,12 @@ class _Told:
 
     sums: tuple[dict[int, tuple[Any, ...]], ...]
     spreads: tuple[dict[int, dict[int, int]], ...]
+    rootless: tuple[list[Rootless], ...]
     steps: list[tuple[int, int, tuple[Any, ...]]]
 
 
 def _told(client: Client, selection: Selection, with_before: bool, too: Drawn | None, kinds: Earlier | None) -> _Told:
-    told = _Told(({}, {}), (defaultdict(dict), defaultdict(dict)), [])
+    told = _Told(({}, {}), (defaultdict(dict), defaultdict(dict)), ([], []), [])
     added = ", ".join(f"sum(a_{name})" for name in SUMS)
     number = "series" if kinds is None else kinds.number
     keys = ["is_now", "series"]
@@ -105,8 +106,10 @@ def _told(client: Client, selection: Selection, with_before: bool, too: Drawn | 
             f"SELECT step, place, is_now, {number} AS own, {added} FROM ({source}) "
             "GROUP BY GROUPING SETS ((is_now, own), (step, place))"
         )
-    added_up, spread = client.ask_all(
-        asked, f"SELECT is_now, {number} AS own, bin, sum(a_spans) FROM ({counted}) GROUP BY is_now, own, bin"
+    added_up, may_lack, spread = client.ask_all(
+        asked,
+        may_lack_roots(selection, with_before=with_before),
+        f"SELECT is_now, {number} AS own, bin, sum(a_spans) FROM ({counted}) GROUP BY is_now, own, bin",
     )
     for step, place, is_now, own, *row in added_up:
         if place:
@@ -116,6 +119,9 @@ def _told(client: Client, selection: Selection, with_before: bool, too: Drawn | 
     for is_now, own, each, spans in spread:
         if each != UNTIMED:
             told.spreads[is_now][own][each] = spans
+    if may_lack:
+        for is_now, *row in client.ask(rootless(selection, with_before=with_before)):
+            told.rootless[is_now].append(Rootless(*row))
     return told
 
 
@@ -245,13 +251,13 @@ def _of(series: frozenset[int]) -> Where:
 
 
 def _workflows(selection: Selection) -> str:
-    """Root spans with the sums of their traces."""
-    where = traces_filter(selection).add("root_span_id IS NOT NULL")
+    """Runs with the sums of their traces."""
+    where = traces_filter(selection)
     money = ", ".join(ALL_MONEY)
     return (
-        "SELECT start_us AS at_us, name, 1 AS spans, status = 'error' AS errors, greatest(assumeNotNull(root_duration_us), 0) "
-        f"AS duration_us, assumeNotNull({_ROOT_BIN}) AS bin, calls, {money} FROM (SELECT name, start_us, status, root_duration_us, calls, "
-        f"{money} FROM traces FINAL WHERE {where})"
+        "SELECT start_us AS at_us, name, 1 AS spans, status = 'error' AS errors, greatest(took_us, 0) AS duration_us, "
+        f"if(took_us < 0, {UNTIMED}, {bin_of('took_us')}) AS bin, calls, {money} FROM (SELECT name, start_us, status, "
+        f"ifNull(root_duration_us, end_us - start_us) AS took_us, calls, {money} FROM traces FINAL WHERE {where})"
     )
 
 
