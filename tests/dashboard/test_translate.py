@@ -264,6 +264,13 @@ def test_a_tool_shows_arguments_and_result():
     assert found.text == "Paris\n75\n18 degrees"
 
 
+def test_what_a_tool_is_said_to_do_is_searched():
+    """As a journal's definitions of tools are."""
+    tools = [{"type": "function", "name": "weather", "description": "How warm it is in a town."}]
+    found = row({"gen_ai.operation.name": "chat", "gen_ai.tool.definitions": json.dumps(tools)})
+    assert (found.text, details(found)["tools"]) == ("weather\nHow warm it is in a town.", tools)
+
+
 def test_all_content_is_searchable():
     """However long a conversation is, its end is text as well."""
     assert plain_text(["x" * 10_000_000, {"role": "assistant", "content": "the end"}]) == "x" * 10_000_000 + "\nthe end"

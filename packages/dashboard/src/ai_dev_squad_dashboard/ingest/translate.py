@@ -306,7 +306,7 @@ def _content(document: dict[str, Any], values: Attributes, operation: str, said:
             document[place], said[place] = parsed(value)
             if place == "input" and operation == "execute_tool":
                 arguments = said[place]
-            elif place != "tools":
+            else:
                 readable.append(said[place])
     return searched_text(readable, arguments)
 
