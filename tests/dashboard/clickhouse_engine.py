@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 from ai_dev_squad.process import at_exit
 from ai_dev_squad_dashboard.store import Store, open_store
 
-__all__ = ["new_url", "opened", "requires_engine"]
+__all__ = ["new_url", "opened", "requires_engine", "served"]
 
 requires_engine = pytest.mark.skipif(
     find_spec("chdb") is None or find_spec("clickhouse_connect") is None,
@@ -26,27 +26,30 @@ requires_engine = pytest.mark.skipif(
 _numbers = itertools.count(1)
 
 
-@cache
-def _port() -> int:
-    """The port of an engine that ends with this process."""
-    directory = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-    front = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("clickhouse_front.py")), directory.name],
+@contextmanager
+def served(place: str) -> Iterator[int]:
+    """The port of an engine of its own, whose files are in the directory ``place``; its configuration may be named behind it."""
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("clickhouse_front.py")), place],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert front.stdin is not None
-    assert front.stdout is not None
-
-    def end() -> None:
-        front.stdin.close()  # type: ignore[union-attr]
-        front.stdout.close()  # type: ignore[union-attr]
+    ) as front:
+        assert front.stdin is not None
+        assert front.stdout is not None
+        yield int(front.stdout.readline())
+        front.stdin.close()
         front.wait(10)
-        directory.cleanup()
 
-    at_exit(end)
-    return int(front.stdout.readline())
+
+@cache
+def _port() -> int:
+    """The port of an engine that ends with this process."""
+    stack = ExitStack()
+    directory = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+    port = stack.enter_context(served(directory))
+    at_exit(stack.close)
+    return port
 
 
 def new_url() -> str:

@@ -5,6 +5,7 @@ steps that may be interrupted, and one definition spells both a server and a clu
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from clickhouse_engine import new_url, opened, requires_engine
+from clickhouse_engine import new_url, opened, requires_engine, served
 from sample import sample, trace_id
 
 from ai_dev_squad_dashboard.app import create_app, running
@@ -192,6 +193,46 @@ def test_one_definition_spells_a_server_and_a_cluster() -> None:
         "ENGINE = Distributed('ours', 'squad', 'traces_local', cityHash64(trace_id))"
     )
     assert all(len(statements(name, "squad", "ours")) == 2 for name in TABLES)
+
+
+_CLUSTER = """
+<clickhouse>
+    <tcp_port>9000</tcp_port>
+    <remote_servers><ours><shard><replica><host>127.0.0.1</host><port>9000</port></replica></shard></ours></remote_servers>
+</clickhouse>
+"""
+"""A cluster of the one server that it is said to, as the engine in a process listens to no other."""
+_REPLICATED = re.compile(r"Replicated(\w+)\('[^']*', '[^']*'(?:, )?")
+
+
+@requires_engine
+def test_what_is_spelled_for_a_cluster_is_what_the_engine_understands(tmp_path: Path) -> None:
+    """Every statement is read by it; without Keeper, which it lacks, they make tables that are written and asked over the cluster. Rows
+    have to be deleted from those beneath, and so a store on a cluster is refused.
+    """
+    configuration = tmp_path / "cluster.xml"
+    configuration.write_text(_CLUSTER)
+    with served(f"{tmp_path}/engine?config-file={configuration}") as port:
+        client = Client(Address("127.0.0.1", port, "squad"))
+        client.do("CREATE DATABASE squad", settings={"database": "default"})
+        for name in TABLES:
+            local, over = statements(name, "squad", "ours")
+            for statement in (local, over):
+                assert client.ask(f"EXPLAIN AST {statement}")[0][0].startswith("CreateQuery squad")
+            alone = _REPLICATED.sub(r"\1(", local).replace("replicated_deduplication", "non_replicated_deduplication")
+            for statement in (alone, over):
+                client.do(statement.replace(" ON CLUSTER 'ours'", ""))
+        for moment, position in enumerate(("1", "2")):
+            client.insert("positions", {"source": ["journal"], "position": [position], "at_ns": [moment]})
+
+        found = client.ask("SELECT source, position FROM positions FINAL")
+        with pytest.raises(StoreError, match="DELETE query is not supported"):
+            client.do("DELETE FROM positions WHERE source = 'journal'")
+        client.do("DELETE FROM positions_local WHERE source = 'journal'")
+        left = client.number("SELECT count() FROM positions")
+        client.close()
+
+    assert (found, left) == ([("journal", "2")], 0)
 
 
 @requires_engine
