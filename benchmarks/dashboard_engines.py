@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from dashboard_store import RANGES, questions
@@ -111,7 +112,9 @@ def fill(engines: list[Engine], spans: int, now_us: int) -> None:
 
 
 def ask(engines: list[Engine], now_us: int, repetitions: int) -> dict[tuple[str, str], list[float]]:
-    """Question and range → p50 and p95 in milliseconds of each engine, which take turns."""
+    """Question and range → p50, p95, and what it takes of a processor in the mean, client and server together, in milliseconds of each
+    engine, which take turns.
+    """
     asked = {}
     for engine in engines:
         ids = [row.trace_id for row in engine.store.traces(Selection(now_us - WEEK_US, now_us), limit=200).rows]
@@ -120,14 +123,18 @@ def ask(engines: list[Engine], now_us: int, repetitions: int) -> dict[tuple[str,
     for name in asked[engines[0].name]:
         for label, (length_us, _) in RANGES.items():
             took: dict[str, list[float]] = {engine.name: [] for engine in engines}
+            cpu_ms: dict[str, list[float]] = {engine.name: [] for engine in engines}
             for number in range(repetitions + 1):
                 # Never the same moment twice, so that nothing is answered from what was answered before.
                 chosen = Selection(now_us - length_us - number, now_us + number)
                 for engine in engines:
-                    started = time.perf_counter()
+                    cpu_s, started = engine.processor_s(), time.perf_counter()
                     asked[engine.name][name](chosen)
                     took[engine.name].append((time.perf_counter() - started) * 1000)
-            found[name, label] = [part for engine in engines for part in p50_p95(took[engine.name][1:])]
+                    cpu_ms[engine.name].append((engine.processor_s() - cpu_s) * 1000)
+            found[name, label] = [
+                part for engine in engines for part in (*p50_p95(took[engine.name][1:]), mean(cpu_ms[engine.name][1:]))
+            ]
     return found
 
 
@@ -138,7 +145,7 @@ def measure(options: argparse.Namespace) -> Report:
     columns = {
         "question": "",
         "range": "",
-        **{f"{name}, {part} ms": ",.1f" for name in names for part in ("p50", "p95")},
+        **{f"{name}, {part} ms": ",.1f" for name in names for part in ("p50", "p95", "processor")},
     }
     report = Report(title="The store's two engines", how="", columns=columns)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory, ExitStack() as held:
