@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ai_dev_squad_dashboard.ingest.otlp_receive import Receiver
-from ai_dev_squad_dashboard.ingest.otlp_shapes import Origin, Span
+from ai_dev_squad_dashboard.ingest.otlp_shapes import Event, Origin, Span
 from ai_dev_squad_dashboard.ingest.pricing import Prices
 from ai_dev_squad_dashboard.ingest.translate import span_row
 from ai_dev_squad_dashboard.store.base import Written
@@ -267,10 +267,12 @@ def test_messages_of_autogens_runtime_are_nothing_in_particular():
     assert any(json.loads(row.details or b"{}").get("links") for row in rows)
 
 
-def row_of(attributes: dict[str, Any], *, name: str = "span", scope: str = "", parent: str = "") -> SpanRow:
+def row_of(
+    attributes: dict[str, Any], *, name: str = "span", scope: str = "", parent: str = "", events: tuple[Any, ...] = ()
+) -> SpanRow:
     span = Span(
         "a" * 32, "b" * 16, parent, name, 1, 1_767_225_600_000_000_000, 1_767_225_601_000_000_000, attributes,
-        [], [], False, "",
+        [Event(1, event, said) for event, said in events], [], False, "",
     )  # fmt: skip
     return span_row(span, Origin({}, scope), 1_767_225_602_000_000, PRICES)
 
@@ -377,6 +379,343 @@ def test_older_and_other_names_mean_what_the_conventions_call_otherwise(attribut
 
 
 @pytest.mark.parametrize(
+    "function, operation",
+    [
+        ("completion", "chat"),
+        ("acompletion", "chat"),
+        ("responses", "chat"),
+        ("aresponses", "chat"),
+        ("anthropic_messages", "chat"),
+        ("atext_completion", "text_completion"),
+        ("aembedding", "embeddings"),
+        ("aimage_generation", "generate_content"),
+        ("arerank", "retrieval"),
+        ("alist_input_items", "other"),
+    ],
+)
+def test_a_call_through_litellms_proxy_is_one(function: str, operation: str):
+    """Its spans have the name of the function that was called, mostly the asynchronous one (litellm#31583)."""
+    named = "chat" if function == "completion" else function
+    told = {"gen_ai.operation.name": named, "llm.request.type": function, "gen_ai.request.model": "gpt-4o"}
+    assert row_of(told, name="litellm_request", scope="litellm").operation == operation
+
+
+@pytest.mark.parametrize(
+    "kind, named, parent, operation",
+    [
+        ("llm", "chat", "c" * 16, "chat"),
+        ("prompt", "chat", "c" * 16, "other"),
+        ("retriever", "embeddings", "c" * 16, "retrieval"),
+        ("chain", "chain", "c" * 16, "task"),
+        ("chain", "chain", "", "invoke_workflow"),
+        ("tool", "execute_tool", "c" * 16, "execute_tool"),
+    ],
+)
+def test_langsmiths_kind_says_more_than_its_operation(kind: str, named: str, parent: str, operation: str):
+    """A prompt that is filled in is no model call, and a retriever embeds nothing."""
+    told = {"langsmith.span.kind": kind, "gen_ai.operation.name": named, "langsmith.metadata.thread_id": "t"}
+    row = row_of(told, parent=parent)
+    assert (row.operation, row.session_id, row.labels) == (operation, "t", None)
+
+
+@pytest.mark.parametrize(
+    "operation, expected",
+    [
+        ("chat.completions", "chat"),
+        ("chat.streaming_completions", "chat"),
+        ("text.completions", "text_completion"),
+        ("text.streaming_completions", "text_completion"),
+    ],
+)
+def test_semantic_kernel_counts_in_its_answer(operation: str, expected: str):
+    """Its older releases have operations and tokens by names of their own."""
+    row = row_of(
+        {
+            "gen_ai.operation.name": operation,
+            "gen_ai.system": "openai",
+            "gen_ai.request.model": "gpt-4o",
+            "gen_ai.response.prompt_tokens": 5,
+            "gen_ai.response.completion_tokens": 3,
+        }
+    )
+    assert facts(row) == (expected, "gpt-4o", "openai", "gpt-4o", 5, 3)
+
+
+@pytest.mark.parametrize(
+    "said, counted",
+    [
+        # Langfuse: OpenAI's own report, and counts that are apart, as its handler for LangChain sends them.
+        (
+            {
+                "langfuse.observation.usage_details": '{"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110, '
+                '"prompt_tokens_details": {"cached_tokens": 80}, "completion_tokens_details": {"reasoning_tokens": 5}}'
+            },
+            (100, 80, None, 10, 5),
+        ),
+        (
+            {
+                "langfuse.observation.usage_details": '{"input_tokens": 100, "output_tokens": 10, "total_tokens": 110, '
+                '"input_tokens_details": {"cached_tokens": 80}, "output_tokens_details": {"reasoning_tokens": 5}}'
+            },
+            (100, 80, None, 10, 5),
+        ),
+        (
+            {
+                "langfuse.observation.usage_details": '{"input": 15, "input_cache_read": 80, "input_cache_creation": 5, '
+                '"output": 5, "output_reasoning": 5, "total": 110}'
+            },
+            (100, 80, 5, 10, 5),
+        ),
+        (
+            {
+                "langfuse.observation.usage_details": '{"input": 100, "input_priority": 20, "input_priority_cache_read": 80, '
+                '"output": 10.0}'
+            },
+            (100, 80, None, 10, None),
+        ),
+        ({"langfuse.observation.usage_details": '{"input": "many", "output": 1.5}'}, (None,) * 5),
+        # LangSmith: LangChain's details, as Python writes them.
+        (
+            {
+                "langsmith.span.kind": "llm",
+                "gen_ai.usage.input_tokens": 100,
+                "gen_ai.usage.output_tokens": 10,
+                "gen_ai.usage.input_token_details": "{'cache_read': 80, 'audio': 0}",
+                "gen_ai.usage.output_token_details": "{'reasoning': 5}",
+            },
+            (100, 80, None, 10, 5),
+        ),
+        # Vercel's AI SDK: 6 adds up (sentry-javascript#21484), 5 leaves the cache of Anthropic and Bedrock beside the input.
+        (
+            {
+                "ai.operationId": "ai.streamText.doStream",
+                "ai.model.provider": "anthropic.messages",
+                "ai.usage.inputTokens": 1000,
+                "ai.usage.outputTokens": 10,
+                "ai.usage.inputTokenDetails.cacheReadTokens": 900,
+                "ai.usage.inputTokenDetails.cacheWriteTokens": 50,
+                "ai.usage.outputTokenDetails.reasoningTokens": 5,
+            },
+            (1000, 900, 50, 10, 5),
+        ),
+        (
+            {
+                "ai.operationId": "ai.streamText.doStream",
+                "ai.model.provider": "anthropic.messages",
+                "ai.usage.inputTokens": 50,
+                "gen_ai.usage.input_tokens": 50,
+                "ai.usage.outputTokens": 10,
+                "ai.usage.cachedInputTokens": 900,
+                "ai.response.providerMetadata": '{"anthropic": {"cacheCreationInputTokens": 50}}',
+            },
+            (1000, 900, 50, 10, None),
+        ),
+        (
+            {
+                "ai.operationId": "ai.generateText.doGenerate",
+                "ai.model.provider": "amazon-bedrock",
+                "ai.usage.inputTokens": 50,
+                "ai.usage.outputTokens": 10,
+                "ai.usage.cachedInputTokens": 900,
+                "ai.response.providerMetadata": '{"bedrock": {"usage": {"cacheWriteInputTokens": 50}}}',
+            },
+            (1000, 900, 50, 10, None),
+        ),
+        (
+            {
+                "ai.operationId": "ai.generateText.doGenerate",
+                "ai.model.provider": "openai.responses",
+                "ai.usage.inputTokens": 1000,
+                "ai.usage.outputTokens": 10,
+                "ai.usage.cachedInputTokens": 900,
+                "ai.response.providerMetadata": '"nothing"',
+            },
+            (1000, 900, None, 10, None),
+        ),
+        # LiveKit and Strands.
+        (
+            {
+                "gen_ai.usage.input_tokens": 100,
+                "gen_ai.usage.output_tokens": 10,
+                "gen_ai.usage.input_cached_tokens": 80,
+                "gen_ai.usage.cache_write_input_tokens": 5,
+            },
+            (100, 80, 5, 10, None),
+        ),
+    ],
+    ids=[
+        "langfuse chat", "langfuse responses", "langfuse langchain", "langfuse priority", "langfuse nonsense", "langsmith",
+        "vercel 6", "vercel 5 anthropic", "vercel 5 bedrock", "vercel 5 openai", "livekit and strands",
+    ],
+)  # fmt: skip
+def test_a_cache_is_counted_however_it_is_told(said, counted):
+    """Input, of it from and to the cache; output, of it thought."""
+    row = row_of({"langfuse.observation.type": "generation", "gen_ai.request.model": "claude-sonnet-4-5", **said})
+    assert (
+        *(row.input_tokens, row.cache_read_tokens, row.cache_write_tokens),
+        *(row.output_tokens, row.reasoning_tokens),
+    ) == counted
+
+
+ASKED, SAID = {"role": "user", "content": "How warm?"}, {"role": "assistant", "content": "18 degrees."}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (
+            ("gen_ai.system.message", {"content": "Be brief."}),
+            ("gen_ai.user.message", {"content": "How warm?"}),
+            ("gen_ai.choice", {"index": 0, "finish_reason": "stop", "message": json.dumps(SAID)}),
+        ),
+        (
+            ("gen_ai.user.message", {"content": '[{"text": "How warm?"}]'}),
+            ("gen_ai.choice", {"finish_reason": "end_turn", "message": '[{"text": "18 degrees."}]'}),
+        ),
+        (
+            ("gen_ai.user.message", {"gen_ai.event.content": json.dumps(ASKED)}),
+            ("gen_ai.choice", {"gen_ai.event.content": json.dumps({"message": SAID, "finish_reason": "stop"})}),
+        ),
+        (
+            ("gen_ai.content.prompt", {"gen_ai.prompt": json.dumps([ASKED])}),
+            ("gen_ai.content.completion", {"gen_ai.completion": json.dumps([SAID])}),
+        ),
+        (
+            ("gen_ai.content.prompt", {"gen_ai.prompt": "How warm?"}),
+            ("gen_ai.content.completion", {"gen_ai.completion": "18 degrees."}),
+        ),
+        (
+            ("gen_ai.client.inference.operation.details", {"gen_ai.input.messages": json.dumps([ASKED])}),
+            ("gen_ai.client.inference.operation.details", {"gen_ai.output.messages": json.dumps([SAID])}),
+        ),
+    ],
+    ids=["a message each", "strands", "azure", "semantic kernel", "openlit", "all in one"],
+)
+def test_what_was_said_in_events_is_content(events):
+    """Whoever writes messages as events of the span is read and found like who writes attributes (harness-sdk#3133)."""
+    row = row_of({"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}, events=events)
+    assert (row.asked, row.answered) == ("How warm?", "18 degrees.")
+    assert "How warm?" in (row.text or "")
+    assert json.loads(row.details or b"").keys() == {"attributes", "input", "output"}
+
+
+def test_what_a_tool_was_given_in_events_is_its_own():
+    """Strands says arguments and result in events; one that is no content stays an event."""
+    row = row_of(
+        {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "look"},
+        events=(
+            ("gen_ai.tool.message", {"role": "tool", "content": '{"city": "Paris"}', "id": "t1"}),
+            ("gen_ai.choice", {"message": '[{"text": "18"}]', "id": "t1"}),
+            ("retried", {"times": 1}),
+        ),
+    )
+    assert json.loads(row.details or b"") == {
+        "attributes": {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "look"},
+        "input": {"city": "Paris"},
+        "output": [{"text": "18"}],
+        "events": [{"name": "retried", "time_us": 0, "attributes": {"times": 1}}],
+    }
+
+
+def test_calls_of_tools_in_events_are_parts_of_messages():
+    """OpenAI's list of calls, Amazon's blocks, and the tool's answer."""
+    row = row_of(
+        {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"},
+        events=(
+            ("gen_ai.assistant.message", {"content": '[{"toolUse": {"toolUseId": "t1", "name": "look", "input": {"q": 1}}}]'}),
+            ("gen_ai.tool.message", {"id": "t1", "content": "one"}),
+            ("gen_ai.tool.message", {"content": '[{"toolResult": {"toolUseId": "t2", "content": "two"}}, {"x": 1}, 5]'}),
+            (
+                "gen_ai.choice",
+                {"message": json.dumps({"tool_calls": [{"id": "t3", "function": {"name": "look", "arguments": "{}"}}]})},
+            ),
+        ),
+    )  # fmt: skip
+    told = json.loads(row.details or b"")
+    assert told["input"] == [
+        {"role": "assistant", "parts": [{"type": "tool_call", "id": "t1", "name": "look", "arguments": {"q": 1}}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "t1", "response": "one"}]},
+        {
+            "role": "tool",
+            "parts": [
+                {"type": "tool_call_response", "id": "t2", "response": "two"},
+                {"x": 1},
+                {"type": "text", "content": 5},
+            ],
+        },
+    ]
+    assert told["output"] == [
+        {"role": "assistant", "parts": [{"type": "tool_call", "id": "t3", "name": "look", "arguments": {}}]}
+    ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {
+            "gen_ai.operation.name": "chat",
+            "events": json.dumps(
+                [
+                    {"event.name": "gen_ai.user.message", **ASKED},
+                    {"event.name": "gen_ai.choice", "index": 0, "message": SAID},
+                ]
+            ),
+        },
+        {
+            "gen_ai.operation.name": "invoke_agent",
+            "all_messages_events": json.dumps([{"event.name": "gen_ai.user.message", **ASKED}]),
+            "final_result": "18 degrees.",
+        },
+        {
+            "gen_ai.operation.name": "invoke_agent",
+            "pydantic_ai.all_messages": json.dumps([{"role": "user", "parts": [{"type": "text", "content": "How warm?"}]}]),
+            "final_result": "18 degrees.",
+        },
+        {
+            "gen_ai.system": "gcp.vertex.agent",
+            "gen_ai.request.model": "gemini-2.5-flash",
+            "gcp.vertex.agent.llm_request": json.dumps({"contents": [{"role": "user", "parts": [{"text": "How warm?"}]}]}),
+            "gcp.vertex.agent.llm_response": json.dumps({"content": {"role": "model", "parts": [{"text": "18 degrees."}]}}),
+        },
+    ],
+    ids=["logfire", "older pydantic ai", "pydantic ai", "adk"],
+)  # fmt: skip
+def test_what_frameworks_say_in_one_text_is_content(said):
+    """Logfire's and Pydantic AI's lists, and the request and the answer of Google's ADK (openinference#2537)."""
+    row = row_of(said)
+    assert (row.asked, row.answered) == ("How warm?", "18 degrees.")
+
+
+def test_an_adk_span_whose_content_is_off_has_none():
+    """It says so by an empty text."""
+    row = row_of(
+        {
+            "gen_ai.system": "gcp.vertex.agent",
+            "gen_ai.request.model": "gemini-2.5-flash",
+            "gcp.vertex.agent.session_id": "s1",
+            "gcp.vertex.agent.llm_request": "{}",
+            "gcp.vertex.agent.llm_response": "{}",
+        }
+    )
+    assert (row.operation, row.session_id, row.asked, row.answered, row.text) == ("chat", "s1", None, None, None)
+
+
+@pytest.mark.parametrize(
+    "kind, operation",
+    [
+        *(("session", "invoke_workflow"), ("agent", "invoke_agent"), ("operation", "task"), ("tool", "execute_tool")),
+        *(("llm", "chat"), ("http", "other")),
+    ],
+)
+def test_agentops_says_kind_and_content(kind: str, operation: str):
+    """Its decorators write input and output in one text each."""
+    told = {"agentops.span.kind": kind, "agentops.entity.input": "in", "agentops.entity.output": "out"}
+    row = row_of(told)
+    details = json.loads(row.details or b"")
+    assert (row.operation, details["input"], details["output"]) == (operation, "in", "out")
+
+
+@pytest.mark.parametrize(
     "name, operation",
     [
         ("evaluate guardrail", "guardrail"),
@@ -458,6 +797,7 @@ def test_indices_of_flattened_lists_are_bounded():
             (None, None, None, "the sender states the cost in EUR, not in USD"),
         ),
         ({"langfuse.observation.cost_details": '{"total": 0.75}'}, (0.75, None, "sender", None)),
+        ({"gen_ai.cost.total_cost": 0.125, "gen_ai.cost.input_cost": 0.1}, (0.125, None, "sender", None)),
         ({"llm.cost.total": float("nan")}, (2.5e-06, "openai/gpt-4o", "genai-prices", None)),
         ({"llm.cost.total": -1.0}, (2.5e-06, "openai/gpt-4o", "genai-prices", None)),
     ],

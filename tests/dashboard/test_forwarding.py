@@ -399,6 +399,27 @@ def test_a_request_is_marked_and_rid_of_content(encoding: Any, content: bool) ->
     assert marked("traces", encoding, sent, "me", content=content) is None
 
 
+@pytest.mark.parametrize("encoding", ["json", "protobuf"])
+def test_events_that_are_content_are_emptied(encoding: Any) -> None:
+    """Where messages are events, what was said stands under names that mean nothing elsewhere; a program's own event keeps them."""
+    request = request_of(resource={})
+    span = request["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    pairs = [{"key": key, "value": {"stringValue": key}} for key in ("content", "message", "finish_reason")]
+    span["events"] = [
+        {"timeUnixNano": "1", "name": name, "attributes": pairs}
+        for name in ("gen_ai.user.message", "gen_ai.choice", "chat.closed")
+    ]
+    body = json.dumps(request).encode() if encoding == "json" else as_protobuf(request)
+    sent = marked("traces", encoding, body, "me", content=False)
+    assert sent is not None
+    ((_, (received,)),) = (read_json if encoding == "json" else read_protobuf)(sent)
+    assert [sorted(event.attributes) for event in received.events] == [
+        ["finish_reason"],
+        ["finish_reason"],
+        ["content", "finish_reason", "message"],
+    ]
+
+
 def test_logs_leave_only_with_content(tmp_path: Path) -> None:
     """A log says whatever a program writes; without leave to send content none is sent on, also not one that waited from before."""
     sent: list[str] = []
@@ -424,7 +445,8 @@ def test_logs_leave_only_with_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name, is_one",
     [("gen_ai.output.messages", True), ("gen_ai.prompt.0.content", True), ("gen_ai.prompt.version", False), ("input.value", True),
-     ("gen_ai.usage.input_tokens", False), ("traceloop.entity.name", False), ("pydantic_ai.all_messages", True)],
+     ("gen_ai.usage.input_tokens", False), ("traceloop.entity.name", False), ("pydantic_ai.all_messages", True),
+     ("gcp.vertex.agent.llm_request", True), ("gcp.vertex.agent.session_id", False)],
 )  # fmt: skip
 def test_content_is_known_by_its_name(name: str, is_one: bool) -> None:
     """The conventions' names, and those of other instrumentations."""

@@ -188,6 +188,7 @@ def test_our_own_cost_is_taken_over_with_its_price():
         ({"error.type": "CancelledError"}, [], ("cancelled", "CancelledError", "broke")),
         ({"ai_dev_squad.status": "cancelled", "ai_dev_squad.framework": "x"}, [], ("cancelled", None, "broke")),
         ({"ai_dev_squad.status": "nonsense"}, [], ("error", "_OTHER", "broke")),
+        ({"ai_dev_squad.status": ["ok"]}, [], ("error", "_OTHER", "broke")),
     ],
 )
 def test_a_failed_span_says_how_it_ended(attributes, events, expected):

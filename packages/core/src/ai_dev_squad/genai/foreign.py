@@ -1,7 +1,7 @@
 """Spans of other instrumentations, told in the names of OpenTelemetry's GenAI conventions.
 
 Which attribute means what stands in ``foreign_names``; only content that is spread over many attributes needs code, and that
-is ``foreign_content``.
+is ``foreign_content``, and counts that are not an attribute each: ``foreign_usage``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ from ai_dev_squad import attributes as keys
 from ai_dev_squad.frameworks import framework_called, known_frameworks
 from ai_dev_squad.genai.foreign_content import (
     Attributes,
-    langfuse_usage,
+    adk_content,
+    listed,
     mlflow_content,
     openinference_content,
     openllmetry_content,
+    put,
+    read_json,
     vercel_content,
 )
+from ai_dev_squad.genai.foreign_events import content_in
 from ai_dev_squad.genai.foreign_names import CONTENT, KINDS, LISTS, NAMES, SPAN_NAMES
+from ai_dev_squad.genai.foreign_usage import langfuse_usage, langsmith_usage, vercel_usage
 from ai_dev_squad.genai.providers import convention_name
 from ai_dev_squad.runs import MODEL_OPERATIONS
 from ai_dev_squad.schema import Status
@@ -41,10 +46,14 @@ _MOST_CHARACTERS = 4096
 _FOREIGN = (
     frozenset(NAMES)
     | (KINDS.keys() - {"gen_ai.operation.name"})
-    | {"langfuse.observation.usage_details", "langfuse.observation.cost_details"}
+    | {"langfuse.observation.usage_details", "langfuse.observation.cost_details", "gcp.vertex.agent.llm_request"}
+    | {"events", "all_messages_events"}
     | {f"gen_ai.{side}.0.{part}" for side in ("prompt", "completion") for part in ("role", "content")}
 )
 """A span with none of these is told in canonical names already."""
+
+_EVENTS = ("events", "all_messages_events")
+"""Where Logfire and Pydantic AI have written a list of events as one JSON text."""
 
 _TRACES = "openinference.instrumentation.openai_agents"
 """OpenInference makes an agent of a whole trace of the OpenAI Agents SDK, which is a workflow there."""
@@ -94,10 +103,26 @@ def canonical(given: Attributes, span_name: str) -> tuple[Attributes, Attributes
         mlflow_content(given, found)
     elif "ai.operationId" in given:
         vercel_content(given, found)
+        vercel_usage(given, found)
     else:
+        if "langsmith.span.kind" in given:
+            langsmith_usage(given, found)
+        elif "gcp.vertex.agent.llm_request" in given:
+            adk_content(given, found)
+        for name in _EVENTS:
+            if name in given:
+                _events_content(given[name], found)
         openllmetry_content(given, found, flat)
     _correct(span_name, given, found)
     return found, shown
+
+
+def _events_content(text: Any, found: Attributes) -> None:
+    told = [
+        event for event in listed(read_json(text)) if type(event) is dict and isinstance(event.get("event.name"), str)
+    ]
+    for key, value in content_in(((event["event.name"], event) for event in told), "chat").items():
+        put(found, key, value)
 
 
 def _correct(span_name: str, given: Attributes, found: Attributes) -> None:
@@ -218,7 +243,9 @@ def operation_of(given: Attributes, values: Attributes, *, scope: str, span_name
         operation = meanings.get(kind, "other") if isinstance(kind, str) else "other"
         if operation == "chat" and span_name.endswith("._prepare_chat_with_tools"):
             return "other"  # LlamaIndex puts together what it will ask
-        if operation == "task" and (("crew_key" in given) or (is_root and kind == "CHAIN")):
+        if operation == "task" and (
+            ("crew_key" in given) or (is_root and (kind == "CHAIN" or name == "langsmith.span.kind"))
+        ):
             return "invoke_workflow"
         if operation == "invoke_agent" and (span_name == "crewai.workflow" or (is_root and scope == _TRACES)):
             return "invoke_workflow"

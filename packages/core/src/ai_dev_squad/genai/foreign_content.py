@@ -15,10 +15,15 @@ from ai_dev_squad.json_depth import is_too_deep
 __all__ = [
     "Attributes",
     "Entries",
-    "langfuse_usage",
+    "adk_content",
+    "called",
+    "listed",
+    "message_of",
     "mlflow_content",
     "openinference_content",
     "openllmetry_content",
+    "put",
+    "read_json",
     "unflatten",
     "vercel_content",
 ]
@@ -73,13 +78,13 @@ def openinference_content(given: Attributes, found: Attributes, flat: Mapping[st
     kind = given.get("openinference.span.kind")
     source, target = given.get("input.value"), given.get("output.value")
     if kind == "TOOL":
-        _put(found, keys.TOOL_CALL_ARGUMENTS, source)
-        _put(found, keys.TOOL_CALL_RESULT, target)
+        put(found, keys.TOOL_CALL_ARGUMENTS, source)
+        put(found, keys.TOOL_CALL_RESULT, target)
         return
     if kind in ("RETRIEVER", "RERANKER"):
-        _put(found, keys.RETRIEVAL_QUERY_TEXT, source)
+        put(found, keys.RETRIEVAL_QUERY_TEXT, source)
         documents = [_inner(item, "document") for item in _items(flat, "retrieval.documents.")]
-        _put(found, keys.RETRIEVAL_DOCUMENTS, documents or target)
+        put(found, keys.RETRIEVAL_DOCUMENTS, documents or target)
         return
     asked = said = None
     if kind == "LLM":
@@ -87,16 +92,16 @@ def openinference_content(given: Attributes, found: Attributes, flat: Mapping[st
         said = [_openinference_message(item) for item in _items(flat, "llm.output_messages.")]
         tools = [_inner(item, "tool").get("json_schema") for item in _items(flat, "llm.tools.")]
         if tools:
-            _put(found, keys.TOOL_DEFINITIONS, [_json(tool) for tool in tools])
+            put(found, keys.TOOL_DEFINITIONS, [read_json(tool) for tool in tools])
         if isinstance(target, str) and keys.RESPONSE_ID not in found:
             match = _RESPONSE_ID.search(target)
             if match:
                 found[keys.RESPONSE_ID] = match[1]
     elif kind == "AGENT":
         # Instrumentations of CrewAI and LangGraph name the agent as a node of a graph.
-        _put(found, keys.GEN_AI_AGENT_NAME, given.get("agent.name") or given.get("graph.node.id"))
-    _put(found, keys.INPUT_MESSAGES, asked or source)
-    _put(found, keys.OUTPUT_MESSAGES, said or target)
+        put(found, keys.GEN_AI_AGENT_NAME, given.get("agent.name") or given.get("graph.node.id"))
+    put(found, keys.INPUT_MESSAGES, asked or source)
+    put(found, keys.OUTPUT_MESSAGES, said or target)
 
 
 def _openinference_message(item: Any) -> dict[str, Any]:
@@ -108,18 +113,18 @@ def _openinference_message(item: Any) -> dict[str, Any]:
         parts.append({"type": "tool_call_response", "id": call_id, "response": content})
     elif content not in (None, ""):
         parts.append({"type": "text", "content": content})
-    for piece in _list(message.get("contents")) if "contents" in message else ():
+    for piece in listed(message.get("contents")) if "contents" in message else ():
         part = _inner(piece, "message_content")
         if "text" in part:
             parts.append({"type": str(part.get("type", "text")), "content": part["text"]})
         elif part:
             parts.append({"type": "generic", **{name: item for name, item in part.items() if name != "type"}})
-    for piece in _list(message.get("tool_calls")) if "tool_calls" in message else ():
+    for piece in listed(message.get("tool_calls")) if "tool_calls" in message else ():
         call = _inner(piece, "tool_call")
         function = _inner(call, "function")
-        parts.append(_tool_call(call.get("id"), function.get("name"), function.get("arguments")))
-    told = _message(message.get("role"), parts)
-    _put(told, "name", message.get("name"))
+        parts.append(called(call.get("id"), function.get("name"), function.get("arguments")))
+    told = message_of(message.get("role"), parts)
+    put(told, "name", message.get("name"))
     return told
 
 
@@ -129,18 +134,18 @@ def _openinference_message(item: Any) -> dict[str, Any]:
 def openllmetry_content(given: Attributes, found: Attributes, flat: Mapping[str, Entries]) -> None:
     """``gen_ai.prompt.{i}.*`` and ``gen_ai.completion.{i}.*``, else ``traceloop.entity.input`` and ``output``."""
     if "gen_ai.prompt." in flat:
-        _put(found, keys.INPUT_MESSAGES, [_older_message(item) for item in _items(flat, "gen_ai.prompt.")])
+        put(found, keys.INPUT_MESSAGES, [_older_message(item) for item in _items(flat, "gen_ai.prompt.")])
     if "gen_ai.completion." in flat:
-        _put(found, keys.OUTPUT_MESSAGES, [_older_message(item) for item in _items(flat, "gen_ai.completion.")])
+        put(found, keys.OUTPUT_MESSAGES, [_older_message(item) for item in _items(flat, "gen_ai.completion.")])
     is_tool = given.get("traceloop.span.kind") == "tool"
-    _put(found, keys.TOOL_CALL_ARGUMENTS if is_tool else keys.INPUT_MESSAGES, given.get("traceloop.entity.input"))
-    _put(found, keys.TOOL_CALL_RESULT if is_tool else keys.OUTPUT_MESSAGES, given.get("traceloop.entity.output"))
+    put(found, keys.TOOL_CALL_ARGUMENTS if is_tool else keys.INPUT_MESSAGES, given.get("traceloop.entity.input"))
+    put(found, keys.TOOL_CALL_RESULT if is_tool else keys.OUTPUT_MESSAGES, given.get("traceloop.entity.output"))
     entity = given.get("traceloop.entity.name")
     if entity is not None:
         named = {"tool": keys.TOOL_NAME, "agent": keys.GEN_AI_AGENT_NAME, "task": keys.TASK_NAME}
         name = named.get(str(given.get("traceloop.span.kind")))
         if name is not None:
-            _put(found, name, entity)
+            put(found, name, entity)
 
 
 def _older_message(item: Any) -> dict[str, Any]:
@@ -150,76 +155,69 @@ def _older_message(item: Any) -> dict[str, Any]:
     if content not in (None, ""):
         parts.append({"type": "text", "content": content})
     parts += [
-        _tool_call(call.get("id"), call.get("name"), call.get("arguments"))
-        for call in _list(message.get("tool_calls"))
+        called(call.get("id"), call.get("name"), call.get("arguments"))
+        for call in listed(message.get("tool_calls"))
         if type(call) is dict
     ]
-    told = _message(message.get("role"), parts)
-    _put(told, "finish_reason", message.get("finish_reason"))
+    told = message_of(message.get("role"), parts)
+    put(told, "finish_reason", message.get("finish_reason"))
     return told
 
 
-# --- Langfuse and Vercel ------------------------------------------------------------------------------------------------
-
-
-def langfuse_usage(given: Attributes, found: Attributes) -> None:
-    """Its JSON maps: ``usage_details``, where every kind of input counts apart, and ``cost_details``."""
-    usage = _json(given.get("langfuse.observation.usage_details"))
-    if type(usage) is dict:
-        counts = {name: value for name, value in usage.items() if type(value) is int and value >= 0}
-        read = counts.get("cache_read_input_tokens", counts.get("input_cached_tokens"))
-        written = counts.get("cache_creation_input_tokens")
-        inputs = [value for name, value in counts.items() if name.startswith(("input", "cache_", "prompt"))]
-        outputs = [value for name, value in counts.items() if name.startswith(("output", "completion"))]
-        _put(found, keys.USAGE_INPUT_TOKENS, sum(inputs) if inputs else None)
-        _put(found, keys.USAGE_OUTPUT_TOKENS, sum(outputs) if outputs else None)
-        _put(found, keys.USAGE_CACHE_READ_INPUT_TOKENS, read)
-        _put(found, keys.USAGE_CACHE_WRITE_INPUT_TOKENS, written)
-        _put(found, keys.USAGE_REASONING_OUTPUT_TOKENS, counts.get("output_reasoning_tokens"))
-    cost = _json(given.get("langfuse.observation.cost_details"))
-    if type(cost) is dict:
-        _put(found, "gen_ai.usage.cost.amount", cost.get("total"))
+# --- MLflow, Google's ADK and Vercel ------------------------------------------------------------------------------------
 
 
 def mlflow_content(given: Attributes, found: Attributes) -> None:
     """MLflow's JSON: what a chat model used and who it was, and what a tool was given."""
-    usage = _json(given.get("mlflow.chat.tokenUsage"))
+    usage = read_json(given.get("mlflow.chat.tokenUsage"))
     if type(usage) is dict:
-        _put(found, keys.USAGE_INPUT_TOKENS, usage.get("input_tokens"))
-        _put(found, keys.USAGE_OUTPUT_TOKENS, usage.get("output_tokens"))
-        _put(found, keys.USAGE_CACHE_READ_INPUT_TOKENS, usage.get("cache_read_input_tokens"))
-        _put(found, keys.USAGE_CACHE_WRITE_INPUT_TOKENS, usage.get("cache_creation_input_tokens"))
-    asked = _json(given.get("mlflow.spanInputs"))
+        put(found, keys.USAGE_INPUT_TOKENS, usage.get("input_tokens"))
+        put(found, keys.USAGE_OUTPUT_TOKENS, usage.get("output_tokens"))
+        put(found, keys.USAGE_CACHE_READ_INPUT_TOKENS, usage.get("cache_read_input_tokens"))
+        put(found, keys.USAGE_CACHE_WRITE_INPUT_TOKENS, usage.get("cache_creation_input_tokens"))
+    asked = read_json(given.get("mlflow.spanInputs"))
     named = asked.get("model") if type(asked) is dict else None
-    _put(found, keys.REQUEST_MODEL, _json(given.get("mlflow.llm.model")) or named)
-    _put(found, keys.PROVIDER_NAME, _json(given.get("mlflow.llm.provider")))
-    _put(found, keys.CONVERSATION_ID, _json(given.get("mlflow.trace.session")))
-    if _json(given.get("mlflow.spanType")) == "TOOL":
-        _put(found, keys.TOOL_CALL_ARGUMENTS, given.get("mlflow.spanInputs"))
-        _put(found, keys.TOOL_CALL_RESULT, given.get("mlflow.spanOutputs"))
+    put(found, keys.REQUEST_MODEL, read_json(given.get("mlflow.llm.model")) or named)
+    put(found, keys.PROVIDER_NAME, read_json(given.get("mlflow.llm.provider")))
+    put(found, keys.CONVERSATION_ID, read_json(given.get("mlflow.trace.session")))
+    if read_json(given.get("mlflow.spanType")) == "TOOL":
+        put(found, keys.TOOL_CALL_ARGUMENTS, given.get("mlflow.spanInputs"))
+        put(found, keys.TOOL_CALL_RESULT, given.get("mlflow.spanOutputs"))
+
+
+def adk_content(given: Attributes, found: Attributes) -> None:
+    """Request and answer of Google's ADK, each a JSON text that is empty where content is off."""
+    request, answer = (read_json(given.get(f"gcp.vertex.agent.llm_{part}")) for part in ("request", "response"))
+    if type(request) is dict:
+        put(found, keys.INPUT_MESSAGES, listed(request.get("contents")) or None)
+        settings = request.get("config")
+        put(found, keys.SYSTEM_INSTRUCTIONS, settings.get("system_instruction") if type(settings) is dict else None)
+    if type(answer) is dict and type(answer.get("content")) is dict:
+        put(found, keys.OUTPUT_MESSAGES, [answer["content"]])
 
 
 def vercel_content(given: Attributes, found: Attributes) -> None:
     """Prompt, answer, tool arguments and results of Vercel's AI SDK."""
-    _put(found, keys.TOOL_CALL_ARGUMENTS, given.get("ai.toolCall.args"))
-    _put(found, keys.TOOL_CALL_RESULT, given.get("ai.toolCall.result"))
-    _put(found, keys.INPUT_MESSAGES, given.get("ai.prompt.messages") or given.get("ai.prompt"))
+    put(found, keys.TOOL_CALL_ARGUMENTS, given.get("ai.toolCall.args"))
+    put(found, keys.TOOL_CALL_RESULT, given.get("ai.toolCall.result"))
+    put(found, keys.INPUT_MESSAGES, given.get("ai.prompt.messages") or given.get("ai.prompt"))
     parts: list[Any] = []
     if given.get("ai.response.text"):
         parts.append({"type": "text", "content": given["ai.response.text"]})
-    for call in _list(_json(given.get("ai.response.toolCalls"))):
+    for call in listed(read_json(given.get("ai.response.toolCalls"))):
         if type(call) is dict:
             arguments = call.get("input", call.get("args"))
-            parts.append(_tool_call(call.get("toolCallId"), call.get("toolName"), arguments))
+            parts.append(called(call.get("toolCallId"), call.get("toolName"), arguments))
     if parts:
-        _put(found, keys.OUTPUT_MESSAGES, [_message("assistant", parts)])
-    _put(found, keys.OUTPUT_MESSAGES, given.get("ai.response.object"))
+        put(found, keys.OUTPUT_MESSAGES, [message_of("assistant", parts)])
+    put(found, keys.OUTPUT_MESSAGES, given.get("ai.response.object"))
 
 
 # --- small pieces -------------------------------------------------------------------------------------------------------
 
 
-def _put(found: Attributes, name: str, value: Any) -> None:
+def put(found: Attributes, name: str, value: Any) -> None:
+    """Say it under this name, where there is something to say and nothing is said there yet."""
     if value is not None and name not in found:
         found[name] = value
 
@@ -234,11 +232,12 @@ def _inner(item: Any, name: str) -> dict[str, Any]:
     return value if type(value) is dict else {}
 
 
-def _list(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """A list as it is, anything else as none."""
     return value if type(value) is list else []
 
 
-def _json(value: Any) -> Any:
+def read_json(value: Any) -> Any:
     """What a JSON text says; any other value as it is."""
     if type(value) is str:
         try:
@@ -248,13 +247,15 @@ def _json(value: Any) -> Any:
     return value
 
 
-def _tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
+def called(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
+    """The part of a message by which a model calls a tool."""
     call: dict[str, Any] = {"type": "tool_call"}
-    _put(call, "id", call_id)
-    _put(call, "name", name)
-    _put(call, "arguments", _json(arguments))
+    put(call, "id", call_id)
+    put(call, "name", name)
+    put(call, "arguments", read_json(arguments))
     return call
 
 
-def _message(role: Any, parts: list[Any]) -> dict[str, Any]:
+def message_of(role: Any, parts: list[Any]) -> dict[str, Any]:
+    """A message of the conventions."""
     return {"role": role if isinstance(role, str) else "user", "parts": parts}

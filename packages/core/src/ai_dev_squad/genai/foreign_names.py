@@ -1,7 +1,8 @@
 """What other instrumentations' attributes mean: tables, and nothing else.
 
-Names are those that these releases write: OpenInference (semantic conventions 0.1.42), OpenLLMetry 0.62, Langfuse 3, Logfire 5
-and Pydantic AI, Vercel's AI SDK 5, AutoGen 0.7, CrewAI 1.15, and the older names of the conventions themselves.
+Names are those that these releases write: OpenInference (semantic conventions 0.1.42), OpenLLMetry 0.62, Langfuse 3 to 5, Logfire 5
+and Pydantic AI, Vercel's AI SDK 5 and 6, AutoGen 0.7, CrewAI 1.15, LiteLLM 1.80 to 1.110, LangSmith 0.15, Semantic Kernel 1.37, Google's ADK 1,
+Strands 1, LiveKit Agents 1, AgentOps 0.4, and the older names of the conventions themselves.
 """
 
 from __future__ import annotations
@@ -27,6 +28,13 @@ NAMES = {
     "gen_ai.usage.details.cache_write_tokens": keys.USAGE_CACHE_WRITE_INPUT_TOKENS,
     "gen_ai.usage.details.reasoning_tokens": keys.USAGE_REASONING_OUTPUT_TOKENS,
     "gen_ai.usage.reasoning_tokens": keys.USAGE_REASONING_OUTPUT_TOKENS,
+    # LiveKit's, Strands', and Semantic Kernel's variants.
+    "gen_ai.usage.input_cached_tokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "gen_ai.usage.input_audio_tokens": keys.USAGE_AUDIO_INPUT_TOKENS,
+    "gen_ai.usage.output_audio_tokens": keys.USAGE_AUDIO_OUTPUT_TOKENS,
+    "gen_ai.usage.cache_write_input_tokens": keys.USAGE_CACHE_WRITE_INPUT_TOKENS,
+    "gen_ai.response.prompt_tokens": keys.USAGE_INPUT_TOKENS,
+    "gen_ai.response.completion_tokens": keys.USAGE_OUTPUT_TOKENS,
     "gen_ai.prompt": keys.INPUT_MESSAGES,
     "gen_ai.completion": keys.OUTPUT_MESSAGES,
     "gen_ai.input_messages": keys.INPUT_MESSAGES,
@@ -35,6 +43,7 @@ NAMES = {
     # Costs that come with a span.
     "gen_ai.usage.cost": COST,
     "gen_ai.usage.total_cost": COST,
+    "gen_ai.cost.total_cost": COST,
     "llm.cost.total": COST,
     "operation.cost": COST,
     # OpenInference.
@@ -92,10 +101,30 @@ NAMES = {
     "ai.usage.outputTokens": keys.USAGE_OUTPUT_TOKENS,
     "ai.usage.completionTokens": keys.USAGE_OUTPUT_TOKENS,
     "ai.usage.cachedInputTokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "ai.usage.inputTokenDetails.cacheReadTokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "ai.usage.inputTokenDetails.cacheWriteTokens": keys.USAGE_CACHE_WRITE_INPUT_TOKENS,
     "ai.usage.reasoningTokens": keys.USAGE_REASONING_OUTPUT_TOKENS,
+    "ai.usage.outputTokenDetails.reasoningTokens": keys.USAGE_REASONING_OUTPUT_TOKENS,
     "ai.toolCall.name": keys.TOOL_NAME,
     "ai.toolCall.id": keys.TOOL_CALL_ID,
     "ai.telemetry.functionId": keys.GEN_AI_AGENT_NAME,
+    # LangSmith.
+    "langsmith.metadata.thread_id": keys.CONVERSATION_ID,
+    "langsmith.metadata.session_id": keys.CONVERSATION_ID,
+    "langsmith.metadata.conversation_id": keys.CONVERSATION_ID,
+    "langsmith.metadata.user_id": keys.USER_ID,
+    # Google's ADK.
+    "gcp.vertex.agent.session_id": keys.CONVERSATION_ID,
+    "gcp.vertex.agent.tool_call_args": keys.TOOL_CALL_ARGUMENTS,
+    "gcp.vertex.agent.tool_response": keys.TOOL_CALL_RESULT,
+    # Pydantic AI.
+    "pydantic_ai.all_messages": keys.INPUT_MESSAGES,
+    "final_result": keys.OUTPUT_MESSAGES,
+    "tool_arguments": keys.TOOL_CALL_ARGUMENTS,
+    "tool_response": keys.TOOL_CALL_RESULT,
+    # AgentOps.
+    "agentops.entity.input": keys.INPUT_MESSAGES,
+    "agentops.entity.output": keys.OUTPUT_MESSAGES,
     # MLflow, whose values are JSON; see ``mlflow_content``.
     "mlflow.spanInputs": keys.INPUT_MESSAGES,
     "mlflow.spanOutputs": keys.OUTPUT_MESSAGES,
@@ -103,6 +132,27 @@ NAMES = {
     "ai.telemetry.metadata.session_id": keys.CONVERSATION_ID,
 }
 """Foreign attribute → canonical one. Where several mean the same the first wins, and a canonical one beats them all."""
+
+_LITELLM = {
+    "responses": "chat",
+    "anthropic_messages": "chat",
+    "generate_content": "generate_content",
+    "generate_content_stream": "generate_content",
+    "embedding": "embeddings",
+    "text_completion": "text_completion",
+    "image_generation": "generate_content",
+    "image_edit": "generate_content",
+    "transcription": "generate_content",
+    "speech": "generate_content",
+    "rerank": "retrieval",
+}
+"""How LiteLLM calls its functions, and what they do."""
+_CALLED_BY_LITELLM = {
+    "acompletion": "chat",
+    **_LITELLM,
+    **{f"a{name}": operation for name, operation in _LITELLM.items()},
+}
+"""With the asynchronous ones, which have an `a` before the name."""
 
 OPERATIONS = {
     "invoke_workflow": "invoke_workflow",
@@ -124,6 +174,12 @@ OPERATIONS = {
     # Amazon's agents and Google's ADK.
     "handle_conversation_turn": "invoke_workflow",
     "invocation": "invoke_workflow",
+    # Semantic Kernel.
+    "chat.completions": "chat",
+    "chat.streaming_completions": "chat",
+    "text.completions": "text_completion",
+    "text.streaming_completions": "text_completion",
+    **_CALLED_BY_LITELLM,
 }
 """``gen_ai.operation.name`` → ours. All others, such as ``create_agent``, are ``other``."""
 
@@ -133,6 +189,14 @@ KINDS = {
         "agent": "invoke_agent",
         "task": "task",
         "tool": "execute_tool",
+    },
+    # LangSmith calls a retriever embeddings and a prompt chat, by the conventions' name.
+    "langsmith.span.kind": {
+        "llm": "chat",
+        "chain": "task",
+        "tool": "execute_tool",
+        "retriever": "retrieval",
+        "embedding": "embeddings",
     },
     "gen_ai.operation.name": OPERATIONS,
     "openinference.span.kind": {
@@ -150,6 +214,18 @@ KINDS = {
         "completion": "text_completion",
         "embedding": "embeddings",
         "rerank": "retrieval",
+        **_CALLED_BY_LITELLM,
+    },
+    "agentops.span.kind": {
+        "session": "invoke_workflow",
+        "workflow": "invoke_workflow",
+        "agent": "invoke_agent",
+        "task": "task",
+        "operation": "task",
+        "chain": "task",
+        "tool": "execute_tool",
+        "llm": "chat",
+        "guardrail": "guardrail",
     },
     "langfuse.observation.type": {
         "generation": "chat",
@@ -230,6 +306,13 @@ CONTENT = frozenset(
         "ai.response.object",
         "ai.toolCall.args",
         "ai.toolCall.result",
+        "agentops.entity.input",
+        "agentops.entity.output",
+        "gcp.vertex.agent.llm_request",
+        "gcp.vertex.agent.llm_response",
+        "gcp.vertex.agent.tool_call_args",
+        "gcp.vertex.agent.tool_response",
+        "pydantic_ai.all_messages",
     }
 )
 """Attributes that are shown as content, beside those of ``LISTS``."""

@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from ai_dev_squad.genai.foreign_events import CONTENT_EVENTS, MEMBERS
 from ai_dev_squad.genai.foreign_names import CONTENT, LISTS
 from ai_dev_squad_dashboard.ingest.otlp_receive import Encoding, Signal
 
@@ -72,6 +73,11 @@ def is_content(name: str) -> bool:
     )
 
 
+def _is_said(name: str, event: str) -> bool:
+    """Whether an attribute of this name is content on a span, or in an ``event`` of one."""
+    return is_content(name) or (event in CONTENT_EVENTS and name in MEMBERS)
+
+
 def marked(
     signal: Signal, encoding: Encoding, body: bytes, me: str, *, content: bool, gone: Gone | None = None
 ) -> bytes | None:
@@ -97,7 +103,7 @@ def _protobuf(signal: Signal, body: bytes, me: str, content: bool, gone: Gone | 
                 for span in scope.spans:
                     _without_content(span.attributes)
                     for event in span.events:
-                        _without_content(event.attributes)
+                        _without_content(event.attributes, event.name)
     whole: bytes = message.SerializeToString()
     return whole
 
@@ -129,8 +135,8 @@ def _pass(attributes: Any, me: str) -> bool:
     return True
 
 
-def _without_content(attributes: Any) -> None:
-    _keep(attributes, lambda each: not is_content(each.key))
+def _without_content(attributes: Any, event: str = "") -> None:
+    _keep(attributes, lambda each: not _is_said(each.key, event))
 
 
 def _json(signal: Signal, body: bytes, me: str, content: bool, gone: Gone | None) -> bytes | None:
@@ -144,9 +150,12 @@ def _json(signal: Signal, body: bytes, me: str, content: bool, gone: Gone | None
         for part in kept:
             for scope in _dicts(part.get("scopeSpans")):
                 for span in _dicts(scope.get("spans")):
-                    for each in (span, *_dicts(span.get("events"))):
+                    for each, name in (
+                        (span, ""),
+                        *((event, str(event.get("name"))) for event in _dicts(span.get("events"))),
+                    ):
                         each["attributes"] = [
-                            pair for pair in _dicts(each.get("attributes")) if not is_content(str(pair.get("key")))
+                            pair for pair in _dicts(each.get("attributes")) if not _is_said(str(pair.get("key")), name)
                         ]
     return msgspec.json.encode({**message, _JSON[signal]: kept})
 

@@ -25,13 +25,23 @@ _PREFIXES: Final = (
     "langfuse.trace.metadata.",
     "langfuse.observation.metadata.",
     "ai.telemetry.metadata.",
+    "langsmith.metadata.",
 )
 _TAGS: Final = frozenset({"tag.tags", "langfuse.trace.tags", "logfire.tags", "langgraph.tags"})
 _ENVIRONMENTS: Final = frozenset({keys.DEPLOYMENT_ENVIRONMENT, "deployment.environment", "langfuse.environment"})
 _METADATA: Final = "metadata"
 """Where OpenInference writes all of it, as JSON."""
 _IDS: Final = frozenset(
-    {"session_id", "thread_id", "user_id", "sessionId", "userId", "langfuse_session_id", "langfuse_user_id"}
+    {
+        "session_id",
+        "thread_id",
+        "conversation_id",
+        "user_id",
+        "sessionId",
+        "userId",
+        "langfuse_session_id",
+        "langfuse_user_id",
+    }
 )
 """Ids that have columns of their own."""
 _INTERNAL: Final = ("langgraph_", "ls_", "lc_", "checkpoint", "__")

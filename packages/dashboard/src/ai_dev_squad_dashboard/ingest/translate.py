@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai.foreign import canonical, framework_of, name_of, operation_of, provider_of, status_of_failed
+from ai_dev_squad.genai.foreign_events import CONTENT_EVENTS, content_in
 from ai_dev_squad.genai.foreign_names import COST, OPERATIONS
 from ai_dev_squad.genai.stated import Implausible, usage_of, usd
 from ai_dev_squad.runs import MODEL_OPERATIONS
@@ -90,7 +91,8 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
     own = given.get(keys.FRAMEWORK)
     if own is not None:
         values = shown = given
-        operation = OPERATIONS.get(given.get(keys.OPERATION_NAME, ""), "other")
+        kind = given.get(keys.OPERATION_NAME)
+        operation = OPERATIONS.get(kind, "other") if type(kind) is str else "other"
         framework = _name(own)
         agent = _name(given.get(keys.AGENT_ID)) or _name(given.get(keys.GEN_AI_AGENT_NAME))
         session = _name(given.get(keys.SESSION_ID))
@@ -104,6 +106,9 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         agent = _name(values.get(keys.GEN_AI_AGENT_NAME)) or _name(values.get(keys.AGENT_ID))
         session = _name(values.get(keys.CONVERSATION_ID))
         user = _name(values.get(keys.USER_ID))
+        told = [(event.name, event.attributes) for event in span.events if event.name in CONTENT_EVENTS]
+        if told:
+            values = {**content_in(told, operation), **values}
     start_us = span.start_ns // 1000
     status, error_type, error_message = _outcome(span) if span.failed or keys.OPERATION_STATUS in given else _FINE
     provider = model = cost = saved = first_chunk = share = None
@@ -197,7 +202,7 @@ def _outcome(span: Span) -> tuple[Status, str | None, str | None]:
                 kind = kind or _name(event.attributes.get("exception.type"))
                 message = message or str(event.attributes.get("exception.message") or "")
     said = given.get(keys.OPERATION_STATUS)
-    if said in _STATUSES:
+    if type(said) is str and said in _STATUSES:
         status: Status = said
     elif not span.failed:
         return _FINE
@@ -270,9 +275,14 @@ def _details(
         shown = {name: value for name, value in shown.items() if name not in _CONTENT_KEYS}
     document: dict[str, Any] = {"attributes": shown}
     said: dict[str, Any] = {}
-    text = None if shown is span.attributes else _content(document, values, operation, said)
-    if span.events:
-        _events(document, span.events)
+    text = None if shown is values is span.attributes else _content(document, values, operation, said)
+    events = (
+        span.events
+        if values is span.attributes
+        else [event for event in span.events if event.name not in CONTENT_EVENTS]
+    )
+    if events:
+        _events(document, events)
     if span.links:
         document["links"] = [
             {
