@@ -190,11 +190,10 @@ def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found: d
         f"{_first_of(limit + 1, known.row.spans)}",
         [number, known.row.start_us, known.last_start_us],
     ).fetchall()
-    logs = logs_of(cursor, number, known.row.start_us, known.end_us, limit)
     return Trace(
         known.row,
         tuple(_span_row(trace_id.lower(), each) for each in spans[:limit]),
-        logs,
+        logs_of(cursor, number, known.row.start_us, known.end_us, limit),
         running,
         len(spans) > limit,
         clashes_of(cursor, number, found),
@@ -223,8 +222,7 @@ def outline(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found:
     around = [number, known.row.start_us - SLACK_US, known.end_us + SLACK_US]
     loops = cursor.execute(
         f"SELECT {LOG_COLUMNS} {lines} AND event_type = ? ORDER BY time_us, id LIMIT {MOST_LOOPS}", [*around, LOOP]
-    )
-    told = tuple(log_row(line) for line in loops.fetchall())
+    ).fetchall()
     return Outline(
         known.row,
         tuple(map(OutlineSpan._make, spans[:limit])),
@@ -232,7 +230,7 @@ def outline(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found:
         truncated=len(spans) > limit or not limit,
         clashes=clashes_of(cursor, number, found),
         lines=number_of(cursor, f"SELECT count(*) {lines}", around),
-        told=told,
+        told=tuple(map(log_row, loops)),
     )
 
 
