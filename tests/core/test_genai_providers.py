@@ -31,6 +31,10 @@ from ai_dev_squad.genai.providers import (
         ("google_genai", "langchain", "gcp.gen_ai", "google"),
         ("google_vertexai", "langchain", "gcp.vertex_ai", "google"),
         ("mistral", "langchain", "mistral_ai", "mistral"),
+        # Vercel's and Pydantic AI's
+        ("amazon-bedrock", None, "aws.bedrock", "aws"),
+        ("google-gla", None, "gcp.gemini", "google"),
+        ("google-vertex", None, "gcp.vertex_ai", "google"),
         # CrewAI's and LiteLLM's
         ("azure", "crewai", "azure.ai.openai", "azure"),
         ("google", "crewai", "gcp.gemini", "google"),

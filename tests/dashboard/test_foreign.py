@@ -532,6 +532,15 @@ def test_semantic_kernel_counts_in_its_answer(operation: str, expected: str):
             },
             (1000, 900, None, 10, None),
         ),
+        # Whoever passes on what Anthropic counts (the other way round: dust#20989): less than its part is no whole.
+        (
+            {
+                "mlflow.spanType": '"CHAT_MODEL"',
+                "mlflow.chat.tokenUsage": '{"input_tokens": 50, "output_tokens": 10, "cache_read_input_tokens": 900, '
+                '"cache_creation_input_tokens": 50}',
+            },
+            (1000, 900, 50, 10, None),
+        ),
         # LiveKit and Strands.
         (
             {
@@ -545,7 +554,7 @@ def test_semantic_kernel_counts_in_its_answer(operation: str, expected: str):
     ],
     ids=[
         "langfuse chat", "langfuse responses", "langfuse langchain", "langfuse priority", "langfuse nonsense", "langsmith",
-        "vercel 6", "vercel 5 anthropic", "vercel 5 bedrock", "vercel 5 openai", "livekit and strands",
+        "vercel 6", "vercel 5 anthropic", "vercel 5 bedrock", "vercel 5 openai", "anthropic as it is", "livekit and strands",
     ],
 )  # fmt: skip
 def test_a_cache_is_counted_however_it_is_told(said, counted):

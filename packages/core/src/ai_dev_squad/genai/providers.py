@@ -39,7 +39,7 @@ _PROVIDERS = (
         "aws",
         (
             *("amazon", "amazon_bedrock", "amazon_bedrock_converse", "anthropic_bedrock", "anthropicbedrock", "aws"),
-            *("bedrock", "bedrock_converse"),
+            *("bedrock", "bedrock_converse", "amazon-bedrock"),
         ),
         ("bedrock-runtime.*", "bedrock-mantle.*"),
     ),
@@ -58,14 +58,22 @@ _PROVIDERS = (
     _Provider(
         "gcp.gemini",
         "google",
-        ("gemini", "google_generativeai", "google-ai", "google_ai_studio", "google.generative-ai"),
+        ("gemini", "google_generativeai", "google-ai", "google_ai_studio", "google.generative-ai", "google-gla"),
         ("generativelanguage.googleapis.com",),
     ),
     _Provider("gcp.gen_ai", "google", ("google", "google_genai")),
     _Provider(
         "gcp.vertex_ai",
         "google",
-        ("anthropic_vertex", "google_vertexai", "google.vertex", "vertex_ai", "vertex_ai_beta", "vertexai"),
+        (
+            "anthropic_vertex",
+            "google_vertexai",
+            "google.vertex",
+            "google-vertex",
+            "vertex_ai",
+            "vertex_ai_beta",
+            "vertexai",
+        ),
         ("aiplatform.googleapis.com", "-aiplatform.googleapis.com"),
     ),
     _Provider("cohere", "cohere", ("cohere_chat",), ("api.cohere.com", "api.cohere.ai")),

@@ -52,12 +52,16 @@ def usage_of(values: Mapping[str, Any]) -> Usage:
     source: UsageSource = "missing" if asked is None and said is None else "provider"
     if stated is not None and stated in _SOURCES:
         source = stated
+    read, written = tokens(get(keys.USAGE_CACHE_READ_INPUT_TOKENS)), tokens(get(keys.USAGE_CACHE_WRITE_INPUT_TOKENS))
+    cached = (read or 0) + (written or 0)
+    if asked and cached > asked:  # then it cannot be a part of it: Anthropic's own count, passed on as it is
+        asked = tokens(asked + cached)
     return Usage(
         input_tokens=asked,
         output_tokens=said,
-        cache_read_input_tokens=tokens(get(keys.USAGE_CACHE_READ_INPUT_TOKENS)),
+        cache_read_input_tokens=read,
         cache_read_audio_input_tokens=tokens(get(keys.USAGE_CACHE_READ_AUDIO_INPUT_TOKENS)),
-        cache_write_input_tokens=tokens(get(keys.USAGE_CACHE_WRITE_INPUT_TOKENS)),
+        cache_write_input_tokens=written,
         cache_write_1h_input_tokens=tokens(get(keys.USAGE_CACHE_WRITE_1H_INPUT_TOKENS)),
         reasoning_output_tokens=tokens(get(keys.USAGE_REASONING_OUTPUT_TOKENS)),
         audio_input_tokens=tokens(get(keys.USAGE_AUDIO_INPUT_TOKENS)),
