@@ -94,19 +94,23 @@ def related(client: Client, trace_id: str, most: int) -> tuple[Related, ...]:
             "framework",
         ),
     )
-    found: dict[str, Related] = {}
-    for relation, condition, one_of_each in looked_for:
-        # Of each framework, or version, the nearest: ten runs of one would leave no room for the others.
-        nearest = f"LIMIT 1 BY {one_of_each}" if one_of_each else ""
-        rows = client.ask(
-            f"SELECT * FROM (SELECT {TRACE_COLUMNS}, abs(start_us - {row.start_us}) AS away FROM traces FINAL "
-            f"WHERE {_ONCE} AND resumes IS NULL AND trace_id NOT IN ({own}) AND {condition} ORDER BY away, trace_id {nearest}) "
+    # Which ones, and only then their texts: to read those of all that come into question takes most of the time.
+    told = client.ask_all(
+        *(
+            f"SELECT trace_id FROM (SELECT trace_id, framework, version, abs(start_us - {row.start_us}) AS away FROM traces FINAL "
+            # Of each framework, or version, the nearest: ten runs of one would leave no room for the others.
+            f"WHERE {_ONCE} AND resumes IS NULL AND trace_id NOT IN ({own}) AND {condition} ORDER BY away, trace_id "
+            f"{f'LIMIT 1 BY {one_of_each}' if one_of_each else ''}) "
             f"ORDER BY {_is('framework', row.framework)}, away, trace_id LIMIT {int(most)}"
+            for _, condition, one_of_each in looked_for
         )
-        for each in rows:
-            candidate = trace_row(each[:-1])
-            found.setdefault(candidate.trace_id, Related(relation, candidate))
-    return tuple(found.values())
+    )
+    reasons: dict[bytes, Relation] = {}
+    for (relation, _, _), found in zip(looked_for, told, strict=True):
+        for (other,) in found:
+            reasons.setdefault(other, relation)
+    rows = {each.trace_id: each for each in _rows(client, reasons)}
+    return tuple(Related(relation, rows[other.hex()]) for other, relation in reasons.items() if other.hex() in rows)
 
 
 def _reached(start: bytes, links: dict[bytes, set[bytes]]) -> set[bytes]:

@@ -154,10 +154,10 @@ def outline(client: Client, trace_id: str, limit: int) -> Outline | None:
 def span(client: Client, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
     """One span with its details and text, and its log lines."""
     of_trace, own = hex_bytes(trace_id, 32), hex_bytes(span_id, 16)
-    row = _row_of(client, of_trace) if of_trace is not None else None
-    if row is None or of_trace is None or own is None:
+    times = _times_of(client, of_trace) if of_trace is not None else None
+    if times is None or of_trace is None or own is None:
         return None
-    start, last, end = row[-3:]
+    start, last, end = times
     key = f"trace_id = {fixed(of_trace)} AND span_id = {fixed(own)} AND start_us BETWEEN {start} AND {last}"
     found = client.ask(f"SELECT {SPAN_COLUMNS}, batch FROM spans WHERE {key} ORDER BY arrived_us, batch LIMIT 1")
     if not found:
@@ -296,13 +296,21 @@ def _row_of(client: Client, trace_id: bytes) -> tuple[Any, ...] | None:
     return rows[0] if rows else None
 
 
+def _times_of(client: Client, trace_id: bytes) -> tuple[int, int, int] | None:
+    """When a trace began, when its last span did, and when it ended: a third of what all of its row takes to be planned."""
+    rows = client.ask(
+        f"SELECT start_us, last_start_us, end_us FROM traces FINAL WHERE trace_id = {fixed(trace_id)} LIMIT 1"
+    )
+    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+
+
 def _content(client: Client, trace_id: str, limit: int, condition: str) -> Iterator[tuple[int, bytes, bytes]]:
     """(batch, span, details) of the first spans of a trace that have some, by start."""
     own = hex_bytes(trace_id, 32)
-    row = _row_of(client, own) if own is not None else None
-    if row is None or own is None:
+    times = _times_of(client, own) if own is not None else None
+    if times is None or own is None:
         return
-    key = f"trace_id = {fixed(own)} AND start_us BETWEEN {row[-3]} AND {row[-2]}"
+    key = f"trace_id = {fixed(own)} AND start_us BETWEEN {times[0]} AND {times[1]}"
     wanted = client.ask(
         f"SELECT batch, span_id FROM spans WHERE {key} AND {condition} ORDER BY {_BY_START} LIMIT {int(limit)}"
     )
