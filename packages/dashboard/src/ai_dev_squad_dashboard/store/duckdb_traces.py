@@ -83,7 +83,7 @@ def traces(
     inside = _inside(selection, filters.get("operation"), filters.get("tool"))
     told = None if after is None else total_in(after, "traces", order)
     total = None if terms else _total(cursor, where, inside, selection) if told is None and counted else told
-    end_us = selection.end_us
+    start_us, end_us = selection.start_us, selection.end_us
     if after is not None:
         behind = cursor_after(after, "traces", order, TRACE_ORDERS[order], "trace_id < ?::UHUGEINT")
         _checked(after, behind.values[-1])
@@ -92,19 +92,17 @@ def traces(
             end_us = min(end_us, int(behind.values[0]) + 1)
     complete = True
     if terms and order == "newest":
-        asked = search_newest.Asked(
-            search_traces.SHELF, TRACE_COLUMNS, where, inside, selection.start_us, end_us, limit + 1
-        )
+        asked = search_newest.Asked(search_traces.SHELF, TRACE_COLUMNS, where, inside, start_us, end_us, limit + 1)
         rows, complete = search_traces.newest(cursor, index, terms, asked)
     elif order == "newest":
-        rows = _newest(cursor, where, inside, selection.start_us, end_us, limit + 1)
+        rows = _newest(cursor, where, inside, start_us, end_us, limit + 1)
     else:
         with ExitStack() as found:
             if terms:
-                traces, complete = search_traces.matching(cursor, index, terms, selection.start_us, end_us)
+                traces, complete = search_traces.matching(cursor, index, terms, start_us, end_us)
                 found.enter_context(search_newest.chosen(cursor, traces))
                 where.add(search_traces.SHELF.found)
-            rows = _window(cursor, where, inside, selection.start_us, end_us, limit + 1, order)
+            rows = _window(cursor, where, inside, start_us, end_us, limit + 1, order)
     page = described(cursor, [trace_row(row) for row in rows[:limit]])
     more = None
     if len(rows) > limit:
