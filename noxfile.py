@@ -224,9 +224,12 @@ def site(session: nox.Session) -> None:
 
 @nox.session
 def release(session: nox.Session) -> None:
-    """Build every package into dist/ as it would be published, twice, and refuse what differs, lacks something or is described wrongly."""
+    """Build every package into dist/ as it would be published, twice, refuse what differs, lacks something or is described wrongly, and
+    run each one's tests on its wheel. ``nox -s release -- --repository URL`` puts the addresses there into the metadata.
+    """
     uv(session, "pip", "install", "--quiet", "uv>=0.9,<1", *nox.project.dependency_groups(WORKSPACE, "release"))
-    session.run("python", "tools/release/check.py", str(ROOT / "dist"))
+    session.run("python", "tools/release/check.py", str(ROOT / "dist"), *session.posargs)
+    session.run("python", "tools/release/prove.py", str(ROOT / "dist"))
 
 
 @nox.session

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import re
+import tomllib
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -196,3 +200,79 @@ def test_a_wrong_version_changes_nothing(
     with pytest.raises(ValueError, match=message):
         prepare.prepare(tree, distribution, version, "2026-12-01")
     assert written(tree) == before
+
+
+@pytest.fixture
+def addresses(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """What a release says of where it comes from."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools/release"))
+    return importlib.import_module("addresses")
+
+
+def test_a_release_names_the_addresses_of_its_repository(addresses: ModuleType, tree: Path, tmp_path: Path) -> None:
+    """Four, in a copy of the package that is otherwise the same; the tree knows none before and after."""
+    before = written(tree)
+    into = tmp_path / "copies"
+    into.mkdir()
+    copy = addresses.addressed(tree / "packages/tiny", tree, "https://forge.test/squad/observability/", into)
+    told = tomllib.loads((copy / "pyproject.toml").read_text(encoding="utf-8"))
+
+    assert told["project"].pop("urls") == {
+        "Changelog": "https://forge.test/squad/observability/blob/HEAD/packages/tiny/CHANGELOG.md",
+        "Documentation": "https://forge.test/squad/observability/blob/HEAD/docs/README.md",
+        "Issues": "https://forge.test/squad/observability/issues",
+        "Source": "https://forge.test/squad/observability",
+    }
+    assert told == tomllib.loads(ADAPTER)
+    assert {name: text for name, text in written(tree).items() if not name.startswith("copies/")} == before
+
+
+@pytest.mark.parametrize("repository", ["", "https://", "http://forge.test/squad", "git@forge.test:squad.git"])
+def test_a_repository_that_no_browser_opens_is_refused(addresses: ModuleType, repository: str) -> None:
+    """The message names the value and what is allowed."""
+    with pytest.raises(
+        ValueError, match=f"repository '{re.escape(repository)}' is no address; allowed: https://HOST/OWNER/NAME"
+    ):
+        addresses.addresses(repository, "packages/tiny")
+
+
+def test_a_package_with_addresses_of_its_own_gets_no_others(addresses: ModuleType, tree: Path, tmp_path: Path) -> None:
+    """Two sources of one fact would differ one day."""
+    project = tree / "packages/tiny/pyproject.toml"
+    project.write_text(f'{ADAPTER}[project.urls]\nSource = "https://elsewhere.test"\n', encoding="utf-8")
+    with pytest.raises(ValueError, match="names addresses, and --repository would as well; keep one of both"):
+        addresses.addressed(project.parent, tree, "https://forge.test/squad", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "said, found",
+    [
+        ("Project-URL: Source, https://forge.test/squad\n", []),
+        ("", ["tiny-1-py3-none-any.whl: its addresses are {}, wanted are {'Source': 'https://forge.test/squad'}"]),
+    ],
+)
+def test_a_wheel_without_its_addresses_is_refused(
+    addresses: ModuleType, tmp_path: Path, said: str, found: list[str]
+) -> None:
+    """What was asked for is looked for in the metadata that the index reads."""
+    wheel = tmp_path / "tiny-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as content:
+        content.writestr("tiny-1.dist-info/METADATA", f"Metadata-Version: 2.4\nName: tiny\nVersion: 1\n{said}\n")
+
+    assert list(addresses.faults(wheel, {"Source": "https://forge.test/squad"})) == found
+
+
+def test_the_workflow_that_publishes_says_where_it_runs() -> None:
+    """The one place that knows the repository hands it to the release."""
+    workflow = (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
+
+    assert 'nox -s release -- --repository "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY"' in workflow
+
+
+def test_every_package_has_tests_that_prove_its_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`nox -s release` leaves no package untested, and the files that it runs are there."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools/release"))
+    prove = importlib.import_module("prove")
+
+    assert sorted(prove.PROOFS) == sorted(project["name"] for project in prove.PROJECTS.values())
+    assert [path for proof in prove.PROOFS.values() for path in proof.tests if not (ROOT / path).exists()] == []

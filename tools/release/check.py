@@ -1,6 +1,8 @@
 """Build every package as it would be published, and look at what came out:
 
-    python tools/release/check.py DIST
+    python tools/release/check.py DIST [--repository URL]
+
+With ``--repository`` their metadata names its source, issues, changelog and documentation there; without, no address.
 
 Each sdist is built twice, each wheel from its sdist, in folders of their own: both must be the same to the byte. Metadata is read as
 the package index reads it, a wheel must hold its licence, its types and nothing but its package. Beside them is put what they are made of
@@ -9,6 +11,7 @@ the package index reads it, a wheel must hold its licence, its types and nothing
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import shutil
@@ -20,6 +23,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from addresses import addressed, addresses  # beside this file
+from addresses import faults as address_faults
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/**/pyproject.toml"))
@@ -33,12 +39,13 @@ SCHEMAS = {
 BINARIES = Path(sys.executable).parent
 
 
-def build(into: Path) -> dict[str, str]:
+def build(into: Path, repository: str | None) -> dict[str, str]:
     """Sdist and wheel of every package; the SHA-256 of each file."""
     for package in PACKAGES:
-        subprocess.run(
-            ["uv", "build", "--quiet", "--out-dir", into, package], check=True
-        )  # the wheel is made of the sdist
+        with tempfile.TemporaryDirectory() as folder:
+            source = addressed(package, ROOT, repository, Path(folder)) if repository else package
+            # The wheel is made of the sdist.
+            subprocess.run(["uv", "build", "--quiet", "--out-dir", into, source], check=True)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(into.glob("*-*"))}
 
 
@@ -59,6 +66,14 @@ def faults_of(wheel: Path) -> Iterator[str]:
     tops = {name.partition("/")[0] for name in names}
     strangers = sorted(top for top in tops if top != package and not top.endswith(".dist-info"))
     yield from (f"{wheel.name} holds {top!r}, which is not its own" for top in strangers)
+
+
+def misaddressed(dist: Path, package: Path, repository: str | None) -> Iterator[str]:
+    """Where the wheel of ``package`` names other addresses than the repository's, or any without one."""
+    name = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"].replace("-", "_")
+    wanted = addresses(repository, package.relative_to(ROOT).as_posix()) if repository else {}
+    for wheel in dist.glob(f"{name}-*.whl"):
+        yield from address_faults(wheel, wanted)
 
 
 def unreleased(package: Path) -> str | None:
@@ -111,15 +126,24 @@ def schema_faults() -> Iterator[str]:
 
 def main() -> int:
     """Build, compare, look, and say what is wrong."""
-    dist = Path(sys.argv[1]).resolve()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("dist", type=Path)
+    parser.add_argument(
+        "--repository", help="where the source is, such as https://HOST/OWNER/NAME; its addresses go into the metadata"
+    )
+    options = parser.parse_args()
+    dist, repository = options.dist.resolve(), options.repository
+    if not repository:
+        print("no address: without --repository URL the metadata names no source, issues, changelog or documentation")
     shutil.rmtree(dist, ignore_errors=True)
     dist.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as again:
-        first, second = build(dist), build(Path(again))
+        first, second = build(dist, repository), build(Path(again), repository)
     for name, digest in first.items():
         print(f"{digest}  {name}")
     wheels = sorted(dist.glob("*.whl"))
     faults = [*differences(first, second), *(fault for wheel in wheels for fault in faults_of(wheel))]
+    faults += [fault for package in PACKAGES for fault in misaddressed(dist, package, repository)]
     faults += filter(None, map(unreleased, PACKAGES))
     described = run(BINARIES / "twine", "check", "--strict", *sorted(dist.glob("*-*")))
     faults += [described] if described else []
