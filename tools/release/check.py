@@ -32,6 +32,8 @@ PACKAGES = sorted(path.parent for path in ROOT.glob("packages/**/pyproject.toml"
 SCHEMAS = {
     "vendor.github-workflows": ".github/workflows/*.yml",
     "vendor.dependabot": ".github/dependabot.yml",
+    "vendor.github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
+    "vendor.github-issue-forms": ".github/ISSUE_TEMPLATE/[!c]*.yml",
     "vendor.gitlab-ci": "deploy/gate/gitlab.yml",
     "vendor.github-actions": "deploy/gate/action.yml",
 }

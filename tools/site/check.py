@@ -2,8 +2,8 @@
 
     python tools/site/check.py dist/site
 
-A page of each kind, light and dark, wide and narrow: axe finds nothing, nothing is wider than the screen, the console is silent, and no
-request goes to anybody else. Ends with 1 when something was found.
+Every page, wide in light and narrow in dark, and a page of each kind in all four: axe finds nothing, nothing is wider than the screen, the
+console is silent, and no request goes to anybody else. Ends with 1 when something was found.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-PAGES = (
+KINDS = (
     "",
     "all-pages/",
     "tutorial/first-graph/",
@@ -30,7 +30,17 @@ PAGES = (
     "explanation/clickhouse/",
     "404.html",
 )
+"""A page of each kind: one of the same kind looks alike on a screen of the same sort."""
 SCREENS = ((1440, 900), (390, 844))
+EVERY = ((1440, "light"), (390, "dark"))
+"""How every page is looked at, whatever its kind."""
+
+
+def pages(site: Path) -> list[str]:
+    """The address of every page that the site has, without what it hands out as a file."""
+    found = (path.parent.relative_to(site).as_posix() for path in site.rglob("index.html"))
+    own = [page for page in found if not page.startswith("files")]
+    return sorted({*KINDS, *("" if page == "." else f"{page}/" for page in own)})
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -48,14 +58,14 @@ def heard(page: Page, base: str) -> list[str]:
     return said
 
 
-def faults(browser: Browser, base: str) -> Iterator[str]:
+def faults(browser: Browser, base: str, every: list[str]) -> Iterator[str]:
     """What is wrong with the pages."""
     for width, height in SCREENS:
         for scheme in ("light", "dark"):
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
             page = context.new_page()
             said = heard(page, base)
-            for path in PAGES:
+            for path in every if (width, scheme) in EVERY else KINDS:
                 page.goto(base + path)
                 where = f"/{path} at {width} px, {scheme}"
                 found = Axe().run(page).response["violations"]
@@ -74,14 +84,15 @@ def main() -> int:
     if chromium is None:
         print("skipped: there is no Chromium on this machine; on Debian: apt-get install chromium")
         return 0
+    every = pages(Path(sys.argv[1]).resolve())
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as playwright:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        found = list(faults(browser, f"http://127.0.0.1:{server.server_address[1]}/"))
+        found = list(faults(browser, f"http://127.0.0.1:{server.server_address[1]}/", every))
         browser.close()
         server.shutdown()
     print(*found, sep="\n")
-    print(f"{len(PAGES)} pages, {len(SCREENS)} widths, light and dark: {len(found)} faults")
+    print(f"{len(every)} pages, wide and light, narrow and dark, {len(KINDS)} of them in all four: {len(found)} faults")
     return bool(found)
 
 
