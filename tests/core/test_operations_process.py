@@ -83,7 +83,9 @@ def test_what_is_open_on_sigterm_is_written_as_abandoned() -> None:
 
 
 def test_the_end_in_another_thread_and_the_exit_give_one_end() -> None:
-    """A daemon thread that ends operations while the interpreter exits doubles nothing and loses nothing."""
+    """A daemon thread that ends operations while the interpreter exits doubles nothing, and loses nothing but the one in whose midst
+    the interpreter stopped it for good.
+    """
     _, _, lines = run(
         """
 many = [start(TASK, str(number)) for number in range(2000)]
@@ -91,7 +93,8 @@ threading.Thread(target=lambda: [operation.stop() for operation in many], daemon
 """
     )
 
-    assert sorted(int(str(name)) for name, _ in ends(lines)) == list(range(2000))
+    names = [int(str(name)) for name, _ in ends(lines)]
+    assert (len(names), len(set(range(2000)) - set(names))) in {(2000, 0), (1999, 1)}
 
 
 @posix

@@ -257,7 +257,10 @@ def test_a_client_polls_sends_and_upgrades_in_its_place_and_what_it_asks_beyond_
     assert [limit.enter(environ) for environ in asked] == [True] * 5 + [False]
     assert limit.enter({"QUERY_STRING": "EIO=4&transport=polling&sid=nobody"}) is False
     limit.leave(asked[4])
-    assert limit.enter({"QUERY_STRING": "EIO=4&transport=polling&sid=nobody"}) is True
+    others = {"QUERY_STRING": "EIO=4&transport=polling&sid=nobody"}
+    assert limit.enter(others) is True
+    assert limit.count() == 2
+    limit.leave(others)
     assert limit.count() == 1
 
 

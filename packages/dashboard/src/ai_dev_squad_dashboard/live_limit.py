@@ -63,7 +63,7 @@ class LiveLimit:
             self._clients = {known for known in self._clients if self._is_open(known)}
             if sid in self._clients and sum(place.sid == sid for place in self._requests) < REQUESTS:
                 place: _Place | None = _Place(sid)
-            elif len(self._clients | {place.sid or place for place in self._requests}) < self._limit:
+            elif len(self._there()) < self._limit:
                 place = _Place(None)
             else:
                 place = None
@@ -78,9 +78,13 @@ class LiveLimit:
             self._requests.discard(environ[_PLACE])
 
     def count(self) -> int:
-        """Clients that are there now."""
+        """Places that are taken now: by clients, and by requests of others, or of clients that left, until they are answered."""
         with self._lock:
-            return sum(self._is_open(sid) for sid in self._clients)
+            self._clients = {known for known in self._clients if self._is_open(known)}
+            return len(self._there())
+
+    def _there(self) -> set[Any]:
+        return self._clients | {place.sid or place for place in self._requests}
 
     def _is_open(self, sid: str) -> bool:
         connection = self._engine.sockets.get(sid)
