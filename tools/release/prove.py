@@ -41,7 +41,11 @@ PROOFS: Mapping[str, Proof] = {
     CORE: Proof(
         ("tests/core",), (TESTING, CLI), ("offline", "otlp", "otlp-grpc", "prometheus", "redis", "requests", "tokens")
     ),
-    CLI: Proof(("tests/cli/test_commands.py", "tests/cli/test_runs_in_terminal.py"), (CORE, TESTING, DASHBOARD)),
+    CLI: Proof(
+        ("tests/cli/test_commands.py", "tests/cli/test_runs_in_terminal.py"),
+        (CORE, TESTING, DASHBOARD),
+        ("live", "replay"),
+    ),
     TESTING: Proof(
         ("tests/testing/test_plugin.py", "tests/testing/test_model_server_chat.py", "tests/testing/test_captured.py"),
         (CORE, CLI, DASHBOARD),
@@ -99,6 +103,7 @@ def prove(dist: Path, name: str, folder: Path) -> str | None:
             env={
                 **os.environ,
                 "AI_DEV_SQUAD_TEST_WHEELS": "1",
+                "VIRTUAL_ENV": str(folder),
                 "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
             },
             stdout=subprocess.PIPE,

@@ -140,7 +140,8 @@ UPDATE spans SET resumes = regexp_extract(
     decode(details), '"trace_id":"([0-9a-f]{32})","span_id":"[0-9a-f]{16}","type":"resumes"', 1
 ) WHERE parent_span_id IS NULL AND contains(decode(details), '"type":"resumes"');
 UPDATE spans SET resumes = NULL WHERE resumes = '';
-UPDATE traces SET resumes = try_cast('0x' || s.resumes AS UHUGEINT), resumes_head = head FROM spans s
+UPDATE traces SET resumes = try_cast('0x' || left(s.resumes, 16) AS UBIGINT)::UHUGEINT * 18446744073709551616::UHUGEINT
+    + try_cast('0x' || s.resumes[17:] AS UBIGINT)::UHUGEINT, resumes_head = head FROM spans s
 WHERE s.resumes IS NOT NULL AND s.trace_id = traces.trace_id AND s.span_id = traces.root_span_id;
 """
 

@@ -53,7 +53,12 @@ _HEAD: Final = (
     "(CASE WHEN parent_span_id IS NULL THEN 0 ELSE 1 END)::HUGEINT * 85070591730234615865843651857942052864"
     " + start_us::HUGEINT * 18446744073709551616 + span_id::HUGEINT"
 )
-RESUMED: Final = "nullif(try_cast('0x' || resumes AS UHUGEINT), trace_id)"
+# By halves: DuckDB 1 reads no hexadecimal number of 128 bits.
+_OTHER: Final = (
+    "try_cast('0x' || left(resumes, 16) AS UBIGINT)::UHUGEINT * 18446744073709551616::UHUGEINT"
+    " + try_cast('0x' || resumes[17:] AS UBIGINT)::UHUGEINT"
+)
+RESUMED: Final = f"CASE WHEN length(resumes) = 32 THEN nullif({_OTHER}, trace_id) END"
 """The trace that a span says it goes on with, as traces are numbered; nothing for a text that is no id."""
 _HEADS: Final = {
     "framework": "framework_head",
