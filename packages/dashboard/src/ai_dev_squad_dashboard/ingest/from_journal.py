@@ -90,7 +90,7 @@ def rows(line: JournalLine, now_us: int, prices: Prices | None = None) -> Journa
         opened = OpenRow(
             trace_id=trace_id or "",
             span_id=span_id or "",
-            parent_span_id=_parent(line),
+            parent_span_id=_above(line)[0],
             start_us=time_us,
             name=_string(line.name) or line.operation or "",
             operation=line.operation or "other",
@@ -112,8 +112,8 @@ def _span(line: JournalLine, ids: tuple[str, str], time_us: int, now_us: int, pr
     duration_us = min(_whole(line.duration_ms, 1_000) or 0, plausible.LONGEST_US)
     metadata = line.metadata or {}
     operation = line.operation or "other"
-    details, text, said = _details(line, metadata)
-    parent_span_id = _parent(line)
+    parent_span_id, below = _above(line)
+    details, text, said = _details(line, metadata, below)
     is_heard = operation in MODEL_OPERATIONS or parent_span_id is None
     error = line.error
     row = SpanRow(
@@ -216,7 +216,9 @@ def _price(line: JournalLine, model: str, metadata: Mapping[str, Any], prices: P
     )
 
 
-def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | None, str | None, Mapping[str, Any]]:
+def _details(
+    line: JournalLine, metadata: Mapping[str, Any], below: str | None
+) -> tuple[bytes | None, str | None, Mapping[str, Any]]:
     """The JSON that is read when one span is looked at, the text that is searched, and the captured content by its place."""
     details: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
@@ -243,8 +245,8 @@ def _details(line: JournalLine, metadata: Mapping[str, Any]) -> tuple[bytes | No
         ]
     if line.error is not None and line.error.stacktrace is not None:
         details["stacktrace"] = line.error.stacktrace
-    if _parent(line) is None and (above := _above(line)) is not None:
-        details["below"] = above
+    if below is not None:
+        details["below"] = below
     return _encode(details) if details else None, searched_text(content, arguments), details
 
 
@@ -290,14 +292,12 @@ def _ids(line: JournalLine) -> tuple[str | None, str | None]:
     return trace_id, span_id if span_id is not None and _SPAN_ID.fullmatch(span_id) else None
 
 
-def _parent(line: JournalLine) -> str | None:
-    """The operation above; ``None`` also below a span of the application, which no journal tells of: that is where a run begins."""
-    return None if (line.metadata or {}).get(keys.LOCAL_ROOT) is True else _above(line)
-
-
-def _above(line: JournalLine) -> str | None:
+def _above(line: JournalLine) -> tuple[str | None, str | None]:
+    """The operation above, or else the span of the application in which a run begins: no journal tells of that one."""
     above = line.parent_span_id
-    return above if above is not None and above != line.span_id and _SPAN_ID.fullmatch(above) else None
+    if above is None or above == line.span_id or not _SPAN_ID.fullmatch(above):
+        return None, None
+    return (None, above) if (line.metadata or {}).get(keys.LOCAL_ROOT) is True else (above, None)
 
 
 def _agent(line: JournalLine) -> str | None:

@@ -13,8 +13,7 @@ import duckdb
 
 from .base import Selection
 from .duckdb_answers import one
-from .duckdb_rollup import HOUR_US, MINUTE_US, SUMS, TIMED
-from .percentiles import BINS_PER_OCTAVE
+from .duckdb_rollup import HOUR_US, MINUTE_US, SUMS, TIMED, binned
 from .selection import FILTERS
 from .windows import growing
 
@@ -185,7 +184,7 @@ def rootless(cursor: duckdb.DuckDBPyConnection, periods: Sequence[Selection]) ->
     where.add("root_span_id IS NULL AND start_us >= ? AND start_us < ?", first.start_us, last.end_us)
     return cursor.execute(
         f"SELECT CASE WHEN start_us >= ? THEN {len(periods) - 1} ELSE 0 END, framework, service, status = 'error', "  # noqa: S608
-        f"CASE WHEN end_us - start_us > 1 THEN ceil({BINS_PER_OCTAVE} * log2(end_us - start_us)) ELSE 0 END::INTEGER, count(*) "
+        f"({binned('end_us - start_us')})::INTEGER, count(*) "
         f"FROM traces WHERE {where} GROUP BY ALL",
         [last.start_us, *where.values],
     ).fetchall()

@@ -11,11 +11,18 @@ from typing import Final
 import duckdb
 
 from .duckdb_answers import one
+from .percentiles import BINS_PER_OCTAVE
 
-__all__ = ["HOUR_US", "MINUTE_US", "ROLL_EVERY", "SUMS", "TIMED", "reroll", "roll"]
+__all__ = ["HOUR_US", "MINUTE_US", "ROLL_EVERY", "SUMS", "TIMED", "binned", "reroll", "roll"]
 
 MINUTE_US: Final = 60_000_000
 HOUR_US: Final = 3_600_000_000
+
+
+def binned(duration_us: str) -> str:
+    """The bin of a column, as ``percentiles.bin_of`` has it."""
+    return f"CASE WHEN {duration_us} > 1 THEN ceil({BINS_PER_OCTAVE} * log2({duration_us})) ELSE 0 END"
+
 
 ROLL_EVERY: Final = 50_000
 """As many spans are read as they are before they are rolled up: some milliseconds of each answer."""

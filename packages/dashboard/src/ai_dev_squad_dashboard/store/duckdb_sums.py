@@ -12,8 +12,8 @@ import duckdb
 from . import duckdb_facts as facts
 from .base import DrawnBy, Group, GroupBy, OrderBy, Point, Selection
 from .duckdb_facts import Relation, Where, bins, names_filter, runs_filter, sessions, sums
-from .duckdb_rollup import HOUR_US, SUMS
-from .percentiles import BINS_PER_OCTAVE, histogram, percentiles
+from .duckdb_rollup import HOUR_US, SUMS, binned
+from .percentiles import histogram, percentiles
 from .summary import MONEY, sort_key
 
 __all__ = ["KEYS", "groups", "timeline", "unpriced"]
@@ -128,8 +128,8 @@ def _workflows(selection: Selection) -> Relation:
         )
     relation = (
         "SELECT start_us AS at_us, name, true AS call, 1 AS spans, (status = 'error')::BIGINT AS errors, "  # noqa: S608
-        "greatest(took_us, 0) AS duration_us, took_us >= 0 AS timed, CASE WHEN took_us > 1 THEN "
-        f"ceil({BINS_PER_OCTAVE} * log2(took_us)) ELSE 0 END::BIGINT AS bin, calls, {', '.join(MONEY)} "
+        "greatest(took_us, 0) AS duration_us, took_us >= 0 AS timed, "
+        f"({binned('took_us')})::BIGINT AS bin, calls, {', '.join(MONEY)} "
         f"FROM (SELECT *, coalesce(root_duration_us, end_us - start_us) AS took_us FROM traces WHERE {where})"
     )
     return relation, where.values

@@ -18,11 +18,10 @@ from .duckdb_excerpts import TRACE_ID, write_excerpts, write_labels
 from .duckdb_failures import write_failures
 from .duckdb_file import File
 from .duckdb_marks import write_marks
-from .duckdb_rollup import ROLL_EVERY, roll
+from .duckdb_rollup import ROLL_EVERY, binned, roll
 from .duckdb_series import Series
 from .duckdb_tombstones import bury_traces
 from .duckdb_tombstones import load as load_tombstones
-from .percentiles import BINS_PER_OCTAVE
 from .rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
 from .series import MAX_SERIES
 from .tombstones import Tombstones
@@ -31,7 +30,7 @@ __all__ = ["TRACE_ID", "Writer"]
 
 _INSERT_SPANS: Final = f"""
 INSERT INTO spans (seq, series, bin, trace_id, span_id, parent_span_id, {", ".join(SPAN_COLUMNS)}) SELECT
-    seq, series, CASE WHEN duration_us > 1 THEN ceil({BINS_PER_OCTAVE} * log2(duration_us)) ELSE 0 END,
+    seq, series, {binned("duration_us")},
     {TRACE_ID}, span_id, nullif(parent_span_id, 0),
     {", ".join(f"CASE WHEN isfinite({name}) THEN {name} END" if kind is REAL else name for name, kind in SPAN_COLUMNS.items())}
 FROM incoming
