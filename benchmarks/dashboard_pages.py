@@ -77,6 +77,11 @@ class _Reader:
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
+    def rest(self, seconds: float) -> None:
+        """Ask for nothing for a while. The server closes what is idle for 20 s, so the connection is opened again after it."""
+        self._connection.close()
+        time.sleep(seconds)
+
     def get(self, path: str) -> bytes:
         self._connection.request("GET", path)
         answer = self._connection.getresponse()
@@ -136,7 +141,7 @@ def measure(options: argparse.Namespace) -> Report:
             seconds = 30 if options.quick else _LONGEST_S
             with _arriving(port, seconds) as arrived:
                 # What the filling left to do is no part of the steady state.
-                time.sleep(15)
+                reader.rest(15)
                 for key, paths in asked.items():
                     found[key] += reader.timed(paths, repetitions)
             memory = peak_mib(process.pid)

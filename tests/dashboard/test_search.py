@@ -16,6 +16,7 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
+from duckdb import DuckDBPyConnection
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.duckdb_file import File
 from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
+from ai_dev_squad_dashboard.store.search_sources import TRACES, Source, Words
 from ai_dev_squad_dashboard.store.search_vocabulary import MOST
 
 DAY = 86_400_000_000
@@ -411,6 +413,31 @@ def test_killed_at_any_moment_it_answers_as_before(tmp_path: Path) -> None:
             assert found(store, "w3") == [n + 1 for n in range(written - 1, -1, -1) if n % 7 == 3]
             assert found(store, f"run{written - 1} span19") == [written]
         store.close()
+
+
+def test_a_step_asks_for_about_as_many_rows_as_it_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine reads and sorts all that it is asked for, so where texts are long, few rows are asked for."""
+    asked: list[int] = []
+
+    def between(
+        source: Source, cursor: DuckDBPyConnection, done: int, end: int, *entries: tuple[int, int]
+    ) -> Iterator[Words]:
+        if source is TRACES:
+            asked.append(end - done - 1)
+        return read(source, cursor, done, end, *entries)
+
+    read = Source.between
+    monkeypatch.setattr(Source, "between", between)
+    for name, value in {"_LEAST_ROWS": 1, "_FIRST_ROWS": 20, "_STEP_CHARACTERS": 4_000}.items():
+        monkeypatch.setattr(search_follow, name, value)
+    store = opened(tmp_path)
+    try:
+        store.write(Batch([span(number, number, "a" * 998) for number in range(1, 21)]))  # 1,000 with the name
+        assert store.indexes is not None
+        assert store.indexes.settle()
+    finally:
+        store.close()
+    assert asked == [20, 4, 4, 4, 4]
 
 
 @pytest.mark.parametrize("damage", ["missing", "no database", "of another store"])

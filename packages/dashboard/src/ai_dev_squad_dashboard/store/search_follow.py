@@ -29,7 +29,9 @@ __all__ = ["Follower"]
 
 log = logging.getLogger("ai_dev_squad.dashboard")
 
-_STEP_SPANS: Final = 5_000
+_LEAST_ROWS: Final = 100
+_FIRST_ROWS: Final = 5_000
+_MOST_ROWS: Final = 20_000
 _STEP_CHARACTERS: Final = 8_000_000
 """What one step reads at most: a step is one transaction, and is held in memory."""
 _PAUSE_S: Final = 0.2
@@ -50,6 +52,8 @@ class Follower:
         self.path = path
         self._next_number = next_number
         self._pieces = Pieces()
+        self._reach = _FIRST_ROWS
+        """Rows that a step asks for, going by how long those were that it read last: the engine reads all that it is asked for."""
         self._index: Index | None = None
         self._working = threading.RLock()
         """Held while the index is changed or exchanged."""
@@ -243,8 +247,9 @@ class Follower:
             top = self._source.top(cursor, done)
             if top <= done:
                 return False
-            end = min(top, done + _STEP_SPANS) + 1
-            rows = _taken(self._source.between(cursor, done, end))
+            reach = self._reach
+            end = min(top, done + reach) + 1
+            rows = self._taken(self._source.between(cursor, done, end))
         if not rows:
             # Of rows whose numbers were given out and that are gone.
             index.add({}, {}, end - 1, Mark(0))
@@ -252,7 +257,7 @@ class Follower:
         last = rows[-1]
         days = {row.entry: row.at_us // 86_400_000_000 for row in rows if row.number == row.entry}
         index.add(self._documents(rows), days, last.number, Mark(last.mark))
-        return len(rows) >= _STEP_SPANS // 2 or top > last.number
+        return len(rows) >= reach // 2 or top > last.number
 
     def _refill(self, index: Index) -> bool:
         emptied = index.emptied()
@@ -260,13 +265,26 @@ class Follower:
             return False
         first, behind, place = emptied
         done, _ = index.done()
-        end = min(done + 1, place + 4 * _STEP_SPANS)
+        end = min(done + 1, place + 4 * self._reach)
         with self._file.reading() as cursor:
-            rows = _taken(self._source.between(cursor, place - 1, end, (first, behind)))
+            rows = self._taken(self._source.between(cursor, place - 1, end, (first, behind)))
             full = len(rows) > 0 and sum(len(row.text) for row in rows) >= _STEP_CHARACTERS
         following = rows[-1].number + 1 if full else end
         index.refill(first, self._documents(rows), None if following > done else following)
         return True
+
+    def _taken(self, rows: Iterator[Words]) -> list[Words]:
+        """As many as one step takes."""
+        taken, characters = [], 0
+        for row in rows:
+            taken.append(row)
+            characters += len(row.text)
+            if characters >= _STEP_CHARACTERS:
+                break
+        if taken:
+            fitting = _STEP_CHARACTERS * len(taken) // max(1, characters)
+            self._reach = min(_MOST_ROWS, max(_LEAST_ROWS, fitting))
+        return taken
 
     def _documents(self, rows: Iterable[Words]) -> dict[int, str]:
         if not self._source.grows:
@@ -290,14 +308,3 @@ class Follower:
         if self._told is not type(error) and not self._closing.is_set():
             self._told = type(error)
             log.warning("%s", self.trouble)
-
-
-def _taken(rows: Iterator[Words]) -> list[Words]:
-    """As many as one step takes."""
-    taken, characters = [], 0
-    for row in rows:
-        taken.append(row)
-        characters += len(row.text)
-        if characters >= _STEP_CHARACTERS:
-            break
-    return taken
