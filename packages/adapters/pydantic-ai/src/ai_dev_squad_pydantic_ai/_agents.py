@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ for _steers in (ApprovalRequired, CallDeferred):
     register_control_flow(_steers, "interrupted")
 
 _resumptions = Resumptions()
+_under_way: dict[str, AgentRun] = {}
+"""The runs that are observed, by the framework's id: their hooks may be called in any context."""
 
 
 class AgentRun(Call):
@@ -32,20 +35,30 @@ class AgentRun(Call):
     conversation: str | None = None
     ran: set[str] | None = None
     """The tool calls that were told of."""
-    is_left: Callable[[BaseException], bool]
-    """Whether it is a consumer who had enough that ends the run by this."""
+    has_failed = False
+    """Whether something failed in it, and nothing made that good."""
+    id: str
+    """What the framework calls it."""
+    was_left: Callable[[], bool]
+    """Whether the consumer of its events has left, which cancels it."""
 
     @classmethod
-    def open(cls, ctx: Any, mark: Mark, *, resumes: bool, is_left: Callable[[BaseException], bool]) -> AgentRun:
+    def open(cls, ctx: Any, mark: Mark, *, resumes: bool, was_left: Callable[[], bool]) -> AgentRun:
         """For a run that is about to begin, by the context that the framework gives it."""
         run = cls(ctx.agent, Call.cause())
-        run.is_left, run.conversation = is_left, ctx.conversation_id
+        run.was_left, run.conversation, run.id = was_left, ctx.conversation_id, ctx.run_id
         name = mark.name or getattr(ctx.agent, "name", None) or "agent"
         attributes = {keys.CONVERSATION_ID: ctx.conversation_id, "pydantic_ai.run.id": ctx.run_id}
         run.start(name, attributes=attributes, agent_id=name, task=mark.task)
+        _under_way[run.id] = run
         if resumes:
             _resumptions.resumed(run.operation, run.conversation, {})
         return run
+
+    @staticmethod
+    def of(ctx: Any) -> AgentRun | None:
+        """The run whose context the framework hands to a hook; ``None`` for one that is not observed, or over."""
+        return _under_way.get(ctx.run_id)
 
     def take(self, item: Any) -> None:
         waits = _translate.waits_for(item.output)
@@ -55,13 +68,22 @@ class AgentRun(Call):
         _resumptions.interrupted(self.operation, self.conversation, {"tool_call_ids": waits})
 
     def raised(self, error: BaseException) -> None:
-        if self.is_left(error):
+        if self._is_left(error):
             self.status = "closed_early"
             self.end()
         else:
             self.end(error)
 
+    def _is_left(self, error: BaseException) -> bool:
+        """Whether a consumer had enough of the run: what waits for its end is cancelled then, and nothing failed in it."""
+        if not isinstance(error, asyncio.CancelledError):
+            return False
+        waits = asyncio.current_task()
+        return self.was_left() or (not self.has_failed and waits is not None and waits.cancelling() > 0)
+
     def end(self, error: BaseException | ErrorInfo | None = None) -> bool:
+        if _under_way.get(self.id) is self:
+            del _under_way[self.id]
         if self.below and not self.ended:
             # The framework tells of a run's end before that of the request that is cancelled with it.
             self.sweep(self.status if error is None else _status_of(error))
@@ -94,8 +116,11 @@ class ToolCall(Call):
     kind = operations.TOOL
 
     @classmethod
-    def open(cls, run: AgentRun, call: Any, arguments: Any) -> ToolCall:
+    def open(cls, run: AgentRun | None, call: Any, arguments: Any) -> ToolCall | None:
         """For a call that the model asked for, once its arguments are valid."""
+        above = Call.current()
+        if run is None or (isinstance(above, ToolCall) and above.subject is call):
+            return None  # nobody observes it, or it was told of by the capability that holds this one
         run.is_new(call.tool_call_id)
         tool = cls(call, run)
         tool.start(call.tool_name, attributes=opening_attributes(arguments, call.tool_call_id))

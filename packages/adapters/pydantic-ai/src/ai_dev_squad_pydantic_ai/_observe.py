@@ -14,8 +14,8 @@ from pydantic_graph.graph_builder import Graph
 from ai_dev_squad import runtime
 from ai_dev_squad.marks import Mark
 from ai_dev_squad.patching import Patches
-from ai_dev_squad_pydantic_ai import _graphs
-from ai_dev_squad_pydantic_ai._capability import Observing
+from ai_dev_squad_pydantic_ai import _capability, _graphs
+from ai_dev_squad_pydantic_ai._capability import Entering, Observing
 from ai_dev_squad_pydantic_ai._invocation import MARKS, Call, name_in
 from ai_dev_squad_pydantic_ai._models import watch
 
@@ -70,9 +70,11 @@ def unobserve(thing: T) -> T:
 
 def _install_agents(cls: type) -> None:
     """Have agents of this class, and plain ones, which may work for them, look whether a run is to be observed."""
+    _capability.install()
     for each in (cls, Agent):
         for name, observing in (("iter", _observing_run), ("run_stream_events", _observing_events)):
-            _patches.wrap(next(base for base in each.__mro__ if name in vars(base)), name, observing)
+            owner = next(base for base in each.__mro__ if name in vars(base))
+            _patches.wrap(owner, name, _making_run if owner is Agent and name == "iter" else observing)
 
 
 def _observing_run(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,6 +82,22 @@ def _observing_run(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def iterate(agent: Any, *args: Any, **kwargs: Any) -> Any:
         return original(agent, *args, **_with_observer(agent, kwargs)[0])
+
+    return iterate
+
+
+def _making_run(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Of ``Agent.iter``, which all others come to, and which makes the run."""
+
+    def iterate(agent: Any, *args: Any, **kwargs: Any) -> Any:
+        given = kwargs.get("capabilities") or ()
+        observer = next((each for each in given if isinstance(each, Observing)), None)
+        if observer is not None:
+            kwargs["capabilities"] = [each for each in given if each is not observer] or None
+        else:
+            observer = _observer(agent, kwargs)
+        manager = original(agent, *args, **kwargs)
+        return manager if observer is None and not _capability.is_entering() else Entering(manager, observer)
 
     return iterate
 
@@ -111,10 +129,15 @@ def _noting_leave(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with_observer(agent: Any, kwargs: dict[str, Any]) -> tuple[dict[str, Any], Observing | None]:
-    """The arguments of a run with a capability that observes it, if it is to be observed and has none yet."""
-    mark = MARKS.find(agent)
+    """The arguments of a run with what it is observed by, if it is to be observed and has none yet."""
     given = kwargs.get("capabilities") or ()
-    if (mark is None and Call.cause() is None) or any(isinstance(each, Observing) for each in given):
-        return kwargs, None
-    observer = Observing(mark, resumes=kwargs.get("deferred_tool_results") is not None)
-    return {**kwargs, "capabilities": [*given, observer]}, observer
+    observer = None if any(isinstance(each, Observing) for each in given) else _observer(agent, kwargs)
+    return (kwargs, None) if observer is None else ({**kwargs, "capabilities": [*given, observer]}, observer)
+
+
+def _observer(agent: Any, kwargs: dict[str, Any]) -> Observing | None:
+    """What a run of ``agent`` with these arguments is observed by; ``None`` where nobody asks for it."""
+    mark = MARKS.find(agent)
+    if mark is None and Call.cause() is None:
+        return None
+    return Observing(mark, resumes=kwargs.get("deferred_tool_results") is not None)
