@@ -97,6 +97,10 @@ def test_any_name(name: str) -> None:
         ("api.openai.com.evil.example", None),
         ("127.0.0.1", None),
         ("", None),
+        ("bedrock-agent-runtime.eu-west-1.amazonaws.com", "aws.bedrock"),
+        ("gateway.azure-api.net", "azure.ai.openai"),
+        ("ark.cn-beijing.volces.com", "volcengine"),
+        ("api.replicate.com", "replicate"),
     ],
 )
 def test_hosts(host: str, provider: str | None) -> None:

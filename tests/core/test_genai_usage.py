@@ -121,6 +121,26 @@ def as_object(value: Any) -> Any:
             usage(7_407, 76_504, reasoning_output_tokens=73_248, web_searches=74),
             id="perplexity, sources and thoughts beside the rest",
         ),
+        pytest.param(  # litellm#39618
+            {"prompt_tokens": "200", "completion_tokens": "30"}, usage(200, 30), id="counts that are written as text"
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 188,
+                "completion_tokens": 55,
+                "total_tokens": 7_355,
+                "connector_tokens": 7_112,
+                "connectors": {"web_search": 1},
+            },
+            usage(7_300, 55, web_searches=1),
+            id="mistral's conversations, connectors beside the rest",
+        ),
+        pytest.param(
+            {"prompt_tokens": 7_300, "completion_tokens": 55, "total_tokens": 7_355, "connector_tokens": 7_112},
+            usage(7_300, 55),
+            id="connectors that the prompt holds already, as the total says",
+        ),
+        pytest.param({"input_token_count": 7, "output_token_count": 9}, usage(7, 9), id="replicate"),
         pytest.param(
             {"input_tokens": 200, "output_tokens": 30, "server_tool_use": {"web_search_requests": 2}},
             usage(200, 30, web_searches=2),
@@ -574,7 +594,8 @@ def test_shapes(reported: Any, expected: Usage) -> None:
         {"prompt_tokens": 0, "completion_tokens": 0},
         {"prompt_tokens": math.nan, "completion_tokens": math.inf},
         {"prompt_tokens": 1 << 60, "completion_tokens": True},
-        {"prompt_tokens": -5, "completion_tokens": "12"},
+        {"prompt_tokens": -5, "completion_tokens": "twelve"},
+        {"prompt_tokens": "1" * 16, "completion_tokens": "-12"},
         {"meta": {"billed_units": {"search_units": 1}}},
         {"usage": {"type": "duration", "seconds": 12}},
     ],
@@ -751,6 +772,7 @@ def test_a_tally_knows_whom_it_reads() -> None:
         ),
         pytest.param({"cost": {"input_tokens_cost": 0.001, "total_cost": 0.006}}, 0.006, id="perplexity"),
         pytest.param({"usage": {"cost_in_usd_ticks": 37_756_000}}, 0.0037756, id="xai"),
+        pytest.param({"usage": {"prompt_tokens": 9, "estimated_cost": 0.00034}}, 0.00034, id="deepinfra"),
         pytest.param({"cost": 0.0063, "token_usage": {"prompt_tokens": 9}}, 0.0063, id="openrouter through langchain"),
         pytest.param({"prompt_tokens": 9}, None, id="none"),
         pytest.param({"cost": "0.1"}, None, id="no number"),

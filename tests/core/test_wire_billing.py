@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import ChainMap
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -176,6 +178,138 @@ def test_who_speaks_a_language_of_their_own(
     said = ChainMap(*(line.metadata or {} for line in captured.lines if line.span_id == call.span_id))
     found = (said.get(name) for name in (keys.PROVIDER_NAME, keys.RESPONSE_MODEL, keys.REQUEST_MAX_TOKENS))
     assert (call.operation, *found, entry.usage.input_tokens, entry.usage.output_tokens) == expected
+
+
+@pytest.mark.parametrize(
+    "url, body, answer, expected",
+    [
+        pytest.param(  # pi#2017, AstrBot#6614
+            "https://api.moonshot.ai/v1/chat/completions",
+            {"model": "kimi-k2-0905-preview", "messages": [], "stream": True},
+            events(
+                {"model": "kimi-k2-0905-preview", "choices": [{"index": 0, "delta": {"content": '"usage":{'}}]},
+                {"choices": [{"delta": {}, "usage": {"prompt_tokens": 1000, "completion_tokens": 100}}]},
+            ),
+            (1000, 100, pytest.approx(1000 * 0.6e-6 + 100 * 2.5e-6)),
+            id="Moonshot, whose streams tell it in a choice",
+        ),
+        pytest.param(  # posthog-python#395
+            f"{OPENAI}/responses",
+            {"prompt": {"id": "pmpt_1"}, "input": "q"},
+            {"json": {"model": "gpt-4o", "usage": {"input_tokens": 1000, "output_tokens": 100}}},
+            (1000, 100, 0.0035),
+            id="a prompt that is kept at OpenAI, with its model",
+        ),
+        pytest.param(
+            "https://api.mistral.ai/v1/conversations",
+            {"agent_id": "ag_1", "inputs": "q"},
+            {
+                "json": {
+                    "outputs": [{"type": "tool.execution"}, {"type": "message.output", "model": "mistral-large-2512"}],
+                    "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100},
+                }
+            },
+            (1000, 100, pytest.approx(1000 * 0.5e-6 + 100 * 1.5e-6)),
+            id="an agent that is kept at Mistral",
+        ),
+        pytest.param(  # Roo-Code#1604
+            "https://bedrock-runtime.us-east-1.amazonaws.com/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aprompt-router%2Fr/converse",
+            {"messages": []},
+            {
+                "json": {
+                    "usage": {"inputTokens": 1000, "outputTokens": 100},
+                    "trace": {
+                        "promptRouter": {
+                            "invokedModelId": "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-pro-v1:0"
+                        }
+                    },
+                }
+            },
+            (1000, 100, pytest.approx(1000 * 0.8e-6 + 100 * 3.2e-6)),
+            id="a router of Bedrock's",
+        ),
+        pytest.param(
+            "https://api.cloudflare.com/client/v4/accounts/a/ai/run/@cf/meta/llama-3.1-8b-instruct",
+            {"prompt": "q"},
+            {
+                "json": {
+                    "success": True,
+                    "result": {"response": "a", "usage": {"prompt_tokens": 1000, "completion_tokens": 100}},
+                }
+            },
+            (1000, 100, pytest.approx(1000 * 0.282e-6 + 100 * 0.827e-6)),
+            id="Cloudflare Workers AI",
+        ),
+        pytest.param(
+            "https://api.replicate.com/v1/models/meta/meta-llama-3-70b-instruct/predictions",
+            {"input": {"prompt": "q"}},
+            {
+                "json": {
+                    "status": "succeeded",
+                    "metrics": {"input_token_count": 10, "output_token_count": 20, "predict_time": 1.5},
+                }
+            },
+            (10, 20, None),
+            id="Replicate",
+        ),
+        pytest.param(
+            "https://api.deepinfra.com/v1/openai/chat/completions",
+            {"model": "deepseek-ai/DeepSeek-V3", "messages": []},
+            {"json": {"usage": {"prompt_tokens": 1000, "completion_tokens": 100, "estimated_cost": 0.00034}}},
+            (1000, 100, 0.00034),
+            id="DeepInfra, who says what it costs",
+        ),
+    ],
+)
+def test_what_is_said_in_places_of_their_own(
+    url: str, body: dict[str, Any], answer: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    """Tokens and the model that answered are found where the provider says them."""
+    assert billed(url, body, **answer)[1:4] == expected
+
+
+@pytest.mark.parametrize(
+    "answer, error",
+    [
+        ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "1008"),
+        ({"choices": [{"finish_reason": "error", "error": {"code": 502, "message": "upstream"}}]}, "200"),
+        ({"base_resp": {"status_code": 0}, "choices": [{"error": None, "message": {"content": '"error":{}'}}]}, None),
+    ],
+)
+def test_an_error_that_is_sent_as_a_success(answer: dict[str, Any], error: str | None) -> None:
+    """MiniMax and OpenRouter say in the answer what went wrong."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
+    with capture() as captured:
+        with running(operations.AGENT, "agent", framework="test"), httpx.Client(transport=transport) as client:
+            client.post(f"{GATEWAY}/chat/completions", json={"model": "m", "messages": []})
+    (call,) = captured.closing("chat")
+    assert (call.status, call.error and call.error.type) == ("error" if error else "ok", error)
+
+
+@pytest.mark.parametrize("last", [None, {"type": "error", "error": {"type": "overloaded_error"}}])
+def test_a_stream_that_breaks_off_has_said_more_than_it_had_counted(last: dict[str, Any] | None) -> None:
+    """Anthropic counts the output at the end alone, and a 1 when it begins (litellm#30787, litellm#30420)."""
+    begun = {"model": "claude-opus-4-8", "content": [], "usage": {"input_tokens": 1000, "output_tokens": 1}}
+    told = events(
+        {"type": "message_start", "message": begun},
+        *({"type": "content_block_delta", "delta": {"text": f"word {index}"}} for index in range(100)),
+        *([last] if last else []),
+    )
+
+    def breaking() -> Iterator[bytes]:
+        yield told["text"].encode()
+        if last is None:
+            raise httpx.RemoteProtocolError("the peer has closed the connection")
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=told["headers"], content=breaking()))
+    with capture():
+        with running(operations.AGENT, "agent", framework="test"), httpx.Client(transport=transport) as client:
+            with client.stream("POST", "https://api.anthropic.com/v1/messages", json=CLAUDE) as response:
+                with suppress(httpx.RemoteProtocolError):
+                    list(response.iter_lines())
+        (entry,) = ai_dev_squad.get_cost_tracker().entries
+    events_told = 101 if last is None else 102
+    assert (entry.input_tokens, entry.output_tokens, entry.usage.source) == (1000, events_told, "estimated")
 
 
 def test_speech_is_counted_where_its_stream_says_so() -> None:

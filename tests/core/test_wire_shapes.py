@@ -10,6 +10,7 @@ import pytest
 from ai_dev_squad import wire
 from ai_dev_squad.wire import Exchange
 
+OPENAI = "https://api.openai.com/v1"
 CALLS = {
     "https://api.openai.com/v1/chat/completions": ("chat", "body"),
     "https://x.openai.azure.com/openai/deployments/mine/chat/completions?api-version=1": ("chat", "body"),
@@ -19,6 +20,20 @@ CALLS = {
     "https://api.openai.com/v1/completions": ("completions", "body"),
     "https://api.openai.com/v1/responses": ("responses", "body"),
     "https://api.openai.com/v1/embeddings": ("embeddings", "body"),
+    "https://ark.cn-beijing.volces.com/api/v3/embeddings/multimodal": ("embeddings", "body"),
+    "https://ark.cn-beijing.volces.com/api/v3/contents/generations/tasks": ("videos", "body"),
+    "https://api.openai.com/v1/videos/video_1/remix": ("videos", ""),
+    "https://api.minimax.io/v1/text/chatcompletion_v2": ("chat", "body"),
+    "https://router.huggingface.co/hf-inference/models/google/gemma-2b": ("hf_inference", "google/gemma-2b"),
+    "https://router.huggingface.co/hf-inference/models/BAAI/bge/pipeline/feature-extraction": (
+        "embeddings",
+        "BAAI/bge",
+    ),
+    "https://api.cloudflare.com/client/v4/accounts/a/ai/run/@cf/meta/llama-3": ("cloudflare", "@cf/meta/llama-3"),
+    "https://gateway.ai.cloudflare.com/v1/a/g/workers-ai/@cf/meta/llama-3": ("cloudflare", "@cf/meta/llama-3"),
+    "https://bedrock-agent-runtime.us-east-1.amazonaws.com/retrieveAndGenerate": ("retrieval", ""),
+    "https://ai.api.nvidia.com/v1/retrieval/nvidia/reranking": ("rerank", "body"),
+    "https://api.jina.ai/v1/classify": ("classify", "body"),
     "https://api.openai.com/v1/images/generations": ("images", "body"),
     "https://x.openai.azure.com/openai/deployments/mine/images/edits?api-version=1": ("images", "body"),
     "https://api.openai.com/v1/audio/transcriptions": ("transcriptions", "body"),
@@ -81,6 +96,10 @@ OTHERS = (
     "http://localhost/other/path",
 )
 PATHS_OF_OTHERS = (
+    "http://localhost/ai/run/nightly",
+    "http://localhost/conversations/3",
+    "http://localhost/v1/predictions",
+    "http://localhost/v1/chat",
     "https://graph.microsoft.com/v1.0/chats/1/messages",
     "https://api.openai.com/v1/threads/t/messages",
     "http://localhost/api/chat",
@@ -133,6 +152,66 @@ def test_other_paths_are_not_calls_whatever_they_are_sent(url: str) -> None:
 def test_a_path_that_others_have_too_needs_a_model_in_its_body(url: str, body: dict[str, object]) -> None:
     """Without one it's a chat message, a survey, or somebody's own endpoint."""
     assert sent(url, **body) == []
+
+
+CONVERSED = {"inputs": "q"}
+RAG = "https://bedrock-agent-runtime.us-east-1.amazonaws.com"
+RERANKED = {"bedrockRerankingConfiguration": {"modelConfiguration": {"modelArn": "arn:rerank"}}}
+
+
+@pytest.mark.parametrize(
+    "url, body, call",
+    [
+        # posthog-python#395, sentry#111700
+        (f"{OPENAI}/responses", {"prompt": {"id": "pmpt_1"}, "input": "q"}, ("responses", "")),
+        (f"{OPENAI}/responses", {"agent": {"name": "a", "type": "agent_reference"}, "input": "q"}, ("responses", "")),
+        # braintrust-sdk-python#324
+        ("https://api.mistral.ai/v1/conversations", {"model": "m", **CONVERSED}, ("conversations", "m")),
+        ("https://api.mistral.ai/v1/conversations", {"agent_id": "ag_1", **CONVERSED}, ("conversations", "ag_1")),
+        ("https://api.mistral.ai/v1/conversations/conv_1", CONVERSED, ("conversations", "")),
+        ("https://api.mistral.ai/v1/conversations/conv_1/restart", CONVERSED, ("conversations", "")),
+        ("https://api.cohere.com/v1/chat", {"message": "q"}, ("cohere", "")),
+        ("https://api.cohere.com/v1/rerank", {"query": "q", "documents": []}, ("rerank", "")),
+        ("https://x.cloud.databricks.com/serving-endpoints/gte/invocations", {"input": ["q"]}, ("embeddings", "gte")),
+        ("https://x/accounts/a/ai/run/@cf/baai/bge", {"text": ["q"]}, ("cloudflare_embeddings", "@cf/baai/bge")),
+        ("https://api.replicate.com/v1/models/meta/llama/predictions", {"input": {}}, ("replicate", "meta/llama")),
+        ("https://api.replicate.com/v1/predictions", {"version": "5c7d", "input": {}}, ("replicate", "5c7d")),
+        ("https://bedrock/async-invoke", {"modelId": "amazon.nova-reel-v1:0"}, ("videos", "amazon.nova-reel-v1:0")),
+        (
+            f"{RAG}/retrieveAndGenerate",
+            {"retrieveAndGenerateConfiguration": {"knowledgeBaseConfiguration": {"modelArn": "arn:claude"}}},
+            ("retrieval", "arn:claude"),
+        ),
+        (f"{RAG}/rerank", {"rerankingConfiguration": RERANKED}, ("rerank", "arn:rerank")),
+        (
+            "https://api.perplexity.ai/async/chat/completions",
+            {"request": {"model": "sonar-deep-research"}},
+            ("chat", "sonar-deep-research"),
+        ),
+    ],
+)
+def test_a_model_may_be_named_elsewhere_or_be_chosen_there(
+    url: str, body: dict[str, object], call: tuple[str, str]
+) -> None:
+    """Deeper inside, by a prompt or an agent that the provider keeps, or by the provider itself: a call all the same."""
+    assert sent(url, json=body) == [call]
+
+
+@pytest.mark.parametrize(
+    "url, body",
+    [
+        ("http://localhost/surveys/3/responses", {"prompt": "q", "agent": "a"}),
+        (f"{OPENAI}/conversations", {"items": []}),
+        (f"{OPENAI}/conversations/conv_1", {"metadata": {}}),
+        (f"{OPENAI}/conversations/conv_1/items", {"items": []}),
+        ("https://gateway.example/v1/chat", {"message": "q"}),
+        ("https://x.cloud.databricks.com/serving-endpoints/agent/invocations", {"input": [{"role": "user"}]}),
+        ("http://localhost/v1/predictions", {"version": "1", "input": [1, 2]}),
+    ],
+)
+def test_what_looks_like_it_is_no_call(url: str, body: dict[str, object]) -> None:
+    """Where nothing is asked, or somebody else might be."""
+    assert sent(url, json=body) == []
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,36 @@ def test_an_empty_request_succeeds_and_is_answered_in_its_own_encoding(client, s
     assert sink.batches == []
 
 
+@pytest.mark.parametrize(
+    "path, body, told",
+    [
+        (  # opentelemetry-python#3325
+            "/v1/traces",
+            {"resource_spans": [{"scope_spans": [{"spans": [{"trace_id": "a" * 32}]}]}]},
+            "'resource_spans' stands where this path looks for 'resourceSpans'",
+        ),
+        (  # langfuse#15707
+            "/v1/traces",
+            {"resourceLogs": [{"scopeLogs": [{"logRecords": [{}]}]}]},
+            "'resourceLogs' stands where this path looks for 'resourceSpans'",
+        ),
+        (
+            "/v1/traces",
+            {"resourceSpans": [{"resource": {}, "instrumentationLibrarySpans": [{"spans": [{}]}]}]},
+            "'instrumentationLibrarySpans' stands where this path looks for 'scopeSpans'",
+        ),
+        ("/v1/logs", {"resourceLogs": [{"resource": {}, "scopeLogs": [{"logRecords": []}]}]}, None),
+        ("/v1/metrics", {"resourceMetrics": [{"scopeMetrics": [], "schemaUrl": "u"}, {"resource": {}}]}, None),
+    ],
+)
+def test_a_request_in_which_nothing_is_found_is_told_why(client, sink, path, body, told):
+    """Unknown names are ignored, as the protocol wants it; the sender learns which ones, and that nothing was stored."""
+    answer = client.post(path, data=json.dumps(body), content_type=JSON)
+    message = answer.json.get("partialSuccess", {}).get("errorMessage")
+    assert (answer.status_code, message) == (200, told and f"nothing was found in it: {told}")
+    assert sink.batches == []
+
+
 def test_a_span_in_protobuf_and_in_json_becomes_the_same_row(client, sink):
     """Both encodings say the same, so they are stored as the same."""
     assert client.post("/v1/traces", data=protobuf(), content_type=PROTOBUF).status_code == 200

@@ -196,6 +196,22 @@ def _responses(_: str, asked: dict[str, Any]) -> Body:
     )
 
 
+def _conversation(_: str, asked: dict[str, Any]) -> Body:
+    begun = {"conversation_id": "conv_1", "created_at": "2026-11-30T00:00:00Z"}
+    said = {"id": "msg_1", "model": "mistral-small", "content": "hello", "role": "assistant"}
+    if asked.get("stream"):
+        parts = [{"type": "message.output.delta", "output_index": 0, "content_index": 0, **said}] * 3
+        done = {"type": "conversation.response.done", "usage": OPENAI_USAGE}
+        return "text/event-stream", sse({"type": "conversation.response.started", **begun}, *parts, done, named=True)
+    outputs = [{"object": "entry", "type": "message.output", **said}]
+    return "application/json", {
+        "object": "conversation.response",
+        **begun,
+        "outputs": outputs,
+        "usage": OPENAI_USAGE,
+    }
+
+
 def _embeddings(_: str, asked: dict[str, Any]) -> Body:
     packed = base64.b64encode(struct.pack("<3f", 1, 2, 3)).decode()
     vector = packed if asked.get("encoding_format") == "base64" else [0.1, 0.2, 0.3]
@@ -340,6 +356,7 @@ def _cohere_embeddings(_: str, __: dict[str, Any]) -> Body:
 FORMATS: dict[str, Callable[[str, dict[str, Any]], Body]] = {
     "/chat/completions": _chat,
     "/responses": _responses,
+    "/conversations": _conversation,
     "/embeddings": _embeddings,
     "/completions": _completions,
     "/messages": _messages,

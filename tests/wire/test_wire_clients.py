@@ -174,6 +174,18 @@ async def mistral_chat_async(url: str) -> None:
         await client.chat.complete_async(model="mistral-small", messages=MESSAGES)
 
 
+@call("conversations", 10)
+def mistral_conversation(url: str) -> None:
+    with Mistral(api_key="x", server_url=url) as client:
+        client.beta.conversations.start(model="mistral-small", inputs="q")
+
+
+@call("conversations", 10)
+async def mistral_conversation_stream_async(url: str) -> None:
+    async with Mistral(api_key="x", server_url=url) as client:
+        await drain(await client.beta.conversations.start_stream_async(agent_id="ag_1", inputs="q"))
+
+
 @call("cohere", 10)
 def cohere_chat(url: str) -> None:
     cohere.ClientV2(api_key="x", base_url=url).chat(model="command-a", messages=MESSAGES)

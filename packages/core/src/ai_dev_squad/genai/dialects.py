@@ -11,7 +11,7 @@ Where the names are from:
 - Bedrock: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html and
   ``…/API_runtime_CacheDetail.html``
 - Ollama: https://docs.ollama.com/api/usage. Cohere: https://docs.cohere.com/reference/chat
-- Mistral: https://docs.mistral.ai/api. Perplexity, sources beside the prompt: https://docs.perplexity.ai/getting-started/pricing
+- Mistral, connectors beside the prompt: https://docs.mistral.ai/agents/connectors/websearch. Perplexity, sources beside the prompt: https://docs.perplexity.ai/getting-started/pricing
 - IBM watsonx.ai: https://ibm.github.io/watsonx-ai-node-sdk/interfaces/0_1_x.WatsonXAI.TextGenResult-1.html
 - DeepSeek: https://api-docs.deepseek.com/guides/kv_cache. OpenRouter:
   https://openrouter.ai/docs/use-cases/usage-accounting
@@ -29,7 +29,7 @@ from ai_dev_squad.schema import Usage
 
 __all__ = ["beside", "counted"]
 
-_MOST = 1 << 53
+_MOST, _LONGEST = 1 << 53, 16
 
 # Names that mean the same, most specific first.
 _INPUT = ("prompt_tokens", "input_tokens")
@@ -68,6 +68,8 @@ def _count(source: Mapping[str, Any], *names: str) -> int | None:
 def _whole(value: Any) -> int | None:
     if type(value) is int:
         return value if 0 <= value < _MOST else None
+    if type(value) is str and value.isascii() and value.isdigit() and len(value) < _LONGEST:
+        return int(value)  # as some servers write it that speak OpenAI's language
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < _MOST:
         return None
     return int(value)
@@ -154,12 +156,14 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> Counts:
         _sum(hour, _count(lifetimes, "ephemeral_5m_input_tokens")),
     )
     asked, said = _sum(_count(report, *_INPUT), _count(report, "citation_tokens")), _count(report, *_OUTPUT)
+    connected, total = _count(report, "connector_tokens"), _count(report, "total_tokens")
+    if connected and total and total >= connected + (asked or 0) + (said or 0):
+        asked = _sum(asked, connected)
     thought = _either(
         _count(report, "reasoning_tokens"),
         _count(outputs, "reasoning_tokens", "thinking_tokens"),
         detail(outputs, "reasoning"),
     )
-    total = _count(report, "total_tokens")
     anthropic = "cache_read_input_tokens" in report or "cache_creation_input_tokens" in report
     if anthropic and "prompt_tokens" not in report and (total is None or total != _sum(asked, said)):
         # Anthropic's own report: its `input_tokens` are those that had nothing to do with the cache. It has no total;
@@ -185,6 +189,7 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> Counts:
         "searches": (
             _either(
                 _count(_inside(report, "server_tool_use"), "web_search_requests"),
+                _count(_inside(report, "connectors"), "web_search", "web_search_premium"),
                 _count(report, WEB_SEARCHES, "num_search_queries"),
             ),
             _count(report, FILE_SEARCHES),
@@ -319,6 +324,7 @@ def _two_counts(asked: str, said: str) -> Callable[[Mapping[str, Any]], Counts]:
 
 
 _OLLAMA, _WATSONX = ("prompt_eval_count", "eval_count"), ("input_token_count", "generated_token_count")
+_REPLICATE = ("input_token_count", "output_token_count")
 # The first that has one of these names reads the report. The metrics of an invocation come last: they stand beside a
 # report of the model's own that says more.
 _DIALECTS = (
@@ -333,6 +339,7 @@ _DIALECTS = (
     (("total_input_tokens", "total_output_tokens"), _interaction),
     ((*_INPUT, *_OUTPUT), _openai_or_anthropic),
     (_OLLAMA, _two_counts(*_OLLAMA)),
+    (_REPLICATE[1:], _two_counts(*_REPLICATE)),
     (_WATSONX, _two_counts(*_WATSONX)),
     (("billed_units", "tokens"), _cohere),
     (("inputTokenCount", "outputTokenCount", "inputTextTokenCount"), _invocation),

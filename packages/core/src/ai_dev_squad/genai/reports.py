@@ -43,6 +43,8 @@ COUNTS = frozenset(
         "prompt_audio_seconds",
         # Perplexity's deep research
         *("citation_tokens", "num_search_queries"),
+        # Mistral's conversations
+        *("connector_tokens", "connectors"),
         # Gemini, over REST and in Google's SDK
         *("promptTokenCount", "prompt_token_count"),
         *("candidatesTokenCount", "candidates_token_count"),
@@ -73,6 +75,8 @@ COUNTS = frozenset(
         "generation_token_count",
         # IBM watsonx.ai
         *("input_token_count", "generated_token_count"),
+        # Replicate
+        "output_token_count",
         # Ollama; Cohere
         *("prompt_eval_count", "eval_count", "billed_units", "tokens"),
         # Anthropic's rounds of one answer
@@ -80,7 +84,7 @@ COUNTS = frozenset(
         # Searches of the provider's own: Anthropic's report, and what was counted in an answer
         *("server_tool_use", WEB_SEARCHES, FILE_SEARCHES),
         # Money
-        *("cost", "cost_details", "is_byok", "cost_in_usd_ticks"),
+        *("cost", "cost_details", "estimated_cost", "is_byok", "cost_in_usd_ticks"),
     }
 )
 """Names that a report of usage is made of. What has none of them holds the report further inside."""
@@ -109,7 +113,19 @@ _INSIDE = (
 HOLDERS = frozenset({*_INSIDE, "metadata"})
 """Names under which a report, or a tier, may stand further inside."""
 _DEEPEST = 3
-_AMBIGUOUS = frozenset({"tokens", "results", "cost", "cost_details", "is_byok", WEB_SEARCHES, FILE_SEARCHES})
+_AMBIGUOUS = frozenset(
+    {
+        "tokens",
+        "results",
+        "connectors",
+        "cost",
+        "cost_details",
+        "estimated_cost",
+        "is_byok",
+        WEB_SEARCHES,
+        FILE_SEARCHES,
+    }
+)
 """Names that answers use for other things as well, or that frameworks move out of the report."""
 
 

@@ -68,7 +68,7 @@ def cost_from(report: Any) -> float | None:
     """What the provider itself says that the call cost, in USD. ``None`` when it says nothing. Never raises.
 
     OpenRouter's and LiteLLM's ``cost`` (with the upstream provider's bill where the key is the user's own),
-    Perplexity's ``cost.total_cost``, xAI's ``cost_in_usd_ticks``.
+    Perplexity's ``cost.total_cost``, DeepInfra's ``estimated_cost``, xAI's ``cost_in_usd_ticks``.
     """
     try:
         return _cost(found(report))
@@ -157,7 +157,7 @@ def _cost(report: Mapping[str, Any]) -> float | None:
     ticks = _amount(report.get("cost_in_usd_ticks"), most=_MOST_USD * _TICKS)
     if ticks is not None:
         return ticks / _TICKS
-    stated = report.get("cost")
+    stated = report.get("cost", report.get("estimated_cost"))
     if stated is None:
         return None
     cost = _amount(plain(stated).get("total_cost", stated))

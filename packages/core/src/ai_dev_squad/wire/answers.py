@@ -21,7 +21,7 @@ from ai_dev_squad.genai.usage import tier_from
 __all__ = ["Answer"]
 
 _LAST = {
-    *("message_stop", "message-end", "stream-end", "interaction.completed"),
+    *("message_stop", "message-end", "stream-end", "interaction.completed", "conversation.response.done"),
     *("response.completed", "response.incomplete", "response.failed"),
 }
 _REPORT = re.compile(r'"(?:usage|usageMetadata|meta)"\s*:\s*(?=\{)')
@@ -68,15 +68,21 @@ class _Said(msgspec.Struct, gc=False):
     content_block: msgspec.Raw = _NOTHING
     output: msgspec.Raw = _NOTHING
     candidates: msgspec.Raw = _NOTHING
+    choices: msgspec.Raw = _NOTHING
+    outputs: msgspec.Raw = _NOTHING
     predictions: msgspec.Raw = _NOTHING
     message: msgspec.Raw = _NOTHING
     response: msgspec.Raw = _NOTHING
     interaction: msgspec.Raw = _NOTHING
+    result: msgspec.Raw = _NOTHING
     delta: msgspec.Raw = _NOTHING
     background: Any = None
     status: Any = None
     bytes: Any = None
-    metrics: Any = msgspec.field(default=None, name="amazon-bedrock-invocationMetrics")
+    metrics: Any = None
+    invocation_metrics: Any = msgspec.field(default=None, name="amazon-bedrock-invocationMetrics")
+    trace: Any = None
+    base_resp: Any = None
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -84,6 +90,19 @@ class _Item(msgspec.Struct, gc=False):
 
     type: Any = None
     action: Any = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    """One of the answers of a server that speaks OpenAI's language."""
+
+    usage: Any = None
+    error: Any = None
+
+
+class _Output(msgspec.Struct, gc=False):
+    """One part of what a conversation of Mistral's puts out."""
+
+    model: Any = None
 
 
 class _Prediction(msgspec.Struct, gc=False):
@@ -112,6 +131,8 @@ _decode = msgspec.json.Decoder(_Said).decode
 _decode_list = msgspec.json.Decoder(list[_Said]).decode
 _decode_items = msgspec.json.Decoder(list[_Item]).decode
 _decode_predictions = msgspec.json.Decoder(list[_Prediction]).decode
+_decode_choices = msgspec.json.Decoder(list[_Choice]).decode
+_decode_outputs = msgspec.json.Decoder(list[_Output]).decode
 _decode_candidates = msgspec.json.Decoder(list[_Candidate]).decode
 
 
@@ -119,6 +140,7 @@ class Answer:
     """What the answer has said so far."""
 
     __slots__ = (
+        "_choices",
         "_has_begun",
         "_tier",
         "background",
@@ -151,6 +173,7 @@ class Answer:
         """Whether the model has declined before it said anything, which Anthropic doesn't bill."""
         self.done = False
         """Whether the provider has said that this was the last event: many clients read no further."""
+        self._choices = _NOTHING
         self._tier: str | None = None
         self._has_begun = False
 
@@ -196,6 +219,20 @@ class Answer:
         """Take in a report of usage."""
         self.usage = merged(self.usage, report) if self.usage else dict(report)
 
+    def end(self) -> None:
+        """Nothing follows. Moonshot's streams have the usage in their last choice, and OpenRouter the error of who answers."""
+        text, self._choices = bytes(self._choices), _NOTHING  # which would keep the whole answer
+        if b'"usage"' not in text and b'"error"' not in text:
+            return
+        try:
+            choices = _decode_choices(text)
+        except msgspec.MsgspecError:
+            return
+        for choice in choices:
+            if isinstance(choice.usage, dict):
+                self.count(choice.usage)
+            self.error = choice.error or self.error
+
     def _hear(self, said: _Said) -> None:
         # Anthropic's and OpenAI's first and last events, and Cohere's last, have the answer inside. This runs for each
         # event, most of which have none of it.
@@ -231,6 +268,12 @@ class Answer:
         if said.error is not None:
             self.error = said.error or self.error
         self._hear_counts(said)
+        if said.choices is not _NOTHING:  # as in nearly every event
+            self._choices = said.choices
+        else:
+            self._hear_what_few_say(said)
+        if isinstance(said.base_resp, dict) and said.base_resp.get("status_code"):  # MiniMax, with a status of 200
+            self.error = {"code": str(said.base_resp["status_code"]), "message": said.base_resp.get("status_msg")}
         # Both name the searches of the provider's own in the answer, beside what was found.
         if said.output is not _NOTHING and _SEARCH_CALL.search(memoryview(said.output)):
             self.count(_openai_searches(said.output))
@@ -247,6 +290,16 @@ class Answer:
         except msgspec.MsgspecError:
             pass
 
+    def _hear_what_few_say(self, said: _Said) -> None:
+        if said.result is not _NOTHING:  # Cloudflare Workers AI
+            self._hear_inside(said.result)
+        if said.outputs is not _NOTHING:
+            self.model = _last_model(said.outputs) or self.model
+        if said.trace is not None:
+            self.model = _routed_to(said.trace) or self.model
+        if isinstance(said.metrics, dict):  # Replicate
+            self.count({name: number for name, number in said.metrics.items() if name.endswith("_token_count")})
+
     def _hear_counts(self, said: _Said) -> None:
         if isinstance(said.usage, dict):
             self.count(said.usage)
@@ -257,8 +310,9 @@ class Answer:
             self.count(said.x_groq["usage"])
         if isinstance(said.meta, dict) and "billed_units" in said.meta:
             self.count({name: said.meta[name] for name in ("billed_units", "tokens") if name in said.meta})
-        if isinstance(said.metrics, dict):
-            self.count({name: number for name, number in said.metrics.items() if name.endswith("TokenCount")})
+        if isinstance(said.invocation_metrics, dict):
+            counts = said.invocation_metrics.items()
+            self.count({name: number for name, number in counts if name.endswith("TokenCount")})
         if (
             said.prompt_eval_count is not None
             or said.eval_count is not None
@@ -301,6 +355,22 @@ def _openai_searches(output: msgspec.Raw) -> dict[str, int]:
 
 def _action(item: _Item) -> Any:
     return item.action.get("type", "search") if isinstance(item.action, dict) else "search"
+
+
+def _last_model(outputs: msgspec.Raw) -> str | None:
+    """An agent may hand over to another one: https://docs.mistral.ai/agents/handoffs"""
+    try:
+        models = [item.model for item in _decode_outputs(outputs)]
+    except msgspec.MsgspecError:
+        return None
+    return next((model for model in reversed(models) if isinstance(model, str) and model), None)
+
+
+def _routed_to(trace: Any) -> str | None:
+    """https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_PromptRouterTrace.html"""
+    router = trace.get("promptRouter") if isinstance(trace, dict) else None
+    model = router.get("invokedModelId") if isinstance(router, dict) else None
+    return model if isinstance(model, str) and model else None
 
 
 def _vertex_tokens(predictions: msgspec.Raw) -> dict[str, int]:

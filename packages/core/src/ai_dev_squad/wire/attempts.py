@@ -151,8 +151,8 @@ class Attempt:
         if usage is not None and usage.image_output_tokens is None and self.exchange.api == "images":
             # What such a model says is a picture; OpenAI doesn't say so, for there is nothing else.
             usage = replace(usage, image_output_tokens=usage.output_tokens)
-        if usage is not None and self._status in {"closed_early", "cancelled"}:
-            return completed(usage, self.operation, request)
+        if usage is not None and self._status != "ok" and not answer.done:
+            return completed(usage, self.operation, request)  # left, or broken off
         return usage
 
     @property

@@ -47,6 +47,12 @@ _PROVIDERS = {
     "watsonx": "ibm.watsonx.ai",
     "watsonx_text": "ibm.watsonx.ai",
     "dashscope": "dashscope",
+    "conversations": "mistral_ai",
+    "cloudflare": "cloudflare",
+    "cloudflare_embeddings": "cloudflare",
+    "hf_inference": "huggingface",
+    "replicate": "replicate",
+    "retrieval": "aws.bedrock",
 }
 
 
@@ -136,7 +142,7 @@ class Exchange:
     @property
     def has_no_output(self) -> bool:
         """Whether nothing is written: texts are only measured, or put in order."""
-        return "embeddings" in self.api or self.api == "rerank"
+        return "embeddings" in self.api or self.api in {"rerank", "classify"}
 
     @property
     def goes_on(self) -> bool:
@@ -196,6 +202,7 @@ class Exchange:
         try:
             if reader is not None:
                 reader.end()
+            self.answer.end()
         except Exception as failure:  # noqa: BLE001
             report("reading the end of an answer on the wire", failure)
         self.error = error

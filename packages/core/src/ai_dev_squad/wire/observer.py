@@ -244,7 +244,13 @@ def _kind(exchange: Exchange) -> Kind:
 
 _KINDS = {
     **dict.fromkeys(("completions", "watsonx_text"), TEXT_COMPLETION),
-    **dict.fromkeys(("images", "ocr", "rerank", "speech", "transcriptions", "videos"), GENERATE_CONTENT),
+    **dict.fromkeys(
+        (
+            *("classify", "hf_inference", "images", "ocr", "replicate"),
+            *("rerank", "speech", "transcriptions", "videos"),
+        ),
+        GENERATE_CONTENT,
+    ),
 }
 
 

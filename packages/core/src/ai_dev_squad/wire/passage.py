@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ai_dev_squad.guard import report
 from ai_dev_squad.wire.exchange import Exchange, Observer
 from ai_dev_squad.wire.requests import Request
-from ai_dev_squad.wire.shapes import Shape, followed, shape_of
+from ai_dev_squad.wire.shapes import Shape, followed, shapes_of
 
 __all__ = ["METHODS", "Passage", "Sending", "passing", "passing_async"]
 
@@ -92,17 +92,18 @@ class Passage:
         ``body(sent)`` is what is sent: bytes, text or a mapping, ``None`` if that can't be known before it is sent.
         ``address(sent)`` is scheme, host and port.
         """
-        shape = shape_of(path) if method == "POST" else None
-        if shape is None:
+        shapes = shapes_of(path) if method == "POST" else None
+        if not shapes:
             return self._follow(method, path, sent, address)
         outer = _outermost.get()
         if outer is not None and outer.is_sending:
             return None
         try:
             request = Request(body(sent))
-            if not shape.is_call(path, request):
-                return None  # somebody else's path that ends alike
             scheme, host, port = address(sent)
+            shape = next((shape for shape in shapes if shape.is_call(path, request, host)), None)
+            if shape is None:
+                return None  # somebody else's path that ends alike
             exchange = Exchange(shape, request, path=path, host=host, port=port, scheme=scheme)
         except Exception as error:  # noqa: BLE001 - the user's call comes first
             report("reading a request on the wire", error)

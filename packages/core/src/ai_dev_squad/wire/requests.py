@@ -33,11 +33,14 @@ class _Read(msgspec.Struct, gc=False):
 
     model: Any = None
     model_id: Any = None
+    modelId: Any = None  # noqa: N815 - as Bedrock writes it
     agent: Any = None
+    agent_id: Any = None
+    version: Any = None
     stream: Any = None
     stream_options: Any = None
     service_tier: Any = None
-    serviceTier: Any = None  # noqa: N815 - as Bedrock and Gemini write it
+    serviceTier: Any = None  # noqa: N815
     speed: Any = None
     inference_geo: Any = None
     background: Any = None
@@ -71,9 +74,15 @@ class Request:
         return self._fields
 
     def named(self, *fields: str) -> str | None:
-        """The model that the body names in the first of these fields that has a name: ``model``, ``model_id`` or ``agent``."""
-        names = (getattr(self._read, field) for field in fields)
+        """The model that the body names in the first of these fields that has a name; ``a.b`` is ``b`` inside of ``a``."""
+        names = (self._inside(field) if "." in field else getattr(self._read, field) for field in fields)
         return next((name for name in names if isinstance(name, str) and name), None)
+
+    def _inside(self, field: str) -> Any:
+        found: Any = self.mapping()
+        for name in field.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        return found
 
     @property
     def stream(self) -> bool | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from ai_dev_squad.genai.providers import provider_of_host
 from ai_dev_squad.wire.requests import Request
 
-__all__ = ["SHAPES", "Shape", "followed", "shape_of"]
+__all__ = ["SHAPES", "Shape", "followed", "shapes_of"]
 
 
 class Shape(NamedTuple):
@@ -17,6 +19,7 @@ class Shape(NamedTuple):
 
     api: str
     ending: str
+    """``""`` for a path that ends with a name, which ``within`` finds."""
     within: str = ""
     """What else stands in the path."""
     model_in_path: bool = False
@@ -24,48 +27,115 @@ class Shape(NamedTuple):
     unmistakable: bool = False
     """Whether nobody else has such a path, so that a request that names no model, or can't be read, is a call, too."""
     named_as: tuple[str, ...] = ("model",)
-    """Where the body names the model."""
-    asking: str = ""
-    """What the body must have, where the same path serves what is no language model."""
+    """Where the body names the model; ``a.b`` is ``b`` inside of ``a``."""
+    asking: Callable[[Mapping[str, Any]], bool] | None = None
+    """Whether this body asks a model, where the same path serves something else as well."""
+    chosen_by: str = ""
+    """The provider that takes a model by itself where a request to its own host names none."""
 
     def model(self, path: str, request: Request) -> str | None:
         """The model, deployment or endpoint that is asked; ``None`` if neither the body nor ``path`` names one."""
         named = request.named(*self.named_as)
         found = _MODEL.search(path) if named is None and self.model_in_path else None
-        return unquote(found.group(1)) if found else named
+        return unquote(found[found.lastindex or 0]) if found else named
 
-    def is_call(self, path: str, request: Request) -> bool:
+    def is_call(self, path: str, request: Request, host: str) -> bool:
         """Whether a request to a path of this shape calls a model."""
-        if self.asking and self.asking not in request.mapping():
+        if self.asking is not None and not self.asking(request.mapping()):
             return False
-        return self.unmistakable or self.model(path, request) is not None
+        if self.unmistakable or self.model(path, request) is not None:
+            return True
+        return self.chosen_by != "" and provider_of_host(host) == self.chosen_by
+
+
+def _chats(body: Mapping[str, Any]) -> bool:
+    return "messages" in body
+
+
+def _embeds(body: Mapping[str, Any]) -> bool:
+    texts = body.get("input")
+    return isinstance(texts[0] if isinstance(texts, list) and texts else texts, str)
+
+
+def _measures(body: Mapping[str, Any]) -> bool:
+    return isinstance(body.get("text"), list)
+
+
+def _goes_on(body: Mapping[str, Any]) -> bool:
+    return "inputs" in body
+
+
+def _predicts(body: Mapping[str, Any]) -> bool:
+    return isinstance(body.get("input"), dict)
+
+
+def _names_what_is_kept(body: Mapping[str, Any]) -> bool:
+    """A prompt that is kept at OpenAI, or an agent at Azure AI Foundry: the model stands there.
+
+    https://platform.openai.com/docs/guides/prompting
+    https://learn.microsoft.com/azure/foundry/agents/quickstarts/responses-api
+    """
+    prompt, agent = body.get("prompt"), body.get("agent") or body.get("agent_reference")
+    return (isinstance(prompt, dict) and "id" in prompt) or (isinstance(agent, dict) and "name" in agent)
 
 
 # Earlier rows win. Sources: the API references of OpenAI, Azure OpenAI and AI Foundry, Anthropic, Vertex AI, Gemini,
-# Amazon Bedrock Runtime and SageMaker Runtime, Ollama, Cohere, Voyage, Mistral, IBM watsonx.ai, DashScope, Snowflake Cortex and
-# Databricks. Compatible servers (OpenRouter, xAI, DeepSeek, Moonshot, Groq, LiteLLM's proxy, vLLM) have the paths of OpenAI,
-# below any prefix.
+# Amazon Bedrock Runtime, Agent Runtime and SageMaker Runtime, Ollama, Cohere, Voyage, Mistral, IBM watsonx.ai, DashScope,
+# Snowflake Cortex, Databricks, Cloudflare Workers AI, Hugging Face's Inference Providers, Replicate, MiniMax, Volcano Engine's Ark,
+# NVIDIA NIM, Jina and Perplexity. Compatible servers (OpenRouter, xAI, DeepSeek, Moonshot, Groq, LiteLLM's proxy, vLLM) have the
+# paths of OpenAI, below any prefix.
 SHAPES = (
+    Shape("chat", "/async/chat/completions", unmistakable=True, named_as=("request.model",)),
     Shape("chat", "/chat/completions", model_in_path=True, unmistakable=True),
     Shape("chat", "/agents/completions", unmistakable=True),
+    Shape("chat", "/text/chatcompletion_v2"),
     Shape("completions", "/completions", model_in_path=True),
     Shape("responses", "/responses"),
+    Shape("responses", "/responses", unmistakable=True, asking=_names_what_is_kept),
     Shape("responses", "/responses/compact"),
+    Shape("conversations", "/conversations", named_as=("model", "agent_id"), asking=_goes_on),
+    Shape("conversations", "", within="/conversations/", unmistakable=True, asking=_goes_on),
     Shape("ollama_embeddings", "/api/embeddings"),
     Shape("embeddings", "/embeddings", model_in_path=True, named_as=("model", "model_id")),
-    *(Shape("embeddings", ending) for ending in ("/multimodalembeddings", "/contextualizedembeddings")),
+    *(
+        Shape("embeddings", ending)
+        for ending in ("/multimodalembeddings", "/contextualizedembeddings", "/embeddings/multimodal")
+    ),
+    Shape("embeddings", "/pipeline/feature-extraction", within="/hf-inference/models/", model_in_path=True),
+    Shape("hf_inference", "", within="/hf-inference/models/", model_in_path=True),
+    Shape("replicate", "/predictions", "/v1/", model_in_path=True, named_as=("version", "model"), asking=_predicts),
+    *(
+        Shape(api, "", within=within, model_in_path=True, asking=asking)
+        for within in ("/ai/run/@", "/workers-ai/@")
+        for api, asking in (("cloudflare_embeddings", _measures), ("cloudflare", None))
+    ),
     Shape("images", "/images/generations", model_in_path=True, unmistakable=True),
     Shape("images", "/images/edits", model_in_path=True, unmistakable=True),
     Shape("images", "/images/variations", model_in_path=True, unmistakable=True),
     Shape("transcriptions", "/audio/transcriptions", model_in_path=True, unmistakable=True),
     Shape("transcriptions", "/audio/translations", model_in_path=True, unmistakable=True),
     Shape("speech", "/audio/speech", model_in_path=True, unmistakable=True),
-    *(Shape("videos", ending) for ending in ("/videos", "/videos/generations")),
+    *(
+        Shape("videos", ending)
+        for ending in ("/videos", "/videos/generations", "/videos/edits", "/contents/generations/tasks")
+    ),
+    Shape("videos", "/remix", within="/videos/", unmistakable=True),
+    Shape("videos", "/async-invoke", named_as=("modelId",)),
     Shape("videos", ":predictLongRunning", within="/models/veo", model_in_path=True),
     Shape("ocr", "/ocr"),
     *(Shape("embeddings", f"/{kind}-embedding", within="/services/embeddings/") for kind in ("text", "multimodal")),
-    Shape("rerank", "/rerank", named_as=("model", "model_id")),
+    Shape(
+        "rerank",
+        "/rerank",
+        named_as=(
+            *("model", "model_id"),
+            "rerankingConfiguration.bedrockRerankingConfiguration.modelConfiguration.modelArn",
+        ),
+        chosen_by="cohere",
+    ),
     Shape("rerank", "/text-rerank", within="/services/rerank/"),
+    *(Shape("rerank", ending) for ending in ("/ranking", "/reranking")),
+    Shape("classify", "/classify"),
     Shape("messages", "/messages"),
     Shape("messages", ":rawPredict", within="/publishers/anthropic/", model_in_path=True),
     Shape("messages", ":streamRawPredict", within="/publishers/anthropic/", model_in_path=True),
@@ -91,6 +161,18 @@ SHAPES = (
     Shape("converse", "/converse-stream", within="/model/", model_in_path=True),
     Shape("invoke", "/invoke", within="/model/", model_in_path=True),
     Shape("invoke", "/invoke-with-response-stream", within="/model/", model_in_path=True),
+    *(
+        Shape(
+            "retrieval",
+            ending,
+            unmistakable=True,
+            named_as=tuple(
+                f"retrieveAndGenerateConfiguration.{source}Configuration.modelArn"
+                for source in ("knowledgeBase", "externalSources")
+            ),
+        )
+        for ending in ("/retrieveAndGenerate", "/retrieveAndGenerateStream")
+    ),
     Shape("ollama", "/api/chat"),
     Shape("ollama", "/api/generate"),
     Shape("ollama_embeddings", "/api/embed"),
@@ -105,12 +187,13 @@ SHAPES = (
     *(Shape("dashscope", f"/aigc/{kind}-generation/generation") for kind in ("text", "multimodal")),
     Shape("chat", "/cortex/inference:complete"),
     # Endpoints serve whatever somebody has put there: a chat model is sent messages.
-    Shape("chat", "/invocations", within="/serving-endpoints/", model_in_path=True, asking="messages"),
-    Shape("chat", "/invocations", within="/endpoints/", model_in_path=True, asking="messages"),
-    Shape("chat", "/invocations-response-stream", within="/endpoints/", model_in_path=True, asking="messages"),
-    Shape("cohere", "/v1/chat"),
+    Shape("chat", "/invocations", within="/serving-endpoints/", model_in_path=True, asking=_chats),
+    Shape("embeddings", "/invocations", within="/serving-endpoints/", model_in_path=True, asking=_embeds),
+    Shape("chat", "/invocations", within="/endpoints/", model_in_path=True, asking=_chats),
+    Shape("chat", "/invocations-response-stream", within="/endpoints/", model_in_path=True, asking=_chats),
+    Shape("cohere", "/v1/chat", chosen_by="cohere"),
     Shape("cohere", "/v2/chat"),
-    Shape("cohere_embeddings", "/v1/embed"),
+    Shape("cohere_embeddings", "/v1/embed", chosen_by="cohere"),
     Shape("cohere_embeddings", "/v2/embed"),
 )
 
@@ -118,7 +201,10 @@ SHAPES = (
 _COUNTS_ONLY = "/models/count-tokens:"
 
 _MODEL = re.compile(
-    r"/(?:models?|tunedModels|endpoints|serving-endpoints|deployments|engines)/([^/?]+?)(?::[a-zA-Z]+)?(?:/|\?|$)"
+    # With these a model's name is its owner's and its own.
+    r"/(?:ai/run|workers-ai|hf-inference/models)/([^?]+?)(?:/pipeline/[\w-]+)?/?(?:\?|$)"
+    r"|/(?:models|deployments)/([^/?]+/[^/?]+)/predictions"
+    r"|/(?:models?|tunedModels|endpoints|serving-endpoints|deployments|engines)/([^/?]+?)(?::[a-zA-Z]+)?(?:/|\?|$)"
 )
 
 
@@ -128,18 +214,27 @@ def _last_part(path: str) -> str:
 
 
 _by_last_part: dict[str, list[Shape]] = defaultdict(list)
+_by_part_within: dict[str, list[Shape]] = defaultdict(list)
 for _shape in SHAPES:
-    _by_last_part[_last_part(_shape.ending)].append(_shape)
-_rows = dict(_by_last_part)
+    if _shape.ending:
+        _by_last_part[_last_part(_shape.ending)].append(_shape)
+    else:
+        _by_part_within[_shape.within].append(_shape)
+_rows, _rows_within = dict(_by_last_part), tuple(_by_part_within.items())
 
 
-def shape_of(path: str) -> Shape | None:
-    """The row of a request to ``path``, which may have a query; ``None`` if it calls no model that we know of."""
+def shapes_of(path: str) -> list[Shape]:
+    """The rows of a request to ``path``, which may have a query, the first first; none if it calls no model that we know of."""
     plain = path.partition("?")[0].rstrip("/")
     rows = _rows.get(_last_part(plain))
-    if rows is None or _COUNTS_ONLY in plain:
-        return None
-    return next((row for row in rows if plain.endswith(row.ending) and row.within in plain), None)
+    if rows is None:
+        for part, named_last in _rows_within:
+            if part in plain:
+                return named_last
+        return []
+    if _COUNTS_ONLY in plain:
+        return []
+    return [row for row in rows if plain.endswith(row.ending) and row.within in plain]
 
 
 _FOLLOWED = re.compile(r"/(?:responses|interactions)/([\w-]{1,256})(/cancel)?/?(?:\?|$)")

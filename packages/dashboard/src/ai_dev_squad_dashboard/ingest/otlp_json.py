@@ -44,7 +44,7 @@ from .otlp_shapes import (
     read_each,
 )
 
-__all__ = ["read_logs", "read_metrics", "read_spans"]
+__all__ = ["overlooked", "read_logs", "read_metrics", "read_spans"]
 
 _DEPTH = 64
 _LARGEST = 1 << 64
@@ -153,6 +153,40 @@ def _raw_resource(raw: msgspec.Raw) -> Attributes | Unreadable:
         return _resource(_decoded(_decode_resource, raw))
     except InvalidRequest as error:
         return Unreadable(f"its resource: {error}")
+
+
+# --- requests in which nothing was found --------------------------------------------------------------------------------
+
+_BESIDE = frozenset({"resource", "schemaUrl"})
+
+
+def overlooked(body: bytes, signal: Literal["traces", "logs", "metrics"]) -> str:
+    """What to tell the sender of a valid ``body`` in which nothing was found: the names that stand where the parts should.
+
+    Unknown names have to be ignored, so that another signal, an older release's names or Protobuf's own look like an empty
+    request. ``""`` if it is one.
+    """
+    names = _NAMED[signal]
+    try:
+        found = [msgspec.json.decode(body)]
+    except (msgspec.DecodeError, RecursionError):
+        return ""
+    for name in names:
+        beside = sorted(
+            {key for part in found if isinstance(part, dict) and name not in part for key in part} - _BESIDE
+        )
+        if beside:
+            return f"nothing was found in it: {beside[0][:64]!r} stands where this path looks for {name!r}"
+        parts = (part.get(name) for part in found if isinstance(part, dict))
+        found = [inner for part in parts if isinstance(part, list) for inner in part]
+    return ""
+
+
+_NAMED = {
+    "traces": ("resourceSpans", "scopeSpans"),
+    "logs": ("resourceLogs", "scopeLogs"),
+    "metrics": ("resourceMetrics", "scopeMetrics"),
+}
 
 
 # --- parts --------------------------------------------------------------------------------------------------------------

@@ -82,6 +82,8 @@ class Receiver:
                 raise StoreError(f"the store has not written this within {PATIENCE_S:g} s; send it again") from None
             if self._taken is not None:
                 self._taken(signal, encoding, body)
+        elif not rejected.count and encoding == "json":
+            return Rejected(0, otlp_json.overlooked(body, signal))
         return rejected
 
     def _spans(self, encoding: Encoding, body: bytes, batch: Batch) -> Rejected:
