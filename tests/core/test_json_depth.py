@@ -32,3 +32,18 @@ def test_what_stands_side_by_side_is_not_deep():
 def test_brackets_in_texts_do_not_count(value):
     """Whatever texts have in them, a shallow value is shallow."""
     assert not is_too_deep(json.dumps([value] * 60).encode())
+
+
+def _depth(value):
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(_depth, inner), default=0)
+
+
+@given(VALUES, st.integers(MAX_DEPTH - 6, MAX_DEPTH + 1), st.integers(0, 3))
+def test_it_is_the_deepest_that_counts(value, around, shallow):
+    """Wherever it stands, and whatever stands beside it."""
+    deep = value
+    for _ in range(around):
+        deep = [deep]
+    whole = [value] * shallow + [deep] + [value] * shallow
+    assert is_too_deep(json.dumps(whole).encode()) == (_depth(whole) > MAX_DEPTH)

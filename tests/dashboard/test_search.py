@@ -21,11 +21,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ai_dev_squad_dashboard.ingest.content import plain_text
-from ai_dev_squad_dashboard.store import Selection, search_follow, search_traces
+from ai_dev_squad_dashboard.store import Selection, StoreError, search_follow, search_said, search_traces
 from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.duckdb_file import File
 from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
-from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
+from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, SpanRow
 from ai_dev_squad_dashboard.store.search_sources import TRACES, Source, Words
 from ai_dev_squad_dashboard.store.search_vocabulary import MOST
 
@@ -206,7 +206,7 @@ def answers(query: str, words: set[str]) -> bool | None:
     max_examples=12,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(
     batches=st.lists(
@@ -215,9 +215,12 @@ def answers(query: str, words: set[str]) -> bool | None:
     queries=st.lists(QUERIES, min_size=1, max_size=6),
 )
 def test_every_way_answers_as_whoever_reads_everything(
-    batches: list[list[tuple[int, str, int]]], queries: list[str]
+    monkeypatch: pytest.MonkeyPatch, batches: list[list[tuple[int, str, int]]], queries: list[str]
 ) -> None:
-    """Any texts in any order and any words: index, index and rest, and reading agree, in the same order."""
+    """Any texts in any order and any words: index, index and rest, and reading agree, in the same order, also where all texts count
+    as long, and are kept without what their trace has said.
+    """
+    monkeypatch.setattr(search_said, "LONG", 1)
     runs: dict[int, set[str]] = {}
     starts: dict[int, int] = {}
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
@@ -386,7 +389,7 @@ def test_killed_at_any_moment_it_answers_as_before(tmp_path: Path) -> None:
         import sys
         from pathlib import Path
         from ai_dev_squad_dashboard.store import open_store, search_follow
-        from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
+        from ai_dev_squad_dashboard.store.rows import Batch, LogRow, MetricRow, SpanRow
         search_follow._PAUSE_S = 0
         store = open_store(Path(sys.argv[1]))
         for number in range(int(sys.argv[2]), 100_000):
@@ -525,6 +528,41 @@ def test_retention_drops_the_words_of_whole_days(store: DuckDBStore) -> None:
     with sqlite3.connect(store.indexes.traces.path) as connection:
         assert connection.execute("SELECT count(*) FROM segments").fetchone() == (1,)
     connection.close()
+
+
+@pytest.mark.parametrize("indexed", [True, False], ids=["indexed", "read"])
+def test_a_conversation_that_repeats_itself_is_stored_once_and_found_whole(tmp_path: Path, indexed: bool) -> None:
+    """A long text is kept without what its trace has said on that day; another trace, another day and a new start keep all of theirs."""
+    before = "apples and pears\n" + "\n".join(f"line {number} of the conversation" for number in range(100))
+    after = f"{before}\nand plums"
+    store = opened(tmp_path, indexed=indexed)
+    store.write(Batch([span(1, 1, before), span(1, 2, after, T0 + 1), span(2, 3, after, T0 + 2)]))
+    store.write(Batch([span(1, 4, before, T0 + 3), span(1, 5, after, T0 + DAY)]))
+    store.close()
+    store = opened(tmp_path, indexed=indexed)
+    store.write(Batch([span(1, 6, after, T0 + 4)]))
+    kept = [
+        store.span(f"{trace:032x}", f"{number:016x}")
+        for trace, number in ((1, 1), (1, 2), (2, 3), (1, 4), (1, 5), (1, 6))
+    ]
+    assert [each and each[0].text for each in kept] == [before, "and plums", after, "", after, after]
+    assert store.indexes is None or store.indexes.settle()
+    assert (found(store, "apples plums"), found(store, "pears")) == ([2, 1], [2, 1])
+    store.retain(oldest_us=T0 + DAY)
+    assert (found(store, "apples plums"), found(store, "pears")) == ([1], [1])
+    store.close()
+
+
+def test_what_a_batch_said_that_was_not_written_is_said_again(store: DuckDBStore) -> None:
+    """Nothing of a batch that fails is taken for stored, or later spans of its trace would lack it."""
+    before = "\n".join(f"line {number} of the conversation" for number in range(100))
+    unwritable = MetricRow(T0, "m", "gauge", "", None, "no number", None, b"{}")  # type: ignore[arg-type]
+    with pytest.raises(StoreError):
+        store.write(Batch([span(1, 1, before)], metrics=[unwritable]))
+    store.write(Batch([span(1, 2, f"{before}\nand plums")]))
+    kept = store.span(f"{1:032x}", f"{2:016x}")
+    assert kept is not None
+    assert kept[0].text == f"{before}\nand plums"
 
 
 def test_what_may_be_kept_is_counted_with_the_index(store: DuckDBStore) -> None:

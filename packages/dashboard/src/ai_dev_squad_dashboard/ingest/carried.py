@@ -9,10 +9,13 @@ import msgspec
 
 from ai_dev_squad_dashboard.store.rows import Carried
 
+from .messages import Message
+
 __all__ = ["carried"]
 
 _RESULT: Final = "tool_call_response"
 _CALL: Final = "tool_call"
+_NO_CONTENT: Final = frozenset({"type", "id", "role"})
 _MOST_TOOLS: Final = 100
 _encode = msgspec.json.Encoder().encode
 
@@ -76,6 +79,10 @@ def _size(value: Any) -> int:
         return len(value)
     if isinstance(value, list):
         return sum(map(_size, value))
+    if type(value) is Message:
+        if value.size is None:
+            value.size = _size(dict(value))
+        return value.size
     if isinstance(value, dict):
-        return sum(_size(each) for key, each in value.items() if key not in {"type", "id", "role"})
+        return sum([_size(each) for key, each in value.items() if key not in _NO_CONTENT])
     return 0 if value is None else len(_encode(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,9 +10,14 @@ import msgspec
 
 from ai_dev_squad.json_depth import is_too_deep
 
+from . import messages
+from .messages import Message
+
 __all__ = ["parsed", "plain_text", "searched_text"]
 
 _DEPTH = 32
+_OF_MESSAGES = 1
+"""How deep the messages of a list stand."""
 _NOT_TEXT = frozenset({"role", "type", "id", "finish_reason", "mime_type", "modality", "tool_call_id", "tool_calls_id"})
 """Members of messages and parts that say what something is; nobody searches for them."""
 
@@ -21,6 +27,7 @@ _MOST_NUMBERS = 32
 """Numbers that a list may have and still be looked for; longer ones are vectors and tokens."""
 
 _decode = msgspec.json.Decoder().decode
+_objects = re.compile(r"\[\s*\{")
 
 
 def parsed(value: Any) -> tuple[Any, Any]:
@@ -30,7 +37,10 @@ def parsed(value: Any) -> tuple[Any, Any]:
     if type(value) is str and value[:1] in ("[", "{", '"'):
         try:
             raw = value.encode()
-            if not is_too_deep(raw):
+            if len(raw) >= messages.LONG and _objects.match(value):
+                if (items := messages.read(raw)) is not None:
+                    return msgspec.Raw(raw), items
+            elif not is_too_deep(raw):
                 return msgspec.Raw(raw), _decode(raw)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             pass
@@ -67,7 +77,13 @@ def _collect_all(value: Any, found: list[str], depth: int, *, is_free: bool) -> 
         found.append(str(value))
     elif depth >= _DEPTH:
         return
-    elif kind is dict:
+    elif kind is Message and not is_free and depth == _OF_MESSAGES:
+        if value.texts is None:
+            texts: list[str] = []
+            _collect_all(dict(value), texts, depth, is_free=False)
+            value.texts = tuple(texts)
+        found += value.texts
+    elif kind is dict or kind is Message:
         if value.get("type") == "blob":
             return
         is_named, is_part = "name" in value, "role" in value or "type" in value

@@ -23,6 +23,7 @@ from .duckdb_series import Series
 from .duckdb_tombstones import bury_traces
 from .duckdb_tombstones import load as load_tombstones
 from .rows import Batch, LogRow, MetricRow, OpenRow, SpanRow
+from .search_said import Said
 from .series import MAX_SERIES
 from .tombstones import Tombstones
 
@@ -168,6 +169,7 @@ class Writer:
         self._roll_every = roll_every
         self.series = Series(max_series)
         self.tombstones = Tombstones()
+        self._said = Said()
         self._next_span = 1
         self._next_log = 1
         self._rolled = 0
@@ -178,6 +180,7 @@ class Writer:
     def load(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take up where the file ends."""
         self.series.load(connection)
+        self._said.forget()
         load_tombstones(self.tombstones, connection)
         self._next_span = number(connection, "SELECT max(seq) FROM spans") + 1
         self._next_log = number(connection, "SELECT max(id) FROM logs") + 1
@@ -240,6 +243,7 @@ class Writer:
         except BaseException:
             self._next_span, self._next_log, self._rolled = next_span, next_log, rolled
             self.series.undo()
+            self._said.forget()
             raise
         self.series.commit()
         if late:
@@ -297,6 +301,7 @@ class Writer:
         columns["series"] = (WHOLE, numbers)
         for (name, kind), values in zip(SPAN_COLUMNS.items(), rest, strict=False):
             columns[name] = (kind, values)
+        columns["text"] = (TEXT, self._said.unsaid(spans))
         self.series.save(connection)
         with registered(connection, "incoming", columns):
             connection.execute(_INSERT_SPANS)

@@ -100,7 +100,9 @@ class SpanRow(NamedTuple):
     (GenAI message shapes where known), ``events``, ``links``, ``resource``, ``metadata``, ``below`` (the span
     of the application in which a run began, where only a journal has told of the run); absent keys were not there."""
     text: str | None = None
-    """Captured content as plain text, for search; ``None`` when content was not captured."""
+    """Captured content as plain text, for search; ``None`` when content was not captured. A store may leave out of it what another
+    span of the trace has said: all that was captured stands in ``details``.
+    """
     task: str | None = None
     """What the run was asked to do, as the program called it; on the run's first operation."""
     resumes: str | None = None

@@ -51,7 +51,7 @@ class Follower:
         self._source = source
         self.path = path
         self._next_number = next_number
-        self._pieces = Pieces()
+        self._pieces: Pieces[int] = Pieces()
         self._reach = _FIRST_ROWS
         """Rows that a step asks for, going by how long those were that it read last: the engine reads all that it is asked for."""
         self._index: Index | None = None

@@ -98,7 +98,7 @@ _CALL: Final = (
     ),
 )
 _CONTENT: Final = _columns(
-    text="What was captured, as it is searched.",
+    text="What was captured, as it is searched; a long text may leave out what its run has said before.",
     details=("Attributes and content, as JSON.", "decode(details)"),
 )
 _SUMS: Final = _columns(
