@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
+from alert_rooms import until
 from clickhouse_engine import new_url, opened, requires_engine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad_dashboard.store import Selection
-from ai_dev_squad_dashboard.store.clickhouse import pieces
+from ai_dev_squad_dashboard.store import Selection, Store
+from ai_dev_squad_dashboard.store.clickhouse import hours, pieces
 from ai_dev_squad_dashboard.store.clickhouse.amounts import Amounts
 from ai_dev_squad_dashboard.store.clickhouse.incoming import line_words
+from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.rows import Batch, LogRow, SpanRow
 from ai_dev_squad_dashboard.store.search_words import LONGEST
 from ai_dev_squad_testing import StoreContract
@@ -62,6 +65,83 @@ def test_the_time_before_has_names_that_another_process_brought() -> None:
 
 
 @requires_engine
+def test_whole_hours_are_read_again_only_when_something_in_them_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is looked at again asks for what lies around its whole hours; after a late span, a deletion or a new name it says what
+    a dashboard says that remembers nothing, and then does not trust those hours for a while.
+    """
+    monkeypatch.setattr(hours, "WORTH_REMEMBERING", 0)
+    url, hour_us = new_url(), 3_600_000_000
+    day = Selection(4 * hour_us + 5, 9 * hour_us + 5)
+
+    def call(number: int, start_us: int, model: str = "known") -> SpanRow:
+        return SpanRow(
+            *(f"{number:032x}", f"{number:016x}", None, start_us, 2_000_000, model, "chat"),
+            model=model,
+            usage_source="provider",
+            cost_usd=None if number % 2 else float(number),
+        )
+
+    with opened(url) as asked, opened(url) as other:
+        other.write(Batch(spans=[call(number, number * hour_us + 1) for number in range(9)]))
+        for _ in range(2):  # names that are new are not remembered
+            assert _costs(asked, day) == _costs(other, day)
+        seen: list[str] = []
+        ask = asked._client.ask
+        monkeypatch.setattr(
+            asked._client, "ask", lambda question, **how: (seen.append(question), ask(question, **how))[1]
+        )
+        assert _costs(asked, day) == _costs(other, day)
+        assert [question.partition(" FROM ")[0] for question in seen if "start_us >= 18000000000 AND" in question] == [
+            "SELECT is_now, sum(a_spans), sum(a_duration_us), sum(a_input_tokens), sum(a_cost_usd)"
+        ]
+        for change in (
+            lambda: other.write(Batch(spans=[call(20, 6 * hour_us)])),
+            lambda: other.delete(Subject("trace", f"{20:032x}"), by="ada", at_us=0),
+            lambda: other.write(Batch(spans=[call(21, 7 * hour_us, "new")])),
+        ):
+            monkeypatch.setattr(hours, "PAUSE_S", 0)
+            change()
+            for _ in range(2):
+                with opened(url) as fresh:
+                    assert _costs(asked, day) == _costs(fresh, day)
+
+
+def _costs(store: Store, selection: Selection) -> list[object]:
+    """What the page of costs asks."""
+    with store.snapshot():
+        return [
+            store.with_previous(selection, drawn=(900_000_000, "model")),
+            store.timeline(selection, 900_000_000, "model"),
+            store.groups(selection, "model", latency=True),
+            store.groups(selection, "day"),
+            store.unpriced(selection),
+        ]
+
+
+@requires_engine
+def test_compacting_takes_as_long_as_it_takes() -> None:
+    """While the server cannot begin, nobody waits for an answer that a client would give up at; when it can, the deleted bytes go."""
+    with opened() as store, ThreadPoolExecutor(1) as beside:
+        ask = store._client.ask
+        database = store.state().path.rpartition("/")[2]
+        store.write(Batch(spans=[SpanRow(f"{n:032x}", f"{n:016x}", None, n, 1, "one", "chat") for n in (1, 2)]))
+        store.delete(Subject("trace", f"{1:032x}"), by="ada", at_us=0)
+        store._client.do("SYSTEM STOP MERGES spans")
+        try:
+            compacted = beside.submit(store.compact)
+            begun = f"SELECT 1 FROM system.mutations WHERE database = '{database}' AND table = 'spans' AND NOT is_done"
+            until(lambda: ask(begun), "the server is told")
+            until(lambda: not ask("SELECT 1 FROM system.processes WHERE query LIKE 'ALTER%'"), "nobody waits for it")
+            assert not compacted.done()
+        finally:
+            store._client.do("SYSTEM START MERGES spans")
+        assert compacted.result(60)
+        assert ask(
+            f"SELECT sum(rows) FROM system.parts WHERE active AND database = '{database}' AND table = 'spans'"
+        ) == [(1,)]
+
+
+@requires_engine
 class TestContract(StoreContract):
     """As it is used."""
 
@@ -75,7 +155,7 @@ class TestContract(StoreContract):
 
 @requires_engine
 class TestSumsOfManySpans(StoreProperties):
-    """As where there are so many spans that hours and five minutes are read rather than spans."""
+    """As where there are so many spans that hours and five minutes are read rather than spans, and whole hours remembered."""
 
     framework = "clickhouse"
     examples = 4
@@ -84,6 +164,8 @@ class TestSumsOfManySpans(StoreProperties):
     def _many(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("WORTH_A_LEVEL", "WORTH_A_SUM"):
             monkeypatch.setattr(pieces, name, 0)
+        for name in ("WORTH_REMEMBERING", "PAUSE_S"):
+            monkeypatch.setattr(hours, name, 0)
         monkeypatch.setattr(Amounts, "spans", lambda _, ranges: sum(end - start for start, end in ranges))
 
     @contextmanager

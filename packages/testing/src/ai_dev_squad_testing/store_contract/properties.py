@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from operator import add
 from typing import Any, get_args
@@ -16,11 +16,16 @@ from ai_dev_squad_dashboard.engine import (
     BadCursorError,
     Batch,
     FigureName,
+    Group,
     GroupBy,
     NamedBy,
+    Point,
     Selection,
     SpanRow,
+    Store,
     Subject,
+    Totals,
+    Unpriced,
 )
 from ai_dev_squad_testing.store_contract.harness import Opens
 from ai_dev_squad_testing.store_contract.oracle import Oracle
@@ -78,6 +83,7 @@ class StoreProperties(Opens):
             with self.opened() as store:
                 for place, batch in enumerate(batches):
                     store.write(Batch(spans=batch))
+                    _page(store, selection, step)  # whatever is remembered of it
                     if place == len(batches) // 2:
                         for trace_id in deleted:
                             store.delete(Subject("trace", trace_id), by="a test", at_us=T0)
@@ -100,20 +106,17 @@ class StoreProperties(Opens):
                     assert [(point.start_us, point.key) for point in points] == [(p.start_us, p.key) for p in expected]
                     for point, exact_point in zip(points, expected, strict=True):
                         near(point, exact_point)
-                with store.snapshot():
-                    now, before = store.with_previous(selection, drawn=(step, "program"))
-                    points, days = (
-                        store.timeline(selection, step, "program"),
-                        store.groups(selection, "day", limit=1000),
-                    )
-                near(now, oracle.totals(selection))
-                near(before, oracle.totals(selection.before))
-                for point, exact_point in zip(points, oracle.timeline(selection, step, "program"), strict=True):
-                    near(point, exact_point)
-                exact = oracle.groups(selection, "day")
-                assert {group.key for group in days} == set(exact)
-                for group in days:
-                    near(group, replace(exact[group.key], latency=()))
+                for _ in range(2):
+                    now, before, points, days, unpriced = _page(store, selection, step)
+                    near(now, oracle.totals(selection))
+                    near(before, oracle.totals(selection.before))
+                    for point, exact_point in zip(points, oracle.timeline(selection, step, "program"), strict=True):
+                        near(point, exact_point)
+                    exact = oracle.groups(selection, "day")
+                    assert {group.key for group in days} == set(exact)
+                    for group in days:
+                        near(group, replace(exact[group.key], latency=()))
+                    assert sum(calls for _, _, calls, _ in unpriced) == now.unpriced_calls
                 named: tuple[NamedBy, ...] = ("agent", "model", "tool")
                 for name in named:
                     steps = oracle.history(selection, name, key, step)
@@ -179,3 +182,16 @@ class StoreProperties(Opens):
                     near(group, exact[group.key])
 
         holds()
+
+
+def _page(
+    store: Store, selection: Selection, step: int
+) -> tuple[Totals, Totals, Sequence[Point], Sequence[Group], Sequence[Unpriced]]:
+    """What a page asks at one moment."""
+    with store.snapshot():
+        return (
+            *store.with_previous(selection, drawn=(step, "program")),
+            store.timeline(selection, step, "program"),
+            store.groups(selection, "day", limit=1000),
+            store.unpriced(selection, limit=1000),
+        )

@@ -15,10 +15,11 @@ from ai_dev_squad_dashboard.store.base import DrawnBy, Point, Selection
 from ai_dev_squad_dashboard.store.series import FIELDS, Key
 from ai_dev_squad_dashboard.store.summary import SUMS, wanted_places
 
+from .amounts import Range
 from .client import Client
-from .pieces import relation
+from .pieces import Relation, relation
 
-__all__ = ["Drawn", "Row", "days", "drawn", "points"]
+__all__ = ["Drawn", "Row", "days", "drawn", "joined", "points"]
 
 _PLAIN: Final = frozenset({"framework", "provider", "model", "operation", "service", "program"})
 """By which model calls are drawn, and nothing else."""
@@ -38,26 +39,31 @@ class Drawn:
     """What is drawn."""
 
     step_us: int
+    by: DrawnBy
     keys: tuple[str | None, ...]
     places: Mapping[int, int]
     """The number of each series that is known → the place of its key, from 1 on; 0 for one that is not drawn."""
 
-    def relation(self, client: Client, selection: Selection, *, with_before: bool) -> str:
+    def relation(
+        self, client: Client, selection: Selection, *, with_before: bool, times: Sequence[Range] | None = None
+    ) -> Relation:
         """The sums of each series, with the ``step`` and the ``place`` of what is drawn; 0 and 0 for all else."""
-        source = relation(client, selection, self.step_us, ["at_us", "is_now", "series"], with_before=with_before)
+        source = relation(
+            client, selection, self.step_us, ["at_us", "is_now", "series"], with_before=with_before, times=times
+        )
         numbers = [number for number, place in self.places.items() if place]
         places = [self.places[number] for number in numbers]
-        return (
+        return Relation(
             f"SELECT *, is_now * transform(series, {numbers}, {places}, 0) AS place, "
-            f"if(place = 0, 0, intDiv(at_us, {self.step_us}) * {self.step_us}) AS step FROM ({source})"
+            f"if(place = 0, 0, intDiv(at_us, {self.step_us}) * {self.step_us}) AS step FROM ({source})",
+            source.settings,
         )
 
     def rows(self, told: Iterable[tuple[int, int, tuple[Any, ...]]], seen: Collection[int]) -> list[Row] | None:
         """What is drawn, from (step, place, sums), ascending; ``None`` if one of the series that were ``seen`` was not known."""
         if not self.places.keys() >= set(seen):
             return None
-        rows = [(step, self.keys[place - 1], sums) for step, place, sums in told]
-        return sorted(rows, key=lambda row: (row[0], row[1] is None, row[1] or ""))
+        return _in_order((step, self.keys[place - 1], sums) for step, place, sums in told)
 
 
 def drawn(names: Mapping[int, Key], selection: Selection, step_us: int, by: DrawnBy) -> Drawn | None:
@@ -74,7 +80,16 @@ def drawn(names: Mapping[int, Key], selection: Selection, step_us: int, by: Draw
         return None
     keys = tuple(dict.fromkeys(key_of.values()))
     place_of = {key: place for place, key in enumerate(keys, 1)}
-    return Drawn(step_us, keys, {number: place_of[key_of[number]] if number in key_of else 0 for number in names})
+    return Drawn(step_us, by, keys, {number: place_of[key_of[number]] if number in key_of else 0 for number in names})
+
+
+def joined(one: Iterable[Row], other: Iterable[Row]) -> list[Row]:
+    """The rows of two parts of a time."""
+    found = {(step, key): sums for step, key, sums in one}
+    for step, key, sums in other:
+        known = found.get((step, key))
+        found[step, key] = sums if known is None else tuple(map(add, known, sums))
+    return _in_order((*place, sums) for place, sums in found.items())
 
 
 def points(rows: Iterable[Row]) -> list[Point]:
@@ -89,6 +104,10 @@ def days(rows: Iterable[Row]) -> dict[str, list[Any]]:
         day = str(_EPOCH + timedelta(microseconds=step))
         found[day] = [*map(add, found.get(day, [0] * len(SUMS)), sums)]
     return found
+
+
+def _in_order(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (row[0], row[1] is None, row[1] or ""))
 
 
 def _key(key: Key, by: DrawnBy) -> str | None:

@@ -9,6 +9,7 @@ them against one another was a third of the planning. Spans are not added up her
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final, TypeAlias
 
@@ -21,7 +22,7 @@ from .filters import bounded, spans_filter
 from .literals import Where
 from .schema import FIVE_US, HOUR_US, SUM_OF
 
-__all__ = ["DRAWN", "relation"]
+__all__ = ["DRAWN", "Relation", "relation", "times_of"]
 
 DRAWN: Final = ("spans", "errors", "cost_usd", "input_tokens", "output_tokens")
 """What a timeline draws."""
@@ -49,8 +50,22 @@ _OF_ONE: Final[Mapping[str, str]] = {
 """What is added up → what one span adds to it."""
 _BINS: Final = 4
 """How many sums of a series take as long as its bins, of which there are more, with a count each."""
+_FEW: Final = 100_000
+"""Spans that one processor reads before others would have begun to help."""
 _Ranges: TypeAlias = dict[int, list[Range]]
 """The length of what is added up already, 0 for spans → from when to when it is read."""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What is asked ``FROM``, and how the statement around it ends."""
+
+    question: str
+    settings: str
+    """Which hold for the whole statement: what is said of a level holds for its part only."""
+
+    def __str__(self) -> str:
+        return self.question
 
 
 def relation(
@@ -63,18 +78,21 @@ def relation(
     *,
     by_hour_only: bool = False,
     with_before: bool = False,
-) -> str:
+    times: Sequence[Range] | None = None,
+) -> Relation:
     """A question for ``values`` as columns ``a_…``, by ``keys``, of which ``at_us`` is told as finely as ``step_us``. It may have
     several rows for one key.
 
     ``where``: conditions on columns that the projection has as well. ``by_hour_only``: there is none of five minutes. ``with_before``:
-    over ``selection.before`` as well, which ``is_now``, a further key, tells apart.
+    over ``selection.before`` as well, which ``is_now``, a further key, tells apart. ``times``: only over these parts of both.
     """
     levels = [unit for unit in _LEVELS[: 1 if by_hour_only else None] if not step_us % unit]
-    times = (selection, selection.before) if with_before else (selection,)
+    if times is None:
+        times = times_of(selection, with_before=with_before)
     of_each = _BINS if "bin" in keys else 1
+    read, rows = _cheapest(client.amounts, times, [] if any(selection.runs) else levels, of_each)
     parts = []
-    for unit, ranges in _cheapest(client.amounts, times, [] if any(selection.runs) else levels, of_each).items():
+    for unit, ranges in read.items():
         at = f"intDiv(start_us, {unit})" if unit else "start_us"
         either = " OR ".join(
             f"({at} >= {start // (unit or 1)} AND {at} < {end // (unit or 1)})" for start, end in ranges
@@ -97,8 +115,22 @@ def relation(
         )
     if not parts:  # an empty span of time
         shown = [{"at_us": "start_us AS at_us", "is_now": "1 AS is_now"}.get(key, key) for key in keys]
-        return f"SELECT {', '.join([*shown, *(f'{_OF_ONE[name]} AS a_{name}' for name in values)])} FROM spans WHERE 0"
-    return " UNION ALL ".join(parts)
+        nothing = (
+            f"SELECT {', '.join([*shown, *(f'{_OF_ONE[name]} AS a_{name}' for name in values)])} FROM spans WHERE 0"
+        )
+        return Relation(nothing, "")
+    # What reads nothing but spans is weighed against all projections unless the statement around it says no.
+    settings = [] if any(read) else ["optimize_use_projections = 0"]
+    if rows < _FEW:
+        settings.append("max_threads = 1")
+    return Relation(" UNION ALL ".join(parts), f" SETTINGS {', '.join(settings)}" if settings else "")
+
+
+def times_of(selection: Selection, *, with_before: bool) -> list[Range]:
+    """From when to when a selection is, and the time before it."""
+    told = (selection, selection.before) if with_before else (selection,)
+    moments = [(bounded(each.start_us), bounded(each.end_us)) for each in told]
+    return [(start, end) for start, end in moments if start < end]
 
 
 def _known(name: str) -> str:
@@ -114,23 +146,24 @@ def _reading(unit: int, keys: Sequence[str]) -> str:
     return f"preferred_optimize_projection_name = '{_PROJECTIONS[unit, kind]}'"
 
 
-def _cheapest(amounts: Amounts, times: Sequence[Selection], levels: Sequence[int], of_each: int) -> _Ranges:
-    """What is read: as few ``levels`` as possible, unless one more spares so many rows that it is worth it."""
+def _cheapest(amounts: Amounts, times: Sequence[Range], levels: Sequence[int], of_each: int) -> tuple[_Ranges, float]:
+    """What is read: as few ``levels`` as possible, unless one more spares so many rows that it is worth it; and how many rows, about."""
     choices = [_ranges(times, levels[:count]) for count in range(len(levels) + 1)]
-    if len(choices) == 1:
-        return choices[0]
-
-    def cost(ranges: _Ranges) -> float:
-        summed = [amounts.sums(read, unit, of_each) for unit, read in ranges.items() if unit]
-        return amounts.spans(ranges.get(0, ())) + WORTH_A_LEVEL * len(summed) + WORTH_A_SUM * sum(summed)
-
-    return min(choices, key=cost)
+    rows = [_rows(amounts, ranges, of_each) for ranges in choices]
+    costs = [each + WORTH_A_LEVEL * sum(map(bool, ranges)) for each, ranges in zip(rows, choices, strict=True)]
+    best = costs.index(min(costs))
+    return choices[best], rows[best]
 
 
-def _ranges(times: Sequence[Selection], levels: Sequence[int]) -> _Ranges:
+def _rows(amounts: Amounts, ranges: _Ranges, of_each: int) -> float:
+    """How long the rows take, in spans."""
+    sums = sum(amounts.sums(read, unit, of_each) for unit, read in ranges.items() if unit)
+    return amounts.spans(ranges.get(0, ())) + WORTH_A_SUM * sums
+
+
+def _ranges(times: Sequence[Range], levels: Sequence[int]) -> _Ranges:
     """The coarsest level first, and what is left of the times by the finer ones."""
-    moments = [(bounded(each.start_us), bounded(each.end_us)) for each in times]
-    left = [(start, end) for start, end in moments if start < end]
+    left = list(times)
     found: _Ranges = {}
     for unit in levels:
         whole = [(-(-start // unit) * unit, end // unit * unit) for start, end in left]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final, Literal, Unpack
+from typing import Final, Literal, Unpack
 
 from ai_dev_squad.costs import CostEntry
 from ai_dev_squad_dashboard.store import orders
@@ -74,16 +73,19 @@ from . import (
     marks,
     runs,
     sessions,
+    summed,
     sums,
     tool_calls,
     traces,
     upkeep,
 )
 from .client import Client
-from .drawn import Row, points
 from .drawn import drawn as drawn_of
+from .drawn import points
 from .facts import LATE
+from .hours import Memory
 from .migrations import migrate
+from .moment import Moment
 from .schema import DAY_US
 from .write import Writer
 
@@ -106,16 +108,11 @@ class ClickHouseStore:
         self._client = client
         migrate(client)
         self._writer = Writer(client, max_series)
-        self._held = threading.local()
+        self._memory = Memory()
+        self._moment = Moment()
 
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        outer = getattr(self._held, "found", None)
-        self._held.found = {} if outer is None else outer
-        try:
-            yield
-        finally:
-            self._held.found = outer
+    def snapshot(self) -> AbstractContextManager[None]:
+        return self._moment.held()
 
     def write(self, batch: Batch) -> Written:
         return self._writer.write(batch)
@@ -130,19 +127,17 @@ class ClickHouseStore:
         return self._summary(selection).totals()
 
     def with_previous(self, selection: Selection, *, drawn: tuple[int, DrawnBy] | None = None) -> tuple[Totals, Totals]:
-        found = getattr(self._held, "found", None)
-        too = None if drawn is None or found is None else drawn_of(self._writer.series.known, selection, *drawn)
-        summed = sums.summarise(self._client, self._writer.series, selection, with_before=True, too=too)
-        assert summed.before is not None
-        if found is not None:
-            found[_period(selection)] = summed.now
-            if drawn is not None and summed.drawn is not None:
-                found.setdefault(selection, {})[drawn] = summed.drawn
-        return summed.now.filtered(selection).totals(), summed.before.totals()
+        too = None
+        if drawn is not None and self._moment.is_held:
+            too = drawn_of(self._writer.series.known, selection, *drawn)
+        told = summed.summarise(self._client, self._writer.series, self._memory, selection, with_before=True, too=too)
+        assert told.before is not None
+        self._moment.keep(selection, told, drawn)
+        return told.now.filtered(selection).totals(), told.before.totals()
 
     def timeline(self, selection: Selection, step_us: int, by: DrawnBy = "framework") -> Sequence[Point]:
         orders.known(by, sums.DRAWN_BY, "group by")
-        rows = self._drawn(selection).get((step_us, by))
+        rows = self._moment.drawn(selection).get((step_us, by))
         return points(rows) if rows is not None else sums.timeline(self._client, selection, step_us, by)
 
     def groups(
@@ -152,9 +147,14 @@ class ClickHouseStore:
         orders.allowed(order, ORDERS)
         if by in NAMES:
             return self._summary(selection).groups(by, order, limit, latency)
-        drawn = next((rows for (step_us, _), rows in self._drawn(selection).items() if DAY_US % step_us == 0), None)
+        drawn = next(
+            (rows for (step_us, _), rows in self._moment.drawn(selection).items() if DAY_US % step_us == 0), None
+        )
         names = self._writer.series.names() if drawn is None else self._writer.series.known
-        return sums.groups(self._client, names, selection, by, order=order, limit=limit, latency=latency, drawn=drawn)
+        return sums.groups(
+            self._client, names, selection, by, order=order, limit=limit, latency=latency, drawn=drawn, memory=self._memory,
+            sealed=self._moment.sealed(selection),
+        )  # fmt: skip
 
     def history(self, selection: Selection, by: NamedBy, key: str | None, step_us: int) -> Sequence[Step]:
         orders.known(by, NAMES, "tell the history of a")
@@ -288,7 +288,8 @@ class ClickHouseStore:
         return logs.entries(self._client, selection, limit)
 
     def unpriced(self, selection: Selection, limit: int = 100) -> Sequence[Unpriced]:
-        return sums.unpriced(self._client, self._writer.series, selection, limit)
+        sealed = self._moment.sealed(selection)
+        return sums.unpriced(self._client, self._writer.series, self._memory, sealed, selection, limit)
 
     def newest_span(self, known: int = 0, *, settled_s: float = 0.0, at_most: int | None = None) -> int:
         return figures.newest_span(self._client, known, settled_s, at_most)
@@ -372,23 +373,11 @@ class ClickHouseStore:
     def close(self) -> None:
         self._client.close()
 
-    def _drawn(self, selection: Selection) -> dict[tuple[int, DrawnBy], list[Row]]:
-        """By step and key what was told of a selection beside its totals, inside a snapshot."""
-        return dict((getattr(self._held, "found", None) or {}).get(selection, {}))
-
     def _summary(self, selection: Selection) -> Summary:
         """What several questions of a page are answered from: asked for once inside a snapshot."""
-        found = getattr(self._held, "found", None)
-        key = _period(selection)
-        if found is not None and key in found:
-            known: Summary = found[key]
-            return known.filtered(selection)
-        made = sums.summarise(self._client, self._writer.series, selection).now
-        if found is not None:
-            found[key] = made
-        return made.filtered(selection)
-
-
-def _period(selection: Selection) -> tuple[Any, ...]:
-    """What a summary is of: names are filtered afterwards."""
-    return selection.start_us, selection.end_us, selection.runs
+        known = self._moment.summary(selection)
+        if known is None:
+            told = summed.summarise(self._client, self._writer.series, self._memory, selection)
+            self._moment.keep(selection, told)
+            known = told.now
+        return known.filtered(selection)

@@ -1,10 +1,10 @@
-"""What model calls cost and how runs went: totals, timelines, tables, calls without a price."""
+"""What model calls cost and how runs went: timelines, tables, histories, calls without a price."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
@@ -13,19 +13,20 @@ from ai_dev_squad_dashboard.store.history import COUNTS, MONEY, series_of, step_
 from ai_dev_squad_dashboard.store.percentiles import histogram, percentiles
 from ai_dev_squad_dashboard.store.series import FIELDS, Key
 from ai_dev_squad_dashboard.store.summary import MONEY as ALL_MONEY
-from ai_dev_squad_dashboard.store.summary import NAMES, SUMS, Rootless, Summary, sort_key, wanted_places
+from ai_dev_squad_dashboard.store.summary import NAMES, SUMS, sort_key, wanted_places
 
+from .amounts import Range
 from .client import Client
-from .drawn import Drawn, Row, days
-from .earlier import KINDS, Earlier, earlier
+from .drawn import Row, days
 from .filters import chosen, names_filter, traces_filter
+from .hours import Memory, Sealed, told_of
 from .literals import Where
-from .pieces import DRAWN, relation
-from .rootless import bin_of, may_lack_roots, rootless
+from .pieces import DRAWN, Relation, relation
+from .rootless import bin_of
 from .schema import DAY_US, HOUR_US, UNTIMED
 from .series import SeriesBook
 
-__all__ = ["DRAWN_BY", "KEYS", "Summed", "groups", "history", "summarise", "timeline", "unpriced"]
+__all__ = ["DRAWN_BY", "KEYS", "groups", "history", "timeline", "unpriced"]
 
 _DAY: Final = "toDate(fromUnixTimestamp64Micro(at_us, 'UTC'))"
 KEYS: Final = (*NAMES, "session", "day", "workflow")
@@ -47,84 +48,6 @@ _ORDER: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Summed:
-    """What one look at the sums comes to."""
-
-    now: Summary
-    before: Summary | None
-    """Of the selection's names only."""
-    drawn: Sequence[Row] | None
-    """What was to be drawn; ``None`` where it has to be asked for by itself."""
-
-
-def summarise(
-    client: Client, book: SeriesBook, selection: Selection, *, with_before: bool = False, too: Drawn | None = None
-) -> Summed:
-    """The sums and histograms of each series over a selection's time and runs, whatever the names; the same of the time before it,
-    of the selection's names; and what is drawn of them: all out of the same two statements, as planning one takes longer than
-    reading its rows.
-    """
-    kinds = earlier(book.known, selection) if with_before else None
-    told = _told(client, selection, with_before, too, kinds)
-    if kinds is not None and not kinds.is_whole(told.sums[0]):  # another process has stored what has new names
-        kinds, told = None, _told(client, selection, with_before, too, None)
-    names = book.names([*told.sums[1], *(() if kinds else told.sums[0])])
-    (before_sums, sums), (before_spreads, spreads), (before_rootless, alone) = told.sums, told.spreads, told.rootless
-    before = Summary(names, before_sums, before_spreads, before_rootless).filtered(selection)
-    if kinds:
-        before = Summary(KINDS, before_sums, before_spreads, list(before.rootless_chosen()))
-    return Summed(
-        Summary(names, sums, spreads, alone),
-        before if with_before else None,
-        None if too is None else too.rows(told.steps, sums),
-    )
-
-
-@dataclass(frozen=True)
-class _Told:
-    """What the engine answers, of the time before and of now."""
-
-    sums: tuple[dict[int, tuple[Any, ...]], ...]
-    spreads: tuple[dict[int, dict[int, int]], ...]
-    rootless: tuple[list[Rootless], ...]
-    steps: list[tuple[int, int, tuple[Any, ...]]]
-
-
-def _told(client: Client, selection: Selection, with_before: bool, too: Drawn | None, kinds: Earlier | None) -> _Told:
-    told = _Told(({}, {}), (defaultdict(dict), defaultdict(dict)), ([], []), [])
-    added = ", ".join(f"sum(a_{name})" for name in SUMS)
-    number = "series" if kinds is None else kinds.number
-    keys = ["is_now", "series"]
-    counted = relation(client, selection, DAY_US, [*keys, "bin"], ["spans"], with_before=with_before)
-    if too is None:
-        source = relation(client, selection, DAY_US, keys, with_before=with_before)
-        asked = f"SELECT 0, 0, is_now, {number} AS own, {added} FROM ({source}) GROUP BY is_now, own"
-    else:
-        source = too.relation(client, selection, with_before=with_before)
-        asked = (
-            f"SELECT step, place, is_now, {number} AS own, {added} FROM ({source}) "
-            "GROUP BY GROUPING SETS ((is_now, own), (step, place))"
-        )
-    added_up, may_lack, spread = client.ask_all(
-        asked,
-        may_lack_roots(selection, with_before=with_before),
-        f"SELECT is_now, {number} AS own, bin, sum(a_spans) FROM ({counted}) GROUP BY is_now, own, bin",
-    )
-    for step, place, is_now, own, *row in added_up:
-        if place:
-            told.steps.append((step, place, tuple(row)))
-        elif own:  # what is not drawn stands together, and is in the sums of its series
-            told.sums[is_now][own] = tuple(row)
-    for is_now, own, each, spans in spread:
-        if each != UNTIMED:
-            told.spreads[is_now][own][each] = spans
-    if may_lack:
-        for is_now, *row in client.ask(rootless(selection, with_before=with_before)):
-            told.rootless[is_now].append(Rootless(*row))
-    return told
-
-
 def timeline(client: Client, selection: Selection, step_us: int, by: DrawnBy) -> Sequence[Point]:
     """Sums per step and key."""
     if step_us < 1:
@@ -134,25 +57,29 @@ def timeline(client: Client, selection: Selection, step_us: int, by: DrawnBy) ->
         made = ", ".join(
             f"{name} AS a_{name}" for name in ("spans", "errors", "cost_usd", "input_tokens", "output_tokens")
         )
-        source, key = f"SELECT at_us, name AS key, 1 AS call, {made} FROM ({_workflows(selection)})", "key"
+        source, key = (
+            Relation(f"SELECT at_us, name AS key, 1 AS call, {made} FROM ({_workflows(selection)})", ""),
+            "key",
+        )
     elif by == "session":
         source = relation(client, selection, 1, ["at_us", "session_id"], DRAWN, names_filter(selection).add("call = 1"))
-        source, key = f"SELECT *, 1 AS call FROM ({source})", "session_id"
+        source, key = Relation(f"SELECT *, 1 AS call FROM ({source})", source.settings), "session_id"
     else:
         key = _DAY if by == "day" else "coalesce(n.framework, n.service)" if by == "program" else f"n.{by}"
         named = names_filter(selection, "n.")
-        source = (
+        summed = relation(client, selection, step_us, ["at_us", "series"], DRAWN)
+        source = Relation(
             "SELECT f.at_us AS at_us, f.a_spans AS a_spans, f.a_errors AS a_errors, f.a_cost_usd AS a_cost_usd, "
             "f.a_input_tokens AS a_input_tokens, f.a_output_tokens AS a_output_tokens, n.call AS call, n.operation AS operation, "
-            f"{'NULL' if by == 'day' else key} AS k FROM ({relation(client, selection, step_us, ['at_us', 'series'], DRAWN)}) f {_NAMED} "
-            f"WHERE {named}"
+            f"{'NULL' if by == 'day' else key} AS k FROM ({summed}) f {_NAMED} WHERE {named}",
+            summed.settings,
         )
         key = _DAY if by == "day" else "k"
     money = ", ".join(f"sumIf(a_{name}, call)" for name in ("cost_usd", "input_tokens", "output_tokens"))
     rows = client.ask(
         f"SELECT intDiv(at_us, {step_us}) * {step_us} AS step, {key} AS shown_key, sumIf(a_spans, {counted}), "
         f"sumIf(a_errors, {counted}), {money} FROM ({source}) WHERE {shown} GROUP BY step, shown_key "
-        "ORDER BY step, shown_key NULLS LAST"
+        f"ORDER BY step, shown_key NULLS LAST{source.settings}"
     )
     return [Point(step, _shown(key), *row) for step, key, *row in rows]
 
@@ -166,12 +93,17 @@ def groups(
     order: OrderBy,
     limit: int,
     latency: bool,
-    drawn: Sequence[Row] | None = None,
+    drawn: Sequence[Row] | None,
+    memory: Memory,
+    sealed: Sealed | None,
 ) -> Sequence[Group]:
     """A table by session, day or workflow. ``drawn``: of the same selection, in steps of which none lies in two days."""
     if by == "day" and drawn is not None:
         rows = [(day, *(sums[place] for place in _GROUPED)) for day, sums in days(drawn).items()]
-        told = client.ask(_spread(client, names, selection, by, None))
+        told = told_of(
+            *(client, memory, sealed, ("days", replace(selection, start_us=0, end_us=0))),
+            lambda times: _spread(client, names, selection, by, None, times),
+        )
     elif by == "session" and order != "p95":  # of which there may be many more than are shown
         rows = client.ask(_added(client, names, selection, by, f"ORDER BY {_ORDER[order]} LIMIT {int(limit)}"))
         told = client.ask(_spread(client, names, selection, by, [row[0] for row in rows])) if rows else []
@@ -182,7 +114,8 @@ def groups(
     spread: dict[str | None, dict[int, int]] = defaultdict(dict)
     for name, number, spans in told:
         if number != UNTIMED:
-            spread[_shown(name)][int(number)] = spans
+            of_name = spread[_shown(name)]
+            of_name[number] = of_name.get(number, 0) + spans
     found = [_group((key := _shown(name), *row), spread.get(key, {}), latency) for name, *row in rows]
     return sorted(found, key=lambda group: sort_key(group, order))[:limit]
 
@@ -199,20 +132,26 @@ def _added(client: Client, names: Mapping[int, Key], selection: Selection, by: G
     money = ", ".join(f"sum(a_{name}) AS m_{name}" for name in ALL_MONEY)
     return (
         f"SELECT {key} AS key, sum(a_spans) AS calls, sum(a_errors) AS m_errors, {money}, sum(a_duration_us), sum(a_{made}) "
-        f"FROM ({source}) GROUP BY key {ordered}"
+        f"FROM ({source}) GROUP BY key {ordered}{source.settings}"
     )
 
 
 def unpriced(
-    client: Client, book: SeriesBook, selection: Selection, limit: int
+    client: Client, book: SeriesBook, memory: Memory, sealed: Sealed | None, selection: Selection, limit: int
 ) -> Sequence[tuple[str | None, str | None, int, str | None]]:
     """(provider, model, calls, reason) of calls without a known price, most calls first."""
-    source = relation(
-        client, selection, HOUR_US, ["series", "cost_reason"], ["spans"], Where("unpriced = 1"), by_hour_only=True
-    )
+
+    def question(times: Sequence[Range] | None) -> str:
+        source = relation(
+            *(client, selection, HOUR_US, ["series", "cost_reason"], ["spans"], Where("unpriced = 1")),
+            by_hour_only=True,
+            times=times,
+        )
+        return f"SELECT series, cost_reason, sum(a_spans) FROM ({source}) GROUP BY series, cost_reason{source.settings}"
+
     filters = wanted_places(selection)
     found: dict[tuple[str | None, str | None, str | None], int] = defaultdict(int)
-    told = client.ask(f"SELECT series, cost_reason, sum(a_spans) FROM ({source}) GROUP BY series, cost_reason")
+    told = told_of(client, memory, sealed, ("unpriced",), question)
     names = book.names([series for series, *_ in told])
     for series, reason, spans in told:
         key = names[series]
@@ -232,14 +171,16 @@ def history(
     at = f"intDiv(at_us, {int(step_us)}) * {int(step_us)} AS step"
     if counted:
         source = relation(client, selection, step_us, ["at_us", "bin"], ["spans"], _of(counted))
-        for step, each, spans in client.ask(f"SELECT {at}, bin, sum(a_spans) FROM ({source}) GROUP BY step, bin"):
+        asked = f"SELECT {at}, bin, sum(a_spans) FROM ({source}) GROUP BY step, bin{source.settings}"
+        for step, each, spans in client.ask(asked):
             if each != UNTIMED:
                 spreads[step][each] = spans
     if counted | calls:
         values = (*COUNTS, *MONEY)
         source = relation(client, selection, step_us, ["at_us", "series"], values, _of(counted | calls))
         added = ", ".join(f"sum(a_{name})" for name in values)
-        for step, number, *sums in client.ask(f"SELECT {at}, series, {added} FROM ({source}) GROUP BY step, series"):
+        asked = f"SELECT {at}, series, {added} FROM ({source}) GROUP BY step, series{source.settings}"
+        for step, number, *sums in client.ask(asked):
             for place, value in enumerate(sums):
                 if number in (counted if place < len(COUNTS) else calls):
                     steps[step][place] += value
@@ -261,12 +202,12 @@ def _workflows(selection: Selection) -> str:
     )
 
 
-def _group_source(client: Client, names: Mapping[int, Key], selection: Selection, by: GroupBy) -> tuple[str, str]:
+def _group_source(client: Client, names: Mapping[int, Key], selection: Selection, by: GroupBy) -> tuple[Relation, str]:
     """The rows that are put together, and the expression of their key."""
     named = names_filter(selection)
     if by == "workflow":
         made = ", ".join(f"{name} AS a_{name}" for name in ("spans", "errors", "duration_us", "calls", *ALL_MONEY))
-        return f"SELECT name, {made} FROM ({_workflows(selection)})", "name"
+        return Relation(f"SELECT name, {made} FROM ({_workflows(selection)})", ""), "name"
     if by == "session":
         if named:
             # No projection knows sessions and names.
@@ -290,20 +231,25 @@ def _calls(names: Mapping[int, Key], selection: Selection) -> Where:
 
 
 def _spread(
-    client: Client, names: Mapping[int, Key], selection: Selection, by: GroupBy, keys: list[str | None] | None
+    client: Client,
+    names: Mapping[int, Key],
+    selection: Selection,
+    by: GroupBy,
+    keys: list[str | None] | None,
+    times: Sequence[Range] | None = None,
 ) -> str:
     """The question for the latency histogram of each key."""
     if by == "workflow":
-        source, key = f"SELECT name AS key, bin, 1 AS a_spans FROM ({_workflows(selection)})", "key"
+        source, key = Relation(f"SELECT name AS key, bin, 1 AS a_spans FROM ({_workflows(selection)})", ""), "key"
     elif by == "session":
         named = names_filter(selection).add("call = 1")
         if keys is not None:
             named.add(chosen("session_id", keys))
         source, key = relation(client, selection, 1, ["session_id", "bin"], ["spans"], named), "session_id"
     else:
-        source = relation(client, selection, DAY_US, ["at_us", "bin"], ["spans"], _calls(names, selection))
+        source = relation(client, selection, DAY_US, ["at_us", "bin"], ["spans"], _calls(names, selection), times=times)
         key = _DAY
-    return f"SELECT {key} AS shown_key, bin, sum(a_spans) FROM ({source}) GROUP BY shown_key, bin"
+    return f"SELECT {key} AS shown_key, bin, sum(a_spans) FROM ({source}) GROUP BY shown_key, bin{source.settings}"
 
 
 def _group(row: tuple[Any, ...], spread: Mapping[int, int], latency: bool) -> Group:
