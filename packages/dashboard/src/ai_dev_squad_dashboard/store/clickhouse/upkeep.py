@@ -32,6 +32,7 @@ _LOG: Final = (
 )  # fmt: skip
 _FORMULA: Final = re.compile(r"[=+@\t\r-]")
 _PAGE: Final = 20_000
+_ASKED_EVERY_S: Final = 0.1
 
 
 def state(client: Client, writer: Writer) -> StoreState:
@@ -82,12 +83,20 @@ def compact(client: Client) -> bool:
             "metrics",
             "clashes",
         }:
-            client.do(f"ALTER TABLE {name} APPLY DELETED MASK", settings={"mutations_sync": 2})
-    client.do(
-        f"ALTER TABLE deletions UPDATE compacted_us = {time.time_ns() // 1000} WHERE compacted_us IS NULL",
-        settings={"mutations_sync": 2},
-    )
+            _alter(client, name, "APPLY DELETED MASK")
+    _alter(client, "deletions", f"UPDATE compacted_us = {time.time_ns() // 1000} WHERE compacted_us IS NULL")
     return True
+
+
+def _alter(client: Client, table: str, how: str) -> None:
+    """Change a table's parts, however long that takes: no answer is waited for, as a client gives up after five minutes."""
+    client.do(f"ALTER TABLE {table} {how}", settings={"mutations_sync": 0})
+    database = literal(client.address.database)
+    going_on = f"SELECT latest_fail_reason FROM system.mutations WHERE database = {database} AND table = {literal(table)} AND NOT is_done"
+    while found := client.ask(going_on):
+        if reason := next((reason for (reason,) in found if reason), None):
+            raise StoreError(f"{client.address} cannot change the table {table}: {reason}")
+        time.sleep(_ASKED_EVERY_S)
 
 
 def export(client: Client, kind: Literal["spans", "logs"], selection: Selection, target: Path, file_format: str) -> int:
