@@ -12,11 +12,13 @@ from hypothesis import given, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from alert_rooms import until
 from clickhouse_engine import new_url, opened, requires_engine
 from store_answers import answers
 
 from ai_dev_squad_dashboard.cli import main
 from ai_dev_squad_dashboard.store import Store, StoreError, open_memory_store, open_store
+from ai_dev_squad_dashboard.store.clickhouse.schema import TABLES
 from ai_dev_squad_dashboard.store.copying import Copied, copy_store, differences
 from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.rows import Batch, Carried, LogRow, MetricRow, OpenRow, SpanRow
@@ -90,6 +92,27 @@ def test_to_the_server_and_back_nothing_is_lost() -> None:
                 )
             )
             assert differences(source, copy) == ["deleted runs: 2 in what is copied, 3 in the copy"]
+
+
+@requires_engine
+def test_a_copy_is_added_up_as_what_was_received_is() -> None:
+    """Pieces of a copy become parts without sums, as batches do; whatever the server merges has all of them, and questions are answered from them."""
+    with closing(open_memory_store()) as source, opened() as copy:
+        calls = {"operation": "chat", "usage_source": "provider", "model": "m", "cost_usd": 0.5, "input_tokens": 7}
+        rows = [span(f"{n:032x}", 1, None, T0 + n * SECOND, SECOND, "m", **calls) for n in range(600)]
+        source.write(Batch(spans=rows))
+        copy_store(source, copy, "bulk", limit=20)
+        ask = copy._client.ask  # type: ignore[attr-defined]
+        parts = f"WHERE active AND database = '{copy.state().path.rpartition('/')[2]}' AND table = 'spans'"
+        merged = f"SELECT name, projections FROM system.parts {parts} AND level > 0"
+        until(lambda: ask(f"SELECT sum(rows) FROM system.parts {parts} AND level > 0")[0][0] > 300, "the server merges")
+        every = {each.split()[1] for each in TABLES["spans"].more if each.startswith("PROJECTION")}
+        assert all(set(projections) == every for _, projections in ask(merged))
+        by_hour = (
+            "SELECT sum(n) FROM (SELECT intDiv(start_us, 3600000000), series, count() AS n FROM spans GROUP BY 1, 2)"
+        )
+        told = ask(by_hour, settings={"force_optimize_projection_name": "by_hour"})
+        assert (told, copy.totals(ALL)) == ([(600,)], source.totals(ALL))
 
 
 @settings(deadline=None, max_examples=4)
