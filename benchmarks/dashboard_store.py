@@ -99,8 +99,8 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
 
 
 def step_of(selection: Selection) -> int:
-    """The step of a page's timeline, in microseconds."""
-    return 900_000_000 if selection.end_us - selection.start_us <= 24 * HOUR_US else HOUR_US
+    """The step of a page's timeline, in microseconds: as fine as 180 of them allow."""
+    return 900_000_000 if selection.end_us - selection.start_us <= 180 * 900_000_000 else HOUR_US
 
 
 _SORTED = (
@@ -143,10 +143,10 @@ def processor_ms(question: Callable[[Selection], object], length_us: int, until_
 
 
 @contextmanager
-def arriving(store: Any, took: list[float]) -> Iterator[None]:
-    """2,000 spans a second, in batches of 500, for as long as the block lasts."""
+def arriving(store: Any, took: list[float], rate: int = RATE, size: int = 500) -> Iterator[None]:
+    """So many spans a second, in batches of so many, for as long as the block lasts."""
     stop = threading.Event()
-    batches = [batch(500, 0, 500) for _ in range(20)]
+    batches = [batch(size, 0, 1_000_000 // rate) for _ in range(20)]
 
     def write() -> None:
         number = 0
@@ -162,7 +162,7 @@ def arriving(store: Any, took: list[float]) -> Iterator[None]:
             started = time.perf_counter()
             store.write(Batch(spans=spans))
             took.append((time.perf_counter() - started) * 1000)
-            due += 500 / RATE
+            due += size / rate
             stop.wait(max(0.0, due - time.perf_counter()))
 
     thread = threading.Thread(target=write, name="arriving")
