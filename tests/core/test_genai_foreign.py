@@ -18,6 +18,8 @@ from ai_dev_squad.genai.foreign import (
     status_of_failed,
 )
 from ai_dev_squad.genai.foreign_content import unflatten
+from ai_dev_squad.genai.stated import usage_of
+from ai_dev_squad.schema import Usage
 
 
 def added(said: dict[str, Any], span_name: str = "span") -> dict[str, Any]:
@@ -286,6 +288,55 @@ def test_what_others_say_in_json(said: dict[str, Any], meant: dict[str, Any]) ->
         assert (found["gen_ai.agent.name"], "gen_ai.conversation.id" in found) == ("Writer", False)
     else:
         assert added(said) == meant
+
+
+@pytest.mark.parametrize(
+    "read, written, thought",
+    [
+        ("input_tokens.cached", "input_tokens.cache_write", "output_tokens.reasoning"),
+        ("cached_input_tokens", "cache_write_tokens", "reasoning_tokens"),
+        ("cached_tokens", "cache_creation.input_tokens", "thoughts_tokens"),  # langfuse#17117
+        ("experimental.cached_tokens", "cache_write.input_tokens", "experimental.reasoning_tokens"),
+        ("prompt_tokens_details.cached_tokens", "cache_creation_input_tokens", "thoughts_token_count"),
+    ],
+)
+def test_parts_of_a_count_have_many_names(read: str, written: str, thought: str) -> None:
+    """What the conventions did not name for long, each has named in its own way."""
+    said = {f"gen_ai.usage.{name}": count for count, name in enumerate((read, written, thought), 1)}
+    found, _ = canonical({"gen_ai.usage.input_tokens": 9, **said}, "span")
+    assert usage_of(found) == Usage(
+        input_tokens=9,
+        cache_read_input_tokens=1,
+        cache_write_input_tokens=2,
+        reasoning_output_tokens=3,
+        source="provider",
+    )
+
+
+def test_a_model_call_of_weave() -> None:
+    """The conventions' names with a word before them."""
+    said = {
+        "weave.operation.name": "chat",
+        "weave.provider.name": "openai",
+        "weave.request.model": "gpt-4o",
+        "weave.usage.input_tokens": 120,
+        "weave.usage.output_tokens": 30,
+        "weave.usage.reasoning_tokens": 8,
+        "weave.usage.cache_read.input_tokens": 64,
+        "weave.usage.cache_creation.input_tokens": 16,
+        "weave.conversation.id": "s-1",
+    }
+    assert operation_of(said, said, scope="", span_name="chat gpt-4o", is_root=False) == "chat"
+    assert added(said) == {
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.usage.input_tokens": 120,
+        "gen_ai.usage.output_tokens": 30,
+        "gen_ai.usage.reasoning.output_tokens": 8,
+        "gen_ai.usage.cache_read.input_tokens": 64,
+        "gen_ai.usage.cache_write.input_tokens": 16,
+        "gen_ai.conversation.id": "s-1",
+    }
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

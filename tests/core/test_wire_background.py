@@ -281,6 +281,73 @@ def test_geminis_interactions_are_counted_whole_streamed_and_in_the_background(c
     assert captured.calls == 3
 
 
+SONAR = {"model": "sonar-deep-research", "messages": []}
+REPORT = {"prompt_tokens": 1000, "completion_tokens": 500}
+PERPLEXED = {"id": "a-1", "model": "sonar-deep-research"}
+DEFERRED = [
+    pytest.param(
+        "https://api.perplexity.ai/async/chat/completions",
+        {"request": SONAR},
+        PERPLEXED | {"status": "CREATED", "response": None},
+        "https://api.perplexity.ai/async/chat/completions/a-1",
+        [
+            PERPLEXED | {"status": "IN_PROGRESS", "response": None},
+            PERPLEXED
+            | {"status": "COMPLETED", "response": {"id": "r", "usage": REPORT | {"cost": {"total_cost": 0.82}}}},
+        ],
+        0.82,
+        id="Perplexity",
+    ),
+    pytest.param(
+        "https://api.x.ai/v1/chat/completions",
+        {"model": "grok-3", "messages": [], "deferred": True},
+        {"request_id": "f15c-1"},
+        "https://api.x.ai/v1/chat/deferred-completion/f15c-1",
+        [None, {"id": "c", "model": "grok-3", "choices": [], "usage": REPORT}],
+        1000 * 3e-6 + 500 * 15e-6,
+        id="xAI",
+    ),
+    pytest.param(
+        "https://api.replicate.com/v1/models/meta/llama/predictions",
+        {"input": {"prompt": "q"}},
+        {"id": "p1", "status": "starting", "metrics": {}},
+        "https://api.replicate.com/v1/predictions/p1",
+        [
+            {"id": "p1", "status": "processing"},
+            {"id": "p1", "status": "succeeded", "metrics": {"input_token_count": 1000, "output_token_count": 500}},
+        ],
+        None,
+        id="Replicate",
+    ),
+]
+
+
+@pytest.mark.parametrize("url, body, begun, later, told, usd", DEFERRED)
+def test_what_others_defer_is_counted_when_it_is_told(
+    captured: Captured, url: str, body: Any, begun: Any, later: str, told: list[Any], usd: float | None
+) -> None:
+    """Whatever the provider calls it, and however it says that it isn't there yet: once, in the call that asked for it."""
+    answers = iter([begun, *told, told[-1]])
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        said = next(answers)
+        return httpx.Response(202) if said is None else httpx.Response(200, json=said)
+
+    with (
+        running(operations.AGENT, "writer", framework="test"),
+        httpx.Client(transport=httpx.MockTransport(answer)) as api,
+    ):
+        api.post(url, json=body)
+        for _ in range(2):
+            assert total() == (0, 0)
+            api.get(later)
+        api.get(later)
+    (entry,) = ai_dev_squad.get_cost_tracker().entries
+    (call,) = (line for line in captured.closing() if line.operation != "invoke_agent")
+    assert (entry.input_tokens, entry.output_tokens) == (1000, 500)
+    assert (entry.cost_usd, call.status) == (usd if usd is None else pytest.approx(usd), "ok")
+
+
 def test_threads_that_poll_at_once_count_it_once(server: ModelServer, captured: Captured) -> None:
     """Eight threads are told the tokens of each of eight responses."""
     with running(operations.AGENT, "writer", framework="test"), client(server) as api, ThreadPoolExecutor(8) as pool:

@@ -78,6 +78,22 @@ def events(*told: object) -> dict[str, Any]:
             ("generate_content", None, None, None),
             id="texts put in order",
         ),
+        pytest.param(
+            f"{OPENAI}/decisions",
+            {"model": "gpt-6-luna", "input": "q", "questions": [{"type": "predicate", "instructions": "i"}]},
+            {
+                "model": "gpt-6-luna",
+                "answers": [{"type": "predicate", "probability": 0.9}],
+                "usage": {
+                    "input_tokens": 1000,
+                    "input_tokens_details": {"cached_tokens": 900},
+                    "output_tokens": 7,
+                    "total_tokens": 1007,
+                },
+            },
+            ("generate_content", 1000, 0, pytest.approx(1000 * 0.1e-6)),
+            id="decisions, of which the input alone is billed",
+        ),
     ],
 )
 def test_what_is_no_chat(url: str, body: dict[str, Any], answer: dict[str, Any], expected: tuple[Any, ...]) -> None:
@@ -443,6 +459,43 @@ invoke_agent agent: ok
   chat claude-sonnet-4-6: ok
     chat claude-opus-4-8: ok"""
     )
+
+
+@pytest.mark.parametrize(
+    "tools, told, drawn",
+    [
+        pytest.param(
+            [{"type": "image_generation", "model": "gpt-image-1.5"}],
+            {"input_tokens_details": {"text_tokens": 40, "image_tokens": 10}},
+            ("openai/gpt-image-1.5", pytest.approx(40 * 5e-6 + 10 * 8e-6 + 1000 * 32e-6)),
+            id="by a model that is named",
+        ),
+        pytest.param([{"type": "image_generation"}], {}, (None, None), id="by whichever model OpenAI takes"),
+    ],
+)
+def test_pictures_within_a_response_are_a_call_of_their_own(
+    tools: list[Any], told: dict[str, Any], drawn: tuple[Any, ...]
+) -> None:
+    """Another model draws them, at its own price, and they are in no count of the answer's; searches are as many as are billed."""
+    answer = {
+        "model": "gpt-4o",
+        "tools": [{"type": "web_search"}, *tools],
+        "output": [{"type": "web_search_call", "action": {"type": "search"}}] * 3,
+        "usage": {"input_tokens": 1000, "output_tokens": 100},
+        "tool_usage": {
+            "image_gen": {"input_tokens": 50, "output_tokens": 1000, "total_tokens": 1050, **told},
+            "web_search": {"num_requests": 1},
+        },
+    }
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
+    with capture() as captured:
+        with running(operations.AGENT, "agent", framework="test"), httpx.Client(transport=transport) as client:
+            client.post(f"{OPENAI}/responses", json={"model": "gpt-4o", "input": "q"})
+        answered, beside = ai_dev_squad.get_cost_tracker().entries
+    assert (answered.input_tokens, answered.output_tokens, answered.usage.web_searches) == (1000, 100, 1)
+    assert (beside.input_tokens, beside.output_tokens, beside.usage.image_output_tokens) == (50, 1000, 1000)
+    assert (beside.cost.price, beside.cost_usd) == drawn
+    assert captured.tree().count("chat") == 2
 
 
 FABLE = CLAUDE | {"model": "claude-fable-5"}

@@ -34,6 +34,8 @@ CALLS = {
     "https://bedrock-agent-runtime.us-east-1.amazonaws.com/retrieveAndGenerate": ("retrieval", ""),
     "https://ai.api.nvidia.com/v1/retrieval/nvidia/reranking": ("rerank", "body"),
     "https://api.jina.ai/v1/classify": ("classify", "body"),
+    "https://api.openai.com/v1/decisions": ("decisions", "body"),
+    "https://api.perplexity.ai/v1/sonar": ("chat", "body"),
     "https://api.openai.com/v1/images/generations": ("images", "body"),
     "https://x.openai.azure.com/openai/deployments/mine/images/edits?api-version=1": ("images", "body"),
     "https://api.openai.com/v1/audio/transcriptions": ("transcriptions", "body"),
@@ -186,8 +188,10 @@ RERANKED = {"bedrockRerankingConfiguration": {"modelConfiguration": {"modelArn":
         (
             "https://api.perplexity.ai/async/chat/completions",
             {"request": {"model": "sonar-deep-research"}},
-            ("chat", "sonar-deep-research"),
+            ("deferred", "sonar-deep-research"),
         ),
+        ("https://api.perplexity.ai/v1/agent", {"preset": "pro-search", "input": "q"}, ("responses", "")),
+        ("https://api.perplexity.ai/v1/responses", {"models": ["a/b", "c/d"], "input": "q"}, ("responses", "")),
     ],
 )
 def test_a_model_may_be_named_elsewhere_or_be_chosen_there(
@@ -200,7 +204,8 @@ def test_a_model_may_be_named_elsewhere_or_be_chosen_there(
 @pytest.mark.parametrize(
     "url, body",
     [
-        ("http://localhost/surveys/3/responses", {"prompt": "q", "agent": "a"}),
+        ("http://localhost/surveys/3/responses", {"prompt": "q", "agent": "a", "preset": "b"}),
+        ("http://localhost/v1/agent", {"input": "q"}),
         (f"{OPENAI}/conversations", {"items": []}),
         (f"{OPENAI}/conversations/conv_1", {"metadata": {}}),
         (f"{OPENAI}/conversations/conv_1/items", {"items": []}),

@@ -5,7 +5,8 @@ Where the names are from:
 - OpenAI, chat and responses: https://platform.openai.com/docs/api-reference/chat/object and ``…/responses/object``.
 - xAI, reasoning beside the completion, and the cost in ticks: https://docs.x.ai/developers/cost-tracking
 - Anthropic, the cache beside the input: https://docs.claude.com/en/docs/build-with-claude/prompt-caching
-- Its searches: https://platform.claude.com/docs/en/about-claude/pricing#web-search-tool
+- OpenAI's pictures within a response: ``tool_usage`` of ``…/responses/object``.
+- Anthropic's searches: https://platform.claude.com/docs/en/about-claude/pricing#web-search-tool
 - Gemini: https://ai.google.dev/api/generate-content#UsageMetadata
 - Its interactions: https://ai.google.dev/api/interactions-api#Resource:Interaction
 - Bedrock: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html and
@@ -22,8 +23,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from ai_dev_squad.genai.counts import Counts, larger, reckoned
-from ai_dev_squad.genai.reports import FILE_SEARCHES, WEB_SEARCHES, plain
+from ai_dev_squad.genai.reports import FILE_SEARCHES, PICTURES, WEB_SEARCHES, plain
 from ai_dev_squad.genai.rounds import as_served, elsewhere, in_between
 from ai_dev_squad.schema import Usage
 
@@ -201,6 +204,11 @@ def _openai_or_anthropic(report: Mapping[str, Any]) -> Counts:
 def beside(report: Mapping[str, Any]) -> list[tuple[str, Usage]]:
     """Other models that were asked within an answer, and what each was billed: it is no part of what the rest counts."""
     counted = [(model, reckoned(gemini=False, **_openai_or_anthropic(item))) for model, item in elsewhere(report)]
+    drawn = plain(report.get(PICTURES))
+    usage = reckoned(gemini=False, **_openai_or_anthropic(drawn)) if drawn else None
+    if usage is not None and usage.image_output_tokens is None:
+        usage = replace(usage, image_output_tokens=usage.output_tokens)  # there is nothing else
+    counted.append((str(drawn.get("model")), usage))
     return [(model, usage) for model, usage in counted if usage is not None]
 
 

@@ -14,6 +14,13 @@ __all__ = ["CONTENT", "COST", "KINDS", "LISTS", "NAMES", "OPERATIONS", "SPAN_NAM
 COST = "gen_ai.usage.cost.amount"
 """The cost that a sender states, in USD unless ``gen_ai.usage.cost.currency`` says otherwise."""
 
+_CALLED_ALIKE_BY_WEAVE = (
+    *(keys.PROVIDER_NAME, keys.REQUEST_MODEL, keys.RESPONSE_MODEL, keys.RESPONSE_ID, keys.CONVERSATION_ID),
+    *(keys.USAGE_INPUT_TOKENS, keys.USAGE_OUTPUT_TOKENS, keys.USAGE_CACHE_READ_INPUT_TOKENS),
+    *(keys.GEN_AI_AGENT_NAME, keys.TOOL_NAME, keys.TOOL_CALL_ID, keys.TOOL_CALL_ARGUMENTS, keys.TOOL_CALL_RESULT),
+    *(keys.INPUT_MESSAGES, keys.OUTPUT_MESSAGES),
+)
+
 NAMES = {
     # The conventions' own older names, and close variants of the present ones.
     "gen_ai.system": keys.PROVIDER_NAME,
@@ -33,6 +40,18 @@ NAMES = {
     "gen_ai.usage.input_audio_tokens": keys.USAGE_AUDIO_INPUT_TOKENS,
     "gen_ai.usage.output_audio_tokens": keys.USAGE_AUDIO_OUTPUT_TOKENS,
     "gen_ai.usage.cache_write_input_tokens": keys.USAGE_CACHE_WRITE_INPUT_TOKENS,
+    # Google's ADK before 2.3, Sentry's conventions, Mastra's, Tracy's and ax's variants, and OpenAI's own names.
+    "gen_ai.usage.experimental.cached_tokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "gen_ai.usage.experimental.reasoning_tokens": keys.USAGE_REASONING_OUTPUT_TOKENS,
+    "gen_ai.usage.input_tokens.cached": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "gen_ai.usage.input_tokens.cache_write": keys.USAGE_CACHE_WRITE_INPUT_TOKENS,
+    "gen_ai.usage.output_tokens.reasoning": keys.USAGE_REASONING_OUTPUT_TOKENS,
+    "gen_ai.usage.cached_input_tokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "gen_ai.usage.cached_tokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "gen_ai.usage.thoughts_token_count": keys.USAGE_REASONING_OUTPUT_TOKENS,
+    "gen_ai.usage.thoughts_tokens": keys.USAGE_REASONING_OUTPUT_TOKENS,
+    "gen_ai.usage.prompt_tokens_details.cached_tokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
+    "gen_ai.usage.input_tokens_details.cached_tokens": keys.USAGE_CACHE_READ_INPUT_TOKENS,
     "gen_ai.response.prompt_tokens": keys.USAGE_INPUT_TOKENS,
     "gen_ai.response.completion_tokens": keys.USAGE_OUTPUT_TOKENS,
     "gen_ai.prompt": keys.INPUT_MESSAGES,
@@ -130,6 +149,10 @@ NAMES = {
     "mlflow.spanOutputs": keys.OUTPUT_MESSAGES,
     "ai.telemetry.metadata.sessionId": keys.CONVERSATION_ID,
     "ai.telemetry.metadata.session_id": keys.CONVERSATION_ID,
+    # Weave, whose names are the conventions' with a word of its own before them, but for two.
+    **{key.replace("gen_ai.", "weave.", 1): key for key in _CALLED_ALIKE_BY_WEAVE},
+    "weave.usage.reasoning_tokens": keys.USAGE_REASONING_OUTPUT_TOKENS,
+    "weave.usage.cache_creation.input_tokens": keys.USAGE_CACHE_WRITE_INPUT_TOKENS,
 }
 """Foreign attribute → canonical one. Where several mean the same the first wins, and a canonical one beats them all."""
 
@@ -199,6 +222,7 @@ KINDS = {
         "embedding": "embeddings",
     },
     "gen_ai.operation.name": OPERATIONS,
+    "weave.operation.name": OPERATIONS,
     "openinference.span.kind": {
         "LLM": "chat",
         "AGENT": "invoke_agent",
@@ -313,6 +337,10 @@ CONTENT = frozenset(
         "gcp.vertex.agent.tool_call_args",
         "gcp.vertex.agent.tool_response",
         "pydantic_ai.all_messages",
+        "weave.input.messages",
+        "weave.output.messages",
+        "weave.tool.call.arguments",
+        "weave.tool.call.result",
     }
 )
 """Attributes that are shown as content, beside those of ``LISTS``."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["FILE_SEARCHES", "HOLDERS", "WEB_SEARCHES", "found", "inside", "merged", "plain"]
+__all__ = ["FILE_SEARCHES", "HOLDERS", "PICTURES", "WEB_SEARCHES", "found", "inside", "merged", "plain"]
 
 WEB_SEARCHES, FILE_SEARCHES = "web_searches", "file_searches"
 """How many of them an answer tells of, where its report of usage does not: whoever reads the answer counts them."""
+PICTURES = "pictures"
+"""The report of a model that drew pictures for an answer, with its name: it stands in the answer, beside the report of usage."""
 
 COUNTS = frozenset(
     {
@@ -82,7 +84,7 @@ COUNTS = frozenset(
         # Anthropic's rounds of one answer
         "iterations",
         # Searches of the provider's own: Anthropic's report, and what was counted in an answer
-        *("server_tool_use", WEB_SEARCHES, FILE_SEARCHES),
+        *("server_tool_use", WEB_SEARCHES, FILE_SEARCHES, PICTURES),
         # Money
         *("cost", "cost_details", "estimated_cost", "is_byok", "cost_in_usd_ticks"),
     }

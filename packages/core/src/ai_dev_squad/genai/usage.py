@@ -80,7 +80,7 @@ def beside_from(report: Any) -> list[tuple[str, Usage]]:
     """Model and usage of each call that the provider made to another model within this one, and bills beside it. Never raises.
 
     Anthropic's advisor tool asks one, and a model that declines in the midst of its answer was asked before the one that
-    answers in its place.
+    answers in its place; OpenAI's responses have pictures drawn by another.
     """
     try:
         return beside(found(report))

@@ -14,9 +14,24 @@ from typing import Any
 
 import msgspec
 
-from ai_dev_squad.genai.reports import FILE_SEARCHES, WEB_SEARCHES, merged
+from ai_dev_squad.genai.reports import merged
 from ai_dev_squad.genai.rounds import served_by
 from ai_dev_squad.genai.usage import tier_from
+from ai_dev_squad.wire.said import (
+    BARE_COUNTS,
+    NOTHING,
+    Said,
+    decode,
+    decode_choices,
+    decode_list,
+    fields_of,
+    gemini_searches,
+    last_model,
+    openai_searches,
+    pictures,
+    routed_to,
+    vertex_tokens,
+)
 
 __all__ = ["Answer"]
 
@@ -31,109 +46,6 @@ _BACKGROUND = re.compile(r'"background"\s*:\s*true')
 _EMPTY = re.compile(rb"\s*(\[\s*\])?\s*")
 _SEARCH_CALL, _SEARCH_QUERIES = re.compile(rb"_search_call"), re.compile(rb"webSearchQueries")
 _read_object = json.JSONDecoder().raw_decode
-
-
-_NOTHING = msgspec.Raw()
-
-
-class _Said(msgspec.Struct, gc=False):
-    """What an answer, or one event of a stream, may say; a decoder skips all else without making objects of it."""
-
-    id: Any = None
-    responseId: Any = None  # noqa: N815 - as the provider writes it, as below
-    generation_id: Any = None
-    model: Any = None
-    modelVersion: Any = None  # noqa: N815
-    service_tier: Any = None
-    serviceTier: Any = None  # noqa: N815
-    type: Any = None
-    event_type: Any = None
-    done: Any = None
-    error: Any = None
-    usage: Any = None
-    usageMetadata: Any = None  # noqa: N815
-    meta: Any = None
-    x_groq: Any = None
-    prompt_eval_count: Any = None
-    eval_count: Any = None
-    inputTextTokenCount: Any = None  # noqa: N815
-    totalOutputTextTokenCount: Any = None  # noqa: N815
-    results: Any = None
-    prompt_token_count: Any = None
-    generation_token_count: Any = None
-    input_token_count: Any = None
-    model_id: Any = None
-    stop_reason: Any = None
-    content: msgspec.Raw = _NOTHING
-    content_block: msgspec.Raw = _NOTHING
-    output: msgspec.Raw = _NOTHING
-    candidates: msgspec.Raw = _NOTHING
-    choices: msgspec.Raw = _NOTHING
-    outputs: msgspec.Raw = _NOTHING
-    predictions: msgspec.Raw = _NOTHING
-    message: msgspec.Raw = _NOTHING
-    response: msgspec.Raw = _NOTHING
-    interaction: msgspec.Raw = _NOTHING
-    result: msgspec.Raw = _NOTHING
-    delta: msgspec.Raw = _NOTHING
-    background: Any = None
-    status: Any = None
-    bytes: Any = None
-    metrics: Any = None
-    invocation_metrics: Any = msgspec.field(default=None, name="amazon-bedrock-invocationMetrics")
-    trace: Any = None
-    base_resp: Any = None
-
-
-class _Item(msgspec.Struct, gc=False):
-    """One item of what OpenAI's responses put out."""
-
-    type: Any = None
-    action: Any = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    """One of the answers of a server that speaks OpenAI's language."""
-
-    usage: Any = None
-    error: Any = None
-
-
-class _Output(msgspec.Struct, gc=False):
-    """One part of what a conversation of Mistral's puts out."""
-
-    model: Any = None
-
-
-class _Prediction(msgspec.Struct, gc=False):
-    """What Vertex says of one text that it was given to embed."""
-
-    embeddings: Any = None
-
-
-class _Candidate(msgspec.Struct, gc=False):
-    """One of Gemini's answers."""
-
-    groundingMetadata: Any = None  # noqa: N815
-
-
-# Counts that stand in the answer itself: Ollama, Amazon's and Meta's models at Bedrock, watsonx.ai's embeddings.
-_BARE = (
-    "prompt_eval_count",
-    "eval_count",
-    "inputTextTokenCount",
-    "totalOutputTextTokenCount",
-    "prompt_token_count",
-    "generation_token_count",
-    "input_token_count",
-)
-_decode = msgspec.json.Decoder(_Said).decode
-_decode_list = msgspec.json.Decoder(list[_Said]).decode
-_decode_items = msgspec.json.Decoder(list[_Item]).decode
-_decode_predictions = msgspec.json.Decoder(list[_Prediction]).decode
-_decode_choices = msgspec.json.Decoder(list[_Choice]).decode
-_decode_outputs = msgspec.json.Decoder(list[_Output]).decode
-_decode_candidates = msgspec.json.Decoder(list[_Candidate]).decode
 
 
 class Answer:
@@ -173,7 +85,7 @@ class Answer:
         """Whether the model has declined before it said anything, which Anthropic doesn't bill."""
         self.done = False
         """Whether the provider has said that this was the last event: many clients read no further."""
-        self._choices = _NOTHING
+        self._choices = NOTHING
         self._tier: str | None = None
         self._has_begun = False
 
@@ -186,12 +98,12 @@ class Answer:
         """Read one JSON text: an object, or Gemini's array of objects. ``False`` if it's no such thing."""
         try:
             if text[:1] == b"[":
-                everything = _decode_list(text)
+                everything = decode_list(text)
                 self.events += len(everything)
                 for said in everything:
                     self._hear(said)
             else:
-                said = _decode(text)
+                said = decode(text)
                 self.events += 1
                 self._hear(said)
         except msgspec.MsgspecError:
@@ -221,11 +133,11 @@ class Answer:
 
     def end(self) -> None:
         """Nothing follows. Moonshot's streams have the usage in their last choice, and OpenRouter the error of who answers."""
-        text, self._choices = bytes(self._choices), _NOTHING  # which would keep the whole answer
+        text, self._choices = bytes(self._choices), NOTHING  # which would keep the whole answer
         if b'"usage"' not in text and b'"error"' not in text:
             return
         try:
-            choices = _decode_choices(text)
+            choices = decode_choices(text)
         except msgspec.MsgspecError:
             return
         for choice in choices:
@@ -233,16 +145,16 @@ class Answer:
                 self.count(choice.usage)
             self.error = choice.error or self.error
 
-    def _hear(self, said: _Said) -> None:
+    def _hear(self, said: Said) -> None:
         # Anthropic's and OpenAI's first and last events, and Cohere's last, have the answer inside. This runs for each
         # event, most of which have none of it.
-        if said.message is not _NOTHING:
+        if said.message is not NOTHING:
             self._hear_inside(said.message)
-        if said.response is not _NOTHING:
+        if said.response is not NOTHING:
             self._hear_inside(said.response)
-        if said.interaction is not _NOTHING:  # Gemini's events
+        if said.interaction is not NOTHING:  # Gemini's events
             self._hear_inside(said.interaction)
-        if said.delta is not _NOTHING:
+        if said.delta is not NOTHING:
             self._hear_inside(said.delta)
         if said.bytes is not None:  # Bedrock's stream of another provider's events
             self._hear_inside(base64.b64decode(said.bytes))
@@ -254,53 +166,57 @@ class Answer:
         model = said.model or said.modelVersion or said.model_id
         if isinstance(model, str):
             self.model = model
-        if said.content_block is not _NOTHING:
+        if said.content_block is not NOTHING:
             self._has_begun = True
         if said.stop_reason == "refusal":  # https://platform.claude.com/docs/en/build-with-claude/refusals-and-fallback
             self.is_declined = not self._has_begun and _EMPTY.fullmatch(said.content) is not None
         if said.background is True:
             self.background = True
         if isinstance(said.status, str):
-            self.state = said.status
+            self.state = said.status.lower()
         if said.service_tier is not None or said.serviceTier is not None:
             told = {"service_tier": said.service_tier, "serviceTier": said.serviceTier}
             self._tier = tier_from(told) or self._tier
         if said.error is not None:
             self.error = said.error or self.error
         self._hear_counts(said)
-        if said.choices is not _NOTHING:  # as in nearly every event
+        if said.choices is not NOTHING:  # as in nearly every event
             self._choices = said.choices
         else:
             self._hear_what_few_say(said)
-        if isinstance(said.base_resp, dict) and said.base_resp.get("status_code"):  # MiniMax, with a status of 200
-            self.error = {"code": str(said.base_resp["status_code"]), "message": said.base_resp.get("status_msg")}
+        if said.base_resp is not None and (code := fields_of(said.base_resp).get("status_code")):
+            self.error = {"code": str(code)}  # MiniMax's, with a status of 200
         # Both name the searches of the provider's own in the answer, beside what was found.
-        if said.output is not _NOTHING and _SEARCH_CALL.search(memoryview(said.output)):
-            self.count(_openai_searches(said.output))
-        elif said.candidates is not _NOTHING and _SEARCH_QUERIES.search(memoryview(said.candidates)):
-            self.count(_gemini_searches(said.candidates))
-        elif said.predictions is not _NOTHING:
-            self.count(_vertex_tokens(said.predictions))
+        if said.output is not NOTHING and _SEARCH_CALL.search(memoryview(said.output)):
+            self.count(openai_searches(said.output, said.tool_usage))
+        elif said.candidates is not NOTHING and _SEARCH_QUERIES.search(memoryview(said.candidates)):
+            self.count(gemini_searches(said.candidates))
+        elif said.predictions is not NOTHING:
+            self.count(vertex_tokens(said.predictions))
 
     def _hear_inside(self, text: bytes | msgspec.Raw) -> None:
         if bytes(memoryview(text)[:1]) != b"{":  # such as Ollama's, the text itself
             return
         try:
-            self._hear(_decode(text))
+            self._hear(decode(text))
         except msgspec.MsgspecError:
             pass
 
-    def _hear_what_few_say(self, said: _Said) -> None:
-        if said.result is not _NOTHING:  # Cloudflare Workers AI
+    def _hear_what_few_say(self, said: Said) -> None:
+        if self.response_id is None and isinstance(said.request_id, str):  # xAI, DashScope
+            self.response_id = said.request_id
+        if said.result is not NOTHING:  # Cloudflare Workers AI
             self._hear_inside(said.result)
-        if said.outputs is not _NOTHING:
-            self.model = _last_model(said.outputs) or self.model
+        if said.outputs is not NOTHING:
+            self.model = last_model(said.outputs) or self.model
         if said.trace is not None:
-            self.model = _routed_to(said.trace) or self.model
+            self.model = routed_to(said.trace) or self.model
+        if said.tool_usage is not None:
+            self.count(pictures(said))
         if isinstance(said.metrics, dict):  # Replicate
             self.count({name: number for name, number in said.metrics.items() if name.endswith("_token_count")})
 
-    def _hear_counts(self, said: _Said) -> None:
+    def _hear_counts(self, said: Said) -> None:
         if isinstance(said.usage, dict):
             self.count(said.usage)
             self.model = served_by(said.usage) or self.model
@@ -325,8 +241,8 @@ class Answer:
         elif said.results is not None:
             self._hear_results(said.results)
 
-    def _hear_bare_counts(self, said: _Said) -> None:
-        self.count({name: number for name in _BARE if (number := getattr(said, name)) is not None})
+    def _hear_bare_counts(self, said: Said) -> None:
+        self.count({name: number for name in BARE_COUNTS if (number := getattr(said, name)) is not None})
         if said.inputTextTokenCount is not None and isinstance(said.results, list):
             counts = [{"tokenCount": result.get("tokenCount")} for result in said.results if isinstance(result, dict)]
             self.count({"results": counts})
@@ -338,56 +254,3 @@ class Answer:
             counts = [count for text in texts if type(count := text.get(name)) is int]
             if counts:
                 self.count({name: sum(counts)})
-
-
-def _openai_searches(output: msgspec.Raw) -> dict[str, int]:
-    """The searches among a response's items; opening a page that was found, or looking through it, costs nothing.
-
-    https://platform.openai.com/docs/guides/tools-web-search#output-and-citations
-    """
-    try:
-        items = _decode_items(output)
-    except msgspec.MsgspecError:
-        return {}
-    web = sum(item.type == "web_search_call" and _action(item) == "search" for item in items)
-    return {WEB_SEARCHES: web, FILE_SEARCHES: sum(item.type == "file_search_call" for item in items)}
-
-
-def _action(item: _Item) -> Any:
-    return item.action.get("type", "search") if isinstance(item.action, dict) else "search"
-
-
-def _last_model(outputs: msgspec.Raw) -> str | None:
-    """An agent may hand over to another one: https://docs.mistral.ai/agents/handoffs"""
-    try:
-        models = [item.model for item in _decode_outputs(outputs)]
-    except msgspec.MsgspecError:
-        return None
-    return next((model for model in reversed(models) if isinstance(model, str) and model), None)
-
-
-def _routed_to(trace: Any) -> str | None:
-    """https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_PromptRouterTrace.html"""
-    router = trace.get("promptRouter") if isinstance(trace, dict) else None
-    model = router.get("invokedModelId") if isinstance(router, dict) else None
-    return model if isinstance(model, str) and model else None
-
-
-def _vertex_tokens(predictions: msgspec.Raw) -> dict[str, int]:
-    """https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api#response_body"""
-    try:
-        embeddings = [item.embeddings for item in _decode_predictions(predictions) if isinstance(item.embeddings, dict)]
-    except msgspec.MsgspecError:
-        return {}
-    counts = [embedding.get("statistics", {}).get("token_count") for embedding in embeddings]
-    return {"prompt_token_count": sum(counts)} if counts and all(type(count) is int for count in counts) else {}
-
-
-def _gemini_searches(candidates: msgspec.Raw) -> dict[str, int]:
-    """https://ai.google.dev/api/generate-content#GroundingMetadata"""
-    try:
-        grounded = [candidate.groundingMetadata for candidate in _decode_candidates(candidates)]
-    except msgspec.MsgspecError:
-        return {}
-    asked = [found.get("webSearchQueries") for found in grounded if isinstance(found, dict)]
-    return {WEB_SEARCHES: sum(len(queries) for queries in asked if isinstance(queries, list))}

@@ -151,6 +151,10 @@ class Attempt:
         if usage is not None and usage.image_output_tokens is None and self.exchange.api == "images":
             # What such a model says is a picture; OpenAI doesn't say so, for there is nothing else.
             usage = replace(usage, image_output_tokens=usage.output_tokens)
+        if usage is not None and self.exchange.api == "decisions":
+            # Neither is what it says billed, nor does a cache make it cheaper: https://developers.openai.com/api/docs/pricing
+            unbilled = dict.fromkeys(("cache_read_input_tokens", "cache_write_input_tokens", "reasoning_output_tokens"))
+            usage = replace(usage, output_tokens=0, **unbilled)
         if usage is not None and self._status != "ok" and not answer.done:
             return completed(usage, self.operation, request)  # left, or broken off
         return usage

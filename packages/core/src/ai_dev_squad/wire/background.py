@@ -1,11 +1,14 @@
 """Responses that a provider goes on with after it has answered the request: ``background`` of OpenAI and of Gemini's
-interactions.
+interactions, xAI's and Perplexity's deferred ones, and Replicate's predictions.
 
 The POST says ``queued`` and names no tokens; some later request, perhaps of another process, is told them: one that
 asks how it is going, one that takes the stream up again, one that cancels. The first of all that are told has it
 counted. Until then the money that the request set aside stays so, and comes back when nobody has asked for an hour, or
 with the lease of a process that died. https://platform.openai.com/docs/guides/background,
-https://ai.google.dev/gemini-api/docs/background-execution
+https://ai.google.dev/gemini-api/docs/background-execution,
+https://docs.x.ai/developers/advanced-api-usage/deferred-chat-completions,
+https://docs.perplexity.ai/api-reference/async-sonar-api-request-get,
+https://replicate.com/docs/reference/http#predictions.get
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ __all__ = ["Background"]
 
 _HELD_S = 3600.0
 _MOST = 1000
-_OVER = frozenset({"completed", "failed", "incomplete", "cancelled"})
+_OVER = frozenset({"completed", "succeeded", "failed", "incomplete", "cancelled", "canceled"})
 
 
 class _Waiting(NamedTuple):
@@ -205,6 +208,7 @@ def _enter(
 
 def _status(exchange: Exchange) -> Status:
     """How the provider says that it ended."""
-    if exchange.answer.state == "cancelled":
+    state = exchange.answer.state
+    if state in {"cancelled", "canceled"}:
         return "cancelled"
-    return "error" if exchange.answer.error else "ok"
+    return "error" if exchange.answer.error or state == "failed" else "ok"

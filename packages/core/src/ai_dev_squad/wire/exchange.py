@@ -146,10 +146,17 @@ class Exchange:
 
     @property
     def goes_on(self) -> bool:
-        """Whether the provider goes on with the answer after it is through: OpenAI says so, Gemini only repeats what
-        was asked.
+        """Whether the provider goes on with the answer after it is through: OpenAI and Replicate say so, Gemini and xAI only
+        repeat what was asked, if that, and Perplexity has a path of its own for it.
         """
-        return self.answer.background or (self.api == "interactions" and self.request.background)
+        answer = self.answer
+        if self.api == "replicate":
+            return answer.state in {"starting", "processing"}
+        return (
+            answer.background
+            or self.api == "deferred"
+            or (self.api in {"interactions", "chat"} and self.request.background)
+        )
 
     def watch(self, ending: Ending) -> None:
         """From now on the exchange has an end, of which ``ending`` is told once."""

@@ -246,7 +246,7 @@ _KINDS = {
     **dict.fromkeys(("completions", "watsonx_text"), TEXT_COMPLETION),
     **dict.fromkeys(
         (
-            *("classify", "hf_inference", "images", "ocr", "replicate"),
+            *("classify", "decisions", "hf_inference", "images", "ocr", "replicate"),
             *("rerank", "speech", "transcriptions", "videos"),
         ),
         GENERATE_CONTENT,

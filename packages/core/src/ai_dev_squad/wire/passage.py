@@ -19,7 +19,6 @@ METHODS = frozenset({"GET", "POST"})
 
 _Address = tuple["str | None", str, "int | None"]
 _Sent = TypeVar("_Sent")
-_FOLLOWED, _FOLLOWED_GEMINI = Shape("responses", ""), Shape("interactions", "")
 
 # Clients stand on one another (LiteLLM: httpx on aiohttp): the outermost door sees the call.
 _outermost: ContextVar[Exchange | None] = ContextVar("ai_dev_squad_wire", default=None)
@@ -114,14 +113,14 @@ class Passage:
         return exchange
 
     def _follow(self, method: str, path: str, sent: _Sent, address: Callable[[_Sent], _Address]) -> Exchange | None:
-        identifier = followed(method, path)
+        found = followed(method, path)
         outer = _outermost.get()
-        if identifier is None or (outer is not None and outer.is_sending):
+        if found is None or (outer is not None and outer.is_sending):
             return None
         try:
             scheme, host, port = address(sent)
-            shape = _FOLLOWED_GEMINI if "/interactions/" in path else _FOLLOWED
-            exchange = Exchange(shape, Request(None), path=path, host=host, port=port, scheme=scheme)
+            api, identifier = found
+            exchange = Exchange(Shape(api, ""), Request(None), path=path, host=host, port=port, scheme=scheme)
         except Exception as error:  # noqa: BLE001 - the user's call comes first
             report("reading a request on the wire", error)
             return None

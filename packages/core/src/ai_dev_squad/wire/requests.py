@@ -44,6 +44,7 @@ class _Read(msgspec.Struct, gc=False):
     speed: Any = None
     inference_geo: Any = None
     background: Any = None
+    deferred: Any = None
 
 
 _decode = msgspec.json.Decoder(_Read).decode
@@ -104,7 +105,7 @@ class Request:
     @property
     def background(self) -> bool:
         """Whether the provider is to go on with it after its answer."""
-        return self._read.background is True
+        return self._read.background is True or self._read.deferred is True
 
     @property
     def max_output_tokens(self) -> int | None:

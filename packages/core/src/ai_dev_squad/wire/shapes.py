@@ -70,13 +70,18 @@ def _predicts(body: Mapping[str, Any]) -> bool:
 
 
 def _names_what_is_kept(body: Mapping[str, Any]) -> bool:
-    """A prompt that is kept at OpenAI, or an agent at Azure AI Foundry: the model stands there.
+    """A prompt that is kept at OpenAI, an agent at Azure AI Foundry or a preset of Perplexity's: the model stands there.
 
     https://platform.openai.com/docs/guides/prompting
     https://learn.microsoft.com/azure/foundry/agents/quickstarts/responses-api
+    https://docs.perplexity.ai/docs/agent-api/presets
     """
     prompt, agent = body.get("prompt"), body.get("agent") or body.get("agent_reference")
-    return (isinstance(prompt, dict) and "id" in prompt) or (isinstance(agent, dict) and "name" in agent)
+    return (
+        (isinstance(prompt, dict) and "id" in prompt)
+        or (isinstance(agent, dict) and "name" in agent)
+        or (isinstance(body.get("preset") or body.get("models"), (str, list)) and "input" in body)
+    )
 
 
 # Earlier rows win. Sources: the API references of OpenAI, Azure OpenAI and AI Foundry, Anthropic, Vertex AI, Gemini,
@@ -85,13 +90,14 @@ def _names_what_is_kept(body: Mapping[str, Any]) -> bool:
 # NVIDIA NIM, Jina and Perplexity. Compatible servers (OpenRouter, xAI, DeepSeek, Moonshot, Groq, LiteLLM's proxy, vLLM) have the
 # paths of OpenAI, below any prefix.
 SHAPES = (
-    Shape("chat", "/async/chat/completions", unmistakable=True, named_as=("request.model",)),
+    *(Shape("deferred", f"/async/{ending}", named_as=("request.model",)) for ending in ("chat/completions", "sonar")),
     Shape("chat", "/chat/completions", model_in_path=True, unmistakable=True),
     Shape("chat", "/agents/completions", unmistakable=True),
-    Shape("chat", "/text/chatcompletion_v2"),
+    *(Shape("chat", ending) for ending in ("/text/chatcompletion_v2", "/v1/sonar")),
     Shape("completions", "/completions", model_in_path=True),
     Shape("responses", "/responses"),
     Shape("responses", "/responses", unmistakable=True, asking=_names_what_is_kept),
+    *(Shape("responses", "/v1/agent", unmistakable=by is not None, asking=by) for by in (None, _names_what_is_kept)),
     Shape("responses", "/responses/compact"),
     Shape("conversations", "/conversations", named_as=("model", "agent_id"), asking=_goes_on),
     Shape("conversations", "", within="/conversations/", unmistakable=True, asking=_goes_on),
@@ -136,6 +142,7 @@ SHAPES = (
     Shape("rerank", "/text-rerank", within="/services/rerank/"),
     *(Shape("rerank", ending) for ending in ("/ranking", "/reranking")),
     Shape("classify", "/classify"),
+    Shape("decisions", "/decisions"),
     Shape("messages", "/messages"),
     Shape("messages", ":rawPredict", within="/publishers/anthropic/", model_in_path=True),
     Shape("messages", ":streamRawPredict", within="/publishers/anthropic/", model_in_path=True),
@@ -237,12 +244,22 @@ def shapes_of(path: str) -> list[Shape]:
     return [row for row in rows if plain.endswith(row.ending) and row.within in plain]
 
 
-_FOLLOWED = re.compile(r"/(?:responses|interactions)/([\w-]{1,256})(/cancel)?/?(?:\?|$)")
+_TOLD_LATER = ("/responses/", "/interactions/", "/async/", "/deferred-completion/", "/predictions/")
+_FOLLOWED = re.compile(
+    r"/(responses|interactions|predictions|async/chat/completions|async/sonar|chat/deferred-completion)"
+    r"/([\w-]{1,256})(/cancel)?/?(?:\?|$)"
+)
+_LATER = {"responses": "responses", "interactions": "interactions", "predictions": "replicate"}
 
 
-def followed(method: str, path: str) -> str | None:
-    """The id of the response that a request asks about or cancels; ``None`` if it does neither."""
-    found = _FOLLOWED.search(path) if "/responses/" in path or "/interactions/" in path else None
-    if found is None or method != ("GET" if found[2] is None else "POST"):
+def followed(method: str, path: str) -> tuple[str, str] | None:
+    """API and id of the response that a request asks about or cancels; ``None`` if it does neither."""
+    for part in _TOLD_LATER:
+        if part in path:
+            break
+    else:
         return None
-    return found[1]
+    found = _FOLLOWED.search(path)
+    if found is None or method != ("GET" if found[3] is None else "POST"):
+        return None
+    return _LATER.get(found[1], "deferred"), found[2]
