@@ -269,6 +269,13 @@ def test_who_speaks_a_language_of_their_own(
             id="Replicate",
         ),
         pytest.param(
+            "http://localhost:1234/api/v1/chat",
+            {"model": "qwen3", "input": "q"},
+            {"json": {"model_instance_id": "qwen3", "stats": {"input_tokens": 10, "total_output_tokens": 20}}},
+            (10, 20, None),
+            id="LM Studio",
+        ),
+        pytest.param(
             "https://api.deepinfra.com/v1/openai/chat/completions",
             {"model": "deepseek-ai/DeepSeek-V3", "messages": []},
             {"json": {"usage": {"prompt_tokens": 1000, "completion_tokens": 100, "estimated_cost": 0.00034}}},
@@ -300,6 +307,32 @@ def test_an_error_that_is_sent_as_a_success(answer: dict[str, Any], error: str |
             client.post(f"{GATEWAY}/chat/completions", json={"model": "m", "messages": []})
     (call,) = captured.closing("chat")
     assert (call.status, call.error and call.error.type) == ("error" if error else "ok", error)
+
+
+@pytest.mark.parametrize(
+    "path, body, last, error",
+    [
+        ("responses", {"input": "q"}, {"type": "error", "code": "server_error", "message": "m"}, "server_error"),
+        ("responses", {"input": "q"}, {"type": "error", "code": None, "message": "m"}, "error"),
+        ("chat/completions", {}, {"object": "error", "message": "m", "type": "BadRequestError", "code": 400}, "400"),
+        (
+            "conversations",
+            {"inputs": "q"},
+            {"type": "conversation.response.error", "message": "m", "code": 3000},
+            "3000",
+        ),
+        ("services/aigc/text-generation/generation", {}, {"code": "Throttling", "message": "m"}, "Throttling"),
+    ],
+)
+def test_an_error_that_is_the_event_itself(path: str, body: dict[str, Any], last: dict[str, Any], error: str) -> None:
+    """Amid a stream OpenAI's responses, vLLM, Mistral and DashScope say so without an object of its own."""
+    told = events({"choices": [], "type": "begun"}, last)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, **told))
+    with capture() as captured:
+        with running(operations.AGENT, "agent", framework="test"), httpx.Client(transport=transport) as client:
+            client.post(f"{GATEWAY}/{path}", json={"model": "m", **body})
+    (call,) = captured.closing("chat")
+    assert (call.status, call.error and call.error.type) == ("error", error)
 
 
 @pytest.mark.parametrize("last", [None, {"type": "error", "error": {"type": "overloaded_error"}}])

@@ -36,6 +36,7 @@ CALLS = {
     "https://api.jina.ai/v1/classify": ("classify", "body"),
     "https://api.openai.com/v1/decisions": ("decisions", "body"),
     "https://api.perplexity.ai/v1/sonar": ("chat", "body"),
+    "http://localhost:1234/api/v1/chat": ("lm_studio", "body"),
     "https://api.openai.com/v1/images/generations": ("images", "body"),
     "https://x.openai.azure.com/openai/deployments/mine/images/edits?api-version=1": ("images", "body"),
     "https://api.openai.com/v1/audio/transcriptions": ("transcriptions", "body"),

@@ -114,6 +114,7 @@ _PROVIDERS = (
     _Provider("hosted_vllm", "hosted_vllm"),
     _Provider("huggingface", "huggingface", (), ("router.huggingface.co",)),
     _Provider("llama_cpp", "llama_cpp", ("llamacpp",)),
+    _Provider("lm_studio", "lm_studio"),
     _Provider("meta", "meta", ("meta_llama",), ("api.meta.ai",)),
     _Provider("minimax", "minimax", (), ("api.minimax.io", "api.minimax.com", "api.minimaxi.io", "api.minimaxi.com")),
     _Provider("novita", "novita", ("novita_ai", "novita-ai"), ("api.novita.ai",)),

@@ -213,6 +213,13 @@ class Answer:
             self.model = routed_to(said.trace) or self.model
         if said.tool_usage is not None:
             self.count(pictures(said))
+        if said.type == "error" or (said.code and said.output is NOTHING and said.usage is None):
+            # OpenAI's responses, Mistral's conversations, vLLM and DashScope have no object for it.
+            self.error = self.error or {"code": str(said.code or said.type)}
+        if isinstance(said.stats, dict):  # LM Studio
+            asked, written = said.stats.get("input_tokens"), said.stats.get("total_output_tokens")
+            if asked is not None and written is not None:
+                self.count({"input_tokens": asked, "output_tokens": written})
         if isinstance(said.metrics, dict):  # Replicate
             self.count({name: number for name, number in said.metrics.items() if name.endswith("_token_count")})
 

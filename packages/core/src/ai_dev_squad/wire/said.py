@@ -76,6 +76,8 @@ class Said(msgspec.Struct, gc=False):
     trace: Any = None
     tool_usage: Any = None
     tools: msgspec.Raw = NOTHING
+    code: Any = None
+    stats: Any = None
     base_resp: Any = None
 
 

@@ -87,7 +87,7 @@ def _names_what_is_kept(body: Mapping[str, Any]) -> bool:
 # Earlier rows win. Sources: the API references of OpenAI, Azure OpenAI and AI Foundry, Anthropic, Vertex AI, Gemini,
 # Amazon Bedrock Runtime, Agent Runtime and SageMaker Runtime, Ollama, Cohere, Voyage, Mistral, IBM watsonx.ai, DashScope,
 # Snowflake Cortex, Databricks, Cloudflare Workers AI, Hugging Face's Inference Providers, Replicate, MiniMax, Volcano Engine's Ark,
-# NVIDIA NIM, Jina and Perplexity. Compatible servers (OpenRouter, xAI, DeepSeek, Moonshot, Groq, LiteLLM's proxy, vLLM) have the
+# NVIDIA NIM, Jina, Perplexity and LM Studio. Compatible servers (OpenRouter, xAI, DeepSeek, Moonshot, Groq, LiteLLM's proxy, vLLM) have the
 # paths of OpenAI, below any prefix.
 SHAPES = (
     *(Shape("deferred", f"/async/{ending}", named_as=("request.model",)) for ending in ("chat/completions", "sonar")),
@@ -198,6 +198,7 @@ SHAPES = (
     Shape("embeddings", "/invocations", within="/serving-endpoints/", model_in_path=True, asking=_embeds),
     Shape("chat", "/invocations", within="/endpoints/", model_in_path=True, asking=_chats),
     Shape("chat", "/invocations-response-stream", within="/endpoints/", model_in_path=True, asking=_chats),
+    Shape("lm_studio", "/api/v1/chat"),
     Shape("cohere", "/v1/chat", chosen_by="cohere"),
     Shape("cohere", "/v2/chat"),
     Shape("cohere_embeddings", "/v1/embed", chosen_by="cohere"),
