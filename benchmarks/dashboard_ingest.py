@@ -3,7 +3,7 @@
 Both receive the same OTLP/HTTP requests with OpenInference's attributes, Phoenix's native ones: traces of ten spans, fifteen attributes and a
 kilobyte of messages on each model call. *Stored* counts from the first request until every span can be read back from the
 product's own database. Each server is a process of its own with an empty database on this machine's disk; the sender is
-another, and shares the cores.
+another, and shares the cores. Ours is also sent conversations in GenAI's names, each call with all messages before it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -40,6 +40,8 @@ _SPANS_PER_REQUEST = 500
 _CONNECTIONS = 10
 """As many as an exporter of the OpenTelemetry Collector has consumers, unless told otherwise."""
 _TEXT = " ".join(["the planner asks the coder for a function that merges two sorted lists"] * 14)[:1000]
+_WORDS = ["".join(random.Random(n).choices("abcdefghijklmnopqrstuvwxyz", k=3 + n % 7)) for n in range(3_000)]
+_CALLS, _RUNS_PER_REQUEST = 12, 10
 _SPANS_PER_S = 20_000
 _LEAD = 10
 _START_S = 1.5
@@ -57,6 +59,8 @@ class Product:
     stored: Callable[[Path, int], int]
     spans: int
     """How many spans it is sent: enough for a steady state, few enough to wait for."""
+    sent: str = "runs"
+    """What it is sent, of ``_SENT``."""
 
 
 def _ours_stored(directory: Path, port: int) -> int:
@@ -83,8 +87,10 @@ OURS = Product(
     _ours_stored,
     400_000,
 )
+TALKING = replace(OURS, name="ours, conversations", spans=60_000, sent="conversations")
 _PRODUCTS = (
     OURS,
+    TALKING,
     Product(
         "Phoenix",
         "phoenix",
@@ -157,10 +163,71 @@ def requests(spans: int, seed: int) -> list[bytes]:
     return made
 
 
+def _words(draw: random.Random, count: int) -> str:
+    return " ".join(draw.choices(_WORDS, k=count))
+
+
+def _message(role: str, *parts: dict[str, Any]) -> dict[str, Any]:
+    return {"role": role, "parts": list(parts)}
+
+
+def _conversation(draw: random.Random, start_ns: int) -> Iterator[Span]:
+    """A run of twelve calls of one agent, which uses tools: 15 kB of messages a call on the average."""
+    trace_id, root = draw.randbytes(16), draw.randbytes(8)
+    said = [_message("system", {"type": "text", "content": _words(draw, 600)})]
+    said.append(_message("user", {"type": "text", "content": _words(draw, 60)}))
+    for number in range(_CALLS):
+        begin = start_ns + number * 2_000_000
+        span = Span(
+            trace_id=trace_id, span_id=draw.randbytes(8) if number else root, parent_span_id=root if number else b"",
+            name="chat gpt-4o", kind=3, start_time_unix_nano=begin, end_time_unix_nano=begin + draw.randrange(10**6, 9 * 10**8),
+        )  # fmt: skip
+        call = {
+            "type": "tool_call",
+            "id": f"call-{number}",
+            "name": f"tool-{number % 4}",
+            "arguments": {"city": _words(draw, 1)},
+        }
+        answer = _message("assistant", {"type": "text", "content": _words(draw, 80)}, call)
+        _set(span, gen_ai__operation__name="chat", gen_ai__provider__name="openai", gen_ai__request__model="gpt-4o")
+        _set(
+            span,
+            gen_ai__usage__input_tokens=draw.randrange(100, 9000),
+            gen_ai__usage__output_tokens=draw.randrange(200),
+        )
+        _set(span, gen_ai__conversation__id=f"session-{trace_id.hex()[:8]}", gen_ai__agent__name="planner")
+        _set(span, gen_ai__input__messages=json.dumps(said), gen_ai__output__messages=json.dumps([answer]))
+        yield span
+        result = {
+            "type": "tool_call_response",
+            "id": call["id"],
+            "response": f"{draw.randbytes(6).hex()}\n{_words(draw, 200)}",
+        }
+        said += [answer, _message("tool", result)]
+
+
+def conversations(spans: int, seed: int) -> list[bytes]:
+    """OTLP requests of conversations that begin a minute ago; a run's calls come together."""
+    draw = random.Random(seed)
+    start_ns = time.time_ns() - 60_000_000_000
+    made = []
+    for number in range(0, spans, _CALLS * _RUNS_PER_REQUEST):
+        request = ExportTraceServiceRequest()
+        scope = request.resource_spans.add().scope_spans.add()
+        scope.scope.name = "bench"
+        for offset in range(_RUNS_PER_REQUEST):
+            scope.spans.extend(_conversation(draw, start_ns + (number + offset) * 100_000))
+        made.append(request.SerializeToString())
+    return made
+
+
+_SENT: dict[str, Callable[[int, int], list[bytes]]] = {"runs": requests, "conversations": conversations}
+
+
 def _work(name: str) -> None:
     """Send spans to the port that standard input names, on a few connections at a time."""
-    port, spans, seed = map(int, name.split(","))
-    waiting = requests(spans, seed)
+    port, spans, seed = map(int, name.split(",")[:3])
+    waiting = _SENT[name.split(",")[3]](spans, seed)
     print("ready", flush=True)
     sys.stdin.readline()
     lock, refused = threading.Lock(), [0]
@@ -229,16 +296,22 @@ def peak_mib(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
+def processor_s(pid: int) -> float:
+    """The processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _ingest(product: Product, python: Path, spans: int, seed: int) -> dict[str, float]:
     with server(product, python) as (port, directory, start_s, process):
         sender = subprocess.Popen(
-            [sys.executable, __file__, "--worker", f"{port},{spans},{seed}"],
+            [sys.executable, __file__, "--worker", f"{port},{spans},{seed},{product.sent}"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert sender.stdin is not None
         assert sender.stdout is not None
         sender.stdout.readline()
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), processor_s(process.pid)
         sender.stdin.write("go\n")
         sender.stdin.flush()
         sent = json.loads(sender.stdout.readline())
@@ -253,6 +326,7 @@ def _ingest(product: Product, python: Path, spans: int, seed: int) -> dict[str, 
             "start s": start_s,
             "spans/s acknowledged": spans / acknowledged_s,
             "spans/s stored": spans / stored_s,
+            "processor us/span": (processor_s(process.pid) - cpu) / spans * 1e6,
             "peak RSS MiB": peak_mib(process.pid),
             "told to wait": sent["refused"],
         }
@@ -279,7 +353,7 @@ def measure(options: argparse.Namespace) -> Report:
         f"on the same cores; medians of {repetitions} interleaved repetitions with fresh servers. Installed: what each "
         "brings along in an environment of its own.",
         columns={
-            "variant": "", "start s": ".2f", "spans/s acknowledged": ",.0f", "spans/s stored": ",.0f",
+            "variant": "", "start s": ".2f", "spans/s acknowledged": ",.0f", "spans/s stored": ",.0f", "processor us/span": ",.0f",
             "peak RSS MiB": ",.0f", "told to wait": ",.0f", "packages": "d", "installed MiB": ",.0f",
         },
     )  # fmt: skip

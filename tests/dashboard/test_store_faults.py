@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ai_dev_squad_dashboard.store import Selection, Store, StoreError, open_store
+from ai_dev_squad_dashboard.store import Selection, Store, StoreError, duckdb_file, open_store
 from ai_dev_squad_dashboard.store.base import StoreBegunAnewError
 from ai_dev_squad_dashboard.store.deletions import Subject
 from ai_dev_squad_dashboard.store.duckdb_file import File
@@ -220,6 +220,34 @@ def test_a_file_that_is_lost_while_it_is_open_is_noticed_told_and_written_anew(
     assert [(each.lost, f"was {told} while it was in use" in each.text) for each in state.incidents] == [(False, True)]
     assert state.spans == 600
     assert len(list(path.parent.glob("*.aside"))) == aside
+    store.close()
+    store = open_store(path)
+    assert (store.totals(ALL).spans, store.position("journal")) == (600, "5")
+    store.close()
+
+
+@pytest.mark.parametrize("while_copied", [True, False], ids=["while it is written", "when it is"])
+def test_a_copy_that_is_taken_away_as_well_is_written_again(
+    path: Path, while_copied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever deletes the file again and again, with all that is called like it, delays batches, and nothing is lost."""
+    store = open_store(path)
+    store.write(Batch(spans=spans(500), positions={"journal": "5"}))
+    copy = duckdb_file.copy_database
+
+    def taken_away(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+        monkeypatch.setattr(duckdb_file, "copy_database", copy)
+        copy(connection, target)
+        target.unlink()
+        if while_copied:
+            raise duckdb.IOException(f"Cannot open file {target}")
+
+    monkeypatch.setattr(duckdb_file, "copy_database", taken_away)
+    _delete(path)
+    with pytest.raises(StoreError, match="could not be written anew yet, and nothing is lost; send this again"):
+        store.write(Batch(spans=spans(100, T0 + DAY)))
+    assert store.totals(ALL).spans == 500
+    store.write(Batch(spans=spans(100, T0 + DAY)))
     store.close()
     store = open_store(path)
     assert (store.totals(ALL).spans, store.position("journal")) == (600, "5")
@@ -525,8 +553,12 @@ def test_a_backup_is_a_store_and_may_be_made_any_time(store: Store, tmp_path: Pa
     assert sorted(each.name for each in target.parent.iterdir()) == [target.name, index, f"{index}.lines"]
 
 
-def test_retention_by_size_deletes_the_oldest_days_and_gives_space_back(store: Store, path: Path) -> None:
-    """Days go from the oldest on until the rest fits, and the file becomes smaller."""
+@pytest.mark.parametrize("put_together", [0, 1 << 40], ids=["large", "small"])
+def test_retention_by_size_deletes_the_oldest_days_and_gives_space_back(
+    store: Store, path: Path, put_together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Days go from the oldest on until the rest fits, and the file becomes smaller, whether checkpoints put rows together or not."""
+    monkeypatch.setattr("ai_dev_squad_dashboard.store.duckdb_file._PUT_TOGETHER_BYTES", put_together)
     for day in range(6):
         store.write(Batch(spans=[row._replace(details=os.urandom(2000)) for row in spans(1000, T0 + day * DAY)]))
     store.retain()
@@ -540,6 +572,25 @@ def test_retention_by_size_deletes_the_oldest_days_and_gives_space_back(store: S
     assert state.oldest_us == T0 + deleted // 1000 * DAY
     assert state.bytes <= limit
     assert path.stat().st_size <= limit
+
+
+@pytest.mark.parametrize("put_together, fewest", [(0, 8), (1 << 40, 1)], ids=["large", "small"])
+def test_a_checkpoint_leaves_what_earlier_ones_wrote_in_a_large_store(
+    path: Path, put_together: int, fewest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To put it together again and again would be most of what storing takes; a small one has few pieces however often it is opened."""
+    monkeypatch.setattr("ai_dev_squad_dashboard.store.duckdb_file._PUT_TOGETHER_BYTES", put_together)
+    file = File(path, 256)
+    store = DuckDBStore(file)
+    for number in range(8):
+        store.write(Batch(spans=spans(1000, T0 + number * DAY)))
+        file.checkpoint()
+    with file.reading() as cursor:
+        pieces = cursor.execute("SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('spans')").fetchall()
+    assert store.state().spans == 8000
+    store.close()
+    if duckdb.__version__ >= "2":  # before, a checkpoint goes on with the piece that is not full
+        assert pieces == [(fewest,)]
 
 
 def test_space_is_given_back_while_questions_never_cease(store: Store, path: Path) -> None:

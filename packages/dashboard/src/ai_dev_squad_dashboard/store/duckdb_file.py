@@ -23,9 +23,12 @@ log = logging.getLogger("ai_dev_squad.dashboard")
 _STORAGE: Final = "v1.5.0"
 
 CHECKPOINT_BYTES: Final = 128 << 20
-"""The size of the log at which it is moved into the file. Each checkpoint writes the newest rows again, up to some hundred
-thousand of them, so rarely is less work; but a store that was killed reads its log when it is opened."""
+"""The size of the log at which it is moved into the file. A store that was killed reads its log when it is opened, so it is not more."""
 
+_PUT_TOGETHER_BYTES: Final = 32 << 20
+"""The size of the file up to which a checkpoint puts the rows of earlier ones together, so that a store that is opened often has no
+thousand pieces. In a larger one they are large enough, and to write them again and again would be most of what a checkpoint takes.
+"""
 _DONE_S: Final = 2.0
 """How long the engine may hold on to a transaction that has ended."""
 EXCHANGE_S: Final = 5.0
@@ -110,7 +113,10 @@ class File:
             if self._held.cursor is None:
                 self._state.wait_for(lambda: not self._exchanging)
             self._ensure_usable()
-            cursor = self._connection.cursor()
+            try:
+                cursor = self._connection.cursor()
+            except duckdb.Error as error:  # closed, and what took its place was taken away
+                raise self._explained(error) from error
             self._readers += 1
         try:
             cursor.execute("BEGIN")
@@ -152,21 +158,28 @@ class File:
     def rewrite(self) -> bool:
         """Write the file anew without holes. Questions are answered meanwhile, batches wait.
 
-        False when a question did not end in time, such as a download to a slow client: then all is as it was, and to be done again.
+        False when a question did not end in time, such as a download to a slow client, or when somebody took the new file away: then all
+        is as it was, and to be done again.
         """
         if self.path is None:
             return True
         part = self.path.with_name(self.path.name + ".part")
         try:
             with self.alone() as connection:
-                copy_database(connection, part)
+                self._copy(connection, part)
                 with self._state:
                     # Questions under way end first. New ones wait, or with many readers there would always be one.
                     self._exchanging = True
                     try:
-                        if not self._state.wait_for(lambda: self._readers == 0, timeout=EXCHANGE_S):
+                        if (
+                            not self._state.wait_for(lambda: self._readers == 0, timeout=EXCHANGE_S)
+                            or not part.exists()
+                        ):
                             self.has_holes = True
                             return False
+                        if self.loss() is not None:
+                            # Nobody reads it again, and what takes its place must not be taken away meanwhile.
+                            self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
                         self._connection.close()
                         self.log_path.unlink(missing_ok=True)
                         part.replace(self.path)
@@ -180,6 +193,14 @@ class File:
             raise StoreError(f"{self.name} cannot be written anew ({error}); free space on its disk") from error
         finally:
             part.unlink(missing_ok=True)
+
+    def _copy(self, connection: duckdb.DuckDBPyConnection, part: Path) -> None:
+        """Raises ``duckdb.Error``, but not where somebody took away what was copied: whoever deletes the file may delete its copy too."""
+        try:
+            copy_database(connection, part)
+        except duckdb.Error:
+            if part.exists() or not part.parent.exists():
+                raise
 
     def loss(self) -> str | None:
         """What became of the file while it is open: ``deleted``, ``replaced``, ``cut short``, ``damaged``; ``None`` when it is there."""
@@ -269,6 +290,7 @@ class File:
         if self.path is not None:
             status = self.path.stat()
             self._identity, self._least_bytes = (status.st_dev, status.st_ino), status.st_size
+            self._put_together(connection)
         return connection
 
     def checkpoint(self) -> None:
@@ -277,11 +299,16 @@ class File:
             # DuckDB 1.5 waits for ever when this runs on a connection that has read Arrow data.
             cursor = connection.cursor()
             try:
+                self._put_together(cursor)
                 _move_log(cursor)
             finally:
                 cursor.close()
             self._checkpoint_bytes = CHECKPOINT_BYTES
             self._note_file()
+
+    def _put_together(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Whether checkpoints put rows together from now on; what is deleted gives its room back either way."""
+        cursor.execute(f"SET GLOBAL max_vacuum_tasks = {100 if self._least_bytes < _PUT_TOGETHER_BYTES else 0}")
 
     def _note_file(self) -> None:
         """How large our file is by now; it only shrinks in checkpoints."""

@@ -77,7 +77,7 @@ def _saved(file: File) -> bool:
     except StoreError as error:
         log.warning("%s", error)
         return False
-    raise StoreError(f"{file.name} is written anew when the questions under way have ended; send this again")
+    raise StoreError(f"{file.name} could not be written anew yet, and nothing is lost; send this again")
 
 
 def _read(file: File) -> dict[str, list[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 import duckdb
@@ -157,6 +158,8 @@ WHERE source <> 'journal' OR NOT EXISTS (
 """  # noqa: S608
 
 
+_start: Final = itemgetter(SpanRow._fields.index("start_us"))
+
 Gone: TypeAlias = tuple[list[int], list[int]]
 """Numbers of traces, and of lines of logs, that are no longer there."""
 
@@ -282,7 +285,9 @@ class Writer:
             if known is not None:
                 for trace_id, span_id, *told in connection.execute(_DUPLICATES, list(known)).fetchall():
                     stored[format(trace_id, "032x"), format(span_id, "016x")] = tuple(told)
-        fresh = sorted((span for key, span in first.items() if key not in stored), key=_start)
+        fresh = sorted(
+            (span for key, span in first.items() if key not in stored) if stored else first.values(), key=_start
+        )
         clashes = 0
         if len(fresh) < len(spans):
             kept = {key: (span.start_us, span.name, span.operation) for key, span in first.items()} | stored
@@ -364,7 +369,3 @@ class Writer:
         }
         with registered(connection, "incoming", columns):
             connection.execute(f"INSERT INTO metrics SELECT {', '.join(MetricRow._fields)} FROM incoming")  # noqa: S608
-
-
-def _start(span: SpanRow) -> int:
-    return span.start_us
