@@ -335,6 +335,31 @@ def test_an_error_that_is_the_event_itself(path: str, body: dict[str, Any], last
     assert (call.status, call.error and call.error.type) == ("error", error)
 
 
+def frame(kind: str, told: dict[str, Any]) -> bytes:
+    """One message of Amazon's event stream."""
+    name, payload = b":event-type", json.dumps(told).encode()
+    headers = bytes([len(name)]) + name + b"\x07" + len(kind).to_bytes(2, "big") + kind.encode()
+    length = 16 + len(headers) + len(payload)
+    return length.to_bytes(4, "big") + len(headers).to_bytes(4, "big") + bytes(4) + headers + payload + bytes(4)
+
+
+def test_an_agent_of_bedrocks_has_asked_more_than_once() -> None:
+    """Each of its questions is in its trace, with what that alone was billed (openinference#2064, openllmetry#1659)."""
+    asked = {"modelInvocationInput": {"foundationModel": "amazon.nova-pro-v1:0"}}
+    billed_each = [{"inputTokens": 600, "outputTokens": 40}, {"inputTokens": 400, "outputTokens": 60}]
+    steps = [asked, *({"modelInvocationOutput": {"metadata": {"usage": each}}} for each in billed_each)]
+    frames = [frame("trace", {"agentId": "A", "trace": {"orchestrationTrace": step}}) for step in steps]
+    told = {
+        "content": b"".join([*frames, frame("chunk", {"bytes": "aGk="})]),
+        "headers": {"content-type": "application/vnd.amazon.eventstream"},
+    }
+    url = "https://bedrock-agent-runtime.us-east-1.amazonaws.com/agents/A/agentAliases/B/sessions/C/text"
+    assert billed(url, {"inputText": "q", "enableTrace": True}, **told)[:4] == (
+        *("chat", 1000, 100),
+        pytest.approx(1000 * 0.8e-6 + 100 * 3.2e-6),
+    )
+
+
 @pytest.mark.parametrize("last", [None, {"type": "error", "error": {"type": "overloaded_error"}}])
 def test_a_stream_that_breaks_off_has_said_more_than_it_had_counted(last: dict[str, Any] | None) -> None:
     """Anthropic counts the output at the end alone, and a 1 when it begins (litellm#30787, litellm#30420)."""

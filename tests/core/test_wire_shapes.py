@@ -34,6 +34,7 @@ CALLS = {
     "https://bedrock-agent-runtime.us-east-1.amazonaws.com/retrieveAndGenerate": ("retrieval", ""),
     "https://ai.api.nvidia.com/v1/retrieval/nvidia/reranking": ("rerank", "body"),
     "https://api.jina.ai/v1/classify": ("classify", "body"),
+    "https://bedrock-agent-runtime/agents/A/agentAliases/B/sessions/C/text": ("bedrock_agent", ""),
     "https://api.openai.com/v1/decisions": ("decisions", "body"),
     "https://api.perplexity.ai/v1/sonar": ("chat", "body"),
     "http://localhost:1234/api/v1/chat": ("lm_studio", "body"),
@@ -179,6 +180,11 @@ RERANKED = {"bedrockRerankingConfiguration": {"modelConfiguration": {"modelArn":
         ("https://x/accounts/a/ai/run/@cf/baai/bge", {"text": ["q"]}, ("cloudflare_embeddings", "@cf/baai/bge")),
         ("https://api.replicate.com/v1/models/meta/llama/predictions", {"input": {}}, ("replicate", "meta/llama")),
         ("https://api.replicate.com/v1/predictions", {"version": "5c7d", "input": {}}, ("replicate", "5c7d")),
+        (
+            "https://bedrock-agent-runtime/agents/s",
+            {"foundationModel": "m"},
+            ("bedrock_agent", "m"),
+        ),  # openinference#1344
         ("https://bedrock/async-invoke", {"modelId": "amazon.nova-reel-v1:0"}, ("videos", "amazon.nova-reel-v1:0")),
         (
             f"{RAG}/retrieveAndGenerate",
@@ -206,7 +212,9 @@ def test_a_model_may_be_named_elsewhere_or_be_chosen_there(
     "url, body",
     [
         ("http://localhost/surveys/3/responses", {"prompt": "q", "agent": "a", "preset": "b"}),
-        ("http://localhost/v1/agent", {"input": "q"}),
+        ("http://localhost/v1/agent", {"model": "m", "input": "q"}),
+        ("http://localhost/conversations/3/run", {"inputs": {"topic": "q"}}),
+        ("https://api.mistral.ai/v1/agents/ag_1", {"model": "m"}),
         (f"{OPENAI}/conversations", {"items": []}),
         (f"{OPENAI}/conversations/conv_1", {"metadata": {}}),
         (f"{OPENAI}/conversations/conv_1/items", {"items": []}),

@@ -21,6 +21,7 @@ from ai_dev_squad.wire.said import (
     BARE_COUNTS,
     NOTHING,
     Said,
+    asked_by_agent,
     decode,
     decode_choices,
     decode_list,
@@ -210,7 +211,9 @@ class Answer:
         if said.outputs is not NOTHING:
             self.model = last_model(said.outputs) or self.model
         if said.trace is not None:
-            self.model = routed_to(said.trace) or self.model
+            model, counts = asked_by_agent(said.trace)
+            self.model = routed_to(said.trace) or model or self.model
+            self.usage |= {name: self.usage.get(name, 0) + count for name, count in counts.items()}
         if said.tool_usage is not None:
             self.count(pictures(said))
         if said.type == "error" or (said.code and said.output is NOTHING and said.usage is None):

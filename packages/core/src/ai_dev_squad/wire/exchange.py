@@ -53,6 +53,7 @@ _PROVIDERS = {
     "hf_inference": "huggingface",
     "replicate": "replicate",
     "retrieval": "aws.bedrock",
+    "bedrock_agent": "aws.bedrock",
     "lm_studio": "lm_studio",
 }
 

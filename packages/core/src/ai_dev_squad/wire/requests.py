@@ -34,6 +34,7 @@ class _Read(msgspec.Struct, gc=False):
     model: Any = None
     model_id: Any = None
     modelId: Any = None  # noqa: N815 - as Bedrock writes it
+    foundationModel: Any = None  # noqa: N815
     agent: Any = None
     agent_id: Any = None
     version: Any = None

@@ -12,6 +12,7 @@ __all__ = [
     "BARE_COUNTS",
     "NOTHING",
     "Said",
+    "asked_by_agent",
     "decode",
     "decode_choices",
     "decode_list",
@@ -182,6 +183,19 @@ def routed_to(trace: Any) -> str | None:
     """https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_PromptRouterTrace.html"""
     model = fields_of(fields_of(trace).get("promptRouter")).get("invokedModelId")
     return model if isinstance(model, str) and model else None
+
+
+def asked_by_agent(trace: Any) -> tuple[str | None, dict[str, int]]:
+    """The model that an agent of Bedrock's asks, and what it was billed for one of its questions.
+
+    https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent-runtime_OrchestrationModelInvocationOutput.html
+    """
+    model, counts = None, dict[str, int]()
+    for step in map(fields_of, fields_of(trace).values()):
+        model = fields_of(step.get("modelInvocationInput")).get("foundationModel") or model
+        usage = fields_of(fields_of(fields_of(step.get("modelInvocationOutput")).get("metadata")).get("usage"))
+        counts |= {name: usage[name] for name in ("inputTokens", "outputTokens") if type(usage.get(name)) is int}
+    return model if isinstance(model, str) else None, counts
 
 
 def vertex_tokens(predictions: msgspec.Raw) -> dict[str, int]:

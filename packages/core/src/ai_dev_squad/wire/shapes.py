@@ -32,6 +32,8 @@ class Shape(NamedTuple):
     """Whether this body asks a model, where the same path serves something else as well."""
     chosen_by: str = ""
     """The provider that takes a model by itself where a request to its own host names none."""
+    nowhere_else: bool = False
+    """Whether such a path at another host is somebody else's."""
 
     def model(self, path: str, request: Request) -> str | None:
         """The model, deployment or endpoint that is asked; ``None`` if neither the body nor ``path`` names one."""
@@ -43,9 +45,9 @@ class Shape(NamedTuple):
         """Whether a request to a path of this shape calls a model."""
         if self.asking is not None and not self.asking(request.mapping()):
             return False
-        if self.unmistakable or self.model(path, request) is not None:
+        if self.chosen_by and provider_of_host(host) == self.chosen_by:
             return True
-        return self.chosen_by != "" and provider_of_host(host) == self.chosen_by
+        return not self.nowhere_else and (self.unmistakable or self.model(path, request) is not None)
 
 
 def _chats(body: Mapping[str, Any]) -> bool:
@@ -62,7 +64,7 @@ def _measures(body: Mapping[str, Any]) -> bool:
 
 
 def _goes_on(body: Mapping[str, Any]) -> bool:
-    return "inputs" in body
+    return isinstance(body.get("inputs"), (str, list))
 
 
 def _predicts(body: Mapping[str, Any]) -> bool:
@@ -97,7 +99,7 @@ SHAPES = (
     Shape("completions", "/completions", model_in_path=True),
     Shape("responses", "/responses"),
     Shape("responses", "/responses", unmistakable=True, asking=_names_what_is_kept),
-    *(Shape("responses", "/v1/agent", unmistakable=by is not None, asking=by) for by in (None, _names_what_is_kept)),
+    Shape("responses", "/v1/agent", chosen_by="perplexity", nowhere_else=True),
     Shape("responses", "/responses/compact"),
     Shape("conversations", "/conversations", named_as=("model", "agent_id"), asking=_goes_on),
     Shape("conversations", "", within="/conversations/", unmistakable=True, asking=_goes_on),
@@ -180,6 +182,8 @@ SHAPES = (
         )
         for ending in ("/retrieveAndGenerate", "/retrieveAndGenerateStream")
     ),
+    Shape("bedrock_agent", "/text", within="/agentAliases/", unmistakable=True),
+    Shape("bedrock_agent", "", within="/agents/", named_as=("foundationModel",)),
     Shape("ollama", "/api/chat"),
     Shape("ollama", "/api/generate"),
     Shape("ollama_embeddings", "/api/embed"),
