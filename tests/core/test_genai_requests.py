@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ai_dev_squad.genai.requests import (
     model_request,
+    offered,
     output_limit,
     prompt_hash,
     prompt_marks,
@@ -228,6 +229,47 @@ def test_everything_that_the_model_sees_is_in_the_hash() -> None:
     other = [*OPENAI[:2], {**OPENAI[2], "tool_calls": [{**OPENAI[2]["tool_calls"][0], "id": "c2"}]}]  # type: ignore[dict-item, index]
     assert prompt_hash(other) == prompt_hash(OPENAI[:3])
     assert prompt_hash(OPENAI, [tool]) == prompt_hash(OPENAI, [{**tool["function"]}])  # type: ignore[dict-item]
+
+
+class _Mapping(dict[str, Any]):
+    """Any mapping but a plain dictionary, which is read more slowly."""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "ai", "parts": [{"type": "tool_call", "id": "c", "name": "look", "arguments": '{"at": "it"}'}]},
+        {"role": "ai", "parts": [{"type": "text", "content": ""}, {"type": "tool_call", "id": "c", "name": "look", "arguments": {}}]},
+        {"role": "ai", "parts": [{"type": "tool_call", "id": "c", "name": "look", "arguments": None}]},
+        {"role": "ai", "parts": [{"type": "tool_call", "id": "c", "name": "look", "arguments": "{}", "index": 1}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c", "response": "a cat"}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c", "response": [{"type": "text", "text": "a cat"}]}]},
+        {"role": "user", "parts": [{"type": "blob", "modality": "image", "mime_type": "image/png", "content": "QUJD"}]},
+        {"role": "", "parts": [{"type": "text", "content": "hello"}]},
+        {"role": "user", "parts": []},
+        {"type": "function_call", "call_id": "c", "name": "look", "arguments": '{"at": "it"}'},
+        {"type": "function_call", "call_id": "c", "name": "look", "arguments": "no JSON", "role": "user"},
+        {"type": "function_call_output", "call_id": "c", "output": "a cat"},
+        {"type": "function_call_output", "call_id": "c", "output": "a cat", "response": "a dog"},
+    ],
+)  # fmt: skip
+def test_what_is_hashed_at_once_is_what_is_read(message: dict[str, Any]) -> None:
+    """Calls of tools and their results hash as they do where each part of them is read."""
+    assert prompt_marks([message, message]) == prompt_marks([_Mapping(message), _Mapping(message)])
+
+
+class _Tool:
+    pass
+
+
+def test_the_definition_of_a_tool_is_kept() -> None:
+    """As long as the tool is there and says the same; one that cannot be referred to weakly has a new one each time."""
+    tool, schema = _Tool(), {"type": "object"}
+    first = offered(tool, "look", "looks", schema)
+    assert first == {"name": "look", "description": "looks", "parameters": schema}
+    assert offered(tool, "look", "looks", schema) is first
+    assert offered(tool, "look", "stares", schema) == {**first, "description": "stares"}
+    assert prompt_hash([], [first]) == prompt_hash([], [{**first}]) == prompt_hash([], [offered(7, *first.values())])
 
 
 class _Hostile:

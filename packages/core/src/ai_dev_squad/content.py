@@ -21,13 +21,16 @@ def captured(read: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
 
 def of_prompt(read: Callable[[], list[dict[str, Any]]]) -> dict[str, Any]:
     """The attribute with the messages that a model is given, likewise; of many the first and the newest."""
-    most = state.pipeline().settings.max_messages
-    return captured(lambda: {keys.INPUT_MESSAGES: bounded(read(), most)})
+    pipeline = state.pipeline()
+    if not pipeline.capture_content:
+        return {}
+    return {keys.INPUT_MESSAGES: pipeline.redactor.value(bounded(read(), pipeline.settings.max_messages))}
 
 
 def of_answer(read: Callable[[], list[dict[str, Any]]]) -> dict[str, Any]:
     """The attribute with the messages that a model has answered with, likewise."""
-    return captured(lambda: {keys.OUTPUT_MESSAGES: read()})
+    pipeline = state.pipeline()
+    return {keys.OUTPUT_MESSAGES: pipeline.redactor.value(read())} if pipeline.capture_content else {}
 
 
 def bounded(messages: list[dict[str, Any]], most: int = 100, *, characters: int = 150_000) -> list[dict[str, Any]]:

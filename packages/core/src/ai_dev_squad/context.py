@@ -244,7 +244,15 @@ def look_up_with(adopted: Adopted | None) -> Adopted | None:
 
 def current_operation(context: Context | None = None) -> Operation | None:
     """The innermost operation that is open in this context."""
-    return innermost_operation(current_context() if context is None else context)
+    if context is None:
+        context = current_context()
+    if _adopted is None:  # the usual cases, without the calls that the others take
+        scope: Any = context.get(_SCOPE_KEY)
+        if scope is None:
+            return None
+        if not scope.healed:
+            return scope.operation  # type: ignore[no-any-return]
+    return innermost_operation(context)
 
 
 def innermost_operation(context: Context, model: Callable[[], str] | None = None) -> Operation | None:

@@ -24,11 +24,12 @@ class Mark(NamedTuple):
 class Marks:
     """The observed objects of one framework, and the classes whose instances are. Safe under threads."""
 
-    __slots__ = ("_classes", "_things")
+    __slots__ = ("_classes", "_has_classes", "_things")
 
     def __init__(self) -> None:
         self._things: dict[int, tuple[weakref.ref[Any], Mark]] = {}
         self._classes: weakref.WeakKeyDictionary[type, Mark] = weakref.WeakKeyDictionary()
+        self._has_classes = False  # whether there ever was one: asking the dictionary takes as long as all else
 
     def mark(self, thing: Any, mark: Mark = Mark()) -> None:  # noqa: B008 - it is immutable
         """Observe this object, or all instances of this class. A later mark replaces an earlier one.
@@ -37,6 +38,7 @@ class Marks:
         """
         if isinstance(thing, type):
             self._classes[thing] = mark
+            self._has_classes = True
             return
         identity, things = id(thing), self._things
 
@@ -61,7 +63,7 @@ class Marks:
         """
         known = self._things.get(id(thing))
         own = None if known is None or known[0]() is not thing else known[1]
-        inherited = self._of_class(thing) if self._classes else None
+        inherited = self._of_class(thing) if self._has_classes else None
         if own is None or inherited is None:
             return own or inherited
         return Mark(own.name or inherited.name, own.task or inherited.task)

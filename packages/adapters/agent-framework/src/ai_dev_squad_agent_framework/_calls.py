@@ -13,10 +13,10 @@ from ai_dev_squad.content import of_answer, of_prompt
 from ai_dev_squad.context import current_operation
 from ai_dev_squad.marks import Mark
 from ai_dev_squad.schema import EventType
-from ai_dev_squad.steps import Steps
+from ai_dev_squad.steps import Steps, argument
 from ai_dev_squad.tool_calls import never_ran, note_answer, opening_attributes
 from ai_dev_squad_agent_framework import _translate
-from ai_dev_squad_agent_framework._invocation import FRAMEWORK, MARKS, RESUMPTIONS, Call, is_wanted
+from ai_dev_squad_agent_framework._invocation import FRAMEWORK, MARKS, RESUMPTIONS, Call
 from ai_dev_squad_agent_framework._streams import follow
 
 __all__ = ["AgentRun", "ExecutorRun", "ModelCall", "StepRun", "ToolCall", "WorkflowRun"]
@@ -24,20 +24,10 @@ __all__ = ["AgentRun", "ExecutorRun", "ModelCall", "StepRun", "ToolCall", "Workf
 _UNNAMED = Mark()
 
 
-class _Streamed(Call):
-    """A call that returns its result, or a stream of it."""
-
-    def returned(self, result: Any) -> None:
-        if isinstance(result, ResponseStream):
-            follow(result, self)
-        else:
-            super().returned(result)
-
-
 # --- agents -----------------------------------------------------------------------------------------------------------
 
 
-class AgentRun(_Streamed):
+class AgentRun(Call):
     """One run of an agent."""
 
     kind = operations.AGENT
@@ -47,10 +37,11 @@ class AgentRun(_Streamed):
     function: Any
     """What was called: the ``run`` of its class."""
 
-    @classmethod
-    def is_to_open(cls, agent: Any, function: Any) -> bool:
-        """Whether a call of ``function``, a ``run`` of its class, is a run of this agent that is observed."""
-        above = Call.cause()
+    @staticmethod
+    def is_to_open(agent: Any, function: Any, above: Call | None) -> bool:
+        """Whether a call of ``function``, a ``run`` of its class, is a run of this agent that is observed. It belongs to
+        what is ``above``.
+        """
         if above is None:
             return MARKS.find(agent) is not None
         # Its class may call the one that it derives from; but what a run calls may run its agent again.
@@ -58,15 +49,15 @@ class AgentRun(_Streamed):
         return above.ended or not inherits
 
     @classmethod
-    def open(cls, agent: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, function: Any) -> Call | None:
+    def open(cls, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, function: Any) -> Call | None:
         """For ``run``."""
-        if not cls.is_to_open(agent, function):
+        agent, above = args[0], Call.cause()
+        if not cls.is_to_open(agent, function, above):
             return None
-        above, mark = Call.cause(), MARKS.find(agent)
-        mark = mark or _UNNAMED
+        mark = MARKS.find(agent) or _UNNAMED
         name = mark.name or getattr(agent, "name", None) or type(agent).__name__
         session = getattr(kwargs.get("session"), "session_id", None)
-        run = cls(agent)
+        run = cls(agent, above)
         run.ran, run.function = set(), function
         attributes = {"agent_framework.agent.type": type(agent).__name__}
         if session:
@@ -74,7 +65,7 @@ class AgentRun(_Streamed):
         # Inside of a run the framework makes sessions of its own for its agents: the run is of one.
         outermost = session if above is None and current_operation() is None else None
         run.start(name, attributes=attributes, agent_id=name, session_id=outermost, task=mark.task)
-        if answers := _translate.approved(args[0] if args else kwargs.get("messages")):
+        if answers := _translate.approved(argument("messages", 1, args, kwargs)):
             _resume(run, answers)
         return run
 
@@ -86,6 +77,12 @@ class AgentRun(_Streamed):
                 self.status = "handoff"
                 message = f"{self.operation.name} hands off"
                 self.operation.event(EventType.AGENT_HANDOFF, message, {"to": runtime.pipeline().redactor.text(target)})
+
+    def returned(self, result: Any) -> None:
+        if isinstance(result, ResponseStream):
+            follow(result, self)
+        else:
+            super().returned(result)
 
     def look_back(self, messages: Any) -> None:
         """The next question to the model tells of calls that never reached a tool, as there is none of that name."""
@@ -114,14 +111,15 @@ class WorkflowRun(Call):
     kind = operations.WORKFLOW
 
     @classmethod
-    def open(cls, workflow: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+    def open(cls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
         """For the generator of events through which every way of running it goes."""
+        workflow, above = args[0], Call.cause()
         mark = MARKS.find(workflow)
-        if mark is None and Call.cause() is None:
+        if mark is None and above is None:
             return None
         mark = mark or _UNNAMED
         name = mark.name or _translate.workflow_name(workflow.name)
-        run = cls(workflow)
+        run = cls(workflow, above)
         attributes = {"agent_framework.workflow.type": type(workflow).__name__}
         run.start(name, attributes=attributes, agent_id=name, task=mark.task)
         if responses := kwargs.get("responses"):
@@ -139,11 +137,12 @@ class ExecutorRun(Call):
     kind = operations.TASK
 
     @classmethod
-    def open(cls, executor: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+    def open(cls, args: tuple[Any, ...], _: Mapping[str, Any]) -> Call | None:
         """For ``execute``."""
-        if Call.cause() is None:
+        executor, above = args[0], Call.cause()
+        if above is None:
             return None
-        run = cls(executor)
+        run = cls(executor, above)
         run.start(str(executor.id), attributes={"agent_framework.executor.type": type(executor).__name__})
         return run
 
@@ -154,11 +153,12 @@ class StepRun(Call):
     kind = operations.TASK
 
     @classmethod
-    def open(cls, step: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+    def open(cls, args: tuple[Any, ...], _: Mapping[str, Any]) -> Call | None:
         """For its call."""
-        if Call.cause() is None:
+        step, above = args[0], Call.cause()
+        if above is None:
             return None
-        run = cls(step)
+        run = cls(step, above)
         run.start(str(step.name), attributes={"agent_framework.executor.type": type(step).__name__})
         return run
 
@@ -174,34 +174,36 @@ class ToolCall(Call):
     """Whether only middleware has been called so far."""
 
     @classmethod
-    def open(cls, tool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Steps | None:
+    def open(cls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Steps | None:
         """For ``invoke`` of a tool. Raises ``CallRefused`` when it may not be called."""
-        above = Call.current()
-        if above is None and not is_wanted(tool):
+        tool, cause = args[0], Call.cause()
+        if cause is None and MARKS.find(tool) is None:
             return None
+        above = Call.around(cause)
         if isinstance(above, ToolCall) and above.awaits_tool and above.subject is tool:
             return _LetPass(above)
         arguments = kwargs.get("arguments")
         if arguments is None:
             arguments = getattr(kwargs.get("context"), "arguments", None)
-        return cls._begin(tool, arguments, kwargs.get("tool_call_id"))
+        return cls._begin(tool, cause, arguments, kwargs.get("tool_call_id"))
 
     @classmethod
-    def open_middleware(cls, middleware: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+    def open_middleware(cls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
         """For all function middleware around a tool, which calls the tool in the end, or does not."""
-        if Call.cause() is None:
+        cause = Call.cause()
+        if cause is None:
             return None
-        context = args[0] if args else kwargs["context"]
-        call = cls._begin(context.function, context.arguments, context.metadata.get("call_id"))
+        context = argument("context", 1, args, kwargs)
+        call = cls._begin(context.function, cause, context.arguments, context.metadata.get("call_id"))
         call.awaits_tool = True
         return call
 
     @classmethod
-    def _begin(cls, tool: Any, arguments: Any, call_id: str | None) -> ToolCall:
-        above = Call.current()
+    def _begin(cls, tool: Any, cause: Call | None, arguments: Any, call_id: str | None) -> ToolCall:
+        above = Call.around(cause)
         if call_id and isinstance(above, AgentRun):
             above.ran.add(call_id)
-        call = cls(tool)
+        call = cls(tool, cause)
         call.start(tool.name, attributes=opening_attributes(arguments, call_id))
         call.admit(arguments)
         return call
@@ -232,7 +234,7 @@ class _LetPass(Steps):
 # --- model calls ------------------------------------------------------------------------------------------------------
 
 
-class ModelCall(_Streamed):
+class ModelCall(Call):
     """One request to a model and its answer."""
 
     kind = operations.CHAT
@@ -240,14 +242,15 @@ class ModelCall(_Streamed):
     """What was streamed so far."""
 
     @classmethod
-    def open(cls, client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+    def open(cls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
         """For ``get_response``. Raises ``CallRefused`` when it may not be asked."""
-        above = Call.current()
-        if above is None and not is_wanted(client):
+        client, cause = args[0], Call.cause()
+        if cause is None and MARKS.find(client) is None:
             return None  # shared with a part of the program that nobody observes
+        above = Call.around(cause)
         if isinstance(above, ModelCall) and above.subject is client:
             return None  # a class's own method calls that of the one it derives from
-        messages = args[0] if args else kwargs.get("messages") or ()
+        messages = argument("messages", 1, args, kwargs) or ()
         options = kwargs.get("options") or {}
         if options.get("continuation_token") is not None:
             return None  # it asks how a response is going, whose call was made before
@@ -256,7 +259,7 @@ class ModelCall(_Streamed):
         request = _translate.model_request(client, messages, options)
         attributes = _translate.model_attributes(client, options, stream=bool(kwargs.get("stream")))
         attributes |= of_prompt(lambda: _translate.messages_content(messages, options))
-        call = cls(client)
+        call = cls(client, cause)
         call.start(request.model, attributes=attributes, request=request)
         call.reserve()
         return call
@@ -270,12 +273,13 @@ class ModelCall(_Streamed):
         self.updates.append(item)
 
     def returned(self, result: Any) -> None:
-        if result is None:
-            self._answered(_translate.Answer(self.updates or ()))
-        elif not isinstance(result, ResponseStream):
-            self._answered(_translate.Answer((result,)))
-            result = None
-        super().returned(result)
+        if isinstance(result, ResponseStream):
+            follow(result, self)
+            return
+        try:
+            self._answered(_translate.Answer(self.updates or () if result is None else (result,)))
+        finally:
+            self.end()
 
     def _answered(self, answer: _translate.Answer) -> None:
         operation = self.operation

@@ -31,9 +31,13 @@ class Call(Invocation, framework=FRAMEWORK):
     parent: Call | None
     operation: Operation
 
-    def __init__(self, subject: Any) -> None:
-        super().__init__(Call.cause())
-        self.subject = subject
+    def __init__(self, subject: Any, parent: Call | None) -> None:
+        self.subject, self.parent = subject, parent
+
+    @classmethod
+    def around(cls, cause: Call | None) -> Call | None:
+        """The innermost call that is open here, where ``cause`` is what ``Call.cause`` has found here."""
+        return cause if cause is None or not cause.ended else Call.current()
 
     def start(self, name: str, **given: Unpack[Beginning]) -> None:
         """Start the operation, below whatever is current here."""

@@ -30,7 +30,7 @@ from agent_framework.observability import ChatTelemetryLayer
 
 from ai_dev_squad.patching import Patches
 from ai_dev_squad.refusal import CallRefused
-from ai_dev_squad.steps import Steps, observed_astream, observed_call
+from ai_dev_squad.steps import Open, observed_astream, observed_call
 from ai_dev_squad.tracing import register_control_flow
 from ai_dev_squad_agent_framework._calls import AgentRun, ExecutorRun, ModelCall, StepRun, ToolCall, WorkflowRun
 from ai_dev_squad_agent_framework._invocation import MARKS, Call, is_wanted
@@ -47,7 +47,6 @@ _patches = Patches()
 _watched: WeakSet[type] = WeakSet()
 """The classes of agents and clients that were looked at: a program may make one for each request."""
 _Function = Callable[..., Any]
-_Opener = Callable[[Any, tuple[Any, ...], dict[str, Any]], "Steps | None"]
 
 
 def install() -> None:
@@ -111,17 +110,13 @@ def _marking_built(original: _Function) -> _Function:
 # --- how they are wrapped ---------------------------------------------------------------------------------------------
 
 
-def _opened(opener: _Opener) -> Callable[[tuple[Any, ...], Any], Steps | None]:
-    return lambda args, kwargs: opener(args[0], args[1:], kwargs)
-
-
-def _either_way(original: _Function, opener: _Opener) -> _Function:
+def _either_way(original: _Function, opener: Open) -> _Function:
     """A method that returns an awaitable, or with ``stream=True`` a stream.
 
     The awaitable is begun when it is awaited: one that is dropped has never been a call.
     """
-    whole = observed_call(original, _opened(opener), asynchronous=True)
-    streamed = observed_call(original, _opened(opener), asynchronous=False)
+    whole = observed_call(original, opener, asynchronous=True)
+    streamed = observed_call(original, opener, asynchronous=False)
 
     @functools.wraps(original)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -134,8 +129,8 @@ def _either_way(original: _Function, opener: _Opener) -> _Function:
 
 def _running(original: _Function) -> _Function:
     opener = functools.partial(AgentRun.open, function=original)
-    whole = observed_call(original, _opened(opener), asynchronous=True)
-    streamed = observed_call(original, _opened(opener), asynchronous=False)
+    whole = observed_call(original, opener, asynchronous=True)
+    streamed = observed_call(original, opener, asynchronous=False)
 
     async def unwrapping(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -146,7 +141,7 @@ def _running(original: _Function) -> _Function:
 
     @functools.wraps(original)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not AgentRun.is_to_open(self, original):
+        if not AgentRun.is_to_open(self, original, Call.cause()):
             return original(self, *args, **kwargs)
         return (streamed if kwargs.get("stream") else unwrapping)(self, *args, **kwargs)
 
@@ -183,19 +178,18 @@ def _watch_client(cls: type) -> None:
         _patches.wrap(owner, "get_response", _asking, mark=f"ai_dev_squad {owner.__name__}")
 
 
-def _in_tool_loop(opener: _Opener) -> Callable[[_Function], _Function]:
+def _in_tool_loop(opener: Open) -> Callable[[_Function], _Function]:
     """What an agent calls between two questions to its model: a refusal passes it by, up to the agent."""
 
     def wrapper(original: _Function) -> _Function:
-        observed = observed_call(original, _opened(opener))
+        observed = observed_call(original, opener)
 
         @functools.wraps(original)
         async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            above = Call.current()
             try:
                 return await observed(self, *args, **kwargs)
             except CallRefused as refused:
-                if not isinstance(above, AgentRun):
+                if not isinstance(Call.current(), AgentRun):
                     raise
                 refusal = refused
             raise Passing(refusal)
@@ -206,12 +200,12 @@ def _in_tool_loop(opener: _Opener) -> Callable[[_Function], _Function]:
 
 
 def _events(original: _Function) -> _Function:
-    return observed_astream(original, _opened(WorkflowRun.open))
+    return observed_astream(original, WorkflowRun.open)
 
 
 def _executing(original: _Function) -> _Function:
-    return observed_call(original, _opened(ExecutorRun.open))
+    return observed_call(original, ExecutorRun.open)
 
 
 def _stepping(original: _Function) -> _Function:
-    return observed_call(original, _opened(StepRun.open))
+    return observed_call(original, StepRun.open)

@@ -200,18 +200,16 @@ class Answer:
 
     def attributes(self) -> dict[str, Any]:
         """Response attributes of a finished model call."""
-        reason = self._last("finish_reason")
-        return {
-            keys.RESPONSE_FINISH_REASONS: None if reason is None else [str(getattr(reason, "value", reason))],
-            keys.RESPONSE_MODEL: self._last("model"),
-            keys.RESPONSE_ID: self._last("response_id"),
-        }
-
-    def _last(self, name: str) -> Any:
+        reason = model = identity = None
         for piece in reversed(self.pieces):
-            if value := getattr(piece, name, None):
-                return value
-        return None
+            reason = reason or getattr(piece, "finish_reason", None)
+            model = model or getattr(piece, "model", None)
+            identity = identity or getattr(piece, "response_id", None)
+        return {
+            keys.RESPONSE_FINISH_REASONS: [str(getattr(reason, "value", reason))] if reason else None,
+            keys.RESPONSE_MODEL: model or None,
+            keys.RESPONSE_ID: identity or None,
+        }
 
     def parts(self) -> list[dict[str, Any]]:
         """What was said, with the pieces of a text or of a call put together."""

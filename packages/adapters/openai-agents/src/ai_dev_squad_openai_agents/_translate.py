@@ -68,6 +68,8 @@ def session_id(settings: Mapping[str, Any]) -> str | None:
 
 
 def _field(config: Any, name: str) -> Any:
+    if config is None:  # as in most runs; the ABC takes five times as long to say so
+        return None
     return config.get(name) if isinstance(config, Mapping) else getattr(config, name, None)
 
 
@@ -150,13 +152,13 @@ def settings(found: Any) -> Mapping[str, Any]:
     extra = known.pop("extra_args", None)
     if (reasoning := known.get("reasoning")) is not None and not isinstance(reasoning, Mapping):
         known["reasoning"] = {"effort": getattr(reasoning, "effort", None)}
-    return {**known, **extra} if isinstance(extra, Mapping) else known
+    return {**known, **extra} if extra is not None and isinstance(extra, Mapping) else known
 
 
 def offered(tools: Iterable[Any] | None, handoffs: Iterable[Any] | None) -> list[Any]:
     """What the model is told of tools and of the agents that it may hand over to, which are tools to it."""
     told: list[Any] = [
-        {"name": tool.name, "description": tool.description, "parameters": tool.params_json_schema}
+        requests.offered(tool, tool.name, tool.description, tool.params_json_schema)
         if hasattr(tool, "params_json_schema")
         else {"name": getattr(tool, "name", type(tool).__name__)}
         for tool in tools or ()
@@ -251,7 +253,9 @@ def _finish_reason(answer: Any) -> str:
 
 
 def _kind(item: Any) -> str:
-    return str(item.get("type") if isinstance(item, Mapping) else getattr(item, "type", None))
+    # An item of the SDK says at once what it is; asking it for what it lacks takes long, and the ABC, too.
+    kind = getattr(item, "type", None)
+    return str(item.get("type") if kind is None and isinstance(item, Mapping) else kind)
 
 
 def messages_content(said: Iterable[Any]) -> list[dict[str, Any]]:
@@ -283,6 +287,9 @@ def compared(output: Sequence[Any]) -> list[Any]:
     """What an answer is compared by: its texts, and its tool calls without their ids."""
     found: list[Any] = []
     for item in output:
+        if _kind(item) == "message":
+            found.extend(text for piece in item.content or () if (text := getattr(piece, "text", None)))
+            continue
         name, given = getattr(item, "name", None), getattr(item, "arguments", None)
         if name is not None and given is not None:
             found.append((name, given))

@@ -174,7 +174,8 @@ def _asked(part: Any) -> dict[str, Any]:
     if kind == "system-prompt":
         return {"role": "system", "content": str(part.content)}
     if kind == "tool-return":
-        return {"role": "tool", "tool_call_id": part.tool_call_id, "content": _returned(part)}
+        given = {"type": "tool_call_response", "id": part.tool_call_id, "response": _returned(part)}
+        return {"role": "tool", "parts": [given]}
     if kind == "retry-prompt" and part.tool_name is not None:
         return {"role": "tool", "tool_call_id": part.tool_call_id, "content": part.model_response()}
     content = getattr(part, "content", None)
