@@ -57,6 +57,10 @@ def _behind(
 ) -> set[int]:
     """Traces that answer with what is not indexed yet; words may stand on either side."""
     which = Where(["s.seq > ?", "t.start_us >= ?", "t.start_us < ?"], [index.done, start_us, end_us])
+    moments = one(cursor, "SELECT min(start_us), max(start_us) FROM spans WHERE seq > ?", [index.done])
+    if moments is not None and moments[0] is not None:
+        # Their traces are among those that had a span since: the engine skips all that ended before.
+        which.add("t.last_start_us >= ? AND t.start_us <= ?", *moments)
     everything = (1 << len(terms)) - 1
     answers: set[int] = set()
     lacking: dict[int, set[int]] = {}
