@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_dev_squad.genai import said
 from ai_dev_squad.genai.requests import (
     model_request,
     offered,
@@ -296,6 +298,39 @@ def test_anything_can_be_hashed(messages: list[Any]) -> None:
     """Also lone surrogates, cycles and objects that raise; the same twice is the same hash."""
     assert len(prompt_hash(messages, messages, messages)) == 16
     assert prompt_hash(["\ud800", *messages]) == prompt_hash(["\ud800", *messages])
+
+
+class _Said:
+    """A message as client libraries have them."""
+
+    def __init__(self, content: Any, **more: Any) -> None:
+        self.role, self.content = "user", content
+        self.__dict__.update(more)
+
+
+def test_a_conversation_that_is_sent_again_has_the_hash_of_what_it_says_now() -> None:
+    """Messages that were hashed before are known again, unless they say something else by now."""
+
+    def conversation() -> list[Any]:
+        return [_Said("first"), {"role": "user", "content": "second"}, _Said("third"), _Said([{"text": "fourth"}])]
+
+    again = conversation()
+    assert [prompt_marks(again), prompt_marks(again)] == [prompt_marks(conversation())] * 2
+    again[2].content = "something else"
+    expected = conversation()
+    expected[2] = _Said("something else")
+    assert prompt_marks(again) == prompt_marks(expected)
+
+
+def test_nothing_is_kept_of_a_message_that_is_gone() -> None:
+    """What is known of it goes with it."""
+    before = len(said._said)
+    messages = [_Said(f"number {number}") for number in range(10)]
+    prompt_hash(messages)
+    assert len(said._said) == before + 10
+    del messages
+    gc.collect()
+    assert len(said._said) == before
 
 
 def test_what_is_known_of_a_call_before_it_is_made() -> None:

@@ -15,6 +15,7 @@ import pytest
 from ai_dev_squad import guard
 from ai_dev_squad.events import Journal, NullJournal, read_journal
 from ai_dev_squad.events.journal import flush_all
+from ai_dev_squad.events.pending import PendingLine
 from ai_dev_squad.schema import JournalLine, LogLevel, utc_now
 
 
@@ -477,3 +478,83 @@ def test_flush_all_flushes_every_journal(path: Path) -> None:
 def test_levels_of_lines_are_those_of_events() -> None:
     """The names that a line may carry are the names of LogLevel."""
     assert [level.name for level in LogLevel] == ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+# --- lines that are made when they are written ------------------------------------------------------------------------
+
+
+class Later(PendingLine, gc=False):
+    """A line that notes which thread made it."""
+
+    number: int
+    made_by: list[str]
+
+    def line(self) -> JournalLine:
+        self.made_by.append(threading.current_thread().name)
+        if self.number < 0:
+            raise ValueError("nothing to tell")
+        return line(self.number)
+
+
+def test_a_line_may_be_made_by_the_thread_that_writes_it(path: Path) -> None:
+    """It stands where it was handed over, among lines that were made before."""
+    made_by: list[str] = []
+    journal = Journal(path)
+    journal.write(line(0))
+    journal.write_later(Later(1, made_by))
+    journal.write(line(2))
+    journal.write_later(Later(3, made_by))
+    journal.flush()
+
+    assert numbers(path) == [0, 1, 2, 3]
+    assert made_by == ["ai-dev-squad-journal"] * 2
+    journal.close()
+    journal.write_later(Later(4, made_by))
+    assert numbers(path) == [0, 1, 2, 3, 4]
+    assert made_by[2:] == [threading.current_thread().name]
+
+
+def test_a_line_that_cannot_be_made_costs_no_other(path: Path, lenient: Any) -> None:
+    """In its place stands that there was one."""
+    journal = Journal(path)
+    for number in (0, -1, 2):
+        journal.write_later(Later(number, []))
+    journal.close()
+
+    found = [json.loads(text) for text in path.read_text().splitlines()]
+    assert [entry["metadata"].get("i") for entry in found] == [0, None, 2]
+    assert found[1]["event_type"] == "telemetry.dropped"
+    kind = f"{Later.__module__}.{Later.__qualname__}"
+    assert found[1]["metadata"] == {"dropped": 1, "reason": "not_encodable", "type": kind, "error": "ValueError"}
+
+
+def test_few_lines_wait_unmade(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a disk hangs, what the lines beyond the first few tell of is let go at once."""
+    monkeypatch.setattr("ai_dev_squad.events.journal._MOST_PENDING", 3)
+    writing, may_go_on, write = threading.Event(), threading.Event(), os.write
+
+    def hang(fd: int, data: Any) -> int:
+        if threading.current_thread().name == "ai-dev-squad-journal":
+            writing.set()
+            assert may_go_on.wait(20)
+        return write(fd, data)
+
+    journal, made_by = Journal(path), list[str]()
+    monkeypatch.setattr("os.write", hang)
+    journal.write(line(0))
+    assert writing.wait(20)
+    for number in range(1, 6):
+        journal.write_later(Later(number, made_by))
+    at_once = list(made_by)
+    may_go_on.set()
+    journal.close()
+
+    assert at_once == [threading.current_thread().name] * 2
+    assert numbers(path) == list(range(6))
+
+
+def test_a_journal_that_keeps_nothing_makes_no_line() -> None:
+    """Where the journal is off, nobody reads it."""
+    made_by: list[str] = []
+    NullJournal().write_later(Later(0, made_by))
+    assert made_by == []

@@ -491,3 +491,76 @@ async def test_a_context_manager_that_is_not_observed():
 
     async with observed_context(connection, lambda *_: None)("plain") as item:
         assert item == "plain"
+
+
+# --- streams that the framework itself goes through -------------------------------------------------------------------
+
+
+class AsOneStep(Watch):
+    """Wants to see no item."""
+
+    sees_items = False
+
+
+async def test_a_stream_that_its_framework_gathers_is_one_step():
+    """Between two items of it nobody's code runs, so it is entered once, and left as it ends."""
+    watch = AsOneStep()
+
+    def gather(stream):
+        return list(stream())
+
+    async def agather(stream):
+        return [item async for item in stream()]
+
+    stream = observed_stream(numbers, watch.open, gathered_by={gather.__code__})
+    astream = observed_astream(anumbers, watch.open, gathered_by=_codes_of(agather))
+
+    assert gather(stream) == [(n, "inside") for n in range(3)]
+    assert await agather(astream) == [(n, "inside") for n in range(3)]
+    assert watch.told == [("returned", "result"), ("returned", None)]
+    assert list(stream()) == [(n, "inside") for n in range(3)]
+    assert watch.told[2:] == [*((n, "inside") for n in range(3)), ("returned", "result")]
+    assert current.get() == "outside"
+
+
+async def test_a_gathered_stream_that_fails_is_told_once():
+    """The exception passes, and the context is as it was."""
+    watch = AsOneStep()
+
+    def failing():
+        yield 1
+        raise KeyError("mine")
+
+    async def afailing():
+        yield 1
+        raise KeyError("mine")
+
+    def gather(stream):
+        return list(stream())
+
+    async def agather(stream):
+        return [item async for item in stream()]
+
+    with pytest.raises(KeyError):
+        gather(observed_stream(failing, watch.open, gathered_by={gather.__code__}))
+    with pytest.raises(KeyError):
+        await agather(observed_astream(afailing, watch.open, gathered_by=_codes_of(agather)))
+    assert watch.told == [("raised", "KeyError")] * 2
+    assert current.get() == "outside"
+
+
+def test_who_wants_to_see_the_items_sees_them(watch):
+    """Also where the framework gathers them."""
+
+    def gather(stream):
+        return list(stream())
+
+    assert gather(observed_stream(numbers, watch.open, gathered_by={gather.__code__})) == [
+        (n, "inside") for n in range(3)
+    ]
+    assert watch.told == [*((n, "inside") for n in range(3)), ("returned", "result")]
+
+
+def _codes_of(function):
+    """The code of a function and, before Python 3.12, of the comprehension in it."""
+    return {function.__code__, *(code for code in function.__code__.co_consts if inspect.iscode(code))}

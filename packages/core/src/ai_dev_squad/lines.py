@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import clock
 from ai_dev_squad.context import task_label_var
+from ai_dev_squad.events.pending import PendingLine
 from ai_dev_squad.kinds import REMOTE_AGENT
-from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine
+from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine, Link
 
 if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
@@ -46,12 +47,46 @@ def known_at_the_start(
     return more or attributes
 
 
+class _Opening(PendingLine, gc=False):
+    operation: Operation
+    timestamp: datetime
+    name: str
+    links: list[Link] | None
+
+    def line(self) -> JournalLine:
+        operation, kind = self.operation, self.operation.kind
+        message = f"{kind.operation} {self.name}"
+        line = _line(operation, self.timestamp, "INFO", kind.opening, message, operation.started_with)
+        line.name, line.links = self.name, self.links
+        return line
+
+
+class _Closing(PendingLine, gc=False):
+    operation: Operation
+    timestamp: datetime
+    error: ErrorInfo | None
+    ended_with: dict[str, Any] | None
+
+    def line(self) -> JournalLine:
+        operation, kind, status = self.operation, self.operation.kind, self.operation.status
+        assert status is not None
+        started_with, ended_with = operation.started_with, self.ended_with
+        line = _line(
+            operation,
+            self.timestamp,
+            _LEVELS.get(status, "INFO"),
+            kind.failing if status in _FAILED else kind.closing,
+            f"{kind.operation} {operation.name}: {status}",
+            {**started_with, **ended_with} if started_with and ended_with else ended_with or started_with,
+        )
+        line.status, line.duration_ms, line.error = status, operation.duration_ns / 1e6, self.error
+        line.links, line.usage, line.cost = operation.links, operation.usage, operation.cost
+        return line
+
+
 def write_opening(operation: Operation) -> None:
     """Write the line that says that the operation began."""
-    kind = operation.kind
-    line = _line(operation, "INFO", kind.opening, f"{kind.operation} {operation.name}", operation.started_with)
-    line.links = operation.links
-    operation.pipeline.logger.emit(line)
+    operation.pipeline.logger.emit_later(_Opening(operation, clock.now(_UTC), operation.name, operation.links))
 
 
 def write_event(
@@ -62,30 +97,25 @@ def write_event(
     level: str = "INFO",
 ) -> None:
     """Write a line that belongs to the operation and doesn't end it."""
-    operation.pipeline.logger.emit(_line(operation, level, event_type, message, metadata))
+    line = _line(operation, clock.now(_UTC), level, event_type, message, metadata)
+    operation.pipeline.logger.emit(line)
 
 
 def write_closing(operation: Operation, error: ErrorInfo | None) -> None:
     """Write the line that says how the operation ended: all that its span has, so that one can be made of the other."""
-    kind, status = operation.kind, operation.status
-    assert status is not None
-    line = _line(
-        operation,
-        _LEVELS.get(status, "INFO"),
-        kind.failing if status in _FAILED else kind.closing,
-        f"{kind.operation} {operation.name}: {status}",
-        operation.attributes,
-    )
-    line.status, line.duration_ms, line.error, line.links = status, operation.duration_ns / 1e6, error, operation.links
-    line.usage, line.cost = operation.usage, operation.cost
-    operation.pipeline.logger.emit(line)
+    operation.pipeline.logger.emit_later(_Closing(operation, clock.now(_UTC), error, operation.ended_with))
 
 
 def _line(
-    operation: Operation, level: Any, event_type: EventType, message: str, metadata: dict[str, Any] | None
+    operation: Operation,
+    timestamp: datetime,
+    level: Any,
+    event_type: EventType,
+    message: str,
+    metadata: dict[str, Any] | None,
 ) -> JournalLine:
     return JournalLine(
-        timestamp=clock.now(_UTC),
+        timestamp=timestamp,
         level=level,
         event_type=event_type,
         message=message,

@@ -281,7 +281,9 @@ class Operation(Compared):
             return self.awaited.hold(self, status, error, ended_ns)
         if _open.pop(id(self), None) is None:
             return False
-        outliving.forget(self)
+        kind = self.kind
+        if kind.is_model_call:
+            outliving.forget(self)
         if self.parent is not None and self.parent.status is not None:
             self.annotate({keys.LATE: True})
         self.duration_ns = (clock.monotonic_ns() if ended_ns is None else ended_ns) - self.started_ns
@@ -289,7 +291,7 @@ class Operation(Compared):
         info = None if error is None else self._error_info(error)
         pipeline = self.pipeline
         # One receiver that fails doesn't keep the others from hearing of the end.
-        for what, receive in pipeline.model_call_receivers if self.kind.is_model_call else pipeline.receivers:
+        for what, receive in pipeline.model_call_receivers if kind.is_model_call else pipeline.receivers:
             try:
                 receive(self, info)
             except Exception as failure:  # noqa: BLE001 - observing never raises into the user's program
@@ -338,14 +340,20 @@ def start(
     operation = Operation()
     operation.pipeline = pipeline
     operation.kind, operation.name, operation.framework, operation.parent = kind, name, framework, parent
+    if agent_id is None and kind is AGENT:
+        agent_id = name
     if parent is None:
         pipeline.tracing.refresh()  # the application may have set its tracer provider since
         outliving.end_overdue()
-    elif parent.kind.is_model_call and kind.is_model_call:
-        model_calls.pass_on(operation)
+        _take_session(operation, session_id, agent_id)
+    else:
+        operation.session_id = session_id or parent.session_id
+        operation.agent_id = agent_id or parent.agent_id
+        operation.correlation_id, operation.user_id = parent.correlation_id, parent.user_id
+        if parent.kind.is_model_call and kind.is_model_call:
+            model_calls.pass_on(operation)
     if links:
         operation.links = list(links)
-    _inherit(operation, parent, session_id, name if agent_id is None and kind is AGENT else agent_id)
     operation.request, operation.attempt = request, attempt
     around = parent_context(parent) if context is None else context
     is_local_root = parent is None and spans.is_of_application(span_in(around))
@@ -369,20 +377,13 @@ def start(
     return operation
 
 
-def _inherit(operation: Operation, parent: Operation | None, session_id: str | None, agent_id: str | None) -> None:
-    """Ids that are not given come from the parent, and at the root from this thread's or task's session."""
-    if parent is not None:
-        operation.session_id = session_id or parent.session_id
-        operation.agent_id = agent_id or parent.agent_id
-        operation.correlation_id, operation.user_id = parent.correlation_id, parent.user_id
-    else:
-        # An address or a token makes a poor id, and yet people use them.
-        redact = operation.pipeline.redactor.text
-        given = session_id_var.get(), correlation_id_var.get(), user_id_var.get()
-        session, operation.correlation_id, operation.user_id = (
-            None if name is None else redact(name) for name in given
-        )
-        operation.session_id, operation.agent_id = session or session_id, agent_id
+def _take_session(operation: Operation, session_id: str | None, agent_id: str | None) -> None:
+    """A root takes the ids of this thread's or task's session."""
+    # An address or a token makes a poor id, and yet people use them.
+    redact = operation.pipeline.redactor.text
+    given = session_id_var.get(), correlation_id_var.get(), user_id_var.get()
+    session, operation.correlation_id, operation.user_id = (None if name is None else redact(name) for name in given)
+    operation.session_id, operation.agent_id = session or session_id, agent_id
 
 
 def open_operations() -> list[Operation]:

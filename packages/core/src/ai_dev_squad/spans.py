@@ -67,7 +67,9 @@ def open_span(operation: Operation, tracing: TraceManager, context: Context, sta
         return
     if not tracing.recording:
         # Ids are all it takes. They are at hand as text where the parent is one of ours, and new ones at a root.
-        parent = above.operation_in_charge() if type(above) is Scope else None
+        parent = None
+        if type(above) is Scope:
+            parent = above.operation_in_charge() if above.healed else above.operation
         if parent is not None:
             operation.above = parent
             operation.trace_id, operation.parent_span_id = parent.trace_id, parent.span_id

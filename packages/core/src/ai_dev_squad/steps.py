@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Generator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from types import CodeType, FrameType
 from typing import Any
 
 from ai_dev_squad.guard import report
@@ -38,6 +39,9 @@ class Steps:
     """
 
     __slots__ = ()
+
+    sees_items: bool = True
+    """Whether ``take`` wants each item, also of a stream that could be one step; see ``observed_stream``."""
 
     def enter(self) -> Any:
         """A step begins. What is returned is given to ``leave``."""
@@ -124,17 +128,32 @@ def observed_call(
     return call
 
 
-def observed_stream(original: Callable[..., Any], open_steps: Open) -> Callable[..., Generator[Any, Any, Any]]:
+def observed_stream(
+    original: Callable[..., Any], open_steps: Open, *, gathered_by: Container[CodeType] = ()
+) -> Callable[..., Generator[Any, Any, Any]]:
     """A generator function that observes the iterator or generator that ``original`` returns.
 
     ``original`` is called in the first step, when the first item is asked for, as a generator function's body is.
+    ``gathered_by`` is the code of the framework's own functions that go through such a stream to its end and run nothing
+    of anybody's between two items: for them all of it is one step, unless somebody ``sees_items``.
     """
 
     @functools.wraps(original)
     def stream(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         steps = _opened(open_steps, args, kwargs) or _UNOBSERVED
-        items: Any = None
         result: Any = None
+        if not steps.sees_items and _is_gathered(inspect.currentframe(), gathered_by):
+            token = steps.enter()
+            try:
+                result = yield from original(*args, **kwargs)
+            except BaseException as error:
+                steps.leave(token)
+                _tell(steps.raised, error)
+                raise
+            steps.leave(token)
+            _tell(steps.returned, result)
+            return result
+        items: Any = None
         following = step = None
         take, asking = steps.take, True
         try:
@@ -182,15 +201,36 @@ def observed_stream(original: Callable[..., Any], open_steps: Open) -> Callable[
     return stream
 
 
-def observed_astream(original: Callable[..., Any], open_steps: Open) -> Callable[..., AsyncGenerator[Any, Any]]:
+def _is_gathered(stream: FrameType | None, gathered_by: Container[CodeType]) -> bool:
+    """Whether one of these asks for the next item of the stream that runs in this frame."""
+    consumer = None if stream is None else stream.f_back
+    return consumer is not None and consumer.f_code in gathered_by
+
+
+def observed_astream(
+    original: Callable[..., Any], open_steps: Open, *, gathered_by: Container[CodeType] = ()
+) -> Callable[..., AsyncGenerator[Any, Any]]:
     """An asynchronous generator function that observes the asynchronous iterator that ``original`` returns.
 
-    Every step runs in the task of the consumer that asks for it.
+    Every step runs in the task of the consumer that asks for it. ``gathered_by`` as for ``observed_stream``.
     """
 
     @functools.wraps(original)
     async def stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         steps = _opened(open_steps, args, kwargs) or _UNOBSERVED
+        if not steps.sees_items and _is_gathered(inspect.currentframe(), gathered_by):
+            token = steps.enter()
+            try:
+                async with aclosing(original(*args, **kwargs)) as whole:
+                    async for item in whole:
+                        yield item
+            except BaseException as error:
+                steps.leave(token)
+                _tell(steps.raised, error)
+                raise
+            steps.leave(token)
+            _tell(steps.returned, None)
+            return
         items: Any = None
         following = step = None
         take, asking = steps.take, True

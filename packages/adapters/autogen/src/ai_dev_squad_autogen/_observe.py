@@ -144,14 +144,20 @@ _SEAMS: tuple[tuple[type, tuple[tuple[str, Shadow], ...]], ...] = (
 _Seams = tuple[tuple[str, Shadow], ...]
 # By class, for as long as there is one: programs make classes as they go, such as one for each request.
 _known: weakref.WeakKeyDictionary[type, _Seams | None] = weakref.WeakKeyDictionary()
+_UNSEEN: Any = object()
+
+
+# Most of what an object holds: nothing that could be observed, and nothing in it.
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None), types.FunctionType, types.MethodType})
 
 
 def _seams_of(thing: Any) -> _Seams | None:
     """The methods of an object that are observed, or ``None`` if it is of no interest."""
     cls: Any = type(thing)
-    if cls not in _known:
-        _known[cls] = _seams(cls)
-    return _known[cls]
+    seams: _Seams | None = _known.get(cls, _UNSEEN)
+    if seams is _UNSEEN:
+        seams = _known[cls] = _seams(cls)
+    return seams
 
 
 def _seams(cls: type) -> _Seams | None:
@@ -176,7 +182,7 @@ def _walk(thing: Any) -> Iterator[Any]:
             if isinstance(value, (list, tuple, set, dict)):
                 if len(value) <= _FEW:
                     waiting.extend(value.values() if isinstance(value, dict) else value)
-            else:
+            elif type(value) not in _PLAIN:
                 waiting.append(value)
 
 

@@ -93,7 +93,9 @@ def model_request(
 ) -> ModelRequest:
     """What is known of a model call before it's made, of the client that asks and its settings."""
     model = str(settings.get("model") or "unknown")
-    asked = [_with_pictures(message) for message in messages]
+    asked = [
+        message if type(getattr(message, "content", None)) is str else _with_pictures(message) for message in messages
+    ]
     offered = [_definition(tool) for tool in tools or ()]
     wanted = json_output if isinstance(json_output, type) else settings.get("response_format")
     return requests.model_request(

@@ -88,44 +88,15 @@ class ObservingHandler(_Base):
     ) -> None:
         # Guarded by hand, as is `on_chain_end`: every node passes here, and a decorator costs a call.
         try:
-            if not is_told(run_id, parent_run_id) or GraphRun.awaited() is not None:
-                self._start_chain(run_id, parent_run_id, name or "LangGraph", metadata or {})
+            last = Run.last()
+            if type(last) is GraphRun and last.is_awaited:
+                parent = parent_of(parent_run_id)
+                last.starts(run_id, parent, name or "LangGraph", metadata or {}, parent_run_id=parent_run_id)
+            elif not is_told(run_id, parent_run_id):
+                parent = parent_of(parent_run_id, last)
+                _start_chain(Run(run_id, parent, name or "LangGraph", metadata or {}, parent_run_id=parent_run_id))
         except Exception as error:  # noqa: BLE001 - the user's program comes first
             report("observing the start of a chain", error)
-
-    def _start_chain(self, run_id: Any, parent_run_id: Any, name: str, metadata: dict[str, Any]) -> None:
-        waiting, parent = GraphRun.awaited(), parent_of(parent_run_id)
-        if waiting is not None:
-            waiting.starts(run_id, parent, name, metadata, parent_run_id=parent_run_id)
-            return
-        run = Run(run_id, parent, name, metadata, parent_run_id=parent_run_id)
-        namespace = _translate.task_namespace(name, metadata, None if parent is None else parent.namespace)
-        if namespace is None:
-            run.started_at_ns = time.time_ns()
-            return
-        if parent is not None and parent.operation is None:
-            become_graph(parent, parent.name)  # a nested graph shows itself by its first node
-        self._start_task(run, parent, namespace)
-
-    def _start_task(self, run: Run, parent: Run | None, namespace: str) -> None:
-        run.namespace = namespace
-        attempt = 1
-        if parent is not None:
-            attempts = parent.attempts = parent.attempts or {}
-            attempt = attempts[namespace] = attempts.get(namespace, 0) + 1
-        graph = None if parent is None else parent.enclosing_operation()
-        run.begin(
-            operations.start(
-                operations.TASK,
-                run.name,
-                framework=FRAMEWORK,
-                parent=graph,
-                attributes=_translate.task_attributes(namespace, run.metadata),
-                agent_id=agent_of_task(graph, run.name),
-                attempt=attempt,
-            )
-        )
-        run.make_current()
 
     def on_chain_end(self, outputs: Any, *, run_id: Any, parent_run_id: Any = None, **_: Any) -> None:
         try:
@@ -327,6 +298,35 @@ class ObservingHandler(_Base):
         run.end()
 
     on_retriever_error = on_tool_error
+
+
+def _start_chain(run: Run) -> None:
+    """A chain begins: it's a node, or it links what is below it to what is above."""
+    parent, metadata = run.parent, run.metadata
+    namespace = _translate.task_namespace(run.name, metadata, None if parent is None else parent.namespace)
+    if namespace is None:
+        run.started_at_ns = time.time_ns()
+        return
+    run.namespace = namespace
+    graph, attempt = None, 1
+    if parent is not None:
+        if parent.operation is None:
+            become_graph(parent, parent.name)  # a nested graph shows itself by its first node
+        graph = parent.operation or parent.enclosing_operation()
+        attempts = parent.attempts = parent.attempts or {}
+        attempt = attempts[namespace] = attempts.get(namespace, 0) + 1
+    run.begin(
+        operations.start(
+            operations.TASK,
+            run.name,
+            framework=FRAMEWORK,
+            parent=graph,
+            attributes=_translate.task_attributes(namespace, metadata),
+            agent_id=agent_of_task(graph, run.name),
+            attempt=attempt,
+        )
+    )
+    run.make_current()
 
 
 def _open_model_call(

@@ -135,8 +135,13 @@ def _named_here(run_id: Any) -> Run | None:
     return below or next((run for run in here.outwards() if run.run_id == run_id), None) or RUNS.get(run_id)
 
 
-def parent_of(parent_run_id: Any) -> Run | None:
-    """The run that LangChain says is the parent, also if that has ended and a thread of it goes on."""
+def parent_of(parent_run_id: Any, last: Run | None = None) -> Run | None:
+    """The run that LangChain says is the parent, also if that has ended and a thread of it goes on.
+
+    ``last`` is what this context was left in, where that is known.
+    """
+    if last is not None and last.run_id is parent_run_id and not last.ended and not _NAMESAKES:
+        return last  # the usual case: a UUID is hashed, and compared, by Python code
     parent = _named_here(parent_run_id) if _NAMESAKES else RUNS.get(parent_run_id)
     if parent is None and parent_run_id is not None:
         cause = Run.cause()

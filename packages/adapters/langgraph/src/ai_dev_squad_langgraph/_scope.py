@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from langchain_core.runnables.config import var_child_runnable_config
+from langgraph.pregel import Pregel
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
@@ -29,15 +30,17 @@ class GraphRun(Run):
     from_checkpoint: bool = False
     """The graph resumes: its first step holds the results of nodes that had finished before."""
 
-    def __init__(self, name: str | None, task: str | None) -> None:
-        self.given_name, self.task, self.parent = name, task, Run.cause()
+    def __init__(self, graph: Any) -> None:
+        own = graph.__dict__
+        self.given_name, self.task, self.parent = own.get(NAME), own.get(TASK), Run.cause()
+        # A nested graph has the cache of the one around it.
+        self.sees_items = self.parent is not None or graph.cache is not None
         self.context = Context({**otel_context.get_current(), self._key: self})
 
-    @classmethod
-    def awaited(cls) -> GraphRun | None:
-        """The graph that is about to start in this context: the next of LangChain's runs is its own, whatever its id."""
-        last = Run.last()
-        return last if type(last) is GraphRun and last.run_id is None else None
+    @property
+    def is_awaited(self) -> bool:
+        """It is about to start: the next of LangChain's runs in its context is its own, whatever its id."""
+        return self.run_id is None
 
     def starts(
         self, run_id: Any, parent: Run | None, name: str, metadata: Mapping[str, Any], *, parent_run_id: Any
@@ -77,6 +80,7 @@ class GraphRun(Run):
         self.returned(None)
 
 
+_GATHERING = frozenset({Pregel.invoke.__code__, Pregel.ainvoke.__code__})
 ORIGINAL = "__ai_dev_squad_original_class__"
 NAME = "__ai_dev_squad_name__"
 TASK = "__ai_dev_squad_task__"
@@ -155,8 +159,8 @@ def _observing(original: Callable[..., Any], handler: Any) -> Callable[..., Any]
     def steps(self: Any, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002 - LangGraph's name
         return original(self, input, with_handler(self, config, handler), **kwargs)
 
-    observing = observed_astream if inspect.isasyncgenfunction(original) else observed_stream
-    return observing(steps, lambda args, _: GraphRun(args[0].__dict__.get(NAME), args[0].__dict__.get(TASK)))
+    observing: Any = observed_astream if inspect.isasyncgenfunction(original) else observed_stream
+    return observing(steps, lambda args, _: GraphRun(args[0]), gathered_by=_GATHERING)  # type: ignore[no-any-return]
 
 
 def with_handler(graph: Any, config: Any, handler: Any) -> Any:

@@ -122,7 +122,7 @@ def task_attributes(namespace: str, metadata: Mapping[str, Any]) -> dict[str, An
         "langgraph.step": metadata.get("langgraph_step"),
         "langgraph.checkpoint_ns": namespace,
         "langgraph.task_id": namespace.rsplit(":", 1)[-1],
-        "langgraph.triggers": [str(trigger) for trigger in metadata.get("langgraph_triggers") or ()],
+        "langgraph.triggers": list(map(str, metadata.get("langgraph_triggers") or ())),
     }
 
 

@@ -19,6 +19,7 @@ from typing import Literal
 
 from ai_dev_squad.background import Retry, Worker
 from ai_dev_squad.events.checks import check_settings
+from ai_dev_squad.events.pending import PendingLine
 from ai_dev_squad.events.rotation import Rotation
 from ai_dev_squad.events.writer import LineWriter
 from ai_dev_squad.process import ExitOrder, after_fork, at_exit
@@ -31,6 +32,8 @@ JOURNAL_FILE_NAME = "ai_dev_squad.jsonl"
 
 _GATHER_LINES = 2_048
 """So many wake the thread before its time: one write for all of them, and the queue never gets full."""
+_MOST_PENDING = _GATHER_LINES
+"""More lines than this are made at once: what they tell of, such as long prompts, must not wait for a disk that hangs."""
 _IDLE_S = 1.0
 """Between looks while nothing is written."""
 _IDLE_ROUNDS = 10
@@ -99,7 +102,7 @@ class Journal:
         self._interval = flush_interval
         self._fsync = fsync
         self._gather = max(1, min(_GATHER_LINES, queue_size // 2))
-        self._queue: deque[JournalLine] = deque()
+        self._queue: deque[JournalLine | PendingLine] = deque()
         self._worker = Worker("ai-dev-squad-journal", self._turn)
         self._retry = Retry(_RETRY_FIRST_S, _RETRY_MOST_S)
         self._begin()
@@ -136,7 +139,17 @@ class Journal:
         else:
             self._queue.append(line)
 
-    def _write_and_wake(self, line: JournalLine) -> None:
+    def write_later(self, pending: PendingLine) -> None:
+        """The same for a line that this journal's thread makes when it writes it."""
+        waiting = len(self._queue)
+        if waiting >= _MOST_PENDING:
+            self.write(pending.line())
+        elif waiting >= self._mark:
+            self._write_and_wake(pending)
+        else:
+            self._queue.append(pending)
+
+    def _write_and_wake(self, line: JournalLine | PendingLine) -> None:
         if len(self._queue) >= self._limit and not self._make_room():
             next(self._drop_count)
             return
@@ -318,6 +331,9 @@ class NullJournal:
 
     def write(self, line: JournalLine) -> None:
         """Forget the line."""
+
+    def write_later(self, pending: PendingLine) -> None:
+        """Forget it unmade."""
 
     def flush(self, timeout: float | None = None) -> bool:
         """Nothing ever waits."""

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 from ai_dev_squad.context import correlation_id_var, session_id_var
 from ai_dev_squad.events.console import Console
 from ai_dev_squad.events.filters import EventFilter, as_level
-from ai_dev_squad.events.journal import JOURNAL_FILE_NAME, Journal, flush_all
+from ai_dev_squad.events.journal import JOURNAL_FILE_NAME, Journal, NullJournal, flush_all
+from ai_dev_squad.events.pending import PendingLine
 from ai_dev_squad.guard import report
 from ai_dev_squad.process import ExitOrder, at_exit
 from ai_dev_squad.schema import (
@@ -55,6 +56,8 @@ class EventLogger:
     """
 
     emit: Callable[[JournalLine], None]
+    emit_later: Callable[[PendingLine], None]
+    """The same for a line that is yet to be made: by the journal's thread, where nobody looks at it before."""
 
     def __init__(
         self,
@@ -106,6 +109,14 @@ class EventLogger:
         # A filter that somebody holds may be changed behind our back, so having one at all takes the longer way.
         plain = self._filter is None and self._console is None
         self.emit = self.journal.write if plain else self._emit_checked
+        journal = self.journal
+        if plain and isinstance(journal, Journal | NullJournal):
+            self.emit_later = journal.write_later
+        else:
+            self.emit_later = self._emit_made
+
+    def _emit_made(self, pending: PendingLine) -> None:
+        self.emit(pending.line())
 
     def _emit_checked(self, line: JournalLine) -> None:
         chosen = self._filter

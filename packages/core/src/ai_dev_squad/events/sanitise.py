@@ -11,7 +11,7 @@ import msgspec
 
 from ai_dev_squad.schema import JournalLine, utc_now
 
-__all__ = ["encode_safely", "safe_value"]
+__all__ = ["encode_safely", "lost_line", "safe_value"]
 
 _MAX_DEPTH = 20
 _MAX_ITEMS = 1_000
@@ -30,14 +30,18 @@ def encode_safely(line: Any) -> bytes:
         safe = {name: safe_value(getattr(line, name)) for name in JournalLine.__struct_fields__}
         return _encode(JournalLine(**safe)) + b"\n"
     except Exception as error:  # noqa: BLE001 - then at least the fact that there was an event
-        lost = JournalLine(
-            timestamp=utc_now(),
-            level="ERROR",
-            event_type="telemetry.dropped",
-            message="an event could not be written as JSON",
-            metadata={"dropped": 1, "reason": "not_encodable", "type": _type_name(line), "error": _type_name(error)},
-        )
-        return _encode(lost) + b"\n"
+        return _encode(lost_line(line, error)) + b"\n"
+
+
+def lost_line(lost: Any, error: Exception) -> JournalLine:
+    """What stands in the place of an event that could not be told, because of ``error``."""
+    return JournalLine(
+        timestamp=utc_now(),
+        level="ERROR",
+        event_type="telemetry.dropped",
+        message="an event could not be written as JSON",
+        metadata={"dropped": 1, "reason": "not_encodable", "type": _type_name(lost), "error": _type_name(error)},
+    )
 
 
 def safe_value(value: Any) -> Any:

@@ -18,8 +18,9 @@ import msgspec
 from ai_dev_squad.background import Worker
 from ai_dev_squad.events.append import AppendFile
 from ai_dev_squad.events.left_open import OpenOperations, end_left_open
+from ai_dev_squad.events.pending import PendingLine
 from ai_dev_squad.events.rotation import Rotation, compress_rotated, prune, rotated_files
-from ai_dev_squad.events.sanitise import encode_safely
+from ai_dev_squad.events.sanitise import encode_safely, lost_line
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import JournalLine, utc_now
 
@@ -38,7 +39,7 @@ class LineWriter:
     def __init__(
         self,
         path: Path,
-        queue: deque[JournalLine],
+        queue: deque[JournalLine | PendingLine],
         rotation: Rotation,
         *,
         fsync: bool,
@@ -99,7 +100,7 @@ class LineWriter:
             while count and size < _BATCH_BYTES:
                 take = min(count, _BATCH_LINES)
                 count -= take
-                batch = [popleft() for _ in range(take)]
+                batch = [self._made(popleft()) for _ in range(take)]
                 self._open.note(batch)
                 parts.append(self._encode(batch))
                 size += len(parts[-1])
@@ -107,6 +108,13 @@ class LineWriter:
             if not self._append():
                 return False
         return True
+
+    def _made(self, line: JournalLine | PendingLine) -> JournalLine:
+        try:
+            return line.line() if isinstance(line, PendingLine) else line
+        except Exception as error:  # noqa: BLE001 - one bad line must not cost the others
+            self.report("making a line of the journal", error)
+            return lost_line(line, error)
 
     def _encode(self, lines: list[JournalLine]) -> bytes:
         try:

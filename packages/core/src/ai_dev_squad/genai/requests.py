@@ -14,6 +14,7 @@ import msgspec
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai.messages import listed, message, plain_text, role_name
 from ai_dev_squad.genai.providers import maker_of_model, provider_behind
+from ai_dev_squad.genai.said import remember, said_again
 from ai_dev_squad.genai.usage import tier_from
 from ai_dev_squad.kinds import ModelRequest
 
@@ -258,10 +259,16 @@ def prompt_marks(messages: Any, tools: Any = None, response_format: Any = None) 
     try:
         for item in listed(messages):
             count += 1
+            if (encoded := said_again(item)) is not None:
+                newest, before = encoded, newest
+                digest.update(newest)
+                continue
             said = plain_text(item)
             for piece in _pieces(item) if said is None else (said,):
                 newest, before = _encoded(piece), newest
                 digest.update(newest)
+            if said is not None:
+                remember(item, said[1], newest)
         if (
             tools is not None
             and type(tools) is not list

@@ -78,19 +78,18 @@ class Element(msgspec.Struct, frozen=True, gc=False):
 class Trail:
     """The last elements of a sequence, and how many in a row repeat those before them."""
 
-    __slots__ = ("_before", "_begun", "_runs", "_window", "is_told")
-
-    def __init__(self) -> None:
-        self.is_told = False
-        """Whether the loop that is going on was told already."""
-        self._begun = [NOTHING] * LONGEST
-        self.clear()
+    # Most trails stay empty: what they begin with stands here, as class attributes, and costs none of them anything.
+    is_told: bool = False
+    """Whether the loop that is going on was told already."""
+    _begun: tuple[Spent, ...] = (NOTHING,) * LONGEST
+    _window: tuple[Element, ...] = ()
+    _runs: tuple[int, ...] = _NONE
+    _before: tuple[int, ...] = _NONE
 
     def clear(self) -> None:
         """Something new happened: nothing before it counts."""
-        self._window: tuple[Element, ...] = ()
-        self._runs = self._before = _NONE
-        self.is_told = False
+        if self._window:
+            self._window, self._runs, self._before, self.is_told = (), _NONE, _NONE, False
 
     @property
     def is_repeating(self) -> bool:
@@ -121,12 +120,13 @@ class Trail:
         self._runs = _NONE
 
     def _counted(self, element: Element, earlier: tuple[Element, ...], before: tuple[int, ...]) -> tuple[int, ...]:
-        runs = [0] * LONGEST
+        runs, begun = [0] * LONGEST, list(self._begun)
         for place, other in enumerate(earlier):
             if element.repeats(other):
                 if not before[place]:
-                    self._begun[place] = other.spent
+                    begun[place] = other.spent
                 runs[place] = before[place] + 1
+        self._begun = tuple(begun)
         return tuple(runs) if any(runs) else _NONE
 
     def found(self, limit: int) -> int:

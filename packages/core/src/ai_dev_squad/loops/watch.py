@@ -37,37 +37,24 @@ class Run:
 class Watch:
     """The steps below one operation."""
 
-    __slots__ = (
-        "_answers_mark",
-        "_asked_at_once",
-        "_first",
-        "_has_models",
-        "_has_unknown",
-        "_labels",
-        "_open",
-        "_round",
-        "_spent",
-        "_tools_mark",
-        "answers",
-        "run",
-        "spent",
-        "tools",
-    )
+    # Most watches see nothing that can be compared: what they begin with stands here, and costs none of them anything.
+    spent: Spent = NOTHING
+    # What had been spent when each of the two last grew.
+    _spent_before_tools: Spent = NOTHING
+    _spent_before_answers: Spent = NOTHING
+    _round: int = 0
+    _has_models: bool = False
+    _has_unknown: bool = False
+    # What the operation as a whole is compared by, when it is a step of the one above.
+    _tools_mark: int = 0
+    _answers_mark: int = 0
+    _first: tuple[int, str | None, int] | None = None
+    _labels: tuple[str, ...] = ()
 
     def __init__(self, run: Run, *, asked_at_once: bool = False) -> None:
-        self.run = run
+        self.run, self._asked_at_once = run, asked_at_once
         self.tools, self.answers = Trail(), Trail()
-        self.spent = NOTHING
-        # What had been spent when each of the two last grew.
-        self._spent = [self.spent, self.spent]
         self._open: dict[int, int] = {}
-        self._round = 0
-        self._has_models = self._has_unknown = False
-        self._asked_at_once = asked_at_once
-        # What the operation as a whole is compared by, when it is a step of the one above.
-        self._tools_mark = self._answers_mark = 0
-        self._first: tuple[int, str | None, int] | None = None
-        self._labels: tuple[str, ...] = ()
 
     def begun(self, operation: Operation) -> None:
         """A step begins. While another one is under way, it is of the same round.
@@ -189,7 +176,7 @@ class Watch:
         self._tools_mark = (self._tools_mark + mark) & _MASK
         if label not in self._labels and len(self._labels) < 3:
             self._labels = (*self._labels, label)
-        before, self._spent[0] = self._spent[0], self.spent
+        before, self._spent_before_tools = self._spent_before_tools, self.spent
         self.tools.add(Element(mark, round_, label, spent=before))
         if not self.tools.is_repeating:
             self.answers.clear()  # a new call, or a new result, is progress, whatever is said of it
@@ -197,7 +184,7 @@ class Watch:
 
     def _add_answer(self, mark: int, round_: int, label: str, prompt: str | None, messages: int) -> Trail:
         self._answers_mark = (self._answers_mark + mark) & _MASK
-        before, self._spent[1] = self._spent[1], self.spent
+        before, self._spent_before_answers = self._spent_before_answers, self.spent
         self.answers.add(Element(mark, round_, label, prompt, messages, before))
         return self.answers
 
