@@ -330,7 +330,8 @@ class ModelCall(Call):
             request = operation.request
             asked = {} if request is None else {"provider": request.provider, "model": request.model}
             operation.usage = _translate.usage_of(result, raw, **asked)
-        operation.service_tier, operation.reported_usd = tier_from(raw), cost_from(raw)
+        if raw:
+            operation.service_tier, operation.reported_usd = tier_from(raw), cost_from(raw)
         operation.output = lambda: _translate.answer_text(result)
         operation.note_result(result, _translate.compared)
         content = of_answer(lambda: _translate.answer_content(result))

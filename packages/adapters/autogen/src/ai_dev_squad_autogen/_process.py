@@ -12,6 +12,8 @@ from contextlib import nullcontext
 from typing import Any
 
 import autogen_core.logging
+from autogen_core import _single_threaded_agent_runtime
+from autogen_core._telemetry import EnvelopeMetadata
 from autogen_core._telemetry._tracing import TraceHelper
 from opentelemetry import trace
 
@@ -32,6 +34,7 @@ def install() -> None:
     """Read along from now on. Harmless when repeated."""
     _patches.wrap(autogen_core.logging.LLMCallEvent, "__init__", _reading_event)
     _patches.wrap(TraceHelper, "trace_block", _folding_block)
+    _patches.wrap(_single_threaded_agent_runtime, "get_telemetry_envelope_metadata", _not_written_on_envelopes)
     for module in ("autogen_agentchat.teams._group_chat._chat_agent_container", "autogen_core.tools._base"):
         _fold_spans_in(module)
 
@@ -71,6 +74,17 @@ def _folding_block(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(self, operation, destination, *args, **kwargs)
 
     return trace_block
+
+
+def _not_written_on_envelopes(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The current span goes along with messages for the links of the spans that are folded: nobody else reads it."""
+
+    @functools.wraps(original)
+    def metadata() -> EnvelopeMetadata:
+        call = Call.current()
+        return original() if call is None or call.options.keep_runtime_spans else EnvelopeMetadata()
+
+    return metadata
 
 
 def _team_of(destination: Any, attributes: Any) -> str | None:

@@ -30,7 +30,7 @@ from ai_dev_squad.genai.reports import FILE_SEARCHES, PICTURES, WEB_SEARCHES, pl
 from ai_dev_squad.genai.rounds import as_served, elsewhere, in_between
 from ai_dev_squad.schema import Usage
 
-__all__ = ["beside", "counted"]
+__all__ = ["beside", "counted", "two_numbers"]
 
 _MOST, _LONGEST = 1 << 53, 16
 
@@ -115,7 +115,7 @@ def _no_detail(details: Mapping[str, Any], name: str) -> None:
 
 def counted(report: Mapping[str, Any], *, gemini: bool = False) -> Usage | None:
     """The usage in a report (see ``reports.found``); ``None`` when it counts nothing. ``gemini``: a model of Google's was asked."""
-    usage = _two_numbers(report)
+    usage = two_numbers(report)
     if usage is not None:
         return usage
     for names, read in _DIALECTS:
@@ -125,7 +125,7 @@ def counted(report: Mapping[str, Any], *, gemini: bool = False) -> Usage | None:
     return None
 
 
-def _two_numbers(report: Mapping[str, Any]) -> Usage | None:
+def two_numbers(report: Mapping[str, Any]) -> Usage | None:
     """The usage of a report that says nothing but what went in and what came out, and a total that agrees."""
     names = _PLAIN.get(frozenset(report)) if len(report) < 4 else None
     if names is None:
