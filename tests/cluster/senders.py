@@ -45,6 +45,7 @@ class Sender:
         self._lock = threading.Lock()
         self._taken = Truth()
         self._attempts = 0
+        self._refusal = (0, "")
         self._dear = ""
         self._going = threading.Event()
         self._idle = threading.Event()
@@ -63,6 +64,12 @@ class Sender:
         """How often a request was sent in vain."""
         with self._lock:
             return self._attempts
+
+    @property
+    def refusal(self) -> tuple[int, str]:
+        """The status and the text of the last answer that was none of taking."""
+        with self._lock:
+            return self._refusal
 
     def go(self) -> None:
         """Send until ``rest``."""
@@ -117,6 +124,8 @@ class Sender:
                 with error:
                     if error.code not in _AGAIN:
                         raise
+                    with self._lock:
+                        self._refusal = (error.code, error.read().decode(errors="replace"))
             except (URLError, OSError):
                 pass
             with self._lock:

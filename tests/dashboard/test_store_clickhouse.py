@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -16,7 +17,7 @@ from clickhouse_engine import new_url, opened, requires_engine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad_dashboard.store import Selection, Store
+from ai_dev_squad_dashboard.store import Selection, Store, StoreError
 from ai_dev_squad_dashboard.store.clickhouse import hours, pieces
 from ai_dev_squad_dashboard.store.clickhouse.amounts import Amounts
 from ai_dev_squad_dashboard.store.clickhouse.incoming import line_words
@@ -116,6 +117,37 @@ def _costs(store: Store, selection: Selection) -> list[object]:
             store.groups(selection, "day"),
             store.unpriced(selection),
         ]
+
+
+@requires_engine
+def test_an_index_that_a_full_disk_left_empty_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the engine stored as its disk became full is read as it is, and writing goes on; another failure stays one."""
+    with opened() as store:
+        rows = [SpanRow("a" * 32, f"{n:016x}", None, n, 1, "one", "chat") for n in range(1, 4)]
+        store.write(Batch(spans=rows[:2]))
+        for name in ("query", "command"):
+            monkeypatch.setattr(store._client._client, name, _without_index(getattr(store._client._client, name)))
+        assert store.write(Batch(spans=rows)).spans == 1
+        trace = store.trace("a" * 32)
+        assert trace is not None
+        assert [span.span_id for span in trace.spans] == [row.span_id for row in rows]
+        with pytest.raises(StoreError, match="no_such_table"):
+            store._client.ask("SELECT 1 FROM no_such_table")
+
+
+def _without_index(ask: Callable[..., Any]) -> Callable[..., Any]:
+    """The same on an engine that cannot read an index of spans, in its words."""
+    from clickhouse_connect.driver.exceptions import DatabaseError
+
+    def asked(question: str, *, settings: Mapping[str, Any], **how: Any) -> Any:
+        if "FROM spans" in question and settings.get("use_skip_indexes") != 0:
+            raise DatabaseError(
+                "Code: 33. DB::Exception: Cannot read all marks from file /store/ef9/20261130_1_11_3/skp_idx_of_trace_id.cmrk4, marks "
+                "expected 1 (bytes size 24), marks read 0 (bytes size 0)"
+            )
+        return ask(question, settings=settings, **how)
+
+    return asked
 
 
 @requires_engine

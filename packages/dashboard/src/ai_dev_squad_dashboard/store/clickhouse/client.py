@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import clickhouse_connect
 from clickhouse_connect.datatypes.registry import get_from_name
@@ -22,14 +22,22 @@ from .schema import TABLES
 __all__ = ["RAW", "Client", "Rows"]
 
 Rows = list[tuple[Any, ...]]
+_Answer = TypeVar("_Answer")
 
 RAW: Final[Mapping[str, Any]] = {"optimize_use_projections": 0, "max_query_size": 8 << 20}
 """For questions about rows as they are: no projection of sums helps, and looking for one in each part takes longer than reading."""
-_WRITING: Final[Mapping[str, Any]] = {"async_insert": 0, "insert_deduplicate": 1, "deduplicate_insert": "enable"}
-"""Batches are large already, and a repeated one has to be known again."""
+_WRITING: Final[Mapping[str, Any]] = {
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_insert": "enable",
+    "min_free_disk_bytes_to_perform_insert": 32 << 20,
+}
+"""Batches are large already, and a repeated one has to be known again. What is stored as the last byte of a disk goes may be broken."""
 _CONNECTIONS: Final = 32
 _BESIDE: Final = 8
 """Threads that wait for what is asked side by side. They start when they are needed."""
+_NO_INDEX: Final = "/skp_idx_"
+"""In what the engine says of an index that it cannot read: the name of its file."""
 _SHOWN: Final = 400
 _BYTES: Final = {"*String": "bytes"}
 _ADDRESS: Final = re.compile(r" with url: \S+")
@@ -64,13 +72,10 @@ class Client:
 
     def ask(self, question: str, *, as_bytes: bool = False, settings: Mapping[str, Any] | None = None) -> Rows:
         """The rows of an answer. ``as_bytes``: text as the bytes that are stored."""
-        self._open()
-        try:
-            answer = self._client.query(
-                question, settings=self._settings(settings), query_formats=_BYTES if as_bytes else None
-            )
-        except (EngineError, OSError) as error:
-            raise self._explained(error) from error
+        formats = _BYTES if as_bytes else None
+        answer = self._answered(
+            lambda known: self._client.query(question, settings=known, query_formats=formats), settings
+        )
         return [tuple(row) for row in answer.result_rows]
 
     def ask_all(self, *questions: str) -> list[Rows]:
@@ -97,19 +102,11 @@ class Client:
 
     def do(self, statement: str, *, settings: Mapping[str, Any] | None = None) -> None:
         """Run a statement that answers nothing."""
-        self._open()
-        try:
-            self._client.command(statement, settings=self._settings(settings))
-        except (EngineError, OSError) as error:
-            raise self._explained(error) from error
+        self._answered(lambda known: self._client.command(statement, settings=known), settings)
 
     def raw(self, question: str) -> bytes:
         """An answer in the format that the question names."""
-        self._open()
-        try:
-            return bytes(self._client.raw_query(question, settings=self._settings(None)))
-        except (EngineError, OSError) as error:
-            raise self._explained(error) from error
+        return bytes(self._answered(lambda known: self._client.raw_query(question, settings=known), None))
 
     def insert(self, table: str, columns: Mapping[str, Sequence[Any]], token: str = "") -> None:
         """Add rows, given as columns. With ``token``, rows of an earlier insert with it are not added again."""
@@ -150,12 +147,25 @@ class Client:
             self._beside.shutdown()
             self._client.close()
 
+    def _answered(self, asked: Callable[[dict[str, Any]], _Answer], settings: Mapping[str, Any] | None) -> _Answer:
+        """The answer to a statement, if need be without indexes: on a disk that becomes full, the engine stores rows whose index is
+        empty, and cannot read them by it until it merges them.
+        """
+        self._open()
+        known = {"database": self.address.database, **(settings or {})}
+        try:
+            try:
+                return asked(known)
+            except EngineError as error:
+                if _NO_INDEX not in str(error):
+                    raise
+                return asked({**known, "use_skip_indexes": 0})
+        except (EngineError, OSError) as error:
+            raise self._explained(error) from error
+
     def _open(self) -> None:
         if self._closed:
             raise StoreError(f"{self.address} is closed")
-
-    def _settings(self, more: Mapping[str, Any] | None) -> dict[str, Any]:
-        return {"database": self.address.database, **(more or {})}
 
     def _explained(self, error: Exception) -> StoreError:
         return StoreError(f"{self.address} does not answer: {_first_line(error)}")
