@@ -120,6 +120,27 @@ def _costs(store: Store, selection: Selection) -> list[object]:
 
 
 @requires_engine
+@pytest.mark.parametrize("counted", [True, False])
+def test_the_newest_traces_are_found_wherever_they_are(counted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked for at the end of the time, where so many spans are that there should be enough of them, and in all of it where there are not."""
+    monkeypatch.setattr(Amounts, "spans", lambda *_: 10_000)
+    with opened() as store:
+        starts = (100, 500, 900, 950, 990)
+        store.write(Batch(spans=[SpanRow(f"{n:032x}", f"{n:016x}", None, n, 1, "one", "chat") for n in starts]))
+        seen: list[str] = []
+        ask = store._client.ask
+        monkeypatch.setattr(
+            store._client, "ask", lambda question, **how: (seen.append(question), ask(question, **how))[1]
+        )
+        for limit, questions in ((2, 1), (4, 2), (5, 1)):
+            seen.clear()
+            page = store.traces(Selection(0, 1000), limit=limit, counted=counted)
+            assert [row.start_us for row in page.rows] == sorted(starts, reverse=True)[:limit]
+            assert (page.total, page.next is not None) == (5 if counted else None, limit < 5)
+            assert sum("ORDER BY" in question for question in seen) == questions
+
+
+@requires_engine
 def test_an_index_that_a_full_disk_left_empty_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the engine stored as its disk became full is read as it is, and writing goes on; another failure stays one."""
     with opened() as store:
