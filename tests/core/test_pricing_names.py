@@ -40,6 +40,7 @@ USED = Usage(input_tokens=1_000, output_tokens=100, source="provider")
         ("claude-sonnet-4-20250514", "openai", "anthropic/claude-sonnet-4-0"),
         ("claude-3-5-sonnet@20240620", "vertex_ai", "google/claude-3-5-sonnet"),
         ("models/gemini-2.5-pro", "google_genai", "google/gemini-2.5-pro"),
+        ("openai.gpt-oss-120b", "aws.bedrock", "aws/openai.gpt-oss-120b-1:0"),
         ("gemini/gemini-2.5-flash", "", "google/gemini-2.5-flash"),
         ("projects/p/locations/l/publishers/google/models/gemini-2.5-pro", "gcp.vertex_ai", "google/gemini-2.5-pro"),
         (

@@ -58,6 +58,21 @@ STREAMS = {
         b": OPENROUTER PROCESSING\r\n\r\n" + sse({**CHUNK, "usage": USAGE}, "[DONE]", end="\r\n\r\n"),
         {"events": 1, "model": "m-1", "response_id": "c-1", "usage": USAGE, "done": True},
     ),
+    "with carriage returns alone": (
+        SSE,
+        sse({**CHUNK, "usage": USAGE}, "[DONE]", end="\r\r"),
+        {"events": 1, "model": "m-1", "response_id": "c-1", "usage": USAGE, "done": True},
+    ),
+    "with a byte order mark": (
+        SSE,
+        b"\xef\xbb\xbf" + sse({**CHUNK, "usage": USAGE}),
+        {"events": 1, "model": "m-1", "response_id": "c-1", "usage": USAGE},
+    ),
+    "a document with a byte order mark": (
+        JSON,
+        b"\xef\xbb\xbf" + json.dumps({**CHUNK, "usage": USAGE}).encode(),
+        {"events": 1, "model": "m-1", "response_id": "c-1", "usage": USAGE},
+    ),
     "Groq's": (
         SSE,
         sse({**CHUNK, "x_groq": {"id": "req", "usage": USAGE}}),

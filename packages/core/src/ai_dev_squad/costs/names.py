@@ -49,6 +49,8 @@ def _spell(name: str) -> Iterator[str]:
     yield undated
     yield undated.removesuffix("-latest")
     yield undated.removesuffix(":latest")
+    if undated.startswith("openai.gpt-oss-"):
+        yield f"{undated}-1:0"  # Bedrock's newer endpoint leaves off the release that its older one asks for
 
 
 def common_name(model: str) -> str:

@@ -13,6 +13,8 @@ _LONGEST = 1 << 18
 _END = 1 << 15
 """Bytes of its beginning and of its end: usage and model stand in one of the two."""
 _LONGEST_FRAME = 1 << 24  # Amazon's limit
+_MARK = b"\xef\xbb\xbf"
+"""A byte order mark, which may stand before a text in UTF-8."""
 
 
 class Reader(Protocol):
@@ -92,12 +94,14 @@ class Lines:
             self._answer.take(line)
         elif line == b"[DONE]":
             self._answer.done = True
+        elif line.startswith(_MARK):
+            self._look(line[3:], cut=False)
 
     def end(self) -> None:
-        """Read the last line, which nothing ends."""
-        rest = self._rest
-        if rest.kept:
-            self._look(bytes(rest.kept), rest.cut)
+        """Read the last line, which nothing ends; or all of them, if carriage returns end them."""
+        rest = bytes(self._rest.kept)
+        for line in [rest] if self._rest.cut else rest.split(b"\r"):
+            self._look(line, self._rest.cut)
 
 
 class Document:
@@ -117,7 +121,7 @@ class Document:
         text = self._text
         if not text.kept:
             return
-        whole = bytes(text.kept)
+        whole = bytes(text.kept).removeprefix(_MARK)
         if not text.cut:
             if self._answer.take(whole.strip()):
                 return
