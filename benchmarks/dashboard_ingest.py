@@ -390,6 +390,11 @@ def _targets(rows: dict[str, dict[str, Any]]) -> list[Target]:
         targets.append(
             Target(f"first page within {_START_S:g} s", f"{ours['start s']:.2f} s", ours["start s"] <= _START_S)
         )
+    if TALKING.name in rows:
+        rate = rows[TALKING.name]["spans/s stored"]
+        targets.append(
+            Target(f"conversations: at least {_SPANS_PER_S:,} spans/s", f"{rate:,.0f}", rate >= _SPANS_PER_S)
+        )
     if ours and phoenix:
         lead = ours["spans/s stored"] / phoenix["spans/s stored"]
         targets.append(Target(f"at least {_LEAD}x Phoenix", f"{lead:.1f}x", lead >= _LEAD))
