@@ -47,6 +47,7 @@ __all__ = [
     "task_label_var",
     "user_id_var",
     "with_operation",
+    "with_value",
 ]
 
 session_id_var: ContextVar[str | None] = ContextVar("ai_dev_squad_session_id", default=None)
@@ -289,10 +290,16 @@ def span_in(context: Context) -> trace.Span:
     return span
 
 
-def with_operation(operation: Operation, context: Context, **more: Any) -> tuple[Context, Scope]:
-    """A copy of ``context`` in which the operation's span is current, and ``more`` is kept beside it."""
+def with_operation(operation: Operation, context: Context) -> tuple[Context, Scope]:
+    """A copy of ``context`` in which the operation's span is current."""
     scope = Scope(operation, context)
-    return Context({**context, _SCOPE_KEY: scope, _SPAN_KEY: scope, **more}), scope
+    return Context({**context, _SCOPE_KEY: scope, _SPAN_KEY: scope}), scope
+
+
+def with_value(operation: Operation, context: Context, key: str, value: object) -> tuple[Context, Scope]:
+    """The same with ``value`` beside it, in one copy."""
+    scope = Scope(operation, context)
+    return Context({**context, _SCOPE_KEY: scope, _SPAN_KEY: scope, key: value}), scope
 
 
 def enter(operation: Operation) -> Scope:

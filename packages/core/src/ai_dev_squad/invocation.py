@@ -16,7 +16,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 
 from ai_dev_squad import operations
-from ai_dev_squad.context import Scope, attach, current_context, current_operation, detach, heal, with_operation
+from ai_dev_squad.context import Scope, attach, current_context, current_operation, detach, heal, with_value
 from ai_dev_squad.genai.errors import classify
 from ai_dev_squad.operations import Kind, ModelRequest, Operation
 from ai_dev_squad.refusal import CallRefused
@@ -140,7 +140,7 @@ class Invocation(Steps):
         """This call is that operation. ``here`` is the context that it takes place in, if that isn't the current one."""
         self.operation = operation
         self._around = around = current_context() if here is None else here
-        self.context, self._scope = with_operation(operation, around, **{self._key: self})
+        self.context, self._scope = with_value(operation, around, self._key, self)
 
     def begin_below(
         self,

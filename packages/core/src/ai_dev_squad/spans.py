@@ -76,7 +76,7 @@ def open_span(operation: Operation, tracing: TraceManager, context: Context, sta
         elif above is trace.INVALID_SPAN:
             operation.trace_id = format(generate_trace_id(), "032x")
         if parent is not None or above is trace.INVALID_SPAN:
-            operation.span_id = format(generate_span_id(), "016x")
+            operation.span_id = f"{generate_span_id():016x}"
             return
     operation.started_wall_ns = started_at_ns or clock.wall_ns()
     try:
