@@ -50,10 +50,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             ("test_crewai", "test_autogen", "test_agent_framework", "test_openai_agents", "test_pydantic_ai")
         ):
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
-        if item.path.name.startswith("test_agent_framework"):  # earlier releases want to be told what all of them do
-            item.add_marker(
-                pytest.mark.filterwarnings("ignore:WorkflowBuilder built without explicit:DeprecationWarning")
-            )
 
 
 @pytest.fixture(scope="module", autouse=True)
