@@ -43,6 +43,18 @@ def test_everything_inside_the_block_is_captured() -> None:
     assert list(Path().iterdir()) == []
 
 
+def test_a_block_that_takes_minutes_has_the_lines_of_one_that_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the wire says of its calls once a minute is no line of what was observed in the block, nor is what it says at the end."""
+    monkeypatch.setattr("ai_dev_squad.wire.observer._TELL_EVERY_S", -1.0)
+    with ModelServer([reply("a", usage=tokens(10, 5))]) as server, capture() as captured:
+        api = openai.OpenAI(base_url=server.base_url, api_key="x")
+        with running(WORKFLOW, "it", framework="test"):
+            api.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "q"}])
+        api.close()
+
+    assert [line.event_type for line in captured.lines] == ["agent.start", "llm.request", "llm.response", "agent.stop"]
+
+
 def test_a_response_in_the_background_is_counted_each_time_that_a_test_is_run() -> None:
     """A scripted server gives each run the same ids, and what one block has counted is not another's; no claim is written."""
     told = []
