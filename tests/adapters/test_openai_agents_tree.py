@@ -38,7 +38,7 @@ from agents.run import AgentRunner
 from openai.types.responses import ResponseOutputMessage, ResponseOutputText
 from pydantic import BaseModel
 
-from ai_dev_squad import configure, session
+from ai_dev_squad import configure, get_logger, session
 from ai_dev_squad.operations import Operation
 from ai_dev_squad_openai_agents import observe, unobserve
 from ai_dev_squad_testing import Captured
@@ -552,6 +552,7 @@ async def test_a_run_goes_without_the_garbage_collector() -> None:
     try:
         await asyncio.create_task(Runner.run(clerk, "go"))
         await asyncio.sleep(0)  # tasks that have ended are the event loop's until its next turn
+        get_logger().flush()  # and operations the journal's until their lines are written
         left = [thing.name for thing in gc.get_objects() if type(thing) is Operation and id(thing) not in before]
     finally:
         gc.enable()
