@@ -28,7 +28,7 @@ VARIANTS = {
     "ours: journal, costs, OTLP": environments.OURS,
     "OpenInference": "openinference-autogen",
 }
-_LIMITS = {"ours: journal, costs": 1.25, "ours: journal, costs, OTLP": 1.5}
+_LIMITS = {"ours: journal, costs": 1.1, "ours: journal, costs, OTLP": 1.5}
 _VERSIONS = (
     "autogen-agentchat",
     "opentelemetry-sdk",

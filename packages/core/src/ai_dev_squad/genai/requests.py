@@ -14,7 +14,7 @@ import msgspec
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai.messages import listed, message, plain_text, role_name
 from ai_dev_squad.genai.providers import maker_of_model, provider_behind
-from ai_dev_squad.genai.said import remember, said_again
+from ai_dev_squad.genai.remembered import remember, said_again
 from ai_dev_squad.genai.usage import tier_from
 from ai_dev_squad.kinds import ModelRequest
 
