@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ import pytest
 
 import ai_dev_squad
 from ai_dev_squad import context, operations, outliving
+from ai_dev_squad.events import read_journal
 from ai_dev_squad.operations import (
     AGENT,
     CHAT,
@@ -30,7 +32,7 @@ from ai_dev_squad.operations import (
     Operation,
     open_operations,
 )
-from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine, Link, Status
+from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine, Link, Status, Usage
 from ai_dev_squad_testing import Captured, capture, fixed_ids_and_clock
 
 TRACE = f"{1:032x}"
@@ -523,3 +525,25 @@ def test_what_outlives_for_too_long_is_abandoned(captured: Captured) -> None:
     assert [(line.name, line.status) for line in captured.closing() if line.name != "meanwhile"] == [
         ("forgotten", "abandoned")
     ]
+
+
+def test_a_line_tells_what_was_so_when_it_was_written(tmp_path: Path) -> None:
+    """It is made by the journal's thread, later; what somebody changes in between is not in it."""
+    ai_dev_squad.configure(log_dir=tmp_path)
+    request = operations.ModelRequest(model="gpt-4o-mini", provider="openai")
+    call = operations.start(operations.CHAT, "gpt-4o-mini", framework="my-squad", request=request)
+    call.name = "another"
+    call.link(Link(trace_id="1" * 32, span_id="2" * 16))
+    call.name = "gpt-4o-mini"
+    call.usage = Usage(input_tokens=3, output_tokens=1, source="provider")
+    call.annotate({"my.key": 1})
+    call.stop()
+    call.usage, call.cost = None, None
+    call.annotate({"my.key": 2})
+    ai_dev_squad.flush()
+
+    opening, closing = read_journal(tmp_path)
+    assert (opening.name, opening.links, opening.status) == ("gpt-4o-mini", None, None)
+    assert (closing.usage, closing.metadata["my.key"]) == (Usage(input_tokens=3, output_tokens=1, source="provider"), 1)
+    assert closing.cost is not None
+    assert closing.links == [Link(trace_id="1" * 32, span_id="2" * 16)]

@@ -10,7 +10,7 @@ from ai_dev_squad import clock
 from ai_dev_squad.context import task_label_var
 from ai_dev_squad.events.pending import PendingLine
 from ai_dev_squad.kinds import REMOTE_AGENT
-from ai_dev_squad.schema import ErrorInfo, EventType, JournalLine, Link
+from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, Usage
 
 if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
@@ -66,6 +66,8 @@ class _Closing(PendingLine, gc=False):
     timestamp: datetime
     error: ErrorInfo | None
     ended_with: dict[str, Any] | None
+    usage: Usage | None
+    cost: Cost | None
 
     def line(self) -> JournalLine:
         operation, kind, status = self.operation, self.operation.kind, self.operation.status
@@ -80,7 +82,7 @@ class _Closing(PendingLine, gc=False):
             {**started_with, **ended_with} if started_with and ended_with else ended_with or started_with,
         )
         line.status, line.duration_ms, line.error = status, operation.duration_ns / 1e6, self.error
-        line.links, line.usage, line.cost = operation.links, operation.usage, operation.cost
+        line.links, line.usage, line.cost = operation.links, self.usage, self.cost
         return line
 
 
@@ -103,7 +105,8 @@ def write_event(
 
 def write_closing(operation: Operation, error: ErrorInfo | None) -> None:
     """Write the line that says how the operation ended: all that its span has, so that one can be made of the other."""
-    operation.pipeline.logger.emit_later(_Closing(operation, clock.now(_UTC), error, operation.ended_with))
+    closing = _Closing(operation, clock.now(_UTC), error, operation.ended_with, operation.usage, operation.cost)
+    operation.pipeline.logger.emit_later(closing)
 
 
 def _line(
