@@ -28,6 +28,7 @@ from ai_dev_squad.operations import Operation
 from ai_dev_squad.schema import Usage
 
 write, end = Journal.write, Operation._end
+Journal.write_later = lambda self, pending: self.write(pending.line())  # all lines pass `write`
 
 {sabotage}
 """

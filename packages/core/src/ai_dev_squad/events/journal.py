@@ -1,6 +1,6 @@
 """The journal's writer: callers append to a queue, one background thread encodes and writes whole lines.
 
-``Journal.write`` is the hot path of the product: a length check and a ``deque.append``, no lock. The number it compares
+``Journal.write_later`` is the hot path of the product: two comparisons and a ``deque.append``, no lock. The number it compares
 with, ``_mark``, carries the thread's state: 0 while the thread sleeps (the first line wakes it), some thousands while it
 lets a batch gather, the queue's size while it works.
 """
