@@ -24,8 +24,11 @@ __all__ = ["Tree"]
 
 
 def over(captured: Captured) -> bool:
-    """Whether everything that began has ended, its line written: another thread writes it a moment after the end."""
-    return not open_operations() and len(captured.closing()) >= len(captured.opening())
+    """Whether everything that began has ended, its line written and its span ended, where there are spans: another thread
+    does so a moment after the end.
+    """
+    begun, spans = len(captured.opening()), captured.spans
+    return not open_operations() and len(captured.closing()) >= begun and (not spans or len(spans) >= begun)
 
 
 def ends_once(captured: Captured, *, in_order: bool = True) -> None:
