@@ -12,7 +12,6 @@ import argparse
 import http.client
 import json
 import os
-import random
 import signal
 import socket
 import sqlite3
@@ -31,17 +30,11 @@ from statistics import median
 from typing import Any
 
 import environments
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from otlp_requests import SENT, SPANS_PER_REQUEST
 from report import Report, Target, main
 
-_SPANS_PER_TRACE = 10
-_SPANS_PER_REQUEST = 500
 _CONNECTIONS = 10
 """As many as an exporter of the OpenTelemetry Collector has consumers, unless told otherwise."""
-_TEXT = " ".join(["the planner asks the coder for a function that merges two sorted lists"] * 14)[:1000]
-_WORDS = ["".join(random.Random(n).choices("abcdefghijklmnopqrstuvwxyz", k=3 + n % 7)) for n in range(3_000)]
-_CALLS, _RUNS_PER_REQUEST = 12, 10
 _SPANS_PER_S = 20_000
 _LEAD = 10
 _START_S = 1.5
@@ -60,7 +53,7 @@ class Product:
     spans: int
     """How many spans it is sent: enough for a steady state, few enough to wait for."""
     sent: str = "runs"
-    """What it is sent, of ``_SENT``."""
+    """What it is sent, of ``otlp_requests.SENT``."""
 
 
 def _ours_stored(directory: Path, port: int) -> int:
@@ -113,121 +106,10 @@ def _free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def _set(span: Span, **attributes: Any) -> None:
-    for key, value in attributes.items():
-        field = {str: "string_value", int: "int_value", float: "double_value"}[type(value)]
-        setattr(span.attributes.add(key=key.replace("__", ".")).value, field, value)
-
-
-def _trace(draw: random.Random, start_ns: int) -> Iterator[Span]:
-    """An agent's run: a root, three agents, three model calls, three tool calls."""
-    trace_id = draw.randbytes(16)
-    ids = [draw.randbytes(8) for _ in range(_SPANS_PER_TRACE)]
-    for index, span_id in enumerate(ids):
-        kind = "CHAIN" if index == 0 else ("AGENT", "LLM", "TOOL")[(index - 1) % 3]
-        parent = b"" if index == 0 else ids[0] if kind == "AGENT" else ids[index - 1 - (kind == "TOOL")]
-        begin = start_ns + index * 2_000_000
-        span = Span(
-            trace_id=trace_id, span_id=span_id, parent_span_id=parent, name=f"{kind.lower()} {index}", kind=1,
-            start_time_unix_nano=begin, end_time_unix_nano=begin + draw.randrange(1_000_000, 900_000_000),
-        )  # fmt: skip
-        _set(span, openinference__span__kind=kind, session__id=f"session-{draw.randrange(500)}", user__id="u1")
-        _set(span, input__value=_TEXT[:200], input__mime_type="text/plain", output__value=_TEXT[200:400])
-        _set(span, metadata='{"langgraph_step": 3}', tag__tags="bench", graph__node__id=f"node-{index % 4}")
-        if kind == "LLM":
-            _set(span, llm__model_name=draw.choice(("gpt-4o", "gpt-4o-mini", "o3")), llm__provider="openai")
-            _set(span, llm__token_count__prompt=draw.randrange(100, 2000), llm__token_count__completion=50)
-            _set(span, llm__token_count__total=150, llm__invocation_parameters='{"temperature": 0.2}')
-            span.attributes.add(key="llm.input_messages.0.message.role").value.string_value = "user"
-            span.attributes.add(key="llm.input_messages.0.message.content").value.string_value = _TEXT
-        elif kind == "TOOL":
-            _set(span, tool__name=f"tool-{index}", tool__description="looks something up", tool__parameters="{}")
-            _set(span, tool__id=f"call-{index}", agent__name=f"agent-{index % 3}", exit__code=0)
-        else:
-            _set(span, agent__name=f"agent-{index % 3}", framework="langgraph", step=index, retries=0, score=0.5)
-        yield span
-
-
-def requests(spans: int, seed: int) -> list[bytes]:
-    """OTLP requests of traces that begin a minute ago."""
-    draw = random.Random(seed)
-    start_ns = time.time_ns() - 60_000_000_000
-    made = []
-    for number in range(0, spans, _SPANS_PER_REQUEST):
-        request = ExportTraceServiceRequest()
-        scope = request.resource_spans.add().scope_spans.add()
-        scope.scope.name = "openinference.instrumentation.langchain"
-        for offset in range(0, _SPANS_PER_REQUEST, _SPANS_PER_TRACE):
-            scope.spans.extend(_trace(draw, start_ns + (number + offset) * 100_000))
-        made.append(request.SerializeToString())
-    return made
-
-
-def _words(draw: random.Random, count: int) -> str:
-    return " ".join(draw.choices(_WORDS, k=count))
-
-
-def _message(role: str, *parts: dict[str, Any]) -> dict[str, Any]:
-    return {"role": role, "parts": list(parts)}
-
-
-def _conversation(draw: random.Random, start_ns: int) -> Iterator[Span]:
-    """A run of twelve calls of one agent, which uses tools: 15 kB of messages a call on the average."""
-    trace_id, root = draw.randbytes(16), draw.randbytes(8)
-    said = [_message("system", {"type": "text", "content": _words(draw, 600)})]
-    said.append(_message("user", {"type": "text", "content": _words(draw, 60)}))
-    for number in range(_CALLS):
-        begin = start_ns + number * 2_000_000
-        span = Span(
-            trace_id=trace_id, span_id=draw.randbytes(8) if number else root, parent_span_id=root if number else b"",
-            name="chat gpt-4o", kind=3, start_time_unix_nano=begin, end_time_unix_nano=begin + draw.randrange(10**6, 9 * 10**8),
-        )  # fmt: skip
-        call = {
-            "type": "tool_call",
-            "id": f"call-{number}",
-            "name": f"tool-{number % 4}",
-            "arguments": {"city": _words(draw, 1)},
-        }
-        answer = _message("assistant", {"type": "text", "content": _words(draw, 80)}, call)
-        _set(span, gen_ai__operation__name="chat", gen_ai__provider__name="openai", gen_ai__request__model="gpt-4o")
-        _set(
-            span,
-            gen_ai__usage__input_tokens=draw.randrange(100, 9000),
-            gen_ai__usage__output_tokens=draw.randrange(200),
-        )
-        _set(span, gen_ai__conversation__id=f"session-{trace_id.hex()[:8]}", gen_ai__agent__name="planner")
-        _set(span, gen_ai__input__messages=json.dumps(said), gen_ai__output__messages=json.dumps([answer]))
-        yield span
-        result = {
-            "type": "tool_call_response",
-            "id": call["id"],
-            "response": f"{draw.randbytes(6).hex()}\n{_words(draw, 200)}",
-        }
-        said += [answer, _message("tool", result)]
-
-
-def conversations(spans: int, seed: int) -> list[bytes]:
-    """OTLP requests of conversations that begin a minute ago; a run's calls come together."""
-    draw = random.Random(seed)
-    start_ns = time.time_ns() - 60_000_000_000
-    made = []
-    for number in range(0, spans, _CALLS * _RUNS_PER_REQUEST):
-        request = ExportTraceServiceRequest()
-        scope = request.resource_spans.add().scope_spans.add()
-        scope.scope.name = "bench"
-        for offset in range(_RUNS_PER_REQUEST):
-            scope.spans.extend(_conversation(draw, start_ns + (number + offset) * 100_000))
-        made.append(request.SerializeToString())
-    return made
-
-
-_SENT: dict[str, Callable[[int, int], list[bytes]]] = {"runs": requests, "conversations": conversations}
-
-
 def _work(name: str) -> None:
     """Send spans to the port that standard input names, on a few connections at a time."""
     port, spans, seed = map(int, name.split(",")[:3])
-    waiting = _SENT[name.split(",")[3]](spans, seed)
+    waiting = SENT[name.split(",")[3]](spans, seed)
     print("ready", flush=True)
     sys.stdin.readline()
     lock, refused = threading.Lock(), [0]
@@ -349,7 +231,7 @@ def measure(options: argparse.Namespace) -> Report:
     repetitions = 1 if options.quick else 3
     report = Report(
         title="Dashboard: receiving spans",
-        how=f"OTLP/HTTP, protobuf, {_SPANS_PER_REQUEST} spans a request, {_CONNECTIONS} connections, servers and sender "
+        how=f"OTLP/HTTP, protobuf, {SPANS_PER_REQUEST} spans a request, {_CONNECTIONS} connections, servers and sender "
         f"on the same cores; medians of {repetitions} interleaved repetitions with fresh servers. Installed: what each "
         "brings along in an environment of its own.",
         columns={

@@ -22,8 +22,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import environments
-from dashboard_ingest import OURS, peak_mib, requests, server
+from dashboard_ingest import OURS, peak_mib, server
 from dashboard_store import RANGES, RATE
+from otlp_requests import runs
 from report import Report, Target, main, p50_p95
 from week_of_spans import add_arguments, filled
 
@@ -35,7 +36,7 @@ _random = random.Random(4)
 def _send(name: str) -> None:
     """Send spans at a steady rate to the port in ``name`` until standard input ends; then tell how many were taken."""
     port, seconds = map(int, name.split(","))
-    waiting = requests(RATE * seconds, seed=int(time.time()))
+    waiting = runs(RATE * seconds, seed=int(time.time()))
     print("ready", flush=True)
     sys.stdin.readline()
     ended = threading.Event()
