@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_dev_squad.genai import remembered
+from ai_dev_squad.genai import requests
 from ai_dev_squad.genai.requests import (
     model_request,
     offered,
@@ -324,13 +324,13 @@ def test_a_conversation_that_is_sent_again_has_the_hash_of_what_it_says_now() ->
 
 def test_nothing_is_kept_of_a_message_that_is_gone() -> None:
     """What is known of it goes with it."""
-    before = len(remembered._said)
+    before = len(requests._said)
     messages = [_Said(f"number {number}") for number in range(10)]
     prompt_hash(messages)
-    assert len(remembered._said) == before + 10
+    assert len(requests._said) == before + 10
     del messages
     gc.collect()
-    assert len(remembered._said) == before
+    assert len(requests._said) == before
 
 
 def test_what_is_known_of_a_call_before_it_is_made() -> None:

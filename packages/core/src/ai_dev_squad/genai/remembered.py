@@ -1,48 +1,49 @@
-"""What a message says, as it is hashed, kept for as long as the message lives.
+"""What was found out about an object, kept for as long as the object lives.
 
-A conversation is sent again with each question, and most of its messages are the very objects of the question before.
+A conversation is sent again with each question, most of its messages are the very objects of the question before, and so are the
+tools that a model is offered.
 """
 
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-__all__ = ["remember", "said_again"]
+__all__ = ["Remembered"]
+
+_T = TypeVar("_T")
 
 
-class _Said(weakref.ref[Any]):
-    __slots__ = ("content", "encoded", "key")
+class _Kept(weakref.ref[Any]):
+    __slots__ = ("key", "value")
 
-    content: str
-    encoded: bytes
     key: int
+    value: Any
 
 
-# By `id`: messages are compared by what is in them, and may not be hashed. What ends with its message leaves nothing behind.
-_said: dict[int, _Said] = {}
-
-
-def said_again(item: Any) -> bytes | None:
-    """What was remembered of this message, if it still says the same text."""
-    known = _said.get(id(item))
-    if known is None or known() is not item or getattr(item, "content", None) is not known.content:
-        return None
-    return known.encoded
-
-
-def remember(item: Any, content: str, encoded: bytes) -> None:
-    """This message is nothing but a text, the one in its ``content``, and ``encoded`` is what is hashed of it.
+class Remembered(Generic[_T]):
+    """By identity: objects are compared by what is in them, and may not be hashed. What ends with its object leaves nothing behind.
 
     Dictionaries, texts and whatever else takes no weak reference is not remembered.
     """
-    try:
-        said = _Said(item, _forget)
-    except TypeError:
-        return
-    said.content, said.encoded, said.key = content, encoded, id(item)
-    _said[said.key] = said
 
+    def __init__(self) -> None:
+        kept: dict[int, _Kept] = {}
+        self._kept, self._forget = kept, lambda gone: kept.pop(gone.key, None)
 
-def _forget(said: _Said) -> None:
-    _said.pop(said.key, None)
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def of(self, thing: Any) -> _T | None:
+        """What is known of it; ``None`` if nothing is."""
+        kept = self._kept.get(id(thing))
+        return kept.value if kept is not None and kept() is thing else None
+
+    def keep(self, thing: Any, value: _T) -> None:
+        """From now on this is known of it."""
+        try:
+            kept = _Kept(thing, self._forget)
+        except TypeError:
+            return
+        kept.key, kept.value = id(thing), value
+        self._kept[kept.key] = kept

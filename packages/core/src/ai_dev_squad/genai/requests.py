@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ import msgspec
 from ai_dev_squad import attributes as keys
 from ai_dev_squad.genai.messages import listed, message, plain_text, role_name
 from ai_dev_squad.genai.providers import maker_of_model, provider_behind
-from ai_dev_squad.genai.remembered import remember, said_again
+from ai_dev_squad.genai.remembered import Remembered
 from ai_dev_squad.genai.usage import tier_from
 from ai_dev_squad.kinds import ModelRequest
 
@@ -192,23 +191,21 @@ class Offered(dict[str, Any]):
         """What is hashed of it."""
 
 
-_offers: dict[int, tuple[weakref.ref[Any], Offered]] = {}
+_offers: Remembered[Offered] = Remembered()
 
 
 def offered(tool: Any, name: Any, description: Any, parameters: Any) -> Offered:
     """What a model is told of a framework's tool. It is kept as long as the tool is there and has the same to say."""
-    identity = id(tool)
-    known = _offers.get(identity)
-    if known is not None and known[0]() is tool:
-        found = known[1]
-        if found["parameters"] is parameters and found["description"] is description and found["name"] is name:
-            return found
-    made = Offered({"name": name, "description": description, "parameters": parameters})
-    try:
-        _offers[identity] = weakref.ref(tool, lambda _: _offers.pop(identity, None)), made
-    except TypeError:  # it can't be referred to weakly
-        pass
-    return made
+    found = _offers.of(tool)
+    if (
+        found is None
+        or found["parameters"] is not parameters
+        or found["description"] is not description
+        or found["name"] is not name
+    ):
+        found = Offered({"name": name, "description": description, "parameters": parameters})
+        _offers.keep(tool, found)
+    return found
 
 
 class PromptMarks(NamedTuple):
@@ -252,6 +249,10 @@ def model_request(
     )
 
 
+_said: Remembered[tuple[str, bytes]] = Remembered()
+"""Of messages that are nothing but a text: that text, and what is hashed of it."""
+
+
 def prompt_marks(messages: Any, tools: Any = None, response_format: Any = None) -> PromptMarks:
     """``prompt_hash``, and what tells whether a conversation has come to something new. Never raises."""
     digest = hashlib.blake2b(digest_size=8)
@@ -259,8 +260,9 @@ def prompt_marks(messages: Any, tools: Any = None, response_format: Any = None) 
     try:
         for item in listed(messages):
             count += 1
-            if (encoded := said_again(item)) is not None:
-                newest, before = encoded, newest
+            known = _said.of(item)
+            if known is not None and getattr(item, "content", None) is known[0]:
+                newest, before = known[1], newest
                 digest.update(newest)
                 continue
             said = plain_text(item)
@@ -268,7 +270,7 @@ def prompt_marks(messages: Any, tools: Any = None, response_format: Any = None) 
                 newest, before = _encoded(piece), newest
                 digest.update(newest)
             if said is not None:
-                remember(item, said[1], newest)
+                _said.keep(item, (said[1], newest))
         if (
             tools is not None
             and type(tools) is not list
