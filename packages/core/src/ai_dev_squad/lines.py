@@ -15,7 +15,7 @@ from ai_dev_squad.schema import Cost, ErrorInfo, EventType, JournalLine, Link, U
 if TYPE_CHECKING:
     from ai_dev_squad.operations import Operation
 
-__all__ = ["known_at_the_start", "write_closing", "write_event", "write_opening"]
+__all__ = ["known_at_the_start", "together", "write_closing", "write_event", "write_opening"]
 
 _UTC = timezone.utc
 
@@ -47,6 +47,11 @@ def known_at_the_start(
     return more or attributes
 
 
+def together(started_with: dict[str, Any] | None, ended_with: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What was known at the start, and what was learnt on the way; the latter counts where both say something."""
+    return {**started_with, **ended_with} if started_with and ended_with else ended_with or started_with
+
+
 class _Opening(PendingLine, gc=False):
     operation: Operation
     timestamp: datetime
@@ -72,14 +77,13 @@ class _Closing(PendingLine, gc=False):
     def line(self) -> JournalLine:
         operation, kind, status = self.operation, self.operation.kind, self.operation.status
         assert status is not None
-        started_with, ended_with = operation.started_with, self.ended_with
         line = _line(
             operation,
             self.timestamp,
             _LEVELS.get(status, "INFO"),
             kind.failing if status in _FAILED else kind.closing,
             f"{kind.operation} {operation.name}: {status}",
-            {**started_with, **ended_with} if started_with and ended_with else ended_with or started_with,
+            together(operation.started_with, self.ended_with),
         )
         line.status, line.duration_ms, line.error = status, operation.duration_ns / 1e6, self.error
         line.links, line.usage, line.cost = operation.links, self.usage, self.cost

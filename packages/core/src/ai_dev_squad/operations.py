@@ -141,8 +141,7 @@ class Operation(Compared):
     @property
     def attributes(self) -> dict[str, Any] | None:
         """All attributes known by now."""
-        started_with, ended_with = self.started_with, self.ended_with
-        return {**started_with, **ended_with} if started_with and ended_with else ended_with or started_with
+        return lines.together(self.started_with, self.ended_with)
 
     @property
     def span(self) -> Span:
