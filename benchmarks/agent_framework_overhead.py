@@ -1,8 +1,9 @@
 """What observing a run of an Agent Framework agent costs: its own spans, ours and OpenInference's side by side.
 
 Each variant runs in its own process and its own environment; repetitions of a few runs go round the variants, so that the
-machine's other work hits all alike. The model answers at once, so that nothing but the framework is measured. *CPU* is
-that of the whole process per run, background threads and the flush after the repetition included.
+machine's other work hits all alike. The model answers at once, so that nothing but the framework is measured; the same run is
+made over OpenAI's client, too, see ``answering_client``. *CPU* is that of the whole process per run, background threads and the
+flush after the repetition included.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import answering_client
 import environments
 from overhead import compared, timed
 from repetitions import interleaved
@@ -27,10 +29,14 @@ VARIANTS = {
     "ours: journal, costs": environments.OURS,
     "ours: journal, costs, OTLP": environments.OURS,
     "OpenInference": "openinference-agent-framework",
+    answering_client.BARE: environments.OURS,
+    answering_client.OURS: environments.OURS,
 }
-_LIMITS = {"ours: journal, costs": 1.3}
+_LIMITS = {"ours: journal, costs": 1.3, answering_client.OURS: 1.3}
 _VERSIONS = (
     "agent-framework-core",
+    "agent-framework-openai",
+    "openai",
     "opentelemetry-sdk",
     "ai-dev-squad-agent-framework",
     "openinference-instrumentation-agent-framework",
@@ -65,13 +71,21 @@ def _client() -> Any:
     return Instant()
 
 
-def _agent() -> Any:
+def _client_of_openai() -> Any:
+    """The same over OpenAI's client."""
+    from agent_framework.openai import OpenAIChatCompletionClient
+
+    return OpenAIChatCompletionClient(answering_client.MODEL, async_client=answering_client.answering_client("add", {}))
+
+
+def _agent(variant: str = "bare") -> Any:
     from agent_framework import Agent
 
     async def add() -> str:
         return "3"
 
-    return Agent(_client(), "You add.", name="ann", tools=[add])
+    client = _client_of_openai() if answering_client.asks_by_client(variant) else _client()
+    return Agent(client, "You add.", name="ann", tools=[add])
 
 
 def _nothing() -> None:
@@ -80,7 +94,7 @@ def _nothing() -> None:
 
 def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], Callable[[], object]]:
     """What makes an agent an observed one, and how what is held is handed over."""
-    if name == "bare":
+    if name.startswith("bare"):
         return lambda agent: agent, _nothing
     if name.startswith("ours"):
         from ai_dev_squad_agent_framework import observe
@@ -100,7 +114,7 @@ def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], C
 def _work(name: str) -> None:
     """Run repetitions of the workload under the observation called ``name``."""
     observe, flush = _switch_on(name, os.environ.get("BENCH_ENDPOINT"))
-    agent = observe(_agent())
+    agent = observe(_agent(name))
 
     async def some(agent: Any) -> None:
         for _ in range(RUNS_AT_ONCE):
@@ -115,9 +129,9 @@ def measure(options: argparse.Namespace) -> Report:
     answers, spans = interleaved(VARIANTS, __file__, repetitions=repetitions, runs=runs, first_runs=3, counted_runs=2)
     return compared(
         "Observing a run of an Agent Framework agent",
-        f"Two model calls and a tool, a model that answers at once; median of {repetitions} interleaved repetitions of "
-        f"{runs * RUNS_AT_ONCE} runs. CPU: the process per run, with background threads and flush. "
-        "Ratio: to bare, median of the repetitions' ratios.",
+        "Two model calls and a tool, a model that answers at once, in the process or behind OpenAI's client; "
+        f"median of {repetitions} interleaved repetitions of {runs * RUNS_AT_ONCE} runs. CPU: the process per run, with background threads and flush. "
+        "Ratio: to the bare run over the same model, median of the repetitions' ratios.",
         answers,
         {name: found / RUNS_AT_ONCE for name, found in spans.items()},
         _LIMITS,

@@ -1,9 +1,10 @@
 """What observing a run of the OpenAI Agents SDK costs: its own traces, ours and OpenInference's side by side.
 
 Each variant runs in its own process and its own environment; repetitions of a few runs go round the variants, so that the
-machine's other work hits all alike. The model answers at once, so that nothing but the SDK is measured. *CPU* is
-that of the whole process per run, background threads and the flush after the repetition included. Except where they are what
-is measured, the SDK's own traces are off; there they are made and handed to a processor that sends them nowhere.
+machine's other work hits all alike. The model answers at once, so that nothing but the SDK is measured; the same run is made
+over OpenAI's client, too, see ``answering_client``. *CPU* is that of the whole process per run, background threads and the flush
+after the repetition included. Except where they are what is measured, the SDK's own traces are off; there they are made and
+handed to a processor that sends them nowhere.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import answering_client
 import environments
 from overhead import compared, timed
 from repetitions import interleaved
@@ -28,9 +30,12 @@ VARIANTS = {
     "ours: journal, costs": environments.OURS,
     "ours: journal, costs, OTLP": environments.OURS,
     "OpenInference": "openinference-openai-agents",
+    answering_client.BARE: environments.OURS,
+    answering_client.OURS: environments.OURS,
 }
-_LIMITS = {"ours: journal, costs": 1.25, "ours: journal, costs, OTLP": 1.5}
+_LIMITS = {"ours: journal, costs": 1.25, "ours: journal, costs, OTLP": 1.5, answering_client.OURS: 1.25}
 _VERSIONS = (
+    "openai",
     "openai-agents",
     "opentelemetry-sdk",
     "ai-dev-squad-openai-agents",
@@ -38,9 +43,9 @@ _VERSIONS = (
 )
 
 
-def _agent() -> Any:
-    """An agent with a tool, and a model that answers at once: by the tool, then by a text."""
-    from agents import Agent, Model, ModelResponse, Usage, function_tool
+def _model() -> Any:
+    """A model in the process that answers at once: by the tool, then by a text."""
+    from agents import Model, ModelResponse, Usage
     from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
 
     called = ResponseFunctionToolCall(
@@ -60,12 +65,28 @@ def _agent() -> Any:
         def stream_response(self, *args: Any, **kwargs: Any) -> Any:
             raise NotImplementedError
 
+    return Instant()
+
+
+def _model_of_client() -> Any:
+    """The same over OpenAI's client."""
+    from agents import OpenAIChatCompletionsModel
+
+    client = answering_client.answering_client("look_up", {"word": "fig"})
+    return OpenAIChatCompletionsModel(answering_client.MODEL, client)
+
+
+def _agent(variant: str = "bare") -> Any:
+    """An agent with a tool."""
+    from agents import Agent, function_tool
+
     @function_tool
     async def look_up(word: str) -> str:
         """Look a word up."""
         return word
 
-    return Agent(name="ann", model=Instant(), tools=[look_up])
+    model = _model_of_client() if answering_client.asks_by_client(variant) else _model()
+    return Agent(name="ann", model=model, tools=[look_up])
 
 
 def _nothing() -> None:
@@ -77,7 +98,7 @@ def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], C
     from agents import set_trace_processors, set_tracing_disabled
 
     set_tracing_disabled(name not in {"the SDK's own traces", "OpenInference"})
-    if name == "bare":
+    if name.startswith("bare"):
         return lambda agent: agent, _nothing
     if name.startswith("ours"):
         from ai_dev_squad_openai_agents import observe
@@ -107,7 +128,7 @@ def _work(name: str) -> None:
 
     from agents import Runner
 
-    agent = observe(_agent())
+    agent = observe(_agent(name))
 
     async def repeat(agent: Any) -> None:
         for _ in range(RUNS):
@@ -124,9 +145,10 @@ def measure(options: argparse.Namespace) -> Report:
     )
     return compared(
         "Observing a run of the OpenAI Agents SDK",
-        f"An agent, two model calls and a tool call, a model that answers at once; median of {repetitions} interleaved "
-        f"repetitions of {repeats * RUNS} runs. CPU: the process per run, with background threads and flush. "
-        "Ratio: to bare, median of the repetitions' ratios.",
+        "An agent, two model calls and a tool call, a model that answers at once, in the process or behind OpenAI's client; "
+        f"median of {repetitions} interleaved repetitions of {repeats * RUNS} runs. "
+        "CPU: the process per run, with background threads and flush. "
+        "Ratio: to the bare run over the same model, median of the repetitions' ratios.",
         answers,
         {name: found / RUNS for name, found in spans.items()},
         _LIMITS,

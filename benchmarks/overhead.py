@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 import environments
+from answering_client import bare_of
 from report import Report, Target, paired_ratio
 
 __all__ = ["compared", "timed"]
@@ -56,7 +57,7 @@ def compared(
     spans: Mapping[str, float],
     limits: Mapping[str, float],
 ) -> Report:
-    """The variants side by side. ``limits``: variant → how many times the processor time of ``bare`` it may take."""
+    """The variants side by side. ``limits``: variant → how many times the processor time of its bare run it may take."""
     report = Report(
         title=title,
         how=how,
@@ -77,14 +78,14 @@ def compared(
                 "us": median(answer["wall_us"] for answer in found),
                 "CPU us": median(cpu[name]),
                 "best CPU us": min(cpu[name]),
-                "CPU ratio": paired_ratio(cpu[name], cpu["bare"]),
+                "CPU ratio": paired_ratio(cpu[name], cpu[bare_of(name)]),
                 "spans": spans[name],
             }
         )
         report.used(found[-1]["versions"])
-    ratios = {name: paired_ratio(cpu[name], cpu["bare"]) for name in limits}
+    ratios = {name: paired_ratio(cpu[name], cpu[bare_of(name)]) for name in limits}
     report.targets = [
-        Target(f"{name} / bare at most {limit}", f"{ratios[name]:.2f}", ratios[name] <= limit)
+        Target(f"{name} / {bare_of(name)} at most {limit}", f"{ratios[name]:.2f}", ratios[name] <= limit)
         for name, limit in limits.items()
     ]
     return report

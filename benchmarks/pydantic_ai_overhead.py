@@ -1,8 +1,9 @@
 """What observing a run of a Pydantic AI agent costs: its own spans, ours and OpenInference's side by side.
 
 Each variant runs in its own process and its own environment; repetitions of a few runs go round the variants, so that the
-machine's other work hits all alike. The model answers at once, so that nothing but the frameworks is measured. *CPU* is
-that of the whole process per run, background threads and the flush after the repetition included.
+machine's other work hits all alike. The model answers at once, so that nothing but the frameworks is measured; the same run is
+made over OpenAI's client, too, see ``answering_client``. *CPU* is that of the whole process per run, background threads and the
+flush after the repetition included.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import answering_client
 import environments
 from overhead import compared, timed
 from repetitions import interleaved
@@ -25,9 +27,12 @@ VARIANTS = {
     "ours: journal, costs": environments.OURS,
     "ours: journal, costs, OTLP": environments.OURS,
     "OpenInference": "openinference-pydantic-ai",
+    answering_client.BARE: environments.OURS,
+    answering_client.OURS: environments.OURS,
 }
-_LIMITS = {"ours: journal, costs": 1.3, "ours: journal, costs, OTLP": 1.5}
+_LIMITS = {"ours: journal, costs": 1.3, "ours: journal, costs, OTLP": 1.5, answering_client.OURS: 1.3}
 _VERSIONS = (
+    "openai",
     "pydantic-ai-slim",
     "opentelemetry-sdk",
     "ai-dev-squad-pydantic-ai",
@@ -35,9 +40,8 @@ _VERSIONS = (
 )
 
 
-def _agent() -> Any:
-    """An agent that uses a tool once, with a model that answers at once."""
-    from pydantic_ai import Agent
+def _model() -> Any:
+    """A model in the process that answers at once."""
     from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
     from pydantic_ai.models.function import FunctionModel
 
@@ -45,10 +49,27 @@ def _agent() -> Any:
         is_told = any(part.part_kind == "tool-return" for message in messages for part in message.parts)
         return ModelResponse(parts=[TextPart("fine") if is_told else ToolCallPart("look_up", {"word": "fig"})])
 
+    return FunctionModel(answer)
+
+
+def _model_of_client() -> Any:
+    """The same over OpenAI's client."""
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    client = answering_client.answering_client("look_up", {"word": "fig"})
+    return OpenAIChatModel(answering_client.MODEL, provider=OpenAIProvider(openai_client=client))
+
+
+def _agent(variant: str = "bare") -> Any:
+    """An agent that uses a tool once."""
+    from pydantic_ai import Agent
+
     async def look_up(word: str) -> str:
         return word
 
-    return Agent(FunctionModel(answer), name="clerk", instructions="You are the clerk.", tools=[look_up])
+    model = _model_of_client() if answering_client.asks_by_client(variant) else _model()
+    return Agent(model, name="clerk", instructions="You are the clerk.", tools=[look_up])
 
 
 def _nothing() -> None:
@@ -57,7 +78,7 @@ def _nothing() -> None:
 
 def _switch_on(name: str, endpoint: str | None) -> tuple[Callable[[Any], Any], Callable[[], object]]:
     """What makes an agent an observed one, and how what is held is handed over."""
-    if name == "bare":
+    if name.startswith("bare"):
         return lambda agent: agent, _nothing
     if name.startswith("ours"):
         from ai_dev_squad_pydantic_ai import observe
@@ -79,7 +100,7 @@ def _work(name: str) -> None:
     """Run repetitions of the workload under the observation called ``name``."""
     observe, flush = _switch_on(name, os.environ.get("BENCH_ENDPOINT"))
 
-    agent = observe(_agent())
+    agent = observe(_agent(name))
 
     async def ask(agent: Any) -> None:
         assert (await agent.run("What is a fig?")).output == "fine"
@@ -93,9 +114,9 @@ def measure(options: argparse.Namespace) -> Report:
     answers, spans = interleaved(VARIANTS, __file__, repetitions=repetitions, runs=runs, first_runs=3, counted_runs=2)
     return compared(
         "Observing a run of a Pydantic AI agent",
-        f"An agent that uses a tool once, a model that answers at once; median of {repetitions} interleaved repetitions of "
-        f"{runs} runs. CPU: the process per run, with background threads and flush. "
-        "Ratio: to bare, median of the repetitions' ratios.",
+        "An agent that uses a tool once, a model that answers at once, in the process or behind OpenAI's client; "
+        f"median of {repetitions} interleaved repetitions of {runs} runs. CPU: the process per run, with background threads and flush. "
+        "Ratio: to the bare run over the same model, median of the repetitions' ratios.",
         answers,
         spans,
         _LIMITS,
