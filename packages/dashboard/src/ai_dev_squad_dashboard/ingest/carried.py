@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from ai_dev_squad_dashboard.store.rows import Carried
 
-from .messages import Message
+from .messages import Message, ToolPart
 
 __all__ = ["carried"]
 
@@ -53,36 +53,45 @@ def _sizes(messages: list[Any]) -> dict[str, int]:
     """The characters of each tool's results. One whose call is not among the messages has no name, and is nobody's."""
     names: dict[str, str] = {}
     sizes: dict[str, int] = {}
-    for part in _parts(messages):
-        kind, call_id, name = part.get("type"), part.get("id"), part.get("name")
-        if kind == _CALL and isinstance(call_id, str) and isinstance(name, str):
-            names[call_id] = name
-        elif kind == _RESULT:
-            tool = name if isinstance(name, str) else names.get(call_id) if isinstance(call_id, str) else None
-            if tool:
-                size = _size(part.get("response", part.get("result")))
-                sizes[tool] = sizes.get(tool, 0) + size
+    for message in messages:
+        for call_id, name, result in _tools(message):
+            if result is None:
+                if isinstance(call_id, str) and isinstance(name, str):
+                    names[call_id] = name
+            else:
+                tool = name if isinstance(name, str) else names.get(call_id) if isinstance(call_id, str) else None
+                if tool:
+                    sizes[tool] = sizes.get(tool, 0) + result
     return sizes
 
 
-def _parts(messages: list[Any]) -> Iterator[dict[str, Any]]:
-    for message in messages:
-        parts = message.get("parts") if isinstance(message, dict) else None
-        for part in parts if isinstance(parts, list) else ():
-            if isinstance(part, dict):
-                yield part
+def _tools(message: Any) -> tuple[ToolPart, ...]:
+    if type(message) is Message:
+        if message.tools is None:
+            message.tools = _tools(dict(message))
+        return message.tools
+    parts = message.get("parts") if isinstance(message, dict) else None
+    return tuple(
+        ToolPart(
+            part.get("id"),
+            part.get("name"),
+            None if part["type"] == _CALL else _size(part.get("response", part.get("result"))),
+        )
+        for part in (parts if isinstance(parts, list) else ())
+        if isinstance(part, dict) and part.get("type") in (_CALL, _RESULT)
+    )
 
 
 def _size(value: Any) -> int:
     """How long it is as text; near enough for a share."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, list):
-        return sum(map(_size, value))
     if type(value) is Message:
         if value.size is None:
             value.size = _size(dict(value))
         return value.size
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(map(_size, value))
     if isinstance(value, dict):
         return sum([_size(each) for key, each in value.items() if key not in _NO_CONTENT])
     return 0 if value is None else len(_encode(value))

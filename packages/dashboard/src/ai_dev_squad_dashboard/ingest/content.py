@@ -77,12 +77,6 @@ def _collect_all(value: Any, found: list[str], depth: int, *, is_free: bool) -> 
         found.append(str(value))
     elif depth >= _DEPTH:
         return
-    elif kind is Message and not is_free and depth == _OF_MESSAGES:
-        if value.texts is None:
-            texts: list[str] = []
-            _collect_all(dict(value), texts, depth, is_free=False)
-            value.texts = tuple(texts)
-        found += value.texts
     elif kind is dict or kind is Message:
         if value.get("type") == "blob":
             return
@@ -92,9 +86,19 @@ def _collect_all(value: Any, found: list[str], depth: int, *, is_free: bool) -> 
                 _collect_all(item, found, depth + 1, is_free=is_free or (is_named and key in _ARGUMENTS))
     elif kind is list:
         numbers = len(value) <= _MOST_NUMBERS
+        are_messages = not depth and not is_free
         for item in value:
-            if numbers or type(item) not in (int, float):
+            if are_messages and type(item) is Message:
+                found += _texts_of(item) if item.texts is None else item.texts
+            elif numbers or type(item) not in (int, float):
                 _collect_all(item, found, depth + 1, is_free=is_free)
+
+
+def _texts_of(message: Message) -> tuple[str, ...]:
+    texts: list[str] = []
+    _collect_all(dict(message), texts, _OF_MESSAGES, is_free=False)
+    message.texts = tuple(texts)
+    return message.texts
 
 
 def _collect(value: Any, found: list[str], depth: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from .content import plain_text
+from .messages import Message
 
 __all__ = ["EXCERPT", "answer_in", "question_in"]
 
@@ -38,17 +39,29 @@ def _excerpt(content: Any, roles: frozenset[str]) -> str | None:
 
 def _last(messages: list[Any] | tuple[Any, ...], roles: frozenset[str] | None) -> str | None:
     for message in reversed(messages[-_MOST_MESSAGES:]):
-        if not isinstance(message, dict):
-            continue
-        role = message.get("role") or message.get("type")
-        if roles is not None and not (isinstance(role, str) and role.lower() in roles):
-            continue
-        parts = message.get("parts", message.get("content"))
-        texts = _texts(parts)
-        line = _line(texts)
-        if line is not None:
-            return line
+        if type(message) is Message:
+            speaker, line = message.said or _kept(message)
+            if line is not None and (roles is None or speaker in roles):
+                return line
+        elif isinstance(message, dict) and (roles is None or _speaker(message) in roles):
+            line = _said(message)
+            if line is not None:
+                return line
     return None
+
+
+def _kept(message: Message) -> tuple[str, str | None]:
+    message.said = _speaker(message), _said(message)
+    return message.said
+
+
+def _speaker(message: dict[str, Any]) -> str:
+    role = message.get("role") or message.get("type")
+    return role.lower() if isinstance(role, str) else ""
+
+
+def _said(message: dict[str, Any]) -> str | None:
+    return _line(_texts(message.get("parts", message.get("content"))))
 
 
 def _texts(parts: Any) -> list[Any]:

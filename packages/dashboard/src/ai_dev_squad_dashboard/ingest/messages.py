@@ -5,13 +5,13 @@ They are told apart by their JSON as it came. What follows from a message alone 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from ai_dev_squad.json_depth import is_too_deep
 
-__all__ = ["LONG", "Message", "read"]
+__all__ = ["LONG", "Message", "ToolPart", "read"]
 
 LONG: Final = 2_000
 """Bytes from which on messages are told apart: to read fewer takes no longer."""
@@ -22,19 +22,31 @@ _split: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode: Final = msgspec.json.Decoder().decode
 
 
+class ToolPart(NamedTuple):
+    """A part of a message that is a tool's call, or its result."""
+
+    call_id: Any
+    name: Any
+    result: int | None
+    """The characters of a result; ``None`` for a call."""
+
+
 class Message(dict[str, Any]):
     """A message as it was read, and nobody changes it: it is that of several spans."""
 
-    __slots__ = ("size", "texts")
+    __slots__ = ("said", "size", "texts", "tools")
     texts: tuple[str, ...] | None
     """What of it is searched, once somebody has asked for it."""
     size: int | None
     """Its characters, likewise."""
+    tools: tuple[ToolPart, ...] | None
+    """The calls and results of tools in it, likewise."""
+    said: tuple[str, str | None] | None
+    """Who says it, and how it begins, likewise."""
 
     def __init__(self, members: dict[str, Any]) -> None:
         super().__init__(members)
-        self.texts = None
-        self.size = None
+        self.texts = self.size = self.tools = self.said = None
 
 
 class _Recent:
