@@ -100,6 +100,7 @@ def described(cursor: duckdb.DuckDBPyConnection, rows: Sequence[TraceRow]) -> tu
     if not rows:
         return ()
     ids = [str(int(row.trace_id, 16)) for row in rows]
+    moments = [min(row.start_us for row in rows), max(map(_ended, rows))]
     found: dict[str, dict[str, Any]] = {row.trace_id: {} for row in rows}
     models: dict[str, set[str]] = {}
     best: dict[tuple[str, str], tuple[int, str]] = {}
@@ -107,7 +108,7 @@ def described(cursor: duckdb.DuckDBPyConnection, rows: Sequence[TraceRow]) -> tu
     for trace_id, kind, *told in cursor.execute(
         f"SELECT {HEXED}, kind, place, said FROM excerpts "  # noqa: S608
         "WHERE trace_id IN (SELECT unnest(?::VARCHAR[])::UHUGEINT) AND start_us BETWEEN ? AND ?",
-        [ids, min(row.start_us for row in rows), max(map(_ended, rows))],
+        [ids, *moments],
     ).fetchall():
         place, said = told
         if kind == "model":
@@ -121,10 +122,10 @@ def described(cursor: duckdb.DuckDBPyConnection, rows: Sequence[TraceRow]) -> tu
     if several := [number for number, row in zip(ids, rows, strict=True) if row.errors]:
         for trace_id, count in cursor.execute(
             "WITH f AS (SELECT trace_id, span_id, parent_span_id FROM failures "  # noqa: S608
-            "WHERE trace_id IN (SELECT unnest(?::VARCHAR[])::UHUGEINT)) "
+            "WHERE trace_id IN (SELECT unnest(?::VARCHAR[])::UHUGEINT) AND start_us BETWEEN ? AND ?) "
             f"SELECT {HEXED}, count(*) FROM f ANTI JOIN f c ON c.trace_id = f.trace_id AND c.parent_span_id = f.span_id "
             "GROUP BY f.trace_id",
-            [several],
+            [several, *moments],
         ).fetchall():
             found[trace_id]["failures"] = count
     return tuple(replace(row, **found[row.trace_id]) for row in rows)

@@ -87,7 +87,7 @@ class Follower:
             if index is None:
                 yield None
             else:
-                with index.reading() as reader:
+                with index.reading(self._next_number() - 1) as reader:
                     yield reader
         except sqlite3.Error as error:
             raise StoreError(

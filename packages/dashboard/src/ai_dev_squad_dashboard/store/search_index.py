@@ -27,7 +27,7 @@ from ai_dev_squad_dashboard.sqlite_words import WORDS
 from .search_vocabulary import Vocabulary
 from .search_words import LONGEST, Term, is_listed
 
-__all__ = ["Index", "IndexReader", "Mark"]
+__all__ = ["MOST_READ", "Index", "IndexReader", "Mark"]
 
 _VERSION: Final = 1
 _TABLES: Final = """
@@ -38,6 +38,8 @@ INSERT INTO state VALUES ('done', 0), ('mark', 0);
 # One statement for all rows: each would let go of the interpreter's lock, and wait for it again.
 _ADD: Final = "INSERT INTO words_{0} (rowid, words) SELECT CAST(key AS INTEGER), value FROM json_each(?)"
 _ADD_LISTED: Final = "INSERT OR IGNORE INTO listed_{0} SELECT value FROM json_each(?)"
+MOST_READ: Final = 100_000
+"""Rows behind the index that are read beside it in any case; with more than a tenth of all as well, everything is read."""
 _MOST_SEGMENT: Final = 2_000_000
 """Numbers in a segment: with more, another one begins on the same day."""
 
@@ -140,15 +142,15 @@ class Index:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
-    def reading(self) -> Iterator[IndexReader]:
-        """What the index says at one moment."""
+    def reading(self, top: int) -> Iterator[IndexReader]:
+        """What the index says at one moment, of spans that are numbered up to ``top``."""
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self._connect()
         connection.execute("BEGIN")
         try:
-            yield IndexReader(connection, self.vocabulary)
+            yield IndexReader(connection, self.vocabulary, top)
         finally:
             connection.execute("ROLLBACK")
             self._idle.append(connection)
@@ -238,7 +240,7 @@ def _cut(document: str) -> str:
 class IndexReader:
     """What the index says at one moment."""
 
-    def __init__(self, connection: sqlite3.Connection, vocabulary: Vocabulary) -> None:
+    def __init__(self, connection: sqlite3.Connection, vocabulary: Vocabulary, top: int) -> None:
         self._connection = connection
         self._vocabulary = vocabulary
         self.done: int = connection.execute("SELECT value FROM state WHERE key = 'done'").fetchone()[0]
@@ -247,6 +249,10 @@ class IndexReader:
         self._firsts = [first for first, _ in rows]
         self.is_whole = all(refill is None for _, refill in rows)
         """Whether no segment is being filled again."""
+        self.behind = max(0, top - self.done)
+        """Spans that are not indexed, by their numbers."""
+        self.is_usable = self.is_whole and self.behind <= max(MOST_READ, top // 10)
+        """Whether it knows nearly all of them."""
 
     def question(self, terms: Sequence[Term]) -> tuple[str, bool]:
         """What FTS5 is asked, and whether that is all that was meant.

@@ -7,10 +7,9 @@ from typing import Final
 
 import duckdb
 
-from .duckdb_answers import number
 from .duckdb_facts import Where, windows
 from .search_index import IndexReader
-from .search_newest import Asked, Row, Shelf, is_usable, rows_of
+from .search_newest import Asked, Row, Shelf, rows_of
 from .search_newest import newest as newest_found
 from .search_rows import lines_with
 from .search_words import Term
@@ -24,11 +23,10 @@ def newest(
     cursor: duckdb.DuckDBPyConnection, index: IndexReader | None, terms: Sequence[Term], asked: Asked
 ) -> tuple[list[Row], bool]:
     """The newest lines, and whether none may be missing between them because a part of a word stands for too many."""
-    top = number(cursor, "SELECT max(id) FROM logs")
-    if index is None or not is_usable(index, top):
+    if index is None or not index.is_usable:
         return _read(cursor, terms, asked), True
     behind: set[int] = set()
-    if top > index.done:
+    if index.behind:
         which = Where(["id > ?", "time_us >= ?", "time_us < ?"], [index.done, asked.start_us, asked.end_us])
         behind = set(lines_with(cursor, terms, which))
     return newest_found(cursor, index, terms, behind, asked)

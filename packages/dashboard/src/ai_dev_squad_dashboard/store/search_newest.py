@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -14,10 +14,7 @@ from .duckdb_facts import Where
 from .search_index import IndexReader
 from .search_words import Term
 
-__all__ = ["MOST_READ", "Asked", "Row", "Shelf", "chosen", "is_usable", "newest", "rows_of"]
-
-MOST_READ: Final = 100_000
-"""Rows behind the index that are read beside it in any case; with more than a tenth of all as well, everything is read."""
+__all__ = ["Asked", "Row", "Shelf", "chosen", "newest", "rows_of"]
 
 Row = tuple[Any, ...]
 
@@ -51,11 +48,6 @@ class Asked(NamedTuple):
     start_us: int
     end_us: int
     limit: int
-
-
-def is_usable(index: IndexReader | None, top: int) -> bool:
-    """Whether the index knows nearly all of the rows, the last of which is ``top``."""
-    return index is not None and index.is_whole and top - index.done <= max(MOST_READ, top // 10)
 
 
 def newest(

@@ -8,11 +8,11 @@ from typing import Final
 
 import duckdb
 
-from .duckdb_answers import number, one
+from .duckdb_answers import one
 from .duckdb_columns import HEXED
 from .duckdb_facts import Where, windows
 from .search_index import IndexReader
-from .search_newest import Asked, Row, Shelf, is_usable, rows_of
+from .search_newest import Asked, Row, Shelf, rows_of
 from .search_newest import newest as newest_found
 from .search_rows import masks
 from .search_words import Term
@@ -28,10 +28,9 @@ def newest(
     cursor: duckdb.DuckDBPyConnection, index: IndexReader | None, terms: Sequence[Term], asked: Asked
 ) -> tuple[list[Row], bool]:
     """The newest traces, and whether none may be missing between them because a part of a word stands for too many."""
-    top = number(cursor, "SELECT max(seq) FROM spans")
-    if index is None or not is_usable(index, top):
+    if index is None or not index.is_usable:
         return _read(cursor, terms, asked), True
-    behind = _behind(cursor, index, terms, asked.start_us, asked.end_us) if top > index.done else set()
+    behind = _behind(cursor, index, terms, asked.start_us, asked.end_us) if index.behind else set()
     return newest_found(cursor, index, terms, behind, asked)
 
 
@@ -39,15 +38,14 @@ def matching(
     cursor: duckdb.DuckDBPyConnection, index: IndexReader | None, terms: Sequence[Term], start_us: int, end_us: int
 ) -> tuple[array[int], bool]:
     """The numbers of all traces that have every word, and whether these are all."""
-    top = number(cursor, "SELECT max(seq) FROM spans")
-    if index is None or not is_usable(index, top):
+    if index is None or not index.is_usable:
         everything = (1 << len(terms)) - 1
         which = Where(["t.start_us >= ?", "t.start_us < ?"], [start_us, end_us])
         return array("q", [trace for trace, mask in masks(cursor, terms, which).items() if mask == everything]), True
     question, complete = index.question(terms)
     found = index.every(question, MOST_SORTED)
     complete &= len(found) < MOST_SORTED
-    if top > index.done:
+    if index.behind:
         found.extend(_behind(cursor, index, terms, start_us, end_us))
     return found, complete
 
