@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 import duckdb
 
 from .base import Incident, StoreError
+from .duckdb_commit import Log
 from .duckdb_errors import explained, stops, unopened
 from .duckdb_schema import prepare
 
@@ -29,8 +29,6 @@ _PUT_TOGETHER_BYTES: Final = 32 << 20
 """The size of the file up to which a checkpoint puts the rows of earlier ones together, so that a store that is opened often has no
 thousand pieces. In a larger one they are large enough, and to write them again and again would be most of what a checkpoint takes.
 """
-_DONE_S: Final = 2.0
-"""How long the engine may hold on to a transaction that has ended."""
 EXCHANGE_S: Final = 5.0
 """How long new questions wait for those under way to end, so that a file that was written anew can take the place of the old."""
 
@@ -52,11 +50,13 @@ class File:
     def __init__(self, path: Path | None, memory_limit_mib: int) -> None:
         self.path = path
         self.name = str(path) if path is not None else "the store in memory"
-        self.log_path = Path(f"{path}.wal")
+        self.log = Log(path)
         self.has_holes = False
         """Whether ``rewrite`` had to be put off."""
         self.incidents: tuple[Incident, ...] = ()
         self.memory_limit_mib = memory_limit_mib
+        self.openings = 0
+        """How often the engine was opened: who keeps what it says knows by that when to ask again."""
         self._checkpoint_bytes = CHECKPOINT_BYTES
         self._write_lock = threading.RLock()
         self._state = threading.Condition()
@@ -136,11 +136,11 @@ class File:
             connection.execute("BEGIN")
             try:
                 yield connection
-                connection.execute("COMMIT")
+                self._commit(connection)
             except BaseException:
                 self._undo(connection)
                 raise
-            if self.path is not None and self._log_bytes() >= self._checkpoint_bytes:
+            if self.log.bytes() >= self._checkpoint_bytes:
                 self._checkpoint_or_later()
 
     @contextmanager
@@ -181,7 +181,7 @@ class File:
                             # Nobody reads it again, and what takes its place must not be taken away meanwhile.
                             self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
                         self._connection.close()
-                        self.log_path.unlink(missing_ok=True)
+                        self.log.remove()
                         part.replace(self.path)
                         self._connection = self._connect()
                         self.has_holes = False
@@ -221,7 +221,7 @@ class File:
 
     def log_is_gone(self) -> bool:
         """Whether there is no log: right after a checkpoint, or because somebody deleted it."""
-        return self.path is not None and self._log_bytes() == 0
+        return self.path is not None and self.log.bytes() == 0
 
     def begin_anew(self) -> duckdb.DuckDBPyConnection:
         """An empty file in the place of one that cannot be read any more. The caller has the lock, by ``alone`` or ``exclusive``."""
@@ -255,6 +255,7 @@ class File:
             self._closed = True
             self._state.wait_for(lambda: self._readers == 0, timeout=30)
             self._connection.close()
+            self.log.close()
         self._forget()
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
@@ -279,6 +280,7 @@ class File:
         try:
             connection = duckdb.connect(self.name if self.path is not None else ":memory:", config=config)
             prepare(connection, self.name)
+            self.log.begin(connection)
         except duckdb.Error as error:
             if connection is not None:
                 connection.close()
@@ -287,6 +289,7 @@ class File:
             if connection is not None:
                 connection.close()
             raise
+        self.openings += 1
         if self.path is not None:
             status = self.path.stat()
             self._identity, self._least_bytes = (status.st_dev, status.st_ino), status.st_size
@@ -300,7 +303,7 @@ class File:
             cursor = connection.cursor()
             try:
                 self._put_together(cursor)
-                _move_log(cursor)
+                self.log.move(cursor)
             finally:
                 cursor.close()
             self._checkpoint_bytes = CHECKPOINT_BYTES
@@ -327,14 +330,8 @@ class File:
             self.checkpoint()
         except StoreError as error:
             # Not again before the log has grown: a full disk is as full at the next commit.
-            self._checkpoint_bytes = self._log_bytes() + CHECKPOINT_BYTES // 4
+            self._checkpoint_bytes = self.log.bytes() + CHECKPOINT_BYTES // 4
             log.warning("%s", error)
-
-    def _log_bytes(self) -> int:
-        try:
-            return self.log_path.stat().st_size
-        except OSError:
-            return 0
 
     def _ensure_usable(self) -> None:
         if self._closed:
@@ -350,6 +347,16 @@ class File:
                     raise
                 self._invalid = False
                 self._state.notify_all()
+
+    def _commit(self, connection: duckdb.DuckDBPyConnection) -> None:
+        try:
+            self.log.commit(connection)
+        except OSError as error:
+            self._invalid = True  # what the disk has of it is seen when it is opened anew
+            raise StoreError(
+                f"{self.name}: its disk does not say that a batch was written ({error}); see what is wrong with the disk, and send "
+                "this again"
+            ) from error
 
     def _undo(self, connection: duckdb.DuckDBPyConnection) -> None:
         try:
@@ -383,17 +390,3 @@ def copy_database(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
 def quoted(text: str) -> str:
     """A text as SQL writes it, where a bound value is not possible."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def _move_log(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Nobody else writes, by our own lock, yet the engine may take a moment to be done with a transaction that has ended."""
-    deadline = time.monotonic() + _DONE_S
-    while True:
-        try:
-            cursor.execute("CHECKPOINT")
-        except duckdb.TransactionException:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return

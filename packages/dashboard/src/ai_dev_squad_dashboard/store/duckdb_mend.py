@@ -65,8 +65,8 @@ def _put_aside(file: File) -> Path | None:
         return None
     aside = file.path.with_name(f"{file.path.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.aside")
     file.path.replace(aside)
-    if file.log_path.exists():
-        file.log_path.replace(f"{aside}.wal")
+    if file.log.path is not None and file.log.path.exists():
+        file.log.path.replace(f"{aside}.wal")
     return aside
 
 

@@ -84,13 +84,10 @@ def size(file: File) -> int:
     """Bytes on disk, the log of what is not in the file yet included; 0 in memory."""
     if file.path is None:
         return 0
-    total = 0
-    for path in (file.path, file.log_path):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:
-            pass
-    return total
+    try:
+        return file.path.stat().st_size + file.log.bytes()
+    except FileNotFoundError:
+        return file.log.bytes()
 
 
 def retain(file: File, writer: Writer, oldest_us: int | None, max_bytes: int | None) -> int:

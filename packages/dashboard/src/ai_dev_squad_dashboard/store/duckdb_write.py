@@ -182,6 +182,7 @@ class Writer:
 
     def load(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take up where the file ends."""
+        self._loaded = self._file.openings
         self.series.load(connection)
         self._said.forget()
         load_tombstones(self.tombstones, connection)
@@ -216,7 +217,9 @@ class Writer:
 
     def write(self, batch: Batch) -> tuple[Written, Gone]:
         """Store a batch in one transaction; and what went, as the batch told that it is of somebody deleted."""
-        with self._file.alone():  # what is deleted meanwhile must not come in behind it
+        with self._file.alone() as connection:  # what is deleted meanwhile must not come in behind it
+            if self._file.openings != self._loaded:  # what was told to have failed may be there
+                self.load(connection)
             return self._write(*self.tombstones.kept(batch))
 
     def _write(self, batch: Batch, late: set[str]) -> tuple[Written, Gone]:
