@@ -6,6 +6,7 @@ import asyncio
 import operator
 import textwrap
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any
 
 import pytest
@@ -19,7 +20,7 @@ from typing_extensions import TypedDict
 from ai_dev_squad_langgraph import observe
 from ai_dev_squad_langgraph._runs import RUNS
 from ai_dev_squad_testing import Captured
-from ai_dev_squad_testing.model_server import ModelServer, call, reply, tool_calls
+from ai_dev_squad_testing.model_server import ModelServer, call, reply, respond, tool_calls
 
 
 class State(TypedDict, total=False):
@@ -289,6 +290,34 @@ async def test_cancellation(captured: Captured) -> None:
     assert tree(captured) == is_tree("""
         invoke_workflow squad: cancelled
           task wait: cancelled
+    """)
+
+
+async def test_a_call_that_took_too_long_and_another_in_its_place(
+    captured: Captured, serve: Callable[..., ModelServer], chat: Callable[..., Any]
+) -> None:
+    """LangChain tells no end of a call that is cancelled: what the node asks afterwards is no part of it."""
+    loop, limit = asyncio.get_running_loop(), asyncio.timeout(None)
+
+    def late(_: Any) -> Any:
+        loop.call_soon_threadsafe(limit.reschedule, 0)
+        return reply("late", latency=60)
+
+    model = chat(serve(respond(late), reply("in time")))
+
+    async def ask(state: State) -> dict[str, Any]:
+        with suppress(TimeoutError):
+            async with limit:
+                await model.ainvoke("q")
+        return {"steps": [(await model.ainvoke("q")).content]}
+
+    await observe(chain("ask", ask=ask).compile(name="squad")).ainvoke({"steps": []})
+
+    assert tree(captured) == is_tree("""
+        invoke_workflow squad: ok
+          task ask: ok
+            chat gpt-4o-mini: cancelled
+            chat gpt-4o-mini: ok
     """)
 
 

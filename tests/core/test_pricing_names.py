@@ -82,6 +82,13 @@ def test_names_in_use(model, provider, label):
     assert price.label == label
 
 
+def test_ollamas_own_cloud_is_no_machine_of_ones_own():
+    """It sells what it runs there, by subscription: nobody knows what a call costs."""
+    prices = PriceList()
+    assert isinstance(prices.find("gpt-oss:120b", "ollama", server_address="https://ollama.com"), UnknownPrice)
+    assert prices.find("gpt-oss:120b", "ollama", server_address="localhost:11434").source == "local"
+
+
 @pytest.mark.parametrize(
     "model, provider",
     [

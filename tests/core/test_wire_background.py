@@ -308,6 +308,18 @@ DEFERRED = [
         id="xAI",
     ),
     pytest.param(
+        "https://api.openai.com/v1/threads/thread_1/runs",
+        {"assistant_id": "asst_1"},
+        {"id": "run_1", "object": "thread.run", "status": "queued", "model": "gpt-4o", "usage": None},
+        "https://api.openai.com/v1/threads/thread_1/runs/run_1",
+        [
+            {"id": "run_1", "status": "requires_action", "model": "gpt-4o", "usage": None},
+            {"id": "run_1", "status": "completed", "model": "gpt-4o", "usage": REPORT},
+        ],
+        1000 * 2.5e-6 + 500 * 10e-6,
+        id="a thread of OpenAI's",
+    ),
+    pytest.param(
         "https://api.replicate.com/v1/models/meta/llama/predictions",
         {"input": {"prompt": "q"}},
         {"id": "p1", "status": "starting", "metrics": {}},
@@ -346,6 +358,36 @@ def test_what_others_defer_is_counted_when_it_is_told(
     (call,) = (line for line in captured.closing() if line.operation != "invoke_agent")
     assert (entry.input_tokens, entry.output_tokens) == (1000, 500)
     assert (entry.cost_usd, call.status) == (usd if usd is None else pytest.approx(usd), "ok")
+
+
+def test_a_run_that_waits_for_tools_is_counted_when_it_has_them(captured: Captured) -> None:
+    """Both streams are of one run, and the first counts a step of it only."""
+    run, steps = {"id": "run_1", "model": "gpt-4o"}, {"prompt_tokens": 10, "completion_tokens": 1}
+    streams = iter(
+        [
+            [
+                {"id": "thread_1", "object": "thread"},
+                run | {"status": "queued", "usage": None},
+                {"id": "step_1", "status": "completed", "usage": steps},
+                run | {"status": "requires_action", "usage": None},
+            ],
+            [{"id": "step_2", "status": "completed", "usage": steps}, run | {"status": "completed", "usage": REPORT}],
+        ]
+    )
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        text = "".join(f"data: {json.dumps(event)}\n\n" for event in next(streams)) + "data: [DONE]\n\n"
+        return httpx.Response(200, text=text, headers={"content-type": "text/event-stream"})
+
+    url = "https://api.openai.com/v1/threads"
+    with (
+        running(operations.AGENT, "writer", framework="test"),
+        httpx.Client(transport=httpx.MockTransport(answer)) as api,
+    ):
+        api.post(f"{url}/runs", json={"assistant_id": "asst_1", "stream": True})
+        assert total() == (0, 0)
+        api.post(f"{url}/thread_1/runs/run_1/submit_tool_outputs", json={"tool_outputs": [], "stream": True})
+    assert entered(captured) == [(1000, 500, pytest.approx(PRICE), "test")]
 
 
 def test_threads_that_poll_at_once_count_it_once(server: ModelServer, captured: Captured) -> None:

@@ -322,6 +322,7 @@ def test_an_error_that_is_sent_as_a_success(answer: dict[str, Any], error: str |
             "3000",
         ),
         ("services/aigc/text-generation/generation", {}, {"code": "Throttling", "message": "m"}, "Throttling"),
+        ("v2/chat", {}, {"event_type": "stream-end", "finish_reason": "ERROR"}, "ERROR"),
     ],
 )
 def test_an_error_that_is_the_event_itself(path: str, body: dict[str, Any], last: dict[str, Any], error: str) -> None:
@@ -430,6 +431,111 @@ def test_a_cost_of_0_is_one_where_models_are_given_away(url: str, model: str, ex
     """A gateway that could not price a call says 0 as well, and its budget would never be reached (litellm#37924)."""
     answer = CHATTED | {"model": model, "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "cost": 0}}
     assert billed(f"{url}/chat/completions", {"model": model, "messages": []}, json=answer)[3:] == expected
+
+
+SHARES = {
+    "models": [
+        {"model": "openai/gpt-oss-120b", "usage": {"prompt_tokens": 500, "completion_tokens": 50}},
+        {"model": "llama-3.3-70b-versatile", "usage": {"prompt_tokens": 400, "completion_tokens": 40}},
+        {"model": "openai/gpt-oss-120b", "usage": {"prompt_tokens": 100, "completion_tokens": 10}},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"json": CHATTED | {"model": "groq/compound", "usage_breakdown": SHARES}}, id="at once"),
+        pytest.param(
+            events({"choices": []}, {"choices": [], "x_groq": {"usage": CHATTED["usage"], "usage_breakdown": SHARES}}),
+            id="in events",
+        ),
+    ],
+)
+def test_each_model_of_a_system_has_its_own_price(answer: dict[str, Any]) -> None:
+    """Groq's compound systems have no price; what they are made of has, and the answer says who had how much of the whole."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, **answer))
+    with capture() as captured:
+        with running(operations.AGENT, "agent", framework="test"), httpx.Client(transport=transport) as client:
+            client.post(
+                "https://api.groq.com/openai/v1/chat/completions", json={"model": "groq/compound", "messages": []}
+            )
+        entries = ai_dev_squad.get_cost_tracker().entries
+    assert [(entry.cost.price, entry.input_tokens, entry.output_tokens, entry.cost_usd) for entry in entries] == [
+        ("groq/openai/gpt-oss-120b", 600, 60, pytest.approx(600 * 0.15e-6 + 60 * 0.6e-6)),
+        ("groq/llama-3.3-70b-versatile", 400, 40, pytest.approx(400 * 0.59e-6 + 40 * 0.79e-6)),
+    ]
+    assert (
+        captured.tree()
+        == """\
+invoke_agent agent: ok
+  chat groq/compound: ok
+    chat llama-3.3-70b-versatile: ok"""
+    )
+
+
+WRITTEN = {"inputs": "q", "parameters": {"max_new_tokens": 9}}
+DETAILS = {"finish_reason": "length", "generated_tokens": 5, "tokens": []}
+
+
+@pytest.mark.parametrize(
+    "url, body, answer, expected",
+    [
+        pytest.param(
+            "http://tgi:8080/generate",
+            WRITTEN,
+            {"json": {"generated_text": "a", "details": DETAILS | {"prefill": [{"id": 1}, {"id": 2}]}}},
+            ("text_completion", 2, 5),
+            id="TGI, which lists what it was asked",
+        ),
+        pytest.param(
+            "http://tgi:8080/generate",
+            WRITTEN,
+            {"json": {"generated_text": "a"}, "headers": {"x-prompt-tokens": "7", "x-generated-tokens": "3"}},
+            ("text_completion", 7, 3),
+            id="TGI, in the head",
+        ),
+        pytest.param(
+            "http://tgi:8080/generate_stream",
+            WRITTEN,
+            events({"token": {"id": 1}}, {"generated_text": "a b", "details": DETAILS | {"input_length": 4}}),
+            ("text_completion", 4, 5),
+            id="TGI, in events",
+        ),
+        pytest.param(
+            "http://sglang:30000/generate",
+            {"text": "q", "sampling_params": {"max_new_tokens": 9}},
+            {"json": {"text": "a", "meta_info": {"id": "x", "prompt_tokens": 6, "completion_tokens": 2}}},
+            ("text_completion", 6, 2),
+            id="SGLang",
+        ),
+        pytest.param(
+            "http://llama:8080/completion",
+            {"prompt": "q", "n_predict": 9, "stream": True},
+            events({"content": "a", "stop": False}, {"stop": True, "tokens_predicted": 5, "tokens_evaluated": 9}),
+            ("text_completion", 9, 5),
+            id="llama.cpp",
+        ),
+    ],
+)
+def test_a_server_of_one_model_names_none(
+    url: str, body: dict[str, Any], answer: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    """It is a call all the same, counted by what the server says in words of its own."""
+    assert billed(url, body, **answer)[:3] == expected
+
+
+def test_a_page_is_no_answer() -> None:
+    """A gateway's page of a login comes with a 200: the call failed, and nothing of it is billed."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, html="<html>Sign in</html>"))
+    with capture() as captured:
+        with running(operations.AGENT, "agent", framework="test"), httpx.Client(transport=transport) as client:
+            client.post(f"{OPENAI}/chat/completions", json={"model": "gpt-4o", "messages": [{"content": "q"}]})
+    (call,) = captured.closing("chat")
+    assert (call.status, call.error and call.error.type, call.usage and call.usage.source) == (
+        *("error", "html_page"),
+        "missing",
+    )
 
 
 def test_a_streams_head_knows_no_cost_yet() -> None:

@@ -73,6 +73,28 @@ STREAMS = {
         b"\xef\xbb\xbf" + json.dumps({**CHUNK, "usage": USAGE}).encode(),
         {"events": 1, "model": "m-1", "response_id": "c-1", "usage": USAGE},
     ),
+    "over several lines of an event": (
+        SSE,
+        b'data: {not json\n\ndata: {\ndata:  "id": "c-1", "usage":\ndata: '
+        + json.dumps(USAGE).encode()
+        + b"}\n\ndata: [DONE]\n",
+        {"events": 1, "response_id": "c-1", "usage": USAGE, "done": True},
+    ),
+    "over the lines of an event that nothing ends": (
+        SSE,
+        b'data: {"id":\ndata: "c-1"}',
+        {"events": 1, "response_id": "c-1"},
+    ),
+    "a document in UTF-16": (
+        JSON,
+        json.dumps({**CHUNK, "usage": USAGE}).encode("utf-16"),
+        {"events": 1, "model": "m-1", "response_id": "c-1", "usage": USAGE},
+    ),
+    "kinds that are no names": (
+        SSE,
+        sse({"type": ["x"], "event_type": {}, "finish_reason": {}}, {**CHUNK, "usage": USAGE}),
+        {"events": 2, "model": "m-1", "response_id": "c-1", "usage": USAGE},
+    ),
     "Groq's": (
         SSE,
         sse({**CHUNK, "x_groq": {"id": "req", "usage": USAGE}}),

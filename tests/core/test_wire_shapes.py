@@ -197,6 +197,14 @@ RERANKED = {"bedrockRerankingConfiguration": {"modelConfiguration": {"modelArn":
             {"request": {"model": "sonar-deep-research"}},
             ("deferred", "sonar-deep-research"),
         ),
+        (f"{OPENAI}/threads/thread_1/runs", {"assistant_id": "asst_1"}, ("runs", "")),
+        (f"{OPENAI}/threads/runs", {"assistant_id": "asst_1", "model": "gpt-4o"}, ("runs", "gpt-4o")),
+        ("http://localhost:8080/generate", {"inputs": "q", "parameters": {"max_new_tokens": 9}}, ("tgi", "")),
+        ("http://localhost:8080/generate_stream", {"inputs": "q", "parameters": {"details": True}}, ("tgi", "")),
+        ("https://x/endpoints/e/invocations", {"inputs": "q", "parameters": {"max_new_tokens": 9}}, ("tgi", "e")),
+        ("http://localhost:30000/generate", {"text": "q", "sampling_params": {}}, ("sglang", "")),
+        ("http://localhost:8080/completion", {"prompt": "q", "n_predict": 9}, ("llama_cpp", "")),
+        ("http://localhost:8080/embed", {"inputs": ["q"]}, ("tei_embeddings", "")),
         ("https://api.perplexity.ai/v1/agent", {"preset": "pro-search", "input": "q"}, ("responses", "")),
         ("https://api.perplexity.ai/v1/responses", {"models": ["a/b", "c/d"], "input": "q"}, ("responses", "")),
     ],
@@ -221,6 +229,10 @@ def test_a_model_may_be_named_elsewhere_or_be_chosen_there(
         ("https://gateway.example/v1/chat", {"message": "q"}),
         ("https://x.cloud.databricks.com/serving-endpoints/agent/invocations", {"input": [{"role": "user"}]}),
         ("http://localhost/v1/predictions", {"version": "1", "input": [1, 2]}),
+        ("http://localhost:2024/threads/7c1b/runs", {"assistant_id": "agent", "input": {}}),  # LangGraph's server
+        ("http://localhost/reports/generate", {"inputs": "q", "parameters": {"format": "pdf"}}),
+        ("http://localhost/completion", {"prompt": "q"}),
+        ("http://localhost/embed", {"url": "https://a.example"}),
     ],
 )
 def test_what_looks_like_it_is_no_call(url: str, body: dict[str, object]) -> None:

@@ -333,6 +333,7 @@ def _two_counts(asked: str, said: str) -> Callable[[Mapping[str, Any]], Counts]:
 
 _OLLAMA, _WATSONX = ("prompt_eval_count", "eval_count"), ("input_token_count", "generated_token_count")
 _REPLICATE = ("input_token_count", "output_token_count")
+_TGI, _LLAMA_CPP = ("input_length", "generated_tokens"), ("tokens_evaluated", "tokens_predicted")
 # The first that has one of these names reads the report. The metrics of an invocation come last: they stand beside a
 # report of the model's own that says more.
 _DIALECTS = (
@@ -349,6 +350,8 @@ _DIALECTS = (
     (_OLLAMA, _two_counts(*_OLLAMA)),
     (_REPLICATE[1:], _two_counts(*_REPLICATE)),
     (_WATSONX, _two_counts(*_WATSONX)),
+    (_TGI[1:], _two_counts(*_TGI)),
+    (_LLAMA_CPP[1:], _two_counts(*_LLAMA_CPP)),
     (("billed_units", "tokens"), _cohere),
     (("inputTokenCount", "outputTokenCount", "inputTextTokenCount"), _invocation),
 )

@@ -79,6 +79,10 @@ COUNTS = frozenset(
         *("input_token_count", "generated_token_count"),
         # Replicate
         "output_token_count",
+        # Hugging Face's TGI; llama.cpp; Groq's compound systems
+        *("input_length", "generated_tokens"),
+        *("tokens_evaluated", "tokens_predicted"),
+        "usage_breakdown",
         # Ollama; Cohere
         *("prompt_eval_count", "eval_count", "billed_units", "tokens"),
         # Anthropic's rounds of one answer

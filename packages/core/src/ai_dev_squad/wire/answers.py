@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ai_dev_squad.genai.reports import merged
-from ai_dev_squad.genai.rounds import served_by
+from ai_dev_squad.genai.rounds import SHARES, served_by
 from ai_dev_squad.genai.usage import tier_from
 from ai_dev_squad.wire.said import (
     BARE_COUNTS,
@@ -31,6 +31,7 @@ from ai_dev_squad.wire.said import (
     openai_searches,
     pictures,
     routed_to,
+    tgi_tokens,
     vertex_tokens,
 )
 
@@ -43,10 +44,16 @@ _LAST = {
 _REPORT = re.compile(r'"(?:usage|usageMetadata|meta)"\s*:\s*(?=\{)')
 _COUNTS = re.compile(r'"(prompt_eval_count|eval_count|inputTextTokenCount)"\s*:\s*(\d+)')
 _NAMES = re.compile(r'"(id|model)"\s*:\s*"([^"\\]{1,200})"')
+_FAILED = frozenset({"ERROR", "ERROR_TOXIC"})
 _BACKGROUND = re.compile(r'"background"\s*:\s*true')
+_SGLANG = ("prompt_tokens", "completion_tokens", "cached_tokens")
 _EMPTY = re.compile(rb"\s*(\[\s*\])?\s*")
 _SEARCH_CALL, _SEARCH_QUERIES = re.compile(rb"_search_call"), re.compile(rb"webSearchQueries")
 _read_object = json.JSONDecoder().raw_decode
+
+
+def _is_last(kind: Any) -> bool:
+    return type(kind) is str and kind in _LAST
 
 
 class Answer:
@@ -159,11 +166,13 @@ class Answer:
             self._hear_inside(said.delta)
         if said.bytes is not None:  # Bedrock's stream of another provider's events
             self._hear_inside(base64.b64decode(said.bytes))
-        if said.done is True or said.type in _LAST or said.event_type in _LAST:
+        if said.done is True or _is_last(said.type) or _is_last(said.event_type):
             self.done = True
         if self.response_id is None:
             identifier = said.responseId or said.generation_id or said.id
-            self.response_id = identifier if isinstance(identifier, str) else None
+            # A stream that begins with a thread of OpenAI's tells of its run after that.
+            is_one = isinstance(identifier, str) and not identifier.startswith("thread_")
+            self.response_id = identifier if is_one else None
         model = said.model or said.modelVersion or said.model_id
         if isinstance(model, str):
             self.model = model
@@ -216,6 +225,8 @@ class Answer:
             self.usage |= {name: self.usage.get(name, 0) + count for name, count in counts.items()}
         if said.tool_usage is not None:
             self.count(pictures(said))
+        if isinstance(said.finish_reason, str) and said.finish_reason in _FAILED:  # Cohere's
+            self.error = self.error or {"code": said.finish_reason}
         if said.type == "error" or (said.code and said.output is NOTHING and said.usage is None):
             # OpenAI's responses, Mistral's conversations, vLLM and DashScope have no object for it.
             self.error = self.error or {"code": str(said.code or said.type)}
@@ -223,6 +234,12 @@ class Answer:
             asked, written = said.stats.get("input_tokens"), said.stats.get("total_output_tokens")
             if asked is not None and written is not None:
                 self.count({"input_tokens": asked, "output_tokens": written})
+        if isinstance(said.meta_info, dict):  # SGLang
+            self.count({name: said.meta_info[name] for name in _SGLANG if name in said.meta_info})
+        if said.details is not NOTHING:
+            self.count(tgi_tokens(said.details))
+        if said.tokens_predicted is not None:  # llama.cpp
+            self.count({"tokens_evaluated": said.tokens_evaluated, "tokens_predicted": said.tokens_predicted})
         if isinstance(said.metrics, dict):  # Replicate
             self.count({name: number for name, number in said.metrics.items() if name.endswith("_token_count")})
 
@@ -234,6 +251,9 @@ class Answer:
             self.count(said.usageMetadata)
         if isinstance(said.x_groq, dict) and isinstance(said.x_groq.get("usage"), dict):
             self.count(said.x_groq["usage"])
+            self._hear_shares(said.x_groq.get(SHARES))
+        if said.usage_breakdown is not None:
+            self._hear_shares(said.usage_breakdown)
         if isinstance(said.meta, dict) and "billed_units" in said.meta:
             self.count({name: said.meta[name] for name in ("billed_units", "tokens") if name in said.meta})
         if isinstance(said.invocation_metrics, dict):
@@ -250,6 +270,11 @@ class Answer:
             self._hear_bare_counts(said)
         elif said.results is not None:
             self._hear_results(said.results)
+
+    def _hear_shares(self, told: Any) -> None:
+        if isinstance(told, dict):
+            self.count({SHARES: told})
+            self.model = served_by(self.usage) or self.model
 
     def _hear_bare_counts(self, said: Said) -> None:
         self.count({name: number for name in BARE_COUNTS if (number := getattr(said, name)) is not None})

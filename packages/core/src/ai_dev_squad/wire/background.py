@@ -1,5 +1,5 @@
 """Responses that a provider goes on with after it has answered the request: ``background`` of OpenAI and of Gemini's
-interactions, xAI's and Perplexity's deferred ones, and Replicate's predictions.
+interactions, runs of OpenAI's threads, xAI's and Perplexity's deferred ones, and Replicate's predictions.
 
 The POST says ``queued`` and names no tokens; some later request, perhaps of another process, is told them: one that
 asks how it is going, one that takes the stream up again, one that cancels. The first of all that are told has it
@@ -8,7 +8,8 @@ with the lease of a process that died. https://platform.openai.com/docs/guides/b
 https://ai.google.dev/gemini-api/docs/background-execution,
 https://docs.x.ai/developers/advanced-api-usage/deferred-chat-completions,
 https://docs.perplexity.ai/api-reference/async-sonar-api-request-get,
-https://replicate.com/docs/reference/http#predictions.get
+https://replicate.com/docs/reference/http#predictions.get,
+https://platform.openai.com/docs/api-reference/runs/object
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ __all__ = ["Background"]
 
 _HELD_S = 3600.0
 _MOST = 1000
-_OVER = frozenset({"completed", "succeeded", "failed", "incomplete", "cancelled", "canceled"})
+_OVER = frozenset({"completed", "succeeded", "failed", "incomplete", "cancelled", "canceled", "expired"})
 
 
 class _Waiting(NamedTuple):
@@ -69,7 +70,7 @@ class Background:
         identifier = answer.response_id
         if not exchange.goes_on or identifier is None:
             return
-        if answer.usage:
+        if _is_whole(exchange):
             if not claim(identifier):
                 _give_back(attempt.defer())  # another request was told before
         elif answer.state not in _OVER and (exchange.status_code or 0) < 400:
@@ -90,7 +91,7 @@ class Background:
             call.only_fetches = True  # its framework announces as a model call what asks no model
         if identifier is None or not (exchange.goes_on or waiting) or (exchange.status_code or 0) >= 400:
             return
-        if not answer.usage and answer.state not in _OVER:
+        if not _is_whole(exchange) and answer.state not in _OVER:
             self._go_on(identifier, waiting)
             return
         with self._lock:
@@ -139,6 +140,12 @@ class Background:
             operation = waiting.attempt.operation
             if operation.awaited is not None and not self._waits(operation):
                 operation.awaited.end(operation)
+
+
+def _is_whole(exchange: Exchange) -> bool:
+    """Whether the answer says what all of it was billed: the stream of a run may count its steps, and then wait for tools."""
+    answer = exchange.answer
+    return bool(answer.usage) and (exchange.api != "runs" or answer.state in _OVER)
 
 
 def _give_back(reservation: Reservation | None) -> None:

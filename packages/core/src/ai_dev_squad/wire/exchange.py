@@ -21,11 +21,16 @@ Status = Literal["ok", "error", "closed_early", "cancelled"]
 """How an exchange ended: answered; refused by the server, failed, or an error inside the answer; given up by its reader;
 cancelled."""
 
+_OF_TGI = {"input_length": "x-prompt-tokens", "generated_tokens": "x-generated-tokens"}
 _COUNTED_IN_HEADERS = {
-    "inputTokenCount": "x-amzn-bedrock-input-token-count",
-    "outputTokenCount": "x-amzn-bedrock-output-token-count",
-    "cacheReadInputTokenCount": "x-amzn-bedrock-cache-read-input-token-count",
-    "cacheWriteInputTokenCount": "x-amzn-bedrock-cache-write-input-token-count",
+    "invoke": {
+        "inputTokenCount": "x-amzn-bedrock-input-token-count",
+        "outputTokenCount": "x-amzn-bedrock-output-token-count",
+        "cacheReadInputTokenCount": "x-amzn-bedrock-cache-read-input-token-count",
+        "cacheWriteInputTokenCount": "x-amzn-bedrock-cache-write-input-token-count",
+    },
+    "tgi": _OF_TGI,
+    "hf_inference": _OF_TGI,
 }
 
 # LiteLLM's proxy: https://docs.litellm.ai/docs/proxy/response_headers
@@ -51,6 +56,9 @@ _PROVIDERS = {
     "cloudflare": "cloudflare",
     "cloudflare_embeddings": "cloudflare",
     "hf_inference": "huggingface",
+    **dict.fromkeys(("tgi", "tei_embeddings"), "huggingface"),
+    "llama_cpp": "llama_cpp",
+    "sglang": "sglang",
     "replicate": "replicate",
     "retrieval": "aws.bedrock",
     "bedrock_agent": "aws.bedrock",
@@ -64,6 +72,7 @@ class Exchange:
     __slots__ = (
         "__weakref__",
         "_ending",
+        "_is_page",
         "_reader",
         "_shape",
         "answer",
@@ -124,6 +133,7 @@ class Exchange:
         self.is_sending = True
         """Whether the client waits for the answer's head."""
         self._reader: Reader | None = None
+        self._is_page = False
         self._ending: list[Ending] = []
 
     @property
@@ -148,7 +158,7 @@ class Exchange:
 
     @property
     def goes_on(self) -> bool:
-        """Whether the provider goes on with the answer after it is through: OpenAI and Replicate say so, Gemini and xAI only
+        """Whether the provider goes on with the answer after it is through: OpenAI and Replicate say so, its threads' runs do, Gemini and xAI only
         repeat what was asked, if that, and Perplexity has a path of its own for it.
         """
         answer = self.answer
@@ -156,7 +166,7 @@ class Exchange:
             return answer.state in {"starting", "processing"}
         return (
             answer.background
-            or self.api == "deferred"
+            or self.api in {"deferred", "runs"}
             or (self.api in {"interactions", "chat"} and self.request.background)
         )
 
@@ -170,10 +180,11 @@ class Exchange:
         try:
             kind = str(headers.get("content-type") or "").lower()
             self.streamed = "stream" in kind or "ndjson" in kind
+            self._is_page = "html" in kind
             if not self.streamed:  # a stream's cost isn't known when it begins
                 self.reported_usd = _amount(headers.get(_COST))
-            if self.api == "invoke":  # where a model's own format may say nothing of tokens
-                self._count_in(headers)
+            if self.api in _COUNTED_IN_HEADERS:  # where a model's own format may say nothing of tokens
+                self._count_in(headers, _COUNTED_IN_HEADERS[self.api])
             reader = reader_of(self.answer, kind)
             encoding = headers.get("content-encoding") if packed else None
             self._reader = unpacked(reader, str(encoding)) if encoding else reader
@@ -212,6 +223,8 @@ class Exchange:
             if reader is not None:
                 reader.end()
             self.answer.end()
+            if self._is_page and not self.answer.events:  # a gateway's, or of a login
+                self.answer.error = self.answer.error or {"code": "html_page"}
         except Exception as failure:  # noqa: BLE001
             report("reading the end of an answer on the wire", failure)
         self.error = error
@@ -233,8 +246,8 @@ class Exchange:
         if self._ending:
             self._ending[0].dropped(self)
 
-    def _count_in(self, headers: Mapping[str, Any]) -> None:
-        told = {name: headers.get(header) for name, header in _COUNTED_IN_HEADERS.items()}
+    def _count_in(self, headers: Mapping[str, Any], names: Mapping[str, str]) -> None:
+        told = {name: headers.get(header) for name, header in names.items()}
         self.answer.count({name: int(number) for name, number in told.items() if number is not None})
 
 

@@ -243,7 +243,7 @@ def _kind(exchange: Exchange) -> Kind:
 
 
 _KINDS = {
-    **dict.fromkeys(("completions", "watsonx_text"), TEXT_COMPLETION),
+    **dict.fromkeys(("completions", "llama_cpp", "sglang", "tgi", "watsonx_text"), TEXT_COMPLETION),
     **dict.fromkeys(
         (
             *("classify", "decisions", "hf_inference", "images", "ocr", "replicate"),

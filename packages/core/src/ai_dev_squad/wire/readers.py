@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Protocol
 
 from ai_dev_squad.wire.answers import Answer
@@ -63,6 +64,7 @@ class Lines:
 
     def __init__(self, answer: Answer) -> None:
         self._answer, self._rest = answer, _Text()
+        self._event = b""  # the lines so far of one whose JSON takes several
 
     def feed(self, data: bytes) -> None:
         """Read the lines that this piece completes."""
@@ -78,8 +80,9 @@ class Lines:
             self._rest, start = _Text(), first + 1
         else:
             start = 0
-        for line in data[start:end].split(b"\n"):
-            self._look(line, cut=False)
+        if start <= end:
+            for line in data[start:end].split(b"\n"):
+                self._look(line, cut=False)
         if end + 1 < len(data):
             self._rest.add(data[end + 1 :], self._answer)
 
@@ -90,9 +93,15 @@ class Lines:
             return
         if line.startswith(b"data:"):
             line = line[5:].strip()
-        if line[:1] == b"{":
+            if line[:1] == b"{" and self._answer.take(line):
+                self._event = b""
+            elif self._event or line[:1] == b"{":
+                self._event = b"%b\n%b" % (self._event, line) if len(self._event) < _LONGEST else b""
+        elif self._event and not line.strip():
+            self._end_event()
+        elif line[:1] == b"{":
             self._answer.take(line)
-        elif line == b"[DONE]":
+        if line == b"[DONE]":
             self._answer.done = True
         elif line.startswith(_MARK):
             self._look(line[3:], cut=False)
@@ -102,6 +111,12 @@ class Lines:
         rest = bytes(self._rest.kept)
         for line in [rest] if self._rest.cut else rest.split(b"\r"):
             self._look(line, self._rest.cut)
+        self._end_event()
+
+    def _end_event(self) -> None:
+        if self._event:
+            self._answer.take(self._event)
+            self._event = b""
 
 
 class Document:
@@ -121,7 +136,9 @@ class Document:
         text = self._text
         if not text.kept:
             return
-        whole = bytes(text.kept).removeprefix(_MARK)
+        whole = bytes(text.kept)
+        encoding = json.detect_encoding(whole[:4])
+        whole = whole.removeprefix(_MARK) if "utf-8" in encoding else whole.decode(encoding, "replace").encode()
         if not text.cut:
             if self._answer.take(whole.strip()):
                 return

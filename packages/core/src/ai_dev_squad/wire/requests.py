@@ -23,6 +23,7 @@ _PROMPTS = (
     "texts",
     "inputs",
     "inputText",
+    "additional_messages",
     "requests",
     "instances",
 )
@@ -141,6 +142,8 @@ class Request:
         """
         whole = self.mapping()
         asked = _first(whole, _PROMPTS)
+        if asked is None and isinstance(whole.get("text"), (str, list)):  # OpenAI's responses say there how to answer
+            asked = whole["text"]
         if isinstance(asked, dict):  # as DashScope's input holds its messages
             asked = _first(asked, _PROMPTS) or asked
         instructions = _first(whole, _SYSTEMS)

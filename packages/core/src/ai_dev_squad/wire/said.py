@@ -22,6 +22,7 @@ __all__ = [
     "openai_searches",
     "pictures",
     "routed_to",
+    "tgi_tokens",
     "vertex_tokens",
 ]
 
@@ -47,6 +48,11 @@ class Said(msgspec.Struct, gc=False):
     usageMetadata: Any = None  # noqa: N815
     meta: Any = None
     x_groq: Any = None
+    usage_breakdown: Any = None
+    meta_info: Any = None
+    details: msgspec.Raw = NOTHING
+    tokens_evaluated: Any = None
+    tokens_predicted: Any = None
     prompt_eval_count: Any = None
     eval_count: Any = None
     inputTextTokenCount: Any = None  # noqa: N815
@@ -57,6 +63,7 @@ class Said(msgspec.Struct, gc=False):
     input_token_count: Any = None
     model_id: Any = None
     stop_reason: Any = None
+    finish_reason: Any = None
     content: msgspec.Raw = NOTHING
     content_block: msgspec.Raw = NOTHING
     output: msgspec.Raw = NOTHING
@@ -103,6 +110,14 @@ class _Named(msgspec.Struct, gc=False):
     model: Any = None
 
 
+class _Details(msgspec.Struct, gc=False):
+    """What Hugging Face's TGI says of one text that it wrote."""
+
+    generated_tokens: Any = None
+    input_length: Any = None
+    prefill: list[msgspec.Raw] = []
+
+
 class _Prediction(msgspec.Struct, gc=False):
     """What Vertex says of one text that it was given to embed."""
 
@@ -128,6 +143,7 @@ BARE_COUNTS = (
 decode = msgspec.json.Decoder(Said).decode
 decode_list = msgspec.json.Decoder(list[Said]).decode
 _decode_items = msgspec.json.Decoder(list[_Item]).decode
+_decode_details = msgspec.json.Decoder(_Details).decode
 _decode_predictions = msgspec.json.Decoder(list[_Prediction]).decode
 decode_choices = msgspec.json.Decoder(list[_Choice]).decode
 _decode_outputs = _decode_tools = msgspec.json.Decoder(list[_Named]).decode
@@ -196,6 +212,16 @@ def asked_by_agent(trace: Any) -> tuple[str | None, dict[str, int]]:
         usage = fields_of(fields_of(fields_of(step.get("modelInvocationOutput")).get("metadata")).get("usage"))
         counts |= {name: usage[name] for name in ("inputTokens", "outputTokens") if type(usage.get(name)) is int}
     return model if isinstance(model, str) else None, counts
+
+
+def tgi_tokens(details: msgspec.Raw) -> dict[str, int]:
+    """https://huggingface.github.io/text-generation-inference/#/Text%20Generation%20Inference/generate"""
+    try:
+        told = _decode_details(details)
+    except msgspec.MsgspecError:
+        return {}
+    counts = {"input_length": told.input_length or len(told.prefill) or None, "generated_tokens": told.generated_tokens}
+    return {name: count for name, count in counts.items() if type(count) is int}
 
 
 def vertex_tokens(predictions: msgspec.Raw) -> dict[str, int]:

@@ -67,6 +67,31 @@ def _goes_on(body: Mapping[str, Any]) -> bool:
     return isinstance(body.get("inputs"), (str, list))
 
 
+def _generates(body: Mapping[str, Any]) -> bool:
+    """As Hugging Face's TGI is asked, and what SageMaker runs of it: an endpoint there may serve anything."""
+    parameters = body.get("parameters")
+    wanted = isinstance(parameters, dict) and not _OF_GENERATION.isdisjoint(parameters)
+    return isinstance(body.get("inputs"), str) and wanted
+
+
+def _samples(body: Mapping[str, Any]) -> bool:
+    return "sampling_params" in body and not {"text", "input_ids"}.isdisjoint(body)
+
+
+def _completes(body: Mapping[str, Any]) -> bool:
+    return isinstance(body.get("prompt"), (str, list)) and not {"n_predict", "cache_prompt", "id_slot"}.isdisjoint(body)
+
+
+def _measures_inputs(body: Mapping[str, Any]) -> bool:
+    texts = body.get("inputs")
+    return isinstance(texts[0] if isinstance(texts, list) and texts else texts, str)
+
+
+def _runs(body: Mapping[str, Any]) -> bool:
+    """OpenAI's assistants have names of their own; LangGraph's, whose paths are the same, have other names."""
+    return str(body.get("assistant_id")).startswith("asst_")
+
+
 def _predicts(body: Mapping[str, Any]) -> bool:
     return isinstance(body.get("input"), dict)
 
@@ -85,6 +110,10 @@ def _names_what_is_kept(body: Mapping[str, Any]) -> bool:
         or (isinstance(body.get("preset") or body.get("models"), (str, list)) and "input" in body)
     )
 
+
+_OF_GENERATION = frozenset(
+    {"max_new_tokens", "temperature", "do_sample", "return_full_text", "top_p", "details", "stop"}
+)
 
 # Earlier rows win. Sources: the API references of OpenAI, Azure OpenAI and AI Foundry, Anthropic, Vertex AI, Gemini,
 # Amazon Bedrock Runtime, Agent Runtime and SageMaker Runtime, Ollama, Cohere, Voyage, Mistral, IBM watsonx.ai, DashScope,
@@ -117,6 +146,15 @@ SHAPES = (
         for within in ("/ai/run/@", "/workers-ai/@")
         for api, asking in (("cloudflare_embeddings", _measures), ("cloudflare", None))
     ),
+    # Servers of one model that are asked in their own language: nobody names the model.
+    *(Shape("tgi", ending, unmistakable=True, asking=_generates) for ending in ("/generate", "/generate_stream")),
+    Shape("sglang", "/generate", unmistakable=True, asking=_samples),
+    Shape("llama_cpp", "/completion", unmistakable=True, asking=_completes),
+    *(
+        Shape("tgi", ending, within="/endpoints/", model_in_path=True, asking=_generates)
+        for ending in ("/invocations", "/invocations-response-stream")
+    ),
+    Shape("runs", "/runs", within="/threads/", unmistakable=True, asking=_runs),
     Shape("images", "/images/generations", model_in_path=True, unmistakable=True),
     Shape("images", "/images/edits", model_in_path=True, unmistakable=True),
     Shape("images", "/images/variations", model_in_path=True, unmistakable=True),
@@ -207,6 +245,7 @@ SHAPES = (
     Shape("cohere", "/v2/chat"),
     Shape("cohere_embeddings", "/v1/embed", chosen_by="cohere"),
     Shape("cohere_embeddings", "/v2/embed"),
+    Shape("tei_embeddings", "/embed", unmistakable=True, asking=_measures_inputs),
 )
 
 # Vertex counts tokens by a model of that name, which answers nothing and costs nothing.
@@ -249,16 +288,16 @@ def shapes_of(path: str) -> list[Shape]:
     return [row for row in rows if plain.endswith(row.ending) and row.within in plain]
 
 
-_TOLD_LATER = ("/responses/", "/interactions/", "/async/", "/deferred-completion/", "/predictions/")
+_TOLD_LATER = ("/responses/", "/threads/", "/interactions/", "/async/", "/deferred-completion/", "/predictions/")
 _FOLLOWED = re.compile(
-    r"/(responses|interactions|predictions|async/chat/completions|async/sonar|chat/deferred-completion)"
-    r"/([\w-]{1,256})(/cancel)?/?(?:\?|$)"
+    r"/(responses|interactions|predictions|async/chat/completions|async/sonar|chat/deferred-completion"
+    r"|threads/[\w-]{1,256}/runs(?=/run_))/([\w-]{1,256})(/cancel|/submit_tool_outputs)?/?(?:\?|$)"
 )
 _LATER = {"responses": "responses", "interactions": "interactions", "predictions": "replicate"}
 
 
 def followed(method: str, path: str) -> tuple[str, str] | None:
-    """API and id of the response that a request asks about or cancels; ``None`` if it does neither."""
+    """API and id of the response that a request asks about, goes on with or cancels; ``None`` if it does neither."""
     for part in _TOLD_LATER:
         if part in path:
             break
@@ -267,4 +306,5 @@ def followed(method: str, path: str) -> tuple[str, str] | None:
     found = _FOLLOWED.search(path)
     if found is None or method != ("GET" if found[3] is None else "POST"):
         return None
-    return _LATER.get(found[1], "deferred"), found[2]
+    api = "runs" if found[1].startswith("threads") else _LATER.get(found[1], "deferred")
+    return api, found[2]

@@ -275,9 +275,8 @@ class PriceList:
                     until=question.at + RETRY_AFTER_S,
                 )
         places = () if question.address is None else spellings_of_address(question.address)
-        if (house in self.local and not (house == "ollama" and name.endswith("cloud"))) or any(
-            place in self.local for place in places
-        ):
+        is_sold = house == "ollama" and (name.endswith("cloud") or "ollama.com" in places)
+        if (house in self.local and not is_sold) or any(place in self.local for place in places):
             return Price(f"{house}/{model}", FREE, source="local")
         return failed
 
