@@ -132,6 +132,8 @@ def settle(operation: Operation, error: ErrorInfo | None) -> None:
             operation.reservation.release()  # without effect once the call is in the ledger
         if operation.first_chunk_s is not None:
             operation.annotate({keys.RESPONSE_TIME_TO_FIRST_CHUNK: operation.first_chunk_s})
+        if operation.attempts is not None and not any(attempt.is_open for attempt in operation.attempts):
+            operation.attempts = None  # they lead back here: with what they hold, they are freed at once
 
 
 def _bill(operation: Operation) -> bool:

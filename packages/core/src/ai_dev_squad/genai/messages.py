@@ -121,6 +121,9 @@ def plain_text(item: Any) -> tuple[str, str] | None:
     cls: Any = type(item)
     beside: tuple[str, ...] | None
     if cls is dict:
+        role, content = item.get("role"), item.get("content")
+        if len(item) == 2 and type(content) is str and content and role:  # there is nothing beside them
+            return role_name(role), content
         fields, beside = item, _BESIDE_THE_TEXT
     elif cls is tuple and len(item) == 2:
         role, content = item

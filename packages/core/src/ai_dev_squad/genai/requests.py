@@ -160,6 +160,11 @@ def provider_speaking_openai(url: Any, model: str) -> str:
     """Whom a client asks that speaks OpenAI's language, in the conventions' words: who answers at its address if that is
     known, else the maker of the model, else OpenAI.
     """
+    return _answering(str(url) if url else "", model)
+
+
+@lru_cache(maxsize=1024)
+def _answering(url: str, model: str) -> str:
     behind = provider_behind("openai", server_attributes(url).get(keys.SERVER_ADDRESS))
     return behind if behind != "openai" else maker_of_model(model) or behind
 
@@ -251,6 +256,8 @@ def model_request(
 
 _said: Remembered[tuple[str, bytes]] = Remembered()
 """Of messages that are nothing but a text: that text, and what is hashed of it."""
+_NEVER_KEPT = frozenset({dict, tuple, str})
+"""Sorts of message that ``Remembered`` cannot keep: being told so by an exception takes longer than reading one."""
 
 
 def prompt_marks(messages: Any, tools: Any = None, response_format: Any = None) -> PromptMarks:
@@ -260,7 +267,8 @@ def prompt_marks(messages: Any, tools: Any = None, response_format: Any = None) 
     try:
         for item in listed(messages):
             count += 1
-            known = _said.of(item)
+            is_object = type(item) not in _NEVER_KEPT
+            known = _said.of(item) if is_object else None
             if known is not None and getattr(item, "content", None) is known[0]:
                 newest, before = known[1], newest
                 digest.update(newest)
@@ -269,7 +277,7 @@ def prompt_marks(messages: Any, tools: Any = None, response_format: Any = None) 
             for piece in _pieces(item) if said is None else (said,):
                 newest, before = _encoded(piece), newest
                 digest.update(newest)
-            if said is not None:
+            if said is not None and is_object:
                 _said.keep(item, (said[1], newest))
         if (
             tools is not None

@@ -16,12 +16,15 @@ from typing import Any, TypeAlias
 
 from ai_dev_squad.genai.reports import plain
 
-__all__ = ["SHARES", "as_served", "elsewhere", "in_between", "served_by"]
+__all__ = ["MAY_TELL", "SHARES", "as_served", "elsewhere", "in_between", "served_by"]
 
 Report: TypeAlias = Mapping[str, Any]
 
 SHARES = "usage_breakdown"
 """Where Groq says which model has had how much of the whole."""
+_ROUNDS = "iterations"
+MAY_TELL = frozenset({SHARES, _ROUNDS})
+"""The names without which a report tells of one model alone."""
 _SERVED = "fallback_message"
 _OPENAI = ("prompt_tokens", "completion_tokens", "total_tokens")
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -85,7 +88,7 @@ def elsewhere(report: Report) -> list[tuple[str, Report]]:
 
 def _rounds(report: Report) -> list[Report]:
     """Whoever rewrites a report to OpenAI's names has added them up."""
-    listed = report.get("iterations")
+    listed = report.get(_ROUNDS)
     if listed is None or "prompt_tokens" in report:
         return []
     return [plain(item) for item in listed] if isinstance(listed, (list, tuple)) else []

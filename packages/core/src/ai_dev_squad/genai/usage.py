@@ -12,7 +12,8 @@ from typing import Any
 from msgspec import structs
 
 from ai_dev_squad.genai.dialects import beside, counted, two_numbers
-from ai_dev_squad.genai.reports import HOLDERS, found, inside, merged, plain
+from ai_dev_squad.genai.reports import HOLDERS, PICTURES, found, inside, merged, plain
+from ai_dev_squad.genai.rounds import MAY_TELL
 from ai_dev_squad.schema import Usage
 
 __all__ = ["UsageTally", "beside_from", "combined", "cost_from", "tier_from", "usage_from"]
@@ -28,7 +29,10 @@ _USUAL = frozenset({None, "auto", "standard", "standard_only"})
 _PLACE = "inference_geo"
 _DEARER_PLACES = frozenset({"us"})
 """https://platform.claude.com/docs/en/about-claude/pricing#data-residency-pricing"""
+# Nearly every report has nothing of these, and says so at once.
 _MAY_NAME_A_TIER = HOLDERS | {*_TIERS, "speed", _PLACE}
+_MAY_TELL_MONEY = HOLDERS | {"cost", "estimated_cost", "cost_in_usd_ticks"}
+_MAY_TELL_OF_OTHERS = HOLDERS | MAY_TELL | {PICTURES}
 
 
 def usage_from(report: Any, *, provider: str | None = None, model: str | None = None) -> Usage | None:
@@ -73,6 +77,8 @@ def cost_from(report: Any) -> float | None:
     Perplexity's ``cost.total_cost``, DeepInfra's ``estimated_cost``, xAI's ``cost_in_usd_ticks``.
     """
     try:
+        if type(report) is dict and _MAY_TELL_MONEY.isdisjoint(report):
+            return None
         return _cost(found(report))
     except Exception:  # noqa: BLE001 - see usage_from
         return None
@@ -85,6 +91,8 @@ def beside_from(report: Any) -> list[tuple[str, Usage]]:
     answers in its place; OpenAI's responses have pictures drawn by another.
     """
     try:
+        if type(report) is dict and _MAY_TELL_OF_OTHERS.isdisjoint(report):
+            return []
         return beside(found(report))
     except Exception:  # noqa: BLE001 - see usage_from
         return []
@@ -97,7 +105,7 @@ def tier_from(report: Any) -> str | None:
     ``"us"`` or ``"fast+us"`` where it has kept the call in the United States.
     """
     try:
-        if type(report) is dict and _MAY_NAME_A_TIER.isdisjoint(report):  # nearly every request
+        if type(report) is dict and _MAY_NAME_A_TIER.isdisjoint(report):
             return None
         return _tier(report, 0)
     except Exception:  # noqa: BLE001 - see usage_from

@@ -141,6 +141,7 @@ class WireObserver:
             self._background.told(exchange, lambda: match(CHAT, lambda: "", operations.open_operations))
             return
         attempt: Attempt | None = exchange.note
+        exchange.note = None  # which leads back to the exchange
         if attempt is None:
             return
         operation = attempt.operation

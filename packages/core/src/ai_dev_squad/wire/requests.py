@@ -101,6 +101,8 @@ class Request:
     def service_tier(self) -> str | None:
         """The tier that is asked for."""
         read = self._read
+        if read.service_tier is read.serviceTier is read.speed is read.inference_geo is None:  # as nearly always
+            return None
         named = "fast" if read.speed == "fast" else read.service_tier  # Anthropic's answer names both
         return tier_from({"service_tier": named, "serviceTier": read.serviceTier, "inference_geo": read.inference_geo})
 
