@@ -276,6 +276,13 @@ def test_who_speaks_a_language_of_their_own(
             id="LM Studio",
         ),
         pytest.param(
+            "https://router.huggingface.co/groq/openai/v1/chat/completions",
+            {"model": "llama-3.3-70b-versatile", "messages": []},
+            {"json": {"usage": {"prompt_tokens": 1000, "completion_tokens": 100}}},
+            (1000, 100, pytest.approx(1000 * 0.59e-6 + 100 * 0.79e-6)),
+            id="Groq, through Hugging Face",
+        ),
+        pytest.param(
             "https://api.deepinfra.com/v1/openai/chat/completions",
             {"model": "deepseek-ai/DeepSeek-V3", "messages": []},
             {"json": {"usage": {"prompt_tokens": 1000, "completion_tokens": 100, "estimated_cost": 0.00034}}},

@@ -90,6 +90,18 @@ STREAMS = {
         json.dumps({**CHUNK, "usage": USAGE}).encode("utf-16"),
         {"events": 1, "model": "m-1", "response_id": "c-1", "usage": USAGE},
     ),
+    "without an id at first, as Azure's": (  # its first event says what a filter thinks of the prompt
+        SSE,
+        sse({"id": "", "model": "", "choices": [], "prompt_filter_results": []}, {**CHUNK, "usage": USAGE}),
+        {"events": 2, "model": "m-1", "response_id": "c-1", "usage": USAGE},
+    ),
+    "with a number that JSON has not": (
+        SSE,
+        b'data: {"id":"c-1","choices":[{"logprobs":NaN}],"usage":'
+        + json.dumps(USAGE).encode()
+        + b"}\n\ndata: [DONE]\n",
+        {"response_id": "c-1", "usage": USAGE, "done": True},
+    ),
     "kinds that are no names": (
         SSE,
         sse({"type": ["x"], "event_type": {}, "finish_reason": {}}, {**CHUNK, "usage": USAGE}),

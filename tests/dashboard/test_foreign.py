@@ -297,6 +297,20 @@ def test_mlflow_says_kind_tokens_model_and_session_in_json():
     assert row_of({"mlflow.spanType": "TOOL", "mlflow.spanInputs": "{}"}).operation == "execute_tool"
 
 
+@pytest.mark.parametrize(
+    "usage", ['{"input_tokens": 1000, "output_tokens": 50}', '{"prompt_tokens": 1000, "completion_tokens": 50}']
+)
+def test_mlflow_said_less_of_the_openai_agents_sdk(usage: str):
+    """Under names that nobody added up (mlflow#24059)."""
+    row = row_of({"mlflow.spanType": '"CHAT_MODEL"', "model": '"gpt-4o"', "usage": usage})
+    assert (row.operation, row.model, row.input_tokens, row.output_tokens) == ("chat", "gpt-4o", 1000, 50)
+
+
+def test_a_span_that_says_that_it_is_below_itself_is_a_root():
+    """Its run would have none."""
+    assert row_of({}, parent="b" * 16).parent_span_id is None
+
+
 def test_what_vercel_is_told_of_session_and_user_is_understood():
     """Its telemetry metadata has names that the application chose; these are the ones that its documentation uses."""
     row = row_of(

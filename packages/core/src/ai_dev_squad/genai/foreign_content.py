@@ -169,15 +169,16 @@ def _older_message(item: Any) -> dict[str, Any]:
 
 def mlflow_content(given: Attributes, found: Attributes) -> None:
     """MLflow's JSON: what a chat model used and who it was, and what a tool was given."""
-    usage = read_json(given.get("mlflow.chat.tokenUsage"))
+    # Of the OpenAI Agents SDK it told the same under shorter names: https://github.com/mlflow/mlflow/issues/24059
+    usage = read_json(given.get("mlflow.chat.tokenUsage") or given.get("usage"))
     if type(usage) is dict:
-        put(found, keys.USAGE_INPUT_TOKENS, usage.get("input_tokens"))
-        put(found, keys.USAGE_OUTPUT_TOKENS, usage.get("output_tokens"))
+        put(found, keys.USAGE_INPUT_TOKENS, usage.get("input_tokens", usage.get("prompt_tokens")))
+        put(found, keys.USAGE_OUTPUT_TOKENS, usage.get("output_tokens", usage.get("completion_tokens")))
         put(found, keys.USAGE_CACHE_READ_INPUT_TOKENS, usage.get("cache_read_input_tokens"))
         put(found, keys.USAGE_CACHE_WRITE_INPUT_TOKENS, usage.get("cache_creation_input_tokens"))
     asked = read_json(given.get("mlflow.spanInputs"))
     named = asked.get("model") if type(asked) is dict else None
-    put(found, keys.REQUEST_MODEL, read_json(given.get("mlflow.llm.model")) or named)
+    put(found, keys.REQUEST_MODEL, read_json(given.get("mlflow.llm.model")) or named or read_json(given.get("model")))
     put(found, keys.PROVIDER_NAME, read_json(given.get("mlflow.llm.provider")))
     put(found, keys.CONVERSATION_ID, read_json(given.get("mlflow.trace.session")))
     if read_json(given.get("mlflow.spanType")) == "TOOL":

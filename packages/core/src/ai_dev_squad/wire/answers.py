@@ -170,9 +170,9 @@ class Answer:
             self.done = True
         if self.response_id is None:
             identifier = said.responseId or said.generation_id or said.id
-            # A stream that begins with a thread of OpenAI's tells of its run after that.
+            # A stream that begins with a thread of OpenAI's tells of its run after that, and Azure's first event has no id yet.
             is_one = isinstance(identifier, str) and not identifier.startswith("thread_")
-            self.response_id = identifier if is_one else None
+            self.response_id = identifier or None if is_one else None
         model = said.model or said.modelVersion or said.model_id
         if isinstance(model, str):
             self.model = model

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
-from ai_dev_squad.genai.providers import provider_of_host
+from ai_dev_squad.genai.providers import convention_name, is_known, provider_of_host
 from ai_dev_squad.guard import report
 from ai_dev_squad.wire.answers import Answer
 from ai_dev_squad.wire.packing import unpacked
@@ -35,6 +35,9 @@ _COUNTED_IN_HEADERS = {
 
 # LiteLLM's proxy: https://docs.litellm.ai/docs/proxy/response_headers
 _COST = "x-litellm-response-cost"
+
+# https://huggingface.co/docs/inference-providers: below the name of a provider its own API, at its own price
+_ROUTER = "router.huggingface.co"
 
 # Whose API it is, where the host doesn't say who answers.
 _PROVIDERS = {
@@ -143,7 +146,9 @@ class Exchange:
 
     @property
     def provider(self) -> str:
-        """Whose model it is: the host says so, or else the API."""
+        """Whose model it is: the host says so, or else the API; of what Hugging Face passes on, the path."""
+        if self.host == _ROUTER and is_known(chosen := self.path.split("/", 2)[1]):
+            return convention_name(chosen)
         return provider_of_host(self.host) or _PROVIDERS.get(self.api, "openai")
 
     @property

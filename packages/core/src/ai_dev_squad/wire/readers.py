@@ -114,9 +114,9 @@ class Lines:
         self._end_event()
 
     def _end_event(self) -> None:
-        if self._event:
-            self._answer.take(self._event)
-            self._event = b""
+        event, self._event = self._event, b""
+        if event and not self._answer.take(event):  # such as of a server that writes NaN
+            self._answer.take_part(event)
 
 
 class Document:

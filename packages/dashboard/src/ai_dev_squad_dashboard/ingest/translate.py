@@ -88,6 +88,7 @@ def span_row(span: Span, origin: Origin, now_us: int, prices: Prices) -> SpanRow
 def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple[SpanRow, str | None]:
     """As ``span_row``, and the provider's id of the answer when it is a model call that has one."""
     given = span.attributes
+    above = None if span.parent_span_id in {"", span.span_id} else span.parent_span_id  # nothing is above itself
     own = given.get(keys.FRAMEWORK)
     if own is not None:
         values = shown = given
@@ -99,9 +100,7 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         user = _name(given.get(keys.USER_ID) or given.get("user.id") or given.get("enduser.id"))
     else:
         values, shown = canonical(given, span.name)
-        operation = operation_of(
-            given, values, scope=origin.scope, span_name=span.name, is_root=not span.parent_span_id
-        )
+        operation = operation_of(given, values, scope=origin.scope, span_name=span.name, is_root=above is None)
         framework = framework_of(origin.scope, given)
         agent = _name(values.get(keys.GEN_AI_AGENT_NAME)) or _name(values.get(keys.AGENT_ID))
         session = _name(values.get(keys.CONVERSATION_ID))
@@ -122,14 +121,14 @@ def translated(span: Span, origin: Origin, now_us: int, prices: Prices) -> tuple
         agent = name
     details, text, said = _details(span, origin, values, shown, operation)
     asked = answered = None
-    if said and (cost is not None or not span.parent_span_id):
+    if said and (cost is not None or above is None):
         asked, answered = question_in(said.get("input")), answer_in(said.get("output"))
     read = carried(said, usage.input_tokens, cost.usd, share) if said and cost and share else ()
     # In the order of its fields: with their names it would take more than twice as long, and there are thousands a second.
     row = SpanRow(
         span.trace_id,
         span.span_id,
-        span.parent_span_id or None,
+        above,
         start_us,
         int((span.end_ns - span.start_ns) / 1000)
         if span.end_ns < span.start_ns
