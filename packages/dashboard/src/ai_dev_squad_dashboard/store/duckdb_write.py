@@ -316,15 +316,20 @@ class Writer:
         write_labels(connection, spans, known)
         write_excerpts(connection, spans)
         write_carried(connection, spans, numbers)
-        self.follow_up(connection, end, are_new=known is None)
+        some_failed = any(span.status == "error" for span in spans)
+        self.follow_up(connection, end, are_new=known is None, some_failed=some_failed)
 
-    def follow_up(self, connection: duckdb.DuckDBPyConnection, end: int, are_new: bool = False) -> None:
+    def follow_up(
+        self, connection: duckdb.DuckDBPyConnection, end: int, *, are_new: bool = False, some_failed: bool = True
+    ) -> None:
         """Bring what follows from spans up to date with those numbered from the last one known up to before ``end``.
 
-        When ``are_new``, nothing is stored of their traces: to look for what is would take more than half of the time.
+        When ``are_new``, nothing is stored of their traces: to look for what is would take more than half of the time. Where not
+        ``some_failed``, nothing is looked for that did: a statement takes its time also for none.
         """
         connection.execute(_INSERT_TRACES if are_new else _UPSERT_TRACES, [self._next_span, end])
-        write_failures(connection, self._next_span, end)
+        if some_failed:
+            write_failures(connection, self._next_span, end)
         if self._may_run:
             connection.execute(_CLOSE_RUNNING, [self._next_span, end])
         self._next_span = end
