@@ -67,11 +67,13 @@ def newest(
         return [], True
     low, high = bounds
     question, complete = index.question(terms)
-    rows = rows_of(cursor, asked, behind)
+    rows: list[Row] = []
     count = max(200, 4 * asked.limit)
+    unread = behind
     while True:
         found = index.newest(question, low, high, count)
-        rows += rows_of(cursor, asked, set(found) - behind)
+        rows += rows_of(cursor, asked, unread | (set(found) - behind))
+        unread = set()
         rows.sort(key=lambda row: row[:2], reverse=True)
         if len(found) < count:
             break

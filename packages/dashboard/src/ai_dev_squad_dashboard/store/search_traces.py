@@ -14,7 +14,7 @@ from .duckdb_facts import Where, windows
 from .search_index import IndexReader
 from .search_newest import Asked, Row, Shelf, rows_of
 from .search_newest import newest as newest_found
-from .search_rows import masks
+from .search_rows import masks, masks_of_few
 from .search_words import Term
 
 __all__ = ["SHELF", "matching", "newest"]
@@ -62,7 +62,7 @@ def _behind(
     everything = (1 << len(terms)) - 1
     answers: set[int] = set()
     lacking: dict[int, set[int]] = {}
-    for trace, mask in masks(cursor, terms, which).items():
+    for trace, mask in masks_of_few(cursor, terms, which).items():
         if mask == everything:
             answers.add(trace)
         else:
