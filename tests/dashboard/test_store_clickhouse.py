@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad_dashboard.store import Selection, Store, StoreError
-from ai_dev_squad_dashboard.store.clickhouse import hours, pieces
+from ai_dev_squad_dashboard.store.clickhouse import filters, hours, pieces, search
 from ai_dev_squad_dashboard.store.clickhouse.amounts import Amounts
 from ai_dev_squad_dashboard.store.clickhouse.incoming import line_words
 from ai_dev_squad_dashboard.store.deletions import Subject
@@ -138,6 +139,47 @@ def test_the_newest_traces_are_found_wherever_they_are(counted: bool, monkeypatc
             assert [row.start_us for row in page.rows] == sorted(starts, reverse=True)[:limit]
             assert (page.total, page.next is not None) == (5 if counted else None, limit < 5)
             assert sum("ORDER BY" in question for question in seen) == questions
+
+
+@requires_engine
+def test_words_are_looked_for_among_the_newest_traces_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many a burst has brought within a moment. In the rest the index tells at once what is rare; what is not is looked for in windows
+    that grow.
+    """
+    monkeypatch.setattr(search, "FIRST_AMONG", 3)
+    monkeypatch.setattr(search, "_MOST", 9)
+    hour_us = 3_600_000_000
+    starts = [*range(1, 20), *range(5 * hour_us, 5 * hour_us + 50)]
+    texts = {1: "seldom", 5 * hour_us + 3: "sometimes"}
+    with opened() as store:
+        store.write(
+            Batch(
+                spans=[
+                    SpanRow(f"{n:032x}", f"{n:016x}", None, n, 1, "one", "chat", text=f"often {texts.get(n, '')}")
+                    for n in starts
+                ]
+            )
+        )
+        seen: list[str] = []
+        ask = store._client.ask
+        monkeypatch.setattr(
+            store._client, "ask", lambda question, **how: (seen.append(question), ask(question, **how))[1]
+        )
+        newest = 5 * hour_us + 48
+        for text, limit, found, begins in (
+            ("often", 1, [newest + 1], [newest]),
+            ("often", 4, [newest + 1 - n for n in range(4)], [newest, 0, newest - 3 * filters.GROWS]),
+            ("sometimes", 2, [5 * hour_us + 3], [newest, 0]),
+            ("seldom", 2, [1], [newest, 0]),
+            ("nowhere", 2, [], [newest, 0]),
+        ):
+            seen.clear()
+            page = store.traces(Selection(0, 1 << 60), text=text, limit=limit)
+            assert [row.start_us for row in page.rows] == found
+            assert [int(each.group(1)) for question in seen if (each := _CONTENT.search(question))] == begins
+
+
+_CONTENT = re.compile(r"FROM content WHERE start_us BETWEEN (\d+)")
 
 
 @requires_engine

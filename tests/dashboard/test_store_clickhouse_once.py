@@ -16,6 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from alert_rooms import until
 from clickhouse_engine import new_url, opened, requires_engine, served
 from sample import sample, trace_id
 
@@ -33,7 +34,7 @@ pytest.importorskip("clickhouse_connect")
 
 from ai_dev_squad_dashboard.store.clickhouse.address import Address
 from ai_dev_squad_dashboard.store.clickhouse.client import Client
-from ai_dev_squad_dashboard.store.clickhouse.migrations import migrate
+from ai_dev_squad_dashboard.store.clickhouse.migrations import SCHEMA_VERSION, migrate, steps_of
 from ai_dev_squad_dashboard.store.clickhouse.schema import TABLES, statements
 from ai_dev_squad_dashboard.store.clickhouse.store import ClickHouseStore
 from ai_dev_squad_dashboard.store.clickhouse.write import Writer
@@ -255,13 +256,39 @@ def test_making_the_tables_goes_on_where_it_was_interrupted(monkeypatch: pytest.
         migrate(client)
     left[0] = 1000
     migrate(client)
-    assert len(ran) == len(set(ran)) == len(TABLES)
+    steps = [step for version in range(1, SCHEMA_VERSION + 1) for step in steps_of(version, client.address.database)]
+    assert ran == steps
     migrate(client)
-    assert len(ran) == len(TABLES)
+    assert ran == steps
     client.do("INSERT INTO schema_versions VALUES (99, 0, 0)")
     with pytest.raises(StoreError, match=r"newer version of the dashboard .*version 99.*upgrade"):
         migrate(client)
     client.close()
+
+
+@requires_engine
+def test_words_of_a_database_of_the_first_version_are_indexed_anew() -> None:
+    """It has one index of all words. What is in it is found at once, and by the new indexes as soon as the engine has made them."""
+    url = new_url()
+    with opened(url) as store:
+        client = store._client
+        for table in ("content", "logs"):
+            client.do(f"ALTER TABLE {table} DROP INDEX of_listed, DROP INDEX of_others", settings={"mutations_sync": 2})
+            client.do(f"ALTER TABLE {table} ADD INDEX of_words words TYPE text(tokenizer = splitByNonAlpha)")
+        client.do("DELETE FROM schema_versions WHERE version > 1", settings={"lightweight_deletes_sync": 2})
+        store.write(Batch(spans=[span(f"{1:032x}", 1, None, T0, 1, "run", text="serendipity 4711x")]))
+    with opened(url) as store:
+        client = store._client
+
+        def indexed() -> list[tuple[str]]:
+            return client.ask(
+                "SELECT name FROM system.data_skipping_indices WHERE table = 'content' AND type = 'text' "
+                f"AND database = '{client.address.database}' AND data_compressed_bytes > 0 ORDER BY name"
+            )
+
+        assert [len(store.traces(ALL, text=text).rows) for text in ("serendip", "4711x", "4711")] == [1, 1, 0]
+        until(lambda: indexed() == [("of_listed",), ("of_others",)])
+        assert [len(store.traces(ALL, text=text).rows) for text in ("serendip", "4711x", "4711")] == [1, 1, 0]
 
 
 @requires_engine

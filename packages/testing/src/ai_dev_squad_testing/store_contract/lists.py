@@ -12,6 +12,7 @@ from ai_dev_squad_dashboard.engine import (
     BadCursorError,
     Batch,
     Choices,
+    LogRow,
     Selection,
     Session,
     Store,
@@ -21,7 +22,18 @@ from ai_dev_squad_dashboard.engine import (
     UserPage,
 )
 from ai_dev_squad_testing.store_contract.harness import Opens, pages
-from ai_dev_squad_testing.store_contract.sample import ALL, CREW_ROW, LLAMA_ROW, MINUTE, RUN, SECOND, T0, morning, span
+from ai_dev_squad_testing.store_contract.sample import (
+    ALL,
+    CREW_ROW,
+    LLAMA_ROW,
+    MINUTE,
+    RUN,
+    SECOND,
+    T0,
+    WORDS,
+    morning,
+    span,
+)
 
 __all__ = ["Lists"]
 
@@ -71,6 +83,24 @@ class Lists(Opens):
     def test_filters_of_the_list_of_traces(self, asked: Store, filters: dict[str, Any], found: list[TraceRow]) -> None:
         """Filters go together; words are found as parts of names, errors and content of a trace, in any case."""
         assert list(asked.traces(ALL, **filters).rows) == found
+
+    def test_what_a_word_finds(self, store: Store) -> None:
+        """Case, accents and width do not matter; three letters find longer words; ids are found by their beginning. In lines of logs as
+        in traces.
+        """
+        texts = {text: n for n, text in enumerate(dict.fromkeys(text for _, text, _ in WORDS), 1)}
+        store.write(
+            Batch(
+                spans=[span(f"{n:032x}", 1, None, T0 + n, 1, "run", text=text) for text, n in texts.items()],
+                logs=[LogRow(T0 + n, "INFO", "log", text) for text, n in texts.items()],
+            )
+        )
+        traces, lines = [], []
+        for query, text, _ in WORDS:
+            found = {int(row.trace_id, 16) for row in store.traces(ALL, text=query).rows}
+            traces.append((query, text, texts[text] in found))
+            lines.append((query, text, text in {row.message for row in store.logs(ALL, text=query).rows}))
+        assert traces == lines == list(WORDS)
 
     @pytest.mark.parametrize(
         "selection, found",

@@ -21,6 +21,7 @@ __all__ = [
     "RUN",
     "SECOND",
     "T0",
+    "WORDS",
     "mark",
     "morning",
     "near",
@@ -36,6 +37,34 @@ ALL = Selection(0, T0 + 1000 * DAY)
 
 RUN = "0af7651916cd43dd8448eb211c80319c"
 OTHER_RUN = "ffffffffffffffffffffffffffffffff"
+
+WORDS = (
+    ("STRASSE", "in der Straße", True),
+    ("café", "le cafe noir", True),
+    ("注意", "必须注意安全", True),
+    ("意", "必须注意安全", True),
+    ("危", "必须注意安全", False),
+    ("слово", "предисловие", False),
+    ("слов", "предисловие", True),
+    ("serve", "the observer", True),
+    ("the", "other", True),
+    ("he", "the observer", False),
+    ("llama", "llama3", True),
+    ("llama", "llama3000", False),
+    ("dead", "id deadbeef4217 here", False),
+    ("deadbeef42", "id deadbeef4217 here", True),
+    ("beef4217", "id deadbeef4217 here", False),
+    ("squad1", "squad12", True),
+    ("squad1", "squad1x", True),
+    ("gpt4", "asked gpt4", True),
+    ("gpt4", "asked gpt4o", False),
+    ("b2c", "a b2c shop", True),
+    ("b2c", "a b2c4 shop", False),
+    ("4711", "ORDER-4711", True),
+    ("4711", "order4711x", False),
+    ("12", "12 of 100", True),
+)
+"""A query, a text, and whether the text has its words."""
 
 
 def span(

@@ -14,6 +14,7 @@ from .literals import Where, literal, many
 from .schema import HOUR_US
 
 __all__ = [
+    "GROWS",
     "began",
     "behind",
     "bounded",
@@ -26,13 +27,10 @@ __all__ = [
     "windows",
 ]
 
-_GROWS: Final = 16
-_GROWS_SEARCHING: Final = 256
-"""What is not found among the newest is rare, and where it is the index of words tells: more windows would only take longer."""
+GROWS: Final = 16
+"""How many times as long each window is as the one before."""
 _WORTH_ASKING: Final = 4_000
 """Traces that are read in the time that one more statement takes to be planned."""
-_WORTH_SEARCHING: Final = 500
-"""Traces in which words are looked for in that time."""
 _MOST_US: Final = 1 << 62
 
 
@@ -91,16 +89,15 @@ def traces_filter(selection: Selection) -> Where:
     )
 
 
-def windows(client: Client, start_us: int, end_us: int, *, searching: bool) -> Iterator[tuple[int, int]]:
+def windows(client: Client, start_us: int, end_us: int) -> Iterator[tuple[int, int]]:
     """The time in which there are traces of this span of time, newest first, in windows that grow, so that what is common is found at
-    once. ``searching``: for words.
+    once.
     """
     ((rows, oldest, newest),) = client.ask("SELECT count(), min(start_us), max(start_us) FROM traces")
     if not rows:
         return
     start_us, end_us = max(start_us, oldest), min(end_us, newest + 1)
-    worth, grows = (_WORTH_SEARCHING, _GROWS_SEARCHING) if searching else (_WORTH_ASKING, _GROWS)
-    yield from growing(start_us, end_us, grows, max(FIRST_US, (newest - oldest) * worth // rows))
+    yield from growing(start_us, end_us, GROWS, max(FIRST_US, (newest - oldest) * _WORTH_ASKING // rows))
 
 
 def chosen(column: str, keys: list[str | None]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ai_dev_squad.costs import CostEntry
 from ai_dev_squad_dashboard.store.base import LogPage, MetricName, Selection
@@ -18,7 +19,7 @@ from .filters import bounded, in_time, names_filter, spans_filter
 from .literals import Where, fixed
 from .numbering import settled_number
 from .rows import LOG_COLUMNS, OPEN_COLUMNS, log_row, open_row
-from .search import has_words
+from .search import SEARCHING, has_words
 
 __all__ = ["entries", "lines_of", "logs", "logs_of", "metric_names", "running", "running_of"]
 
@@ -50,12 +51,13 @@ def logs(
         where.add("0" if own is None else f"trace_id = {fixed(own)}")
     for condition in has_words(terms):
         where.add(condition)
+    reading = SEARCHING if terms else None
     if not terms and text.strip():
         where.add("0")  # nothing in it is a word
     if after is not None:
         (last,) = unpack(after, "logs", int)
         where.add(f"id > {last}").add(f"id <= {newest}" if settled_s else "")
-        rows = _select(client, where, "id", limit)
+        rows = _select(client, where, "id", limit, reading)
         # A full page may have left lines behind: the next one starts at its end.
         newest = rows[-1][0] if len(rows) == limit else max(newest, int(last), *(row[0] for row in rows[-1:]))
         return LogPage(tuple(log_row(row[1:]) for row in rows), None, pack("logs", newest))
@@ -63,7 +65,7 @@ def logs(
         time_us, number = unpack(before, "older logs", int, int)
         where.add(f"(time_us, id) < ({time_us}, {number})")
     # What has come since belongs to the tail.
-    rows = _select(client, where.add(f"id <= {newest}"), "time_us DESC, id DESC", limit + 1)
+    rows = _select(client, where.add(f"id <= {newest}"), "time_us DESC, id DESC", limit + 1, reading)
     more = pack("older logs", rows[limit - 1][1], rows[limit - 1][0]) if len(rows) > limit else None
     return LogPage(tuple(log_row(row[1:]) for row in rows[:limit]), more, pack("logs", newest))
 
@@ -133,8 +135,9 @@ def _running(client: Client, condition: str, order: str) -> Sequence[OpenRow]:
     return [open_row(row) for row in rows]
 
 
-def _select(client: Client, where: Where, order: str, limit: int) -> Rows:
+def _select(client: Client, where: Where, order: str, limit: int, settings: Mapping[str, Any] | None = None) -> Rows:
     return client.ask(
         f"SELECT id, {LOG_COLUMNS} FROM logs WHERE {where} ORDER BY {order} LIMIT {int(limit)}",
         as_bytes=True,
+        settings=settings,
     )

@@ -13,10 +13,11 @@ from ai_dev_squad_dashboard.store.base import StoreError
 
 from .client import Client
 from .schema import TABLES, statements
+from .words import INDEXES
 
 __all__ = ["SCHEMA_VERSION", "migrate", "steps_of"]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _RECORD: Final = (
     "CREATE TABLE IF NOT EXISTS {}.schema_versions (version UInt32, step UInt32, at_us Int64) "
     "ENGINE = ReplacingMergeTree(at_us) ORDER BY (version, step)"
@@ -27,6 +28,15 @@ def steps_of(version: int, database: str) -> Sequence[str]:
     """The statements that make ``version`` of the one before."""
     if version == 1:
         return [each for name in TABLES for each in statements(name, database)]
+    if version == 2:
+        # Parts that are there already get their indexes in the background; until then their words are read.
+        added = ", ".join(f"ADD INDEX IF NOT EXISTS {name} {of}" for name, of in INDEXES.items())
+        made = ", ".join(f"MATERIALIZE INDEX {name}" for name in INDEXES)
+        return [
+            f"ALTER TABLE {database}.{table} {each} SETTINGS mutations_sync = 0"
+            for table in ("content", "logs")
+            for each in (f"{added}, DROP INDEX IF EXISTS of_words", made)
+        ]
     raise ValueError(f"version {version!r} is unknown; this program knows 1 to {SCHEMA_VERSION}")
 
 

@@ -14,6 +14,8 @@ from typing import Final
 from ai_dev_squad_dashboard.store.failures import FOLDED_IDS, FOLDED_NUMBERS, MESSAGE_LENGTH
 from ai_dev_squad_dashboard.store.summary import SUMS
 
+from .words import INDEXES
+
 __all__ = ["DAY_US", "FIVE_US", "HOUR_US", "SPAN", "SUM_OF", "TABLES", "TRACE", "UNTIMED", "Table", "statements"]
 
 HOUR_US: Final = 3_600_000_000
@@ -192,7 +194,7 @@ _LATE: Final = (
     "materialize_projections_on_insert = 0",
     "materialize_projections_on_merge = 1",
 )
-_WORDS: Final = "INDEX of_words words TYPE text(tokenizer = splitByNonAlpha)"
+_WORDS: Final = tuple(f"INDEX {name} {of}" for name, of in INDEXES.items())
 
 TABLES: Final[Mapping[str, Table]] = {
     "spans": Table(
@@ -222,7 +224,7 @@ TABLES: Final[Mapping[str, Table]] = {
         "MergeTree",
         _BY_TRACE,
         "start_us",
-        more=(_index("trace_id", _BLOOM), _WORDS),
+        more=(_index("trace_id", _BLOOM), *_WORDS),
     ),
     "traces": Table(
         TRACE,
@@ -271,7 +273,7 @@ TABLES: Final[Mapping[str, Table]] = {
         "(time_us, id)",
         "time_us",
         shard="rand()",
-        more=(_index("trace_id", _BLOOM), _index("id", "minmax"), _WORDS),
+        more=(_index("trace_id", _BLOOM), _index("id", "minmax"), *_WORDS),
     ),
     "running": Table(
         {

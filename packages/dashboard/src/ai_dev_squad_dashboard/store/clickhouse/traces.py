@@ -23,13 +23,14 @@ from ai_dev_squad_dashboard.store.outline import LOOP, MOST_LOOPS, Outline, Outl
 from ai_dev_squad_dashboard.store.rows import LogRow, SpanRow
 from ai_dev_squad_dashboard.store.search_words import Term, terms_of
 from ai_dev_squad_dashboard.store.unfinished import unfinished, unfinished_outline
+from ai_dev_squad_dashboard.store.windows import growing
 
 from .client import Client, Rows
-from .filters import began, behind, bounded, in_time, names_filter, of_runs, windows
+from .filters import GROWS, began, behind, bounded, in_time, names_filter, of_runs, windows
 from .literals import Where, fixed, literal
 from .logs import lines_of, logs_of, running_of
 from .rows import SPAN_COLUMNS, TRACE_COLUMNS, span_row, trace_row
-from .search import among_traces
+from .search import SEARCHING, among_traces, found_within, newest_traces
 
 __all__ = ["captured", "details", "fingerprints", "outline", "span", "trace", "traces"]
 
@@ -81,9 +82,7 @@ def _first_page(
     client: Client, selection: Selection, where: Where, inside: Where, order: TraceOrder, limit: int
 ) -> TracePage:
     """The first traces of all in the order, and how many there are."""
-    condition = _condition(client, where, inside, (), selection.start_us, selection.end_us)
-    if condition is None:
-        return TracePage((), None, 0)
+    condition = _condition(where, inside, (), selection.start_us, selection.end_us)
     newest = (
         _newest(client, where, inside, selection.start_us, selection.end_us, limit + 1) if order == "newest" else None
     )
@@ -258,8 +257,8 @@ def _place(cursor: str, order: TraceOrder) -> tuple[float, bytes]:
 
 def _total(client: Client, where: Where, inside: Where, selection: Selection) -> int:
     """How many traces match."""
-    condition = _condition(client, where, inside, (), selection.start_us, selection.end_us)
-    return 0 if condition is None else client.number(f"SELECT count() FROM traces FINAL WHERE {condition}")
+    condition = _condition(where, inside, (), selection.start_us, selection.end_us)
+    return client.number(f"SELECT count() FROM traces FINAL WHERE {condition}")
 
 
 def _rows(
@@ -284,12 +283,36 @@ def _rows(
         if len(rows) >= limit:
             return rows
         rows = []
-    for begin, end in [(start_us, end_us)] if whole else windows(client, start_us, end_us, searching=bool(terms)):
-        condition = _condition(client, where, inside, terms, begin, end)
-        if condition is not None:
-            rows += client.ask(_ordered(condition, order, limit - len(rows)))
+    if order == "newest" and terms:
+        return _searched(client, where, inside, terms, start_us, end_us, limit)
+    for begin, end in [(start_us, end_us)] if whole else windows(client, start_us, end_us):
+        condition = _condition(where, inside, terms, begin, end)
+        rows += client.ask(_ordered(condition, order, limit - len(rows)), settings=SEARCHING if terms else None)
         if len(rows) >= limit:
             break
+    return rows
+
+
+def _searched(
+    client: Client, where: Where, inside: Where, terms: tuple[Term, ...], start_us: int, end_us: int, limit: int
+) -> Rows:
+    """The newest traces with words: looked for among the newest of all, then in the rest, where the indexes tell at once what is rare."""
+    begin_us, last_us, took_us = newest_traces(client, start_us, end_us)
+    rows: Rows = []
+    for begin, end, last in ((begin_us, end_us, str(last_us)), (start_us, begin_us, _last_of(start_us, begin_us))):
+        if begin >= end or len(rows) >= limit:
+            break
+        found = found_within(client, terms, f"start_us BETWEEN {bounded(begin)} AND {last}")
+        if found:
+            condition = _condition(where, inside, (), begin, end).add(f"trace_id IN ({', '.join(map(fixed, found))})")
+            rows += client.ask(_ordered(condition, "newest", limit - len(rows)))
+        if found is not None:
+            continue
+        for first, until in growing(begin, end, GROWS, took_us * GROWS):
+            condition = _condition(where, inside, terms, first, until)
+            rows += client.ask(_ordered(condition, "newest", limit - len(rows)), settings=SEARCHING)
+            if len(rows) >= limit:
+                break
     return rows
 
 
@@ -301,19 +324,17 @@ def _ordered(condition: Where, order: TraceOrder, limit: int) -> str:
     )
 
 
-def _condition(
-    client: Client, where: Where, inside: Where, terms: Sequence[Term], start_us: int, end_us: int
-) -> Where | None:
-    """What holds for a trace that began between these times; ``None`` where there is none."""
+def _condition(where: Where, inside: Where, terms: Sequence[Term], start_us: int, end_us: int) -> Where:
+    """What holds for a trace that began between these times."""
     found = Where(began(start_us, end_us)).add(str(where) if where else "")
-    if inside or terms:
-        ((rows, last),) = client.ask(f"SELECT count(), max(last_start_us) FROM traces WHERE {began(start_us, end_us)}")
-        if not rows:
-            return None
-        within = f"start_us BETWEEN {bounded(start_us)} AND {last}"
-        found.add(f"trace_id IN (SELECT trace_id FROM spans WHERE {within} AND {inside})" if inside else "")
-        found.add(str(among_traces(tuple(terms), within)) if terms else "")
-    return found
+    within = f"start_us BETWEEN {bounded(start_us)} AND {_last_of(start_us, end_us)}"
+    found.add(f"trace_id IN (SELECT trace_id FROM spans WHERE {within} AND {inside})" if inside else "")
+    return found.add(str(among_traces(tuple(terms), within)) if terms else "")
+
+
+def _last_of(start_us: int, end_us: int) -> str:
+    """When the last span of traces began that began between these times. The engine asks that first, and reads no newer part."""
+    return f"(SELECT max(last_start_us) FROM traces WHERE {began(start_us, end_us)})"
 
 
 def _row_of(client: Client, trace_id: bytes) -> tuple[Any, ...] | None:
