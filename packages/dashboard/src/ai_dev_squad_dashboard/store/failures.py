@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -36,14 +37,16 @@ def group_of(told: Sequence[Any], steps: Iterable[int], newest: Iterable[ErrorEx
     """A group: its fields as far as the trend, the step of the trend in which each failure was, and the newest failures."""
     examples: dict[str, ErrorExample] = {}
     for each in newest:
-        if len(examples) < _EXAMPLES:
-            examples.setdefault(each.trace_id, each)
+        examples.setdefault(each.trace_id, each)
+        if len(examples) == _EXAMPLES:
+            break
     return ErrorGroup(*(*told, _trend_of(steps), tuple(examples.values())))
 
 
 def _trend_of(steps: Iterable[int]) -> tuple[int, ...]:
     """How many there are in each step."""
     trend = [0] * TREND
-    for step in steps:
-        trend[min(step, TREND - 1)] += 1
+    # Counted by the interpreter itself: a group may have a hundred thousand.
+    for step, count in Counter(steps).items():
+        trend[min(step, TREND - 1)] += count
     return tuple(trend)
