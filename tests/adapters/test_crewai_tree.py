@@ -7,6 +7,7 @@ import builtins
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from ai_dev_squad_testing.model_server import (
     fail,
     matches,
     reply,
+    respond,
     structured,
     tokens,
     tool_calls,
@@ -783,6 +785,38 @@ async def test_asynchronous_flows(captured: Captured, crewai_offline: None, meth
     assert await getattr(observe(Plain()), method)() == "y"
 
     assert captured.tree() == PLAIN
+
+
+async def test_a_call_that_took_too_long_and_another_in_its_place(
+    captured: Captured, serve: Callable[..., ModelServer], crewai_llm: Callable[..., Any]
+) -> None:
+    """CrewAI tells no end of a call that is cancelled: what the step asks afterwards is no part of it."""
+    loop, limit = asyncio.get_running_loop(), asyncio.timeout(None)
+
+    def late(_: Any) -> Any:
+        loop.call_soon_threadsafe(limit.reschedule, 0)
+        return reply("late", latency=60)
+
+    llm = crewai_llm(serve(respond(late), reply("in time")))
+
+    class Asking(Flow[Any]):
+        @start()
+        async def ask(self) -> str:
+            with suppress(TimeoutError):
+                async with limit:
+                    await llm.acall("q")
+            return str(await llm.acall("q"))
+
+    assert await observe(Asking()).kickoff_async() == "in time"
+
+    assert (
+        captured.tree()
+        == """\
+invoke_workflow Asking: ok
+  task ask: ok
+    chat gpt-4o-mini: cancelled
+    chat gpt-4o-mini: ok"""
+    )
 
 
 async def test_a_synchronous_flow_in_an_event_loop(captured: Captured, crewai_offline: None) -> None:

@@ -115,6 +115,19 @@ class Invocation(Steps):
             found = found.parent
         return found  # type: ignore[no-any-return]
 
+    @classmethod
+    def end_given_up(cls) -> None:
+        """End the model calls that are current here and that who made them has given up, as a limit of time does: some frameworks
+        tell no end of a call that is cancelled, and what begins next is no part of it.
+        """
+        here = cls.current()
+        while here is not None and here.operation is not None and here.is_model_call:
+            seen = here.operation.seen_end
+            if seen is None or seen[0] != "cancelled":
+                return
+            here.overtaken("cancelled")
+            here = cls.current()
+
     def outwards(self) -> Iterator[Self]:
         """This invocation and those that it belongs to, innermost first."""
         found: Self | None = self

@@ -89,6 +89,7 @@ def _below(call: Call) -> Iterator[Call]:
 
 def begin(kind: str, key: Any, operation_kind: Kind, name: str, **given: Unpack[Beginning]) -> Call:
     """Start an operation below what causes it, and make it current."""
+    Call.end_given_up()
     cause = Call.cause()
     call = Call(kind, key, cause)
     call.begin_below(None if cause is None else cause.operation, operation_kind, name, **given)

@@ -157,14 +157,11 @@ def around_call(parent: Run | None) -> Run | None:
 
     A model around another one calls that by itself, and LangChain hands on the config of the node.
     """
+    Run.end_given_up()
     here = Run.current()
-    while here is not None and here is not parent and here.operation is not None and here.is_model_call:
-        seen = here.operation.seen_end
-        if seen is None or seen[0] != "cancelled":
-            return here
-        here.overtaken("cancelled")  # LangChain tells no end of a call that is cancelled, as by a limit of time
-        here = Run.current()
-    return parent
+    if here is None or here is parent or here.operation is None or not here.operation.kind.is_model_call:
+        return parent
+    return here
 
 
 def become_graph(run: Run, own_name: str, task: str | None = None) -> None:
