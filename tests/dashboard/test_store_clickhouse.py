@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_dev_squad_dashboard.store import Selection, Store, StoreError
-from ai_dev_squad_dashboard.store.clickhouse import filters, hours, pieces, search
+from ai_dev_squad_dashboard.store.clickhouse import amounts, filters, hours, pieces, search
 from ai_dev_squad_dashboard.store.clickhouse.amounts import Amounts
 from ai_dev_squad_dashboard.store.clickhouse.incoming import line_words
 from ai_dev_squad_dashboard.store.deletions import Subject
@@ -271,8 +271,23 @@ class TestSumsOfManySpans(StoreProperties):
 def test_how_many_rows_there_are_to_read() -> None:
     """Each day counts by how much of it is asked for, sums are no more than spans, and who is told nothing expects many spans."""
     told = [("spans", "1970-01-02", 2_400), ("spans", "1970-01-03", 600), ("series", "tuple()", 5)]
-    amounts, unknown = Amounts(lambda _: told, "squad"), Amounts(lambda _: [], "squad")
+    some, unknown = Amounts(lambda _: told, "squad"), Amounts(lambda _: [], "squad")
     day, hour = 86_400_000_000, 3_600_000_000
     times = [(day - hour, day + 2 * hour), (2 * day, 2 * day + hour)]
-    assert (amounts.spans(times), amounts.sums(times, hour), amounts.sums(times, hour, 100)) == (225, 20, 225)
+    assert (some.spans(times), some.sums(times, hour), some.sums(times, hour, 100)) == (225, 20, 225)
     assert (unknown.spans(times), unknown.sums(times, hour)) == (28_800_000, 0)
+
+
+def test_of_today_it_is_known_in_which_hour_spans_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A burst of this hour is expected in what of this hour is over, and other hours of today as they were."""
+    day, hour = 86_400_000_000, 3_600_000_000
+    monkeypatch.setattr(amounts.time, "time_ns", lambda: (day + 5 * hour + hour // 2) * 1000)
+
+    def told(question: str) -> list[tuple[Any, ...]]:
+        if "system.parts" in question:
+            return [("spans", "1970-01-01", 240), ("spans", "1970-01-02", 1_100), ("series", "tuple()", 5)]
+        return [(day + 4 * hour, 100), (day + 5 * hour, 1_000)]
+
+    known = Amounts(told, "squad")
+    times = [(start, start + hour // 2) for start in (day - hour, day + 3 * hour, day + 4 * hour, day + 5 * hour)]
+    assert [known.spans([each]) for each in times] == [5, 0, 50, 1_000]

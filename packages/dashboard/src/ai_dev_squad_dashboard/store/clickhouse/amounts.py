@@ -23,12 +23,13 @@ WORTH_A_SUM: Final = 2
 _KNOWN_FOR_S: Final = 30.0
 _UNKNOWN_PER_US: Final = 0.002
 """How many spans there may be where the server does not tell: so many that sums are read wherever there are some."""
-_DAY_US: Final = 86_400_000_000
+_HOUR_US: Final = 3_600_000_000
+_DAY_US: Final = 24 * _HOUR_US
 _EPOCH: Final = date(1970, 1, 1)
 
 
 class Amounts:
-    """The spans of each day, and what they are put together by, as they were a moment ago."""
+    """The spans of each day, of today those of each hour, and what they are put together by, as they were a moment ago."""
 
     def __init__(self, ask: Callable[[str], list[tuple[Any, ...]]], database: str) -> None:
         self._ask = ask
@@ -36,19 +37,19 @@ class Amounts:
             "SELECT table, partition, sum(rows) FROM system.parts "
             f"WHERE active AND database = {literal(database)} AND table IN ('spans', 'series') GROUP BY table, partition"
         )
-        self._days: dict[int, int] = {}
+        self._times: list[tuple[int, int, int]] = []
         self._series = 0
         self._until_s = -1.0
 
     def spans(self, ranges: Iterable[Range]) -> float:
-        """About how many spans began in these spans of time: those of a day as if they were spread evenly over it."""
+        """About how many spans began in these spans of time: those of a day, or of an hour of today, as if they were spread evenly over it."""
         self._learn()
-        if not self._days:
+        if not self._times:
             return _UNKNOWN_PER_US * sum(end - start for start, end in ranges)
         return sum(
-            rows * max(0, min(end, (day + 1) * _DAY_US) - max(start, day * _DAY_US)) / _DAY_US
+            rows * max(0, min(end, until) - max(start, since)) / (until - since)
             for start, end in ranges
-            for day, rows in self._days.items()
+            for since, until, rows in self._times
         )
 
     def sums(self, ranges: Iterable[Range], unit_us: int, of_each: int = 1) -> float:
@@ -61,6 +62,19 @@ class Amounts:
         if time.monotonic() < self._until_s:
             return
         told = self._ask(self._question)
-        self._days = {(date.fromisoformat(day) - _EPOCH).days: rows for table, day, rows in told if table == "spans"}
         self._series = sum(rows for table, _, rows in told if table == "series")
+        days = {
+            (date.fromisoformat(day) - _EPOCH).days * _DAY_US: rows for table, day, rows in told if table == "spans"
+        }
+        now_us = time.time_ns() // 1000
+        midnight_us = now_us // _DAY_US * _DAY_US
+        hours = self._hours(midnight_us, now_us) if days.pop(midnight_us, 0) else []
+        self._times = [*((day, day + _DAY_US, rows) for day, rows in days.items()), *hours]
         self._until_s = time.monotonic() + _KNOWN_FOR_S
+
+    def _hours(self, midnight_us: int, now_us: int) -> list[tuple[int, int, int]]:
+        """From when to when each hour of today has lasted, and its spans: a burst may have brought most of a day's in minutes."""
+        told = self._ask(
+            f"SELECT hour * {_HOUR_US}, sum(spans) FROM traces WHERE hour >= {midnight_us // _HOUR_US} GROUP BY hour"
+        )
+        return [(hour, max(hour + 1, min(hour + _HOUR_US, now_us)), rows) for hour, rows in told]
