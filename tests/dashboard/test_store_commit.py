@@ -81,6 +81,16 @@ def test_what_is_waited_for_is_the_log_that_the_engine_writes(
     assert len(waited) >= 4
 
 
+def test_a_backup_is_on_disk_when_it_appears(
+    store: DuckDBStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written while batches come in, for which the engine is told not to wait."""
+    waited: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: waited.append(os.fstat(file).st_ino))
+    store.backup(tmp_path / "copy.duckdb")
+    assert waited == [(tmp_path / "copy.duckdb").stat().st_ino]
+
+
 def test_the_engine_waits_for_the_disk_itself_for_all_else(store: DuckDBStore) -> None:
     """A checkpoint has an order in which things have to be on disk, which only the engine knows."""
     store.write(batch(2))

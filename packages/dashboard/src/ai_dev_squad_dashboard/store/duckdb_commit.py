@@ -16,7 +16,7 @@ import duckdb
 
 from .duckdb_answers import number
 
-__all__ = ["Log"]
+__all__ = ["Log", "settle"]
 
 _DONE_S: Final = 2.0
 """How long the engine may hold on to a transaction that has ended."""
@@ -104,6 +104,12 @@ class Log:
         except OSError:
             return None
         return self._opened[1]
+
+
+def settle(file: Path) -> None:
+    """Wait until a file that nobody writes any more is on disk: while it was written, the engine may have been told not to."""
+    with suppress(FileNotFoundError), file.open("rb+") as opened:  # whoever made it looks whether it was taken away
+        os.fsync(opened.fileno())
 
 
 _WAIT: Final = "SET GLOBAL fsync_mode = 'STANDARD'"

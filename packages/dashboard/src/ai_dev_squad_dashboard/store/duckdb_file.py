@@ -12,7 +12,7 @@ from typing import Any, Final
 import duckdb
 
 from .base import Incident, StoreError
-from .duckdb_commit import Log
+from .duckdb_commit import Log, settle
 from .duckdb_errors import explained, stops, unopened
 from .duckdb_schema import prepare
 
@@ -385,6 +385,7 @@ def copy_database(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
         connection.execute("CHECKPOINT copy_of_store")
     finally:
         connection.execute("DETACH copy_of_store")
+    settle(target)
 
 
 def quoted(text: str) -> str:
