@@ -57,6 +57,13 @@ def events(*told: object) -> dict[str, Any]:
             ("embeddings", 10, None, 10 * 0.15e-6),
             id="Vertex's predictions",
         ),
+        pytest.param(  # opentelemetry-python-contrib#4996
+            "https://bedrock-runtime.us-east-1.amazonaws.com/model/amazon.titan-embed-text-v2:0/invoke",
+            {"inputText": "a"},
+            {"embedding": [0.1], "inputTextTokenCount": 10},
+            ("embeddings", 10, None, 10 * 0.02e-6),
+            id="Bedrock's, by the model",
+        ),
         pytest.param(
             "https://api.voyageai.com/v1/embeddings",
             {"model": "voyage-3", "input": ["a"]},

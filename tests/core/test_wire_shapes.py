@@ -67,6 +67,11 @@ CALLS = {
     "https://bedrock/model/anthropic.claude-v1%3A0/converse": ("converse", "anthropic.claude-v1:0"),
     "https://bedrock/model/m/converse-stream": ("converse", "m"),
     "https://bedrock/model/m/invoke": ("invoke", "m"),
+    "https://bedrock/model/amazon.titan-embed-text-v2%3A0/invoke": (
+        "invoke_embeddings",
+        "amazon.titan-embed-text-v2:0",
+    ),
+    "https://bedrock/model/us.cohere.embed-v4%3A0/invoke": ("invoke_embeddings", "us.cohere.embed-v4:0"),
     "https://bedrock/model/m/invoke-with-response-stream": ("invoke", "m"),
     "http://localhost:11434/api/chat": ("ollama", "body"),
     "http://localhost:11434/api/generate": ("ollama", "body"),

@@ -22,15 +22,15 @@ Status = Literal["ok", "error", "closed_early", "cancelled"]
 cancelled."""
 
 _OF_TGI = {"input_length": "x-prompt-tokens", "generated_tokens": "x-generated-tokens"}
+_OF_BEDROCK = {
+    "inputTokenCount": "x-amzn-bedrock-input-token-count",
+    "outputTokenCount": "x-amzn-bedrock-output-token-count",
+    "cacheReadInputTokenCount": "x-amzn-bedrock-cache-read-input-token-count",
+    "cacheWriteInputTokenCount": "x-amzn-bedrock-cache-write-input-token-count",
+}
 _COUNTED_IN_HEADERS = {
-    "invoke": {
-        "inputTokenCount": "x-amzn-bedrock-input-token-count",
-        "outputTokenCount": "x-amzn-bedrock-output-token-count",
-        "cacheReadInputTokenCount": "x-amzn-bedrock-cache-read-input-token-count",
-        "cacheWriteInputTokenCount": "x-amzn-bedrock-cache-write-input-token-count",
-    },
-    "tgi": _OF_TGI,
-    "hf_inference": _OF_TGI,
+    **dict.fromkeys(("invoke", "invoke_embeddings"), _OF_BEDROCK),
+    **dict.fromkeys(("tgi", "hf_inference"), _OF_TGI),
 }
 
 # LiteLLM's proxy: https://docs.litellm.ai/docs/proxy/response_headers
@@ -47,7 +47,7 @@ _PROVIDERS = {
     "gemini_embeddings": "gcp.gemini",
     "vertex_embeddings": "gcp.vertex_ai",
     "converse": "aws.bedrock",
-    "invoke": "aws.bedrock",
+    **dict.fromkeys(("invoke", "invoke_embeddings"), "aws.bedrock"),
     "ollama": "ollama",
     "ollama_embeddings": "ollama",
     "cohere": "cohere",

@@ -206,6 +206,10 @@ SHAPES = (
     Shape("images", ":predict", within="/models/imagen", model_in_path=True),
     Shape("converse", "/converse", within="/model/", model_in_path=True),
     Shape("converse", "/converse-stream", within="/model/", model_in_path=True),
+    *(
+        Shape("invoke_embeddings", "/invoke", within=family, model_in_path=True)
+        for family in ("titan-embed", "cohere.embed", "marengo-embed", "multimodal-embeddings")
+    ),
     Shape("invoke", "/invoke", within="/model/", model_in_path=True),
     Shape("invoke", "/invoke-with-response-stream", within="/model/", model_in_path=True),
     *(
