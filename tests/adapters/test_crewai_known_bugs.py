@@ -272,7 +272,7 @@ def run_program(server: ModelServer, **options: Any) -> subprocess.CompletedProc
         print(sorted(f"{{line.operation}} {{line.status}}" for line in read_journal("logs") if line.status))
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, **options)
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, **options)
 
 
 ENDED = "['chat ok', 'invoke_agent ok', 'invoke_workflow ok', 'task ok']"
