@@ -447,6 +447,25 @@ def test_a_cost_of_0_is_one_where_models_are_given_away(url: str, model: str, ex
     assert billed(f"{url}/chat/completions", {"model": model, "messages": []}, json=answer)[3:] == expected
 
 
+@pytest.mark.parametrize(
+    "model, price",
+    [
+        ("gpt-4o", "openai/gpt-4o"),
+        ("gemini-2.5-flash", "google/gemini-2.5-flash"),
+        ("claude-opus-4-8", "anthropic/claude-opus-4-8"),
+    ],
+)
+def test_a_gateway_speaks_anthropics_language_for_others(model: str, price: str) -> None:
+    """As LiteLLM's proxy does for who has a client of Anthropic's only: the model tells who is paid."""
+    answer = {"model": model, "usage": {"input_tokens": 1000, "output_tokens": 100}}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
+    with capture():
+        with running(operations.AGENT, "agent", framework="test"), httpx.Client(transport=transport) as client:
+            client.post(f"{GATEWAY}/messages", json=CLAUDE | {"model": model})
+        (entry,) = ai_dev_squad.get_cost_tracker().entries
+    assert entry.cost.price == price
+
+
 SHARES = {
     "models": [
         {"model": "openai/gpt-oss-120b", "usage": {"prompt_tokens": 500, "completion_tokens": 50}},

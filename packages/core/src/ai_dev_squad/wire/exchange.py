@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
-from ai_dev_squad.genai.providers import convention_name, is_known, provider_of_host
+from ai_dev_squad.genai.providers import convention_name, is_known, maker_of_model, provider_of_host
 from ai_dev_squad.guard import report
 from ai_dev_squad.wire.answers import Answer
 from ai_dev_squad.wire.packing import unpacked
@@ -38,6 +38,8 @@ _COST = "x-litellm-response-cost"
 
 # https://huggingface.co/docs/inference-providers: below the name of a provider its own API, at its own price
 _ROUTER = "router.huggingface.co"
+
+_OPENAIS = ("gpt-", "o1", "o3", "o4-")
 
 # Whose API it is, where the host doesn't say who answers.
 _PROVIDERS = {
@@ -146,10 +148,19 @@ class Exchange:
 
     @property
     def provider(self) -> str:
-        """Whose model it is: the host says so, or else the API; of what Hugging Face passes on, the path."""
+        """Whose model it is: the host says so, or else the API; of what Hugging Face passes on, the path, and of a gateway that
+        speaks Anthropic's language for others, the model's name.
+        """
         if self.host == _ROUTER and is_known(chosen := self.path.split("/", 2)[1]):
             return convention_name(chosen)
-        return provider_of_host(self.host) or _PROVIDERS.get(self.api, "openai")
+        return provider_of_host(self.host) or self._maker or _PROVIDERS.get(self.api, "openai")
+
+    @property
+    def _maker(self) -> str | None:
+        if self.api != "messages":
+            return None
+        model = self.requested_model
+        return "openai" if model.startswith(_OPENAIS) else maker_of_model(model)
 
     @property
     def address(self) -> str | None:
