@@ -27,7 +27,7 @@ from ai_dev_squad.events.journal import Journal
 from ai_dev_squad.operations import Operation
 from ai_dev_squad.schema import Usage
 
-write, end = Journal.write, Operation._end
+write, end = Journal.write, Operation.end_as
 Journal.write_later = lambda self, pending: self.write(pending.line())  # all lines pass `write`
 
 {sabotage}
@@ -121,7 +121,7 @@ def failed(self, status, error=None, *more):
     if status == "interrupted":
         status, error = "error", RuntimeError("waiting for a person")
     return end(self, status, error, *more)
-Operation._end = failed
+Operation.end_as = failed
 """,
         # A run that failed is not what the next one continues.
         {"status": "", "interrupts": "", "trace": "the later traces have no link to the first"},

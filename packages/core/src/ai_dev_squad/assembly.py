@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from ai_dev_squad import lines, model_calls, spans
+from ai_dev_squad import lines, model_calls
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import ErrorInfo, EventType, LogLevel
 from ai_dev_squad.settings import Settings
@@ -53,10 +53,7 @@ class Pipeline:
     """Who hears of the end of a model call: the ledger first, because the others tell its cost."""
 
     def __post_init__(self) -> None:
-        receivers: list[Receiver] = [
-            ("writing the end of an operation", lines.write_closing),
-            ("ending a span", spans.end),
-        ]
+        receivers: list[Receiver] = [("writing the end of an operation", lines.write_closing)]
         if self.metrics is not None:
             receivers.append(("recording metrics", self.metrics.operation_ended))
         if self.prometheus is not None:

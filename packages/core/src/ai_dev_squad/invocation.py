@@ -67,9 +67,10 @@ class Invocation(Steps):
     ended: bool = False
     context: Context | None = None
     """The context in which it is current, while it is open."""
-    below: dict[int, Invocation] | None = None
-    """What was begun below it, is still open, and ends with it: by ``id``, oldest first. See ``hold``."""
-    _holder: Invocation | None = None
+    below: dict[Invocation, None] | None = None
+    """What was begun below it, is still open, and ends with it: a set in order, oldest first. See ``hold``."""
+    _among: dict[Invocation, None] | None = None
+    """``below`` of the one that it ends with at the latest."""
     _scope: Scope | None = None
     _around: Context | None = None
     """What ``context`` was made of."""
@@ -222,14 +223,8 @@ class Invocation(Steps):
         """``child`` ends with this invocation at the latest: its own end may never be told."""
         if self.below is None:
             self.below = {}
-        self.below[id(child)] = child
-        child._holder = self
-
-    def _let_go(self) -> None:
-        """Nobody else ends it from now on."""
-        holder, self._holder = self._holder, None
-        if holder is not None and holder.below:
-            holder.below.pop(id(self), None)
+        self.below[child] = None
+        child._among = self.below
 
     def end(self, error: BaseException | ErrorInfo | None = None) -> bool:
         """End it, with ``error`` or as ``status`` says. Returns whether it was this call that ended it."""
@@ -238,12 +233,12 @@ class Invocation(Steps):
         self.ended = True
         if error is not None:
             self.status = classify(error) if isinstance(error, BaseException) else "error"
-        if self._holder is not None:
-            self._let_go()
+        if self._among is not None:
+            self._among.pop(self, None)
         if self.below:
             self.left_below()
         self.step_aside()
-        self.context = self._around = self._between = None  # they lead back here
+        self.context = self._around = self._between = self._among = None  # they lead back here
         operation = self.operation
         if operation is None:
             return True
@@ -263,7 +258,7 @@ class Invocation(Steps):
         """It ends, and something is open below it: that is held by the next that is open above."""
         above = next((found for found in self.outwards() if not found.ended), None)
         if above is not None:
-            for child in list((self.below or {}).values()):
+            for child in list(self.below or ()):
                 above.hold(child)
         self.below = None
 
@@ -272,7 +267,7 @@ class Invocation(Steps):
 
         What a call that went well has left running, in a task or thread, is still at work if it tells of its own end.
         """
-        for child in list(self.below.values()) if self.below else ():
+        for child in list(self.below or ()):
             if child.tells_its_end and status in _WENT_WELL and not child.is_model_call:
                 child.outlive()
             else:
@@ -299,7 +294,9 @@ class Invocation(Steps):
 
     def outlive(self) -> None:
         """What it belongs to has ended, and this goes on until it is told to have ended."""
-        self._let_go()
+        if self._among is not None:
+            self._among.pop(self, None)
+            self._among = None
         for other in list(self._outliving):
             if other.operation is None or other.operation.status is not None:
                 self._outliving.discard(other)

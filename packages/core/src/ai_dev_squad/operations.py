@@ -34,6 +34,7 @@ from ai_dev_squad.kinds import (
     Prompt,
 )
 from ai_dev_squad.loops.compared import Compared
+from ai_dev_squad.loops.watch import watch_below
 from ai_dev_squad.process import after_fork
 from ai_dev_squad.schema import Cost, ErrorInfo, EventType, Link, Status, Usage
 
@@ -67,6 +68,7 @@ after_fork(_open.clear)  # the parent process ends what the parent process began
 after_fork(state.renew_lock)
 
 
+# A plain class: with slots, or as a struct, all of its forty names would be set when it is made, which was measured to cost more.
 class Operation(Compared):
     """One observed thing, from its start to its only end. ``start`` makes it.
 
@@ -211,37 +213,34 @@ class Operation(Compared):
 
     def stop(self) -> bool:
         """The operation succeeded. Like all ends: returns whether it was this call that ended it."""
-        return self._end("ok")
+        return self.end_as("ok")
 
     def fail(self, error: BaseException | ErrorInfo) -> bool:
         """The operation failed. The exception itself stays as it is."""
-        return self._end("error", error)
+        return self.end_as("error", error)
 
     def interrupt(self) -> bool:
         """The operation waits for a person, which is no error."""
-        return self._end("interrupted")
+        return self.end_as("interrupted")
 
     def hand_off(self) -> bool:
         """The operation passed control on to another agent or graph."""
-        return self._end("handoff")
+        return self.end_as("handoff")
 
     def cancel(self) -> bool:
         """The operation was cancelled from outside."""
-        return self._end("cancelled")
+        return self.end_as("cancelled")
 
     def close_early(self) -> bool:
         """The consumer stopped listening before the operation was through."""
-        return self._end("closed_early")
+        return self.end_as("closed_early")
 
     def abandon(self) -> bool:
         """Nobody ended the operation: its owner vanished, or the interpreter exits.
 
         A model call whose end was seen on the wire ended then, and so: answered (``ok``), or given up by who made it.
         """
-        if self.awaited is not None and self.awaited.end(self):
-            return True
-        seen = self.seen_end
-        return self._end("abandoned") if seen is None else self._end(seen[0], ended_ns=seen[1])
+        return self.end_as("abandoned")
 
     @property
     def seen_end(self) -> tuple[Status, int] | None:
@@ -260,7 +259,7 @@ class Operation(Compared):
         open, for ``outliving.OUTLIVES_S`` at most, and ends with its answer. One that was given up will have none.
         """
         if status != "abandoned" or not self.kind.is_model_call or self.request is None:
-            return self._end(status)
+            return self.end_as(status)
         seen = self.seen_end
         if seen is not None and seen[0] != "ok":
             return self.abandon()
@@ -272,12 +271,13 @@ class Operation(Compared):
     ) -> bool:
         """The end that ``status`` names, for adapters that learn the status first, ``duration_ns`` after the start."""
         if status == "abandoned":
-            return self.abandon()
-        return self._end(status, error, None if duration_ns is None else self.started_ns + duration_ns)
-
-    def _end(self, status: Status, error: BaseException | ErrorInfo | None = None, ended_ns: int | None = None) -> bool:
+            if self.awaited is not None and self.awaited.end(self):
+                return True
+            seen = self.seen_end
+            if seen is not None:
+                status, duration_ns = seen[0], seen[1] - self.started_ns
         if self.awaited is not None:
-            return self.awaited.hold(self, status, error, ended_ns)
+            return self.awaited.hold(self, status, error, duration_ns)
         if _open.pop(id(self), None) is None:
             return False
         kind = self.kind
@@ -285,7 +285,7 @@ class Operation(Compared):
             outliving.forget(self)
         if self.parent is not None and self.parent.status is not None:
             self.annotate({keys.LATE: True})
-        self.duration_ns = (clock.monotonic_ns() if ended_ns is None else ended_ns) - self.started_ns
+        self.duration_ns = clock.monotonic_ns() - self.started_ns if duration_ns is None else duration_ns
         self.status = status
         info = None if error is None else self._error_info(error)
         pipeline = self.pipeline
@@ -295,6 +295,11 @@ class Operation(Compared):
                 receive(self, info)
             except Exception as failure:  # noqa: BLE001 - observing never raises into the user's program
                 report(what, failure)
+        if self.recorded_span is not None:  # last: what the others learnt, it tells
+            try:
+                spans.end(self, info)
+            except Exception as failure:  # noqa: BLE001 - likewise
+                report("ending a span", failure)
         return True
 
     def _error_info(self, error: BaseException | ErrorInfo) -> ErrorInfo:
@@ -367,8 +372,8 @@ def start(
     if pipeline.metrics is not None:
         model_calls.count_for_agent(operation)
     _open[id(operation)] = operation
-    if pipeline.loops is not None:
-        pipeline.loops.begun(operation)
+    if parent is not None and pipeline.loops is not None:
+        (parent.watch or watch_below(parent)).begun(operation)
     try:
         lines.write_opening(operation)
     except Exception as error:  # noqa: BLE001 - observing never raises into the user's program

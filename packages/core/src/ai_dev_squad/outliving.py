@@ -64,18 +64,19 @@ class Awaited:
         self._is_over = False
 
     def hold(
-        self, operation: Operation, status: Status, error: BaseException | ErrorInfo | None, ended_ns: int | None
+        self, operation: Operation, status: Status, error: BaseException | ErrorInfo | None, duration_ns: int | None
     ) -> bool:
-        """Its maker ends it. Returns whether it was this call that did."""
-        ended_ns = clock.monotonic_ns() if ended_ns is None else ended_ns
+        """Its maker ends it, ``duration_ns`` after its start, or now. Returns whether it was this call that did."""
+        if duration_ns is None:
+            duration_ns = clock.monotonic_ns() - operation.started_ns
         with self._lock:
             if not self._is_over:
                 if self._held is not None:
                     return False
-                self._held = status, error, ended_ns - operation.started_ns
+                self._held = status, error, duration_ns
                 operation.status = status  # for whoever looks whether it can still send a request
                 return True
-        return operation.end_as(status, error, ended_ns - operation.started_ns)
+        return operation.end_as(status, error, duration_ns)
 
     def end(self, operation: Operation, status: Status | None = None, error: ErrorInfo | None = None) -> bool:
         """Nothing more will be told. If its maker has ended it already, it ends now: as ``status``, or as it did then."""

@@ -12,7 +12,7 @@ from opentelemetry.trace import StatusCode
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import clock
-from ai_dev_squad.context import Scope, span_in
+from ai_dev_squad.context import SPAN_KEY, Scope
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import Cost, ErrorInfo, Link, Usage
 from ai_dev_squad.tracing.identity import generate_span_id, generate_trace_id, root_identity, start_identity
@@ -61,7 +61,7 @@ _COST_KEYS = {
 
 def open_span(operation: Operation, tracing: TraceManager, context: Context, started_at_ns: int | None) -> None:
     """Give the operation its ids and, when somebody receives spans, its span. One that has a span already takes its ids."""
-    above = span_in(context)
+    above: trace.Span = context.get(SPAN_KEY, trace.INVALID_SPAN)  # type: ignore[assignment]
     if operation.recorded_span is not None:
         _take_ids(operation, operation.recorded_span, above)
         return
@@ -74,7 +74,7 @@ def open_span(operation: Operation, tracing: TraceManager, context: Context, sta
             operation.above = parent
             operation.trace_id, operation.parent_span_id = parent.trace_id, parent.span_id
         elif above is trace.INVALID_SPAN:
-            operation.trace_id = format(generate_trace_id(), "032x")
+            operation.trace_id = f"{generate_trace_id():032x}"
         if parent is not None or above is trace.INVALID_SPAN:
             operation.span_id = f"{generate_span_id():016x}"
             return
@@ -122,10 +122,8 @@ def carrier(operation: Operation) -> trace.Span:
 
 
 def end(operation: Operation, error: ErrorInfo | None) -> None:
-    """Write what is known only now, and end the span, if there is one."""
-    span = operation.recorded_span
-    if span is None:
-        return
+    """Write what is known only now, and end the span."""
+    span = operation.span
     ended_at_ns = operation.started_wall_ns + operation.duration_ns
     try:
         if span.is_recording():

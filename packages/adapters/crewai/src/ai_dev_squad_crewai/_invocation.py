@@ -81,7 +81,7 @@ def find(kind: str, key: Any) -> Call | None:
 
 
 def _below(call: Call) -> Iterator[Call]:
-    for child in list((call.below or {}).values()):
+    for child in list(call.below or ()):
         assert isinstance(child, Call)
         yield child
         yield from _below(child)
@@ -124,6 +124,6 @@ def _finish(call: Call, status: Status, error: BaseException | ErrorInfo | None)
 
 def _end_silent_calls(agent: Call) -> None:
     """An agent that is done waits for no answer any more: CrewAI's LiteLLM calls can fail without an event."""
-    for child in list((agent.below or {}).values()):
+    for child in list(agent.below or ()):
         if child.operation is not None and child.operation.kind.is_model_call:
             child.abandon()

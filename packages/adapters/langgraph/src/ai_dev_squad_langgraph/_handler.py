@@ -21,6 +21,7 @@ from ai_dev_squad.tool_calls import error_in_words, note_answer, opening_attribu
 from ai_dev_squad_langgraph import _resume, _translate
 from ai_dev_squad_langgraph._runs import (
     FRAMEWORK,
+    NAMESAKES,
     Run,
     agent_of_task,
     around_call,
@@ -35,6 +36,7 @@ from ai_dev_squad_langgraph._scope import GraphRun
 
 __all__ = ["HANDLER", "ObservingHandler"]
 
+_last = Run.last
 
 if TYPE_CHECKING:  # BaseTracer declares that its methods return LangSmith's run trees, which nobody reads
     _Base = GraphCallbackHandler
@@ -88,12 +90,14 @@ class ObservingHandler(_Base):
     ) -> None:
         # Guarded by hand, as is `on_chain_end`: every node passes here, and a decorator costs a call.
         try:
-            last = Run.last()
+            last = _last()
             if type(last) is GraphRun and last.is_awaited:
                 parent = parent_of(parent_run_id)
                 last.starts(run_id, parent, name or "LangGraph", metadata or {}, parent_run_id=parent_run_id)
             elif not is_told(run_id, parent_run_id):
-                parent = parent_of(parent_run_id, last)
+                # Usually it is what this context was left in, and no id needs to be looked for.
+                is_last = last is not None and last.run_id is parent_run_id and not last.ended and not NAMESAKES
+                parent = last if is_last else parent_of(parent_run_id)
                 _start_chain(Run(run_id, parent, name or "LangGraph", metadata or {}, parent_run_id=parent_run_id))
         except Exception as error:  # noqa: BLE001 - the user's program comes first
             report("observing the start of a chain", error)

@@ -18,6 +18,7 @@ from ai_dev_squad_langgraph import _translate
 
 __all__ = [
     "FRAMEWORK",
+    "NAMESAKES",
     "RUNS",
     "Run",
     "agent_of_task",
@@ -34,8 +35,11 @@ __all__ = [
 FRAMEWORK = "langgraph"
 
 RUNS: dict[Any, Run] = {}
-"""Open runs of the whole process by LangChain run id: whichever handler comes second finds the run and leaves it be."""
-_NAMESAKES: dict[Any, list[Run]] = {}
+"""Open runs of the whole process by LangChain run id: whichever handler comes second finds the run and leaves it be.
+
+By ``Run.number``.
+"""
+NAMESAKES: dict[Any, list[Run]] = {}
 """Runs under way at the same time with the same id, which a program may give to two graphs, or to a graph and to what
 its nodes call: what they belong to says which of them is meant, or else the context.
 """
@@ -53,6 +57,8 @@ class Run(Invocation, framework=FRAMEWORK):
     started_at_ns: int = 0
     passed_on: BaseException | None = None
     run_id: Any = None
+    number: Any = None
+    """The run id as a number: a UUID is hashed, and compared, by Python code."""
     parent_run_id: Any = None
     namespace: str | None = None
     in_batch: bool = False
@@ -60,36 +66,33 @@ class Run(Invocation, framework=FRAMEWORK):
     def __init__(
         self, run_id: Any, parent: Run | None, name: str, metadata: Mapping[str, Any], *, parent_run_id: Any
     ) -> None:
-        self.name = name
-        self.enter_tree(run_id, parent, metadata, parent_run_id=parent_run_id)
-
-    def enter_tree(self, run_id: Any, parent: Run | None, metadata: Mapping[str, Any], *, parent_run_id: Any) -> None:
         """From now on LangChain's events find it. ``parent_run_id`` is what they say that it belongs to."""
+        self.name = name
         self.run_id, self.parent, self.metadata, self.parent_run_id = run_id, parent, metadata, parent_run_id
-        other = RUNS.setdefault(run_id, self)
+        self.number = getattr(run_id, "int", run_id)
+        other = RUNS.setdefault(self.number, self)
         if other is not self:
             with _naming:
-                _NAMESAKES.setdefault(run_id, [other]).append(self)
-        if parent is not None:
-            self.namespace = parent.namespace
-            if not parent.ended:
-                parent.hold(self)
+                NAMESAKES.setdefault(self.number, [other]).append(self)
+        self.ended, self.namespace = False, None if parent is None else parent.namespace
+        if parent is not None and not parent.ended:
+            parent.hold(self)
 
     def end(self, error: BaseException | ErrorInfo | None = None) -> bool:
-        if _NAMESAKES and self.run_id in _NAMESAKES:
+        if NAMESAKES and self.number in NAMESAKES:
             self._leave_namesakes()
         else:
-            RUNS.pop(self.run_id, None)
-        return super().end(error)
+            RUNS.pop(self.number, None)
+        return Invocation.end(self, error)  # every node ends here, and `super` costs as much as the rest of this
 
     def _leave_namesakes(self) -> None:
         with _naming:
-            others = [run for run in _NAMESAKES.get(self.run_id, ()) if run is not self and not run.ended]
+            others = [run for run in NAMESAKES.get(self.number, ()) if run is not self and not run.ended]
             if others:
-                RUNS[self.run_id] = others[0]
+                RUNS[self.number] = others[0]
             else:
-                RUNS.pop(self.run_id, None)
-                _NAMESAKES.pop(self.run_id, None)
+                RUNS.pop(self.number, None)
+                NAMESAKES.pop(self.number, None)
 
     @property
     def tells_its_end(self) -> bool:  # type: ignore[override]
@@ -110,39 +113,37 @@ class Run(Invocation, framework=FRAMEWORK):
 
 def is_told(run_id: Any, parent_run_id: Any) -> bool:
     """Whether another handler has told already that this run begins."""
-    known = RUNS.get(run_id)
+    number = getattr(run_id, "int", run_id)
+    known = RUNS.get(number)
     if known is None:
         return False
-    return any(run.parent_run_id == parent_run_id for run in _NAMESAKES.get(run_id, (known,)) if not run.ended)
+    return any(run.parent_run_id == parent_run_id for run in NAMESAKES.get(number, (known,)) if not run.ended)
 
 
 def run_of(run_id: Any, parent_run_id: Any = None) -> Run | None:
     """The open run of this id; of several, the one that belongs to ``parent_run_id``, or in whose context this is asked."""
-    if not _NAMESAKES or run_id not in _NAMESAKES:  # a UUID is hashed by Python code
-        return RUNS.get(run_id)
-    told = [run for run in _NAMESAKES.get(run_id, ()) if run.parent_run_id == parent_run_id and not run.ended]
-    return told[0] if len(told) == 1 else _named_here(run_id)
+    number = getattr(run_id, "int", run_id)
+    if not NAMESAKES or number not in NAMESAKES:
+        return RUNS.get(number)
+    told = [run for run in NAMESAKES.get(number, ()) if run.parent_run_id == parent_run_id and not run.ended]
+    return told[0] if len(told) == 1 else _named_here(number)
 
 
-def _named_here(run_id: Any) -> Run | None:
+def _named_here(number: Any) -> Run | None:
     """Of several open runs with one id the one that belongs to what is current, as a chain that has no operation; or is
     itself current.
     """
     here = Run.cause()
     if here is None:
-        return RUNS.get(run_id)
-    below = next((run for run in _NAMESAKES.get(run_id, ()) if run.parent is here and not run.ended), None)
-    return below or next((run for run in here.outwards() if run.run_id == run_id), None) or RUNS.get(run_id)
+        return RUNS.get(number)
+    below = next((run for run in NAMESAKES.get(number, ()) if run.parent is here and not run.ended), None)
+    return below or next((run for run in here.outwards() if run.number == number), None) or RUNS.get(number)
 
 
-def parent_of(parent_run_id: Any, last: Run | None = None) -> Run | None:
-    """The run that LangChain says is the parent, also if that has ended and a thread of it goes on.
-
-    ``last`` is what this context was left in, where that is known.
-    """
-    if last is not None and last.run_id is parent_run_id and not last.ended and not _NAMESAKES:
-        return last  # the usual case: a UUID is hashed, and compared, by Python code
-    parent = _named_here(parent_run_id) if _NAMESAKES else RUNS.get(parent_run_id)
+def parent_of(parent_run_id: Any) -> Run | None:
+    """The run that LangChain says is the parent, also if that has ended and a thread of it goes on."""
+    number = getattr(parent_run_id, "int", parent_run_id)
+    parent = _named_here(number) if NAMESAKES else RUNS.get(number)
     if parent is None and parent_run_id is not None:
         cause = Run.cause()
         if cause is not None and cause.run_id is None:  # a graph that is about to start

@@ -27,6 +27,8 @@ __all__ = ["NAME", "ORIGINAL", "TASK", "GraphRun", "keeping_name", "observed_cla
 class GraphRun(Run):
     """A run of an observed graph: it waits in the context for the first of LangChain's runs, which is the graph's own."""
 
+    is_awaited: bool = True
+    """It is about to start: the next of LangChain's runs in its context is its own, whatever its id."""
     from_checkpoint: bool = False
     """The graph resumes: its first step holds the results of nodes that had finished before."""
 
@@ -37,17 +39,12 @@ class GraphRun(Run):
         self.sees_items = self.parent is not None or graph.cache is not None
         self.context = Context({**otel_context.get_current(), self._key: self})
 
-    @property
-    def is_awaited(self) -> bool:
-        """It is about to start: the next of LangChain's runs in its context is its own, whatever its id."""
-        return self.run_id is None
-
     def starts(
         self, run_id: Any, parent: Run | None, name: str, metadata: Mapping[str, Any], *, parent_run_id: Any
     ) -> None:
         """The graph's own run has begun."""
-        self.name = self.given_name or name
-        self.enter_tree(run_id, parent, metadata, parent_run_id=parent_run_id)
+        self.is_awaited = False
+        super().__init__(run_id, parent, self.given_name or name, metadata, parent_run_id=parent_run_id)
         become_graph(self, name, self.task)
         self.make_current()
 

@@ -121,8 +121,8 @@ def task_attributes(namespace: str, metadata: Mapping[str, Any]) -> dict[str, An
     return {
         "langgraph.step": metadata.get("langgraph_step"),
         "langgraph.checkpoint_ns": namespace,
-        "langgraph.task_id": namespace.rsplit(":", 1)[-1],
-        "langgraph.triggers": list(map(str, metadata.get("langgraph_triggers") or ())),
+        "langgraph.task_id": namespace.rpartition(":")[2],
+        "langgraph.triggers": list(metadata.get("langgraph_triggers") or ()),
     }
 
 

@@ -1,4 +1,4 @@
-"""Told of each start and end of an operation, it finds loops, tells of them, and refuses the calls of a run that is in one."""
+"""Told of each end of an operation, it finds loops, tells of them, and refuses the calls of a run that is in one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from ai_dev_squad.loops.detected import LoopDetected
-from ai_dev_squad.loops.watch import owner_of, watch_below
+from ai_dev_squad.loops.watch import owner_of
 from ai_dev_squad.schema import EventType
 
 if TYPE_CHECKING:
@@ -28,12 +28,6 @@ class LoopGuard:
         """How often a cycle may be gone through until it is a loop."""
         self.stops = stops
         """Whether the calls of a run that is in a loop are refused."""
-
-    def begun(self, operation: Operation) -> None:
-        """An operation began."""
-        parent = operation.parent
-        if parent is not None:
-            (parent.watch or watch_below(parent)).begun(operation)
 
     def ended(self, operation: Operation, error: ErrorInfo | None) -> None:
         """An operation ended. A receiver of the pipeline; a model call's cost is known by now."""
