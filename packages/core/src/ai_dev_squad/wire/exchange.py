@@ -174,8 +174,8 @@ class Exchange:
 
     @property
     def goes_on(self) -> bool:
-        """Whether the provider goes on with the answer after it is through: OpenAI and Replicate say so, its threads' runs do, Gemini and xAI only
-        repeat what was asked, if that, and Perplexity has a path of its own for it.
+        """Whether the provider goes on with the answer after it is through: OpenAI and Replicate say so, runs of threads always
+        do, Gemini and xAI only repeat what was asked, if that, and Perplexity has a path of its own for it.
         """
         answer = self.answer
         if self.api == "replicate":

@@ -92,7 +92,9 @@ class Log:
             self._opened = None
 
     def _file(self) -> int | None:
-        """The log's descriptor; ``None`` where the engine has to wait for the disk itself, as right after a checkpoint: then there is no log."""
+        """The log's descriptor; ``None`` where the engine has to wait for the disk itself, as right after a checkpoint, when
+        there is no log.
+        """
         if self.path is None or not self._may_wait:
             return None
         try:

@@ -42,7 +42,9 @@ class Amounts:
         self._until_s = -1.0
 
     def spans(self, ranges: Iterable[Range]) -> float:
-        """About how many spans began in these spans of time: those of a day, or of an hour of today, as if they were spread evenly over it."""
+        """About how many spans began in these spans of time: those of a day, or of an hour of today, as if they were spread
+        evenly over it.
+        """
         self._learn()
         if not self._times:
             return _UNKNOWN_PER_US * sum(end - start for start, end in ranges)
