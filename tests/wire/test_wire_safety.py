@@ -355,7 +355,7 @@ def test_a_dropped_answer_ends_with_the_next_look(library: str, serve, recorder)
 
 
 def test_failures_are_what_they_were(serve, recorder, closed_port: int) -> None:
-    """A refused connection, an answer that isn't JSON, a 503 and a time-out: the same results, and each ends."""
+    """A refused connection, a page instead of an answer, a 503 and a time-out: the same results, and each ends as an error."""
 
     def outcome(call: Any) -> Any:
         try:
@@ -380,9 +380,9 @@ def test_failures_are_what_they_were(serve, recorder, closed_port: int) -> None:
     plain = outcomes()
     with wire.install(recorder):
         assert outcomes() == plain
-    assert [exchange.status for exchange in recorder.asked_of] == ["error"] * 2 + ["ok"] + ["error"] * 4
+    assert [exchange.status for exchange in recorder.asked_of] == ["error"] * 7
     codes = [(exchange.status_code, exchange.answer.error is not None) for exchange in recorder.asked_of[2:5]]
-    assert codes == [(200, False), (503, True), (503, True)]
+    assert codes == [(200, True), (503, True), (503, True)]
     assert [exchange.error is not None for exchange in recorder.asked_of] == [True, True, *[False] * 3, True, True]
     recorder.told()
 
