@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any, Final
 
 from .literals import literal
+from .schema import DAY_US, HOUR_US
 
 __all__ = ["WORTH_A_LEVEL", "WORTH_A_SUM", "Amounts", "Range"]
 
@@ -23,8 +24,6 @@ WORTH_A_SUM: Final = 2
 _KNOWN_FOR_S: Final = 30.0
 _UNKNOWN_PER_US: Final = 0.002
 """How many spans there may be where the server does not tell: so many that sums are read wherever there are some."""
-_HOUR_US: Final = 3_600_000_000
-_DAY_US: Final = 24 * _HOUR_US
 _EPOCH: Final = date(1970, 1, 1)
 
 
@@ -65,18 +64,16 @@ class Amounts:
             return
         told = self._ask(self._question)
         self._series = sum(rows for table, _, rows in told if table == "series")
-        days = {
-            (date.fromisoformat(day) - _EPOCH).days * _DAY_US: rows for table, day, rows in told if table == "spans"
-        }
+        days = {(date.fromisoformat(day) - _EPOCH).days * DAY_US: rows for table, day, rows in told if table == "spans"}
         now_us = time.time_ns() // 1000
-        midnight_us = now_us // _DAY_US * _DAY_US
+        midnight_us = now_us // DAY_US * DAY_US
         hours = self._hours(midnight_us, now_us) if days.pop(midnight_us, 0) else []
-        self._times = [*((day, day + _DAY_US, rows) for day, rows in days.items()), *hours]
+        self._times = [*((day, day + DAY_US, rows) for day, rows in days.items()), *hours]
         self._until_s = time.monotonic() + _KNOWN_FOR_S
 
     def _hours(self, midnight_us: int, now_us: int) -> list[tuple[int, int, int]]:
         """From when to when each hour of today has lasted, and its spans: a burst may have brought most of a day's in minutes."""
         told = self._ask(
-            f"SELECT hour * {_HOUR_US}, sum(spans) FROM traces WHERE hour >= {midnight_us // _HOUR_US} GROUP BY hour"
+            f"SELECT hour * {HOUR_US}, sum(spans) FROM traces WHERE hour >= {midnight_us // HOUR_US} GROUP BY hour"
         )
-        return [(hour, max(hour + 1, min(hour + _HOUR_US, now_us)), rows) for hour, rows in told]
+        return [(hour, max(hour + 1, min(hour + HOUR_US, now_us)), rows) for hour, rows in told]
