@@ -41,9 +41,10 @@ class Remembered(Generic[_T]):
 
     def keep(self, thing: Any, value: _T) -> None:
         """From now on this is known of it."""
-        try:
-            kept = _Kept(thing, self._forget)
-        except TypeError:
+        if not type(
+            thing
+        ).__weakrefoffset__:  # to be told so by an exception would take longer than to read most messages
             return
+        kept = _Kept(thing, self._forget)
         kept.key, kept.value = id(thing), value
         self._kept[kept.key] = kept

@@ -256,8 +256,6 @@ def model_request(
 
 _said: Remembered[tuple[str, bytes]] = Remembered()
 """Of messages that are nothing but a text: that text, and what is hashed of it."""
-_NEVER_KEPT = frozenset({dict, tuple, str})
-"""Sorts of message that ``Remembered`` cannot keep: being told so by an exception takes longer than reading one."""
 
 
 def prompt_marks(messages: Any, tools: Any = None, response_format: Any = None) -> PromptMarks:
@@ -267,8 +265,7 @@ def prompt_marks(messages: Any, tools: Any = None, response_format: Any = None) 
     try:
         for item in listed(messages):
             count += 1
-            is_object = type(item) not in _NEVER_KEPT
-            known = _said.of(item) if is_object else None
+            known = _said.of(item)
             if known is not None and getattr(item, "content", None) is known[0]:
                 newest, before = known[1], newest
                 digest.update(newest)
@@ -277,7 +274,7 @@ def prompt_marks(messages: Any, tools: Any = None, response_format: Any = None) 
             for piece in _pieces(item) if said is None else (said,):
                 newest, before = _encoded(piece), newest
                 digest.update(newest)
-            if said is not None and is_object:
+            if said is not None:
                 _said.keep(item, (said[1], newest))
         if (
             tools is not None
