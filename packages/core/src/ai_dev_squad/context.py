@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SESSION_VARS",
-    "SPAN_KEY",
     "Adopted",
     "Scope",
     "attach",
@@ -99,8 +98,7 @@ def detach(token: Any) -> None:
 _SCOPE_KEY = otel_context.create_key("ai_dev_squad.scope")
 # The key under which the API keeps the current span, learnt from the API itself: setting two values in one copy of the
 # context instead of four halves the cost of entering an operation.
-SPAN_KEY = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
-"""The current span's place in an OpenTelemetry context."""
+_SPAN_KEY = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 
 
 @contextmanager
@@ -139,7 +137,7 @@ class Scope(trace.Span):
         self.operation = operation
         self.healed = False
         current: Any = context.get(_SCOPE_KEY)
-        if current is None or current.healed or context.get(SPAN_KEY) is not current:
+        if current is None or current.healed or context.get(_SPAN_KEY) is not current:
             # Closed scopes are resolved here, so that a long-lived context never drags a chain of dead ones along.
             self.outer = _innermost(context)
             self.outer_span = _resolved(span_in(context))
@@ -288,20 +286,20 @@ def last_scope() -> Scope | None:
 
 def span_in(context: Context) -> trace.Span:
     """The current span of ``context``, without the type check that the API makes each time."""
-    span: trace.Span = context.get(SPAN_KEY, trace.INVALID_SPAN)  # type: ignore[assignment]
+    span: trace.Span = context.get(_SPAN_KEY, trace.INVALID_SPAN)  # type: ignore[assignment]
     return span
 
 
 def with_operation(operation: Operation, context: Context) -> tuple[Context, Scope]:
     """A copy of ``context`` in which the operation's span is current."""
     scope = Scope(operation, context)
-    return Context({**context, _SCOPE_KEY: scope, SPAN_KEY: scope}), scope
+    return Context({**context, _SCOPE_KEY: scope, _SPAN_KEY: scope}), scope
 
 
 def with_value(operation: Operation, context: Context, key: str, value: object) -> tuple[Context, Scope]:
     """The same with ``value`` beside it, in one copy."""
     scope = Scope(operation, context)
-    return Context({**context, _SCOPE_KEY: scope, SPAN_KEY: scope, key: value}), scope
+    return Context({**context, _SCOPE_KEY: scope, _SPAN_KEY: scope, key: value}), scope
 
 
 def enter(operation: Operation) -> Scope:

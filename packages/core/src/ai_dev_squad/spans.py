@@ -12,7 +12,7 @@ from opentelemetry.trace import StatusCode
 
 from ai_dev_squad import attributes as keys
 from ai_dev_squad import clock
-from ai_dev_squad.context import SPAN_KEY, Scope
+from ai_dev_squad.context import Scope, span_in
 from ai_dev_squad.guard import report
 from ai_dev_squad.schema import Cost, ErrorInfo, Link, Usage
 from ai_dev_squad.tracing.identity import generate_span_id, generate_trace_id, root_identity, start_identity
@@ -61,7 +61,7 @@ _COST_KEYS = {
 
 def open_span(operation: Operation, tracing: TraceManager, context: Context, started_at_ns: int | None) -> None:
     """Give the operation its ids and, when somebody receives spans, its span. One that has a span already takes its ids."""
-    above: trace.Span = context.get(SPAN_KEY, trace.INVALID_SPAN)  # type: ignore[assignment]
+    above = span_in(context)
     if operation.recorded_span is not None:
         _take_ids(operation, operation.recorded_span, above)
         return

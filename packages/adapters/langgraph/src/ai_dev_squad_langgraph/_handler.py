@@ -36,7 +36,6 @@ from ai_dev_squad_langgraph._scope import GraphRun
 
 __all__ = ["HANDLER", "ObservingHandler"]
 
-_last = Run.last
 
 if TYPE_CHECKING:  # BaseTracer declares that its methods return LangSmith's run trees, which nobody reads
     _Base = GraphCallbackHandler
@@ -90,7 +89,7 @@ class ObservingHandler(_Base):
     ) -> None:
         # Guarded by hand, as is `on_chain_end`: every node passes here, and a decorator costs a call.
         try:
-            last = _last()
+            last = Run.last()
             if type(last) is GraphRun and last.is_awaited:
                 parent = parent_of(parent_run_id)
                 last.starts(run_id, parent, name or "LangGraph", metadata or {}, parent_run_id=parent_run_id)

@@ -10,13 +10,11 @@ from agents import ModelResponse
 from ai_dev_squad import operations
 from ai_dev_squad.content import of_answer, of_prompt
 from ai_dev_squad.genai.usage import usage_from
+from ai_dev_squad.steps import argument
 from ai_dev_squad_openai_agents import _translate
 from ai_dev_squad_openai_agents._calls import OBSERVED, Call
 
 __all__ = ["ModelCall"]
-
-_PARAMETERS = ("self", "system_instructions", "input", "model_settings", "tools", "output_schema", "handoffs")
-"""What both ways of asking a model begin with, in this order; the SDK itself gives all by name."""
 
 
 class ModelCall(Call):
@@ -46,11 +44,12 @@ class ModelCall(Call):
         own = OBSERVED.find(model)
         if (above is None and own is None) or (isinstance(above, ModelCall) and above.model is model):
             return None  # nobody observes it, or one of its methods calls another
-        given = {**dict(zip(_PARAMETERS, args, strict=False)), **kwargs}.get
-        messages = _translate.messages(given("system_instructions"), given("input"))
-        settings = _translate.settings(given("model_settings"))
-        schema = given("output_schema")
-        offered = _translate.offered(given("tools"), given("handoffs"))
+        messages = _translate.messages(
+            argument("system_instructions", 1, args, kwargs), argument("input", 2, args, kwargs)
+        )
+        settings = _translate.settings(argument("model_settings", 3, args, kwargs))
+        schema = argument("output_schema", 5, args, kwargs)
+        offered = _translate.offered(argument("tools", 4, args, kwargs), argument("handoffs", 6, args, kwargs))
         request = _translate.model_request(model, messages, settings, offered, schema)
         attributes = _translate.model_attributes(model, settings, schema, stream=stream)
         attributes |= of_prompt(lambda: _translate.messages_content(messages))

@@ -148,10 +148,7 @@ def messages(instructions: str | None, given: Any) -> list[Any]:
 
 def settings(found: Any) -> Mapping[str, Any]:
     """The settings of a request that are set, those for this provider alone included."""
-    fields = {} if found is None else vars(found)
-    if list(fields.values()).count(None) == len(fields):  # as in most requests: some twenty fields, and none is set
-        return {}
-    known = {name: value for name, value in fields.items() if value is not None}
+    known = {name: value for name, value in vars(found).items() if value is not None} if found is not None else {}
     extra = known.pop("extra_args", None)
     if (reasoning := known.get("reasoning")) is not None and not isinstance(reasoning, Mapping):
         known["reasoning"] = {"effort": getattr(reasoning, "effort", None)}
