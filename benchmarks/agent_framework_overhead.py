@@ -2,8 +2,8 @@
 
 Each variant runs in its own process and its own environment; repetitions of a few runs go round the variants, so that the
 machine's other work hits all alike. The model answers at once, so that nothing but the framework is measured; the same run is
-made over OpenAI's client, too, see ``answering_client``. *CPU* is that of the whole process per run, background threads and the
-flush after the repetition included.
+made over OpenAI's client, too, by a transport and over HTTP, see ``answering_client``. *CPU* is that of the whole process per run,
+background threads and the flush after the repetition included.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ VARIANTS = {
     "OpenInference": "openinference-agent-framework",
     answering_client.BARE: environments.OURS,
     answering_client.OURS: environments.OURS,
+    answering_client.BARE_HTTP: environments.OURS,
+    answering_client.OURS_HTTP: environments.OURS,
 }
-_LIMITS = {"ours: journal, costs": 1.3, answering_client.OURS: 1.3}
+_LIMITS = {"ours: journal, costs": 1.3, answering_client.OURS: 1.3, answering_client.OURS_HTTP: 1.3}
 _VERSIONS = (
     "agent-framework-core",
     "agent-framework-openai",
@@ -71,11 +73,15 @@ def _client() -> Any:
     return Instant()
 
 
-def _client_of_openai() -> Any:
-    """The same over OpenAI's client."""
-    from agent_framework.openai import OpenAIChatCompletionClient
+def _client_of(variant: str) -> Any:
+    """What an agent asks its model by in this variant."""
+    from agent_framework.openai import OpenAIChatClient, OpenAIChatCompletionClient
 
-    return OpenAIChatCompletionClient(answering_client.MODEL, async_client=answering_client.answering_client("add", {}))
+    client = answering_client.client_of(variant, "add", {})
+    if client is None:
+        return _client()
+    kind: Any = OpenAIChatClient if answering_client.is_over_http(variant) else OpenAIChatCompletionClient
+    return kind(answering_client.MODEL, async_client=client)
 
 
 def _agent(variant: str = "bare") -> Any:
@@ -84,8 +90,7 @@ def _agent(variant: str = "bare") -> Any:
     async def add() -> str:
         return "3"
 
-    client = _client_of_openai() if answering_client.asks_by_client(variant) else _client()
-    return Agent(client, "You add.", name="ann", tools=[add])
+    return Agent(_client_of(variant), "You add.", name="ann", tools=[add])
 
 
 def _nothing() -> None:
@@ -129,7 +134,7 @@ def measure(options: argparse.Namespace) -> Report:
     answers, spans = interleaved(VARIANTS, __file__, repetitions=repetitions, runs=runs, first_runs=3, counted_runs=2)
     return compared(
         "Observing a run of an Agent Framework agent",
-        "Two model calls and a tool, a model that answers at once, in the process or behind OpenAI's client; "
+        "Two model calls and a tool, a model that answers at once, in the process, behind OpenAI's client or behind HTTP on this machine; "
         f"median of {repetitions} interleaved repetitions of {runs * RUNS_AT_ONCE} runs. CPU: the process per run, with background threads and flush. "
         "Ratio: to the bare run over the same model, median of the repetitions' ratios.",
         answers,

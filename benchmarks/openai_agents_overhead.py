@@ -2,9 +2,9 @@
 
 Each variant runs in its own process and its own environment; repetitions of a few runs go round the variants, so that the
 machine's other work hits all alike. The model answers at once, so that nothing but the SDK is measured; the same run is made
-over OpenAI's client, too, see ``answering_client``. *CPU* is that of the whole process per run, background threads and the flush
-after the repetition included. Except where they are what is measured, the SDK's own traces are off; there they are made and
-handed to a processor that sends them nowhere.
+over OpenAI's client, too, by a transport and over HTTP, see ``answering_client``. *CPU* is that of the whole process per run,
+background threads and the flush after the repetition included. Except where they are what is measured, the SDK's own traces are
+off; there they are made and handed to a processor that sends them nowhere.
 """
 
 from __future__ import annotations
@@ -32,8 +32,15 @@ VARIANTS = {
     "OpenInference": "openinference-openai-agents",
     answering_client.BARE: environments.OURS,
     answering_client.OURS: environments.OURS,
+    answering_client.BARE_HTTP: environments.OURS,
+    answering_client.OURS_HTTP: environments.OURS,
 }
-_LIMITS = {"ours: journal, costs": 1.25, "ours: journal, costs, OTLP": 1.5, answering_client.OURS: 1.25}
+_LIMITS = {
+    "ours: journal, costs": 1.25,
+    "ours: journal, costs, OTLP": 1.5,
+    answering_client.OURS: 1.25,
+    answering_client.OURS_HTTP: 1.25,
+}
 _VERSIONS = (
     "openai",
     "openai-agents",
@@ -68,12 +75,15 @@ def _model() -> Any:
     return Instant()
 
 
-def _model_of_client() -> Any:
-    """The same over OpenAI's client."""
-    from agents import OpenAIChatCompletionsModel
+def _model_of(variant: str) -> Any:
+    """The model of this variant."""
+    from agents import OpenAIChatCompletionsModel, OpenAIResponsesModel
 
-    client = answering_client.answering_client("look_up", {"word": "fig"})
-    return OpenAIChatCompletionsModel(answering_client.MODEL, client)
+    client = answering_client.client_of(variant, "look_up", {"word": "fig"})
+    if client is None:
+        return _model()
+    kind: Any = OpenAIResponsesModel if answering_client.is_over_http(variant) else OpenAIChatCompletionsModel
+    return kind(answering_client.MODEL, client)
 
 
 def _agent(variant: str = "bare") -> Any:
@@ -85,8 +95,7 @@ def _agent(variant: str = "bare") -> Any:
         """Look a word up."""
         return word
 
-    model = _model_of_client() if answering_client.asks_by_client(variant) else _model()
-    return Agent(name="ann", model=model, tools=[look_up])
+    return Agent(name="ann", model=_model_of(variant), tools=[look_up])
 
 
 def _nothing() -> None:
@@ -145,7 +154,7 @@ def measure(options: argparse.Namespace) -> Report:
     )
     return compared(
         "Observing a run of the OpenAI Agents SDK",
-        "An agent, two model calls and a tool call, a model that answers at once, in the process or behind OpenAI's client; "
+        "An agent, two model calls and a tool call, a model that answers at once, in the process, behind OpenAI's client or behind HTTP on this machine; "
         f"median of {repetitions} interleaved repetitions of {repeats * RUNS} runs. "
         "CPU: the process per run, with background threads and flush. "
         "Ratio: to the bare run over the same model, median of the repetitions' ratios.",

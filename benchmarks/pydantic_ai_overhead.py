@@ -2,8 +2,8 @@
 
 Each variant runs in its own process and its own environment; repetitions of a few runs go round the variants, so that the
 machine's other work hits all alike. The model answers at once, so that nothing but the frameworks is measured; the same run is
-made over OpenAI's client, too, see ``answering_client``. *CPU* is that of the whole process per run, background threads and the
-flush after the repetition included.
+made over OpenAI's client, too, by a transport and over HTTP, see ``answering_client``. *CPU* is that of the whole process per run,
+background threads and the flush after the repetition included.
 """
 
 from __future__ import annotations
@@ -29,8 +29,15 @@ VARIANTS = {
     "OpenInference": "openinference-pydantic-ai",
     answering_client.BARE: environments.OURS,
     answering_client.OURS: environments.OURS,
+    answering_client.BARE_HTTP: environments.OURS,
+    answering_client.OURS_HTTP: environments.OURS,
 }
-_LIMITS = {"ours: journal, costs": 1.3, "ours: journal, costs, OTLP": 1.5, answering_client.OURS: 1.3}
+_LIMITS = {
+    "ours: journal, costs": 1.3,
+    "ours: journal, costs, OTLP": 1.5,
+    answering_client.OURS: 1.3,
+    answering_client.OURS_HTTP: 1.3,
+}
 _VERSIONS = (
     "openai",
     "pydantic-ai-slim",
@@ -52,13 +59,16 @@ def _model() -> Any:
     return FunctionModel(answer)
 
 
-def _model_of_client() -> Any:
-    """The same over OpenAI's client."""
-    from pydantic_ai.models.openai import OpenAIChatModel
+def _model_of(variant: str) -> Any:
+    """The model of this variant."""
+    from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    client = answering_client.answering_client("look_up", {"word": "fig"})
-    return OpenAIChatModel(answering_client.MODEL, provider=OpenAIProvider(openai_client=client))
+    client = answering_client.client_of(variant, "look_up", {"word": "fig"})
+    if client is None:
+        return _model()
+    kind: Any = OpenAIResponsesModel if answering_client.is_over_http(variant) else OpenAIChatModel
+    return kind(answering_client.MODEL, provider=OpenAIProvider(openai_client=client))
 
 
 def _agent(variant: str = "bare") -> Any:
@@ -68,8 +78,7 @@ def _agent(variant: str = "bare") -> Any:
     async def look_up(word: str) -> str:
         return word
 
-    model = _model_of_client() if answering_client.asks_by_client(variant) else _model()
-    return Agent(model, name="clerk", instructions="You are the clerk.", tools=[look_up])
+    return Agent(_model_of(variant), name="clerk", instructions="You are the clerk.", tools=[look_up])
 
 
 def _nothing() -> None:
@@ -114,7 +123,7 @@ def measure(options: argparse.Namespace) -> Report:
     answers, spans = interleaved(VARIANTS, __file__, repetitions=repetitions, runs=runs, first_runs=3, counted_runs=2)
     return compared(
         "Observing a run of a Pydantic AI agent",
-        "An agent that uses a tool once, a model that answers at once, in the process or behind OpenAI's client; "
+        "An agent that uses a tool once, a model that answers at once, in the process, behind OpenAI's client or behind HTTP on this machine; "
         f"median of {repetitions} interleaved repetitions of {runs} runs. CPU: the process per run, with background threads and flush. "
         "Ratio: to the bare run over the same model, median of the repetitions' ratios.",
         answers,
