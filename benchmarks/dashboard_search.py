@@ -3,7 +3,7 @@
 A week of spans is made as for the store's benchmark. Then a common word, a rare one, one that occurs nowhere, a part of a word, an id
 and two words are looked for over all of it, and words in logs, idle and while 2,000 spans a second arrive, and without the index. At last spans are written as
 fast as they are taken, with the index and without: those of the store's benchmark, and conversations in which each call repeats all
-messages before it, about 14 kB a span.
+messages before it, 14 kB a span.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ LIMIT_MS = 50
 RATE = 20_000
 SHARE = 1.3
 RARE = "quetzalcoatlus"
+CHARACTERS = 14_000
+"""Of text in a call of a conversation, on the average."""
+_CALLS, _ASKED, _ANSWERED, _RESULT = 12, 350, 450, 1_120
+_SYSTEM = round(CHARACTERS - _ASKED - 1 - (_CALLS + 1) / 2 * (_ANSWERED + _RESULT + 2))
+"""What stands before all messages: as much as is left, with the lines' ends."""
 _random = random.Random(7)
 
 
@@ -52,12 +57,17 @@ def questions(store: Any) -> dict[str, Callable[[Selection], object]]:
     return asked
 
 
+def said_in(characters: int) -> str:
+    """So many characters of words."""
+    return words(characters // 4)[:characters]  # the shortest have three letters and a space
+
+
 def conversation(start_us: int) -> Iterator[SpanRow]:
-    """A run of twelve calls, each with all messages before it: 14 kB of text a span."""
+    """A run of twelve calls, each with all messages before it: ``CHARACTERS`` of text a span, on the average."""
     trace_id, root = identity(32), identity(16)
-    said = [words(600), words(60)]
-    for number in range(12):
-        said += [words(80), f"result {identity(12)}\n{words(200)}"]
+    said = [said_in(_SYSTEM), said_in(_ASKED)]
+    for number in range(_CALLS):
+        said += [said_in(_ANSWERED), f"result {identity(12)}\n{said_in(_RESULT - 20)}"]
         yield SpanRow(
             trace_id, root if not number else identity(16), root if number else None, start_us + number, 5, "model", "chat",
             usage_source="missing", cost_reason="none", text="\n".join(said),

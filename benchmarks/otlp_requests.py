@@ -17,6 +17,8 @@ SPANS_PER_REQUEST = 500
 """Of agents' runs."""
 _SPANS_PER_TRACE = 10
 _CALLS, _CONVERSATIONS_PER_REQUEST = 12, 10
+_CHARACTERS, _ASKED, _ANSWERED, _RESULT = 14_000, 340, 450, 1_020
+"""Of messages in a call of a conversation, on the average; of what somebody asked, a model answered, a tool said."""
 _TEXT = " ".join(["the planner asks the coder for a function that merges two sorted lists"] * 14)[:1000]
 _WORDS = ["".join(random.Random(n).choices("abcdefghijklmnopqrstuvwxyz", k=3 + n % 7)) for n in range(3_000)]
 
@@ -56,32 +58,47 @@ def _trace(draw: random.Random, start_ns: int) -> Iterator[Span]:
         yield span
 
 
-def _words(draw: random.Random, count: int) -> str:
-    return " ".join(draw.choices(_WORDS, k=count))
+def _said(draw: random.Random, characters: int) -> str:
+    """So many characters of words."""
+    return " ".join(draw.choices(_WORDS, k=characters // 4))[:characters]  # the shortest have three letters and a space
 
 
 def _message(role: str, *parts: dict[str, Any]) -> dict[str, Any]:
     return {"role": role, "parts": list(parts)}
 
 
-def _conversation(draw: random.Random, start_ns: int) -> Iterator[Span]:
-    """A run of twelve calls of one agent, which uses tools: 15 kB of messages a call on the average."""
-    trace_id, root = draw.randbytes(16), draw.randbytes(8)
-    said = [_message("system", {"type": "text", "content": _words(draw, 600)})]
-    said.append(_message("user", {"type": "text", "content": _words(draw, 60)}))
+def _messages(draw: random.Random) -> Iterator[tuple[str, str]]:
+    """What each call of a conversation was given and answered, as JSON: ``_CHARACTERS`` of both on the average."""
+    instruction = {"type": "text", "content": ""}
+    said = [
+        _message("system", instruction),
+        _message("user", {"type": "text", "content": _said(draw, _ASKED)}),
+    ]
     for number in range(_CALLS):
+        call = {
+            "type": "tool_call",
+            "id": f"call-{number}",
+            "name": f"tool-{number % 4}",
+            "arguments": {"step": number},
+        }
+        said.append(_message("assistant", {"type": "text", "content": _said(draw, _ANSWERED)}, call))
+        response = f"{draw.randbytes(6).hex()}\n{_said(draw, _RESULT)}"
+        said.append(_message("tool", {"type": "tool_call_response", "id": call["id"], "response": response}))
+    asked, answers = [said[: 2 + 2 * number] for number in range(_CALLS)], [[each] for each in said[2::2]]
+    without = sum(len(json.dumps(each)) for each in asked + answers)
+    instruction["content"] = _said(draw, _CHARACTERS - without // _CALLS)
+    return zip(map(json.dumps, asked), map(json.dumps, answers), strict=True)
+
+
+def _conversation(draw: random.Random, start_ns: int) -> Iterator[Span]:
+    """A run of twelve calls of one agent, which uses tools; each call has all messages before it."""
+    trace_id, root = draw.randbytes(16), draw.randbytes(8)
+    for number, (asked, answered) in enumerate(_messages(draw)):
         begin = start_ns + number * 2_000_000
         span = Span(
             trace_id=trace_id, span_id=draw.randbytes(8) if number else root, parent_span_id=root if number else b"",
             name="chat gpt-4o", kind=3, start_time_unix_nano=begin, end_time_unix_nano=begin + draw.randrange(10**6, 9 * 10**8),
         )  # fmt: skip
-        call = {
-            "type": "tool_call",
-            "id": f"call-{number}",
-            "name": f"tool-{number % 4}",
-            "arguments": {"city": _words(draw, 1)},
-        }
-        answer = _message("assistant", {"type": "text", "content": _words(draw, 80)}, call)
         _set(span, gen_ai__operation__name="chat", gen_ai__provider__name="openai", gen_ai__request__model="gpt-4o")
         _set(
             span,
@@ -89,14 +106,8 @@ def _conversation(draw: random.Random, start_ns: int) -> Iterator[Span]:
             gen_ai__usage__output_tokens=draw.randrange(200),
         )
         _set(span, gen_ai__conversation__id=f"session-{trace_id.hex()[:8]}", gen_ai__agent__name="planner")
-        _set(span, gen_ai__input__messages=json.dumps(said), gen_ai__output__messages=json.dumps([answer]))
+        _set(span, gen_ai__input__messages=asked, gen_ai__output__messages=answered)
         yield span
-        result = {
-            "type": "tool_call_response",
-            "id": call["id"],
-            "response": f"{draw.randbytes(6).hex()}\n{_words(draw, 200)}",
-        }
-        said += [answer, _message("tool", result)]
 
 
 def _requests(
