@@ -16,7 +16,7 @@ from typing import Any
 import answering_client
 import environments
 from overhead import compared, timed
-from repetitions import interleaved
+from repetitions import in_words, interleaved
 from report import Report, main
 from variants import ours_to, provider_to
 from worker import serve
@@ -135,7 +135,7 @@ def measure(options: argparse.Namespace) -> Report:
     return compared(
         "Observing a run of an Agent Framework agent",
         "Two model calls and a tool, a model that answers at once, in the process, behind OpenAI's client or behind HTTP on this machine; "
-        f"median of {repetitions} interleaved repetitions of {runs * RUNS_AT_ONCE} runs. CPU: the process per run, with background threads and flush. "
+        f"{in_words(repetitions, runs * RUNS_AT_ONCE)}. CPU: the process per run, with background threads and flush. "
         "Ratio: to the bare run over the same model, median of the repetitions' ratios.",
         answers,
         {name: found / RUNS_AT_ONCE for name, found in spans.items()},

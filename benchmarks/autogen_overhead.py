@@ -14,7 +14,7 @@ from typing import Any
 
 import environments
 from overhead import compared, timed
-from repetitions import interleaved
+from repetitions import in_words, interleaved
 from report import Report, main
 from variants import ours_to, provider_to
 from worker import serve
@@ -107,8 +107,8 @@ def measure(options: argparse.Namespace) -> Report:
     answers, spans = interleaved(VARIANTS, __file__, repetitions=repetitions, runs=runs, first_runs=3, counted_runs=2)
     return compared(
         "Observing a turn of an AutoGen team",
-        f"Two assistants, {TURNS} turns, a model that answers at once; median of {repetitions} interleaved repetitions of "
-        f"{runs} runs. CPU: the process per turn, with background threads and flush. "
+        f"Two assistants, {TURNS} turns, a model that answers at once; "
+        f"{in_words(repetitions, runs)}. CPU: the process per turn, with background threads and flush. "
         "Ratio: to bare, median of the repetitions' ratios.",
         answers,
         {name: found / TURNS for name, found in spans.items()},

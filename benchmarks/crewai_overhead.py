@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 import environments
-from repetitions import interleaved
+from repetitions import in_words, interleaved
 from report import Report, Target, main, paired_ratio
 from variants import ours_to, provider_to
 from worker import serve
@@ -153,8 +153,8 @@ def _report(answers: dict[str, list[dict[str, Any]]], repetitions: int, runs: in
     events = answers["bare"][0]["events"]
     report = Report(
         title="Observing a CrewAI kickoff",
-        how=f"Two agents, four model calls without latency, two tool calls, {events} events; median of {repetitions} "
-        f"interleaved repetitions of {runs} kickoffs. Time: one kickoff. CPU: the process per kickoff, with background "
+        how=f"Two agents, four model calls without latency, two tool calls, {events} events; "
+        f"{in_words(repetitions, runs, 'kickoffs')}. Time: one kickoff. CPU: the process per kickoff, with background "
         "threads and flush. Ratio: to bare, median of the repetitions' ratios.",
         columns={
             "variant": "",

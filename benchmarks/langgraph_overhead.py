@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 import environments
-from repetitions import interleaved
+from repetitions import in_words, interleaved, processes
 from report import Report, Target, main, paired_ratio
 from variants import VARIANTS, VERSIONS, switch_on
 from worker import resident_bytes, serve
@@ -58,7 +58,7 @@ def measure(options: argparse.Namespace) -> Report:
 def _report(answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], repetitions: int, runs: int) -> Report:
     report = Report(
         title="Observing a LangGraph run",
-        how=f"{NODES} nodes, 500 items of state, no model; median of {repetitions} interleaved repetitions of {runs} runs. "
+        how=f"{NODES} nodes, 500 items of state, no model; {in_words(repetitions, runs)}. "
         "Time: one invoke. CPU: the process per run, with background threads and flush. "
         "Ratio: to bare, median of the repetitions' ratios.",
         columns={
@@ -81,7 +81,7 @@ def _report(answers: dict[str, list[dict[str, Any]]], spans: dict[str, float], r
                 "CPU ratio": paired_ratio(cpu[name], cpu["bare"]),
                 "spans": spans[name],
                 "RSS MiB": found[-1]["rss_mib"],
-                "RSS growth": found[-1]["rss_mib"] - found[0]["rss_mib"],
+                "RSS growth": found[-1]["rss_mib"] - found[-(repetitions // processes(repetitions))]["rss_mib"],
             }
         )
         report.used(found[-1]["versions"])

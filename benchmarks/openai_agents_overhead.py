@@ -17,7 +17,7 @@ from typing import Any
 import answering_client
 import environments
 from overhead import compared, timed
-from repetitions import interleaved
+from repetitions import in_words, interleaved
 from report import Report, main
 from variants import ours_to, provider_to
 from worker import serve
@@ -155,7 +155,7 @@ def measure(options: argparse.Namespace) -> Report:
     return compared(
         "Observing a run of the OpenAI Agents SDK",
         "An agent, two model calls and a tool call, a model that answers at once, in the process, behind OpenAI's client or behind HTTP on this machine; "
-        f"median of {repetitions} interleaved repetitions of {repeats * RUNS} runs. "
+        f"{in_words(repetitions, repeats * RUNS)}. "
         "CPU: the process per run, with background threads and flush. "
         "Ratio: to the bare run over the same model, median of the repetitions' ratios.",
         answers,

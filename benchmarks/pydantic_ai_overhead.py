@@ -16,7 +16,7 @@ from typing import Any
 import answering_client
 import environments
 from overhead import compared, timed
-from repetitions import interleaved
+from repetitions import in_words, interleaved
 from report import Report, main
 from variants import ours_to, provider_to
 from worker import serve
@@ -61,12 +61,12 @@ def _model() -> Any:
 
 def _model_of(variant: str) -> Any:
     """The model of this variant."""
-    from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
-    from pydantic_ai.providers.openai import OpenAIProvider
-
     client = answering_client.client_of(variant, "look_up", {"word": "fig"})
     if client is None:
         return _model()
+    from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
     kind: Any = OpenAIResponsesModel if answering_client.is_over_http(variant) else OpenAIChatModel
     return kind(answering_client.MODEL, provider=OpenAIProvider(openai_client=client))
 
@@ -124,7 +124,7 @@ def measure(options: argparse.Namespace) -> Report:
     return compared(
         "Observing a run of a Pydantic AI agent",
         "An agent that uses a tool once, a model that answers at once, in the process, behind OpenAI's client or behind HTTP on this machine; "
-        f"median of {repetitions} interleaved repetitions of {runs} runs. CPU: the process per run, with background threads and flush. "
+        f"{in_words(repetitions, runs)}. CPU: the process per run, with background threads and flush. "
         "Ratio: to the bare run over the same model, median of the repetitions' ratios.",
         answers,
         spans,

@@ -1,4 +1,8 @@
-"""Variants take turns: each in a process of its own, in repetitions that begin with another variant each time."""
+"""Variants take turns: each in a process of its own, in repetitions that begin with another variant each time.
+
+After some repetitions all of them begin anew in fresh processes: where a process lays its memory makes it up to a tenth faster or
+slower for as long as it lives, and a median over one process says nothing of that.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +14,37 @@ import environments
 from otlp_sink import Sink
 from worker import Worker, WorkerFailed
 
-__all__ = ["interleaved"]
+__all__ = ["in_words", "interleaved", "processes"]
 
 Answers = dict[str, list[dict[str, Any]]]
+
+_PROCESSES = 5
+
+
+def processes(repetitions: int) -> int:
+    """How many processes each variant runs in, one after another, for so many repetitions in all."""
+    return _PROCESSES if repetitions >= _PROCESSES else 1
+
+
+def in_words(repetitions: int, runs: int, what: str = "runs") -> str:
+    """What a figure is the median of."""
+    return f"median of {repetitions} interleaved repetitions of {runs} {what}, in fresh processes {processes(repetitions)} times"
 
 
 def _started(variants: Mapping[str, str], script: str, sink: Sink, first_runs: int) -> dict[str, Worker]:
     """The workers that answer a first request; the others are named on stderr and left out."""
-    workers = {}
-    for name, environment in variants.items():
-        python = environments.python_of(environment)
-        if python is None:
-            continue
-        worker = Worker(python, script, name, BENCH_ENDPOINT=sink.endpoint)
+    pythons = {name: environments.python_of(environment) for name, environment in variants.items()}
+    workers = {
+        name: Worker(python, script, name, BENCH_ENDPOINT=sink.endpoint)
+        for name, python in pythons.items()
+        if python is not None
+    }
+    for name, worker in list(workers.items()):
         try:
             worker.ask(runs=first_runs)
         except WorkerFailed as error:
             print(f"{name}: left out ({error})", file=sys.stderr)
-            continue
-        workers[name] = worker
+            del workers[name]
     return workers
 
 
@@ -50,17 +66,26 @@ def interleaved(
 
     ``variants`` are names with the environments they run in, ``script`` the benchmark that serves as their worker.
     """
+    answers: Answers = {}
+    spans: dict[str, float] = {}
     with Sink() as sink:
-        workers = _started(variants, script, sink, first_runs)
-        answers: Answers = {name: [] for name in workers}
-        spans = _spans_per_run(workers, sink, counted_runs)
-        names = list(workers)
-        for number in range(repetitions + 1):
-            shift = number % len(names)
-            for name in names[shift:] + names[:shift]:
-                answer = workers[name].ask(runs=runs)
-                if number:  # the first repetition warms up
-                    answers[name].append(answer)
-        for worker in workers.values():
-            worker.close()
+        for _ in range(processes(repetitions)):
+            workers = _started(variants, script, sink, first_runs)
+            spans = spans or _spans_per_run(workers, sink, counted_runs)
+            for name, found in _in_turns(workers, repetitions // processes(repetitions), runs).items():
+                answers.setdefault(name, []).extend(found)
+            for worker in workers.values():
+                worker.close()
     return answers, spans
+
+
+def _in_turns(workers: Mapping[str, Worker], repetitions: int, runs: int) -> Answers:
+    answers: Answers = {name: [] for name in workers}
+    names = list(workers)
+    for number in range(repetitions + 1):
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            answer = workers[name].ask(runs=runs)
+            if number:  # the first repetition warms up
+                answers[name].append(answer)
+    return answers
