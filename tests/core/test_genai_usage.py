@@ -892,3 +892,26 @@ def test_the_last_number_counts(counts: list[tuple[int, int]]) -> None:
     reports = [{"prompt_tokens": asked, "completion_tokens": said} for asked, said in counts]
     said = next((said for _, said in reversed(counts) if said), 0)
     assert tallied(*reports).usage() == usage(counts[-1][0], said)
+
+
+_PART = st.integers(0, 12) | st.sampled_from([None, 7, 60, "7", -1])
+_OF_INPUT = st.sampled_from(["cached_tokens", "audio_tokens", "cached_tokens", "audio_tokens", "image_tokens"])
+_OF_OUTPUT = st.sampled_from(["reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "thinking_tokens"])
+
+
+@given(
+    words=st.sampled_from([("prompt", "completion"), ("input", "output")]),
+    asked=st.integers(0, 50),
+    said=st.integers(0, 50),
+    total=st.sampled_from([0, 0, None, 3]),
+    details=st.tuples(*(st.none() | st.dictionaries(names, _PART, max_size=2) for names in (_OF_INPUT, _OF_OUTPUT))),
+)
+def test_a_common_report_is_read_as_any_other(
+    words: tuple[str, str], asked: int, said: int, total: int | None, details: tuple[Any, Any]
+) -> None:
+    """What nearly every provider reports has a way of its own; a name that counts nothing leads off it, and changes nothing."""
+    names = [*(f"{word}_tokens" for word in words), "total_tokens", *(f"{word}_tokens_details" for word in words)]
+    summed = None if total is None else asked + said + total
+    whole = dict(zip(names, (asked, said, summed, *details), strict=True))
+    for report in (whole, {name: value for name, value in whole.items() if value is not None}):
+        assert usage_from(report) == usage_from({**report, "is_byok": False})

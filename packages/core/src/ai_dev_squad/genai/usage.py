@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import structs
 
-from ai_dev_squad.genai.dialects import beside, counted, two_numbers
+from ai_dev_squad.genai.dialects import at_once, beside, counted
 from ai_dev_squad.genai.reports import HOLDERS, PICTURES, found, inside, merged, plain
 from ai_dev_squad.genai.rounds import MAY_TELL
 from ai_dev_squad.schema import Usage
@@ -49,8 +49,8 @@ def usage_from(report: Any, *, provider: str | None = None, model: str | None = 
     if report is None:
         return None
     try:
-        # Most reports are two numbers and their sum: nothing has to be looked for.
-        simple = two_numbers(report) if type(report) is dict else None
+        # Most reports are all OpenAI's names: nothing has to be looked for.
+        simple = at_once(report) if type(report) is dict else None
         return simple or counted(found(report), gemini=_is_gemini(provider, model))
     except Exception:  # noqa: BLE001 - foreign objects may do anything when they are read
         return None
