@@ -22,6 +22,7 @@ from dashboard_store import arriving, ask, processor_ms
 from report import Report, Target, main, p50_p95
 from week_of_spans import WEEK_US, WORDS, add_arguments, batch, filled, identity, words
 
+from ai_dev_squad_dashboard.commands.tuning import tune_interpreter
 from ai_dev_squad_dashboard.store import Selection, open_store
 from ai_dev_squad_dashboard.store.duckdb_file import File
 from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
@@ -114,6 +115,7 @@ def written(path: Path, made: list[list[SpanRow]], batches: int, *, indexed: boo
 
 def measure(options: argparse.Namespace) -> Report:
     """Fill, index, ask, write."""
+    tune_interpreter()  # as the dashboard's process is
     repetitions = 5 if options.quick else 40
     load = os.getloadavg()
     report = Report(

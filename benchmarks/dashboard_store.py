@@ -25,6 +25,7 @@ from typing import Any
 from report import Report, Target, main, p50_p95
 from week_of_spans import HOUR_US, RANDOM, WEEK_US, WORDS, add_arguments, batch, filled
 
+from ai_dev_squad_dashboard.commands.tuning import tune_interpreter
 from ai_dev_squad_dashboard.store import Selection, open_store
 from ai_dev_squad_dashboard.store.duckdb_file import File
 from ai_dev_squad_dashboard.store.duckdb_store import DuckDBStore
@@ -212,6 +213,7 @@ def measure(options: argparse.Namespace) -> Report:
     """Fill, ask, write."""
     if getattr(options, "idle", False):
         return idle(options)
+    tune_interpreter()  # as the dashboard's process is
     repetitions = 5 if options.quick else 40
     load = os.getloadavg()
     report = Report(

@@ -24,7 +24,7 @@ def binned(duration_us: str) -> str:
     return f"CASE WHEN {duration_us} > 1 THEN ceil({BINS_PER_OCTAVE} * log2({duration_us})) ELSE 0 END"
 
 
-ROLL_EVERY: Final = 50_000
+ROLL_EVERY: Final = 25_000
 """As many spans are read as they are before they are rolled up: some milliseconds of each answer."""
 
 SUMS: Final[dict[str, str]] = {
@@ -58,6 +58,17 @@ _BY_MINUTE: Final[dict[str, tuple[str, str, str]]] = {
     "unpriced_minutes": ("series, cost_reason", "count(*)", f"{_CALL} AND cost_usd IS NULL"),
 }
 """Roll-up by minute → what a row stands for besides its minute, what is added up, and of which spans."""
+_ADDED: Final = ("session_minutes", "unpriced_minutes")
+"""Those to which rows are only added: a minute has few of the same key."""
+_COUNTS: Final = {"spans": "count(*)"}
+_PUT_TOGETHER: Final[dict[str, tuple[int, str, dict[str, str], str]]] = {
+    "minutes": (MINUTE_US, "series", SUMS, "true"),
+    "minute_bins": (MINUTE_US, "series, bin", _COUNTS, TIMED),
+    "hours": (HOUR_US, "series", SUMS, "true"),
+    "hour_bins": (HOUR_US, "series, bin", _COUNTS, TIMED),
+}
+"""The others → their unit of time, what a row stands for besides it, what is added up, and of which spans."""
+_NEW: Final = "seq > ? AND seq <= ?"
 
 
 def _by_minute(table: str, where: str) -> str:
@@ -73,37 +84,34 @@ def roll(connection: duckdb.DuckDBPyConnection, rolled: int, newest: int, every:
     """Roll up the spans behind ``rolled`` if they are enough. Returns the new watermark."""
     if newest - rolled < every:
         return rolled
-    sums, names = ", ".join(SUMS.values()), ", ".join(SUMS)
-    span = [rolled, newest]
-    for table in _BY_MINUTE:
-        connection.execute(_by_minute(table, "seq > ? AND seq <= ?"), span)
-    touched = f"SELECT DISTINCT start_us // {HOUR_US} * {HOUR_US} FROM spans WHERE seq > ? AND seq <= ?"  # noqa: S608
-    hours = [hour for (hour,) in connection.execute(touched, span).fetchall()]
-    for target, keys, values, added, counted in (
-        ("hours", "series", sums, ", ".join(f"sum({name})" for name in SUMS), "true"),
-        ("hour_bins", "series, bin", "count(*) AS spans", "sum(spans)", TIMED),
-    ):
-        # Putting an hour's rows together keeps one row a key however often an hour is rolled up.
-        aliased = values if target == "hour_bins" else ", ".join(f"{how} AS {name}" for name, how in SUMS.items())
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE rolled AS "  # noqa: S608
-            f"SELECT start_us // {HOUR_US} * {HOUR_US} AS at_us, {keys}, {aliased} FROM spans WHERE seq > ? AND seq <= ? "
-            f"AND {counted} GROUP BY ALL",
-            span,
-        )
-        row = one(connection, f"SELECT count(*) FROM {target} WHERE at_us IN (SELECT unnest(?))", [hours])  # noqa: S608
-        if row and row[0] <= _MOST_REWRITTEN:
-            columns = "spans" if target == "hour_bins" else names
-            connection.execute(
-                f"INSERT INTO rolled SELECT at_us, {keys}, {columns} FROM {target} WHERE at_us IN (SELECT unnest(?))",  # noqa: S608
-                [hours],
-            )
-            connection.execute(f"DELETE FROM {target} WHERE at_us IN (SELECT unnest(?))", [hours])  # noqa: S608
-        connection.execute(
-            f"INSERT INTO {target} SELECT at_us, {keys}, {added} FROM rolled GROUP BY ALL ORDER BY at_us, {keys}"  # noqa: S608
-        )
+    for table in _ADDED:
+        connection.execute(_by_minute(table, _NEW), [rolled, newest])
+    for table in _PUT_TOGETHER:
+        _put_together(connection, table, [rolled, newest])
     connection.execute("UPDATE meta SET value = ? WHERE key = 'rolled_seq'", [newest])
     return newest
+
+
+def _put_together(connection: duckdb.DuckDBPyConnection, table: str, new: list[int]) -> None:
+    """Put the sums of ``new`` spans together with those of the same time, so that there is one row a key however often it is rolled up."""
+    unit, keys, sums, counted = _PUT_TOGETHER[table]
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE rolled AS "  # noqa: S608
+        f"SELECT start_us // {unit} * {unit} AS at_us, {keys}, {', '.join(f'{how} AS {name}' for name, how in sums.items())} "
+        f"FROM spans WHERE {_NEW} AND {counted} GROUP BY ALL",
+        new,
+    )
+    touched = [at_us for (at_us,) in connection.execute("SELECT DISTINCT at_us FROM rolled").fetchall()]
+    same = "at_us IN (SELECT unnest(?))"
+    row = one(connection, f"SELECT count(*) FROM {table} WHERE {same}", [touched])  # noqa: S608
+    if row and row[0] <= _MOST_REWRITTEN:
+        columns = ", ".join(sums)
+        connection.execute(f"INSERT INTO rolled SELECT at_us, {keys}, {columns} FROM {table} WHERE {same}", [touched])  # noqa: S608
+        connection.execute(f"DELETE FROM {table} WHERE {same}", [touched])  # noqa: S608
+    connection.execute(
+        f"INSERT INTO {table} SELECT at_us, {keys}, {', '.join(f'sum({name})' for name in sums)} "  # noqa: S608
+        f"FROM rolled GROUP BY ALL ORDER BY at_us, {keys}"
+    )
 
 
 def reroll(connection: duckdb.DuckDBPyConnection, leaving: str) -> None:
