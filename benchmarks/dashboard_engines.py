@@ -4,10 +4,12 @@ Both are given the same runs over seven days, in batches of 5,000 as a receiver 
 ClickHouse is the real engine in a process of its own (chDB) behind a small HTTP front, so one client and one loopback are part of
 what is measured, and neither a network nor a second machine is. Batches are made apart from the measurement.
 
-    python benchmarks/dashboard_engines.py [--spans 1000000] [--rate 2000] [--clickhouse] [--directory DIR]
+    python benchmarks/dashboard_engines.py [--spans 1000000] [--rate 2000] [--clickhouse] [--directory DIR] [--settle] [--marks]
 
 ``--rate``: ClickHouse is asked once more while so many spans a second arrive, as a receiver stores them, once a second. ``--clickhouse``:
-nothing but ClickHouse is filled and asked. ``--directory``: stores that stay, so that the next run asks those that are there.
+nothing but ClickHouse is filled and asked. ``--directory``: stores that stay, so that the next run asks those that are there. ``--settle``:
+ClickHouse puts its parts together first, as it does by itself half an hour after the last span of a day. ``--marks``: only what
+has a mark is asked.
 
 It needs ``chdb`` and ``clickhouse-connect``: ``pip install --group engine`` and the dashboard's extra ``clickhouse``.
 """
@@ -33,12 +35,16 @@ from report import Report, Target, main, p50_p95
 from week_of_spans import WEEK_US, batch
 
 from ai_dev_squad_dashboard.store import Selection, open_store
+from ai_dev_squad_dashboard.store.clickhouse.schema import COLD
+from ai_dev_squad_dashboard.store.rows import Batch
 
 _FRONT = Path(__file__).resolve().parents[1] / "tests" / "dashboard" / "clickhouse_front.py"
 _BATCH = 5_000
 _PAGES = {"overview (page)": (100, 200), "costs (page)": (100, 200)}
 _PAGES_FILLING = {"overview (page)": (200, 300), "costs (page)": (200, 300)}
-_LISTS = ("trace list", "one trace", "search, common word", "search, absent word")
+_LISTS = (
+    "trace list", "one trace", "search, common word", "search, absent word", "search, part of a word", "search, two words"
+)  # fmt: skip
 _MOST_US = 70
 """Microseconds of a processor that writing a span to ClickHouse may take."""
 
@@ -101,11 +107,22 @@ def clickhouse_engine(directory: Path) -> Iterator[Engine]:
             front.stdin.close()
 
 
-def fill(engines: list[Engine], spans: int, now_us: int) -> None:
-    """A week of spans into each, batch by batch in turn."""
+def week(spans: int, now_us: int) -> Iterator[Batch]:
+    """So many spans over seven days, batch by batch. Sessions and users come and go, as they do."""
     step_us = WEEK_US // spans
     for number in range(spans // _BATCH):
-        rows = batch(_BATCH, now_us - WEEK_US + number * _BATCH * step_us, step_us)
+        made = batch(_BATCH, now_us - WEEK_US + number * _BATCH * step_us, step_us).spans
+        yield Batch(
+            spans=[
+                row._replace(session_id=f"{row.session_id}-{number // 4}", user_id=f"{row.user_id}-{number // 40}")
+                for row in made
+            ]
+        )
+
+
+def fill(engines: list[Engine], spans: int, now_us: int) -> None:
+    """A week of spans into each, batch by batch in turn."""
+    for number, rows in enumerate(week(spans, now_us)):
         for engine in engines:
             cpu, started = engine.processor_s(), time.perf_counter()
             engine.store.write(rows)
@@ -115,13 +132,39 @@ def fill(engines: list[Engine], spans: int, now_us: int) -> None:
             print(f"  {(number + 1) * _BATCH:,} spans", flush=True, file=sys.stderr)
 
 
-def ask(engines: list[Engine], ids: list[str], now_us: int, repetitions: int) -> dict[tuple[str, str], list[float]]:
+def settle(store: Any) -> None:
+    """Have ClickHouse put the parts of its days together."""
+    client, tables = store._client, ("spans", "content", "traces")
+
+    for table in tables:
+        client.do(f"ALTER TABLE {table} MODIFY SETTING min_partition_age_to_force_merge_seconds = 5")
+    seen: list[Any] = []
+    while len(seen) < 6 or any(each != seen[-1] for each in seen[-6:]):  # half a minute in which nothing changed
+        time.sleep(5)
+        seen.append((parts(store), client.number("SELECT sum(rows_read) FROM system.merges")))
+    for table in tables:
+        client.do(f"ALTER TABLE {table} MODIFY SETTING {COLD}")
+
+
+def parts(store: Any) -> dict[str, int]:
+    """How many parts ClickHouse has of each table that a page reads."""
+    return dict(
+        store._client.ask(
+            f"SELECT table, count() FROM system.parts WHERE active AND database = '{store._client.address.database}' "
+            "AND table IN ('spans', 'content', 'traces') GROUP BY table ORDER BY table"
+        )
+    )
+
+
+def ask(
+    engines: list[Engine], ids: list[str], now_us: int, repetitions: int, *, marked: bool = False
+) -> dict[tuple[str, str], list[float]]:
     """Question and range → p50, p95, and what it takes of a processor in the median, client and server together, in milliseconds of
     each engine, which take turns.
     """
     asked = {engine.name: questions(engine.store, ids) for engine in engines}
     found: dict[tuple[str, str], list[float]] = {}
-    for name in asked[engines[0].name]:
+    for name in (*_PAGES, *_LISTS) if marked else asked[engines[0].name]:
         for label, (length_us, _) in RANGES.items():
             took: dict[str, list[float]] = {engine.name: [] for engine in engines}
             cpu_ms: dict[str, list[float]] = {engine.name: [] for engine in engines}
@@ -148,9 +191,9 @@ def measure(options: argparse.Namespace) -> Report:
     kinds = {"DuckDB": duckdb_engine, "ClickHouse": clickhouse_engine}
     if getattr(options, "clickhouse", False):
         del kinds["DuckDB"]
-    parts = [f"{name}, {part} ms" for name in kinds for part in ("p50", "p95", "processor")]
-    parts += [f"ClickHouse, arriving, {part} ms" for part in ("p50", "p95")] if rate else []
-    report = Report("The store's two engines", "", {"question": "", "range": "", **dict.fromkeys(parts, ",.1f")})
+    columns = [f"{name}, {part} ms" for name in kinds for part in ("p50", "p95", "processor")]
+    columns += [f"ClickHouse, arriving, {part} ms" for part in ("p50", "p95", "processor")] if rate else []
+    report = Report("The store's two engines", "", {"question": "", "range": "", **dict.fromkeys(columns, ",.1f")})
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory, ExitStack() as held:
         places = {name: Path(kept or directory, name.lower()) for name in kinds}
         is_filled = all(place.exists() for place in places.values())
@@ -159,20 +202,25 @@ def measure(options: argparse.Namespace) -> Report:
         engines = [held.enter_context(kinds[name](place)) for name, place in places.items()]
         if not is_filled:
             fill(engines, spans, time.time_ns() // 1000)
+        if getattr(options, "settle", False):
+            settle(engines[-1].store)
+        of_tables, marked = parts(engines[-1].store), getattr(options, "marks", False)
         state = engines[-1].store.state()
         now_us, repetitions = state.newest_us + 1, 3 if options.quick else 20
         ids = [row.trace_id for row in engines[-1].store.traces(Selection(now_us - WEEK_US, now_us), limit=200).rows]
-        found = ask(engines, ids, now_us, repetitions)
+        found = ask(engines, ids, now_us, repetitions, marked=marked)
         taken: list[float] = []
         if rate:
             with arriving(engines[-1].store, taken, rate, rate):
-                for key, (p50, p95, _) in ask(engines[-1:], ids, time.time_ns() // 1000, repetitions).items():
-                    found[key] += [p50, p95]
+                moment_us = time.time_ns() // 1000
+                for key, numbers in ask(engines[-1:], ids, moment_us, repetitions, marked=marked).items():
+                    found[key] += numbers
         for (name, label), numbers in found.items():
             report.rows.append(dict(zip(report.columns, (name, label, *numbers), strict=True)))
         report.how = (
             f"{state.spans:,} spans over 7 days on {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end. "
-            f"{_written(engines, spans, is_filled)}. {_arrived(taken, rate)}"
+            f"{_written(engines, spans, is_filled)}. ClickHouse's parts: "
+            f"{', '.join(f'{count} of {table}' for table, count in of_tables.items())}. {_arrived(taken, rate)}"
         )
         written_us = None if is_filled else engines[-1].cpu_s / spans * 1e6
         report.targets = _targets(report, written_us, is_rated=bool(rate))
@@ -236,6 +284,10 @@ def _add(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--spans", type=int, help="how many spans are stored; 1,000,000 when it is not said")
     arguments.add_argument("--rate", type=int, help="ask ClickHouse also while so many spans a second arrive")
     arguments.add_argument("--clickhouse", action="store_true", help="leave the file of one machine out")
+    arguments.add_argument(
+        "--settle", action="store_true", help="have ClickHouse put its parts together before it is asked"
+    )
+    arguments.add_argument("--marks", action="store_true", help="ask only what has a mark")
     arguments.add_argument("--directory", type=Path, help="where stores stay, or are from an earlier run")
 
 

@@ -96,6 +96,8 @@ def questions(store: Any, trace_ids: Sequence[str]) -> dict[str, Callable[[Selec
         ),
         "search, common word": lambda now: store.traces(now, text=WORDS[0]),
         "search, absent word": lambda now: store.traces(now, text="absentword"),
+        "search, part of a word": lambda now: store.traces(now, text=WORDS[0][:3]),
+        "search, two words": lambda now: store.traces(now, text=f"{WORDS[0]} {WORDS[1]}"),
     }
 
 

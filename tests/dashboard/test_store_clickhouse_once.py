@@ -35,7 +35,7 @@ pytest.importorskip("clickhouse_connect")
 from ai_dev_squad_dashboard.store.clickhouse.address import Address
 from ai_dev_squad_dashboard.store.clickhouse.client import Client
 from ai_dev_squad_dashboard.store.clickhouse.migrations import SCHEMA_VERSION, migrate, steps_of
-from ai_dev_squad_dashboard.store.clickhouse.schema import TABLES, statements
+from ai_dev_squad_dashboard.store.clickhouse.schema import COLD, TABLES, statements
 from ai_dev_squad_dashboard.store.clickhouse.store import ClickHouseStore
 from ai_dev_squad_dashboard.store.clickhouse.write import Writer
 
@@ -289,6 +289,38 @@ def test_words_of_a_database_of_the_first_version_are_indexed_anew() -> None:
         assert [len(store.traces(ALL, text=text).rows) for text in ("serendip", "4711x", "4711")] == [1, 1, 0]
         until(lambda: indexed() == [("of_listed",), ("of_others",)])
         assert [len(store.traces(ALL, text=text).rows) for text in ("serendip", "4711x", "4711")] == [1, 1, 0]
+
+
+@requires_engine
+def test_a_day_to_which_nothing_comes_any_more_becomes_one_part_with_sums() -> None:
+    """The engine puts it together by itself, whatever its parts; in a database of the second version, too."""
+    url = new_url()
+    with opened(url) as store:
+        client = store._client
+        days = [name for name, table in TABLES.items() if table.time]
+        for name in days:
+            client.do(f"ALTER TABLE {name} RESET SETTING min_partition_age_to_force_merge_seconds")
+        client.do("DELETE FROM schema_versions WHERE version > 2", settings={"lightweight_deletes_sync": 2})
+    with opened(url) as store:
+        client = store._client
+        ours = f"database = '{client.address.database}'"
+        cold = f"SELECT name FROM system.tables WHERE {ours} AND engine_full LIKE '%{COLD}%'"
+        assert sorted(name for (name,) in client.ask(cold)) == sorted(days)
+        for number in range(1, 4):
+            store.write(Batch(spans=calls(100 * number, 7)))
+        for name in ("spans", "content", "traces"):
+            client.do(
+                f"ALTER TABLE {name} MODIFY SETTING min_partition_age_to_force_merge_seconds = 1, merge_selecting_sleep_ms = 100, "
+                "max_merge_selecting_sleep_ms = 1000"
+            )
+
+        def parts() -> list[tuple[str, int]]:
+            return client.ask(
+                f"SELECT table, length(projections) FROM system.parts WHERE active AND {ours} "
+                "AND table IN ('spans', 'content', 'traces') ORDER BY table"
+            )
+
+        until(lambda: parts() == [("content", 0), ("spans", 6), ("traces", 0)])
 
 
 @requires_engine

@@ -12,12 +12,12 @@ from typing import Final
 from ai_dev_squad_dashboard.store.base import StoreError
 
 from .client import Client
-from .schema import TABLES, statements
+from .schema import COLD, TABLES, statements
 from .words import INDEXES
 
 __all__ = ["SCHEMA_VERSION", "migrate", "steps_of"]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 _RECORD: Final = (
     "CREATE TABLE IF NOT EXISTS {}.schema_versions (version UInt32, step UInt32, at_us Int64) "
     "ENGINE = ReplacingMergeTree(at_us) ORDER BY (version, step)"
@@ -37,6 +37,8 @@ def steps_of(version: int, database: str) -> Sequence[str]:
             for table in ("content", "logs")
             for each in (f"{added}, DROP INDEX IF EXISTS of_words", made)
         ]
+    if version == 3:
+        return [f"ALTER TABLE {database}.{name} MODIFY SETTING {COLD}" for name, table in TABLES.items() if table.time]
     raise ValueError(f"version {version!r} is unknown; this program knows 1 to {SCHEMA_VERSION}")
 
 

@@ -16,11 +16,15 @@ from ai_dev_squad_dashboard.store.summary import SUMS
 
 from .words import INDEXES
 
-__all__ = ["DAY_US", "FIVE_US", "HOUR_US", "SPAN", "SUM_OF", "TABLES", "TRACE", "UNTIMED", "Table", "statements"]
+__all__ = [
+    "COLD", "DAY_US", "FIVE_US", "HOUR_US", "SPAN", "SUM_OF", "TABLES", "TRACE", "UNTIMED", "Table", "statements"
+]  # fmt: skip
 
 HOUR_US: Final = 3_600_000_000
 DAY_US: Final = 24 * HOUR_US
 FIVE_US: Final = 300_000_000
+COLD: Final = "min_partition_age_to_force_merge_seconds = 1800"
+"""Has the engine put the parts of a day together: each is planned in every question, and what was never merged has no sums."""
 UNTIMED: Final = 65535
 """The bin of a span of which nobody knows how long it took."""
 
@@ -375,7 +379,7 @@ def statements(name: str, database: str, cluster: str | None = None) -> list[str
         place = "'/clickhouse/tables/{shard}/{uuid}', '{replica}'"
         engine = f"Replicated{kind}({place}{', ' + arguments if bracket else ')'}"
     parts = [*(f"{column} {kind}" for column, kind in table.columns.items()), *table.more]
-    settings = ", ".join((_SEVERAL if cluster else _ONE, *table.settings))
+    settings = ", ".join((_SEVERAL if cluster else _ONE, *table.settings, *([COLD] if table.time else ())))
     partition = f" PARTITION BY {_DAY.format(table.time)}" if table.time else ""
     made = [
         f"CREATE TABLE IF NOT EXISTS {database}.{local}{on} (\n    "
