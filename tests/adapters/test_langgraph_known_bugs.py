@@ -41,9 +41,9 @@ from ai_dev_squad_testing import Captured, capture
 from ai_dev_squad_testing.model_server import ModelServer, call, reply, structured, tokens, tool_calls
 
 REPORTED = """
-braintrust-sdk-python#445 ctxpipe#124 dd-trace-js#8936 dd-trace-py#16614 dd-trace-py#18860 dd-trace-py#19711
+braintrust-sdk-python#445 ctxpipe#124 dd-trace-js#8936 deepagents#5944 dd-trace-py#16614 dd-trace-py#18860 dd-trace-py#19711
 langchain#26773 langchain#39633 langfuse#2112 langfuse#2974 langfuse#6704 langfuse#6719 langfuse#8780 langfuse#8814 langfuse#8817
-langgraph#4848 langgraph#5878 langgraph#7424 langsmith-sdk#1127 openinference#1304 openinference#1769
+langgraph#4848 langgraph#5878 langgraph#6663 langgraph#7424 langsmith-sdk#1127 openinference#1304 openinference#1769
 openinference#2275 openlit#861 openllmetry#2271 openllmetry#2790 openllmetry#3203 openllmetry#3214 openllmetry#3256
 openllmetry#4385 opentelemetry-python-genai#528 opentelemetry-python-genai#617 opentelemetry-python-genai#677
 """.split()
@@ -176,6 +176,22 @@ def test_a_resumed_run_is_linked_wherever_it_waited(captured: Captured, place: C
     resumed = captured.closing("invoke_workflow")[-1]
     assert [(link.span_id, link.type) for link in resumed.links or ()] == [(waiting.span_id, "resumes")]
     assert [line.name for line in captured.closing() if line.links] == ["squad"]
+
+
+def test_every_run_that_goes_on_from_one_checkpoint_is_linked(captured: Captured) -> None:
+    """Somebody tries a second answer from the checkpoint where the graph waited: that run continues the same one
+    (langgraph#6663).
+    """
+    graph = graph_of(ask, checkpointer=InMemorySaver())
+    graph.invoke({"steps": []}, thread())
+    waited_at = graph.get_state(thread()).config
+
+    for _ in range(2):
+        graph.invoke(Command(resume="yes"), waited_at)
+
+    waiting, *resumed = captured.closing("invoke_workflow")
+    assert [line.status for line in (waiting, *resumed)] == ["interrupted", "ok", "ok"]
+    assert [[link.span_id for link in line.links or ()] for line in resumed] == [[waiting.span_id], [waiting.span_id]]
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------

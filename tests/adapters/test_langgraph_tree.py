@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import pytest
+from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
@@ -17,6 +18,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, RetryPolicy, Send, interrupt
 from typing_extensions import TypedDict
 
+from ai_dev_squad.operations import open_operations
 from ai_dev_squad_langgraph import observe
 from ai_dev_squad_langgraph._runs import RUNS
 from ai_dev_squad_testing import Captured
@@ -319,6 +321,78 @@ async def test_a_call_that_took_too_long_and_another_in_its_place(
             chat gpt-4o-mini: cancelled
             chat gpt-4o-mini: ok
     """)
+
+
+class NeverNow(BaseRateLimiter):
+    """Nobody may make a request: whoever waits for that is told that his time is up."""
+
+    def __init__(self, limit: asyncio.Timeout) -> None:
+        self.limit = limit
+
+    def acquire(self, *, blocking: bool = True) -> bool:
+        """Not asked here."""
+        return False
+
+    async def aacquire(self, *, blocking: bool = True) -> bool:
+        """Wait for ever."""
+        self.limit.reschedule(0)
+        await asyncio.Event().wait()
+        return False
+
+
+@pytest.mark.parametrize("asked_where", ["after the failure", "amid the failure"])
+async def test_a_call_that_took_too_long_before_it_was_sent(
+    captured: Captured, serve: Callable[..., ModelServer], chat: Callable[..., Any], asked_where: str
+) -> None:
+    """Neither LangChain nor the wire tells the end of a call that is given up while it waits for its turn: it is cancelled, the
+    next call is no part of it, and nothing stays open (deepagents#5944).
+    """
+    limit = asyncio.timeout(None)
+    server = serve(reply("in time"))
+    waiting, other = chat(server, rate_limiter=NeverNow(limit)), chat(server)
+
+    async def ask(state: State) -> dict[str, Any]:
+        try:
+            async with limit:
+                await waiting.ainvoke("q")
+        except TimeoutError:
+            if asked_where == "amid the failure":
+                return {"steps": [(await other.ainvoke("q")).content]}
+        return {"steps": [(await other.ainvoke("q")).content]}
+
+    await observe(chain("ask", ask=ask).compile(name="squad")).ainvoke({"steps": []})
+
+    assert tree(captured) == is_tree("""
+        invoke_workflow squad: ok
+          task ask: ok
+            chat gpt-4o-mini: cancelled
+            chat gpt-4o-mini: ok
+    """)
+    assert open_operations() == []
+
+
+async def test_a_call_that_nobody_has_waited_for_in_vain(
+    captured: Captured, serve: Callable[..., ModelServer], chat: Callable[..., Any]
+) -> None:
+    """A task that was given up amid its call is over when its node is: so is the call."""
+    limit = asyncio.timeout(None)
+    waiting = chat(serve(), rate_limiter=NeverNow(limit))
+
+    async def ask(state: State) -> dict[str, Any]:
+        with suppress(TimeoutError):
+            async with limit:
+                await asyncio.gather(waiting.ainvoke("q"), waiting.ainvoke("q"))
+        return {"steps": ["without"]}
+
+    await observe(chain("ask", ask=ask).compile(name="squad")).ainvoke({"steps": []})
+
+    assert tree(captured) == is_tree("""
+        invoke_workflow squad: ok
+          task ask: ok
+            chat gpt-4o-mini: cancelled
+            chat gpt-4o-mini: cancelled
+    """)
+    assert open_operations() == []
 
 
 @pytest.mark.parametrize("mode", ["values", "updates", "messages", "debug", "custom", ["values", "messages"]])

@@ -40,6 +40,28 @@ def test_the_later_run_is_linked_to_the_one_that_waited() -> None:
     assert again.links is None
 
 
+def test_several_runs_go_on_from_the_very_place_where_one_waited() -> None:
+    """Each is linked to what waited there, also after a later wait in the same conversation; from another place it is what
+    waited last (langgraph#6663).
+    """
+    resumptions, later = Resumptions(), [run("desk") for _ in range(6)]
+    with capture():
+        first, second = run("desk"), run("desk")
+        resumptions.interrupted(first, "thread-1", {}, place="point-1")
+        resumptions.resumed(later[0], "thread-1", {}, place="point-1")
+        resumptions.resumed(later[1], "thread-1", {}, place="point-1")
+        resumptions.resumed(later[2], "thread-1", {}, place="elsewhere")
+        resumptions.interrupted(second, "thread-1", {}, place="point-2")
+        resumptions.resumed(later[3], "thread-1", {}, place="point-1")
+        resumptions.resumed(later[4], "thread-1", {}, place="changed by hand")
+        resumptions.resumed(later[5], "thread-1", {}, place="point-2")
+        for operation in (first, second, *later):
+            operation.stop()
+
+    continued = [None if operation.links is None else operation.links[0].span_id for operation in later]
+    assert continued == [first.span_id, first.span_id, None, first.span_id, second.span_id, second.span_id]
+
+
 def test_of_many_that_wait_the_oldest_are_forgotten() -> None:
     """Thousands of runs that nobody answers leave nothing behind that grows (langfuse#2974)."""
     resumptions, later = Resumptions(), []

@@ -122,10 +122,7 @@ class Invocation(Steps):
         tell no end of a call that is cancelled, and what begins next is no part of it.
         """
         here = cls.current()
-        while here is not None and here.operation is not None and here.is_model_call:
-            seen = here.operation.seen_end
-            if seen is None or seen[0] != "cancelled":
-                return
+        while here is not None and here.is_model_call and here.is_given_up:
             here.overtaken("cancelled")
             here = cls.current()
 
@@ -147,6 +144,12 @@ class Invocation(Steps):
     def is_model_call(self) -> bool:
         """Whether it is known to be one."""
         return self.operation is not None and self.operation.kind.is_model_call
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether who made this model call is known to wait for it no more; its framework may tell no end of it."""
+        seen = None if self.operation is None else self.operation.seen_end
+        return seen is not None and seen[0] == "cancelled"
 
     # --- from its beginning to its end ----------------------------------------------------------------------------------
 

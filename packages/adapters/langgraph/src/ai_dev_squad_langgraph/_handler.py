@@ -31,6 +31,7 @@ from ai_dev_squad_langgraph._runs import (
     note_unknown_tool,
     parent_of,
     run_of,
+    waiting_task,
 )
 from ai_dev_squad_langgraph._scope import GraphRun
 
@@ -355,6 +356,7 @@ def _open_model_call(
             request=request,
         )
     )
+    run.waits = waiting_task()
     return run
 
 

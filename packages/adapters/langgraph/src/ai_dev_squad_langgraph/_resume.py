@@ -21,13 +21,14 @@ def interrupted(run: Run, event: Any) -> None:
     pipeline = runtime.pipeline()
     if pipeline.capture_content:
         interrupts["values"] = pipeline.redactor.value([item.value for item in event.interrupts])
-    _conversations.interrupted(run.operation, _conversation(run), interrupts)
+    _conversations.interrupted(run.operation, _conversation(run), interrupts, place=event.checkpoint_id)
 
 
 def resumed(run: Run, event: Any) -> None:
     """The graph continues from a checkpoint."""
     assert run.operation is not None
-    _conversations.resumed(run.operation, _conversation(run), {"checkpoint_id": event.checkpoint_id})
+    place = event.checkpoint_id
+    _conversations.resumed(run.operation, _conversation(run), {"checkpoint_id": place}, place=place)
 
 
 def _conversation(run: Run) -> str | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Mapping
 from typing import Any
+from weakref import ref
 
+from langchain_core.language_models import BaseChatModel
 from langgraph.errors import ParentCommand
 
 from ai_dev_squad import attributes as keys
@@ -30,6 +34,7 @@ __all__ = [
     "note_unknown_tool",
     "parent_of",
     "run_of",
+    "waiting_task",
 ]
 
 FRAMEWORK = "langgraph"
@@ -62,6 +67,8 @@ class Run(Invocation, framework=FRAMEWORK):
     parent_run_id: Any = None
     namespace: str | None = None
     in_batch: bool = False
+    waits: ref[asyncio.Task[Any]] | None = None
+    """The task that waits for this model call, and runs nothing else before its end. See ``waiting_task``."""
 
     def __init__(
         self, run_id: Any, parent: Run | None, name: str, metadata: Mapping[str, Any], *, parent_run_id: Any
@@ -99,6 +106,15 @@ class Run(Invocation, framework=FRAMEWORK):
         """Of a graph and a node LangGraph tells every end; of tools and retrievers LangChain doesn't."""
         return self.operation is not None and self.operation.kind in _LANGGRAPHS_OWN
 
+    @property
+    def is_given_up(self) -> bool:
+        """The wire sees it; or the task that waited is elsewhere or over, and no request was made."""
+        operation = self.operation
+        if self.waits is None or operation is None or operation.attempts is not None:
+            return super().is_given_up
+        task = self.waits()
+        return task is None or task.done() or task is _current_task()
+
     def left_below(self) -> None:
         """LangChain doesn't tell every end: what is open below a run ends with it."""
         self.sweep(self.status)
@@ -108,7 +124,29 @@ class Run(Invocation, framework=FRAMEWORK):
         if self.in_batch and status == "ok":
             self.abandon()
         else:
-            super().overtaken(status)
+            super().overtaken("cancelled" if self.is_given_up else status)
+
+
+_AGENERATE = BaseChatModel.agenerate.__code__
+
+
+def waiting_task() -> ref[asyncio.Task[Any]] | None:
+    """The task that LangChain has wait while others make the model calls that begin here; ``None`` where it makes them itself.
+
+    LangChain tells no end of a call that is cancelled. What this task does next tells it.
+    """
+    task = _current_task()
+    frame = None if task is None else sys._getframe()
+    while frame is not None and frame.f_code is not _AGENERATE:
+        frame = frame.f_back
+    return None if task is None or frame is None else ref(task)
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no event loop runs in this thread
+        return None
 
 
 def is_told(run_id: Any, parent_run_id: Any) -> bool:
