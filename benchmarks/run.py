@@ -1,6 +1,6 @@
 """Run every benchmark, one after another, and print one Markdown report.
 
-    python benchmarks/run.py [--quick] [--check] [--only NAME …] [--json FILE] [--keep]
+    python benchmarks/run.py [--quick] [--check] [--only NAME …] [--json FILE] [--keep] [--spans N] [--file STORE]
 
 With ``--keep`` what was measured goes into ``benchmarks/results/``, too, of which tools/comparison makes its pages.
 
@@ -22,6 +22,7 @@ from typing import Any
 
 from environments import CACHE
 from report import Report, parser
+from week_of_spans import add_arguments
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -62,6 +63,7 @@ def main() -> int:
     arguments = parser(__doc__)
     arguments.add_argument("--only", nargs="+", choices=_BENCHMARKS, default=_BENCHMARKS, metavar="NAME")
     arguments.add_argument("--keep", action="store_true", help="also into benchmarks/results/, beside what the day has")
+    add_arguments(arguments)
     options = arguments.parse_args()
     today = dt.datetime.now(dt.timezone.utc).date().isoformat()
     results: dict[str, Any] = {"date": today, "machine": _machine()}

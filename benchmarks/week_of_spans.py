@@ -189,9 +189,8 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
 
 def filled(options: argparse.Namespace, directory: str) -> tuple[Path, int]:
     """The file of the store that ``options`` name, made where it is missing, and how many spans were asked for."""
-    # Run together with the others, a benchmark has no arguments of its own.
-    spans = getattr(options, "spans", None) or (200_000 if options.quick else 1_000_000)
-    path = getattr(options, "file", None) or Path(directory, "store.duckdb")
+    spans = options.spans or (200_000 if options.quick else 1_000_000)
+    path = options.file or Path(directory, "store.duckdb")
     if not path.exists():
         store = open_store(path)
         fill(store, spans, time.time_ns() // 1000)
