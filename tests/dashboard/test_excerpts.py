@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ai_dev_squad_dashboard.ingest.excerpts import EXCERPT, answer_in, question_in
 
@@ -38,3 +40,9 @@ def test_an_excerpt_is_short() -> None:
     """A long text is cut, and one that is nothing but space is none."""
     assert question_in([said("user", "word " * 10_000)]) == ("word " * 40).strip()[:EXCERPT]
     assert question_in([said("user", " " * 10_000)]) is None
+
+
+@given(st.text(st.sampled_from("ab \u00a0\u2003\n\t\x1f\u00e9"), max_size=EXCERPT * 2))
+def test_an_excerpt_is_one_line_whatever_its_blanks(text: str) -> None:
+    """Every run of blanks is one, and none stands at an end."""
+    assert question_in([said("user", text)]) == (" ".join(text.split())[:EXCERPT].rstrip() or None)

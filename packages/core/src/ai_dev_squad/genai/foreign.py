@@ -93,7 +93,9 @@ def canonical(given: Attributes, span_name: str) -> tuple[Attributes, Attributes
     found = dict(given)
     for meaning, name in plan.meant:
         found[meaning] = given[name]
-    shown = {name: given[name] for name in plan.shown}
+    shown = dict(given)
+    for name in plan.hidden:
+        del shown[name]
     flat = {prefix: [(path, given[name]) for path, name in parts] for prefix, parts in plan.flat}
     if "openinference.span.kind" in given:
         openinference_content(given, found, flat)
@@ -160,7 +162,8 @@ class _Plan(NamedTuple):
     is_foreign: bool
     meant: tuple[tuple[str, str], ...] = ()
     """Canonical names, and whose values they get."""
-    shown: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    """Those that are content, and not shown as attributes."""
     flat: tuple[tuple[str, tuple[tuple[tuple[int | str, ...], str], ...]], ...] = ()
     """Flattened lists, and the paths and names of their parts."""
 
@@ -182,15 +185,15 @@ def _planned(names: tuple[str, ...]) -> _Plan:
     if _FOREIGN.isdisjoint(names):
         return _Plan(is_foreign=False)
     meant: dict[str, tuple[int, str]] = {}
-    shown: list[str] = []
+    hidden: list[str] = []
     flat: dict[str, list[tuple[tuple[int | str, ...], str]]] = {}
     given = frozenset(names)
     for name in names:
         role = _roles.get(name)
         if role is None:
             role = _role(name)
-        if role.shown:
-            shown.append(name)
+        if not role.shown:
+            hidden.append(name)
         if role.list is not None:
             flat.setdefault(role.list, []).append((role.path, name))
         elif role.meaning is not None and role.meaning not in given:
@@ -198,7 +201,7 @@ def _planned(names: tuple[str, ...]) -> _Plan:
     return _Plan(
         is_foreign=True,
         meant=tuple((meaning, name) for meaning, (_, name) in meant.items()),
-        shown=tuple(shown),
+        hidden=tuple(hidden),
         flat=tuple((prefix, tuple(parts)) for prefix, parts in flat.items()),
     )
 

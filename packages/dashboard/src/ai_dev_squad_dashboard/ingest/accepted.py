@@ -31,7 +31,7 @@ def accepted(span: Span, origin: Origin, now_us: int, prices: Prices) -> Accepte
         return reason
     try:
         row, answer = translated(span, origin, now_us, prices)
-        return Accepted(row, answer, list(evaluations(span, row, origin, now_us)))
+        return Accepted(row, answer, list(evaluations(span, row, origin, now_us)) if span.events else [])
     except Exception as error:  # noqa: BLE001 - as the docstring says
         report("translating a span", error)
         return f"a span could not be read ({type(error).__name__})"

@@ -79,6 +79,9 @@ def _line(contents: Iterable[Any]) -> str | None:
     text = plain_text(contents)
     if text is None:
         return None
+    line = text[:EXCERPT]
+    if line.isprintable() and "  " not in line and line[0] != " ":  # it has single blanks only, as most text
+        return line.rstrip()
     line = " ".join(text[: EXCERPT * 2].split())
     if len(line) < EXCERPT < len(text):  # mostly blanks; but whoever writes a megabyte of them is not waited for
         line = " ".join(text[: EXCERPT * 8].split())

@@ -52,23 +52,26 @@ _LONGEST_KEY: Final = 128
 _LONGEST_VALUE: Final = 256
 _MOST_VALUES: Final = 32
 _KEYS_KEPT: Final = 8192
+_COMBINATIONS_KEPT: Final = 1024
+_MOST_NAMES: Final = 64
+_MOST_CHARACTERS: Final = 4096
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _keys: dict[str, str] = {}
+_keyed: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+"""Names of a span's attributes → those that are labels, and of what."""
 
 
 def labels_of(attributes: Mapping[str, Any], resource: Mapping[str, Any] | None = None) -> str | None:
     """The labels of a span as ``SpanRow.labels`` has them; ``None`` where there are none."""
     said: list[tuple[str | None, Any]] = []  # no key: an environment that counts where the span names none
     plain = True
-    for name, value in attributes.items():
-        key = _keys.get(name)
-        if key is None:
-            key = _key(name)
-        if key:
-            said.append((key, value))
-            plain &= type(value) is str and len(value) <= _LONGEST_KEPT
+    names = tuple(attributes)
+    keyed = _keyed.get(names)
+    for name, key in _labels_among(names) if keyed is None else keyed:
+        said.append((key, value := attributes[name]))
+        plain &= type(value) is str and len(value) <= _LONGEST_KEPT
     if resource:
         for name in _ENVIRONMENTS:
             if name in resource:
@@ -77,6 +80,16 @@ def labels_of(attributes: Mapping[str, Any], resource: Mapping[str, Any] | None 
     if not said:
         return None
     return _told_before(tuple(said)) if plain and len(said) <= MOST_LABELS else _told(said)
+
+
+def _labels_among(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The attributes that are labels, and of what: kept where they are not many, as an instrumentation's spans have few combinations."""
+    found = [(name, key) for name in names if (key := _key(name))]
+    if len(names) <= _MOST_NAMES and sum(map(len, names)) <= _MOST_CHARACTERS:
+        if len(_keyed) >= _COMBINATIONS_KEPT:
+            _keyed.clear()
+        _keyed[names] = found
+    return found
 
 
 def _told(said: Iterable[tuple[str | None, Any]]) -> str | None:
@@ -95,6 +108,9 @@ _told_before = lru_cache(maxsize=2048)(_told)
 
 def _key(name: str) -> str:
     """What the attribute is a label of; empty for none. Kept, for the same names come again and again."""
+    key = _keys.get(name)
+    if key is not None:
+        return key
     key = ""
     if name in _TAGS:
         key = "tag"

@@ -168,6 +168,7 @@ def _resource(pairs: Iterable[bytes]) -> Attributes | Unreadable:
 
 
 def _span(span: Any) -> Span:
+    events, links, status = span.events, span.links, span.status
     return Span(
         _hex(span.trace_id, 16),
         _hex(span.span_id, 8),
@@ -177,9 +178,11 @@ def _span(span: Any) -> Span:
         span.start_time_unix_nano,
         span.end_time_unix_nano,
         _attributes(span.attributes),
-        [Event(event.time_unix_nano, event.name, _attributes(event.attributes)) for event in span.events],
-        [Link(_hex(link.trace_id, 16), _hex(link.span_id, 8), _attributes(link.attributes)) for link in span.links],
-        (status := span.status).code == 2,
+        [Event(event.time_unix_nano, event.name, _attributes(event.attributes)) for event in events] if events else [],
+        [Link(_hex(link.trace_id, 16), _hex(link.span_id, 8), _attributes(link.attributes)) for link in links]
+        if links
+        else [],
+        status.code == 2,
         status.message,
     )
 

@@ -48,6 +48,20 @@ _CONTENT_KEYS = frozenset(
     }
 )
 
+
+def _places(source: str, target: str) -> tuple[tuple[str, str, str | None], ...]:
+    """Where in the details what an operation was given and gave stands, and the one or two attributes that it is read from."""
+    return (
+        ("input", source, None if source == keys.INPUT_MESSAGES else keys.INPUT_MESSAGES),
+        ("output", target, None if target == keys.OUTPUT_MESSAGES else keys.OUTPUT_MESSAGES),
+        ("system", keys.SYSTEM_INSTRUCTIONS, None),
+        ("tools", keys.TOOL_DEFINITIONS, None),
+    )
+
+
+_ANY_PLACES = _places(*_CONTENT)
+_PLACES = {operation: _places(*names) for operation, names in _CONTENT_OF.items()}
+
 _STATUSES: frozenset[Status] = frozenset(
     {"ok", "error", "interrupted", "cancelled", "handoff", "closed_early", "abandoned"}
 )
@@ -299,15 +313,9 @@ def _details(
 
 def _content(document: dict[str, Any], values: Attributes, operation: str, said: dict[str, Any]) -> str | None:
     """The text that is searched; ``said`` gets what was put in and what came out, as it can be read."""
-    source, target = _CONTENT_OF.get(operation, _CONTENT)
     readable = []
     arguments = None
-    for place, key, other in (
-        ("input", source, keys.INPUT_MESSAGES),
-        ("output", target, keys.OUTPUT_MESSAGES),
-        ("system", keys.SYSTEM_INSTRUCTIONS, None),
-        ("tools", keys.TOOL_DEFINITIONS, None),
-    ):
+    for place, key, other in _PLACES.get(operation, _ANY_PLACES):
         value = values.get(key)
         if value is None and other is not None:
             value = values.get(other)
