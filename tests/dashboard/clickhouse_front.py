@@ -1,7 +1,8 @@
 """As much of ClickHouse's HTTP interface as its client asks for, before the engine in this process: a server for tests.
 
 ``python clickhouse_front.py DIRECTORY [HOST [PORT]]`` prints the port it listens on, and ends with its standard input. No users, no quotas, no
-compression, no sessions, no streaming. Settings are set and unset around each statement, as the engine knows no others.
+compression, no sessions, no streaming. Settings are set before a statement, and unset before one that has them no more, as the engine
+knows no others.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         super().setup()
         self.engine = chdb.connect(self.directory)
         self.database = ""
+        self.settings: dict[str, str] = {}
 
     def finish(self) -> None:
         super().finish()
@@ -78,16 +80,21 @@ class Handler(BaseHTTPRequestHandler):
             if database and database != self.database:
                 self.engine.query(f"USE `{database}`")
                 self.database = database
-            for name, value in settings.items():
-                self.engine.query(f"SET {name} = '{value}'")
+            self._set(settings)
             self._answer(200, *self._result(sql, given.get("default_format", "TabSeparated")))
         except Exception as error:
             text = str(error)
             code = _CODE.search(text)
             self._answer(500, text.encode(), code=code[1] if code else "0")
-        finally:
-            for name in settings:
-                self.engine.query(f"SET {name} = DEFAULT")
+
+    def _set(self, settings: dict[str, str]) -> None:
+        for name in self.settings.keys() - settings.keys():
+            self.engine.query(f"SET {name} = DEFAULT")
+            del self.settings[name]
+        for name, value in settings.items():
+            if self.settings.get(name) != value:
+                self.engine.query(f"SET {name} = '{value}'")
+                self.settings[name] = value
 
     def _result(self, sql: bytes, default: str) -> tuple[bytes, str, str]:
         insert = _INSERT.match(sql)

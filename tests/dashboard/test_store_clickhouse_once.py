@@ -324,6 +324,16 @@ def test_a_day_to_which_nothing_comes_any_more_becomes_one_part_with_sums() -> N
 
 
 @requires_engine
+def test_the_engine_compiles_nothing_of_what_it_is_asked() -> None:
+    """Neither when questions follow one another nor behind one that had settings of its own."""
+    settings = "compile_expressions", "compile_aggregate_expressions", "compile_sort_description"
+    question = f"SELECT {', '.join(f'getSetting({name!r})' for name in settings)}"
+    with opened() as store:
+        client = store._client
+        assert [client.ask(question, settings=own) for own in (None, {"max_threads": 1}, None)] == [[(False,) * 3]] * 3
+
+
+@requires_engine
 def test_a_batch_that_failed_anywhere_is_repeated_and_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever statement of it fails: repeated as it is, everything of it is there, once."""
     url = new_url()

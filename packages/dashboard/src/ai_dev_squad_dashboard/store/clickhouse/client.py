@@ -33,6 +33,12 @@ _WRITING: Final[Mapping[str, Any]] = {
     "min_free_disk_bytes_to_perform_insert": 32 << 20,
 }
 """Batches are large already, and a repeated one has to be known again. What is stored as the last byte of a disk goes may be broken."""
+_AS_IS: Final[Mapping[str, Any]] = {
+    "compile_expressions": 0,
+    "compile_aggregate_expressions": 0,
+    "compile_sort_description": 0,
+}
+"""The engine compiles what it is asked for the fourth time, which takes longer than all answers to a page, and makes none of them quicker."""
 _CONNECTIONS: Final = 32
 _BESIDE: Final = 8
 """Threads that wait for what is asked side by side. They start when they are needed."""
@@ -61,6 +67,7 @@ class Client:
                 autogenerate_session_id=False,  # questions of several threads would wait for one another
                 pool_mgr=get_pool_manager(maxsize=_CONNECTIONS, num_pools=2, verify=address.verify),
                 compress=False,
+                settings=dict(_AS_IS),
             )
         except (EngineError, OSError) as error:
             raise StoreError(
