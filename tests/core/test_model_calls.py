@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -78,6 +79,21 @@ def test_usage_and_cost_stand_in_the_line_and_in_the_ledger(captured: Captured) 
     assert (entry.model_name, entry.provider, entry.agent_id, entry.framework) == ("m", "custom", "planner", "test")
     assert (entry.trace_id, entry.span_id, entry.attempt, entry.prompt_hash) == (line.trace_id, line.span_id, 2, "cafe")
     assert entry.duration_ms == line.duration_ms
+
+
+def test_an_answer_is_not_held_until_the_line_of_its_call_is_written(captured: Captured) -> None:
+    """What an adapter says the answer's text by is freed with the end of the call, whoever holds the call."""
+
+    class Answer:
+        def text(self) -> str:
+            return "fine"
+
+    operation, answer = call(), Answer()
+    operation.output, seen = answer.text, weakref.ref(answer)
+    operation.stop()
+    del answer
+
+    assert (operation.status, seen()) == ("ok", None)
 
 
 def test_ends_at_the_same_moment_count_once(captured: Captured) -> None:

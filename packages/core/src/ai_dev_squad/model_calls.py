@@ -132,6 +132,7 @@ def settle(operation: Operation, error: ErrorInfo | None) -> None:
             operation.reservation.release()  # without effect once the call is in the ledger
         if operation.first_chunk_s is not None:
             operation.annotate({keys.RESPONSE_TIME_TO_FIRST_CHUNK: operation.first_chunk_s})
+        operation.output = None  # which holds the answer: else it would be held until the closing line is written
         if operation.attempts is not None and not any(attempt.is_open for attempt in operation.attempts):
             operation.attempts = None  # they lead back here: with what they hold, they are freed at once
 

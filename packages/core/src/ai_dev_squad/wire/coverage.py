@@ -122,10 +122,11 @@ class SelfCheck:
     def __init__(self) -> None:
         self.forget()
 
-    def count(self, what: str) -> None:
+    def count(self, *what: str) -> None:
         """One more call that is ``seen``, ``captured``, ``unobserved`` or ``unseen``."""
         with self._lock:
-            self._all.calls[what] += 1
+            for name in what:
+                self._all.calls[name] += 1
 
     def count_unannounced(self, framework: str | None, reason: str, place: str | None) -> None:
         """One more captured call that no framework announced."""

@@ -226,11 +226,9 @@ def _request_attributes(exchange: Exchange, body: dict[str, Any], messages: Any)
 
 def _check(found: Match, attempt: Attempt | None) -> None:
     """Count the call for the self-check."""
-    SELF_CHECK.count("seen")
+    SELF_CHECK.count("seen", "unobserved" if attempt is None else "captured")
     if attempt is None:
-        SELF_CHECK.count("unobserved")
         return
-    SELF_CHECK.count("captured")
     if found.call is None:
         parent = found.parent
         place = None if parent is None else f"{parent.kind.operation} {parent.name}"
