@@ -20,6 +20,7 @@ from . import (
     duckdb_sessions,
     duckdb_sql,
     duckdb_sums,
+    duckdb_trace,
     duckdb_traces,
     duckdb_upkeep,
     orders,
@@ -170,23 +171,23 @@ class DuckDBStore(BesideCost, Moves, OneWriter):
 
     def trace(self, trace_id: str, limit: int = 20_000) -> Trace | None:
         with self._file.reading() as cursor:
-            return duckdb_traces.trace(cursor, trace_id, limit, self._file.found)
+            return duckdb_trace.trace(cursor, trace_id, limit, self._file.found)
 
     def outline(self, trace_id: str, limit: int = 200_000) -> Outline | None:
         with self._file.reading() as cursor:
-            return duckdb_traces.outline(cursor, trace_id, limit, self._file.found)
+            return duckdb_trace.outline(cursor, trace_id, limit, self._file.found)
 
     def span(self, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
         with self._file.reading() as cursor:
-            return duckdb_traces.span(cursor, trace_id, span_id)
+            return duckdb_trace.span(cursor, trace_id, span_id)
 
     def fingerprints(self, trace_id: str, limit: int = 20_000) -> Mapping[str, Fingerprint]:
         with self._file.reading() as cursor:
-            return duckdb_traces.fingerprints(cursor, trace_id, limit)
+            return duckdb_trace.fingerprints(cursor, trace_id, limit)
 
     def details(self, trace_id: str, limit: int = 20_000) -> Iterator[tuple[str, bytes]]:
         with self._file.reading(own=True) as cursor:
-            yield from duckdb_traces.details(cursor, trace_id, limit, self._file.found)
+            yield from duckdb_trace.details(cursor, trace_id, limit, self._file.found)
 
     def run(self, trace_id: str, *, beside: Sequence[str] = ()) -> Run | None:
         with self._file.reading() as cursor:

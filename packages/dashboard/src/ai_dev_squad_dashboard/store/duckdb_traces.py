@@ -1,8 +1,8 @@
-"""Traces: the list, one of them, and one of its spans."""
+"""Lists of traces, and what is stored of each as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,54 +10,28 @@ from typing import Any, Final
 import duckdb
 
 from . import search_newest, search_traces
-from .base import Fingerprint, Selection, Trace, TraceFilters, TraceOrder, TracePage, TraceRow
+from .base import Selection, TraceFilters, TraceOrder, TracePage, TraceRow
 from .cursors import unpack
 from .duckdb_answers import number as number_of
 from .duckdb_answers import one
-from .duckdb_clashes import clashes_of
-from .duckdb_columns import SPAN_COLUMNS, hexed, split_trace_id
+from .duckdb_columns import hexed
 from .duckdb_excerpts import described
 from .duckdb_facts import Where, names_filter, runs_filter, windows
-from .duckdb_logs import LOG_COLUMNS, log_row, logs_of, running_of
 from .duckdb_order import after as cursor_after
 from .duckdb_together import unasked
 from .orders import AT_LEAST, TRACE_ORDERS, cursor_behind, is_skewed, total_in, value_of
-from .outline import LOOP, MOST_LOOPS, Outline, OutlineSpan
-from .rows import LogRow, SpanRow
 from .search_index import IndexReader
 from .search_words import terms_of
-from .unfinished import unfinished, unfinished_outline
-from .windows import SLACK_US
 
-__all__ = [
-    "TRACE_COLUMNS",
-    "Stored",
-    "captured",
-    "details",
-    "fingerprints",
-    "outline",
-    "span",
-    "stored",
-    "trace",
-    "trace_row",
-    "traces",
-]
+__all__ = ["TRACE_COLUMNS", "Stored", "captured", "stored", "trace_row", "traces"]
 
 TRACE_COLUMNS: Final = (
     "trace_id, root_span_id, name, operation, framework, service, session_id, status, error_type, start_us, "
     "last_start_us, end_us, root_start_us, root_duration_us, spans, errors, calls, tools, input_tokens, output_tokens, "
     "cost_usd, unpriced, user_id, task, version, resumes"
 )
-_NUMBER, _START, _LAST, _END, _ROOT_DURATION = (
-    TRACE_COLUMNS.split(", ").index(name)
-    for name in ("trace_id", "start_us", "last_start_us", "end_us", "root_duration_us")
-)
-_SPAN: Final = ", ".join(("trace_id", "span_id", "parent_span_id", *SPAN_COLUMNS))
-# The trace's id is known, and the engine takes longer to hand over an integer of 128 bits than all the rest of a row.
-_SPAN_BARE: Final = ", ".join("NULL" if name in {"trace_id", "details", "text"} else name for name in _SPAN.split(", "))
-_OUTLINE: Final = (
-    "lpad(lower(hex(span_id)), 16, '0'), lpad(lower(hex(parent_span_id)), 16, '0'), start_us, duration_us, name, operation, "
-    "status, agent, usage_source, cost_usd, input_tokens, output_tokens, error_type, left(error_message, 300), first_chunk_us"
+_NUMBER, _LAST, _END, _ROOT_DURATION = (
+    TRACE_COLUMNS.split(", ").index(name) for name in ("trace_id", "last_start_us", "end_us", "root_duration_us")
 )
 
 
@@ -174,133 +148,12 @@ def _total(cursor: duckdb.DuckDBPyConnection, where: Where, inside: Where, selec
     return number_of(cursor, f"SELECT count(*) FROM traces WHERE {condition}", values)  # noqa: S608
 
 
-def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found: dict[Any, Any]) -> Trace | None:
-    """A whole trace, also one of which nothing has finished yet."""
-    number = split_trace_id(trace_id)
-    if number is None:
-        return None
-    running = running_of(cursor, number, found)
-    known = stored(cursor, [number], found).get(number)
-    if known is None:
-        return unfinished(running, lambda start, end: logs_of(cursor, number, start, end, 20_000)) if running else None
-    spans = cursor.execute(
-        f"SELECT {_SPAN_BARE} FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "  # noqa: S608
-        f"{_first_of(limit + 1, known.row.spans)}",
-        [number, known.row.start_us, known.last_start_us],
-    ).fetchall()
-    return Trace(
-        known.row,
-        tuple(_span_row(trace_id.lower(), each) for each in spans[:limit]),
-        logs_of(cursor, number, known.row.start_us, known.end_us, limit),
-        running,
-        len(spans) > limit,
-        clashes_of(cursor, number, found),
-    )
-
-
-def outline(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found: dict[Any, Any]) -> Outline | None:
-    """The operations of a trace, also of one of which nothing has finished yet."""
-    number = split_trace_id(trace_id)
-    if number is None:
-        return None
-    running = running_of(cursor, number, found)
-    known = stored(cursor, [number], found).get(number)
-    if known is None:
-        if not running:
-            return None
-        return unfinished_outline(running, lambda start, end: logs_of(cursor, number, start, end, 20_000))
-    spans: list[tuple[Any, ...]] = []
-    if limit:  # sorting all of them for none would take as long as for some
-        spans = cursor.execute(
-            f"SELECT {_OUTLINE} FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "  # noqa: S608
-            f"{_first_of(limit + 1, known.row.spans)}",
-            [number, known.row.start_us, known.last_start_us],
-        ).fetchall()
-    lines = "FROM logs WHERE trace_id = ?::UHUGEINT AND time_us BETWEEN ? AND ?"
-    around = [number, known.row.start_us - SLACK_US, known.end_us + SLACK_US]
-    loops = cursor.execute(
-        f"SELECT {LOG_COLUMNS} {lines} AND event_type = ? ORDER BY time_us, id LIMIT {MOST_LOOPS}", [*around, LOOP]
-    ).fetchall()
-    return Outline(
-        known.row,
-        tuple(map(OutlineSpan._make, spans[:limit])),
-        running,
-        truncated=len(spans) > limit or not limit,
-        clashes=clashes_of(cursor, number, found),
-        lines=number_of(cursor, f"SELECT count(*) {lines}", around),
-        told=tuple(map(log_row, loops)),
-    )
-
-
-def span(cursor: duckdb.DuckDBPyConnection, trace_id: str, span_id: str) -> tuple[SpanRow, tuple[LogRow, ...]] | None:
-    """One span with its details and text, and its log lines."""
-    number = split_trace_id(trace_id)
-    row = _row_of(cursor, number)
-    try:
-        own = int(span_id, 16) if len(span_id) == 16 else None
-    except ValueError:
-        own = None
-    if row is None or own is None:
-        return None
-    start, last, end = row[_START], row[_LAST], row[_END]
-    found = one(
-        cursor,
-        f"SELECT {_SPAN} FROM spans WHERE trace_id = ?::UHUGEINT AND span_id = ?::UBIGINT AND start_us BETWEEN ? AND ?",  # noqa: S608
-        [number, own, start, last],
-    )
-    if found is None:
-        return None
-    logs = logs_of(cursor, number, start, end, 10_000)
-    return _span_row(trace_id.lower(), found), tuple(line for line in logs if line.span_id == span_id.lower())
-
-
 def captured(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> tuple[int, int]:
     """Model calls with captured content, and all of them."""
     where = names_filter(selection)
     where.add("start_us >= ? AND start_us < ? AND usage_source IS NOT NULL", selection.start_us, selection.end_us)
     row = one(cursor, f"SELECT count(text), count(*) FROM spans WHERE {where}", where.values)  # noqa: S608
     return (row[0], row[1]) if row else (0, 0)
-
-
-_HASHED: Final = (
-    "CASE WHEN given IS NOT NULL THEN hash(given) END, "
-    "CASE WHEN given IS NOT NULL THEN hash(json_extract(given, '$[#-2]'), json_extract(given, '$[#-1]')) END, "
-    "coalesce(json_array_length(given), 0), CASE WHEN came IS NOT NULL THEN hash(came) END"
-)
-
-
-def fingerprints(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int) -> dict[str, Fingerprint]:
-    """What calls are compared by. Hashed here, so that no content has to be handed over."""
-    number = split_trace_id(trace_id)
-    row = _row_of(cursor, number)
-    if row is None:
-        return {}
-    rows = cursor.execute(
-        f"SELECT span_id, {_HASHED} FROM (SELECT span_id, json_extract(decode(details), '$.input') AS given, "  # noqa: S608
-        "json_extract(decode(details), '$.output') AS came FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "
-        "AND details IS NOT NULL AND (usage_source IS NOT NULL OR operation IN ('execute_tool', 'retrieval')) "
-        f"ORDER BY start_us LIMIT {int(limit)}) WHERE given IS NOT NULL OR came IS NOT NULL",
-        [number, row[_START], row[_LAST]],
-    ).fetchall()
-    return {format(span_id, "016x"): Fingerprint(*hashes) for span_id, *hashes in rows}
-
-
-def details(
-    cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found: dict[Any, Any]
-) -> Iterator[tuple[str, bytes]]:
-    """(span_id, details) of each span of a trace that has details, by start."""
-    number = split_trace_id(trace_id)
-    known = None if number is None else stored(cursor, [number], found).get(number)
-    if known is None:
-        return
-    cursor.execute(
-        "SELECT span_id, details FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? AND details IS NOT NULL "  # noqa: S608
-        f"{_first_of(limit, known.row.spans)}",
-        [number, known.row.start_us, known.last_start_us],
-    )
-    while rows := cursor.fetchmany(100):
-        for span_id, content in rows:
-            yield format(span_id, "016x"), content
 
 
 def _inside(selection: Selection, operation: str | None, tool: str | None) -> Where:
@@ -360,21 +213,6 @@ def _conditions(
     return condition, values
 
 
-def _first_of(limit: int, spans: int) -> str:
-    """The order of the spans of a trace, of which there are so many. The engine takes twice as long where it has to stop."""
-    return f"ORDER BY start_us, parent_span_id IS NOT NULL, seq{f' LIMIT {int(limit)}' if spans > limit else ''}"
-
-
-def _row_of(cursor: duckdb.DuckDBPyConnection, number: int | None) -> tuple[Any, ...] | None:
-    if number is None:
-        return None
-    return one(
-        cursor,
-        f"SELECT {TRACE_COLUMNS} FROM traces WHERE trace_id = ?::UHUGEINT",  # noqa: S608
-        [number],
-    )
-
-
 def _checked(cursor: str, trace_id: str) -> None:
     """The end of a cursor is a trace's number, or the cursor was not made here."""
     if not (trace_id.isascii() and trace_id.isdigit() and int(trace_id) < 1 << 128):
@@ -390,8 +228,3 @@ def trace_row(row: tuple[Any, ...]) -> TraceRow:
     return TraceRow(
         *(format(trace_id, "032x"), hexed(root, 16), *names, start_us, duration_us, *sums, hexed(resumes, 32), skewed)
     )
-
-
-def _span_row(trace_id: str, row: tuple[Any, ...]) -> SpanRow:
-    _, span_id, parent, *rest = row
-    return SpanRow(trace_id, format(span_id, "016x"), hexed(parent, 16), *rest)

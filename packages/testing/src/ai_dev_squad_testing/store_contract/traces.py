@@ -128,8 +128,14 @@ class Traces(Opens):
         assert asked.span(RUN, f"{4:016x}") == (batch.spans[3], (batch.logs[1],))
 
     def test_details_of_a_trace(self, asked: Store) -> None:
-        """Details are read for all spans that have some, to download a trace."""
-        assert list(asked.details(RUN)) == [(f"{3:016x}", morning().spans[2].details)]
+        """Details are read for all spans that have some, to download a trace; beside other runs they are the same, and so is the trace."""
+        told = [(f"{3:016x}", morning().spans[2].details)]
+        alone, first = asked.trace(RUN), asked.trace(RUN, limit=1)
+        assert list(asked.details(RUN)) == told
+        with asked.snapshot():
+            assert asked.run(RUN, beside=(RUN, f"{9:032x}")) is not None
+            assert (list(asked.details(RUN)), list(asked.details(RUN, limit=0))) == (told, [])
+            assert (asked.trace(RUN), asked.trace(RUN, limit=1)) == (alone, first)
 
     def test_what_runs_disappears_when_its_span_arrives(self, store: Store) -> None:
         """An operation is shown from its beginning to its end, whichever of the two is told first."""
