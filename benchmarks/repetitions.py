@@ -28,7 +28,9 @@ def processes(repetitions: int) -> int:
 
 def in_words(repetitions: int, runs: int, what: str = "runs") -> str:
     """What a figure is the median of."""
-    return f"median of {repetitions} interleaved repetitions of {runs} {what} in {processes(repetitions)} fresh processes"
+    return (
+        f"median of {repetitions} interleaved repetitions of {runs} {what} in {processes(repetitions)} fresh processes"
+    )
 
 
 def _started(variants: Mapping[str, str], script: str, sink: Sink, first_runs: int) -> dict[str, Worker]:
