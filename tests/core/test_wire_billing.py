@@ -309,7 +309,7 @@ def test_what_is_said_in_places_of_their_own(
     "answer, error",
     [
         ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "1008"),
-        ({"choices": [{"finish_reason": "error", "error": {"code": 502, "message": "upstream"}}]}, "200"),
+        ({"choices": [{"finish_reason": "error", "error": {"code": 502, "message": "upstream"}}]}, "502"),
         ({"base_resp": {"status_code": 0}, "choices": [{"error": None, "message": {"content": '"error":{}'}}]}, None),
     ],
 )
@@ -348,6 +348,36 @@ def test_an_error_that_is_the_event_itself(path: str, body: dict[str, Any], last
             client.post(f"{GATEWAY}/{path}", json={"model": "m", **body})
     (call,) = captured.closing("chat")
     assert (call.status, call.error and call.error.type) == ("error", error)
+
+
+class Arriving(httpx.SyncByteStream):
+    """Events one by one."""
+
+    def __init__(self, *told: object) -> None:
+        self._told = told
+
+    def __iter__(self) -> Iterator[bytes]:
+        for event in self._told:
+            yield f"data: {json.dumps(event)}\n\n".encode()
+
+
+def test_who_is_told_of_an_error_amid_a_stream_reads_no_further() -> None:
+    """OpenAI's client raises and closes at such an event: that is an error with the code that was sent, and what had come is
+    counted (OmniRoute#8210, local-operator#223).
+    """
+    begun = {"choices": [{"index": 0, "delta": {"content": "half a"}}]}
+    broken = {"choices": [], "error": {"code": 502, "message": "provider_unavailable"}}
+    head = {"content-type": "text/event-stream"}
+    stream = Arriving(begun, broken, begun)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=head, stream=stream))
+    with capture() as captured:
+        with running(operations.AGENT, "agent", framework="test"), httpx.Client(transport=transport) as client:
+            with client.stream("POST", f"{OPENAI}/chat/completions", json={"model": "gpt-4o", "messages": []}) as told:
+                list(zip(range(2), told.iter_raw(), strict=False))
+    (call,) = captured.closing("chat")
+    assert (call.status, call.error and call.error.type) == ("error", "502")
+    assert call.usage is not None
+    assert (call.usage.source, call.usage.output_tokens) == ("estimated", 2)
 
 
 def frame(kind: str, told: dict[str, Any]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
@@ -77,6 +78,7 @@ class Exchange:
     __slots__ = (
         "__weakref__",
         "_ending",
+        "_held",
         "_is_page",
         "_reader",
         "_shape",
@@ -140,6 +142,7 @@ class Exchange:
         self._reader: Reader | None = None
         self._is_page = False
         self._ending: list[Ending] = []
+        self._held: _Held | None = None
 
     @property
     def requested_model(self) -> str:
@@ -190,6 +193,12 @@ class Exchange:
         """From now on the exchange has an end, of which ``ending`` is told once."""
         self._ending.append(ending)
 
+    def hold(self, answer: object) -> None:
+        """If its end is still to come, it's dropped when nobody holds ``answer`` any more, whoever holds the exchange."""
+        if self._ending and type(answer).__weakrefoffset__:
+            self._held = _Held(answer, _let_go)
+            self._held.exchange = self
+
     def answered(self, status_code: int, headers: Mapping[str, Any], *, packed: bool = True) -> None:
         """The answer's head is here; its pieces follow, ``packed`` as ``headers`` say or unpacked already."""
         self.status_code = status_code
@@ -233,7 +242,7 @@ class Exchange:
             ending = self._ending.pop()  # atomic, so that two threads can't both end it
         except IndexError:
             return
-        self.duration_s = time.perf_counter() - self.started
+        self.duration_s, self._held = time.perf_counter() - self.started, None
         reader, self._reader = self._reader, None
         try:
             if reader is not None:
@@ -247,7 +256,8 @@ class Exchange:
         if status == "closed_early" and self.answer.done:
             status = "ok"
         refused = (self.status_code or 0) >= 400 or self.answer.error is not None
-        self.status = "error" if status == "ok" and refused else status
+        # Who is told of an error reads no further.
+        self.status = "error" if status in {"ok", "closed_early"} and refused else status
         try:
             ending.ended(self)
         except Exception as failure:  # noqa: BLE001
@@ -257,14 +267,29 @@ class Exchange:
         """The request, or reading its answer, failed."""
         self.end("error" if isinstance(error, Exception) else "cancelled", error)
 
-    def __del__(self) -> None:
+    def drop(self) -> None:
+        """Nobody reads the answer to its end any more."""
         # In the midst of anything, perhaps under a lock that the observer wants: it's told later.
         if self._ending:
             self._ending[0].dropped(self)
 
+    __del__ = drop
+
     def _count_in(self, headers: Mapping[str, Any], names: Mapping[str, str]) -> None:
         told = {name: headers.get(header) for name, header in names.items()}
         self.answer.count({name: int(number) for name, number in told.items() if number is not None})
+
+
+class _Held(weakref.ref[Any]):
+    """What a client reads, and the exchange whose answer it is."""
+
+    __slots__ = ("exchange",)
+
+    exchange: Exchange
+
+
+def _let_go(held: Any) -> None:
+    held.exchange.drop()
 
 
 def _amount(said: Any) -> float | None:

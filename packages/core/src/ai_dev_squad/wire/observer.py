@@ -270,4 +270,6 @@ def _error(exchange: Exchange) -> BaseException | ErrorInfo | None:
         return exchange.error
     told = exchange.answer.error
     code = told.get("code") or told.get("type") if isinstance(told, dict) else None
+    if type(code) is int and 400 <= code <= 599:  # what the status would have been, had it not been sent already
+        code = str(code)
     return ErrorInfo(type=code if isinstance(code, str) else str(exchange.status_code or "_OTHER"))

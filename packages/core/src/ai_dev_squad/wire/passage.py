@@ -42,8 +42,8 @@ class Sending:
             self._exchange.failed(error)
 
 
-def passing(pieces: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
-    """The pieces of an answer, each seen by the exchange before the client gets it."""
+def passing(pieces: Iterable[bytes], exchange: Exchange, held: object = None) -> Iterator[bytes]:
+    """The pieces of an answer, each seen by the exchange before the client gets it. ``held`` lives as long as they are read."""
     try:
         for piece in pieces:
             exchange.feed(piece)
@@ -56,7 +56,7 @@ def passing(pieces: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
     exchange.end("ok")
 
 
-async def passing_async(pieces: AsyncIterable[bytes], exchange: Exchange) -> AsyncIterator[bytes]:
+async def passing_async(pieces: AsyncIterable[bytes], exchange: Exchange, held: object = None) -> AsyncIterator[bytes]:
     """The same of an answer that comes asynchronously."""
     iterator = aiter(pieces)
     try:

@@ -36,6 +36,7 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
         exchanges[id(reader)] = exchange
         swap_reader(reader)
         swap_response(response)
+        exchange.hold(response)
 
     def begin(method: str, session: Any, url: Any, options: dict[str, Any]) -> Exchange | None:
         path = _path(url if isinstance(url, str) else str(url))

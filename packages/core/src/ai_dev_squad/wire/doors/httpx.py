@@ -73,12 +73,13 @@ def _tees(module: Any) -> tuple[type, type]:
     class Tee(module.SyncByteStream):  # type: ignore[misc]
         def __init__(self, stream: Any, exchange: Exchange) -> None:
             self._stream, self._exchange = stream, exchange
+            exchange.hold(self)
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self._stream, name)
 
         def __iter__(self) -> Iterator[bytes]:
-            return passing(self._stream, self._exchange)
+            return passing(self._stream, self._exchange, self)
 
         def close(self) -> None:
             try:
@@ -90,7 +91,7 @@ def _tees(module: Any) -> tuple[type, type]:
         __init__, __getattr__ = Tee.__init__, Tee.__getattr__
 
         def __aiter__(self) -> AsyncIterator[bytes]:
-            return passing_async(self._stream, self._exchange)
+            return passing_async(self._stream, self._exchange, self)
 
         async def aclose(self) -> None:
             try:

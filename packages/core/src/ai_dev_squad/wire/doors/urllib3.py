@@ -47,6 +47,7 @@ def watch(module: ModuleType, patches: Patches, passage: Passage) -> None:
                     return
                 setattr(response, _HELD, exchange)
                 swap(response)
+                exchange.hold(response)
 
             return passage.watched(response, exchange, see)
 
