@@ -31,7 +31,8 @@ FROM spans WHERE status = 'error'
 """Failed spans as the table of failures has them."""
 
 # The engine takes longer to hand over an integer of 128 bits than all the rest of a group.
-_HALVES: Final = f"(trace_id >> 64)::UBIGINT AS high, (trace_id & {(1 << 64) - 1}::UHUGEINT)::UBIGINT AS low"
+_HIGH: Final = "(trace_id >> 64)::UBIGINT"
+_LOW: Final = f"(trace_id & {(1 << 64) - 1}::UHUGEINT)::UBIGINT"
 
 
 def write_failures(connection: duckdb.DuckDBPyConnection, first: int, end: int) -> None:
@@ -51,13 +52,18 @@ def errors(
     if named.conditions:
         where.add(f"series IN (SELECT id FROM series WHERE {named})", *named.values)  # noqa: S608
     step = max(1, -(-(selection.end_us - selection.start_us) // TREND))
+    # What the groups are sorted by is told of all of them, and the rest of those that are shown.
+    sums = "count(*) AS failed, count(DISTINCT trace_id) AS runs, min(start_us) AS first_us, max(start_us) AS last_us"
     rows = cursor.execute(
-        f"WITH f AS (SELECT *, {_HALVES} FROM failures WHERE {where}), "  # noqa: S608
-        "own AS (SELECT f.* FROM f ANTI JOIN failures c ON c.trace_id = f.trace_id AND c.parent_span_id = f.span_id) "
-        "SELECT error_group, any_value(error_type), any_value(operation), any_value(name), any_value(message), "
-        "count(*) AS failed, count(DISTINCT trace_id) AS runs, min(start_us) AS first_us, max(start_us) AS last_us, "
-        f"list((start_us - ?) // ?), max({{'at': start_us, 'high': high, 'low': low, 'span': span_id}}, {NEWEST}) "
-        f"FROM own GROUP BY error_group ORDER BY {ORDERS[order]} LIMIT {int(limit)}",
+        "WITH own AS MATERIALIZED (SELECT f.* FROM "  # noqa: S608
+        f"(SELECT rowid AS number, error_group, trace_id, span_id, start_us FROM failures WHERE {where}) f "
+        "ANTI JOIN failures c ON c.trace_id = f.trace_id AND c.parent_span_id = f.span_id), "
+        f"shown AS (SELECT error_group, {sums} FROM own GROUP BY error_group ORDER BY {ORDERS[order]} LIMIT {int(limit)}), "
+        f"told AS (SELECT error_group, {sums}, list((start_us - ?) // ?) AS steps, "
+        f"max({{'at': start_us, 'high': {_HIGH}, 'low': {_LOW}, 'span': span_id}}, {NEWEST}) AS newest, any_value(number) AS number "
+        "FROM own WHERE error_group IN (SELECT error_group FROM shown) GROUP BY error_group) "
+        "SELECT told.error_group, error_type, operation, name, message, failed, runs, first_us, last_us, steps, newest "
+        f"FROM told JOIN failures ON failures.rowid = number ORDER BY {ORDERS[order].replace('error_group', 'told.error_group')}",
         [*where.values, selection.start_us, step],
     ).fetchall()
     return tuple(group_of(row[:9], row[9], map(_example, row[10])) for row in rows)
