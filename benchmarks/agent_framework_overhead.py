@@ -75,11 +75,11 @@ def _client() -> Any:
 
 def _client_of(variant: str) -> Any:
     """What an agent asks its model by in this variant."""
-    from agent_framework.openai import OpenAIChatClient, OpenAIChatCompletionClient
-
     client = answering_client.client_of(variant, "add", {})
     if client is None:
         return _client()
+    from agent_framework.openai import OpenAIChatClient, OpenAIChatCompletionClient
+
     kind: Any = OpenAIChatClient if answering_client.is_over_http(variant) else OpenAIChatCompletionClient
     return kind(answering_client.MODEL, async_client=client)
 
