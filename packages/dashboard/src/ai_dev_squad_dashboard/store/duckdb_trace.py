@@ -44,11 +44,7 @@ def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found: d
         return unfinished(running, lambda start, end: logs_of(cursor, number, start, end, 20_000)) if running else None
     spans = _read_together(cursor, number, known, found)
     if spans is None:
-        spans = cursor.execute(
-            f"SELECT {_SPAN_BARE}, NULL FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "  # noqa: S608
-            f"{_first_of(limit + 1, known.row.spans)}",
-            [number, known.row.start_us, known.last_start_us],
-        ).fetchall()
+        spans = _spans_of(cursor, f"{_SPAN_BARE}, NULL", number, known, limit + 1)
     return Trace(
         known.row,
         tuple(_span_row(trace_id.lower(), each[:-1]) for each in spans[:limit]),
@@ -72,11 +68,7 @@ def outline(cursor: duckdb.DuckDBPyConnection, trace_id: str, limit: int, found:
         return unfinished_outline(running, lambda start, end: logs_of(cursor, number, start, end, 20_000))
     spans: list[tuple[Any, ...]] = []
     if limit:  # sorting all of them for none would take as long as for some
-        spans = cursor.execute(
-            f"SELECT {_OUTLINE} FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "  # noqa: S608
-            f"{_first_of(limit + 1, known.row.spans)}",
-            [number, known.row.start_us, known.last_start_us],
-        ).fetchall()
+        spans = _spans_of(cursor, _OUTLINE, number, known, limit + 1)
     lines = "FROM logs WHERE trace_id = ?::UHUGEINT AND time_us BETWEEN ? AND ?"
     around = [number, known.row.start_us - SLACK_US, known.end_us + SLACK_US]
     loops = cursor.execute(
@@ -144,7 +136,7 @@ def details(
     """(span_id, details) of each span of a trace that has details, by start."""
     number = split_trace_id(trace_id)
     known = None if number is None else stored(cursor, [number], found).get(number)
-    if known is None:
+    if number is None or known is None:
         return
     together = _read_together(cursor, number, known, found)
     if together is not None:
@@ -162,7 +154,7 @@ def details(
 
 
 def _read_together(
-    cursor: duckdb.DuckDBPyConnection, number: int | None, known: Stored, found: dict[Any, Any]
+    cursor: duckdb.DuckDBPyConnection, number: int, known: Stored, found: dict[Any, Any]
 ) -> list[tuple[Any, ...]] | None:
     """All spans of a trace that is asked for beside others, and behind its columns each one's details; ``None`` where there are many.
 
@@ -171,13 +163,20 @@ def _read_together(
     if number not in found.get("together", ()) or known.row.spans > _FEW:
         return None
     if ("spans", number) not in found:
-        found["spans", number] = cursor.execute(
-            f"SELECT {_SPAN_BARE}, details FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "  # noqa: S608
-            f"{_first_of(_FEW, known.row.spans)}",
-            [number, known.row.start_us, known.last_start_us],
-        ).fetchall()
+        found["spans", number] = _spans_of(cursor, f"{_SPAN_BARE}, details", number, known, _FEW)
     spans: list[tuple[Any, ...]] = found["spans", number]
     return spans
+
+
+def _spans_of(
+    cursor: duckdb.DuckDBPyConnection, columns: str, number: int, known: Stored, limit: int
+) -> list[tuple[Any, ...]]:
+    """The first ``limit`` spans of a trace that is stored."""
+    return cursor.execute(
+        f"SELECT {columns} FROM spans WHERE trace_id = ?::UHUGEINT AND start_us BETWEEN ? AND ? "  # noqa: S608
+        f"{_first_of(limit, known.row.spans)}",
+        [number, known.row.start_us, known.last_start_us],
+    ).fetchall()
 
 
 def _first_of(limit: int, spans: int) -> str:
